@@ -1,0 +1,71 @@
+//! Compiles every file under `proto/` with protox (no protoc on the machine), keeps the descriptor set for
+//! reflection and access policies, and writes one `impl WriteRequest` for each request that carries a
+//! `request_id`, so that the write path of all services is one.
+
+use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
+
+use prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto").canonicalize()?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    println!("cargo:rerun-if-changed={}", root.display());
+
+    let mut files = Vec::new();
+    collect(&root, &mut files)?;
+    files.sort();
+
+    // protox keeps the custom options (access, reason_text) in the encoded set; prost_types would drop them.
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_source_info(true).include_imports(true).open_files(&files)?;
+    let encoded = compiler.encode_file_descriptor_set();
+    let set_path = out.join("shipei.bin");
+    fs::write(&set_path, &encoded)?;
+
+    let set = prost_types_set(&encoded)?;
+    fs::write(out.join("write_requests.rs"), write_requests(&set)?)?;
+
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
+    tonic_prost_build::configure().compile_fds_with_config(set, config)?;
+    Ok(())
+}
+
+fn collect(folder: &PathBuf, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn prost_types_set(encoded: &[u8]) -> Result<prost_types::FileDescriptorSet, Box<dyn Error>> {
+    Ok(prost_types::FileDescriptorSet::decode(encoded)?)
+}
+
+/// One impl for each message of our packages that has a `request_id`; `occurred_at` and `consistency_token` where they stand.
+fn write_requests(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dyn Error>> {
+    let mut code = String::new();
+    for file in set.file.iter().filter(|file| file.package().starts_with("shipei.")) {
+        let module = file.package().replace("shipei.", "").replace('.', "::");
+        for message in &file.message_type {
+            let has = |name: &str| message.field.iter().any(|field| field.name() == name);
+            if !has("request_id") {
+                continue;
+            }
+            let occurred_at = if has("occurred_at") { "self.occurred_at" } else { "None" };
+            writeln!(
+                code,
+                "impl crate::WriteRequest for crate::{module}::{name} {{\n    \
+                   fn request_id(&self) -> &str {{ &self.request_id }}\n    \
+                   fn occurred_at(&self) -> Option<prost_types::Timestamp> {{ {occurred_at} }}\n}}",
+                name = message.name(),
+            )?;
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,32 @@
+//! The public contracts of the suite, generated from `proto/`: messages, clients, servers, and the descriptor
+//! set that reflection, access policies and error texts are read from. Nothing here is written by hand but
+//! this file, which gives the packages their names. To add a package: a folder under `proto/`, a module here.
+
+/// The descriptor set of everything under `proto/`, options and comments included.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shipei.bin"));
+
+/// A request that writes: what the write path of every service reads from it.
+pub trait WriteRequest {
+    /// The caller's id for this request: the same id with the same content is carried out once. Empty when
+    /// the caller does not care.
+    fn request_id(&self) -> &str;
+    /// When it happened, as stated by a caller with the import right.
+    fn occurred_at(&self) -> Option<prost_types::Timestamp>;
+}
+
+macro_rules! packages {
+    ($($package:ident),+ $(,)?) => {$(
+        #[doc = concat!("The package `shipei.", stringify!($package), "`.")]
+        pub mod $package {
+            #[doc = concat!("Version 1 of `shipei.", stringify!($package), "`.")]
+            pub mod v1 {
+                #![allow(clippy::all, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated code")]
+                include!(concat!(env!("OUT_DIR"), "/shipei.", stringify!($package), ".v1.rs"));
+            }
+        }
+    )+};
+}
+
+packages!(common, event, enrollment, learning, assignment, offline, assessment);
+
+include!(concat!(env!("OUT_DIR"), "/write_requests.rs"));

@@ -1,0 +1,57 @@
+-- What this service keeps of enrollment, from enrollment's log. Every row may be begun by any event: events of
+-- different partitions arrive in any order. Versions 50 to 99 belong to the mirror.
+
+-- A programme and the scheme in force.
+CREATE TABLE mirror_programme (
+    programme_id   TEXT COLLATE "C"   NOT NULL,
+    region_code    TEXT COLLATE "C"   NOT NULL,
+    scheme_version BIGINT NOT NULL,
+    scheme_toml    TEXT COLLATE "C"   NOT NULL,
+    PRIMARY KEY (programme_id)
+);
+
+-- A region; the parent gives each county its city.
+CREATE TABLE mirror_region (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    region_code  TEXT COLLATE "C" NOT NULL,
+    level        TEXT COLLATE "C" NOT NULL,
+    parent_code  TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, region_code)
+);
+
+-- A class and its tutor.
+CREATE TABLE mirror_class (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    class_id     TEXT COLLATE "C" NOT NULL,
+    region_code  TEXT COLLATE "C" NOT NULL,
+    tutor_id     TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id)
+);
+CREATE INDEX mirror_class_by_tutor ON mirror_class (programme_id, tutor_id);
+
+-- When learning was opened for a county.
+CREATE TABLE mirror_county (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    county_code  TEXT COLLATE "C" NOT NULL,
+    opened_at    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, county_code)
+);
+
+-- Somebody of the programme. An empty role is somebody of whom only a later fact has arrived yet: nobody, so far.
+CREATE TABLE mirror_member (
+    programme_id      TEXT COLLATE "C" NOT NULL,
+    person_id         TEXT COLLATE "C" NOT NULL,
+    role              TEXT COLLATE "C" NOT NULL,
+    county_code       TEXT COLLATE "C" NOT NULL,
+    school_code       TEXT COLLATE "C" NOT NULL,
+    class_id          TEXT COLLATE "C" NOT NULL,
+    education_stage   TEXT COLLATE "C" NOT NULL,
+    subject           TEXT COLLATE "C" NOT NULL,
+    placed_at         TIMESTAMPTZ,
+    login_at          TIMESTAMPTZ,
+    pre_job_at        TIMESTAMPTZ,
+    withdrawn_at      TIMESTAMPTZ,
+    PRIMARY KEY (programme_id, person_id)
+);
+CREATE INDEX mirror_member_by_class ON mirror_member (programme_id, class_id, person_id);
+CREATE INDEX mirror_member_by_county ON mirror_member (programme_id, county_code, role, person_id);

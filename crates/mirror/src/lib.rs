@@ -1,0 +1,26 @@
+//! What the other services keep of enrollment: the scheme of each programme, its classes, counties and members.
+//!
+//! Learning-progress, assignment-grading, offline-activity and assessment never read enrollment's tables and do not
+//! ask it on the way of a request; each follows enrollment's log into these tables of its own database. The cut is
+//! the same four times, so it stands here once: the migration, the projector, the look-ups.
+//!
+//! Events of different partitions arrive in any order and more than once, so every row may be begun by any event,
+//! first times are kept as the least, and a place (county, school, class) is replaced only by a later one.
+//! To keep one more thing: a column or table in `migrations/`, its event in `projector.rs`, its look-up in `lookup.rs`.
+
+mod lookup;
+mod projector;
+
+pub use lookup::{CLASSES_OF_TUTOR_MAX, Class, Member, Programmes, class, classes_of_tutor, county_opened_at, member, members};
+pub use projector::{MirrorProjector, SOURCE, TYPES, apply};
+
+use sqlx::migrate::{Migration, Migrator};
+
+/// The mirror's migrations (versions 50 to 99).
+static OWN: Migrator = sqlx::migrate!("./migrations");
+
+/// A service's migrations with the mirror's before them, for `Database::migrate`.
+pub fn migrations(service: &Migrator) -> Migrator {
+    let all: Vec<Migration> = OWN.iter().chain(service.iter()).cloned().collect();
+    Migrator::with_migrations(all)
+}

@@ -1,0 +1,214 @@
+//! Look-ups in the mirror. A missing row is `None`; what a missing row means is for the caller to say.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, RwLock},
+};
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_rules::{
+    scheme::Scheme,
+    vocabulary::{EducationStage, Role},
+};
+use shipei_service_kit::{Error, Refusal, Result};
+use shipei_store::{StoreError, Tx, fetch_all, fetch_optional, select_by_keys};
+
+/// The most classes that one tutor can have.
+pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
+
+/// Schemes, parsed once for each programme and version.
+#[derive(Debug, Clone, Default)]
+pub struct Programmes {
+    parsed: Arc<RwLock<Parsed>>,
+}
+
+/// By programme: the version and what it says.
+type Parsed = BTreeMap<String, (i64, Arc<Scheme>)>;
+
+impl Programmes {
+    /// The scheme in force and its version. An unknown programme is refused NOT_FOUND, field `programme_id`.
+    pub async fn scheme(&self, tx: &mut Tx, programme_id: &str) -> Result<(i64, Arc<Scheme>)> {
+        let version: Option<(i64,)> = fetch_optional!(
+            tx,
+            (i64,),
+            "SELECT scheme_version FROM mirror_programme WHERE programme_id = $1",
+            programme_id
+        )?;
+        let Some((version,)) = version else {
+            let refusal = Refusal::new(ErrorReason::NotFound).field("programme_id");
+            return Err(refusal.because("there is no such programme").into());
+        };
+        if let Some((parsed, scheme)) = self.lock().get(programme_id)
+            && *parsed == version
+        {
+            return Ok((version, Arc::clone(scheme)));
+        }
+        let row: (i64, String) = shipei_store::fetch_one!(
+            tx,
+            (i64, String),
+            "SELECT scheme_version, scheme_toml FROM mirror_programme WHERE programme_id = $1",
+            programme_id
+        )?;
+        let scheme = Scheme::parse(&row.1)
+            .map_err(|_| StoreError::corrupt_row("mirror_programme", "scheme_toml", programme_id))?;
+        let kept = (row.0, Arc::new(scheme));
+        self.parsed
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(programme_id.to_owned(), kept.clone());
+        Ok(kept)
+    }
+
+    fn lock(&self) -> std::sync::RwLockReadGuard<'_, Parsed> {
+        self.parsed.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Somebody of a programme, as enrollment knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Their id.
+    pub person_id: String,
+    /// What they are.
+    pub role: Role,
+    /// Their county; a municipal lead's is the city; empty for those without.
+    pub county_code: String,
+    /// A trainee's school.
+    pub school_code: String,
+    /// A trainee's class.
+    pub class_id: String,
+    /// A trainee's education stage.
+    pub education_stage: Option<EducationStage>,
+    /// The subject taught or led.
+    pub subject: String,
+    /// First log-in.
+    pub login_at: Option<DateTime<Utc>>,
+    /// Attendance of the training before the job.
+    pub pre_job_at: Option<DateTime<Utc>>,
+    /// Withdrawal.
+    pub withdrawn_at: Option<DateTime<Utc>>,
+}
+
+impl Member {
+    /// Whether they had withdrawn by then.
+    pub fn withdrawn_by(&self, at: DateTime<Utc>) -> bool {
+        self.withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= at)
+    }
+
+    /// Refuses WITHDRAWN when they had withdrawn by then.
+    pub fn refuse_withdrawn(&self, at: DateTime<Utc>) -> Result<()> {
+        if self.withdrawn_by(at) {
+            return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", &self.person_id).into());
+        }
+        Ok(())
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct MemberRow {
+    person_id: String,
+    role: String,
+    county_code: String,
+    school_code: String,
+    class_id: String,
+    education_stage: String,
+    subject: String,
+    login_at: Option<DateTime<Utc>>,
+    pre_job_at: Option<DateTime<Utc>>,
+    withdrawn_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<MemberRow> for Member {
+    type Error = Error;
+
+    fn try_from(row: MemberRow) -> Result<Member> {
+        let role = Role::parse(&row.role)
+            .ok_or_else(|| StoreError::corrupt_row("mirror_member", "role", &row.person_id))?;
+        Ok(Member {
+            person_id: row.person_id,
+            role,
+            county_code: row.county_code,
+            school_code: row.school_code,
+            class_id: row.class_id,
+            education_stage: EducationStage::parse(&row.education_stage),
+            subject: row.subject,
+            login_at: row.login_at,
+            pre_job_at: row.pre_job_at,
+            withdrawn_at: row.withdrawn_at,
+        })
+    }
+}
+
+/// One member, whatever their role.
+pub async fn member(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Option<Member>> {
+    Ok(members(tx, programme_id, &[person_id]).await?.pop())
+}
+
+/// Those of the people who are members, in no particular order.
+pub async fn members(tx: &mut Tx, programme_id: &str, person_ids: &[&str]) -> Result<Vec<Member>> {
+    let rows: Vec<MemberRow> = select_by_keys!(
+        tx,
+        MemberRow,
+        [
+            "SELECT person_id, role, county_code, school_code, class_id, education_stage, subject, login_at, \
+             pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
+            programme_id,
+            " AND person_id IN "
+        ],
+        person_ids,
+        |person_id| (*person_id)
+    )?;
+    rows.into_iter().map(Member::try_from).collect()
+}
+
+/// A class and its tutor.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Class {
+    /// Its id.
+    pub class_id: String,
+    /// The region that it belongs to (a city or a county).
+    pub region_code: String,
+    /// Its tutor.
+    pub tutor_id: String,
+}
+
+/// One class.
+pub async fn class(tx: &mut Tx, programme_id: &str, class_id: &str) -> Result<Option<Class>> {
+    Ok(fetch_optional!(
+        tx,
+        Class,
+        "SELECT class_id, region_code, tutor_id FROM mirror_class WHERE programme_id = $1 AND class_id = $2",
+        programme_id,
+        class_id
+    )?)
+}
+
+/// A tutor's classes, by id; at most [`CLASSES_OF_TUTOR_MAX`].
+pub async fn classes_of_tutor(tx: &mut Tx, programme_id: &str, tutor_id: &str) -> Result<Vec<Class>> {
+    Ok(fetch_all!(
+        tx,
+        Class,
+        "SELECT class_id, region_code, tutor_id FROM mirror_class \
+         WHERE programme_id = $1 AND tutor_id = $2 ORDER BY class_id LIMIT $3",
+        programme_id,
+        tutor_id,
+        CLASSES_OF_TUTOR_MAX
+    )?)
+}
+
+/// When learning was opened for a county; `None` while it is closed.
+pub async fn county_opened_at(
+    tx: &mut Tx,
+    programme_id: &str,
+    county_code: &str,
+) -> Result<Option<DateTime<Utc>>> {
+    let row: Option<(DateTime<Utc>,)> = fetch_optional!(
+        tx,
+        (DateTime<Utc>,),
+        "SELECT opened_at FROM mirror_county WHERE programme_id = $1 AND county_code = $2",
+        programme_id,
+        county_code
+    )?;
+    Ok(row.map(|(opened_at,)| opened_at))
+}

@@ -1,0 +1,365 @@
+//! The scheme: one programme's assessment rules as data (考核办法), read from TOML and refused when they can't work.
+//!
+//! Another city or another year is another file, never another build, so everything that a rule needs is here: windows
+//! as instants, points, requirements. Reading is strict: a key that no rule uses is an error with its line, since a
+//! misspelt key would silently change who passes; so is a scheme that nobody could pass (`parse/`).
+//!
+//! How to add a key: a field here, its reading with its limits in `parse/`, a line in the model scheme
+//! (`data/qinhuangdao-2019.toml`), and an impossible value in `tests/schemes.rs`.
+
+mod error;
+mod parse;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+pub use crate::vocabulary::{Category, DevelopmentStage, EducationStage, Grade, OfflineItem, Role};
+pub use error::SchemeError;
+
+use crate::calendar::{Period, Window, Zone};
+use crate::ids::ProgrammeId;
+use crate::region::RegionCode;
+
+/// The most entries that any list of a scheme may have.
+pub const LIST_LENGTH_MAX: usize = 64;
+/// The most points that any single figure of a scheme may give or ask.
+pub const POINTS_MAX: i64 = 10_000;
+
+/// One programme's assessment rules, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheme {
+    /// The programme that the scheme is for.
+    pub id: ProgrammeId,
+    /// Its title, in Chinese.
+    pub title: String,
+    /// The region whose counties may enrol.
+    pub region: RegionCode,
+    /// The time zone of every window.
+    pub zone: Zone,
+    /// Every window of `[calendar]` by name (Annex 1).
+    pub windows: BTreeMap<String, NamedWindow>,
+    /// How watched time becomes credited time.
+    pub study: Study,
+    /// Annex 2.
+    pub trainee: TraineeRules,
+    /// Annex 3.
+    pub tutor: TutorRules,
+    /// Annex 4.
+    pub counselor: CounselorRules,
+}
+
+/// A window of the calendar under its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedWindow {
+    /// The name in `[calendar]`.
+    pub name: String,
+    /// Its days, both included.
+    pub window: Window,
+    /// Its instants in the scheme's zone.
+    pub period: Period,
+}
+
+/// `[study]`: how watched time becomes credited time (scoring.md, Study time).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Study {
+    /// The most seconds that one heartbeat can credit.
+    pub max_gap_seconds: i64,
+    /// Whether a course is credited up to its length and no further.
+    pub cap_course_at_duration: bool,
+    /// The most seconds that a learner is credited per local calendar day; `None` is no cap.
+    pub daily_cap_seconds: Option<i64>,
+}
+
+/// `[trainee]`: Annex 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraineeRules {
+    /// The total from which a trainee passes.
+    pub pass_total: i64,
+    /// Whether passing needs the seminar item too.
+    pub seminar_required: bool,
+    /// The online phases in order; the entry at index 0 is the item `phase_1`.
+    pub online: Vec<OnlineEntry>,
+    /// The practical assignment.
+    pub assignment: AssignmentRules,
+    /// The class seminar.
+    pub seminar: TraineeSeminarRules,
+    /// The offline activity.
+    pub offline: TraineeOfflineRules,
+}
+
+/// One phase of online study.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlineEntry {
+    /// The name of its window.
+    pub window: String,
+    /// The window's instants.
+    pub period: Period,
+    /// The categories of courses that it takes.
+    pub categories: Vec<Category>,
+    /// The credited seconds that achieve it (`minutes * 60`).
+    pub required_seconds: i64,
+    /// Its points.
+    pub points: i64,
+    /// Whether it earns nothing unless the entry before it was achieved too.
+    pub requires_previous: bool,
+}
+
+/// The practical assignment of a trainee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignmentRules {
+    /// The name of the window in which it is submitted.
+    pub window: String,
+    /// That window's instants.
+    pub period: Period,
+    /// The first instant at which a review or a return no longer counts: the end of the `review_until` window.
+    pub review_until: DateTime<Utc>,
+    /// The kinds that may be submitted.
+    pub kinds: Vec<String>,
+    /// The points of each grade.
+    pub points: GradePoints,
+}
+
+impl AssignmentRules {
+    /// When a tutor may review or return: from the opening of submission to `review_until`.
+    pub fn review_period(&self) -> Period {
+        Period { from: self.period.from, until: self.review_until }
+    }
+}
+
+/// The points of each grade, excellent >= pass >= fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GradePoints {
+    /// Points of `excellent`.
+    pub excellent: i64,
+    /// Points of `pass`.
+    pub pass: i64,
+    /// Points of `fail`.
+    pub fail: i64,
+}
+
+impl GradePoints {
+    /// The points of a grade.
+    pub fn of(&self, grade: Grade) -> i64 {
+        match grade {
+            Grade::Excellent => self.excellent,
+            Grade::Pass => self.pass,
+            Grade::Fail => self.fail,
+        }
+    }
+}
+
+/// The class seminar of a trainee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraineeSeminarRules {
+    /// When a post counts.
+    pub period: Period,
+    /// Points of one or more accepted posts.
+    pub points: i64,
+    /// The fewest characters (字数, [`crate::characters::count`]) of an accepted post.
+    pub min_characters: i64,
+}
+
+/// The offline activity of a trainee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraineeOfflineRules {
+    /// When attendances are scored.
+    pub period: Period,
+    /// The lowest score.
+    pub min_score: i64,
+    /// The highest score.
+    pub max_score: i64,
+    /// When a county's scores are flagged as not distinct (有区分度); `None` is never.
+    pub distinct: Option<DistinctRule>,
+}
+
+/// When a county's offline scores are flagged as not distinct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DistinctRule {
+    /// The fewest scored participants for the rule to look.
+    pub from_participants: i64,
+    /// The fewest distinct scores that they must hold.
+    pub min_distinct_scores: i64,
+}
+
+/// `[tutor]`: Annex 3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TutorRules {
+    /// The total from which a tutor is qualified.
+    pub qualify_total: i64,
+    /// Marking.
+    pub marking: MarkingRules,
+    /// The bulletins of each class, by number ascending.
+    pub bulletins: Vec<BulletinRule>,
+    /// The class seminar.
+    pub seminar: TutorSeminarRules,
+}
+
+/// Marking of submissions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkingRules {
+    /// Points when everything is marked.
+    pub points: i64,
+    /// The weekly deadline.
+    pub late_week: LateWeekRule,
+}
+
+/// The weekly deadline of marking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateWeekRule {
+    /// A day of the first week that counts.
+    pub from: NaiveDate,
+    /// So many late weeks disqualify from excellence.
+    pub disqualify_at: i64,
+    /// Seconds after a week's Sunday within which marking is still on time.
+    pub grace_seconds: i64,
+}
+
+/// One numbered bulletin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulletinRule {
+    /// Its number.
+    pub number: i64,
+    /// When it must be published.
+    pub period: Period,
+    /// Its points.
+    pub points: i64,
+}
+
+/// The class seminar of a tutor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TutorSeminarRules {
+    /// When it is opened, posted to and summarised.
+    pub period: Period,
+    /// Its points.
+    pub points: i64,
+}
+
+/// `[counselor]`: Annex 4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounselorRules {
+    /// Registration and login.
+    pub registration_login: RegistrationLoginRules,
+    /// Offline activity.
+    pub offline: CounselorOfflineRules,
+}
+
+/// Registration and login of a county.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrationLoginRules {
+    /// Points of the part.
+    pub points: i64,
+    /// The tasks whose shares are averaged.
+    pub tasks: Vec<Task>,
+}
+
+/// Offline activity of a county.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounselorOfflineRules {
+    /// Points of the part.
+    pub points: i64,
+    /// When activities, attendances, scores and results count.
+    pub period: Period,
+    /// The items, of equal weight.
+    pub items: Vec<OfflineItem>,
+    /// The education stages that share each item.
+    pub stages: Vec<EducationStage>,
+}
+
+/// A task that a county's trainees do on time or not (Annex 4, registration and login).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    /// First login inside the login window.
+    Login,
+    /// The item of the online entry at this index (from 0) is earned.
+    Phase(usize),
+    /// A submission inside the assignment window.
+    Assignment,
+    /// The seminar item is earned.
+    Seminar,
+}
+
+impl Task {
+    /// Reads `login`, `assignment`, `seminar` or `phase_N` (N from 1); `None` for any other word. Whether the scheme has
+    /// so many phases is the scheme's matter.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "login" => Some(Self::Login),
+            "assignment" => Some(Self::Assignment),
+            "seminar" => Some(Self::Seminar),
+            _ => {
+                let digits = word.strip_prefix("phase_")?;
+                let number: usize = digits.parse().ok()?;
+                if number == 0 || digits != number.to_string() {
+                    return None;
+                }
+                Some(Self::Phase(number - 1))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Login => formatter.write_str("login"),
+            Self::Phase(index) => write!(formatter, "phase_{}", index + 1),
+            Self::Assignment => formatter.write_str("assignment"),
+            Self::Seminar => formatter.write_str("seminar"),
+        }
+    }
+}
+
+impl Scheme {
+    /// Reads and checks a scheme. The error names the line, the key and the cause of the first fault.
+    pub fn parse(toml_text: &str) -> Result<Self, SchemeError> {
+        parse::scheme(toml_text)
+    }
+
+    /// The instants of a window of `[calendar]`; `None` when there is no window of that name.
+    pub fn period(&self, window_name: &str) -> Option<Period> {
+        self.windows.get(window_name).map(|window| window.period)
+    }
+
+    /// When counties report their rosters (window `reporting`).
+    pub fn reporting(&self) -> Period {
+        self.required_period("reporting")
+    }
+
+    /// When a first login is on time (window `login`).
+    pub fn login(&self) -> Period {
+        self.required_period("login")
+    }
+
+    /// When scores are made final (window `assessment`).
+    pub fn assessment(&self) -> Period {
+        self.required_period("assessment")
+    }
+
+    /// When an offline plan counts: from the first day of reporting to the end of the counselor's offline window.
+    pub fn plan_period(&self) -> Period {
+        Period { from: self.reporting().from, until: self.counselor.offline.period.until }
+    }
+
+    /// The `as_of` of final scores: the end of the summary window, at which every window of a score is over.
+    pub fn final_as_of(&self) -> DateTime<Utc> {
+        self.required_period("summary").until
+    }
+
+    /// The indices of the online entries that take a category and whose window holds an instant.
+    pub fn phases_open(&self, category: Category, at: DateTime<Utc>) -> Vec<usize> {
+        let mut open = Vec::new();
+        for (index, entry) in self.trainee.online.iter().enumerate() {
+            if entry.categories.contains(&category) && entry.period.contains(at) {
+                open.push(index);
+            }
+        }
+        open
+    }
+
+    fn required_period(&self, name: &str) -> Period {
+        self.period(name).expect("parse refuses a calendar without this window")
+    }
+}

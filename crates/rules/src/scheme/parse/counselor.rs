@@ -1,0 +1,45 @@
+//! `[counselor]`: Annex 4.
+
+use super::{Calendar, POINTS};
+use crate::scheme::error::SchemeError;
+use crate::scheme::reader::Value;
+use crate::scheme::{
+    CounselorOfflineRules, CounselorRules, EducationStage, OfflineItem, RegistrationLoginRules, Task,
+};
+
+pub(super) fn rules(
+    value: &Value<'_>,
+    calendar: &Calendar,
+    phases: usize,
+) -> Result<CounselorRules, SchemeError> {
+    let section = value.section(&["registration_login", "offline"])?;
+    Ok(CounselorRules {
+        registration_login: registration_login(&section.required("registration_login")?, phases)?,
+        offline: offline(&section.required("offline")?, calendar)?,
+    })
+}
+
+fn registration_login(value: &Value<'_>, phases: usize) -> Result<RegistrationLoginRules, SchemeError> {
+    let section = value.section(&["points", "tasks"])?;
+    let task =
+        |word: &str| Task::parse(word).filter(|task| !matches!(task, Task::Phase(index) if *index >= phases));
+    Ok(RegistrationLoginRules {
+        points: section.required("points")?.integer(POINTS)?,
+        tasks: section.required("tasks")?.distinct_list("task", task)?,
+    })
+}
+
+fn offline(value: &Value<'_>, calendar: &Calendar) -> Result<CounselorOfflineRules, SchemeError> {
+    let section = value.section(&["points", "window", "items", "stages"])?;
+    let window_value = section.required("window")?;
+    let window = calendar.window(&window_value)?;
+    if window.period.until <= calendar.windows["reporting"].period.from {
+        return Err(window_value.refuse("ends before reporting begins, so no plan could be submitted"));
+    }
+    Ok(CounselorOfflineRules {
+        points: section.required("points")?.integer(POINTS)?,
+        period: window.period,
+        items: section.required("items")?.distinct_list("item", OfflineItem::parse)?,
+        stages: section.required("stages")?.distinct_list("education stage", EducationStage::parse)?,
+    })
+}

@@ -1,0 +1,286 @@
+//! The score of a trainee (Annex 2, 参训教师考核办法).
+//!
+//! Facts are a set: the order of the lists does not matter, and nothing dated after `as_of` counts. Each item is judged
+//! by its own function here; to add an item, add its figures to the scheme, its function, and its line in `score`.
+
+use chrono::{DateTime, Utc};
+
+use crate::explanation::{Finding, Item, ItemState, ReasonCode};
+use crate::ids::{ActivityId, SeminarId, SubmissionId};
+use crate::scheme::{OnlineEntry, Scheme, Task};
+use crate::vocabulary::Grade;
+
+const CLAUSE_ONLINE: &str = "附件2 网络研修 (Annex 2, online study)";
+const CLAUSE_ASSIGNMENT: &str = "附件2 第三阶段 实践性作业 (Annex 2, practical assignment)";
+const CLAUSE_SEMINAR: &str = "附件2 第四阶段 班级研修活动 (Annex 2, class seminar)";
+const CLAUSE_OFFLINE: &str = "附件2 线下研修活动 (Annex 2, offline activity)";
+
+/// Everything that is known of a trainee.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TraineeFacts {
+    /// The first login.
+    pub login_at: Option<DateTime<Utc>>,
+    /// The withdrawal (调离, 退休, 产假).
+    pub withdrawn_at: Option<DateTime<Utc>>,
+    /// When each online entry was achieved, by index; missing entries are not achieved.
+    pub phases: Vec<Option<DateTime<Utc>>>,
+    /// Every submission, superseded ones too.
+    pub submissions: Vec<SubmissionFacts>,
+    /// Accepted posts to seminars of the trainee's own class; the first is enough.
+    pub seminar_posts: Vec<SeminarPost>,
+    /// Offline scores, corrected ones too.
+    pub offline_scores: Vec<OfflineScore>,
+}
+
+/// A submission with what the tutor did about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmissionFacts {
+    /// Its id.
+    pub id: SubmissionId,
+    /// When it was submitted.
+    pub submitted_at: DateTime<Utc>,
+    /// Its reviews and returns.
+    pub marks: Vec<Mark>,
+}
+
+/// A review or a return.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// Its number among the submission's marks: of two at one instant the larger is the later.
+    pub sequence: i64,
+    /// What it was.
+    pub kind: MarkKind,
+}
+
+/// A grade, or a return for revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MarkKind {
+    /// Returned for revision.
+    Returned,
+    /// Graded.
+    Graded(Grade),
+}
+
+/// An accepted post to a seminar of the trainee's own class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeminarPost {
+    /// The seminar.
+    pub seminar: SeminarId,
+    /// When it was posted.
+    pub at: DateTime<Utc>,
+}
+
+/// A score for attending an activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfflineScore {
+    /// The activity.
+    pub activity: ActivityId,
+    /// The score, in points.
+    pub score: i64,
+    /// When it was given.
+    pub at: DateTime<Utc>,
+    /// Its number among the attendee's scores of the activity: of two at one instant the larger is the later.
+    pub sequence: i64,
+}
+
+/// The score of a trainee at some `as_of`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraineeScore {
+    /// `phase_1` to `phase_N`, `assignment`, `seminar`, `offline`, in this order; empty when withdrawn.
+    pub items: Vec<Item>,
+    /// The sum of the items' points; 0 when withdrawn.
+    pub total: i64,
+    /// Whether the trainee has passed by now; never when withdrawn.
+    pub passed: bool,
+    /// Withdrawn: no score, and in no rate.
+    pub withdrawn: bool,
+}
+
+impl TraineeScore {
+    /// The item of a name; `None` when there is none (or the trainee is withdrawn).
+    pub fn item(&self, name: &str) -> Option<&Item> {
+        self.items.iter().find(|item| item.name == name)
+    }
+}
+
+/// The score of a trainee from the facts dated `as_of` or earlier (Annex 2; passing is Annex 2, 合格标准).
+pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> TraineeScore {
+    if facts.withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= as_of) {
+        return TraineeScore { items: Vec::new(), total: 0, passed: false, withdrawn: true };
+    }
+    let rules = &scheme.trainee;
+    let mut items = Vec::with_capacity(rules.online.len() + 3);
+    for (index, entry) in rules.online.iter().enumerate() {
+        let finding = judge_phase(&rules.online, index, facts, as_of);
+        items.push(finding.into_item(format!("phase_{}", index + 1), entry.points, CLAUSE_ONLINE));
+    }
+    let excellent = rules.assignment.points.excellent;
+    items.push(judge_assignment(scheme, facts, as_of).into_item("assignment", excellent, CLAUSE_ASSIGNMENT));
+    let seminar =
+        judge_seminar(scheme, facts, as_of).into_item("seminar", rules.seminar.points, CLAUSE_SEMINAR);
+    let seminar_earned = seminar.is_earned();
+    items.push(seminar);
+    items.push(judge_offline(scheme, facts, as_of).into_item(
+        "offline",
+        rules.offline.max_score,
+        CLAUSE_OFFLINE,
+    ));
+
+    let total = items.iter().map(|item| item.points).sum();
+    let passed = total >= rules.pass_total && (seminar_earned || !rules.seminar_required);
+    TraineeScore { items, total, passed, withdrawn: false }
+}
+
+/// When the entry at an index was achieved inside its window, by `as_of`.
+fn achieved_at(
+    online: &[OnlineEntry],
+    index: usize,
+    facts: &TraineeFacts,
+    as_of: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let at = (*facts.phases.get(index)?)?;
+    (at <= as_of && online[index].period.contains(at)).then_some(at)
+}
+
+/// Annex 2, online. `requires_previous` asks whether the entry directly before was ACHIEVED, not whether it earned its
+/// points: that is the law's word, and with three entries the third looks at the second only. Achieved while the previous
+/// one still can be is pending, whichever window ends first.
+fn judge_phase(online: &[OnlineEntry], index: usize, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
+    let entry = &online[index];
+    let Some(at) = achieved_at(online, index, facts, as_of) else {
+        return Finding::not_earned(entry.period.is_over(as_of), ReasonCode::NotAchievedInWindow);
+    };
+    if !entry.requires_previous || index == 0 || achieved_at(online, index - 1, facts, as_of).is_some() {
+        return Finding::earned(entry.points, at);
+    }
+    let previous_over = online[index - 1].period.is_over(as_of);
+    Finding::not_earned(previous_over, ReasonCode::PreviousPhaseMissed).dated(at)
+}
+
+/// Annex 2, phase 3. The newest submission is the one submitted last (of two at one instant, the one with the larger id);
+/// its last mark counts. Until `review_until` a fail or a return can still be made good, so it is pending.
+fn judge_assignment(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
+    let rules = &scheme.trainee.assignment;
+    let newest = facts
+        .submissions
+        .iter()
+        .filter(|submission| {
+            submission.submitted_at <= as_of && rules.period.contains(submission.submitted_at)
+        })
+        .max_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
+    let Some(newest) = newest else {
+        return Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotSubmitted);
+    };
+    let reviews_over = as_of >= rules.review_until;
+    let last_mark = newest
+        .marks
+        .iter()
+        .filter(|mark| mark.at <= as_of && mark.at < rules.review_until)
+        .max_by_key(|mark| (mark.at, mark.sequence, mark.kind));
+    let Some(mark) = last_mark else {
+        let finding = Finding::not_earned(reviews_over, ReasonCode::NotReviewed);
+        return finding.on(&newest.id).dated(newest.submitted_at);
+    };
+    let finding = match mark.kind {
+        MarkKind::Graded(Grade::Excellent) => Finding::earned(rules.points.excellent, mark.at),
+        MarkKind::Graded(Grade::Pass) => Finding::earned(rules.points.pass, mark.at),
+        MarkKind::Graded(Grade::Fail) => Finding {
+            points: rules.points.fail,
+            ..Finding::not_earned(reviews_over, ReasonCode::GradedFail).dated(mark.at)
+        },
+        MarkKind::Returned => Finding::not_earned(reviews_over, ReasonCode::Returned).dated(mark.at),
+    };
+    finding.on(&newest.id)
+}
+
+/// Annex 2, phase 4: one accepted post is enough, however many there are.
+fn judge_seminar(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
+    let rules = &scheme.trainee.seminar;
+    let first = facts
+        .seminar_posts
+        .iter()
+        .filter(|post| post.at <= as_of && rules.period.contains(post.at))
+        .min_by(|left, right| (left.at, &left.seminar).cmp(&(right.at, &right.seminar)));
+    match first {
+        Some(post) => Finding::earned(rules.points, post.at).on(&post.seminar),
+        None => Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotAttended),
+    }
+}
+
+/// Annex 2, offline: the last score of each activity counts, and of these the best (of equals, the smallest activity id).
+/// A score outside the scheme's range is no score.
+fn judge_offline(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
+    let rules = &scheme.trainee.offline;
+    let counts = |score: &&OfflineScore| {
+        score.at <= as_of
+            && rules.period.contains(score.at)
+            && (rules.min_score..=rules.max_score).contains(&score.score)
+    };
+    let mut best: Option<&OfflineScore> = None;
+    for score in facts.offline_scores.iter().filter(counts) {
+        let corrected = facts.offline_scores.iter().filter(counts).any(|other| {
+            other.activity == score.activity
+                && (other.at, other.sequence, other.score) > (score.at, score.sequence, score.score)
+        });
+        if corrected {
+            continue;
+        }
+        let better = best.is_none_or(|best| {
+            score.score > best.score || (score.score == best.score && score.activity < best.activity)
+        });
+        if better {
+            best = Some(score);
+        }
+    }
+    match best {
+        Some(score) => Finding::earned(score.score, score.at).on(&score.activity),
+        None => Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotScored),
+    }
+}
+
+/// Whether a trainee did a task of the county's score on time (Annex 4, registration and login). A withdrawn trainee, who
+/// is in no rate, did none.
+pub fn task_done(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>, task: Task) -> bool {
+    is_task_done(scheme, facts, &score(scheme, facts, as_of), as_of, task)
+}
+
+/// [`task_done`] of every task of the scheme, in the scheme's order, from a score that [`score`] gave for the same facts
+/// and `as_of`.
+pub fn tasks_done(
+    scheme: &Scheme,
+    facts: &TraineeFacts,
+    score: &TraineeScore,
+    as_of: DateTime<Utc>,
+) -> Vec<bool> {
+    let mut done = Vec::new();
+    for task in &scheme.counselor.registration_login.tasks {
+        done.push(is_task_done(scheme, facts, score, as_of, *task));
+    }
+    done
+}
+
+fn is_task_done(
+    scheme: &Scheme,
+    facts: &TraineeFacts,
+    score: &TraineeScore,
+    as_of: DateTime<Utc>,
+    task: Task,
+) -> bool {
+    if score.withdrawn {
+        return false;
+    }
+    let earned = |item: Option<&Item>| item.is_some_and(|item| item.state == ItemState::Earned);
+    match task {
+        Task::Login => facts.login_at.is_some_and(|at| at <= as_of && scheme.login().contains(at)),
+        Task::Phase(index) => index < scheme.trainee.online.len() && earned(score.items.get(index)),
+        Task::Assignment => {
+            let period = &scheme.trainee.assignment.period;
+            facts.submissions.iter().any(|submission| {
+                submission.submitted_at <= as_of && period.contains(submission.submitted_at)
+            })
+        }
+        Task::Seminar => earned(score.item("seminar")),
+    }
+}

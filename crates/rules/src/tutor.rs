@@ -1,0 +1,294 @@
+//! The score of a class tutor (Annex 3, 班级辅导教师考核办法), excellence and its conditions.
+//!
+//! A tutor with several classes satisfies bulletins and seminar in each; marking spans all of them. Facts are a set, and
+//! nothing dated after `as_of` counts. To add an item, add its figures to the scheme, its function, its line in `score`.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::calendar::Period;
+use crate::explanation::{Finding, Item, ItemState, ReasonCode};
+use crate::ids::{ClassId, SeminarId, SubmissionId};
+use crate::marking_weeks;
+use crate::scheme::{BulletinRule, Scheme};
+
+const CLAUSE_MARKING: &str = "附件3 实践性作业批阅 (Annex 3, marking)";
+const CLAUSE_BULLETIN: &str = "附件3 班级简报 (Annex 3, bulletins)";
+const CLAUSE_SEMINAR: &str = "附件3 班级研修活动 (Annex 3, class seminar)";
+
+/// Everything that is known of a tutor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TutorFacts {
+    /// Pre-job training attended (岗前培训).
+    pub prejob_attended_at: Option<DateTime<Utc>>,
+    /// Chosen as excellent by a provincial expert.
+    pub chosen_at: Option<DateTime<Utc>>,
+    /// The tutor's classes.
+    pub classes: Vec<ClassFacts>,
+    /// Every submission of the trainees of those classes.
+    pub submissions: Vec<TutorSubmission>,
+}
+
+/// One class of a tutor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassFacts {
+    /// The class.
+    pub class_id: ClassId,
+    /// Its bulletins: number and when published.
+    pub bulletins: Vec<(i64, DateTime<Utc>)>,
+    /// Its seminars.
+    pub seminars: Vec<SeminarFacts>,
+}
+
+/// One seminar of a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeminarFacts {
+    /// The seminar.
+    pub seminar: SeminarId,
+    /// When the tutor opened it.
+    pub opened_at: DateTime<Utc>,
+    /// The first accepted post of a trainee.
+    pub first_post_at: Option<DateTime<Utc>>,
+    /// When the tutor published its summary.
+    pub summarised_at: Option<DateTime<Utc>>,
+}
+
+/// One submission that the tutor had to mark, or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TutorSubmission {
+    /// The submission.
+    pub id: SubmissionId,
+    /// When it was submitted.
+    pub submitted_at: DateTime<Utc>,
+    /// When a newer one superseded it.
+    pub superseded_at: Option<DateTime<Utc>>,
+    /// Its first review or return.
+    pub first_mark_at: Option<DateTime<Utc>>,
+    /// When its trainee withdrew.
+    pub withdrawn_at: Option<DateTime<Utc>>,
+}
+
+/// What follows from too many late weeks (Annex 3: 上报所在市且下一年度将不再聘用).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TutorFlag {
+    /// To be reported to the city.
+    ReportToCity,
+    /// Not to be hired again next year.
+    DoNotRehire,
+}
+
+impl TutorFlag {
+    /// The stable code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReportToCity => "REPORT_TO_CITY",
+            Self::DoNotRehire => "DO_NOT_REHIRE",
+        }
+    }
+}
+
+/// The score of a tutor at some `as_of`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TutorScore {
+    /// `marking`, then `bulletin_N` by number, then `seminar`.
+    pub items: Vec<Item>,
+    /// Points of marking.
+    pub marking: i64,
+    /// Points of all bulletins.
+    pub bulletins: i64,
+    /// Points of the seminar.
+    pub seminar: i64,
+    /// The sum.
+    pub total: i64,
+    /// `total` reaches the scheme's `qualify_total`.
+    pub qualified: bool,
+    /// How many weeks were marked late.
+    pub late_weeks: i64,
+    /// So many late weeks that excellence is out of reach.
+    pub disqualified: bool,
+    /// Eligible for excellence: qualified, pre-job training attended, not disqualified.
+    pub eligible: bool,
+    /// Eligible and chosen.
+    pub excellent: bool,
+    /// What the city is told.
+    pub flags: Vec<TutorFlag>,
+    /// Why the tutor is not eligible, empty when eligible.
+    pub not_eligible_because: Vec<ReasonCode>,
+    /// Why an expert's choice has no effect: `not_eligible_because` when chosen, else empty.
+    pub choice_note: Vec<ReasonCode>,
+}
+
+/// The score of a tutor from the facts dated `as_of` or earlier (Annex 3).
+///
+/// **Decided**: a tutor without classes has nothing to mark (full marking points after `review_until`) but neither
+/// bulletins nor seminar (`NO_CLASS`), so is not qualified.
+pub fn score(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> TutorScore {
+    let rules = &scheme.tutor;
+    let marking =
+        judge_marking(scheme, facts, as_of).into_item("marking", rules.marking.points, CLAUSE_MARKING);
+    let mut bulletin_items = Vec::with_capacity(rules.bulletins.len());
+    for rule in &rules.bulletins {
+        let name = format!("bulletin_{}", rule.number);
+        bulletin_items.push(judge_bulletin(rule, facts, as_of).into_item(name, rule.points, CLAUSE_BULLETIN));
+    }
+    let seminar =
+        judge_seminar(scheme, facts, as_of).into_item("seminar", rules.seminar.points, CLAUSE_SEMINAR);
+
+    let (marking_points, seminar_points) = (marking.points, seminar.points);
+    let bulletin_points = bulletin_items.iter().map(|item| item.points).sum::<i64>();
+    let total = marking_points + bulletin_points + seminar_points;
+    let mut items = vec![marking];
+    items.extend(bulletin_items);
+    items.push(seminar);
+
+    let qualified = total >= rules.qualify_total;
+    let late_weeks = late_weeks(scheme, facts, as_of);
+    let disqualified = late_weeks >= rules.marking.late_week.disqualify_at;
+    let happened = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at <= as_of);
+    let mut not_eligible_because = Vec::new();
+    if !qualified {
+        not_eligible_because.push(ReasonCode::NotQualified);
+    }
+    if !happened(facts.prejob_attended_at) {
+        not_eligible_because.push(ReasonCode::PrejobNotAttended);
+    }
+    if disqualified {
+        not_eligible_because.push(ReasonCode::TooManyLateWeeks);
+    }
+    let eligible = not_eligible_because.is_empty();
+    let chosen = happened(facts.chosen_at);
+    TutorScore {
+        items,
+        marking: marking_points,
+        bulletins: bulletin_points,
+        seminar: seminar_points,
+        total,
+        qualified,
+        late_weeks,
+        disqualified,
+        eligible,
+        excellent: eligible && chosen,
+        flags: if disqualified { vec![TutorFlag::ReportToCity, TutorFlag::DoNotRehire] } else { Vec::new() },
+        choice_note: if chosen { not_eligible_because.clone() } else { Vec::new() },
+        not_eligible_because,
+    }
+}
+
+/// Annex 3, marking: pending until `review_until`, then all or nothing. Not owed: what was superseded, and what is
+/// unmarked of a withdrawn trainee.
+fn judge_marking(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
+    let review_until = scheme.trainee.assignment.review_until;
+    let reviews_over = as_of >= review_until;
+    let happened = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at <= as_of);
+    let unmarked = facts
+        .submissions
+        .iter()
+        .filter(|submission| submission.submitted_at <= as_of)
+        .filter(|submission| !happened(submission.superseded_at) && !happened(submission.withdrawn_at))
+        .filter(|submission| {
+            !submission.first_mark_at.is_some_and(|marked_at| marked_at <= as_of && marked_at < review_until)
+        })
+        .min_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
+    match unmarked {
+        Some(submission) => Finding::not_earned(reviews_over, ReasonCode::NotAllMarked)
+            .on(&submission.id)
+            .dated(submission.submitted_at),
+        None if reviews_over => Finding::earned(scheme.tutor.marking.points, review_until),
+        None => Finding::not_earned(false, ReasonCode::NotAllMarked),
+    }
+}
+
+/// Annex 3, late weeks: the weeks with a submission that was not settled by their deadline. **Decided**: a withdrawal
+/// before the deadline settles it; one at the deadline or after comes too late for the week.
+fn late_weeks(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> i64 {
+    let mut late = BTreeSet::new();
+    for submission in &facts.submissions {
+        let settled_at = [submission.first_mark_at, submission.superseded_at, submission.withdrawn_at]
+            .into_iter()
+            .flatten()
+            .min();
+        if let Some(week) = marking_weeks::late_week(scheme, submission.submitted_at, settled_at, as_of) {
+            late.insert(week.index);
+        }
+    }
+    i64::try_from(late.len()).unwrap_or(i64::MAX)
+}
+
+/// Annex 3, bulletins: earned when every class has the number published inside the window, dated at the last of them.
+fn judge_bulletin(rule: &BulletinRule, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
+    let over = rule.period.is_over(as_of);
+    let mut complete_at = None;
+    for class in by_id(&facts.classes) {
+        let first = class
+            .bulletins
+            .iter()
+            .filter(|(number, at)| *number == rule.number && *at <= as_of && rule.period.contains(*at))
+            .map(|(_, at)| *at)
+            .min();
+        let Some(first) = first else {
+            return Finding::not_earned(over, ReasonCode::BulletinNotPublished).on(&class.class_id);
+        };
+        complete_at = complete_at.max(Some(first));
+    }
+    match complete_at {
+        Some(at) => Finding::earned(rule.points, at),
+        None => Finding::not_earned(over, ReasonCode::NoClass),
+    }
+}
+
+/// Annex 3, seminar: every class has one that was opened, posted to and summarised, all inside the window.
+fn judge_seminar(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
+    let rules = &scheme.tutor.seminar;
+    let over = rules.period.is_over(as_of);
+    let mut complete_at = None;
+    for class in by_id(&facts.classes) {
+        match class_seminar(class, &rules.period, as_of) {
+            Ok(at) => complete_at = complete_at.max(Some(at)),
+            Err(reason) => return Finding::not_earned(over, reason).on(&class.class_id),
+        }
+    }
+    match complete_at {
+        Some(at) => Finding::earned(rules.points, at),
+        None => Finding::not_earned(over, ReasonCode::NoClass),
+    }
+}
+
+/// When the first seminar of a class was complete, or what the one that came furthest lacks.
+fn class_seminar(
+    class: &ClassFacts,
+    period: &Period,
+    as_of: DateTime<Utc>,
+) -> Result<DateTime<Utc>, ReasonCode> {
+    let counted = |at: Option<DateTime<Utc>>| at.filter(|at| *at <= as_of && period.contains(*at));
+    let mut first_complete: Option<DateTime<Utc>> = None;
+    let mut furthest = 0;
+    for seminar in &class.seminars {
+        let Some(opened_at) = counted(Some(seminar.opened_at)) else { continue };
+        furthest = furthest.max(1);
+        let Some(posted_at) = counted(seminar.first_post_at) else { continue };
+        furthest = 2;
+        let Some(summarised_at) = counted(seminar.summarised_at) else { continue };
+        let complete_at = opened_at.max(posted_at).max(summarised_at);
+        first_complete = Some(first_complete.map_or(complete_at, |first| first.min(complete_at)));
+    }
+    first_complete.ok_or(match furthest {
+        0 => ReasonCode::SeminarNotOpened,
+        1 => ReasonCode::SeminarWithoutPost,
+        _ => ReasonCode::SeminarNotSummarised,
+    })
+}
+
+/// The classes by id, so that the class named as evidence does not depend on the order of the facts.
+fn by_id(classes: &[ClassFacts]) -> Vec<&ClassFacts> {
+    let mut sorted: Vec<&ClassFacts> = classes.iter().collect();
+    sorted.sort_by(|left, right| left.class_id.cmp(&right.class_id));
+    sorted
+}
+
+impl TutorScore {
+    /// Whether every item is decided: none is pending any more.
+    pub fn is_decided(&self) -> bool {
+        self.items.iter().all(|item| item.state != ItemState::Pending)
+    }
+}

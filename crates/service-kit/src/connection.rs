@@ -1,0 +1,150 @@
+//! Connections: one that can be cut, and the in-memory way between services of one process. Why cut: tonic's
+//! connections live in tasks of their own, and the hard phase of shutdown must end them too. Why in memory: the
+//! services of one process speak the same gRPC contracts as between machines, so that both ways are one way.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    sync::mpsc,
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::{Channel, Endpoint, Uri, server::Connected};
+
+/// The bytes that fit into an in-memory connection, each way.
+const DUPLEX_BYTES: usize = 256 * 1024;
+/// What one stream may send before it is read, bytes.
+pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What all streams of a connection may send before it is read, bytes: some streams may stand still without
+/// stopping the others.
+pub const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// How often an idle connection is tried, and how long an answer may take.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// See [`KEEPALIVE_INTERVAL`].
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may take to be made.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A channel to a server elsewhere, with the suite's settings. It connects when first used, and again when broken.
+///
+/// # Errors
+/// When the address is no URI.
+pub fn connect_lazily(address: &str) -> Result<Channel, tonic::transport::Error> {
+    Ok(configure(Endpoint::from_shared(address.to_owned())?).connect_lazy())
+}
+
+fn configure(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+}
+
+/// The way to a server of this process. Clones lead to the same one.
+#[derive(Debug, Clone)]
+pub struct InMemory {
+    connections: mpsc::Sender<DuplexStream>,
+}
+
+impl InMemory {
+    pub(crate) fn new(connections: mpsc::Sender<DuplexStream>) -> Self {
+        Self { connections }
+    }
+
+    /// A channel with a connection of its own. It connects when first used, and again when broken.
+    pub fn channel(&self) -> Channel {
+        let connections = self.connections.clone();
+        let connector = tower::service_fn(move |_: Uri| {
+            let connections = connections.clone();
+            async move {
+                let (client, server) = tokio::io::duplex(DUPLEX_BYTES);
+                let ended = |_| io::Error::new(io::ErrorKind::ConnectionRefused, "the server has ended");
+                connections.send(server).await.map_err(ended)?;
+                Ok::<_, io::Error>(TokioIo::new(client))
+            }
+        });
+        configure(Endpoint::from_static("http://in-memory")).connect_with_connector_lazy(connector)
+    }
+}
+
+/// A connection that fails once it is cut.
+#[derive(Debug)]
+pub(crate) struct Cuttable<Io> {
+    io: Io,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl<Io> Cuttable<Io> {
+    pub(crate) fn new(io: Io, cut: CancellationToken) -> Self {
+        Self { io, cut: Box::pin(cut.cancelled_owned()) }
+    }
+
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server has ended")),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Cuttable<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Cuttable<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+impl<Io: Connected> Connected for Cuttable<Io> {
+    type ConnectInfo = Io::ConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.io.connect_info()
+    }
+}

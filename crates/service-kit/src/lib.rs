@@ -1,0 +1,44 @@
+//! How any service of the suite runs; no domain words. A service crate brings handlers and statements; from here
+//! come the path of every write and read ([`Kit`]), errors and their statuses, the event feed and its followers,
+//! the server with health, reflection, deadlines and shutdown, access policies, and the clock. To add something
+//! that every service needs, add a module here; what only one needs stays there.
+
+pub mod access;
+pub mod call;
+mod call_layer;
+pub mod clock;
+pub mod config;
+pub mod connection;
+pub mod consistency;
+pub mod convert;
+pub mod descriptors;
+pub mod error;
+pub mod event_feed;
+pub mod follow;
+pub mod kit;
+mod outcome;
+pub mod page;
+pub mod server;
+pub mod shutdown;
+pub mod status;
+pub mod subscription;
+pub mod table;
+pub mod telemetry;
+#[cfg(test)]
+mod test_service;
+pub mod testing;
+pub mod unit;
+
+pub use access::{Caller, Policies};
+pub use call::Call;
+pub use clock::Clock;
+pub use connection::{InMemory, connect_lazily};
+pub use consistency::{Applied, TOKEN_HEADER, Token};
+pub use convert::{Fields, to_timestamp};
+pub use error::{Error, FieldViolation, Refusal, Result};
+pub use follow::{Followed, Projector, decode, follow};
+pub use kit::Kit;
+pub use page::Page;
+pub use server::{Server, ServerBuilder, StartError};
+pub use shutdown::Shutdown;
+pub use unit::{ReadUnit, Unit};

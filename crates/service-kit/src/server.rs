@@ -1,0 +1,285 @@
+//! The server of a process: whatever services it was given, their event feed, health, and reflection, over TCP and
+//! in memory alike. Why one builder: an RPC without an access policy must not start, on no transport; and limits,
+//! deadlines, and shutdown must be the same everywhere. A service crate hands itself over with
+//! [`ServerBuilder::service`]; nothing else is needed for one more.
+
+use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr, time::Duration};
+
+use http::{Request, Response};
+use prost_reflect::DescriptorPool;
+use shipei_contracts::{FILE_DESCRIPTOR_SET, event::v1::event_feed_server::EventFeedServer};
+use shipei_store::Database;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::mpsc,
+};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tonic::{
+    body::Body,
+    server::NamedService,
+    service::{Routes, RoutesBuilder},
+    transport::server::{Connected, TcpIncoming},
+};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
+use tower::Service;
+
+use crate::{
+    access::{Policies, PolicyError},
+    call_layer::CallLayer,
+    connection::{
+        CONNECTION_WINDOW_BYTES, Cuttable, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW_BYTES,
+    },
+    descriptors,
+    event_feed::EventFeeds,
+    kit::Kit,
+    shutdown::Shutdown,
+};
+
+/// The largest message, bytes, either way.
+pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The most calls of one connection that wait for their first answer; more wait in line.
+pub const CONCURRENT_CALLS_MAX: usize = 256;
+/// The most streams of one connection.
+pub const CONCURRENT_STREAMS_MAX: u32 = 1024;
+/// How often health asks each database.
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a database may take to answer health.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most in-memory connections that wait to be taken.
+const CONNECTIONS_WAITING_MAX: usize = 64;
+/// The name that stands for the whole server in health.
+const OVERALL: &str = "";
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An RPC without a good access policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The descriptor set can't be reflected.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Gathers what a process serves.
+#[derive(Debug)]
+pub struct ServerBuilder {
+    shutdown: Shutdown,
+    routes: RoutesBuilder,
+    databases: BTreeMap<&'static str, Database>,
+    feeds: Vec<Kit>,
+    connection_age_max: Option<Duration>,
+    descriptor_pool: DescriptorPool,
+    descriptor_set: Vec<u8>,
+}
+
+/// A server that is ready to listen. Clones serve the same services.
+#[derive(Debug, Clone)]
+pub struct Server {
+    routes: Routes,
+    policies: Policies,
+    shutdown: Shutdown,
+    connection_age_max: Option<Duration>,
+}
+
+/// Makes a generated server with the suite's message limits: `grpc_server!(EnrollmentServiceServer, handler)`.
+#[macro_export]
+macro_rules! grpc_server {
+    ($server:ident, $handler:expr) => {
+        $server::new($handler)
+            .max_decoding_message_size($crate::server::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size($crate::server::MESSAGE_BYTES_MAX)
+    };
+}
+
+impl ServerBuilder {
+    /// Serves nothing yet; ends with `shutdown`.
+    pub fn new(shutdown: &Shutdown) -> Self {
+        Self {
+            shutdown: shutdown.clone(),
+            routes: Routes::builder(),
+            databases: BTreeMap::new(),
+            feeds: Vec::new(),
+            connection_age_max: None,
+            descriptor_pool: descriptors::pool().clone(),
+            descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
+        }
+    }
+
+    /// Serves this gRPC service, and the event log of its kit. It is healthy while the kit's database answers.
+    /// Make `server` with [`grpc_server!`].
+    pub fn service<S>(mut self, kit: &Kit, server: S) -> Self
+    where
+        S: Service<Request<Body>, Error = Infallible, Response = Response<Body>>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes.add_service(server);
+        self.databases.insert(S::NAME, kit.database().clone());
+        self.event_log(kit)
+    }
+
+    /// Serves the event log of this kit, without a service of its own.
+    pub fn event_log(mut self, kit: &Kit) -> Self {
+        self.feeds.push(kit.clone());
+        self
+    }
+
+    /// Asks clients to connect anew, and ends streams, after this age, so that load spreads over replicas again.
+    pub fn connection_age_max(mut self, age: Duration) -> Self {
+        self.connection_age_max = Some(age);
+        self
+    }
+
+    /// Takes policies and reflection from another descriptor set than the contracts', for tests.
+    #[must_use]
+    pub fn descriptors(mut self, pool: DescriptorPool) -> Self {
+        self.descriptor_set = pool.encode_to_vec();
+        self.descriptor_pool = pool;
+        self
+    }
+
+    /// Checks everything and begins to watch the databases.
+    ///
+    /// # Errors
+    /// An RPC without a good access policy, or a descriptor set that can't be reflected.
+    pub async fn build(mut self) -> Result<Server, StartError> {
+        let feeds = EventFeeds::new(self.shutdown.clone(), self.connection_age_max);
+        for kit in &self.feeds {
+            feeds.add(kit);
+        }
+        let mut names: Vec<&str> = self.databases.keys().copied().collect();
+        if !feeds.is_empty() {
+            self.routes.add_service(grpc_server!(EventFeedServer, feeds));
+            names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
+        }
+        let policies = Policies::load_from(&self.descriptor_pool, &names)?;
+
+        let health = HealthReporter::new();
+        health.set_service_status(OVERALL, ServingStatus::NotServing).await;
+        for name in self.databases.keys() {
+            health.set_service_status(name, ServingStatus::NotServing).await;
+        }
+        self.routes.add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
+        self.routes.add_service(self.reflection(&names).build_v1()?);
+        self.routes.add_service(self.reflection(&names).build_v1alpha()?);
+
+        let watch = watch_health(health, self.databases, self.feeds, self.shutdown.clone());
+        self.shutdown.spawn(watch);
+        Ok(Server {
+            routes: self.routes.routes().prepare(),
+            policies,
+            shutdown: self.shutdown,
+            connection_age_max: self.connection_age_max,
+        })
+    }
+
+    fn reflection(&self, names: &[&str]) -> tonic_reflection::server::Builder<'_> {
+        let mut builder = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(&self.descriptor_set)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health");
+        for name in names {
+            builder = builder.with_service_name(*name);
+        }
+        builder
+    }
+}
+
+impl Server {
+    /// The access policies of what is served.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// Serves over TCP until shutdown; returns at once, with the address (the port, if it was 0).
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn serve_tcp(&self, listener: TcpListener) -> io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        self.serve(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        Ok(address)
+    }
+
+    /// Serves in memory until shutdown; returns at once, with the way in.
+    pub fn serve_in_memory(&self) -> InMemory {
+        let (sender, receiver) = mpsc::channel(CONNECTIONS_WAITING_MAX);
+        self.serve(ReceiverStream::new(receiver).map(Ok::<_, io::Error>));
+        InMemory::new(sender)
+    }
+
+    fn serve<Io>(&self, incoming: impl Stream<Item = io::Result<Io>> + Send + 'static)
+    where
+        Io: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        Io::ConnectInfo: Clone + Send + Sync + 'static,
+    {
+        let mut server = tonic::transport::Server::builder()
+            .concurrency_limit_per_connection(CONCURRENT_CALLS_MAX)
+            .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
+        if let Some(age) = self.connection_age_max {
+            server = server.max_connection_age(age);
+        }
+        let server = server.layer(CallLayer::new(self.shutdown.clone()));
+        let cut = self.shutdown.hard_token();
+        let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
+        let signal = self.shutdown.token().cancelled_owned();
+        let serving = server.serve_with_incoming_shutdown(self.routes.clone(), incoming, signal);
+        self.shutdown.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the server has ended with an error");
+            }
+        });
+    }
+}
+
+/// Asks each database now and then, until shutdown.
+async fn watch_health(
+    mut health: HealthReporter,
+    databases: BTreeMap<&'static str, Database>,
+    feeds: Vec<Kit>,
+    shutdown: Shutdown,
+) {
+    while !shutdown.has_begun() {
+        let mut all_serve = true;
+        for (name, database) in &databases {
+            let serves = answers(database).await;
+            all_serve &= serves;
+            health.set_service_status(name, status_of(serves)).await;
+        }
+        for kit in feeds.iter().filter(|_| databases.is_empty()) {
+            all_serve &= answers(kit.database()).await;
+        }
+        health.set_service_status(OVERALL, status_of(all_serve)).await;
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = tokio::time::sleep(HEALTH_INTERVAL) => {}
+        }
+    }
+    for name in databases.keys().chain([&OVERALL]) {
+        health.set_service_status(name, ServingStatus::NotServing).await;
+        // Ends the streams that watch it, after they have told this last status.
+        health.clear_service_status(name).await;
+    }
+}
+
+async fn answers(database: &Database) -> bool {
+    matches!(tokio::time::timeout(HEALTH_TIMEOUT, database.ping()).await, Ok(Ok(())))
+}
+
+fn status_of(serves: bool) -> ServingStatus {
+    if serves { ServingStatus::Serving } else { ServingStatus::NotServing }
+}

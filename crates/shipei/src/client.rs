@@ -1,0 +1,177 @@
+//! A client of the suite: channels to the five services, consistency tokens, and calls that are tried again.
+//!
+//! What every good client of the suite does is here: it says who it is, carries the token of what it wrote to the
+//! next call, and repeats a call that found the service away, which is safe because every write has a request id.
+
+use std::{collections::BTreeMap, sync::{Arc, Mutex, PoisonError}, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use shipei_service_kit::{consistency::{TOKEN_HEADER, Token}, status};
+use tonic::{Code, Request, Response, Status, transport::{Channel, Endpoint}};
+
+/// The five services, by the name of their log.
+pub const SERVICES: [&str; 5] =
+    ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
+
+/// The longest that one call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a call that found the service away is tried.
+const ATTEMPTS_MAX: u32 = 60;
+/// The first wait between two tries; it doubles up to [`BACK_OFF_MAX`].
+const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
+/// The longest wait between two tries.
+const BACK_OFF_MAX: Duration = Duration::from_secs(2);
+/// The largest message that is read, bytes.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Channels to the five services, and what this client has written so far.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    channels: BTreeMap<&'static str, Channel>,
+    caller: String,
+    written: Arc<Mutex<Token>>,
+}
+
+impl Clients {
+    /// All five services behind one channel.
+    pub fn of_channel(channel: &Channel) -> Clients {
+        let channels = SERVICES.iter().map(|service| (*service, channel.clone())).collect();
+        Clients { channels, caller: "training_institution:shipei-cli".to_owned(), written: Arc::default() }
+    }
+
+    /// From `--server` values: one `ADDRESS` for all, or `SERVICE=ADDRESS` for some.
+    pub async fn connect(servers: &[String]) -> Result<Clients> {
+        let mut addresses: BTreeMap<&'static str, String> = BTreeMap::new();
+        for server in servers {
+            match server.split_once('=') {
+                None => {
+                    for service in SERVICES {
+                        addresses.entry(service).or_insert_with(|| server.clone());
+                    }
+                }
+                Some((name, address)) => {
+                    let Some(service) = SERVICES.iter().find(|service| **service == name) else {
+                        bail!("--server {server}: there is no service `{name}`; there are {}", SERVICES.join(", "));
+                    };
+                    addresses.insert(service, address.to_owned());
+                }
+            }
+        }
+        let mut channels = BTreeMap::new();
+        for service in SERVICES {
+            let address = addresses.get(service).with_context(|| format!("--server: no address for {service}"))?;
+            channels.insert(service, channel_to(address).await?);
+        }
+        Ok(Clients { channels, caller: "training_institution:shipei-cli".to_owned(), written: Arc::default() })
+    }
+
+    /// The channel of a service.
+    pub fn channel(&self, service: &'static str) -> Channel {
+        self.channels[service].clone()
+    }
+
+    /// The largest message that this client reads, bytes.
+    pub fn message_bytes_max(&self) -> usize {
+        MESSAGE_BYTES_MAX
+    }
+
+    /// A request that says who asks and carries what was written before.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let metadata = request.metadata_mut();
+        if let Ok(caller) = self.caller.parse() {
+            metadata.insert("shipei-caller", caller);
+        }
+        let token = self.token();
+        if !token.is_empty()
+            && let Ok(token) = token.parse()
+        {
+            metadata.insert(TOKEN_HEADER, token);
+        }
+        request
+    }
+
+    /// A request of one answer: with a deadline.
+    pub fn unary<T>(&self, message: T) -> Request<T> {
+        let mut request = self.request(message);
+        request.set_timeout(CALL_TIMEOUT);
+        request
+    }
+
+    /// The token of everything written so far.
+    pub fn token(&self) -> String {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.positions().is_empty() { String::new() } else { written.encode() }
+    }
+
+    /// Notes the token of an answer.
+    pub fn note<T>(&self, response: &Response<T>) {
+        if let Some(token) = response.metadata().get(TOKEN_HEADER) {
+            self.note_token(token.as_bytes());
+        }
+    }
+
+    /// Notes a token.
+    pub fn note_token(&self, token: &[u8]) {
+        if let Ok(token) = Token::decode(token) {
+            self.written.lock().unwrap_or_else(PoisonError::into_inner).merge(&token);
+        }
+    }
+}
+
+/// Calls until the answer is the service's own: a service that is away or late is asked again, with back-off.
+pub async fn call<T, F, Fut>(mut attempt: F) -> Result<Response<T>, Status>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<Response<T>, Status>>,
+{
+    let mut wait = BACK_OFF_FIRST;
+    for _ in 1..ATTEMPTS_MAX {
+        match attempt().await {
+            Err(status) if is_transient(&status) => {
+                tokio::time::sleep(status::retry_after(&status).unwrap_or(wait).min(BACK_OFF_MAX)).await;
+                wait = (wait * 2).min(BACK_OFF_MAX);
+            }
+            answered => return answered,
+        }
+    }
+    attempt().await
+}
+
+/// Whether the same call may pass later.
+pub fn is_transient(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable => status::reason_of(status).is_none_or(|reason| reason != "CORRUPT_ROW"),
+        Code::DeadlineExceeded | Code::Aborted => true,
+        // What a connection that broke in the middle of a call looks like.
+        Code::Unknown | Code::Cancelled => status::reason_of(status).is_none(),
+        _ => false,
+    }
+}
+
+/// A status in words for a person: reason, message, and the fields that are wrong.
+pub fn explain(status: &Status) -> String {
+    use tonic_types::StatusExt as _;
+    let details = status.get_error_details();
+    let mut text = match status::reason_of(status) {
+        Some(reason) => format!("{reason}: {}", status.message()),
+        None => format!("{:?}: {}", status.code(), status.message()),
+    };
+    if let Some(bad_request) = details.bad_request() {
+        for violation in &bad_request.field_violations {
+            text.push_str(&format!("; {}: {}", violation.field, violation.description));
+        }
+    }
+    text
+}
+
+async fn channel_to(address: &str) -> Result<Channel> {
+    let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let endpoint = Endpoint::from_shared(url)
+        .with_context(|| format!("--server {address}: not an address; write e.g. 127.0.0.1:7300"))?
+        .tcp_nodelay(true);
+    endpoint
+        .connect()
+        .await
+        .with_context(|| format!("--server {address}: nobody answers there; is `shipei serve` running?"))
+}

@@ -1,0 +1,359 @@
+//! From a season's line to the one RPC that it stands for.
+
+use anyhow::Result;
+use prost_types::Timestamp;
+use shipei_contracts::{
+    assignment::v1 as assignment, common::v1::EducationStage, enrollment::v1 as enrollment, learning::v1 as learning,
+    offline::v1 as offline,
+};
+use tonic::{Response, Status};
+
+use crate::{
+    client::{Clients, call},
+    season::{
+        Numbered,
+        line::{Event, Grade, Stage},
+    },
+};
+
+/// When, within a window of the season, a line's call is made: what later steps rest on comes first. Every service
+/// judges by the time that a fact happened, so a step that learns of a later fact early answers the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Enrollment's facts: who may do what from when on.
+    Enrollment,
+    /// Course selections: what may be studied.
+    Selection,
+    /// All the rest, beside the heartbeats.
+    Rest,
+}
+
+/// The step of a line.
+pub fn step_of(event: &Event) -> Step {
+    match event {
+        Event::RosterReported { .. }
+        | Event::RemittanceSent { .. }
+        | Event::RemittanceConfirmed { .. }
+        | Event::InvoiceIssued { .. }
+        | Event::LearningOpened { .. }
+        | Event::PersonLoggedIn { .. }
+        | Event::PreJobAttended { .. }
+        | Event::TraineeWithdrawn { .. }
+        | Event::TutorChosen { .. } => Step::Enrollment,
+        Event::CourseSelected { .. } => Step::Selection,
+        _ => Step::Rest,
+    }
+}
+
+/// What a line's call must keep its order with: the calls that name the same thing. `author` gives the trainee of a
+/// submission that an earlier line made.
+pub fn keys_of(event: &Event, author: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let person = |person: &String| format!("person/{person}");
+    match event {
+        Event::RosterReported { county, .. }
+        | Event::RemittanceSent { county, .. }
+        | Event::RemittanceConfirmed { county, .. }
+        | Event::InvoiceIssued { county, .. }
+        | Event::LearningOpened { county } => vec![format!("county/{county}")],
+        Event::OfflinePlanSubmitted { county, .. } | Event::OfflineResultsSubmitted { county, .. } => {
+            vec![format!("offline/{county}")]
+        }
+        Event::PersonLoggedIn { person: id }
+        | Event::PreJobAttended { person: id }
+        | Event::TraineeWithdrawn { person: id, .. }
+        | Event::CourseSelected { person: id, .. } => vec![person(id)],
+        Event::TutorChosen { tutor, .. } => vec![person(tutor)],
+        Event::StudySession(session) => vec![person(&session.person)],
+        Event::AssignmentSubmitted { person: id, submission, .. } => {
+            vec![person(id), format!("submission/{submission}")]
+        }
+        Event::AssignmentReviewed { submission, .. } | Event::AssignmentReturned { submission, .. } => {
+            let mut keys = vec![format!("submission/{submission}")];
+            keys.extend(author(submission).map(|author| person(&author)));
+            keys
+        }
+        Event::SeminarOpened { seminar, .. } | Event::SeminarSummarised { seminar, .. } => {
+            vec![format!("seminar/{seminar}")]
+        }
+        Event::SeminarPosted { person: id, seminar, .. } => vec![person(id), format!("seminar/{seminar}")],
+        Event::BulletinPublished { class, .. } => vec![format!("bulletin/{class}")],
+        Event::OfflineActivityHeld { activity, .. }
+        | Event::OfflineAttended { activity, .. }
+        | Event::OfflineScored { activity, .. } => vec![format!("activity/{activity}")],
+    }
+}
+
+fn stage(stage: Stage) -> i32 {
+    match stage {
+        Stage::Compulsory => EducationStage::Compulsory.into(),
+        Stage::NonCompulsory => EducationStage::NonCompulsory.into(),
+    }
+}
+
+fn grade(grade: Grade) -> i32 {
+    match grade {
+        Grade::Excellent => assignment::Grade::Excellent.into(),
+        Grade::Pass => assignment::Grade::Pass.into(),
+        Grade::Fail => assignment::Grade::Fail.into(),
+    }
+}
+
+/// A point in time as protos carry it.
+pub fn timestamp(at: chrono::DateTime<chrono::Utc>) -> Timestamp {
+    Timestamp { seconds: at.timestamp(), nanos: at.timestamp_subsec_nanos().cast_signed() }
+}
+
+/// Makes one call until the service answers, notes the token, and leaves only whether it was taken.
+macro_rules! send {
+    ($clients:expr, $service:literal, $client:path, $method:ident, $message:expr) => {{
+        let message = $message;
+        let channel = $clients.channel($service);
+        let response = call(|| {
+            let request = $clients.unary(message.clone());
+            let mut client = <$client>::new(channel.clone());
+            async move { client.$method(request).await }
+        })
+        .await;
+        taken($clients, $service, response)
+    }};
+}
+pub(crate) use send;
+
+/// The error is the service's refusal. Of the tokens only enrollment's is kept: it is the one log that the services
+/// called here follow, and a token of all logs would weigh kilobytes in each of a season's calls.
+pub(crate) fn taken<T>(clients: &Clients, service: &str, response: Result<Response<T>, Status>) -> Result<(), Status> {
+    let response = response?;
+    if service == "enrollment" {
+        clients.note(&response);
+    }
+    Ok(())
+}
+
+/// Calls the RPC that a line stands for. The error is the service's answer.
+pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) -> Result<(), Status> {
+    let line = Origin {
+        programme_id: programme.to_owned(),
+        request_id: format!("{programme}:{}:{:016x}", numbered.number, numbered.digest),
+        occurred_at: Some(timestamp(numbered.line.at)),
+    };
+    match step_of(&numbered.line.event) {
+        Step::Enrollment => send_enrollment(clients, line, numbered.line.event.clone()).await,
+        Step::Selection => send_selection(clients, line, numbered.line.event.clone()).await,
+        Step::Rest => match &numbered.line.event {
+            Event::OfflinePlanSubmitted { .. }
+            | Event::OfflineActivityHeld { .. }
+            | Event::OfflineAttended { .. }
+            | Event::OfflineScored { .. }
+            | Event::OfflineResultsSubmitted { .. } => {
+                send_offline(clients, line, numbered.line.event.clone()).await
+            }
+            _ => send_assignment(clients, line, numbered.line.event.clone()).await,
+        },
+    }
+}
+
+/// What every write carries.
+struct Origin {
+    programme_id: String,
+    request_id: String,
+    occurred_at: Option<Timestamp>,
+}
+
+/// A request message from an [`Origin`] and its own fields.
+macro_rules! message {
+    ($origin:ident, $message:path { $($field:ident: $value:expr),* $(,)? }) => {
+        $message {
+            programme_id: $origin.programme_id,
+            request_id: $origin.request_id,
+            occurred_at: $origin.occurred_at,
+            $($field: $value,)*
+        }
+    };
+}
+
+async fn send_enrollment(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
+    use enrollment::{
+        county_service_client::CountyServiceClient as County, honour_service_client::HonourServiceClient as Honour,
+        person_service_client::PersonServiceClient as Person,
+    };
+    match event {
+        Event::RosterReported { county, counselor } => {
+            let message = message!(origin, enrollment::ReportRosterRequest {
+                county_code: county,
+                counselor_id: counselor,
+            });
+            send!(clients, "enrollment", County<_>, report_roster, message)
+        }
+        Event::RemittanceSent { county, reference, amount_fen } => {
+            let message = message!(origin, enrollment::SendRemittanceRequest {
+                county_code: county,
+                r#ref: reference,
+                amount_fen: amount_fen,
+            });
+            send!(clients, "enrollment", County<_>, send_remittance, message)
+        }
+        Event::RemittanceConfirmed { county, reference } => {
+            let message =
+                message!(origin, enrollment::ConfirmRemittanceRequest { county_code: county, r#ref: reference });
+            send!(clients, "enrollment", County<_>, confirm_remittance, message)
+        }
+        Event::InvoiceIssued { county, reference } => {
+            let message = message!(origin, enrollment::IssueInvoiceRequest { county_code: county, r#ref: reference });
+            send!(clients, "enrollment", County<_>, issue_invoice, message)
+        }
+        Event::LearningOpened { county } => {
+            let message = message!(origin, enrollment::OpenLearningRequest { county_code: county });
+            send!(clients, "enrollment", County<_>, open_learning, message)
+        }
+        Event::PersonLoggedIn { person } => {
+            let message = message!(origin, enrollment::RecordLoginRequest { person_id: person });
+            send!(clients, "enrollment", Person<_>, record_login, message)
+        }
+        Event::PreJobAttended { person } => {
+            let message = message!(origin, enrollment::RecordPreJobTrainingRequest { person_id: person });
+            send!(clients, "enrollment", Person<_>, record_pre_job_training, message)
+        }
+        Event::TraineeWithdrawn { person, reason } => {
+            let message = message!(origin, enrollment::WithdrawTraineeRequest { person_id: person, reason: reason });
+            send!(clients, "enrollment", Person<_>, withdraw_trainee, message)
+        }
+        Event::TutorChosen { expert, tutor } => {
+            let message =
+                message!(origin, enrollment::ChooseExcellentTutorRequest { expert_id: expert, tutor_id: tutor });
+            send!(clients, "enrollment", Honour<_>, choose_excellent_tutor, message)
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn send_selection(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
+    use learning::course_service_client::CourseServiceClient as Course;
+    let Event::CourseSelected { person, course } = event else { return Ok(()) };
+    let message = message!(origin, learning::SelectCourseRequest { person_id: person, course_id: course });
+    send!(clients, "learning-progress", Course<_>, select_course, message)
+}
+
+async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
+    use assignment::{
+        assignment_service_client::AssignmentServiceClient as Assignment,
+        bulletin_service_client::BulletinServiceClient as Bulletin,
+        seminar_service_client::SeminarServiceClient as Seminar,
+    };
+    match event {
+        Event::AssignmentSubmitted { person, submission, kind, title } => {
+            let message = message!(origin, assignment::SubmitAssignmentRequest {
+                person_id: person,
+                submission_id: submission,
+                kind: kind,
+                title: title,
+                text: String::new(),
+            });
+            send!(clients, "assignment-grading", Assignment<_>, submit_assignment, message)
+        }
+        Event::AssignmentReviewed { tutor, submission, grade: given, comment } => {
+            let message = message!(origin, assignment::ReviewSubmissionRequest {
+                tutor_id: tutor,
+                submission_id: submission,
+                grade: grade(given),
+                comment: comment,
+            });
+            send!(clients, "assignment-grading", Assignment<_>, review_submission, message)
+        }
+        Event::AssignmentReturned { tutor, submission, comment } => {
+            let message = message!(origin, assignment::ReturnSubmissionRequest {
+                tutor_id: tutor,
+                submission_id: submission,
+                comment: comment,
+            });
+            send!(clients, "assignment-grading", Assignment<_>, return_submission, message)
+        }
+        Event::SeminarOpened { tutor, class, seminar, topic } => {
+            let message = message!(origin, assignment::OpenSeminarRequest {
+                tutor_id: tutor,
+                class_id: class,
+                seminar_id: seminar,
+                topic: topic,
+            });
+            send!(clients, "assignment-grading", Seminar<_>, open_seminar, message)
+        }
+        Event::SeminarPosted { person, seminar, text } => {
+            let message = message!(origin, assignment::PostToSeminarRequest {
+                person_id: person,
+                seminar_id: seminar,
+                text: text,
+            });
+            send!(clients, "assignment-grading", Seminar<_>, post_to_seminar, message)
+        }
+        Event::SeminarSummarised { tutor, seminar, summary } => {
+            let message = message!(origin, assignment::SummariseSeminarRequest {
+                tutor_id: tutor,
+                seminar_id: seminar,
+                summary: summary,
+            });
+            send!(clients, "assignment-grading", Seminar<_>, summarise_seminar, message)
+        }
+        Event::BulletinPublished { tutor, class, number, title } => {
+            let message = message!(origin, assignment::PublishBulletinRequest {
+                tutor_id: tutor,
+                class_id: class,
+                number: number,
+                title: title,
+                text: String::new(),
+            });
+            send!(clients, "assignment-grading", Bulletin<_>, publish_bulletin, message)
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
+    use offline::offline_service_client::OfflineServiceClient as Offline;
+    match event {
+        Event::OfflinePlanSubmitted { counselor, county, education_stage, title } => {
+            let message = message!(origin, offline::SubmitPlanRequest {
+                counselor_id: counselor,
+                county_code: county,
+                education_stage: stage(education_stage),
+                title: title,
+            });
+            send!(clients, "offline-activity", Offline<_>, submit_plan, message)
+        }
+        Event::OfflineActivityHeld { counselor, county, education_stage, activity, theme } => {
+            let message = message!(origin, offline::HoldActivityRequest {
+                counselor_id: counselor,
+                county_code: county,
+                education_stage: stage(education_stage),
+                activity_id: activity,
+                theme: theme,
+            });
+            send!(clients, "offline-activity", Offline<_>, hold_activity, message)
+        }
+        Event::OfflineAttended { counselor, activity, persons } => {
+            let message = message!(origin, offline::RecordAttendanceRequest {
+                counselor_id: counselor,
+                activity_id: activity,
+                person_ids: persons,
+            });
+            send!(clients, "offline-activity", Offline<_>, record_attendance, message)
+        }
+        Event::OfflineScored { counselor, activity, person, score } => {
+            let message = message!(origin, offline::ScoreAttendeeRequest {
+                counselor_id: counselor,
+                activity_id: activity,
+                person_id: person,
+                score: score,
+            });
+            send!(clients, "offline-activity", Offline<_>, score_attendee, message)
+        }
+        Event::OfflineResultsSubmitted { counselor, county, education_stage, title } => {
+            let message = message!(origin, offline::SubmitResultsRequest {
+                counselor_id: counselor,
+                county_code: county,
+                education_stage: stage(education_stage),
+                title: title,
+            });
+            send!(clients, "offline-activity", Offline<_>, submit_results, message)
+        }
+        _ => Ok(()),
+    }
+}

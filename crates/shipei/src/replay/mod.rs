@@ -1,0 +1,258 @@
+//! `shipei replay`: a whole season in through the public API, every role's score out.
+//!
+//! The season is checked first and sent then, window by window (`season/window.rs`). Within a window enrollment's
+//! facts go first, then course selections, then heartbeats and all other calls side by side; the next window's
+//! enrollment goes on meanwhile. Calls that have to do with each other keep their order (`schedule.rs`). At the end
+//! assessment is asked for the scores with the ends of all four logs as a token: it answers when it has seen them.
+
+pub mod calls;
+pub mod import;
+pub mod progress;
+pub mod schedule;
+pub mod scores;
+pub mod study;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use shipei_contracts::{
+    enrollment::v1::Programme,
+    event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
+};
+use shipei_rules::scheme::Scheme;
+use shipei_service_kit::status;
+use tonic::Status;
+
+use crate::{
+    client::{Clients, call, explain},
+    season::{Extent, Numbered, Season, line::Event, window::{Window, Windows}},
+};
+use calls::Step;
+use progress::Progress;
+
+/// A roster row that a service refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowRefusal {
+    /// The file.
+    pub file: &'static str,
+    /// The line in it.
+    pub line: u64,
+    /// The column, where one is to blame.
+    pub field: String,
+    /// The stable reason.
+    pub reason: String,
+    /// The cause in words.
+    pub message: String,
+}
+
+/// What a replay did.
+#[derive(Debug)]
+pub struct Report {
+    /// The programme.
+    pub programme: Programme,
+    /// The scheme, as parsed here.
+    pub scheme: Scheme,
+    /// How much there was.
+    pub extent: Extent,
+    /// Roster rows sent.
+    pub roster_rows: u64,
+    /// Roster rows refused.
+    pub row_refusals: Vec<RowRefusal>,
+    /// Lines refused, with the reason.
+    pub rejections: BTreeMap<u64, String>,
+    /// How long the lines took, import and reading of scores left out.
+    pub lines_took: Duration,
+    /// How long everything took.
+    pub took: Duration,
+}
+
+impl Report {
+    /// Heartbeats a second while the lines were sent.
+    pub fn heartbeats_per_second(&self) -> u64 {
+        let micros = self.lines_took.as_micros().max(1);
+        u64::try_from(u128::from(self.extent.heartbeats) * 1_000_000 / micros).unwrap_or(u64::MAX)
+    }
+
+    /// The reader of the programme's final scores.
+    pub fn scores(&self, clients: &Clients) -> scores::Scores {
+        scores::Scores::new(clients, &self.programme.programme_id, self.programme.final_time)
+    }
+}
+
+/// Replays a season and waits until assessment has seen all of it.
+pub async fn replay(clients: &Clients, season: &Season, progress: &Progress) -> Result<Report> {
+    let began = Instant::now();
+    progress.stage("checking the season's lines");
+    let checked = season.clone();
+    let extent = tokio::task::spawn_blocking(move || checked.check()).await??;
+    let scheme = Scheme::parse(&season.scheme_toml()?).map_err(|error| anyhow::anyhow!("scheme.toml: {error}"))?;
+
+    progress.stage("importing scheme and roster");
+    let imported = import::import(clients, season).await?;
+    for refusal in &imported.refusals {
+        progress.say(&format!("{} line {}: {} {}", refusal.file, refusal.line, refusal.field, refusal.message));
+    }
+
+    progress.begin(extent.heartbeats + extent.calls);
+    let lines_began = Instant::now();
+    let run = Arc::new(Run {
+        clients: clients.clone(),
+        programme: imported.programme.programme_id.clone(),
+        progress: progress.clone(),
+        rejections: Mutex::new(BTreeMap::new()),
+        authors: Mutex::new(HashMap::new()),
+    });
+    Arc::clone(&run).send_lines(season).await?;
+    let lines_took = lines_began.elapsed();
+
+    progress.stage("waiting until assessment has seen everything");
+    wait_for_assessment(clients).await?;
+    let rejections = std::mem::take(&mut *run.rejections.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Report {
+        programme: imported.programme,
+        scheme,
+        extent,
+        roster_rows: imported.rows,
+        row_refusals: imported.refusals,
+        rejections,
+        lines_took,
+        took: began.elapsed(),
+    })
+}
+
+/// Replays a season and writes its four files.
+pub async fn replay_to(clients: &Clients, season: &Season, out: &Path, progress: &Progress) -> Result<Report> {
+    let report = replay(clients, season, progress).await?;
+    progress.stage("reading the scores");
+    report.scores(clients).write_files(out, report.scheme.trainee.online.len(), &report.rejections).await?;
+    progress.end();
+    Ok(report)
+}
+
+/// From now on this client's calls to assessment are answered only when it has seen all that is written now.
+async fn wait_for_assessment(clients: &Clients) -> Result<()> {
+    for source in ["enrollment", "learning-progress", "assignment-grading", "offline-activity"] {
+        let channel = clients.channel(source);
+        let head = call(|| {
+            let request = clients.unary(GetHeadRequest { source: source.to_owned() });
+            let mut client = EventFeedClient::new(channel.clone());
+            async move { client.get_head(request).await }
+        })
+        .await
+        .map_err(|status| anyhow::anyhow!("{source}: {}", explain(&status)))?;
+        clients.note_token(head.into_inner().consistency_token.as_bytes());
+    }
+    Ok(())
+}
+
+/// A replay under way.
+struct Run {
+    clients: Clients,
+    programme: String,
+    progress: Progress,
+    rejections: Mutex<BTreeMap<u64, String>>,
+    /// The trainee of each submission that is under way; graded work stays here until its season ends.
+    authors: Mutex<HashMap<String, String>>,
+}
+
+impl Run {
+    async fn send_lines(self: Arc<Self>, season: &Season) -> Result<()> {
+        let mut windows = Windows::new(season.lines()?);
+        let mut rest: Option<tokio::task::JoinHandle<Result<()>>> = None;
+        loop {
+            let (back, window) = tokio::task::spawn_blocking(move || {
+                let window = windows.next_window();
+                (windows, window)
+            })
+            .await?;
+            windows = back;
+            let Some(window) = window? else { break };
+            let Window { calls, study } = window;
+            let mut steps: BTreeMap<Step, Vec<Numbered>> = BTreeMap::new();
+            for numbered in calls {
+                steps.entry(calls::step_of(&numbered.line.event)).or_default().push(numbered);
+            }
+            for step in [Step::Enrollment, Step::Selection] {
+                self.send_calls(steps.remove(&step).unwrap_or_default()).await?;
+            }
+            if let Some(rest) = rest.take() {
+                rest.await??;
+            }
+            let run = Arc::clone(&self);
+            let calls = steps.remove(&Step::Rest).unwrap_or_default();
+            rest = Some(tokio::spawn(async move {
+                let (calls, study) = tokio::join!(run.send_calls(calls), run.send_study(study));
+                calls.and(study)
+            }));
+        }
+        if let Some(rest) = rest.take() {
+            rest.await??;
+        }
+        Ok(())
+    }
+
+    async fn send_calls(&self, calls: Vec<Numbered>) -> Result<()> {
+        for numbered in &calls {
+            if let Event::AssignmentSubmitted { person, submission, .. } = &numbered.line.event {
+                let mut authors = self.authors.lock().unwrap_or_else(PoisonError::into_inner);
+                authors.insert(submission.clone(), person.clone());
+            }
+        }
+        let author = |submission: &str| {
+            self.authors.lock().unwrap_or_else(PoisonError::into_inner).get(submission).cloned()
+        };
+        schedule::run_in_order(
+            calls,
+            |numbered| calls::keys_of(&numbered.line.event, author),
+            |numbered| async move {
+                let answer = calls::send_line(&self.clients, &self.programme, &numbered).await;
+                self.progress.advance(1);
+                match answer {
+                    Ok(()) => Ok(()),
+                    Err(status) => self.refused(numbered.number, &status),
+                }
+            },
+        )
+        .await
+    }
+
+    async fn send_study(&self, study: BTreeMap<String, Vec<crate::season::window::Beat>>) -> Result<()> {
+        study::send_study(
+            &self.clients,
+            &self.programme,
+            study,
+            |line, reason| self.note_rejection(line, reason.to_owned()),
+            |beats| self.progress.advance(beats),
+        )
+        .await
+        .map_err(|status| anyhow::anyhow!("heartbeats: {}", explain(&status)))
+    }
+
+    /// A refusal with a reason is the season's business; anything else ends the replay.
+    fn refused(&self, line: u64, status: &Status) -> Result<()> {
+        let transient = crate::client::is_transient(status);
+        let Some(reason) = status::reason_of(status).filter(|_| !transient) else {
+            bail!("season.ndjson line {line}: {}", explain(status));
+        };
+        self.note_rejection(line, reason);
+        Ok(())
+    }
+
+    fn note_rejection(&self, line: u64, reason: String) {
+        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).entry(line).or_insert(reason);
+    }
+}
+
+/// Opens a season and replays it, for the command line.
+pub async fn run(clients: &Clients, season: &Path, out: &Path) -> Result<()> {
+    let season = Season::open(season)?;
+    let progress = Progress::visible();
+    let report = replay_to(clients, &season, out, &progress).await.context("the replay stopped")?;
+    print!("{}", progress::summary(&report, out));
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What a person sees of a replay: a bar while it runs, a summary when it ends.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Report;
+
+/// A bar on standard error; hidden in tests, and by itself where there is no terminal.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// A bar that shows.
+    pub fn visible() -> Progress {
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Progress { bar }
+    }
+
+    /// A bar that does not.
+    pub fn hidden() -> Progress {
+        Progress { bar: ProgressBar::hidden() }
+    }
+
+    /// Says what is being done.
+    pub fn stage(&self, what: &str) {
+        self.bar.set_style(style("{spinner} {msg} ({elapsed})"));
+        self.bar.set_message(what.to_owned());
+    }
+
+    /// From now on a bar of so many operations.
+    pub fn begin(&self, operations: u64) {
+        self.bar.set_length(operations);
+        self.bar.set_position(0);
+        self.bar.set_message("replaying");
+        self.bar.set_style(style("{msg} [{bar:40}] {percent}% {human_pos}/{human_len} ({per_sec}, {eta} left)"));
+    }
+
+    /// So many operations more are done.
+    pub fn advance(&self, operations: u64) {
+        self.bar.inc(operations);
+    }
+
+    /// A line above the bar.
+    pub fn say(&self, text: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    /// The bar goes.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+/// A number with its thousands apart.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What a replay did, in a few lines.
+pub fn summary(report: &Report, out: &Path) -> String {
+    let mut text = String::new();
+    let mut by_reason: BTreeMap<&str, u64> = BTreeMap::new();
+    for reason in report.rejections.values() {
+        *by_reason.entry(reason).or_default() += 1;
+    }
+    let reasons: Vec<String> = by_reason.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    let _ = writeln!(text, "{} ({})", report.programme.programme_id, report.programme.title);
+    let _ = writeln!(
+        text,
+        "  operations   {} ({} heartbeats, {} calls, {} roster rows)",
+        grouped(report.extent.heartbeats + report.extent.calls + report.roster_rows),
+        grouped(report.extent.heartbeats),
+        grouped(report.extent.calls),
+        grouped(report.roster_rows),
+    );
+    let _ = writeln!(text, "  refused      {} lines: {}", report.rejections.len(), reasons.join(", "));
+    if !report.row_refusals.is_empty() {
+        let _ = writeln!(text, "  roster       {} rows not taken, named above", report.row_refusals.len());
+    }
+    let _ = writeln!(
+        text,
+        "  heartbeats   {} a second, each on disk when acknowledged",
+        grouped(report.heartbeats_per_second())
+    );
+    let _ = writeln!(text, "  took         {}.{:03} s", report.took.as_secs(), report.took.subsec_millis());
+    let _ = writeln!(text, "  written      {}", out.join("{trainees,tutors,counselors,rejections}.csv").display());
+    text
+}

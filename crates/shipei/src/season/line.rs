@@ -1,0 +1,228 @@
+//! One line of `season.ndjson`: what happened, when, to whom. Shape only; what a value means is for the services to say.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// The most heartbeats that one `study.session` line may stand for: 30 days at one a second.
+const BEATS_PER_LINE_MAX: i64 = 2_592_000;
+
+/// A line: when, and what.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Line {
+    /// When it happened.
+    #[serde(deserialize_with = "instant")]
+    pub at: DateTime<Utc>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen in a season; the fields are those of `seasons/README.md`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "type")]
+#[expect(missing_docs, reason = "the fields and types are the season format's own words")]
+pub enum Event {
+    #[serde(rename = "roster.reported")]
+    RosterReported { county: String, counselor: String },
+    #[serde(rename = "remittance.sent")]
+    RemittanceSent {
+        county: String,
+        #[serde(rename = "ref")]
+        reference: String,
+        amount_fen: i64,
+    },
+    #[serde(rename = "remittance.confirmed")]
+    RemittanceConfirmed {
+        county: String,
+        #[serde(rename = "ref")]
+        reference: String,
+    },
+    #[serde(rename = "invoice.issued")]
+    InvoiceIssued {
+        county: String,
+        #[serde(rename = "ref")]
+        reference: String,
+    },
+    #[serde(rename = "learning.opened")]
+    LearningOpened { county: String },
+    #[serde(rename = "person.logged_in")]
+    PersonLoggedIn { person: String },
+    #[serde(rename = "prejob.attended")]
+    PreJobAttended { person: String },
+    #[serde(rename = "trainee.withdrawn")]
+    TraineeWithdrawn { person: String, reason: String },
+    #[serde(rename = "course.selected")]
+    CourseSelected { person: String, course: String },
+    #[serde(rename = "study.session")]
+    StudySession(StudySession),
+    #[serde(rename = "assignment.submitted")]
+    AssignmentSubmitted { person: String, submission: String, kind: String, title: String },
+    #[serde(rename = "assignment.reviewed")]
+    AssignmentReviewed { tutor: String, submission: String, grade: Grade, comment: String },
+    #[serde(rename = "assignment.returned")]
+    AssignmentReturned { tutor: String, submission: String, comment: String },
+    #[serde(rename = "seminar.opened")]
+    SeminarOpened { tutor: String, class: String, seminar: String, topic: String },
+    #[serde(rename = "seminar.posted")]
+    SeminarPosted { person: String, seminar: String, text: String },
+    #[serde(rename = "seminar.summarised")]
+    SeminarSummarised { tutor: String, seminar: String, summary: String },
+    #[serde(rename = "bulletin.published")]
+    BulletinPublished { tutor: String, class: String, number: i64, title: String },
+    #[serde(rename = "offline.plan_submitted")]
+    OfflinePlanSubmitted { counselor: String, county: String, education_stage: Stage, title: String },
+    #[serde(rename = "offline.activity_held")]
+    OfflineActivityHeld {
+        counselor: String,
+        county: String,
+        education_stage: Stage,
+        activity: String,
+        theme: String,
+    },
+    #[serde(rename = "offline.attended")]
+    OfflineAttended { counselor: String, activity: String, persons: Vec<String> },
+    #[serde(rename = "offline.scored")]
+    OfflineScored { counselor: String, activity: String, person: String, score: i64 },
+    #[serde(rename = "offline.results_submitted")]
+    OfflineResultsSubmitted { counselor: String, county: String, education_stage: Stage, title: String },
+    #[serde(rename = "tutor.chosen")]
+    TutorChosen { expert: String, tutor: String },
+}
+
+/// A tutor's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// 优秀.
+    Excellent,
+    /// 合格.
+    Pass,
+    /// 不合格.
+    Fail,
+}
+
+/// 义务教育 or 非义务教育.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// 义务教育.
+    Compulsory,
+    /// 非义务教育.
+    NonCompulsory,
+}
+
+/// A session: `seq` 0 at `start`, then one heartbeat every `every_s` seconds, the last exactly at `end`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StudySession {
+    /// The learner.
+    pub person: String,
+    /// The course.
+    pub course: String,
+    /// The session's id.
+    pub session: String,
+    /// The first heartbeat.
+    #[serde(deserialize_with = "instant")]
+    pub start: DateTime<Utc>,
+    /// The last heartbeat.
+    #[serde(deserialize_with = "instant")]
+    pub end: DateTime<Utc>,
+    /// Seconds between two heartbeats.
+    pub every_s: i64,
+}
+
+impl StudySession {
+    /// How many heartbeats the session stands for.
+    pub fn beats(&self) -> i64 {
+        let span = (self.end - self.start).num_milliseconds();
+        let step = self.every_s * 1_000;
+        1 + span / step + i64::from(span % step != 0)
+    }
+
+    /// When heartbeat `seq` is due, from 0 to `beats() - 1`.
+    pub fn beat_at(&self, seq: i64) -> DateTime<Utc> {
+        (self.start + chrono::Duration::seconds(seq * self.every_s)).min(self.end)
+    }
+
+    fn check(&self, at: DateTime<Utc>) -> Result<()> {
+        ensure!(self.every_s > 0, "`every_s` must be more than 0");
+        ensure!(self.every_s <= 86_400, "`every_s` must be at most a day (86400)");
+        ensure!(self.end >= self.start, "`end` is before `start`");
+        ensure!(self.start >= at, "`start` is before `at`");
+        ensure!(self.beats() <= BEATS_PER_LINE_MAX, "the session is longer than {BEATS_PER_LINE_MAX} heartbeats");
+        Ok(())
+    }
+}
+
+impl Line {
+    /// Reads a line; the error says what is wrong with it, without the file and the line's number.
+    pub fn parse(text: &str) -> Result<Line> {
+        let value: serde_json::Value = serde_json::from_str(text).context("not a JSON object")?;
+        let Some(object) = value.as_object() else { bail!("not a JSON object") };
+        let Some(kind) = object.get("type") else { bail!("missing field `type`") };
+        let kind = kind.as_str().context("`type` is not a text")?.to_owned();
+        let line: Line = serde_json::from_value(value).map_err(|error| anyhow::anyhow!("{kind}: {error}"))?;
+        if let Event::StudySession(session) = &line.event {
+            session.check(line.at).with_context(|| kind.clone())?;
+        }
+        Ok(line)
+    }
+}
+
+/// ISO 8601 with an offset; a time without one means nothing across a province's servers and is refused.
+fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    for format in ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"] {
+        if let Ok(time) = DateTime::parse_from_str(&text, format) {
+            return Ok(time.to_utc());
+        }
+    }
+    if chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").is_ok() {
+        return Err(D::Error::custom(format!("the time `{text}` has no offset (write e.g. `{text}+08:00`)")));
+    }
+    Err(D::Error::custom(format!("`{text}` is not an ISO 8601 time with an offset")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn study(start: &str, end: &str, every: i64) -> StudySession {
+        let text = format!(
+            r#"{{"at":"{start}","type":"study.session","person":"T1","course":"C1","session":"S1","start":"{start}","end":"{end}","every_s":{every}}}"#
+        );
+        match Line::parse(&text).expect("a right line").event {
+            Event::StudySession(session) => session,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn session_last_beat_falls_exactly_on_the_end() {
+        let even = study("2019-09-15T08:00:00+08:00", "2019-09-15T08:06:00+08:00", 120);
+        assert_eq!(even.beats(), 4);
+        let odd = study("2019-09-15T08:00:00+08:00", "2019-09-15T08:05:00+08:00", 120);
+        assert_eq!(odd.beats(), 4);
+        assert_eq!(odd.beat_at(3), odd.end);
+        let point = study("2019-09-15T08:00:00+08:00", "2019-09-15T08:00:00+08:00", 120);
+        assert_eq!(point.beats(), 1);
+    }
+
+    #[test]
+    fn line_that_is_malformed_names_its_cause() {
+        let cases = [
+            ("[1]", "not a JSON object"),
+            ("{", "not a JSON object"),
+            (r#"{"at":"2019-09-15T00:00:00+08:00"}"#, "missing field `type`"),
+            (r#"{"at":"2019-09-15T00:00:00+08:00","type":"x.y"}"#, "unknown variant"),
+            (r#"{"at":"2019-09-15T00:00:00+08:00","type":"learning.opened"}"#, "missing field `county`"),
+            (r#"{"at":"2019-09-15T00:00:00","type":"learning.opened","county":"130302"}"#, "no offset"),
+            (r#"{"at":"yesterday","type":"learning.opened","county":"130302"}"#, "not an ISO 8601 time"),
+            (r#"{"at":"2019-09-15T00:00:00Z","type":"learning.opened","county":130302}"#, "invalid type"),
+        ];
+        for (text, cause) in cases {
+            let error = format!("{:#}", Line::parse(text).expect_err(text));
+            assert!(error.contains(cause), "{text}: {error}");
+        }
+    }
+}

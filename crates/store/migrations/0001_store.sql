@@ -1,0 +1,60 @@
+-- What every service's database holds beside the service's own tables: the event log, the cursors of its readers,
+-- and the answers already given. Versions 1 to 99 belong to the store; a service's files begin at 0100_.
+-- Every TEXT column says COLLATE "C" (byte order): see src/migration.rs.
+
+-- The last number given out in each partition. Its row is locked by the transaction that appends.
+CREATE TABLE event_head (
+    partition BIGINT NOT NULL PRIMARY KEY,
+    position BIGINT NOT NULL
+);
+
+-- The log. Numbers are dense within a partition and are given in commit order.
+CREATE TABLE event (
+    partition BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    type TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    region TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    cause TEXT COLLATE "C" NOT NULL,
+    trace TEXT COLLATE "C" NOT NULL,
+    data BYTEA NOT NULL,
+    PRIMARY KEY (partition, number)
+);
+
+-- One random name for this log's life; a log restored from an older backup must get another one.
+CREATE TABLE log_epoch (
+    id BIGINT NOT NULL PRIMARY KEY,
+    epoch TEXT COLLATE "C" NOT NULL
+);
+
+-- How far this service has read another service's log.
+CREATE TABLE consumer_cursor (
+    stream TEXT COLLATE "C" NOT NULL,
+    shard BIGINT NOT NULL,
+    token TEXT COLLATE "C" NOT NULL,
+    positions BYTEA NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (stream, shard)
+);
+
+-- Answers already given, by the request id that the caller chose.
+CREATE TABLE request_record (
+    request_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    method TEXT COLLATE "C" NOT NULL,
+    digest BYTEA NOT NULL,
+    outcome BYTEA NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE INDEX request_record_by_age ON request_record (recorded_at);
+
+-- The 64 partitions (event_log::PARTITIONS).
+WITH RECURSIVE partitions (partition) AS (
+    SELECT 0
+    UNION ALL
+    SELECT partition + 1 FROM partitions WHERE partition < 63
+)
+INSERT INTO event_head (partition, position) SELECT partition, 0 FROM partitions;

@@ -1,0 +1,248 @@
+//! Cases about the event log.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
+
+use crate::event_log::{self, EXAMINED_PER_READ};
+use crate::{Database, LogPosition, NewEvent, Partition, Positions, StoreError, StoredEvent, execute, retry};
+
+/// Writers that append at once, and the transactions of each.
+const WRITERS: u64 = 16;
+const TRANSACTIONS_PER_WRITER: u64 = 40;
+
+fn event(partition: Partition, subject: &str) -> NewEvent {
+    NewEvent {
+        partition,
+        kind: "shipei.test.v1.Happened".to_owned(),
+        subject: subject.to_owned(),
+        region: "130302".to_owned(),
+        occurred_at: instant(1),
+        actor: "teacher:T1".to_owned(),
+        cause: "request".to_owned(),
+        trace: "trace".to_owned(),
+        data: subject.as_bytes().to_vec(),
+    }
+}
+
+fn instant(micros: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(1_782_000_000) + TimeDelta::microseconds(micros)
+}
+
+fn partition(number: i64) -> Partition {
+    Partition::from_number(number).unwrap_or_else(|| panic!("no partition {number}"))
+}
+
+fn subjects(events: &[StoredEvent]) -> Vec<&str> {
+    events.iter().map(|event| event.subject.as_str()).collect()
+}
+
+async fn append(database: &Database, events: &[NewEvent]) -> Result<Vec<LogPosition>, StoreError> {
+    let mut tx = database.begin_write().await?;
+    let places = event_log::append(&mut tx, events, instant(2)).await?;
+    tx.commit().await?;
+    Ok(places)
+}
+
+pub(super) async fn appended_events_come_back(database: &Database) -> Result<(), StoreError> {
+    let (one, two) = (partition(9), partition(3));
+    let events = [event(one, "a"), event(two, "b"), event(one, "c")];
+    assert_eq!(append(database, &[]).await?, []);
+    let places = append(database, &events).await?;
+    let expected = [(one, 1), (two, 1), (one, 2)];
+    assert_eq!(places, expected.map(|(partition, number)| LogPosition { partition, number }));
+    let mut tx = database.begin_read().await?;
+    let heads = event_log::heads(&mut tx).await?;
+    assert_eq!(heads.iter().collect::<Vec<_>>(), [(two, 1), (one, 2)]);
+    let batch = event_log::read_after(&mut tx, one, 0, 10, &[], &[]).await?;
+    assert_eq!(batch.reached, 2);
+    let new = &events[0];
+    let stored = StoredEvent {
+        position: places[0],
+        recorded_at: instant(2),
+        kind: new.kind.clone(),
+        subject: new.subject.clone(),
+        region: new.region.clone(),
+        occurred_at: new.occurred_at,
+        actor: new.actor.clone(),
+        cause: new.cause.clone(),
+        trace: new.trace.clone(),
+        data: new.data.clone(),
+    };
+    assert_eq!(batch.events[0], stored);
+    assert_eq!(subjects(&batch.events), ["a", "c"]);
+    let batch = event_log::read_after(&mut tx, one, 0, 1, &[], &[]).await?;
+    assert_eq!((subjects(&batch.events), batch.reached), (vec!["a"], 1));
+    for (after, limit) in [(2, 10), (5, 10), (0, 0)] {
+        let batch = event_log::read_after(&mut tx, one, after, limit, &[], &[]).await?;
+        assert_eq!((batch.events.len(), batch.reached), (0, after));
+    }
+    tx.rollback().await
+}
+
+pub(super) async fn rolled_back_numbers_are_given_again(database: &Database) -> Result<(), StoreError> {
+    let place = partition(0);
+    append(database, &[event(place, "a")]).await?;
+    let mut tx = database.begin_write().await?;
+    let lost = event_log::append(&mut tx, &[event(place, "lost"), event(place, "lost")], instant(2)).await?;
+    assert_eq!(lost[1].number, 3);
+    tx.rollback().await?;
+    assert_eq!(append(database, &[event(place, "b")]).await?[0].number, 2);
+    let mut tx = database.begin_read().await?;
+    let batch = event_log::read_after(&mut tx, place, 0, 10, &[], &[]).await?;
+    assert_eq!(subjects(&batch.events), ["a", "b"]);
+    tx.rollback().await
+}
+
+pub(super) async fn filtered_read_moves_past_unwanted_events(database: &Database) -> Result<(), StoreError> {
+    let place = partition(1);
+    let count = EXAMINED_PER_READ + 100;
+    let mut events: Vec<NewEvent> = (1..=count).map(|number| event(place, &number.to_string())).collect();
+    events[4].kind = "shipei.test.v1.Other".to_owned();
+    events[6].kind = "shipei.test.v1.Other".to_owned();
+    events[6].region = "130402".to_owned();
+    events[8].region = "1304%2".to_owned();
+    let last = events.len() - 1;
+    events[last].region = String::new();
+    events[last].kind = "shipei.test.v1.Other".to_owned();
+    append(database, &events).await?;
+    let others = ["shipei.test.v1.Other".to_owned(), "shipei.test.v1.Nothing".to_owned()];
+    let mut tx = database.begin_read().await?;
+    let batch = event_log::read_after(&mut tx, place, 0, 10, &others, &[]).await?;
+    assert_eq!((subjects(&batch.events), batch.reached), (vec!["5", "7"], EXAMINED_PER_READ));
+    let batch = event_log::read_after(&mut tx, place, batch.reached, 10, &others, &[]).await?;
+    assert_eq!((subjects(&batch.events), batch.reached), (vec![count.to_string().as_str()], count));
+    let batch = event_log::read_after(&mut tx, place, 0, 2, &others, &[]).await?;
+    assert_eq!((subjects(&batch.events), batch.reached), (vec!["5", "7"], 7));
+    let regions = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<String>>();
+    let batch = event_log::read_after(&mut tx, place, 0, 10, &[], &regions(&["1304"])).await?;
+    assert_eq!(subjects(&batch.events), ["7", "9"]);
+    let batch = event_log::read_after(&mut tx, place, 0, 10, &others, &regions(&["130302", "1304%"])).await?;
+    assert_eq!(subjects(&batch.events), ["5"]);
+    let batch = event_log::read_after(&mut tx, place, 0, 3, &[], &regions(&[""])).await?;
+    assert_eq!((batch.events.len(), batch.reached), (3, 3));
+    tx.rollback().await
+}
+
+pub(super) async fn append_to_all_partitions_is_one_batch(database: &Database) -> Result<(), StoreError> {
+    let mut events = Vec::new();
+    for round in 0..3 {
+        for place in Partition::all().rev() {
+            events.push(event(place, &round.to_string()));
+        }
+    }
+    for batch in 0..2 {
+        let places = append(database, &events).await?;
+        for (number, place) in places.iter().enumerate() {
+            assert_eq!(place.number, batch * 3 + number as i64 / 64 + 1);
+        }
+    }
+    let mut tx = database.begin_read().await?;
+    let heads = event_log::heads(&mut tx).await?;
+    assert!(Partition::all().all(|place| heads.get(place) == 6));
+    tx.rollback().await
+}
+
+/// 16 writers append to few partitions in transactions of different lengths, and some of them roll back; a reader that
+/// only ever asks for "everything after" must see every committed event once, in order, without a gap.
+pub(super) async fn concurrent_appends_miss_nothing(database: &Database) -> Result<(), StoreError> {
+    let running = Arc::new(AtomicUsize::new(WRITERS as usize));
+    let reader = tokio::spawn(read_to_the_end(database.clone(), Arc::clone(&running)));
+    let mut writers = Vec::new();
+    for writer in 0..WRITERS {
+        let (database, running) = (database.clone(), Arc::clone(&running));
+        writers.push(tokio::spawn(async move {
+            let written = write_some(&database, writer).await;
+            running.fetch_sub(1, Ordering::SeqCst);
+            written
+        }));
+    }
+    let mut committed = BTreeSet::new();
+    for writer in join_all(writers).await {
+        for (place, subject) in writer.unwrap_or_else(|error| panic!("{error}"))? {
+            assert!(committed.insert((place, subject)), "{place:?} was given twice");
+        }
+    }
+    let seen = reader.await.unwrap_or_else(|error| panic!("{error}"))?;
+    assert!(committed.len() > 1000, "{} events", committed.len());
+    assert_eq!(seen.len(), committed.len());
+    assert!(seen == committed, "the reader saw other events than were committed");
+    Ok(())
+}
+
+async fn write_some(database: &Database, writer: u64) -> Result<Vec<(LogPosition, String)>, StoreError> {
+    let mut written = Vec::new();
+    for round in 0..TRANSACTIONS_PER_WRITER {
+        let mut events = Vec::new();
+        for number in 0..1 + (writer + round) % 6 {
+            // Ascending for some writers, descending for others: append must bring the heads into one order.
+            let step = if writer.is_multiple_of(2) { number } else { 5 - number };
+            let place = partition(((round + step * 7) % 9) as i64);
+            events.push(event(place, &format!("{writer}/{round}/{number}")));
+        }
+        let rolls_back = (writer * 7 + round).is_multiple_of(4);
+        let places = retry(|| async {
+            let mut tx = database.begin_write().await?;
+            execute!(
+                tx,
+                "INSERT INTO item (county, code, amount, active) VALUES ('c', $1, 0, TRUE)",
+                format!("{writer}/{round}")
+            )?;
+            let places = event_log::append(&mut tx, &events, instant(2)).await?;
+            for _ in 0..(writer * round) % 5 {
+                tokio::task::yield_now().await;
+            }
+            if rolls_back {
+                drop(tx);
+                return Ok::<Vec<LogPosition>, StoreError>(Vec::new());
+            }
+            tx.commit().await?;
+            Ok(places)
+        })
+        .await?;
+        written.extend(places.into_iter().zip(events.into_iter().map(|event| event.subject)));
+    }
+    Ok(written)
+}
+
+async fn read_to_the_end(
+    database: Database,
+    running: Arc<AtomicUsize>,
+) -> Result<BTreeSet<(LogPosition, String)>, StoreError> {
+    let mut seen = BTreeSet::new();
+    let mut reached = Positions::new();
+    loop {
+        let is_last = running.load(Ordering::SeqCst) == 0;
+        let mut tx = database.begin_read().await?;
+        let heads = event_log::heads(&mut tx).await?;
+        assert!(heads.covers(&reached), "a head went back");
+        for place in heads.ahead_of(&reached) {
+            let batch =
+                event_log::read_after(&mut tx, place, reached.get(place), usize::MAX, &[], &[]).await?;
+            for event in batch.events {
+                assert_eq!(event.position.number, reached.get(place) + 1, "a gap in {place:?}");
+                reached.set(place, event.position.number);
+                seen.insert((event.position, event.subject));
+            }
+            assert_eq!(batch.reached, reached.get(place));
+        }
+        tx.rollback().await?;
+        if is_last {
+            return Ok(seen);
+        }
+    }
+}
+
+pub(super) async fn epoch_stays(database: &Database) -> Result<(), StoreError> {
+    let mut tx = database.begin_read().await?;
+    let epoch = event_log::epoch(&mut tx).await?;
+    tx.rollback().await?;
+    assert_eq!(epoch.len(), 32);
+    database.migrate(&super::migrator()).await?;
+    let mut tx = database.begin_read().await?;
+    assert_eq!(event_log::epoch(&mut tx).await?, epoch);
+    tx.rollback().await
+}

@@ -1,0 +1,101 @@
+//! What every database must do for us: one suite, run on SQLite and on Postgres.
+//!
+//! The state's code is written once, so whatever could differ between the databases is tried here, over the real
+//! macros and statements. To add a case, write an `async fn(&Database) -> Result<(), StoreError>` that asserts, and
+//! name it in [`run_all`].
+
+mod log;
+mod sql;
+mod state;
+
+use std::future::Future;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use crate::{Database, StoreError};
+
+/// The suite's own tables, in place of a service's.
+const TABLES: &str = r#"
+CREATE TABLE item (
+    county TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    amount BIGINT NOT NULL,
+    note TEXT COLLATE "C",
+    active BOOLEAN NOT NULL,
+    at TIMESTAMPTZ,
+    body BYTEA,
+    PRIMARY KEY (county, code),
+    UNIQUE (note, amount)
+);
+CREATE UNIQUE INDEX item_code_key ON item (code) WHERE active;
+CREATE TABLE part (
+    id BIGINT NOT NULL PRIMARY KEY,
+    county TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    FOREIGN KEY (county, code) REFERENCES item (county, code)
+);
+"#;
+
+/// The migrations of the suite: what a service passes to [`Database::migrate`].
+pub fn migrator() -> Migrator {
+    let tables =
+        Migration::new(100, "conformance".into(), MigrationType::Simple, TABLES.into_sql_str(), false);
+    Migrator::with_migrations(vec![tables])
+}
+
+/// Runs every case on a fresh, unmigrated database of its own from `factory`.
+///
+/// # Panics
+/// When a case fails.
+pub async fn run_all<Factory, Opened>(factory: Factory)
+where
+    Factory: Fn() -> Opened,
+    Opened: Future<Output = Database>,
+{
+    macro_rules! run {
+        ($($case:path),+ $(,)?) => {
+            $(
+                eprintln!("conformance: {}", stringify!($case));
+                let database = factory().await;
+                succeed(stringify!($case), database.migrate(&migrator()).await);
+                succeed(stringify!($case), $case(&database).await);
+                database.close().await;
+            )+
+        };
+    }
+    run!(
+        sql::text_is_ordered_by_bytes,
+        sql::nulls_are_ordered_where_the_statement_says,
+        sql::values_come_back_as_they_were,
+        sql::timestamps_are_ordered_in_time,
+        sql::unique_violation_names_its_constraint,
+        sql::foreign_keys_are_enforced,
+        sql::keyset_pages_see_every_row_once,
+        sql::bulk_insert_writes_any_number_of_rows,
+        sql::bulk_upsert_replaces_rows,
+        sql::select_by_keys_finds_any_number_of_keys,
+        sql::select_for_update_holds_the_row,
+        state::migrations_run_at_once_apply_once,
+        state::read_sees_one_state_and_cannot_write,
+        state::dropped_transaction_is_rolled_back,
+        state::abandoned_writes_leave_the_database_usable,
+        state::retry_runs_again_only_what_may_succeed,
+        state::counter_of_many_writers_loses_nothing,
+        state::cursor_moves_by_compare_and_set,
+        state::request_is_recorded_once,
+        state::wake_between_two_waits_is_not_lost,
+        log::appended_events_come_back,
+        log::rolled_back_numbers_are_given_again,
+        log::filtered_read_moves_past_unwanted_events,
+        log::append_to_all_partitions_is_one_batch,
+        log::concurrent_appends_miss_nothing,
+        log::epoch_stays,
+    );
+}
+
+fn succeed(case: &str, result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        panic!("{case}: {error}");
+    }
+}

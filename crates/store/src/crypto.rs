@@ -1,0 +1,272 @@
+//! Keys, and the only source of random bytes.
+//!
+//! One master key of 32 bytes lives in a file beside the data (or comes from the environment); the keys for each
+//! purpose are derived from it by HMAC-SHA256 with a label, so that no two purposes share one. To add a purpose, add a
+//! label and a type of its own; never change a label.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::StoreError;
+
+/// Length of the master key and of each derived key, in bytes.
+pub const KEY_BYTES: usize = 32;
+
+/// Length of AES-GCM's nonce, which precedes the ciphertext.
+const NONCE_BYTES: usize = 12;
+
+/// The only owner may read the key file.
+const KEY_FILE_MODE: u32 = 0o600;
+
+/// All keys of one installation.
+#[derive(Clone)]
+pub struct Keys {
+    vault: Vault,
+    lookup: LookupKey,
+    tokens: TokenKey,
+}
+
+/// Encrypts values at rest (AES-256-GCM).
+#[derive(Clone)]
+pub struct Vault(Aes256Gcm);
+
+/// Makes keyed digests, by which an encrypted value can be found and compared without being read.
+#[derive(Clone)]
+pub struct LookupKey([u8; KEY_BYTES]);
+
+/// Authenticates tokens that a caller holds for us; see [`crate::PageTokens`] and [`crate::SealedTokens`].
+#[derive(Clone)]
+pub struct TokenKey([u8; KEY_BYTES]);
+
+/// A sealed value that this key and context did not seal, or that was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sealed value does not belong to this key and context, or was changed")]
+pub struct CannotOpen;
+
+impl Keys {
+    /// The keys that follow from a master key: the same every time.
+    pub fn derive(master: &[u8; KEY_BYTES]) -> Keys {
+        Keys {
+            vault: Vault(Aes256Gcm::new(&hmac_sha256(master, &[b"shipei vault 1"]).into())),
+            lookup: LookupKey(hmac_sha256(master, &[b"shipei lookup 1"])),
+            tokens: TokenKey(hmac_sha256(master, &[b"shipei tokens 1"])),
+        }
+    }
+
+    /// Fresh keys that nobody keeps: for tests and for a process whose tokens need not outlive it.
+    pub fn ephemeral() -> Result<Keys, StoreError> {
+        Ok(Keys::derive(&random_bytes()?))
+    }
+
+    /// Reads the master key (base64 in one line) from `path`; a missing file is created with a fresh key and mode
+    /// 0600. Two processes that start at once get the same key. Losing the file loses what the vault sealed.
+    pub fn load_or_create(path: &Path) -> Result<Keys, StoreError> {
+        if !path.exists() {
+            create_key_file(path).map_err(|error| key_file(path, error))?;
+        }
+        let text = fs::read_to_string(path).map_err(|error| key_file(path, error))?;
+        Keys::from_base64(text.trim()).map_err(|_| key_file(path, "it must hold 32 bytes in base64"))
+    }
+
+    /// The keys of a master key in base64 (standard alphabet), as an environment variable or a mounted secret has it.
+    pub fn from_base64(text: &str) -> Result<Keys, InvalidKey> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| InvalidKey)?;
+        let master: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| InvalidKey)?;
+        Ok(Keys::derive(&master))
+    }
+
+    /// For values at rest.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// For finding sealed values.
+    pub fn lookup(&self) -> &LookupKey {
+        &self.lookup
+    }
+
+    /// For page tokens and cursors.
+    pub fn tokens(&self) -> &TokenKey {
+        &self.tokens
+    }
+}
+
+/// A text that is no master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a master key is 32 bytes in base64")]
+pub struct InvalidKey;
+
+impl Vault {
+    /// Encrypts. `context` (table, column and row, say) is authenticated but not kept: opening needs the same one, so
+    /// that a sealed value can't be moved to another row.
+    pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let nonce: [u8; NONCE_BYTES] = random_bytes()?;
+        let payload = Payload { msg: plain, aad: context };
+        // AES-GCM refuses only what is longer than 64 GiB.
+        let ciphertext =
+            self.0.encrypt(Nonce::from_slice(&nonce), payload).map_err(|_| StoreError::NoRandomness)?;
+        Ok([&nonce[..], &ciphertext].concat())
+    }
+
+    /// Decrypts what [`Vault::seal`] gave for the same context.
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(CannotOpen)?;
+        let payload = Payload { msg: ciphertext, aad: context };
+        self.0.decrypt(Nonce::from_slice(nonce), payload).map_err(|_| CannotOpen)
+    }
+}
+
+impl LookupKey {
+    /// The keyed digest of a value: equal values of one context have equal digests, and nothing else can be told.
+    pub fn digest(&self, context: &[u8], value: &[u8]) -> [u8; 32] {
+        hmac_sha256(&self.0, &[&(context.len() as u64).to_be_bytes(), context, value])
+    }
+}
+
+impl TokenKey {
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        hmac_sha256(&self.0, parts)
+    }
+
+    pub(crate) fn verify(&self, parts: &[&[u8]], expected: &[u8]) -> bool {
+        hmac_of(&self.0, parts).is_some_and(|mac| mac.verify_slice(expected).is_ok())
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Keys(..)")
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Vault(..)")
+    }
+}
+
+impl fmt::Debug for LookupKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("LookupKey(..)")
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenKey(..)")
+    }
+}
+
+/// Random bytes from the operating system.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
+    Ok(bytes)
+}
+
+/// A random name of 32 hexadecimal digits.
+pub fn random_name() -> Result<String, StoreError> {
+    let bytes: [u8; 16] = random_bytes()?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A duration between one half and one whole of `most`, at random: for pauses and poll intervals that should not
+/// fall together. Without random bytes it is the whole.
+pub fn jitter(most: Duration) -> Duration {
+    let random = random_bytes().map_or(u16::MAX, u16::from_be_bytes);
+    let half = most / 2;
+    let micros = half.as_micros().saturating_mul(u128::from(random)) / u128::from(u16::MAX);
+    half + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+}
+
+fn hmac_of(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
+    for part in parts {
+        mac.update(part);
+    }
+    Some(mac)
+}
+
+fn hmac_sha256(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; 32] {
+    // HMAC takes a key of any length, so there always is one.
+    hmac_of(key, parts).map_or([0; 32], |mac| mac.finalize().into_bytes().into())
+}
+
+/// Writes the whole file aside and links it into place, so that nobody ever reads half a key and the first one wins.
+fn create_key_file(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let master: [u8; KEY_BYTES] = random_bytes()?;
+    let aside = path.with_extension(format!("new-{}", random_name()?));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(KEY_FILE_MODE).open(&aside)?;
+    file.write_all(STANDARD.encode(master).as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&aside, path);
+    fs::remove_file(&aside)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn key_file(path: &Path, reason: impl fmt::Display) -> StoreError {
+    StoreError::KeyFile { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn vault_opens_only_with_key_and_context() {
+        let keys = Keys::derive(&[7; 32]);
+        let sealed = keys.vault().seal(b"person/1", b"secret").unwrap();
+        assert_eq!(keys.vault().open(b"person/1", &sealed), Ok(b"secret".to_vec()));
+        assert_eq!(keys.vault().open(b"person/2", &sealed), Err(CannotOpen));
+        assert_eq!(Keys::derive(&[8; 32]).vault().open(b"person/1", &sealed), Err(CannotOpen));
+        assert_eq!(keys.vault().open(b"person/1", &sealed[..5]), Err(CannotOpen));
+        assert_ne!(sealed, keys.vault().seal(b"person/1", b"secret").unwrap());
+    }
+
+    #[test]
+    fn lookup_digest_separates_context_and_value() {
+        let keys = Keys::derive(&[7; 32]);
+        assert_eq!(keys.lookup().digest(b"a", b"bc"), keys.lookup().digest(b"a", b"bc"));
+        assert_ne!(keys.lookup().digest(b"a", b"bc"), keys.lookup().digest(b"ab", b"c"));
+    }
+
+    #[test]
+    fn key_file_is_created_once_and_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data/master.key");
+        let sealed = Keys::load_or_create(&path).unwrap().vault().seal(b"c", b"v").unwrap();
+        assert_eq!(Keys::load_or_create(&path).unwrap().vault().open(b"c", &sealed), Ok(b"v".to_vec()));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        fs::write(&path, "short").unwrap();
+        assert!(Keys::load_or_create(&path).unwrap_err().to_string().contains("32 bytes"));
+    }
+
+    #[test]
+    fn jitter_stays_between_half_and_whole() {
+        for _ in 0..100 {
+            let pause = jitter(Duration::from_millis(100));
+            assert!(pause >= Duration::from_millis(50) && pause <= Duration::from_millis(100));
+        }
+    }
+}

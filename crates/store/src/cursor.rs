@@ -1,0 +1,76 @@
+//! How far this service has read another one's log, moved in the transaction that writes what it read.
+//!
+//! The move is a compare-and-set on `version`: of two instances that hold one shard only one can apply its events.
+
+use crate::positions::Positions;
+use crate::{StoreError, Tx, execute, fetch_optional};
+
+/// A reader's place in one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The opaque token that the stream gave; empty before the first one.
+    pub token: String,
+    /// How far each partition was applied.
+    pub positions: Positions,
+    /// Grows by one with every move; 0 before the first.
+    pub version: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    token: String,
+    positions: Vec<u8>,
+    version: i64,
+}
+
+/// The cursor of a stream's shard; one that was never moved is empty and has version 0.
+pub async fn load(tx: &mut Tx, stream: &str, shard: i64) -> Result<Cursor, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        Row,
+        "SELECT token, positions, version FROM consumer_cursor WHERE stream = $1 AND shard = $2",
+        stream,
+        shard
+    )?;
+    let Some(row) = row else {
+        return Ok(Cursor::default());
+    };
+    let positions = Positions::from_bytes(&row.positions).map_err(|_| {
+        StoreError::corrupt_row("consumer_cursor", "positions", format_args!("{stream}/{shard}"))
+    })?;
+    Ok(Cursor { token: row.token, positions, version: row.version })
+}
+
+/// Moves the cursor if it still has `expected_version`; `false` if somebody else moved it meanwhile: then roll back.
+pub async fn advance(
+    tx: &mut Tx,
+    stream: &str,
+    shard: i64,
+    expected_version: i64,
+    token: &str,
+    positions: &Positions,
+) -> Result<bool, StoreError> {
+    if expected_version == 0 {
+        let inserted = execute!(
+            tx,
+            "INSERT INTO consumer_cursor (stream, shard, token, positions, version) VALUES ($1, $2, $3, $4, 1)
+             ON CONFLICT (stream, shard) DO NOTHING",
+            stream,
+            shard,
+            token,
+            positions.to_bytes()
+        )?;
+        return Ok(inserted == 1);
+    }
+    let moved = execute!(
+        tx,
+        "UPDATE consumer_cursor SET token = $4, positions = $5, version = version + 1
+         WHERE stream = $1 AND shard = $2 AND version = $3",
+        stream,
+        shard,
+        expected_version,
+        token,
+        positions.to_bytes()
+    )?;
+    Ok(moved == 1)
+}

@@ -1,0 +1,309 @@
+//! A database: a SQLite file or a schema of a Postgres database, behind one type.
+//!
+//! SQLite has ONE writer connection (writers queue for it in order, instead of meeting in the file) and some readers,
+//! which WAL lets read meanwhile. Postgres has one bounded pool, with timeouts as connection options. To add an
+//! option, put it where the connection is made, so that every connection has it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqlitePool};
+
+use crate::{StoreError, Tx, crypto, event_log, migration};
+
+/// Prepared statements kept by each connection.
+const STATEMENTS_CACHED: usize = 400;
+
+/// SQLite's page cache of each connection (negative: KiB).
+const SQLITE_CACHE: &str = "-16384";
+
+/// How much of a SQLite file is read through memory mapping, in bytes.
+const SQLITE_MAPPED_BYTES: &str = "268435456";
+
+/// Rows that SQLite's thread may be ahead of their reader.
+const SQLITE_ROWS_AHEAD: usize = 512;
+
+/// A Postgres connection that was idle longer than this is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+
+/// A Postgres transaction that does nothing for this long is ended by the server, in milliseconds.
+const POSTGRES_IDLE_IN_TRANSACTION_MS: u128 = 60_000;
+
+/// The longest name of a schema, as Postgres has it.
+const SCHEMA_NAME_MAX: usize = 63;
+
+/// The advisory lock under which schemas are created.
+const SCHEMA_LOCK: i64 = 0x7368_6970_6569;
+
+/// How many connections there may be, and how long one waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Connections to Postgres, or readers of SQLite (its writer is one, always).
+    pub connections: u32,
+    /// How long a request waits for a free connection. On SQLite this is how long a writer may queue.
+    pub acquire_timeout: Duration,
+    /// How long a Postgres statement may run.
+    pub statement_timeout: Duration,
+    /// How long a statement waits for a lock; on SQLite, for another process that writes to the file.
+    pub lock_timeout: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> PoolLimits {
+        PoolLimits {
+            connections: 10,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// An open database. Clones share its connections.
+#[derive(Clone)]
+pub struct Database {
+    pools: Pools,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Postgres { pool: PgPool, unlimited: Box<PgConnectOptions> },
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+}
+
+impl fmt::Debug for Database {
+    /// Without the connection's options, which hold the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.is_postgres() { "Database(Postgres)" } else { "Database(SQLite)" })
+    }
+}
+
+impl Database {
+    /// Opens `sqlite:PATH` (created if missing, its directory too) or `postgres://USER:PASSWORD@HOST/NAME`, where
+    /// `?schema=NAME` (created if missing) lets several services share one Postgres database.
+    pub async fn open(url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            return open_sqlite(path.strip_prefix("//").unwrap_or(path), limits).await;
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return open_postgres(url, limits).await;
+        }
+        Err(StoreError::BadUrl("it begins with neither sqlite: nor postgres://".to_owned()))
+    }
+
+    /// Applies the store's migrations and then the service's (files from 0100_). Instances that start together take
+    /// turns. A TEXT column without `COLLATE "C"` is refused; see [`crate::migration`].
+    pub async fn migrate(&self, service: &Migrator) -> Result<(), StoreError> {
+        let migrator = migration::combined(service, self.is_postgres())?;
+        match &self.pools {
+            Pools::Postgres { unlimited, .. } => {
+                // A connection of its own: a migration may take longer than a statement, and the advisory lock that
+                // sqlx takes goes with the connection if anything fails.
+                let mut connection = PgConnection::connect_with(unlimited).await?;
+                let migrated = migrator.run_direct(None, &mut connection, false).await;
+                connection.close().await?;
+                migrated?;
+            }
+            Pools::Sqlite { writer, .. } => {
+                let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                migrator.run_direct(None, &mut *transaction, false).await?;
+                transaction.commit().await?;
+            }
+        }
+        let mut tx = self.begin_write().await?;
+        event_log::ensure_epoch(&mut tx, &crypto::random_name()?).await?;
+        tx.commit().await
+    }
+
+    /// Begins a transaction that may write. On SQLite it is the only one, until it ends (BEGIN IMMEDIATE); on
+    /// Postgres it is READ COMMITTED: lock what you read in order to write (` FOR UPDATE`).
+    pub async fn begin_write(&self) -> Result<Tx, StoreError> {
+        match &self.pools {
+            Pools::Postgres { pool, .. } => {
+                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?))
+            }
+            Pools::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+        }
+    }
+
+    /// Begins a transaction that only reads, and sees one state of the whole database: that of its first statement.
+    pub async fn begin_read(&self) -> Result<Tx, StoreError> {
+        match &self.pools {
+            Pools::Postgres { pool, .. } => {
+                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?))
+            }
+            Pools::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)),
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match &self.pools {
+            Pools::Postgres { pool, .. } => sqlx::query("SELECT 1").execute(pool).await.map(|_| ())?,
+            Pools::Sqlite { readers, .. } => sqlx::query("SELECT 1").execute(readers).await.map(|_| ())?,
+        }
+        Ok(())
+    }
+
+    /// Whether this is Postgres.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.pools, Pools::Postgres { .. })
+    }
+
+    /// Closes all connections, after the transactions that hold them have ended. SQLite folds its WAL into the file.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Postgres { pool, .. } => pool.close().await,
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreError> {
+    if path.is_empty() || path.contains(":memory:") || path.contains('?') {
+        return Err(StoreError::BadUrl("sqlite: needs the path of a file, without options".to_owned()));
+    }
+    if let Some(directory) = std::path::Path::new(path).parent() {
+        std::fs::create_dir_all(directory)
+            .map_err(|error| StoreError::BadUrl(format!("the directory can't be created: {error}")))?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(limits.lock_timeout)
+        .statement_cache_capacity(STATEMENTS_CACHED)
+        .row_buffer_size(SQLITE_ROWS_AHEAD)
+        .pragma("cache_size", SQLITE_CACHE)
+        .pragma("mmap_size", SQLITE_MAPPED_BYTES)
+        .pragma("temp_store", "MEMORY");
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(limits.acquire_timeout)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .test_before_acquire(false)
+    };
+    let writer = pool().min_connections(1).max_connections(1).connect_with(options.clone()).await?;
+    let readers = pool()
+        .max_connections(limits.connections.max(1))
+        .connect_lazy_with(options.pragma("query_only", "ON"));
+    Ok(Database { pools: Pools::Sqlite { writer, readers } })
+}
+
+async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
+    let (url, schema) = take_schema(url)?;
+    let mut options = PgConnectOptions::from_str(&url)
+        .map_err(|_| StoreError::BadUrl("it is no URL of a Postgres database".to_owned()))?
+        .application_name("shipei")
+        .statement_cache_capacity(STATEMENTS_CACHED)
+        .options([("jit", "off")]);
+    if let Some(schema) = schema {
+        create_schema(&options, &schema).await?;
+        options = options.options([("search_path", schema)]);
+    }
+    let limited = options.clone().options([
+        ("statement_timeout", limits.statement_timeout.as_millis()),
+        ("lock_timeout", limits.lock_timeout.as_millis()),
+        ("idle_in_transaction_session_timeout", POSTGRES_IDLE_IN_TRANSACTION_MS),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(limits.connections.max(1))
+        .acquire_timeout(limits.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, state| {
+            Box::pin(async move {
+                if state.idle_for > TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(limited)
+        .await?;
+    Ok(Database { pools: Pools::Postgres { pool, unlimited: Box::new(options) } })
+}
+
+/// Takes `schema=NAME` out of the URL's query, since Postgres knows no such option.
+fn take_schema(url: &str) -> Result<(String, Option<String>), StoreError> {
+    let Some((base, query)) = url.split_once('?') else {
+        return Ok((url.to_owned(), None));
+    };
+    let mut schema = None;
+    let mut others = Vec::new();
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        match option.strip_prefix("schema=") {
+            Some(name) => schema = Some(name.to_owned()),
+            None => others.push(option),
+        }
+    }
+    if let Some(name) = &schema
+        && !is_plain_name(name)
+    {
+        return Err(StoreError::BadUrl("a schema's name has only a-z, 0-9 and _".to_owned()));
+    }
+    if others.is_empty() {
+        return Ok((base.to_owned(), schema));
+    }
+    Ok((format!("{base}?{}", others.join("&")), schema))
+}
+
+fn is_plain_name(name: &str) -> bool {
+    name.len() <= SCHEMA_NAME_MAX
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|part| part.is_ascii_lowercase() || part.is_ascii_digit() || part == '_')
+}
+
+async fn create_schema(options: &PgConnectOptions, schema: &str) -> Result<(), StoreError> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let mut transaction = connection.begin().await?;
+    // IF NOT EXISTS alone fails when two instances create it at once.
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *transaction).await?;
+    let exists: Option<(i32,)> = sqlx::query_as("SELECT 1 FROM pg_namespace WHERE nspname = $1")
+        .bind(schema)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    if exists.is_none() {
+        // The name was checked by is_plain_name.
+        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    connection.close().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schema_is_taken_out_of_the_url() {
+        let taken = |url| take_schema(url).unwrap();
+        assert_eq!(taken("postgres://h/d"), ("postgres://h/d".to_owned(), None));
+        assert_eq!(taken("postgres://h/d?schema=one"), ("postgres://h/d".to_owned(), Some("one".to_owned())));
+        assert_eq!(
+            taken("postgres://h/d?host=/tmp/x&schema=one&sslmode=disable"),
+            ("postgres://h/d?host=/tmp/x&sslmode=disable".to_owned(), Some("one".to_owned()))
+        );
+        assert!(take_schema("postgres://h/d?schema=a\"b").is_err());
+        assert!(take_schema("postgres://h/d?schema=").is_err());
+    }
+
+    #[tokio::test]
+    async fn url_of_nothing_known_is_refused_without_repeating_it() {
+        for url in ["mysql://secret@h/d", "sqlite:", "sqlite::memory:", "postgres://h/d?schema=A secret"] {
+            let error = Database::open(url, PoolLimits::default()).await.unwrap_err();
+            assert!(matches!(error, StoreError::BadUrl(_)));
+            assert!(!error.to_string().contains("secret"));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Answers already given, by the request id that the caller chose.
+//!
+//! The record is written in the transaction of the write itself, so that a request has its effect once, however often
+//! it is sent. The digest tells a re-sent request from another one that reuses the id.
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::{StoreError, Tx, execute, fetch_optional};
+
+/// A recorded answer.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct RequestRecord {
+    /// The id that the caller chose.
+    pub request_id: String,
+    /// The full name of the method.
+    pub method: String,
+    /// See [`digest`].
+    pub digest: Vec<u8>,
+    /// The answer, in the caller's own encoding (a response or a refusal).
+    pub outcome: Vec<u8>,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// SHA-256 of a method's name and a request's bytes.
+pub fn digest(method: &str, request: &[u8]) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    digest.update((method.len() as u64).to_be_bytes());
+    digest.update(method.as_bytes());
+    digest.update(request);
+    digest.finalize().to_vec()
+}
+
+/// The answer recorded under a request id.
+pub async fn find(tx: &mut Tx, request_id: &str) -> Result<Option<RequestRecord>, StoreError> {
+    fetch_optional!(
+        tx,
+        RequestRecord,
+        "SELECT request_id, method, digest, outcome, recorded_at FROM request_record WHERE request_id = $1",
+        request_id
+    )
+}
+
+/// Records an answer. If the id has one already (two equal requests at once), the error is the unique violation
+/// `request_record_pkey`: roll back, and [`find`] what the other one recorded.
+pub async fn record(tx: &mut Tx, record: &RequestRecord) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at) VALUES ($1, $2, $3, $4, $5)",
+        record.request_id.as_str(),
+        record.method.as_str(),
+        record.digest.as_slice(),
+        record.outcome.as_slice(),
+        record.recorded_at
+    )?;
+    Ok(())
+}
+
+/// Deletes at most `limit` records from before `time`, the oldest first; gives how many.
+pub async fn forget_before(tx: &mut Tx, time: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
+    execute!(
+        tx,
+        "DELETE FROM request_record WHERE request_id IN
+         (SELECT request_id FROM request_record WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2)",
+        time,
+        limit
+    )
+}

@@ -1,0 +1,38 @@
+//! How state is kept: one SQL text on two databases, the event log, cursors, request records, sealed tokens.
+//!
+//! SQLite is the embedded default, Postgres is for many instances. Every statement is written once and is run on
+//! either by [`on!`] (or its short forms [`execute!`], [`fetch_all!`], [`fetch_optional!`], [`fetch_one!`],
+//! [`bulk_insert!`], [`select_by_keys!`]). There is no repository trait and no third, in-memory backend: a SQLite
+//! file in a temporary directory is the test double ([`testing::TestDatabase`]).
+//!
+//! This crate knows no domain word and no gRPC. To add a table that every service needs, add a migration
+//! `migrations/00NN_name.sql`, name it in [`migration`], give it a module here and a case in [`conformance`].
+
+pub mod bulk;
+pub mod conformance;
+pub mod crypto;
+pub mod cursor;
+pub mod database;
+pub mod error;
+pub mod event_log;
+pub mod idempotency;
+pub mod migration;
+pub mod page_token;
+pub mod positions;
+pub mod retry;
+pub mod testing;
+pub mod transaction;
+pub mod wake;
+
+pub use cursor::Cursor;
+pub use database::{Database, PoolLimits};
+pub use error::StoreError;
+pub use event_log::{LogPosition, NewEvent, PARTITIONS, Partition, ReadBatch, StoredEvent};
+pub use page_token::{InvalidToken, PageTokens, SealedTokens};
+pub use positions::Positions;
+pub use retry::{Retryable, retry};
+pub use transaction::Tx;
+pub use wake::{Wake, WakeListener};
+
+/// The sqlx that this crate's macros expand to, so that a service needs no dependency of its own on it.
+pub use sqlx;

@@ -1,0 +1,203 @@
+//! Databases for tests: a SQLite file in a temporary directory, or a schema in a private Postgres.
+//!
+//! The Postgres is started once for each test process, on a socket in a temporary directory, with the machine's own
+//! binaries; its default collation is deliberately not byte order, so that a query that relies on it shows. It is
+//! stopped and removed when the process ends, however it ends: a small shell waits for the end of a pipe that only
+//! this process holds. A Postgres that can't start is a panic, never a skipped test.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::crypto::random_name;
+use crate::{Database, PoolLimits, StoreError};
+
+/// Where distributions keep Postgres's binaries.
+const POSTGRES_HOME: &str = "/usr/lib/postgresql";
+
+/// Users that may run Postgres when we are root, which Postgres refuses to be.
+const OTHER_USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// Connections that the test server takes.
+const CONNECTIONS_MAX: u32 = 400;
+
+/// Makes the cluster, starts it, says so, and when the pipe ends stops it and removes everything.
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+bin="$1"; directory="$2"; settings="$3"
+initialize() {
+  "$bin/initdb" -D "$directory/data" -U postgres -A trust -E UTF8 --no-sync "$@" >"$directory/initdb.log" 2>&1
+}
+initialize --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US || initialize --locale=C.UTF-8 \
+  || { echo "initdb: $(tail -3 "$directory/initdb.log" | tr '\n' ' ')"; exit 1; }
+"$bin/pg_ctl" -D "$directory/data" -w -t 60 -l "$directory/server.log" -o "$settings" start >"$directory/start.log" 2>&1 \
+  || { echo "pg_ctl: $(tail -3 "$directory/server.log" | tr '\n' ' ')"; exit 1; }
+echo ready
+cat >/dev/null
+"$bin/pg_ctl" -D "$directory/data" -m immediate stop >/dev/null 2>&1
+rm -rf "$directory"
+"#;
+
+/// A private Postgres server. Stopped and removed when dropped or when this process ends.
+#[derive(Debug)]
+pub struct TestPostgres {
+    directory: PathBuf,
+    keeper: Child,
+}
+
+impl TestPostgres {
+    /// The server of this test process, started by the first call. It is durable (fsync), as in production; set
+    /// `SHIPEI_TEST_POSTGRES_FSYNC=off` where only speed counts.
+    pub fn shared() -> &'static TestPostgres {
+        static SHARED: OnceLock<TestPostgres> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let fsync = std::env::var("SHIPEI_TEST_POSTGRES_FSYNC").is_ok_and(|value| value == "off");
+            TestPostgres::start(if fsync { &[("fsync", "off")] } else { &[] })
+        })
+    }
+
+    /// Starts another server, with settings of postgresql.conf.
+    ///
+    /// # Panics
+    /// When there are no Postgres binaries or the server does not start.
+    pub fn start(settings: &[(&str, &str)]) -> TestPostgres {
+        let binaries = find_binaries();
+        let directory = temporary_directory("pg");
+        let mut options = format!(
+            "-c listen_addresses= -c unix_socket_directories={} -c max_connections={CONNECTIONS_MAX}",
+            directory.display()
+        );
+        for (name, value) in settings {
+            options.push_str(&format!(" -c {name}={value}"));
+        }
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(KEEPER).arg("keeper").arg(&binaries).arg(&directory).arg(&options);
+        command.current_dir(&directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.process_group(0);
+        if let Some((user, group)) = other_user(&directory) {
+            chown(&directory, Some(user), Some(group)).unwrap_or_else(|error| {
+                panic!("can't give {} to another user: {error}", directory.display())
+            });
+            command.uid(user).gid(group);
+        }
+        let mut keeper =
+            command.spawn().unwrap_or_else(|error| panic!("can't start Postgres for tests: {error}"));
+        let mut line = String::new();
+        if let Some(stdout) = keeper.stdout.take() {
+            let mut reader = BufReader::new(stdout);
+            let _ = reader.read_line(&mut line);
+        }
+        assert!(line.trim() == "ready", "Postgres for tests did not start ({}): {line}", binaries.display());
+        TestPostgres { directory, keeper }
+    }
+
+    /// The URL of a schema of this server; it is created when the URL is opened.
+    pub fn url(&self, schema: &str) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}&schema={schema}", self.directory.display())
+    }
+}
+
+impl Drop for TestPostgres {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A fresh database of its own. The SQLite file goes when this is dropped, the Postgres schema with its server.
+#[derive(Debug)]
+pub struct TestDatabase {
+    url: String,
+    directory: Option<PathBuf>,
+}
+
+impl TestDatabase {
+    /// A SQLite file in a temporary directory.
+    pub fn sqlite() -> TestDatabase {
+        let directory = temporary_directory("sqlite");
+        TestDatabase { url: format!("sqlite:{}/test.db", directory.display()), directory: Some(directory) }
+    }
+
+    /// A schema in [`TestPostgres::shared`].
+    ///
+    /// # Panics
+    /// When Postgres can't be started.
+    pub fn postgres() -> TestDatabase {
+        let name = random_name().unwrap_or_else(|error| panic!("{error}"));
+        TestDatabase { url: TestPostgres::shared().url(&format!("t{name}")), directory: None }
+    }
+
+    /// Its URL, for [`Database::open`].
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Opens it with the default limits; no migration has run.
+    pub async fn open(&self) -> Result<Database, StoreError> {
+        Database::open(&self.url, PoolLimits::default()).await
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.directory {
+            let _ = fs::remove_dir_all(directory);
+        }
+    }
+}
+
+fn temporary_directory(kind: &str) -> PathBuf {
+    let name = random_name().unwrap_or_else(|error| panic!("{error}"));
+    let directory = std::env::temp_dir().join(format!("shipei-{kind}-{}", &name[..16]));
+    fs::create_dir(&directory)
+        .unwrap_or_else(|error| panic!("can't create {}: {error}", directory.display()));
+    directory
+}
+
+/// The newest version under /usr/lib/postgresql, else what is in PATH.
+fn find_binaries() -> PathBuf {
+    let mut found: Vec<(u32, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(POSTGRES_HOME).into_iter().flatten().flatten() {
+        let version = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let binaries = entry.path().join("bin");
+        if let Some(version) = version
+            && binaries.join("initdb").exists()
+        {
+            found.push((version, binaries));
+        }
+    }
+    if let Some((_, binaries)) = found.into_iter().max() {
+        return binaries;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .find(|directory| directory.join("initdb").exists() && directory.join("pg_ctl").exists())
+        .unwrap_or_else(|| {
+            panic!("Postgres was asked for, but there is no initdb in {POSTGRES_HOME} or PATH")
+        })
+}
+
+/// The user and group to run Postgres as, when we are root.
+fn other_user(own_file: &Path) -> Option<(u32, u32)> {
+    let uid = fs::metadata(own_file).map(|metadata| metadata.uid()).ok()?;
+    if uid != 0 {
+        return None;
+    }
+    let mut accounts = String::new();
+    fs::File::open("/etc/passwd").and_then(|mut file| file.read_to_string(&mut accounts)).ok()?;
+    for user in OTHER_USERS {
+        for account in accounts.lines() {
+            let fields: Vec<&str> = account.split(':').collect();
+            if let [name, _, uid, gid, ..] = fields[..]
+                && name == user
+            {
+                return Some((uid.parse().ok()?, gid.parse().ok()?));
+            }
+        }
+    }
+    panic!("Postgres refuses to run as root, and there is no user {OTHER_USERS:?} to run it as");
+}

@@ -1,0 +1,52 @@
+//! The conformance suite on Postgres.
+
+use shipei_store::testing::{TestDatabase, TestPostgres};
+use shipei_store::{Database, PoolLimits, conformance};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn postgres_conforms() {
+    conformance::run_all(async || TestDatabase::postgres().open().await.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_connections_conform() {
+    let limits = PoolLimits { connections: 24, ..PoolLimits::default() };
+    conformance::run_all(async || Database::open(TestDatabase::postgres().url(), limits).await.unwrap())
+        .await;
+}
+
+#[tokio::test]
+async fn schemas_of_one_database_are_apart() {
+    let (first, second) = (TestDatabase::postgres(), TestDatabase::postgres());
+    for database in [first.open().await.unwrap(), second.open().await.unwrap()] {
+        database.migrate(&conformance::migrator()).await.unwrap();
+        let mut tx = database.begin_write().await.unwrap();
+        let added = shipei_store::execute!(
+            tx,
+            "INSERT INTO item (county, code, amount, active) VALUES ('c', 'only', 0, TRUE)"
+        );
+        assert_eq!(added.unwrap(), 1);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn instances_that_start_together_take_turns() {
+    let schema = TestDatabase::postgres();
+    let migrator = conformance::migrator();
+    let databases = futures::future::join_all((0..6).map(|_| schema.open())).await;
+    let migrated = databases.iter().map(|database| database.as_ref().unwrap().migrate(&migrator));
+    for result in futures::future::join_all(migrated).await {
+        result.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn dropped_server_is_gone() {
+    let server = TestPostgres::start(&[("fsync", "off")]);
+    let url = server.url("one");
+    Database::open(&url, PoolLimits::default()).await.unwrap().ping().await.unwrap();
+    drop(server);
+    let error = Database::open(&url, PoolLimits::default()).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+}

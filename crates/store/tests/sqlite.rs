@@ -1,0 +1,29 @@
+//! The conformance suite on SQLite.
+
+use std::sync::Mutex;
+
+use shipei_store::conformance;
+use shipei_store::testing::TestDatabase;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_conforms() {
+    let files = Mutex::new(Vec::new());
+    conformance::run_all(async || {
+        let file = TestDatabase::sqlite();
+        let database = file.open().await.unwrap();
+        files.lock().unwrap().push(file);
+        database
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_processes_migrate_one_file_at_once() {
+    let file = TestDatabase::sqlite();
+    let migrator = conformance::migrator();
+    let databases = futures::future::join_all((0..3).map(|_| file.open())).await;
+    let migrated = databases.iter().map(|database| database.as_ref().unwrap().migrate(&migrator));
+    for result in futures::future::join_all(migrated).await {
+        result.unwrap();
+    }
+}

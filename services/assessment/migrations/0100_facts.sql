@@ -1,0 +1,144 @@
+-- What assessment has learned from the logs of the other services, beside the mirror of enrollment. Every row may come
+-- first, twice or late: a row is either an immutable fact under its own key, or a first time (the least counts), so
+-- that any order of arrival leaves the same rows. Deleting this database loses nothing.
+
+-- Every county and class that a trainee ever stood in: what lists by county or class begin with.
+CREATE TABLE trainee_place (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    county_code  TEXT COLLATE "C" NOT NULL,
+    class_id     TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, county_code, class_id)
+);
+CREATE INDEX trainee_place_by_county ON trainee_place (programme_id, county_code, person_id);
+CREATE INDEX trainee_place_by_class ON trainee_place (programme_id, class_id, person_id);
+
+-- A transfer, under the place of its event in enrollment's log: where the trainee stood before and from then on.
+CREATE TABLE place_change (
+    programme_id    TEXT COLLATE "C" NOT NULL,
+    person_id       TEXT COLLATE "C" NOT NULL,
+    event_partition BIGINT NOT NULL,
+    event_number    BIGINT NOT NULL,
+    changed_at      TIMESTAMPTZ NOT NULL,
+    old_county_code TEXT COLLATE "C" NOT NULL,
+    old_class_id    TEXT COLLATE "C" NOT NULL,
+    new_county_code TEXT COLLATE "C" NOT NULL,
+    new_class_id    TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, event_partition, event_number)
+);
+
+-- When a trainee achieved an entry of the scheme's online list (from 0), and by which session.
+CREATE TABLE phase_achieved (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    phase_index  BIGINT NOT NULL,
+    achieved_at  TIMESTAMPTZ NOT NULL,
+    session_id   TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, phase_index)
+);
+
+-- A practical assignment; submitted_at is empty while only a later fact about it has arrived. The last two columns are
+-- derived (recompute/trainees.rs): the class whose tutor still owes a mark at the programme's end, and the class in
+-- which it made its week late; both empty for nearly all rows.
+CREATE TABLE submission (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    submission_id TEXT COLLATE "C" NOT NULL,
+    person_id     TEXT COLLATE "C" NOT NULL,
+    submitted_at  TIMESTAMPTZ,
+    superseded_at TIMESTAMPTZ,
+    owed_class_id TEXT COLLATE "C",
+    late_class_id TEXT COLLATE "C",
+    PRIMARY KEY (programme_id, submission_id)
+);
+CREATE INDEX submission_by_person ON submission (programme_id, person_id);
+CREATE INDEX submission_by_owed_class ON submission (programme_id, owed_class_id) WHERE owed_class_id IS NOT NULL;
+CREATE INDEX submission_by_late_class ON submission (programme_id, late_class_id) WHERE late_class_id IS NOT NULL;
+
+-- A review (its grade) or a return (an empty grade) of a submission, by its number within the submission.
+CREATE TABLE mark (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    submission_id TEXT COLLATE "C" NOT NULL,
+    mark_number   BIGINT NOT NULL,
+    person_id     TEXT COLLATE "C" NOT NULL,
+    class_id      TEXT COLLATE "C" NOT NULL,
+    tutor_id      TEXT COLLATE "C" NOT NULL,
+    grade         TEXT COLLATE "C" NOT NULL,
+    marked_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, submission_id, mark_number)
+);
+CREATE INDEX mark_by_person ON mark (programme_id, person_id);
+
+-- A seminar of a class; a time is empty while its event has not arrived.
+CREATE TABLE seminar (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    seminar_id    TEXT COLLATE "C" NOT NULL,
+    class_id      TEXT COLLATE "C" NOT NULL,
+    opened_at     TIMESTAMPTZ,
+    summarised_at TIMESTAMPTZ,
+    PRIMARY KEY (programme_id, seminar_id)
+);
+CREATE INDEX seminar_by_class ON seminar (programme_id, class_id);
+
+-- An accepted post, by its number within the seminar. It belongs to its trainee, whatever their class is now.
+CREATE TABLE post (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    seminar_id   TEXT COLLATE "C" NOT NULL,
+    post_number  BIGINT NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    posted_at    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, seminar_id, post_number)
+);
+CREATE INDEX post_by_time ON post (programme_id, seminar_id, posted_at);
+CREATE INDEX post_by_person ON post (programme_id, person_id, seminar_id, posted_at);
+
+-- A bulletin of a class, by its number.
+CREATE TABLE bulletin (
+    programme_id    TEXT COLLATE "C" NOT NULL,
+    class_id        TEXT COLLATE "C" NOT NULL,
+    bulletin_number BIGINT NOT NULL,
+    published_at    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, class_id, bulletin_number)
+);
+
+-- An expert's choice of a tutor as excellent.
+CREATE TABLE tutor_choice (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    tutor_id     TEXT COLLATE "C" NOT NULL,
+    expert_id    TEXT COLLATE "C" NOT NULL,
+    chosen_at    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, tutor_id, expert_id)
+);
+
+-- What a county did for an education stage: kind is plan, activity or results; reference is the activity's id, the
+-- results' number, empty for a plan.
+CREATE TABLE county_fact (
+    programme_id    TEXT COLLATE "C" NOT NULL,
+    county_code     TEXT COLLATE "C" NOT NULL,
+    education_stage TEXT COLLATE "C" NOT NULL,
+    kind            TEXT COLLATE "C" NOT NULL,
+    reference       TEXT COLLATE "C" NOT NULL,
+    happened_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, county_code, education_stage, kind, reference)
+);
+
+-- A trainee at an activity of a county and stage.
+CREATE TABLE attendance (
+    programme_id    TEXT COLLATE "C" NOT NULL,
+    person_id       TEXT COLLATE "C" NOT NULL,
+    activity_id     TEXT COLLATE "C" NOT NULL,
+    county_code     TEXT COLLATE "C" NOT NULL,
+    education_stage TEXT COLLATE "C" NOT NULL,
+    attended_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, person_id, activity_id)
+);
+
+-- A score for an attendance, by its number: corrected ones stay.
+CREATE TABLE offline_score (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    activity_id  TEXT COLLATE "C" NOT NULL,
+    score_number BIGINT NOT NULL,
+    score        BIGINT NOT NULL,
+    scored_at    TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (programme_id, person_id, activity_id, score_number)
+);

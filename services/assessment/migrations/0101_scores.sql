@@ -1,0 +1,63 @@
+-- What follows from the facts as of the programme's end. A row of these tables is also the lock of whom it is about:
+-- it is written before facts are read, in key order, so that of two instances the last one sees everything.
+
+-- The lock between a new scheme (exclusive) and everything that is scored by it (shared).
+CREATE TABLE programme_lock (
+    programme_id TEXT COLLATE "C" NOT NULL PRIMARY KEY
+);
+
+-- The lock between the facts of a class and its becoming known.
+CREATE TABLE class_lock (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    class_id     TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id)
+);
+
+-- A trainee's score (assessment.v1.TraineePoints; empty before they are registered), their place at the end, what they
+-- add to county_count, and the time of their latest fact.
+CREATE TABLE trainee_score (
+    programme_id   TEXT COLLATE "C" NOT NULL,
+    person_id      TEXT COLLATE "C" NOT NULL,
+    points         BYTEA,
+    withdrawn      BOOLEAN NOT NULL,
+    contribution   TEXT COLLATE "C" NOT NULL,
+    latest_fact_at TIMESTAMPTZ,
+    PRIMARY KEY (programme_id, person_id)
+);
+
+-- A tutor's score (assessment.v1.TutorPoints; empty before they are registered).
+CREATE TABLE tutor_score (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    county_code  TEXT COLLATE "C" NOT NULL,
+    points       BYTEA,
+    PRIMARY KEY (programme_id, person_id)
+);
+
+-- A county's score (assessment.v1.CountyPoints; empty before it has trainees) and the time of the latest fact in it.
+CREATE TABLE county_score (
+    programme_id   TEXT COLLATE "C" NOT NULL,
+    county_code    TEXT COLLATE "C" NOT NULL,
+    points         BYTEA,
+    latest_fact_at TIMESTAMPTZ,
+    PRIMARY KEY (programme_id, county_code)
+);
+
+-- The sum of the contributions of all trainees: how many are active, did a task, attended, were scored, hold a score.
+CREATE TABLE county_count (
+    programme_id    TEXT COLLATE "C" NOT NULL,
+    county_code     TEXT COLLATE "C" NOT NULL,
+    education_stage TEXT COLLATE "C" NOT NULL,
+    counter         TEXT COLLATE "C" NOT NULL,
+    amount          BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, county_code, education_stage, counter)
+);
+
+-- A scheme that came after facts: up to where everything of the programme has been scored anew.
+CREATE TABLE rescore (
+    programme_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    stage        TEXT COLLATE "C" NOT NULL,
+    done_until   TEXT COLLATE "C" NOT NULL,
+    cause        TEXT COLLATE "C" NOT NULL,
+    caused_at    TIMESTAMPTZ NOT NULL
+);

@@ -1,0 +1,109 @@
+-- What a class does under its tutor. Every table is keyed by programme first. `.._at` columns that a rule reads are when
+-- it happened; recorded_at and actor are when the service learned of it, and from whom.
+
+-- The row that is locked while something is decided about a trainee's work: a submission and a mark of the same trainee
+-- wait for each other.
+CREATE TABLE trainee_work (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id)
+);
+
+-- Practical assignments. class_id is the trainee's class at submission. first_mark_at is the earliest of its marks,
+-- which settles its marking week.
+CREATE TABLE submission (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    submission_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    class_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    title TEXT COLLATE "C" NOT NULL,
+    text TEXT COLLATE "C" NOT NULL,
+    submitted_at TIMESTAMPTZ NOT NULL,
+    superseded_at TIMESTAMPTZ,
+    superseded_by TEXT COLLATE "C",
+    first_mark_at TIMESTAMPTZ,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, submission_id)
+);
+CREATE INDEX submission_by_person ON submission (programme_id, person_id, submitted_at, submission_id);
+CREATE INDEX submission_by_class ON submission (programme_id, class_id, submitted_at, submission_id);
+CREATE INDEX submission_by_time ON submission (programme_id, submitted_at, submission_id);
+
+-- Reviews and returns, numbered within the submission; an empty grade is a return. Never changed, so a corrected grade
+-- leaves what it was before.
+CREATE TABLE mark (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    submission_id TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    grade TEXT COLLATE "C" NOT NULL,
+    comment TEXT COLLATE "C" NOT NULL,
+    tutor_id TEXT COLLATE "C" NOT NULL,
+    marked_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, submission_id, number)
+);
+
+-- Class seminars. summarised_at is the first summary's time, summary the text of the latest (summary_at); the texts
+-- before are in seminar_summary.
+CREATE TABLE seminar (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    seminar_id TEXT COLLATE "C" NOT NULL,
+    class_id TEXT COLLATE "C" NOT NULL,
+    tutor_id TEXT COLLATE "C" NOT NULL,
+    topic TEXT COLLATE "C" NOT NULL,
+    opened_at TIMESTAMPTZ NOT NULL,
+    post_count BIGINT NOT NULL,
+    summary_count BIGINT NOT NULL,
+    summary TEXT COLLATE "C" NOT NULL,
+    summary_at TIMESTAMPTZ,
+    summarised_at TIMESTAMPTZ,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, seminar_id)
+);
+CREATE INDEX seminar_by_class ON seminar (programme_id, class_id, opened_at, seminar_id);
+CREATE INDEX seminar_by_time ON seminar (programme_id, opened_at, seminar_id);
+
+-- Every summary that was published for a seminar.
+CREATE TABLE seminar_summary (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    seminar_id TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    tutor_id TEXT COLLATE "C" NOT NULL,
+    summary TEXT COLLATE "C" NOT NULL,
+    summarised_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, seminar_id, number)
+);
+
+-- Accepted posts, numbered within the seminar.
+CREATE TABLE post (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    seminar_id TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    text TEXT COLLATE "C" NOT NULL,
+    characters BIGINT NOT NULL,
+    posted_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, seminar_id, number)
+);
+
+-- Class bulletins, one of each number for a class.
+CREATE TABLE bulletin (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    class_id TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    tutor_id TEXT COLLATE "C" NOT NULL,
+    title TEXT COLLATE "C" NOT NULL,
+    text TEXT COLLATE "C" NOT NULL,
+    published_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id, number)
+);

@@ -1,0 +1,331 @@
+//! What is decided here, and by which state: pure functions from state and command to facts or a refusal. No SQL, no
+//! gRPC, no clock; `at` is when the thing happened. State is dated: what happened after `at` is not seen by a decision
+//! about `at`, so that an old operation sent again is answered as it was. To add an RPC: its command, its
+//! `decide_..`, its table of cases in the tests below.
+//!
+//! Order of refusals: who is nobody, who has no say, who has withdrawn, the window, the state, the content.
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::{Class, Member};
+use shipei_rules::{characters, scheme::Scheme, trainee::MarkKind, vocabulary::Grade};
+use shipei_service_kit::Refusal;
+
+use crate::error::{Decided, already_exists, inside, not_found};
+
+/// The most marks that one submission can have: each is kept and each decision reads them all.
+pub(crate) const MARKS_PER_SUBMISSION_MAX: i64 = 1_000;
+
+/// A practical assignment as submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Submission {
+    pub(crate) submission_id: String,
+    pub(crate) person_id: String,
+    /// The class at submission.
+    pub(crate) class_id: String,
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) submitted_at: DateTime<Utc>,
+    pub(crate) superseded_at: Option<DateTime<Utc>>,
+}
+
+impl Submission {
+    /// Its place among a trainee's submissions: the greatest is the newest.
+    fn place(&self) -> (DateTime<Utc>, &str) {
+        (self.submitted_at, &self.submission_id)
+    }
+}
+
+/// One act of marking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// From 1, in the order in which the service learned of them.
+    pub(crate) number: i64,
+    pub(crate) kind: MarkKind,
+    pub(crate) comment: String,
+    pub(crate) tutor_id: String,
+    pub(crate) marked_at: DateTime<Utc>,
+}
+
+/// The grade that counts: that of the last mark, by its time, then its number. None when there is no mark or the
+/// last one is a return.
+pub(crate) fn grade_of(marks: &[Mark]) -> Option<Grade> {
+    let last = marks.iter().max_by_key(|mark| (mark.marked_at, mark.number))?;
+    match last.kind {
+        MarkKind::Graded(grade) => Some(grade),
+        MarkKind::Returned => None,
+    }
+}
+
+/// Where a new submission stands among those of its trainee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is the newest; the one before, if any, is superseded by it.
+    Newest {
+        /// The submission that it replaces.
+        replaces: Option<String>,
+    },
+    /// It arrived late: a newer one is there already, which supersedes it at once.
+    Late {
+        /// The submission that came after it.
+        superseded_by: String,
+        /// When that one came.
+        superseded_at: DateTime<Utc>,
+    },
+}
+
+/// Whether a trainee may submit, and where the submission stands (Annex 2, practical assignment).
+///
+/// `newest` is the trainee's newest submission with its marks, `following` the first one that is newer than `new`.
+///
+/// # Errors
+/// WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, INVALID_KIND, ALREADY_GRADED.
+pub(crate) fn decide_submission(
+    scheme: &Scheme,
+    trainee: &Member,
+    new: &Submission,
+    newest: Option<(&Submission, &[Mark])>,
+    following: Option<&Submission>,
+) -> Decided<Standing> {
+    refuse_withdrawn(trainee, new.submitted_at)?;
+    let rules = &scheme.trainee.assignment;
+    inside(rules.period, new.submitted_at, &rules.window)?;
+    if !rules.kinds.contains(&new.kind) {
+        return Err(Refusal::new(ErrorReason::InvalidKind).field("kind"));
+    }
+    if let Some(following) = following {
+        return Ok(Standing::Late {
+            superseded_by: following.submission_id.clone(),
+            superseded_at: following.submitted_at,
+        });
+    }
+    let Some((newest, marks)) = newest else { return Ok(Standing::Newest { replaces: None }) };
+    debug_assert!(newest.place() < new.place(), "what follows was looked for");
+    if matches!(grade_of(marks), Some(Grade::Pass | Grade::Excellent)) {
+        return Err(Refusal::new(ErrorReason::AlreadyGraded).with("submission_id", &newest.submission_id));
+    }
+    Ok(Standing::Newest { replaces: Some(newest.submission_id.clone()) })
+}
+
+/// Whether a submission of that id is the very same one, sent again. `stated_at` is the time that the caller stated.
+///
+/// # Errors
+/// ALREADY_EXISTS when it is another one.
+pub(crate) fn same_submission(
+    there: &Submission,
+    new: &Submission,
+    stated_at: Option<DateTime<Utc>>,
+) -> Decided<()> {
+    let same = there.person_id == new.person_id
+        && there.kind == new.kind
+        && there.title == new.title
+        && there.text == new.text
+        && stated_at.is_none_or(|at| at == there.submitted_at);
+    if same { Ok(()) } else { Err(already_exists("submission_id")) }
+}
+
+/// What a mark changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MarkChange {
+    /// The number of the new mark.
+    pub(crate) number: i64,
+    /// The grade before it.
+    pub(crate) old: Option<Grade>,
+}
+
+/// Whether a tutor may review or return a submission (Annex 2, Annex 3). `class` is the trainee's current class.
+///
+/// # Errors
+/// NOT_FOUND (not submitted by then), NOT_CLASS_TUTOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, SUPERSEDED,
+/// COMMENT_REQUIRED, TOO_MANY.
+pub(crate) fn decide_mark(
+    scheme: &Scheme,
+    (tutor, class, trainee): (&Member, Option<&Class>, &Member),
+    (submission, marks): (&Submission, &[Mark]),
+    comment: &str,
+    at: DateTime<Utc>,
+) -> Decided<MarkChange> {
+    if at < submission.submitted_at {
+        return Err(not_found("submission_id"));
+    }
+    refuse_other_tutor(tutor, class)?;
+    refuse_withdrawn(trainee, at)?;
+    inside(scheme.trainee.assignment.review_period(), at, "review_until")?;
+    if submission.superseded_at.is_some_and(|superseded_at| superseded_at <= at) {
+        return Err(Refusal::new(ErrorReason::Superseded));
+    }
+    if characters::is_blank(comment) {
+        return Err(Refusal::new(ErrorReason::CommentRequired).field("comment"));
+    }
+    let number = marks.iter().map(|mark| mark.number).max().unwrap_or(0) + 1;
+    if number > MARKS_PER_SUBMISSION_MAX {
+        return Err(Refusal::new(ErrorReason::TooMany).with("marks_max", MARKS_PER_SUBMISSION_MAX.to_string()));
+    }
+    Ok(MarkChange { number, old: grade_of(marks) })
+}
+
+/// A class's seminar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seminar {
+    pub(crate) seminar_id: String,
+    pub(crate) class_id: String,
+    pub(crate) tutor_id: String,
+    pub(crate) topic: String,
+    pub(crate) opened_at: DateTime<Utc>,
+    /// The latest summary; empty until there is one.
+    pub(crate) summary: String,
+    /// When the latest summary was published.
+    pub(crate) summary_at: Option<DateTime<Utc>>,
+    /// When the first summary was published.
+    pub(crate) summarised_at: Option<DateTime<Utc>>,
+    /// How many summaries there were.
+    pub(crate) summary_count: i64,
+}
+
+/// An accepted post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Post {
+    pub(crate) number: i64,
+    pub(crate) person_id: String,
+    pub(crate) text: String,
+    pub(crate) characters: i64,
+    pub(crate) posted_at: DateTime<Utc>,
+}
+
+/// Whether a tutor may open a seminar for a class (Annex 3).
+///
+/// # Errors
+/// NOT_CLASS_TUTOR, WINDOW_NOT_OPEN, WINDOW_CLOSED.
+pub(crate) fn decide_opening(scheme: &Scheme, tutor: &Member, class: &Class, at: DateTime<Utc>) -> Decided<()> {
+    refuse_other_tutor(tutor, Some(class))?;
+    inside(scheme.tutor.seminar.period, at, "seminar")
+}
+
+/// Whether a seminar of that id is the very same one, sent again.
+///
+/// # Errors
+/// ALREADY_EXISTS when it is another one.
+pub(crate) fn same_seminar(there: &Seminar, new: &Seminar, stated_at: Option<DateTime<Utc>>) -> Decided<()> {
+    let same = there.class_id == new.class_id
+        && there.tutor_id == new.tutor_id
+        && there.topic == new.topic
+        && stated_at.is_none_or(|at| at == there.opened_at);
+    if same { Ok(()) } else { Err(already_exists("seminar_id")) }
+}
+
+/// Whether a trainee's post is accepted, and its 字数 (Annex 2, seminar).
+///
+/// # Errors
+/// NOT_FOUND (not opened by then), NOT_CLASS_MEMBER, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, TEXT_TOO_SHORT.
+pub(crate) fn decide_post(
+    scheme: &Scheme,
+    trainee: &Member,
+    seminar: &Seminar,
+    text: &str,
+    at: DateTime<Utc>,
+) -> Decided<i64> {
+    if at < seminar.opened_at {
+        return Err(not_found("seminar_id"));
+    }
+    if trainee.class_id != seminar.class_id {
+        return Err(Refusal::new(ErrorReason::NotClassMember).with("class_id", &seminar.class_id));
+    }
+    refuse_withdrawn(trainee, at)?;
+    let rules = &scheme.trainee.seminar;
+    inside(rules.period, at, "seminar")?;
+    let characters = i64::try_from(characters::count(text)).unwrap_or(i64::MAX);
+    if characters < rules.min_characters {
+        return Err(Refusal::new(ErrorReason::TextTooShort)
+            .field("text")
+            .with("characters", characters.to_string())
+            .with("characters_min", rules.min_characters.to_string()));
+    }
+    Ok(characters)
+}
+
+/// What a summary changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SummaryChange {
+    /// Its number among the seminar's summaries, from 1.
+    pub(crate) number: i64,
+    /// It is the first by its time: the seminar counts as summarised from then.
+    pub(crate) is_first: bool,
+    /// It is the latest by its time: its text is the one that is shown.
+    pub(crate) is_latest: bool,
+}
+
+/// Whether a tutor may publish a seminar's summary (Annex 3). `class` is the seminar's.
+///
+/// # Errors
+/// NOT_FOUND (not opened by then), NOT_CLASS_TUTOR, WINDOW_NOT_OPEN, WINDOW_CLOSED.
+pub(crate) fn decide_summary(
+    scheme: &Scheme,
+    tutor: &Member,
+    class: Option<&Class>,
+    seminar: &Seminar,
+    at: DateTime<Utc>,
+) -> Decided<SummaryChange> {
+    if at < seminar.opened_at {
+        return Err(not_found("seminar_id"));
+    }
+    refuse_other_tutor(tutor, class)?;
+    inside(scheme.tutor.seminar.period, at, "seminar")?;
+    Ok(SummaryChange {
+        number: seminar.summary_count + 1,
+        is_first: seminar.summarised_at.is_none_or(|first| at < first),
+        is_latest: seminar.summary_at.is_none_or(|latest| latest <= at),
+    })
+}
+
+/// A class's bulletin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bulletin {
+    pub(crate) class_id: String,
+    pub(crate) number: i64,
+    pub(crate) tutor_id: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) published_at: DateTime<Utc>,
+}
+
+/// Whether a tutor may publish a bulletin (Annex 3).
+///
+/// # Errors
+/// NOT_FOUND (a number that the scheme does not have), NOT_CLASS_TUTOR, WINDOW_NOT_OPEN, WINDOW_CLOSED.
+pub(crate) fn decide_bulletin(scheme: &Scheme, tutor: &Member, class: &Class, new: &Bulletin) -> Decided<()> {
+    let rules = scheme.tutor.bulletins.iter().find(|rules| rules.number == new.number);
+    let Some(rules) = rules else { return Err(not_found("number")) };
+    refuse_other_tutor(tutor, Some(class))?;
+    inside(rules.period, new.published_at, &format!("bulletin_{}", rules.number))
+}
+
+/// Whether the bulletin of that class and number is the very same one, sent again.
+///
+/// # Errors
+/// ALREADY_EXISTS when it is another one.
+pub(crate) fn same_bulletin(there: &Bulletin, new: &Bulletin, stated_at: Option<DateTime<Utc>>) -> Decided<()> {
+    let same = there.tutor_id == new.tutor_id
+        && there.title == new.title
+        && there.text == new.text
+        && stated_at.is_none_or(|at| at == there.published_at);
+    if same { Ok(()) } else { Err(already_exists("number")) }
+}
+
+fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
+    if trainee.withdrawn_by(at) {
+        return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", &trainee.person_id));
+    }
+    Ok(())
+}
+
+fn refuse_other_tutor(tutor: &Member, class: Option<&Class>) -> Decided<()> {
+    if class.is_some_and(|class| class.tutor_id == tutor.person_id) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(ErrorReason::NotClassTutor).field("tutor_id");
+    Err(match class {
+        Some(class) => refusal.with("class_id", &class.class_id),
+        None => refusal,
+    })
+}

@@ -1,0 +1,102 @@
+//! BulletinService: a class's numbered bulletins.
+
+use shipei_contracts::assignment::v1::{self as proto, bulletin_service_server::BulletinService};
+use shipei_service_kit::{ReadUnit, Result, Unit};
+use tonic::{Request, Response, Status};
+
+use super::{Handler, after_number, class, recorded, tutor};
+use crate::{
+    convert,
+    domain::{self, Bulletin},
+    error::not_found,
+    store,
+};
+
+#[tonic::async_trait]
+impl BulletinService for Handler {
+    async fn publish_bulletin(
+        &self,
+        request: Request<proto::PublishBulletinRequest>,
+    ) -> Result<Response<proto::PublishBulletinResponse>, Status> {
+        self.kit.write(request, |unit, request| self.clone().publish(unit, request)).await
+    }
+
+    async fn list_bulletins(
+        &self,
+        request: Request<proto::ListBulletinsRequest>,
+    ) -> Result<Response<proto::ListBulletinsResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().bulletins(unit, request)).await
+    }
+}
+
+impl Handler {
+    async fn publish(
+        self,
+        mut unit: Unit,
+        request: proto::PublishBulletinRequest,
+    ) -> Result<(Unit, proto::PublishBulletinResponse)> {
+        let command = convert::publish(&request)?;
+        let programme = command.programme.as_str();
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
+        let class = class(&mut unit.tx, &command.programme, &command.class).await?;
+        let new = Bulletin {
+            class_id: class.class_id.clone(),
+            number: command.number,
+            tutor_id: tutor.person_id.clone(),
+            title: command.title,
+            text: command.text,
+            published_at: unit.occurred_at,
+        };
+        let there = store::bulletin(&mut unit.tx, programme, &new.class_id, new.number).await?;
+        if let Some(there) = there
+            && domain::same_bulletin(&there, &new, command.stated_at).is_ok()
+        {
+            return Ok((unit, published(there)));
+        }
+
+        domain::decide_bulletin(&scheme, &tutor, &class, &new)?;
+        let recorded = recorded(&unit);
+        if !store::insert_bulletin(&mut unit.tx, programme, &new, &recorded).await? {
+            // Taken before, or by somebody at this very moment.
+            let there = store::bulletin(&mut unit.tx, programme, &new.class_id, new.number).await?;
+            let there = there.ok_or_else(|| not_found("number"))?;
+            domain::same_bulletin(&there, &new, command.stated_at)?;
+            return Ok((unit, published(there)));
+        }
+        let event = proto::BulletinPublished {
+            programme_id: programme.to_owned(),
+            class_id: new.class_id.clone(),
+            number: new.number,
+            tutor_id: new.tutor_id.clone(),
+        };
+        unit.emit(&class.region_code, &new.class_id, &event);
+        Ok((unit, published(new)))
+    }
+
+    async fn bulletins(
+        self,
+        mut unit: ReadUnit,
+        request: proto::ListBulletinsRequest,
+    ) -> Result<(ReadUnit, proto::ListBulletinsResponse)> {
+        let (programme, class) = convert::class_filter(&request.programme_id, &request.class_id)?;
+        let programme = programme.as_str();
+        self.programmes.scheme(&mut unit.tx, programme).await?;
+        let class = class.as_ref().map_or("", |class| class.as_str());
+        let page = self.kit.page::<proto::ListBulletinsRequest>(
+            &[programme, class],
+            request.page_size,
+            &request.page_token,
+        )?;
+        let after = (page.after(0), after_number(&page, 1)?);
+        let rows = store::list_bulletins(&mut unit.tx, programme, class, after, page.limit()).await?;
+        let (rows, next_page_token) =
+            page.cut(rows, |row| vec![row.class_id.clone(), row.number.to_string()]);
+        let bulletins = rows.into_iter().map(convert::bulletin_to_proto).collect();
+        Ok((unit, proto::ListBulletinsResponse { bulletins, next_page_token }))
+    }
+}
+
+fn published(bulletin: Bulletin) -> proto::PublishBulletinResponse {
+    proto::PublishBulletinResponse { bulletin: Some(convert::bulletin_to_proto(bulletin)) }
+}

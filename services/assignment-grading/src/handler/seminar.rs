@@ -1,0 +1,240 @@
+//! SeminarService: seminars, posts, summaries.
+
+use shipei_contracts::assignment::v1::{self as proto, seminar_service_server::SeminarService};
+use shipei_service_kit::{ReadUnit, Result, Unit};
+use tonic::{Request, Response, Status};
+
+use super::{Handler, after_number, after_time, class, recorded, time_key, trainee, tutor};
+use crate::{
+    convert,
+    domain::{self, Post, Seminar},
+    error::not_found,
+    store,
+};
+
+#[tonic::async_trait]
+impl SeminarService for Handler {
+    async fn open_seminar(
+        &self,
+        request: Request<proto::OpenSeminarRequest>,
+    ) -> Result<Response<proto::OpenSeminarResponse>, Status> {
+        self.kit.write(request, |unit, request| self.clone().open(unit, request)).await
+    }
+
+    async fn post_to_seminar(
+        &self,
+        request: Request<proto::PostToSeminarRequest>,
+    ) -> Result<Response<proto::PostToSeminarResponse>, Status> {
+        self.kit.write(request, |unit, request| self.clone().post(unit, request)).await
+    }
+
+    async fn summarise_seminar(
+        &self,
+        request: Request<proto::SummariseSeminarRequest>,
+    ) -> Result<Response<proto::SummariseSeminarResponse>, Status> {
+        self.kit.write(request, |unit, request| self.clone().summarise(unit, request)).await
+    }
+
+    async fn get_seminar(
+        &self,
+        request: Request<proto::GetSeminarRequest>,
+    ) -> Result<Response<proto::GetSeminarResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().get_seminar_one(unit, request)).await
+    }
+
+    async fn list_seminars(
+        &self,
+        request: Request<proto::ListSeminarsRequest>,
+    ) -> Result<Response<proto::ListSeminarsResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().seminars(unit, request)).await
+    }
+
+    async fn list_posts(
+        &self,
+        request: Request<proto::ListPostsRequest>,
+    ) -> Result<Response<proto::ListPostsResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().posts(unit, request)).await
+    }
+}
+
+impl Handler {
+    async fn open(
+        self,
+        mut unit: Unit,
+        request: proto::OpenSeminarRequest,
+    ) -> Result<(Unit, proto::OpenSeminarResponse)> {
+        let command = convert::open(&request)?;
+        let programme = command.programme.as_str();
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
+        let class = class(&mut unit.tx, &command.programme, &command.class).await?;
+        let new = Seminar {
+            seminar_id: command.seminar.to_string(),
+            class_id: class.class_id.clone(),
+            tutor_id: tutor.person_id.clone(),
+            topic: command.topic,
+            opened_at: unit.occurred_at,
+            summary: String::new(),
+            summary_at: None,
+            summarised_at: None,
+            summary_count: 0,
+        };
+        let there = store::seminar(&mut unit.tx, programme, &new.seminar_id).await?;
+        if let Some(there) = there
+            && domain::same_seminar(&there, &new, command.stated_at).is_ok()
+        {
+            return Ok((unit, opened(there)));
+        }
+
+        domain::decide_opening(&scheme, &tutor, &class, unit.occurred_at)?;
+        let recorded = recorded(&unit);
+        if !store::insert_seminar(&mut unit.tx, programme, &new, &recorded).await? {
+            // Taken before, or by somebody at this very moment.
+            let there = store::seminar(&mut unit.tx, programme, &new.seminar_id).await?;
+            let there = there.ok_or_else(|| not_found("seminar_id"))?;
+            domain::same_seminar(&there, &new, command.stated_at)?;
+            return Ok((unit, opened(there)));
+        }
+        let event = proto::SeminarOpened {
+            programme_id: programme.to_owned(),
+            seminar_id: new.seminar_id.clone(),
+            class_id: new.class_id.clone(),
+            tutor_id: new.tutor_id.clone(),
+        };
+        unit.emit(&class.region_code, &new.seminar_id, &event);
+        Ok((unit, opened(new)))
+    }
+
+    async fn post(
+        self,
+        mut unit: Unit,
+        request: proto::PostToSeminarRequest,
+    ) -> Result<(Unit, proto::PostToSeminarResponse)> {
+        let command = convert::post(&request)?;
+        let (programme, seminar_id) = (command.programme.as_str(), command.seminar.as_str());
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
+        let seminar = store::seminar(&mut unit.tx, programme, seminar_id).await?;
+        let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
+        let characters =
+            domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
+        let post = Post {
+            number: 0,
+            person_id: trainee.person_id,
+            text: command.text,
+            characters,
+            posted_at: unit.occurred_at,
+        };
+        let recorded = recorded(&unit);
+        let post = store::insert_post(&mut unit.tx, programme, seminar_id, post, &recorded).await?;
+        let event = proto::PostAccepted {
+            programme_id: programme.to_owned(),
+            seminar_id: seminar.seminar_id,
+            class_id: seminar.class_id,
+            person_id: post.person_id.clone(),
+            number: post.number,
+            characters: post.characters,
+        };
+        unit.emit(&trainee.county_code, &event.person_id, &event);
+        Ok((unit, proto::PostToSeminarResponse { post: Some(convert::post_to_proto(post)) }))
+    }
+
+    async fn summarise(
+        self,
+        mut unit: Unit,
+        request: proto::SummariseSeminarRequest,
+    ) -> Result<(Unit, proto::SummariseSeminarResponse)> {
+        let command = convert::summarise(&request)?;
+        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let seminar = store::lock_seminar(&mut unit.tx, programme, command.seminar.as_str()).await?;
+        let mut seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
+        let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
+        let class = shipei_mirror::class(&mut unit.tx, programme, &seminar.class_id).await?;
+        let change = domain::decide_summary(&scheme, &tutor, class.as_ref(), &seminar, at)?;
+
+        seminar.summary_count = change.number;
+        if change.is_first {
+            seminar.summarised_at = Some(at);
+        }
+        if change.is_latest {
+            seminar.summary_at = Some(at);
+            seminar.summary.clone_from(&command.summary);
+        }
+        let recorded = recorded(&unit);
+        let summary = (change, tutor.person_id.as_str(), command.summary.as_str(), at);
+        store::insert_summary(&mut unit.tx, programme, &seminar, summary, &recorded).await?;
+        if change.is_first {
+            let event = proto::SeminarSummarised {
+                programme_id: programme.to_owned(),
+                seminar_id: seminar.seminar_id.clone(),
+                class_id: seminar.class_id.clone(),
+                tutor_id: tutor.person_id,
+            };
+            let region = class.map(|class| class.region_code).unwrap_or_default();
+            unit.emit(&region, &seminar.seminar_id, &event);
+        }
+        let seminar = Some(convert::seminar_to_proto(seminar));
+        Ok((unit, proto::SummariseSeminarResponse { seminar }))
+    }
+
+    async fn get_seminar_one(
+        self,
+        mut unit: ReadUnit,
+        request: proto::GetSeminarRequest,
+    ) -> Result<(ReadUnit, proto::GetSeminarResponse)> {
+        let (programme, seminar) = convert::seminar_key(&request.programme_id, &request.seminar_id)?;
+        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        let found = store::seminar(&mut unit.tx, programme.as_str(), seminar.as_str()).await?;
+        let found = found.ok_or_else(|| not_found("seminar_id"))?;
+        Ok((unit, proto::GetSeminarResponse { seminar: Some(convert::seminar_to_proto(found)) }))
+    }
+
+    async fn seminars(
+        self,
+        mut unit: ReadUnit,
+        request: proto::ListSeminarsRequest,
+    ) -> Result<(ReadUnit, proto::ListSeminarsResponse)> {
+        let (programme, class) = convert::class_filter(&request.programme_id, &request.class_id)?;
+        let programme = programme.as_str();
+        self.programmes.scheme(&mut unit.tx, programme).await?;
+        let class = class.as_ref().map_or("", |class| class.as_str());
+        let page = self.kit.page::<proto::ListSeminarsRequest>(
+            &[programme, class],
+            request.page_size,
+            &request.page_token,
+        )?;
+        let after = after_time(&page)?;
+        let rows = store::list_seminars(&mut unit.tx, programme, class, &after, page.limit()).await?;
+        let (rows, next_page_token) = page.cut(rows, |row| time_key(row.opened_at, &row.seminar_id));
+        let seminars = rows.into_iter().map(convert::seminar_to_proto).collect();
+        Ok((unit, proto::ListSeminarsResponse { seminars, next_page_token }))
+    }
+
+    async fn posts(
+        self,
+        mut unit: ReadUnit,
+        request: proto::ListPostsRequest,
+    ) -> Result<(ReadUnit, proto::ListPostsResponse)> {
+        let (programme, seminar) = convert::seminar_key(&request.programme_id, &request.seminar_id)?;
+        let (programme, seminar) = (programme.as_str(), seminar.as_str());
+        self.programmes.scheme(&mut unit.tx, programme).await?;
+        if store::seminar(&mut unit.tx, programme, seminar).await?.is_none() {
+            return Err(not_found("seminar_id").into());
+        }
+        let page = self.kit.page::<proto::ListPostsRequest>(
+            &[programme, seminar],
+            request.page_size,
+            &request.page_token,
+        )?;
+        let after = after_number(&page, 0)?;
+        let rows = store::list_posts(&mut unit.tx, programme, seminar, after, page.limit()).await?;
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.number.to_string()]);
+        let posts = rows.into_iter().map(convert::post_to_proto).collect();
+        Ok((unit, proto::ListPostsResponse { posts, next_page_token }))
+    }
+}
+
+fn opened(seminar: Seminar) -> proto::OpenSeminarResponse {
+    proto::OpenSeminarResponse { seminar: Some(convert::seminar_to_proto(seminar)) }
+}

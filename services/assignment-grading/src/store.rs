@@ -1,0 +1,31 @@
+//! All SQL of this service, by what it keeps: submissions and marks, seminars and posts, bulletins. No rules. A
+//! statement stands once, in the words of both databases. To add a column: a new migration, its field in the row here.
+
+mod bulletin;
+mod seminar;
+mod submission;
+
+use chrono::{DateTime, Utc};
+
+pub(crate) use bulletin::{bulletin, insert_bulletin, list_bulletins};
+pub(crate) use seminar::{
+    insert_post, insert_seminar, insert_summary, list_posts, list_seminars, lock_seminar, seminar,
+};
+pub(crate) use submission::{
+    following_submission, insert_mark, insert_submission, late_facts, list_marking, list_submissions,
+    lock_trainee, marks, marks_of, newest_submission, submission, supersede,
+};
+
+/// Who told the service, and when: kept with every fact.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) actor: String,
+}
+
+/// The place in a list by time after which a page begins: (time, id).
+#[derive(Debug, Clone)]
+pub(crate) struct AfterTime<'page> {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) id: &'page str,
+}

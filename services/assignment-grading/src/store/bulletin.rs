@@ -1,0 +1,96 @@
+//! Bulletins.
+
+use chrono::{DateTime, Utc};
+use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+
+use super::Recorded;
+use crate::domain::Bulletin;
+
+#[derive(sqlx::FromRow)]
+struct BulletinRow {
+    class_id: String,
+    number: i64,
+    tutor_id: String,
+    title: String,
+    text: String,
+    published_at: DateTime<Utc>,
+}
+
+impl From<BulletinRow> for Bulletin {
+    fn from(row: BulletinRow) -> Bulletin {
+        Bulletin {
+            class_id: row.class_id,
+            number: row.number,
+            tutor_id: row.tutor_id,
+            title: row.title,
+            text: row.text,
+            published_at: row.published_at,
+        }
+    }
+}
+
+/// A class's bulletin of a number.
+pub(crate) async fn bulletin(
+    tx: &mut Tx,
+    programme_id: &str,
+    class_id: &str,
+    number: i64,
+) -> Result<Option<Bulletin>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        BulletinRow,
+        "SELECT class_id, number, tutor_id, title, text, published_at FROM bulletin \
+         WHERE programme_id = $1 AND class_id = $2 AND number = $3",
+        programme_id,
+        class_id,
+        number
+    )?;
+    Ok(row.map(Bulletin::from))
+}
+
+/// Keeps a new bulletin; false when its number is taken.
+pub(crate) async fn insert_bulletin(
+    tx: &mut Tx,
+    programme_id: &str,
+    new: &Bulletin,
+    recorded: &Recorded,
+) -> Result<bool, StoreError> {
+    let inserted = execute!(
+        tx,
+        "INSERT INTO bulletin (programme_id, class_id, number, tutor_id, title, text, published_at, recorded_at, actor) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (programme_id, class_id, number) DO NOTHING",
+        programme_id,
+        &new.class_id,
+        new.number,
+        &new.tutor_id,
+        &new.title,
+        &new.text,
+        new.published_at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    Ok(inserted == 1)
+}
+
+/// Bulletins by class and number, of a class or (empty) of all, after one of them.
+pub(crate) async fn list_bulletins(
+    tx: &mut Tx,
+    programme_id: &str,
+    class_id: &str,
+    (after_class, after_number): (&str, i64),
+    limit: i64,
+) -> Result<Vec<Bulletin>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        BulletinRow,
+        "SELECT class_id, number, tutor_id, title, text, published_at FROM bulletin \
+         WHERE programme_id = $1 AND ($2 = '' OR class_id = $2) AND (class_id, number) > ($3, $4) \
+         ORDER BY class_id, number LIMIT $5",
+        programme_id,
+        class_id,
+        after_class,
+        after_number,
+        limit
+    )?;
+    Ok(rows.into_iter().map(Bulletin::from).collect())
+}

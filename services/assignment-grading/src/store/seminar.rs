@@ -1,0 +1,225 @@
+//! Seminars, their posts and summaries.
+
+use chrono::{DateTime, Utc};
+use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional};
+
+use super::{AfterTime, Recorded};
+use crate::domain::{Post, Seminar, SummaryChange};
+
+#[derive(sqlx::FromRow)]
+struct SeminarRow {
+    seminar_id: String,
+    class_id: String,
+    tutor_id: String,
+    topic: String,
+    opened_at: DateTime<Utc>,
+    summary: String,
+    summary_at: Option<DateTime<Utc>>,
+    summarised_at: Option<DateTime<Utc>>,
+    summary_count: i64,
+}
+
+impl From<SeminarRow> for Seminar {
+    fn from(row: SeminarRow) -> Seminar {
+        Seminar {
+            seminar_id: row.seminar_id,
+            class_id: row.class_id,
+            tutor_id: row.tutor_id,
+            topic: row.topic,
+            opened_at: row.opened_at,
+            summary: row.summary,
+            summary_at: row.summary_at,
+            summarised_at: row.summarised_at,
+            summary_count: row.summary_count,
+        }
+    }
+}
+
+/// A SELECT of [`SeminarRow`].
+macro_rules! select_seminar {
+    ($tail:literal) => {
+        concat!(
+            "SELECT seminar_id, class_id, tutor_id, topic, opened_at, summary, summary_at, summarised_at, ",
+            "summary_count FROM seminar ",
+            $tail
+        )
+    };
+}
+
+/// One seminar.
+pub(crate) async fn seminar(
+    tx: &mut Tx,
+    programme_id: &str,
+    seminar_id: &str,
+) -> Result<Option<Seminar>, StoreError> {
+    let sql = select_seminar!("WHERE programme_id = $1 AND seminar_id = $2");
+    Ok(fetch_optional!(tx, SeminarRow, sql, programme_id, seminar_id)?.map(Seminar::from))
+}
+
+/// One seminar, locked until the transaction ends.
+pub(crate) async fn lock_seminar(
+    tx: &mut Tx,
+    programme_id: &str,
+    seminar_id: &str,
+) -> Result<Option<Seminar>, StoreError> {
+    if !tx.is_postgres() {
+        return seminar(tx, programme_id, seminar_id).await;
+    }
+    let sql = select_seminar!("WHERE programme_id = $1 AND seminar_id = $2 FOR UPDATE");
+    Ok(fetch_optional!(tx, SeminarRow, sql, programme_id, seminar_id)?.map(Seminar::from))
+}
+
+/// Keeps a new seminar; false when its id is taken.
+pub(crate) async fn insert_seminar(
+    tx: &mut Tx,
+    programme_id: &str,
+    new: &Seminar,
+    recorded: &Recorded,
+) -> Result<bool, StoreError> {
+    let inserted = execute!(
+        tx,
+        "INSERT INTO seminar (programme_id, seminar_id, class_id, tutor_id, topic, opened_at, post_count, \
+         summary_count, summary, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '', $7, $8) \
+         ON CONFLICT (programme_id, seminar_id) DO NOTHING",
+        programme_id,
+        &new.seminar_id,
+        &new.class_id,
+        &new.tutor_id,
+        &new.topic,
+        new.opened_at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    Ok(inserted == 1)
+}
+
+/// Seminars by opening time, of a class or (empty) of all.
+pub(crate) async fn list_seminars(
+    tx: &mut Tx,
+    programme_id: &str,
+    class_id: &str,
+    after: &AfterTime<'_>,
+    limit: i64,
+) -> Result<Vec<Seminar>, StoreError> {
+    let sql = if class_id.is_empty() {
+        select_seminar!(
+            "WHERE programme_id = $1 AND $2 = '' AND (opened_at, seminar_id) > ($3, $4) \
+             ORDER BY opened_at, seminar_id LIMIT $5"
+        )
+    } else {
+        select_seminar!(
+            "WHERE programme_id = $1 AND class_id = $2 AND (opened_at, seminar_id) > ($3, $4) \
+             ORDER BY opened_at, seminar_id LIMIT $5"
+        )
+    };
+    let rows = fetch_all!(tx, SeminarRow, sql, programme_id, class_id, after.at, after.id, limit)?;
+    Ok(rows.into_iter().map(Seminar::from).collect())
+}
+
+/// Keeps a post and gives it the seminar's next number.
+pub(crate) async fn insert_post(
+    tx: &mut Tx,
+    programme_id: &str,
+    seminar_id: &str,
+    post: Post,
+    recorded: &Recorded,
+) -> Result<Post, StoreError> {
+    let (number,) = fetch_one!(
+        tx,
+        (i64,),
+        "UPDATE seminar SET post_count = post_count + 1 WHERE programme_id = $1 AND seminar_id = $2 \
+         RETURNING post_count",
+        programme_id,
+        seminar_id
+    )?;
+    execute!(
+        tx,
+        "INSERT INTO post (programme_id, seminar_id, number, person_id, text, characters, posted_at, recorded_at, \
+         actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        programme_id,
+        seminar_id,
+        number,
+        &post.person_id,
+        &post.text,
+        post.characters,
+        post.posted_at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    Ok(Post { number, ..post })
+}
+
+#[derive(sqlx::FromRow)]
+struct PostRow {
+    number: i64,
+    person_id: String,
+    text: String,
+    characters: i64,
+    posted_at: DateTime<Utc>,
+}
+
+/// A seminar's posts after a number, by number.
+pub(crate) async fn list_posts(
+    tx: &mut Tx,
+    programme_id: &str,
+    seminar_id: &str,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Post>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        PostRow,
+        "SELECT number, person_id, text, characters, posted_at FROM post \
+         WHERE programme_id = $1 AND seminar_id = $2 AND number > $3 ORDER BY number LIMIT $4",
+        programme_id,
+        seminar_id,
+        after,
+        limit
+    )?;
+    let mut posts = Vec::with_capacity(rows.len());
+    for row in rows {
+        posts.push(Post {
+            number: row.number,
+            person_id: row.person_id,
+            text: row.text,
+            characters: row.characters,
+            posted_at: row.posted_at,
+        });
+    }
+    Ok(posts)
+}
+
+/// Keeps a summary, and the seminar (already changed by it) as it stands now.
+pub(crate) async fn insert_summary(
+    tx: &mut Tx,
+    programme_id: &str,
+    seminar: &Seminar,
+    (change, tutor_id, summary, at): (SummaryChange, &str, &str, DateTime<Utc>),
+    recorded: &Recorded,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO seminar_summary (programme_id, seminar_id, number, tutor_id, summary, summarised_at, recorded_at, \
+         actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        programme_id,
+        &seminar.seminar_id,
+        change.number,
+        tutor_id,
+        summary,
+        at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    execute!(
+        tx,
+        "UPDATE seminar SET summary = $3, summary_at = $4, summarised_at = $5, summary_count = $6 \
+         WHERE programme_id = $1 AND seminar_id = $2",
+        programme_id,
+        &seminar.seminar_id,
+        &seminar.summary,
+        seminar.summary_at,
+        seminar.summarised_at,
+        seminar.summary_count
+    )?;
+    Ok(())
+}

@@ -1,0 +1,175 @@
+-- What enrollment keeps: programmes and schemes, the region tree, schools, classes, people, and Annex 1 by county.
+-- Every fact has `occurred_at` (when it happened; rules use this one), `recorded_at` (when the service learned of
+-- it) and `actor` (who told it). Nothing here is deleted; what changes is kept as it was before in a table of its own.
+
+-- A programme. The lock on its row is taken by whoever must not meet another: imports, revisions, openings.
+CREATE TABLE programme (
+    programme_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    region_code TEXT COLLATE "C" NOT NULL,
+    -- The version of the scheme in force.
+    scheme_version BIGINT NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL
+);
+
+-- Every version of every scheme, word for word.
+CREATE TABLE scheme_version (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    version BIGINT NOT NULL,
+    scheme_toml TEXT COLLATE "C" NOT NULL,
+    -- SHA-256 of scheme_toml, hexadecimal.
+    digest TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, version)
+);
+
+-- The region tree of a programme.
+CREATE TABLE region (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    -- province, city or county.
+    level TEXT COLLATE "C" NOT NULL,
+    -- Empty for a province.
+    parent_code TEXT COLLATE "C" NOT NULL,
+    -- Whether GB/T 2260 has this code with this name in the programme's year.
+    in_national_standard BOOLEAN NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, code)
+);
+CREATE INDEX region_by_parent ON region (programme_id, parent_code, code);
+
+-- A school of a county.
+CREATE TABLE school (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    school_code TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    county_code TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, school_code)
+);
+CREATE INDEX school_by_county ON school (programme_id, county_code, school_code);
+
+-- A class of trainees and its tutor.
+CREATE TABLE class (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    class_id TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    region_code TEXT COLLATE "C" NOT NULL,
+    tutor_id TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id)
+);
+CREATE INDEX class_by_tutor ON class (programme_id, tutor_id, class_id);
+
+-- Somebody of a programme, as they stand. The identity number is sealed; it is found by its keyed digest.
+CREATE TABLE person (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    sealed_identity_number BYTEA NOT NULL,
+    identity_digest BYTEA NOT NULL,
+    role TEXT COLLATE "C" NOT NULL,
+    -- Empty for those without.
+    education_stage TEXT COLLATE "C" NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    development_stage TEXT COLLATE "C" NOT NULL,
+    -- Where they stand now; empty for those without.
+    county_code TEXT COLLATE "C" NOT NULL,
+    school_code TEXT COLLATE "C" NOT NULL,
+    class_id TEXT COLLATE "C" NOT NULL,
+    -- Where the roster put them, so that the same roster sent after a transfer is still the same.
+    roster_county_code TEXT COLLATE "C" NOT NULL,
+    roster_school_code TEXT COLLATE "C" NOT NULL,
+    roster_class_id TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id),
+    UNIQUE (programme_id, identity_digest)
+);
+CREATE INDEX person_by_county ON person (programme_id, county_code, role, person_id);
+CREATE INDEX person_by_class ON person (programme_id, class_id, person_id);
+
+-- What a person did or what befell them, the first time of each kind: login, pre_job, withdrawal.
+CREATE TABLE person_fact (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    -- Why a trainee left; private, in no event.
+    reason TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, kind)
+);
+
+-- Every move of a trainee: what it was before, what it is from then on.
+CREATE TABLE transfer (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    -- From 1, in the order of recording.
+    number BIGINT NOT NULL,
+    old_county_code TEXT COLLATE "C" NOT NULL,
+    old_school_code TEXT COLLATE "C" NOT NULL,
+    old_class_id TEXT COLLATE "C" NOT NULL,
+    new_county_code TEXT COLLATE "C" NOT NULL,
+    new_school_code TEXT COLLATE "C" NOT NULL,
+    new_class_id TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, number)
+);
+
+-- What a county has done of Annex 1, the first time of each kind: reported, compiled, opened.
+CREATE TABLE county_fact (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    county_code TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    -- The counselor who reported, the lead who compiled; empty for an opening.
+    person_id TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, county_code, kind)
+);
+
+-- A county's training fee on its way.
+CREATE TABLE remittance (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    county_code TEXT COLLATE "C" NOT NULL,
+    ref TEXT COLLATE "C" NOT NULL,
+    -- 1/100 yuan.
+    amount_fen BIGINT NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    confirmed_at TIMESTAMPTZ,
+    confirmed_recorded_at TIMESTAMPTZ,
+    confirmed_actor TEXT COLLATE "C" NOT NULL,
+    invoiced_at TIMESTAMPTZ,
+    invoiced_recorded_at TIMESTAMPTZ,
+    invoiced_actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, county_code, ref)
+);
+
+-- An expert's choice of an excellent tutor.
+CREATE TABLE tutor_choice (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    tutor_id TEXT COLLATE "C" NOT NULL,
+    expert_id TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, tutor_id, expert_id)
+);

@@ -1,0 +1,348 @@
+//! What may happen to people, classes and counties: pure decisions over the state and the time of the fact. No SQL,
+//! no gRPC, no clock. Why dated: an operation that is sent again, or late, must get the answer that it would have got
+//! at its own time, so every check compares `at` with the times of earlier facts. A new decision is a function here
+//! with its table of cases below; rows of a roster are judged in `roster.rs`.
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_rules::{
+    calendar::{Period, Position},
+    region::RegionLevel,
+    scheme::Scheme,
+    vocabulary::Role,
+};
+use shipei_service_kit::Refusal;
+
+use crate::error::{invalid_field, not_found, withdrawn};
+
+/// An instant.
+pub type Time = DateTime<Utc>;
+
+/// Where somebody stands; empty parts are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The county; a municipal lead's is the city.
+    pub county_code: String,
+    /// The school.
+    pub school_code: String,
+    /// The class.
+    pub class_id: String,
+}
+
+/// What decisions need to know of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Their id.
+    pub person_id: String,
+    /// What they are.
+    pub role: Role,
+    /// Where they stand now.
+    pub place: Place,
+    /// Where the roster put them.
+    pub roster_place: Place,
+    /// When they left.
+    pub withdrawn_at: Option<Time>,
+}
+
+/// One move of a trainee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// When.
+    pub at: Time,
+    /// From where.
+    pub old: Place,
+    /// To where.
+    pub new: Place,
+}
+
+/// The member, if there is one and they have one of the roles; `field` is the request field that names them.
+pub fn member_of_role(member: Option<Member>, roles: &[Role], field: &str) -> Result<Member, Refusal> {
+    match member {
+        Some(member) if roles.contains(&member.role) => Ok(member),
+        _ => Err(not_found(field)),
+    }
+}
+
+/// Refuses what happened to somebody after they had left.
+pub fn still_enrolled(member: &Member, at: Time) -> Result<(), Refusal> {
+    match member.withdrawn_at {
+        Some(left) if left <= at => Err(withdrawn()),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what happened outside a window.
+pub fn inside(window: &str, period: Period, at: Time) -> Result<(), Refusal> {
+    match period.position(at) {
+        Position::Inside => Ok(()),
+        Position::Before => Err(Refusal::new(ErrorReason::WindowNotOpen).with("window", window)),
+        Position::After => Err(Refusal::new(ErrorReason::WindowClosed).with("window", window)),
+    }
+}
+
+/// Anybody may log in from the login window's first day on; later is late, not refused (Annex 1).
+pub fn decide_login(member: &Member, scheme: &Scheme, at: Time) -> Result<(), Refusal> {
+    still_enrolled(member, at)?;
+    if scheme.login().position(at) == Position::Before {
+        return Err(Refusal::new(ErrorReason::WindowNotOpen).with("window", "login"));
+    }
+    Ok(())
+}
+
+/// A roster is reported by a counselor of the county, inside the reporting window (Annex 1).
+pub fn decide_report(counselor: &Member, county: &str, scheme: &Scheme, at: Time) -> Result<(), Refusal> {
+    if counselor.place.county_code != county {
+        return Err(Refusal::new(ErrorReason::NotCountyCounselor).field("counselor_id"));
+    }
+    inside("reporting", scheme.reporting(), at)
+}
+
+/// Learning is opened for a county that had reported and whose money was there.
+pub fn decide_opening(reported: Option<Time>, remitted: Option<Time>, at: Time) -> Result<(), Refusal> {
+    if !by_then(reported, at) {
+        return Err(Refusal::new(ErrorReason::NotReported).field("county_code"));
+    }
+    if !by_then(remitted, at) {
+        return Err(Refusal::new(ErrorReason::NotRemitted).field("county_code"));
+    }
+    Ok(())
+}
+
+/// An invoice is issued of money that was there.
+pub fn decide_invoice(confirmed: Option<Time>, at: Time) -> Result<(), Refusal> {
+    if by_then(confirmed, at) {
+        return Ok(());
+    }
+    Err(Refusal::new(ErrorReason::NotRemitted).field("ref"))
+}
+
+/// Whether something had happened by an instant.
+pub fn by_then(happened: Option<Time>, at: Time) -> bool {
+    happened.is_some_and(|happened| happened <= at)
+}
+
+/// The region above a new region must be there, one level up; a province has none.
+pub fn decide_region(level: RegionLevel, parent: Option<RegionLevel>, parent_given: bool) -> Result<(), Refusal> {
+    let above = match level {
+        RegionLevel::Province if parent_given => {
+            return Err(invalid_field("parent_code", "a province has no region above"));
+        }
+        RegionLevel::Province => return Ok(()),
+        RegionLevel::City => RegionLevel::Province,
+        RegionLevel::County => RegionLevel::City,
+    };
+    if !parent_given {
+        return Err(invalid_field("parent_code", "required: a city lies in a province, a county in a city"));
+    }
+    match parent {
+        None => Err(not_found("parent_code")),
+        Some(parent) if parent == above => Ok(()),
+        Some(_) => Err(invalid_field("parent_code", "must be one level above")),
+    }
+}
+
+/// Where a trainee stood at an instant. `moves` are in the order of their times.
+pub fn place_at(roster_place: &Place, moves: &[Move], at: Time) -> Place {
+    let last = moves.iter().rev().find(|moved| moved.at <= at);
+    last.map_or_else(|| roster_place.clone(), |moved| moved.new.clone())
+}
+
+/// What a move asks for; absent parts stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Destination {
+    /// The new county.
+    pub county_code: Option<String>,
+    /// The new school.
+    pub school_code: Option<String>,
+    /// The new class.
+    pub class_id: Option<String>,
+}
+
+/// What there is at the destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The new county and the regions above it; empty when there is no such county.
+    pub county_and_above: Vec<String>,
+    /// The county of the new school; none when there is no such school.
+    pub school_county: Option<String>,
+    /// The region of the new class; none when there is no such class.
+    pub class_region: Option<String>,
+}
+
+/// The place that a move leads to, its parts not looked at yet.
+pub fn destination_from(old: &Place, wanted: &Destination) -> Place {
+    let or_old = |wanted: &Option<String>, old: &String| wanted.as_ref().unwrap_or(old).clone();
+    Place {
+        county_code: or_old(&wanted.county_code, &old.county_code),
+        school_code: or_old(&wanted.school_code, &old.school_code),
+        class_id: or_old(&wanted.class_id, &old.class_id),
+    }
+}
+
+/// A trainee moves to a county, school and class that are there and fit each other: the school is the county's, the
+/// class is of the county or of a region that holds it.
+pub fn decide_move(new: &Place, wanted: &Destination, around: &Surroundings) -> Result<(), Refusal> {
+    if around.county_and_above.is_empty() {
+        return Err(not_found("county_code"));
+    }
+    if !new.school_code.is_empty() && around.school_county.as_ref() != Some(&new.county_code) {
+        if wanted.school_code.is_none() {
+            return Err(invalid_field("school_code", "required: the school so far is not of the new county"));
+        }
+        return Err(not_found("school_code"));
+    }
+    if new.class_id.is_empty() {
+        return Ok(());
+    }
+    let Some(region) = &around.class_region else { return Err(not_found("class_id")) };
+    if !around.county_and_above.contains(region) {
+        return Err(invalid_field("class_id", "the class is of a region that does not hold the county"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEME: &str = include_str!("../../../crates/rules/data/qinhuangdao-2019.toml");
+
+    fn at(text: &str) -> Time {
+        text.parse().unwrap()
+    }
+
+    fn place(county: &str, school: &str, class: &str) -> Place {
+        Place { county_code: county.into(), school_code: school.into(), class_id: class.into() }
+    }
+
+    fn member(role: Role, withdrawn_at: Option<&str>) -> Member {
+        Member {
+            person_id: "P1".into(),
+            role,
+            place: place("130302", "", ""),
+            roster_place: place("130302", "", ""),
+            withdrawn_at: withdrawn_at.map(at),
+        }
+    }
+
+    fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Option<ErrorReason> {
+        result.err().map(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn somebody_of_another_role_is_nobody() {
+        let tutor = member(Role::ClassTutor, None);
+        let roles = [Role::CountyCounselor];
+        assert_eq!(reason(member_of_role(Some(tutor.clone()), &roles, "x")), Some(ErrorReason::NotFound));
+        assert_eq!(reason(member_of_role(None, &roles, "x")), Some(ErrorReason::NotFound));
+        assert!(member_of_role(Some(tutor), &[Role::ClassTutor], "x").is_ok());
+    }
+
+    #[test]
+    fn login_is_refused_before_its_window_and_after_leaving() {
+        let scheme = Scheme::parse(SCHEME).unwrap();
+        let left = Some("2019-09-20T00:00:00+08:00");
+        for (time, left, expected) in [
+            ("2019-09-10T23:59:59+08:00", None, Some(ErrorReason::WindowNotOpen)),
+            ("2019-09-11T00:00:00+08:00", None, None),
+            ("2019-12-31T00:00:00+08:00", None, None),
+            ("2019-09-19T23:59:59+08:00", left, None),
+            ("2019-09-20T00:00:00+08:00", left, Some(ErrorReason::Withdrawn)),
+        ] {
+            let member = member(Role::Trainee, left);
+            assert_eq!(reason(decide_login(&member, &scheme, at(time))), expected, "{time}");
+        }
+    }
+
+    #[test]
+    fn roster_is_reported_by_its_counselor_inside_the_window() {
+        let scheme = Scheme::parse(SCHEME).unwrap();
+        let counselor = member(Role::CountyCounselor, None);
+        for (county, time, expected) in [
+            ("130302", "2019-07-14T23:59:59+08:00", Some(ErrorReason::WindowNotOpen)),
+            ("130302", "2019-07-15T00:00:00+08:00", None),
+            ("130302", "2019-09-10T23:59:59+08:00", None),
+            ("130302", "2019-09-11T00:00:00+08:00", Some(ErrorReason::WindowClosed)),
+            ("130303", "2019-07-15T00:00:00+08:00", Some(ErrorReason::NotCountyCounselor)),
+        ] {
+            assert_eq!(reason(decide_report(&counselor, county, &scheme, at(time))), expected, "{county} {time}");
+        }
+    }
+
+    #[test]
+    fn opening_needs_a_report_then_money_by_then() {
+        let (early, late) = (at("2019-09-01T00:00:00Z"), at("2019-09-02T00:00:00Z"));
+        for (reported, remitted, time, expected) in [
+            (None, Some(early), late, Some(ErrorReason::NotReported)),
+            (Some(late), Some(early), early, Some(ErrorReason::NotReported)),
+            (Some(early), None, late, Some(ErrorReason::NotRemitted)),
+            (Some(early), Some(late), early, Some(ErrorReason::NotRemitted)),
+            (Some(late), Some(late), late, None),
+        ] {
+            assert_eq!(reason(decide_opening(reported, remitted, time)), expected);
+        }
+        assert_eq!(reason(decide_invoice(None, late)), Some(ErrorReason::NotRemitted));
+        assert_eq!(reason(decide_invoice(Some(late), early)), Some(ErrorReason::NotRemitted));
+        assert_eq!(reason(decide_invoice(Some(early), early)), None);
+    }
+
+    #[test]
+    fn region_lies_one_level_below_its_parent() {
+        use RegionLevel::{City, County, Province};
+        for (level, parent, given, expected) in [
+            (Province, None, false, None),
+            (Province, Some(Province), true, Some(ErrorReason::InvalidField)),
+            (City, Some(Province), true, None),
+            (City, None, false, Some(ErrorReason::InvalidField)),
+            (City, None, true, Some(ErrorReason::NotFound)),
+            (City, Some(City), true, Some(ErrorReason::InvalidField)),
+            (County, Some(City), true, None),
+            (County, Some(Province), true, Some(ErrorReason::InvalidField)),
+        ] {
+            assert_eq!(reason(decide_region(level, parent, given)), expected, "{level:?} {parent:?}");
+        }
+    }
+
+    #[test]
+    fn place_is_that_of_the_time() {
+        let (first, second, third) = (place("1", "", "A"), place("1", "", "B"), place("2", "", "C"));
+        let moves = [
+            Move { at: at("2019-10-01T00:00:00Z"), old: first.clone(), new: second.clone() },
+            Move { at: at("2019-11-01T00:00:00Z"), old: second.clone(), new: third.clone() },
+        ];
+        assert_eq!(place_at(&first, &moves, at("2019-09-30T00:00:00Z")), first);
+        assert_eq!(place_at(&first, &moves, at("2019-10-01T00:00:00Z")), second);
+        assert_eq!(place_at(&first, &moves, at("2020-01-01T00:00:00Z")), third);
+        assert_eq!(place_at(&first, &[], at("2020-01-01T00:00:00Z")), first);
+    }
+
+    #[test]
+    fn destination_must_be_there_and_fit() {
+        let old = place("130302", "S2", "L1");
+        let around = |school: &str, class: &str| Surroundings {
+            county_and_above: vec!["130303".into(), "130300".into(), "130000".into()],
+            school_county: (!school.is_empty()).then(|| school.to_owned()),
+            class_region: (!class.is_empty()).then(|| class.to_owned()),
+        };
+        let wanted = |school: Option<&str>, class: Option<&str>| Destination {
+            county_code: Some("130303".into()),
+            school_code: school.map(str::to_owned),
+            class_id: class.map(str::to_owned),
+        };
+        for (wanted, around, expected) in [
+            (wanted(Some("S3"), None), around("130303", "130300"), None),
+            (wanted(Some("S3"), Some("L9")), around("130303", "130303"), None),
+            (wanted(Some("S3"), None), Surroundings::default(), Some(("county_code", ErrorReason::NotFound))),
+            (wanted(None, None), around("130302", "130300"), Some(("school_code", ErrorReason::InvalidField))),
+            (wanted(Some("S2"), None), around("130302", "130300"), Some(("school_code", ErrorReason::NotFound))),
+            (wanted(Some("S9"), None), around("", "130300"), Some(("school_code", ErrorReason::NotFound))),
+            (wanted(Some("S3"), Some("L9")), around("130303", ""), Some(("class_id", ErrorReason::NotFound))),
+            (wanted(Some("S3"), None), around("130303", "130302"), Some(("class_id", ErrorReason::InvalidField))),
+        ] {
+            let new = destination_from(&old, &wanted);
+            let refusal = decide_move(&new, &wanted, &around).err();
+            let found = refusal.as_ref().map(|refusal| (refusal.field.as_deref().unwrap(), refusal.reason));
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The refusals that more than one decision of this service makes, by name. Why here: a field name or a reason that
+//! is spelled once can't differ between two RPCs. Another one is another function; it says which field it is about.
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_service_kit::Refusal;
+
+/// Nobody or nothing of that id, or somebody of another role.
+pub fn not_found(field: &str) -> Refusal {
+    Refusal::new(ErrorReason::NotFound).field(field)
+}
+
+/// The id in `field` is taken by something of other content.
+pub fn already_exists(field: &str) -> Refusal {
+    Refusal::new(ErrorReason::AlreadyExists).field(field)
+}
+
+/// A value that can't be here, given the state; `because` must not repeat it.
+pub fn invalid_field(field: &str, because: &str) -> Refusal {
+    Refusal::new(ErrorReason::InvalidField).field(field).because(because)
+}
+
+/// The trainee has left the programme.
+pub fn withdrawn() -> Refusal {
+    Refusal::new(ErrorReason::Withdrawn).field("person_id")
+}

@@ -1,0 +1,337 @@
+//! A roster's rows, judged one by one: pure. What: [`read_row`] takes the cells of a row, [`check_places`] asks
+//! whether what it names is there, [`judge`] compares it with who is enrolled already. Why each by itself: a county
+//! sends thousands of rows, the good ones are taken and each bad one is named with its first fault. No message repeats
+//! a cell: somebody may have put an identity number there. A new column is a field of [`Cells`] and a step of
+//! [`read_row`].
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::NaiveDate;
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_rules::{
+    identity_number::IdentityNumber,
+    ids::{ClassId, PersonId, SchoolCode},
+    region::{RegionCode, RegionLevel},
+    vocabulary::{DevelopmentStage, EducationStage, Role},
+};
+
+use crate::{convert::NAME_CHARACTERS_MAX, domain::Place};
+
+/// The most rows of one import.
+pub const MAX_ROSTER_ROWS: usize = 100_000;
+/// The columns that a roster file must have.
+pub const COLUMNS: [&str; 10] = [
+    "person_id",
+    "name",
+    "id_number",
+    "role",
+    "county_code",
+    "school_code",
+    "education_stage",
+    "subject",
+    "development_stage",
+    "class_id",
+];
+
+/// One row as it was sent, blanks around its cells removed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Cells {
+    /// The line of the file, or the number of the row from 1.
+    pub row: i64,
+    /// The cells, in the order of [`COLUMNS`].
+    pub cells: [String; 10],
+}
+
+/// A row that can be, whatever is enrolled already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The line of the file, or the number of the row from 1.
+    pub row: i64,
+    /// Their id.
+    pub person_id: String,
+    /// Their name.
+    pub name: String,
+    /// Their identity number, checked.
+    pub identity_number: IdentityNumber,
+    /// What they are.
+    pub role: Role,
+    /// Where the roster puts them.
+    pub place: Place,
+    /// A trainee's education stage.
+    pub education_stage: Option<EducationStage>,
+    /// The subject taught or led; empty for none.
+    pub subject: String,
+    /// Where a teacher stands in the profession.
+    pub development_stage: Option<DevelopmentStage>,
+}
+
+/// Why a row is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The stable reason.
+    pub reason: ErrorReason,
+    /// The column.
+    pub field: &'static str,
+    /// The cause, without any content of the row.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of a column.
+    pub fn new(reason: ErrorReason, field: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, field, message: message.into() }
+    }
+}
+
+fn invalid<T>(field: &'static str, message: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::new(ErrorReason::InvalidField, field, message))
+}
+
+fn missing(field: &'static str, message: &str) -> Fault {
+    Fault::new(ErrorReason::NotFound, field, message)
+}
+
+/// The id in a row's first cell, if it can be shown: an id, and no identity number in the wrong column.
+pub fn showable_person_id(cells: &Cells) -> Option<&str> {
+    let [person_id, ..] = &cells.cells;
+    if PersonId::parse(person_id).is_err() || IdentityNumber::parse(person_id).is_ok() {
+        return None;
+    }
+    Some(person_id)
+}
+
+/// Reads one row. `today` is the programme's calendar day: nobody is born after it.
+pub fn read_row(cells: &Cells, today: NaiveDate) -> Result<Candidate, Fault> {
+    let [person_id, name, id_number, role, county, school, stage, subject, development, class] = &cells.cells;
+    if let Err(error) = PersonId::parse(person_id) {
+        return invalid("person_id", format!("the id {}", error.cause));
+    }
+    if showable_person_id(cells).is_none() {
+        return invalid("person_id", "an identity number must not serve as an id");
+    }
+    let name = text("name", name)?;
+    if name.is_empty() {
+        return invalid("name", "required");
+    }
+    let identity_number = read_identity_number(id_number, today)?;
+    let Some(role) = Role::parse(role) else {
+        return invalid("role", format!("must be one of {}", words(Role::ALL.iter().map(|role| role.as_str()))));
+    };
+    let place = read_place(role, county, school, class)?;
+    let education_stage = match EducationStage::parse(stage) {
+        None if !stage.is_empty() => return invalid("education_stage", "must be compulsory or non_compulsory"),
+        None if role == Role::Trainee => return invalid("education_stage", "required of a trainee"),
+        stage => stage,
+    };
+    let development_stage = match DevelopmentStage::parse(development) {
+        None if !development.is_empty() => {
+            let stages = words(DevelopmentStage::ALL.iter().map(|stage| stage.as_str()));
+            return invalid("development_stage", format!("must be one of {stages}"));
+        }
+        stage => stage,
+    };
+    Ok(Candidate {
+        row: cells.row,
+        person_id: person_id.clone(),
+        name,
+        identity_number,
+        role,
+        place,
+        education_stage,
+        subject: text("subject", subject)?,
+        development_stage,
+    })
+}
+
+fn text(field: &'static str, value: &str) -> Result<String, Fault> {
+    if value.contains('\0') {
+        return invalid(field, "has a NUL character");
+    }
+    if value.chars().count() > NAME_CHARACTERS_MAX {
+        let message = format!("longer than {NAME_CHARACTERS_MAX} characters");
+        return Err(Fault::new(ErrorReason::TextTooLong, field, message));
+    }
+    Ok(value.to_owned())
+}
+
+fn read_identity_number(text: &str, today: NaiveDate) -> Result<IdentityNumber, Fault> {
+    let fault = |message: String| Fault::new(ErrorReason::InvalidIdentityNumber, "id_number", message);
+    let number = IdentityNumber::parse(text).map_err(|error| fault(error.to_string()))?;
+    if number.birthdate() > today {
+        return Err(fault("the birth date in the identity number is not yet".to_owned()));
+    }
+    Ok(number)
+}
+
+fn read_place(role: Role, county: &str, school: &str, class: &str) -> Result<Place, Fault> {
+    let needs_region = matches!(role, Role::Trainee | Role::CountyCounselor | Role::MunicipalLead);
+    if county.is_empty() && needs_region {
+        return invalid("county_code", "required of this role");
+    }
+    if !county.is_empty() && RegionCode::parse(county).is_err() {
+        return invalid("county_code", "a region code has six digits, the first not 0");
+    }
+    if !school.is_empty() {
+        if let Err(error) = SchoolCode::parse(school) {
+            return invalid("school_code", format!("the code {}", error.cause));
+        }
+        if county.is_empty() {
+            return invalid("county_code", "required with a school");
+        }
+    }
+    if !class.is_empty() {
+        if role != Role::Trainee {
+            return invalid("class_id", "only a trainee is a member of a class");
+        }
+        if let Err(error) = ClassId::parse(class) {
+            return invalid("class_id", format!("the id {}", error.cause));
+        }
+    }
+    Ok(Place { county_code: county.to_owned(), school_code: school.to_owned(), class_id: class.to_owned() })
+}
+
+fn words(words: impl Iterator<Item = &'static str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// What there is of what a run of rows names.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The level of each region.
+    pub regions: HashMap<String, RegionLevel>,
+    /// The county of each school.
+    pub schools: HashMap<String, String>,
+    /// The classes.
+    pub classes: HashSet<String>,
+}
+
+/// Whether county, school and class of a row are there: a trainee's and a counselor's is a county, a municipal lead's
+/// is a city, any other's may be any region.
+pub fn check_places(candidate: &Candidate, known: &Known) -> Result<(), Fault> {
+    let Place { county_code, school_code, class_id } = &candidate.place;
+    if !county_code.is_empty() {
+        let Some(level) = known.regions.get(county_code) else {
+            return Err(missing("county_code", "there is no such region"));
+        };
+        match candidate.role {
+            Role::Trainee | Role::CountyCounselor if *level != RegionLevel::County => {
+                return Err(missing("county_code", "this region is not a county"));
+            }
+            Role::MunicipalLead if *level != RegionLevel::City => {
+                return Err(missing("county_code", "this region is not a city"));
+            }
+            _ => {}
+        }
+    }
+    if !school_code.is_empty() && known.schools.get(school_code) != Some(county_code) {
+        return Err(missing("school_code", "the county has no such school"));
+    }
+    if !class_id.is_empty() && !known.classes.contains(class_id) {
+        return Err(missing("class_id", "there is no such class"));
+    }
+    Ok(())
+}
+
+/// A keyed digest of an identity number.
+pub type IdentityDigest = [u8; 32];
+
+/// Who is enrolled, as far as a row can be compared with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The digest of their identity number.
+    pub digest: IdentityDigest,
+    /// Their name.
+    pub name: String,
+    /// What they are.
+    pub role: Role,
+    /// Where the roster put them.
+    pub roster_place: Place,
+    /// Where they stand now.
+    pub place: Place,
+    /// Their education stage.
+    pub education_stage: Option<EducationStage>,
+    /// The subject.
+    pub subject: String,
+    /// Where they stand in the profession.
+    pub development_stage: Option<DevelopmentStage>,
+}
+
+impl Enrolled {
+    /// The candidate, once taken.
+    pub fn of(candidate: &Candidate, digest: IdentityDigest) -> Self {
+        Self {
+            digest,
+            name: candidate.name.clone(),
+            role: candidate.role,
+            roster_place: candidate.place.clone(),
+            place: candidate.place.clone(),
+            education_stage: candidate.education_stage,
+            subject: candidate.subject.clone(),
+            development_stage: candidate.development_stage,
+        }
+    }
+}
+
+/// Everybody who is enrolled and whom a run of rows may meet.
+#[derive(Debug, Default)]
+pub struct Register {
+    people: HashMap<String, Enrolled>,
+    holders: HashMap<IdentityDigest, String>,
+}
+
+impl Register {
+    /// Adds somebody.
+    pub fn add(&mut self, person_id: String, enrolled: Enrolled) {
+        self.holders.insert(enrolled.digest, person_id.clone());
+        self.people.insert(person_id, enrolled);
+    }
+
+    /// Adds who holds an identity number.
+    pub fn add_holder(&mut self, digest: IdentityDigest, person_id: String) {
+        self.holders.insert(digest, person_id);
+    }
+}
+
+/// What becomes of a row that can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Somebody new.
+    New,
+    /// Already there with the same content.
+    Same,
+}
+
+/// Compares a row with who is enrolled. A trainee who was transferred is the same in the old roster and in a new one.
+pub fn judge(candidate: &Candidate, digest: IdentityDigest, register: &Register) -> Result<Verdict, Fault> {
+    let exists = |field, message: String| Err(Fault::new(ErrorReason::AlreadyExists, field, message));
+    let holder = register.holders.get(&digest);
+    if holder.is_some_and(|holder| *holder != candidate.person_id) {
+        return exists("id_number", "another person of the programme has this identity number".to_owned());
+    }
+    let Some(enrolled) = register.people.get(&candidate.person_id) else { return Ok(Verdict::New) };
+    let place_is_known = candidate.place == enrolled.roster_place || candidate.place == enrolled.place;
+    let mut different = Vec::new();
+    let comparisons = [
+        ("name", candidate.name == enrolled.name),
+        ("id_number", digest == enrolled.digest),
+        ("role", candidate.role == enrolled.role),
+        ("county_code", place_is_known || candidate.place.county_code == enrolled.place.county_code),
+        ("school_code", place_is_known || candidate.place.school_code == enrolled.place.school_code),
+        ("education_stage", candidate.education_stage == enrolled.education_stage),
+        ("subject", candidate.subject == enrolled.subject),
+        ("development_stage", candidate.development_stage == enrolled.development_stage),
+        ("class_id", place_is_known || candidate.place.class_id == enrolled.place.class_id),
+    ];
+    for (column, same) in comparisons {
+        if !same {
+            different.push(column);
+        }
+    }
+    if different.is_empty() {
+        return Ok(Verdict::Same);
+    }
+    exists("person_id", format!("this person is enrolled with other content: {}", different.join(", ")))
+}
+
+#[cfg(test)]
+mod tests;

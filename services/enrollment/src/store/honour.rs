@@ -1,0 +1,80 @@
+//! Experts' choices of excellent tutors.
+
+use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one};
+
+use super::Stamp;
+use crate::domain::Time;
+
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct ChoiceRow {
+    pub(crate) tutor_id: String,
+    pub(crate) expert_id: String,
+    pub(crate) occurred_at: Time,
+}
+
+/// Notes when an expert first chose a tutor; false when it was by then.
+pub(crate) async fn note_choice(
+    tx: &mut Tx,
+    programme_id: &str,
+    tutor_id: &str,
+    expert_id: &str,
+    stamp: &Stamp,
+) -> Result<bool, StoreError> {
+    let changed = execute!(
+        tx,
+        "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, occurred_at, recorded_at, actor) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (programme_id, tutor_id, expert_id) DO UPDATE SET \
+         occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, actor = excluded.actor \
+         WHERE excluded.occurred_at < tutor_choice.occurred_at",
+        programme_id,
+        tutor_id,
+        expert_id,
+        stamp.occurred_at,
+        stamp.recorded_at,
+        stamp.actor.as_str()
+    )?;
+    Ok(changed == 1)
+}
+
+/// The choice of a tutor by an expert, which is there.
+pub(crate) async fn choice(
+    tx: &mut Tx,
+    programme_id: &str,
+    tutor_id: &str,
+    expert_id: &str,
+) -> Result<ChoiceRow, StoreError> {
+    fetch_one!(
+        tx,
+        ChoiceRow,
+        "SELECT tutor_id, expert_id, occurred_at FROM tutor_choice \
+         WHERE programme_id = $1 AND tutor_id = $2 AND expert_id = $3",
+        programme_id,
+        tutor_id,
+        expert_id
+    )
+}
+
+/// Choices by tutor, then expert; an empty city is any, else only tutors of it and its counties.
+pub(crate) async fn choices(
+    tx: &mut Tx,
+    programme_id: &str,
+    city_code: &str,
+    after: (&str, &str),
+    limit: i64,
+) -> Result<Vec<ChoiceRow>, StoreError> {
+    fetch_all!(
+        tx,
+        ChoiceRow,
+        "SELECT c.tutor_id, c.expert_id, c.occurred_at FROM tutor_choice c \
+         JOIN person p ON p.programme_id = c.programme_id AND p.person_id = c.tutor_id \
+         WHERE c.programme_id = $1 AND ($2 = '' OR p.county_code = $2 OR p.county_code IN \
+          (SELECT code FROM region WHERE programme_id = $1 AND parent_code = $2)) \
+         AND (c.tutor_id > $3 OR (c.tutor_id = $3 AND c.expert_id > $4)) \
+         ORDER BY c.tutor_id, c.expert_id LIMIT $5",
+        programme_id,
+        city_code,
+        after.0,
+        after.1,
+        limit
+    )
+}

@@ -1,0 +1,32 @@
+//! All SQL of this service, and no rules. One file for each kind of thing; a row that this program never writes is
+//! `StoreError::CorruptRow`. Another table is a migration, a row type and its statements in the file of its kind.
+//!
+//! Creations are `INSERT .. ON CONFLICT DO NOTHING`: of two writers at once one gets the row, the other finds it and
+//! compares. First times are `ON CONFLICT DO UPDATE .. WHERE` the new time is earlier. What a decision reads and must
+//! not change meanwhile is locked first (`lock_programme`, `lock_person`), on Postgres; SQLite's writer is alone.
+
+pub(crate) mod county;
+pub(crate) mod honour;
+pub(crate) mod person;
+pub(crate) mod programme;
+pub(crate) mod region;
+pub(crate) mod roster;
+
+use shipei_service_kit::Unit;
+
+use crate::domain::Time;
+
+/// When a fact happened, when we learned of it, and who told us.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    pub(crate) occurred_at: Time,
+    pub(crate) recorded_at: Time,
+    pub(crate) actor: String,
+}
+
+impl Stamp {
+    /// The stamp of what this unit writes.
+    pub(crate) fn of(unit: &Unit) -> Self {
+        Self { occurred_at: unit.occurred_at, recorded_at: unit.now, actor: unit.call.caller.to_string() }
+    }
+}

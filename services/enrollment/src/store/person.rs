@@ -1,0 +1,292 @@
+//! People as they stand, what befell them, and the moves of trainees.
+
+use shipei_rules::vocabulary::{DevelopmentStage, EducationStage, Role};
+use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_optional};
+
+use super::Stamp;
+use crate::domain::{Member, Move, Place, Time};
+
+/// The most moves of one trainee.
+pub(crate) const MOVES_MAX: i64 = 1_000;
+
+/// What happens to a person once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PersonFact {
+    Login,
+    PreJob,
+    Withdrawal,
+}
+
+impl PersonFact {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::PreJob => "pre_job",
+            Self::Withdrawal => "withdrawal",
+        }
+    }
+}
+
+/// A person as they stand.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct PersonRow {
+    pub(crate) person_id: String,
+    pub(crate) name: String,
+    pub(crate) sealed_identity_number: Vec<u8>,
+    pub(crate) role: String,
+    pub(crate) education_stage: String,
+    pub(crate) subject: String,
+    pub(crate) development_stage: String,
+    pub(crate) county_code: String,
+    pub(crate) school_code: String,
+    pub(crate) class_id: String,
+    pub(crate) roster_county_code: String,
+    pub(crate) roster_school_code: String,
+    pub(crate) roster_class_id: String,
+    pub(crate) login_at: Option<Time>,
+    pub(crate) pre_job_at: Option<Time>,
+    pub(crate) withdrawn_at: Option<Time>,
+}
+
+impl PersonRow {
+    pub(crate) fn role(&self) -> Result<Role, StoreError> {
+        Role::parse(&self.role).ok_or_else(|| StoreError::corrupt_row("person", "role", &self.person_id))
+    }
+
+    pub(crate) fn education_stage(&self) -> Result<Option<EducationStage>, StoreError> {
+        education_stage(&self.education_stage, &self.person_id)
+    }
+
+    pub(crate) fn development_stage(&self) -> Result<Option<DevelopmentStage>, StoreError> {
+        development_stage(&self.development_stage, &self.person_id)
+    }
+
+    pub(crate) fn member(&self) -> Result<Member, StoreError> {
+        Ok(Member {
+            person_id: self.person_id.clone(),
+            role: self.role()?,
+            place: place(&self.county_code, &self.school_code, &self.class_id),
+            roster_place: place(&self.roster_county_code, &self.roster_school_code, &self.roster_class_id),
+            withdrawn_at: self.withdrawn_at,
+        })
+    }
+}
+
+/// The education stage of a row; empty is none.
+pub(crate) fn education_stage(word: &str, person_id: &str) -> Result<Option<EducationStage>, StoreError> {
+    match EducationStage::parse(word) {
+        None if !word.is_empty() => Err(StoreError::corrupt_row("person", "education_stage", person_id)),
+        stage => Ok(stage),
+    }
+}
+
+/// The development stage of a row; empty is none.
+pub(crate) fn development_stage(word: &str, person_id: &str) -> Result<Option<DevelopmentStage>, StoreError> {
+    match DevelopmentStage::parse(word) {
+        None if !word.is_empty() => Err(StoreError::corrupt_row("person", "development_stage", person_id)),
+        stage => Ok(stage),
+    }
+}
+
+pub(crate) fn place(county_code: &str, school_code: &str, class_id: &str) -> Place {
+    Place {
+        county_code: county_code.to_owned(),
+        school_code: school_code.to_owned(),
+        class_id: class_id.to_owned(),
+    }
+}
+
+/// The statement that gives [`PersonRow`]s, for a condition.
+macro_rules! people_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT p.person_id, p.name, p.sealed_identity_number, p.role, p.education_stage, p.subject, \
+             p.development_stage, p.county_code, p.school_code, p.class_id, p.roster_county_code, \
+             p.roster_school_code, p.roster_class_id, login.occurred_at AS login_at, \
+             pre_job.occurred_at AS pre_job_at, withdrawal.occurred_at AS withdrawn_at FROM person p \
+             LEFT JOIN person_fact login ON login.programme_id = p.programme_id \
+              AND login.person_id = p.person_id AND login.kind = 'login' \
+             LEFT JOIN person_fact pre_job ON pre_job.programme_id = p.programme_id \
+              AND pre_job.person_id = p.person_id AND pre_job.kind = 'pre_job' \
+             LEFT JOIN person_fact withdrawal ON withdrawal.programme_id = p.programme_id \
+              AND withdrawal.person_id = p.person_id AND withdrawal.kind = 'withdrawal' WHERE p.programme_id = $1 AND ",
+            $condition
+        )
+    };
+}
+
+pub(crate) async fn person(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+) -> Result<Option<PersonRow>, StoreError> {
+    fetch_optional!(tx, PersonRow, people_where!("p.person_id = $2"), programme_id, person_id)
+}
+
+/// What decisions need to know of a person.
+pub(crate) async fn member(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+) -> Result<Option<Member>, StoreError> {
+    person(tx, programme_id, person_id).await?.map(|row| row.member()).transpose()
+}
+
+/// Holds a person until the transaction ends, so that leaving, moving and logging in don't pass each other.
+pub(crate) async fn lock_person(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        execute!(
+            tx,
+            "SELECT person_id FROM person WHERE programme_id = $1 AND person_id = $2 FOR UPDATE",
+            programme_id,
+            person_id
+        )?;
+    }
+    Ok(())
+}
+
+/// Which people a list wants; empty parts are any.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PeopleFilter<'a> {
+    pub(crate) role: &'a str,
+    pub(crate) region_code: &'a str,
+    pub(crate) class_id: &'a str,
+}
+
+/// People by id. A region holds what lies in it, two levels down.
+pub(crate) async fn people(
+    tx: &mut Tx,
+    programme_id: &str,
+    filter: PeopleFilter<'_>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<PersonRow>, StoreError> {
+    fetch_all!(
+        tx,
+        PersonRow,
+        people_where!(
+            "p.person_id > $5 AND ($2 = '' OR p.role = $2) AND ($4 = '' OR p.class_id = $4) \
+             AND ($3 = '' OR p.county_code = $3 OR p.county_code IN (SELECT r.code FROM region r \
+              WHERE r.programme_id = $1 AND (r.parent_code = $3 OR r.parent_code IN \
+              (SELECT c.code FROM region c WHERE c.programme_id = $1 AND c.parent_code = $3)))) \
+             ORDER BY p.person_id LIMIT $6"
+        ),
+        programme_id,
+        filter.role,
+        filter.region_code,
+        filter.class_id,
+        after,
+        limit
+    )
+}
+
+/// Notes the first time of a fact; false when it was noted for the same time or earlier.
+pub(crate) async fn note_first(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+    fact: PersonFact,
+    reason: &str,
+    stamp: &Stamp,
+) -> Result<bool, StoreError> {
+    let changed = execute!(
+        tx,
+        "INSERT INTO person_fact (programme_id, person_id, kind, reason, occurred_at, recorded_at, actor) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (programme_id, person_id, kind) DO UPDATE SET \
+         reason = excluded.reason, occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, \
+         actor = excluded.actor WHERE excluded.occurred_at < person_fact.occurred_at",
+        programme_id,
+        person_id,
+        fact.as_str(),
+        reason,
+        stamp.occurred_at,
+        stamp.recorded_at,
+        stamp.actor.as_str()
+    )?;
+    Ok(changed == 1)
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct MoveRow {
+    occurred_at: Time,
+    old_county_code: String,
+    old_school_code: String,
+    old_class_id: String,
+    new_county_code: String,
+    new_school_code: String,
+    new_class_id: String,
+}
+
+/// The moves of a trainee, in the order of their times.
+pub(crate) async fn moves(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Vec<Move>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        MoveRow,
+        "SELECT occurred_at, old_county_code, old_school_code, old_class_id, new_county_code, new_school_code, \
+         new_class_id FROM transfer WHERE programme_id = $1 AND person_id = $2 ORDER BY occurred_at, number LIMIT $3",
+        programme_id,
+        person_id,
+        MOVES_MAX
+    )?;
+    let mut moves = Vec::with_capacity(rows.len());
+    for row in rows {
+        moves.push(Move {
+            at: row.occurred_at,
+            old: place(&row.old_county_code, &row.old_school_code, &row.old_class_id),
+            new: place(&row.new_county_code, &row.new_school_code, &row.new_class_id),
+        });
+    }
+    Ok(moves)
+}
+
+/// Keeps a move, the `number`th that was recorded of this trainee.
+pub(crate) async fn insert_move(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+    number: i64,
+    moved: &Move,
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    bulk_insert!(
+        tx,
+        "INSERT INTO transfer (programme_id, person_id, number, old_county_code, old_school_code, old_class_id, \
+         new_county_code, new_school_code, new_class_id, occurred_at, recorded_at, actor)",
+        [moved],
+        |moved| (
+            programme_id,
+            person_id,
+            number,
+            moved.old.county_code.as_str(),
+            moved.old.school_code.as_str(),
+            moved.old.class_id.as_str(),
+            moved.new.county_code.as_str(),
+            moved.new.school_code.as_str(),
+            moved.new.class_id.as_str(),
+            moved.at,
+            stamp.recorded_at,
+            stamp.actor.as_str()
+        )
+    )?;
+    Ok(())
+}
+
+/// Puts somebody where they stand from now on.
+pub(crate) async fn put_in_place(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+    place: &Place,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE person SET county_code = $3, school_code = $4, class_id = $5 \
+         WHERE programme_id = $1 AND person_id = $2",
+        programme_id,
+        person_id,
+        place.county_code.as_str(),
+        place.school_code.as_str(),
+        place.class_id.as_str()
+    )?;
+    Ok(())
+}

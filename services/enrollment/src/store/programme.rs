@@ -1,0 +1,137 @@
+//! Programmes and the versions of their schemes.
+
+use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+
+use super::Stamp;
+use crate::domain::Time;
+
+/// A programme with the scheme in force.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct ProgrammeRow {
+    pub(crate) programme_id: String,
+    pub(crate) region_code: String,
+    pub(crate) scheme_version: i64,
+    pub(crate) scheme_toml: String,
+    pub(crate) digest: String,
+    pub(crate) occurred_at: Time,
+}
+
+/// A programme, as most decisions need it: region and version.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct ProgrammeHead {
+    pub(crate) programme_id: String,
+    pub(crate) region_code: String,
+    pub(crate) scheme_version: i64,
+}
+
+/// The statement that gives [`ProgrammeRow`]s, for a condition.
+macro_rules! programmes_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT p.programme_id, p.region_code, p.scheme_version, v.scheme_toml, v.digest, p.occurred_at \
+             FROM programme p \
+             JOIN scheme_version v ON v.programme_id = p.programme_id AND v.version = p.scheme_version WHERE ",
+            $condition
+        )
+    };
+}
+
+pub(crate) async fn head(tx: &mut Tx, programme_id: &str) -> Result<Option<ProgrammeHead>, StoreError> {
+    fetch_optional!(
+        tx,
+        ProgrammeHead,
+        "SELECT programme_id, region_code, scheme_version FROM programme WHERE programme_id = $1",
+        programme_id
+    )
+}
+
+/// Holds the programme until the transaction ends, against others who do the same.
+pub(crate) async fn lock_programme(tx: &mut Tx, programme_id: &str) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        execute!(tx, "SELECT programme_id FROM programme WHERE programme_id = $1 FOR UPDATE", programme_id)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn programme(tx: &mut Tx, programme_id: &str) -> Result<Option<ProgrammeRow>, StoreError> {
+    fetch_optional!(
+        tx,
+        ProgrammeRow,
+        programmes_where!("p.programme_id = $1"),
+        programme_id
+    )
+}
+
+/// The programmes after `after`, by id.
+pub(crate) async fn programmes(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<ProgrammeRow>, StoreError> {
+    fetch_all!(
+        tx,
+        ProgrammeRow,
+        programmes_where!("p.programme_id > $1 ORDER BY p.programme_id LIMIT $2"),
+        after,
+        limit
+    )
+}
+
+pub(crate) async fn scheme_text(
+    tx: &mut Tx,
+    programme_id: &str,
+    version: i64,
+) -> Result<Option<String>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        (String,),
+        "SELECT scheme_toml FROM scheme_version WHERE programme_id = $1 AND version = $2",
+        programme_id,
+        version
+    )?;
+    Ok(row.map(|(text,)| text))
+}
+
+/// Adds a programme; false when there is one of this id.
+pub(crate) async fn insert_programme(
+    tx: &mut Tx,
+    programme_id: &str,
+    region_code: &str,
+    stamp: &Stamp,
+) -> Result<bool, StoreError> {
+    let inserted = execute!(
+        tx,
+        "INSERT INTO programme (programme_id, region_code, scheme_version, occurred_at, recorded_at, actor) \
+         VALUES ($1, $2, 1, $3, $4, $5) ON CONFLICT (programme_id) DO NOTHING",
+        programme_id,
+        region_code,
+        stamp.occurred_at,
+        stamp.recorded_at,
+        stamp.actor.as_str()
+    )?;
+    Ok(inserted == 1)
+}
+
+pub(crate) async fn insert_scheme(
+    tx: &mut Tx,
+    programme_id: &str,
+    version: i64,
+    scheme_toml: &str,
+    digest: &str,
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO scheme_version (programme_id, version, scheme_toml, digest, occurred_at, recorded_at, actor) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        programme_id,
+        version,
+        scheme_toml,
+        digest,
+        stamp.occurred_at,
+        stamp.recorded_at,
+        stamp.actor.as_str()
+    )?;
+    Ok(())
+}
+
+pub(crate) async fn put_in_force(tx: &mut Tx, programme_id: &str, version: i64) -> Result<(), StoreError> {
+    execute!(tx, "UPDATE programme SET scheme_version = $2 WHERE programme_id = $1", programme_id, version)?;
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! A roster's bulk reads and writes: what a run of rows names, whom it may meet, and the new people.
+
+use std::collections::BTreeSet;
+
+use shipei_rules::{region::RegionLevel, vocabulary::Role};
+use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
+
+use super::{Stamp, person, region};
+use crate::{
+    domain::Place,
+    roster::{Candidate, Enrolled, IdentityDigest, Known, Register},
+};
+
+/// A candidate who is to be added, with their identity number's two forms.
+#[derive(Debug)]
+pub(crate) struct NewPerson<'a> {
+    pub(crate) candidate: &'a Candidate,
+    pub(crate) sealed_identity_number: Vec<u8>,
+    pub(crate) digest: IdentityDigest,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct EnrolledRow {
+    person_id: String,
+    identity_digest: Vec<u8>,
+    name: String,
+    role: String,
+    education_stage: String,
+    subject: String,
+    development_stage: String,
+    county_code: String,
+    school_code: String,
+    class_id: String,
+    roster_county_code: String,
+    roster_school_code: String,
+    roster_class_id: String,
+}
+
+/// What there is of what the candidates name.
+pub(crate) async fn known(
+    tx: &mut Tx,
+    programme_id: &str,
+    candidates: &[Candidate],
+) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    for (code, level) in region::levels(tx, programme_id).await? {
+        let level =
+            RegionLevel::parse(&level).ok_or_else(|| StoreError::corrupt_row("region", "level", &code))?;
+        known.regions.insert(code, level);
+    }
+    let schools = distinct(candidates, |place| &place.school_code);
+    let schools = select_by_keys!(
+        tx,
+        (String, String),
+        ["SELECT school_code, county_code FROM school WHERE programme_id = ", programme_id, " AND school_code IN "],
+        schools,
+        |code| (*code)
+    )?;
+    known.schools.extend(schools);
+    let classes = distinct(candidates, |place| &place.class_id);
+    let classes = select_by_keys!(
+        tx,
+        (String,),
+        ["SELECT class_id FROM class WHERE programme_id = ", programme_id, " AND class_id IN "],
+        classes,
+        |class_id| (*class_id)
+    )?;
+    known.classes.extend(classes.into_iter().map(|(class_id,)| class_id));
+    Ok(known)
+}
+
+fn distinct(candidates: &[Candidate], part: impl Fn(&Place) -> &String) -> Vec<&str> {
+    let parts: BTreeSet<&str> = candidates.iter().map(|candidate| part(&candidate.place).as_str()).collect();
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+/// Everybody who has one of the candidates' ids or identity numbers.
+pub(crate) async fn register(
+    tx: &mut Tx,
+    programme_id: &str,
+    candidates: &[Candidate],
+    digests: &[IdentityDigest],
+) -> Result<Register, StoreError> {
+    let ids: BTreeSet<&str> = candidates.iter().map(|candidate| candidate.person_id.as_str()).collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
+    let by_id = select_by_keys!(
+        tx,
+        EnrolledRow,
+        [
+            "SELECT person_id, identity_digest, name, role, education_stage, subject, development_stage, \
+             county_code, school_code, class_id, roster_county_code, roster_school_code, roster_class_id \
+             FROM person WHERE programme_id = ",
+            programme_id,
+            " AND person_id IN "
+        ],
+        ids,
+        |person_id| (*person_id)
+    )?;
+    let digests: BTreeSet<&[u8]> = digests.iter().map(|digest| &digest[..]).collect();
+    let digests: Vec<&[u8]> = digests.into_iter().collect();
+    let holders = select_by_keys!(
+        tx,
+        (String, Vec<u8>),
+        ["SELECT person_id, identity_digest FROM person WHERE programme_id = ", programme_id, " AND identity_digest IN "],
+        digests,
+        |digest| (*digest)
+    )?;
+    let mut register = Register::default();
+    for row in by_id {
+        let person_id = row.person_id.clone();
+        register.add(person_id, enrolled(row)?);
+    }
+    for (person_id, digest) in holders {
+        let digest = to_digest(digest, &person_id)?;
+        register.add_holder(digest, person_id);
+    }
+    Ok(register)
+}
+
+fn to_digest(bytes: Vec<u8>, person_id: &str) -> Result<IdentityDigest, StoreError> {
+    bytes.try_into().map_err(|_| StoreError::corrupt_row("person", "identity_digest", person_id))
+}
+
+fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
+    let person_id = row.person_id.as_str();
+    Ok(Enrolled {
+        role: Role::parse(&row.role).ok_or_else(|| StoreError::corrupt_row("person", "role", person_id))?,
+        education_stage: person::education_stage(&row.education_stage, person_id)?,
+        development_stage: person::development_stage(&row.development_stage, person_id)?,
+        roster_place: person::place(&row.roster_county_code, &row.roster_school_code, &row.roster_class_id),
+        place: person::place(&row.county_code, &row.school_code, &row.class_id),
+        digest: to_digest(row.identity_digest, person_id)?,
+        name: row.name,
+        subject: row.subject,
+    })
+}
+
+/// Adds people, none of whom is there.
+pub(crate) async fn insert_people(
+    tx: &mut Tx,
+    programme_id: &str,
+    people: &[NewPerson<'_>],
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    bulk_insert!(
+        tx,
+        "INSERT INTO person (programme_id, person_id, name, sealed_identity_number, identity_digest, role, \
+         education_stage, subject, development_stage, county_code, school_code, class_id, roster_county_code, \
+         roster_school_code, roster_class_id, occurred_at, recorded_at, actor)",
+        people,
+        |tuple, person| {
+            let candidate = person.candidate;
+            tuple.push_bind(programme_id);
+            tuple.push_bind(candidate.person_id.as_str());
+            tuple.push_bind(candidate.name.as_str());
+            tuple.push_bind(person.sealed_identity_number.as_slice());
+            tuple.push_bind(&person.digest[..]);
+            tuple.push_bind(candidate.role.as_str());
+            tuple.push_bind(candidate.education_stage.map_or("", |stage| stage.as_str()));
+            tuple.push_bind(candidate.subject.as_str());
+            tuple.push_bind(candidate.development_stage.map_or("", |stage| stage.as_str()));
+            for _ in ["as they stand", "as the roster put them"] {
+                tuple.push_bind(candidate.place.county_code.as_str());
+                tuple.push_bind(candidate.place.school_code.as_str());
+                tuple.push_bind(candidate.place.class_id.as_str());
+            }
+            tuple.push_bind(stamp.occurred_at);
+            tuple.push_bind(stamp.recorded_at);
+            tuple.push_bind(stamp.actor.as_str());
+        }
+    )?;
+    Ok(())
+}

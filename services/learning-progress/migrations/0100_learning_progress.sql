@@ -1,0 +1,107 @@
+-- What learning-progress keeps: the catalogue, selections, and of study one row for each session, learner, course and
+-- phase. A heartbeat has no row of its own: a season has billions of them.
+
+-- How often a programme's catalogue grew. Read at the beginning of each batch of heartbeats, so that every process
+-- learns of a new course; its row is locked by whoever adds one.
+CREATE TABLE catalogue (
+    programme_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    version BIGINT NOT NULL
+);
+
+-- A course. It never changes. `catalogue_version` is the version of the catalogue that it came with.
+CREATE TABLE course (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    course_id TEXT COLLATE "C" NOT NULL,
+    catalogue_version BIGINT NOT NULL,
+    title TEXT COLLATE "C" NOT NULL,
+    category TEXT COLLATE "C" NOT NULL,
+    main_line BOOLEAN NOT NULL,
+    minutes BIGINT NOT NULL,
+    subject TEXT COLLATE "C" NOT NULL,
+    education_stage TEXT COLLATE "C" NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, course_id)
+);
+CREATE INDEX course_by_version ON course (programme_id, catalogue_version);
+
+-- A trainee's first choice of a course.
+CREATE TABLE selection (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    course_id TEXT COLLATE "C" NOT NULL,
+    selected_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, course_id)
+);
+
+-- A learner over all sessions. Whoever changes anything of a learner's study holds this row (FOR UPDATE on Postgres).
+CREATE TABLE learner (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    credited_until TIMESTAMPTZ,
+    -- The local day of the last credit, as days since 1970-01-01, and the seconds credited on it.
+    day BIGINT,
+    day_seconds BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, person_id)
+);
+
+-- A learner's course.
+CREATE TABLE course_progress (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    course_id TEXT COLLATE "C" NOT NULL,
+    credited_seconds BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, person_id, course_id)
+);
+
+-- A learner's phase: seconds credited inside its window, main-line courses completed by such seconds, and the first
+-- moment at which it was achieved (by `minutes` or `main_line`; empty until then).
+CREATE TABLE phase_progress (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    phase_index BIGINT NOT NULL,
+    seconds BIGINT NOT NULL,
+    main_line_complete BIGINT NOT NULL,
+    achieved_at TIMESTAMPTZ,
+    achieved_by TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, phase_index)
+);
+
+-- Seconds credited to a main-line course inside a phase's window. Other courses need no such row.
+CREATE TABLE phase_course_progress (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    course_id TEXT COLLATE "C" NOT NULL,
+    phase_index BIGINT NOT NULL,
+    seconds BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, person_id, course_id, phase_index)
+);
+
+-- One learner watching one course. What was not credited stands by reason: seconds, and how many heartbeats.
+CREATE TABLE session (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    session_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    course_id TEXT COLLATE "C" NOT NULL,
+    opened_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    last_at TIMESTAMPTZ NOT NULL,
+    last_seq BIGINT NOT NULL,
+    credited_seconds BIGINT NOT NULL,
+    overlap_seconds BIGINT NOT NULL,
+    overlap_beats BIGINT NOT NULL,
+    gap_seconds BIGINT NOT NULL,
+    gap_beats BIGINT NOT NULL,
+    course_full_seconds BIGINT NOT NULL,
+    course_full_beats BIGINT NOT NULL,
+    daily_cap_seconds BIGINT NOT NULL,
+    daily_cap_beats BIGINT NOT NULL,
+    outside_window_seconds BIGINT NOT NULL,
+    outside_window_beats BIGINT NOT NULL,
+    duplicate_beats BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, session_id)
+);
+CREATE INDEX session_by_learner ON session (programme_id, person_id, opened_at, session_id);

@@ -1,0 +1,6 @@
+//! What learning-progress decides, without a database, a clock or gRPC: courses and selections (`course`), and what a
+//! heartbeat is worth and leads to (`study`). The arithmetic of credit is `shipei_rules::study_time`; here it meets the
+//! learner's rights, the phases and the sessions. A new decision is a function here and a table of cases beside it.
+
+pub(crate) mod course;
+pub(crate) mod study;

@@ -1,0 +1,214 @@
+//! The catalogue and the selections.
+
+use chrono::{DateTime, Utc};
+use shipei_rules::ids::CourseId;
+use shipei_rules::vocabulary::{Category, EducationStage};
+use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_one, fetch_optional};
+
+use crate::domain::course::Course;
+
+/// A row of `course`.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct CourseRow {
+    course_id: String,
+    pub(crate) catalogue_version: i64,
+    title: String,
+    category: String,
+    main_line: bool,
+    minutes: i64,
+    subject: String,
+    education_stage: String,
+}
+
+impl CourseRow {
+    /// The course that the row holds.
+    pub(crate) fn into_course(self) -> Result<Course, StoreError> {
+        let corrupt = |column| StoreError::corrupt_row("course", column, &self.course_id);
+        let education_stage = match self.education_stage.as_str() {
+            "" => None,
+            word => Some(EducationStage::parse(word).ok_or_else(|| corrupt("education_stage"))?),
+        };
+        Ok(Course {
+            id: CourseId::parse(&self.course_id).map_err(|_| corrupt("course_id"))?,
+            category: Category::parse(&self.category).ok_or_else(|| corrupt("category"))?,
+            main_line: self.main_line,
+            minutes: self.minutes,
+            education_stage,
+            title: self.title,
+            subject: self.subject,
+        })
+    }
+}
+
+/// A row of `selection`.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct SelectionRow {
+    pub(crate) course_id: String,
+    pub(crate) selected_at: DateTime<Utc>,
+}
+
+/// The version of a programme's catalogue; 0 while it has no course.
+pub(crate) async fn catalogue_version(tx: &mut Tx, programme_id: &str) -> Result<i64, StoreError> {
+    let row: Option<(i64,)> =
+        fetch_optional!(tx, (i64,), "SELECT version FROM catalogue WHERE programme_id = $1", programme_id)?;
+    Ok(row.map_or(0, |(version,)| version))
+}
+
+/// Takes the next version of the catalogue, and holds it until the transaction ends.
+pub(crate) async fn next_catalogue_version(tx: &mut Tx, programme_id: &str) -> Result<i64, StoreError> {
+    let (version,): (i64,) = fetch_one!(
+        tx,
+        (i64,),
+        "INSERT INTO catalogue (programme_id, version) VALUES ($1, 1) \
+         ON CONFLICT (programme_id) DO UPDATE SET version = catalogue.version + 1 RETURNING version",
+        programme_id
+    )?;
+    Ok(version)
+}
+
+/// The courses that joined after a version; bounded by `COURSES_MAX`.
+pub(crate) async fn courses_since(
+    tx: &mut Tx,
+    programme_id: &str,
+    version: i64,
+) -> Result<Vec<CourseRow>, StoreError> {
+    fetch_all!(
+        tx,
+        CourseRow,
+        "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
+         FROM course WHERE programme_id = $1 AND catalogue_version > $2",
+        programme_id,
+        version
+    )
+}
+
+/// One course.
+pub(crate) async fn course(
+    tx: &mut Tx,
+    programme_id: &str,
+    course_id: &str,
+) -> Result<Option<Course>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        CourseRow,
+        "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
+         FROM course WHERE programme_id = $1 AND course_id = $2",
+        programme_id,
+        course_id
+    )?;
+    row.map(CourseRow::into_course).transpose()
+}
+
+/// A page of courses by id; `category` and `subject` empty for all.
+pub(crate) async fn courses(
+    tx: &mut Tx,
+    programme_id: &str,
+    category: &str,
+    subject: &str,
+    (after, limit): (&str, i64),
+) -> Result<Vec<CourseRow>, StoreError> {
+    fetch_all!(
+        tx,
+        CourseRow,
+        "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
+         FROM course WHERE programme_id = $1 AND course_id > $2 AND ($3 = '' OR category = $3) \
+         AND ($4 = '' OR subject = '' OR subject = $4) ORDER BY course_id LIMIT $5",
+        programme_id,
+        after,
+        category,
+        subject,
+        limit
+    )
+}
+
+/// Keeps a course; false when there is one of that id.
+pub(crate) async fn insert_course(
+    tx: &mut Tx,
+    programme_id: &str,
+    catalogue_version: i64,
+    course: &Course,
+    recorded_at: DateTime<Utc>,
+    actor: &str,
+) -> Result<bool, StoreError> {
+    let inserted = bulk_insert!(
+        tx,
+        "INSERT INTO course (programme_id, course_id, catalogue_version, title, category, main_line, minutes, \
+         subject, education_stage, recorded_at, actor)",
+        [course],
+        |course| (
+            programme_id,
+            course.id.as_str(),
+            catalogue_version,
+            course.title.as_str(),
+            course.category.as_str(),
+            course.main_line,
+            course.minutes,
+            course.subject.as_str(),
+            course.education_stage.map_or("", EducationStage::as_str),
+            recorded_at,
+            actor
+        ),
+        " ON CONFLICT (programme_id, course_id) DO NOTHING"
+    )?;
+    Ok(inserted == 1)
+}
+
+/// Keeps a selection; false when the course was selected before.
+pub(crate) async fn insert_selection(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+    selection: &SelectionRow,
+    recorded_at: DateTime<Utc>,
+    actor: &str,
+) -> Result<bool, StoreError> {
+    let inserted = execute!(
+        tx,
+        "INSERT INTO selection (programme_id, person_id, course_id, selected_at, recorded_at, actor) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (programme_id, person_id, course_id) DO NOTHING",
+        programme_id,
+        person_id,
+        selection.course_id.as_str(),
+        selection.selected_at,
+        recorded_at,
+        actor
+    )?;
+    Ok(inserted == 1)
+}
+
+/// One selection.
+pub(crate) async fn selection(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+    course_id: &str,
+) -> Result<Option<SelectionRow>, StoreError> {
+    fetch_optional!(
+        tx,
+        SelectionRow,
+        "SELECT course_id, selected_at FROM selection \
+         WHERE programme_id = $1 AND person_id = $2 AND course_id = $3",
+        programme_id,
+        person_id,
+        course_id
+    )
+}
+
+/// A page of somebody's selections, by course.
+pub(crate) async fn selections(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+    (after, limit): (&str, i64),
+) -> Result<Vec<SelectionRow>, StoreError> {
+    fetch_all!(
+        tx,
+        SelectionRow,
+        "SELECT course_id, selected_at FROM selection \
+         WHERE programme_id = $1 AND person_id = $2 AND course_id > $3 ORDER BY course_id LIMIT $4",
+        programme_id,
+        person_id,
+        after,
+        limit
+    )
+}

@@ -1,0 +1,7 @@
+//! All SQL of learning-progress, by what it is for: `course` (catalogue and selections), `study` (what a batch of
+//! heartbeats reads and writes, always in bulk), `progress` (what learners read). No rule stands here: a function takes
+//! keys and gives rows, or takes rows and keeps them. One more table is one more migration and its functions here.
+
+pub(crate) mod course;
+pub(crate) mod progress;
+pub(crate) mod study;

@@ -1,0 +1,377 @@
+"""Every event but study, in the order (time, line): what is accepted, what is
+refused and why (seasons/README.md "Events", "Reasons"). Study is in law_study.py:
+nothing here depends on it."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import law_text
+from law_readings import Readings
+from law_roster import COUNSELOR, EXPERT, TRAINEE, TUTOR, Person, Roster
+from law_scheme import Scheme, Window
+
+Key = tuple[int, int]  # (instant, line)
+
+
+class Refused(Exception):
+    """The one cause for which a line is refused."""
+
+
+@dataclass
+class Submission:
+    id: str
+    author: Person
+    at: int
+    superseded_at: int | None = None
+    marks: list[tuple[int, str]] = field(default_factory=list)  # (at, grade or "returned")
+
+    def grades(self) -> list[str]:
+        return [mark for _, mark in self.marks if mark != "returned"]
+
+
+@dataclass
+class Seminar:
+    class_id: str
+    opened_at: int
+    summarised_at: int | None = None
+    posts: list[tuple[int, str]] = field(default_factory=list)  # (at, person)
+
+
+@dataclass
+class Activity:
+    county: str
+    stage: str
+    attended: set[str] = field(default_factory=set)
+    scores: dict[str, int] = field(default_factory=dict)  # the last one of each attendee
+    order: dict[str, int] = field(default_factory=dict)
+
+
+class Facts:
+    def __init__(self, scheme: Scheme, roster: Roster, readings: Readings) -> None:
+        self.scheme, self.roster, self.readings = scheme, roster, readings
+        self.at, self.line = 0, 0
+        self.causes: list[str] = []
+        self.ambiguous: dict[int, list[str]] = {}  # lines with several causes
+        self.reported: set[str] = set()
+        self.remittances: dict[tuple[str, str], bool] = {}
+        self.opened: dict[str, Key] = {}
+        self.login: dict[str, Key] = {}
+        self.selected: dict[tuple[str, str], Key] = {}
+        self.withdrawn: dict[str, Key] = {}
+        self.prejob: set[str] = set()
+        self.chosen: set[str] = set()
+        self.submissions: dict[str, Submission] = {}
+        self.newest: dict[str, Submission] = {}
+        self.seminars: dict[str, Seminar] = {}
+        self.bulletins: dict[tuple[str, int], int] = {}
+        self.plans: set[tuple[str, str]] = set()
+        self.results: set[tuple[str, str]] = set()
+        self.activities: dict[str, Activity] = {}
+        assignment = scheme.trainee["assignment"]
+        self.submit_window = scheme.calendar[assignment["window"]]
+        self.review_end = scheme.calendar[assignment["review_until"]].end
+        self.post_window = scheme.calendar[scheme.trainee["seminar"]["window"]]
+        self.seminar_window = scheme.calendar[scheme.tutor["seminar"]["window"]]
+        self.offline_window = scheme.calendar[scheme.counselor["offline"]["window"]]
+        self.score_window = scheme.calendar[scheme.trainee["offline"]["window"]]
+        self.bulletin_windows = {int(b["number"]): scheme.calendar[b["window"]] for b in scheme.tutor.get("bulletin", ())}
+
+    def take(self, at: int, line: int, event: dict) -> str | None:
+        """Applies one event; returns the reason if it is refused."""
+        self.at, self.line, self.causes = at, line, []
+        try:
+            getattr(self, "on_" + event["type"].replace(".", "_"))(event)
+        except Refused as refused:
+            self.causes += refused.args
+            if len(set(self.causes)) > 1:
+                self.ambiguous[line] = self.causes
+            return self.causes[0]
+        return None
+
+    def no(self, cause: str) -> None:
+        """A cause to refuse; the first one counts, the others are kept to check that there is only one."""
+        self.causes.append(cause)
+
+    def accept(self) -> None:
+        """Called when every check is made, before anything is written."""
+        if self.causes:
+            raise Refused()
+
+    def within(self, window: Window) -> None:
+        if self.at < window.first:
+            self.no("WINDOW_NOT_OPEN")
+        if self.at >= window.end:
+            self.no("WINDOW_CLOSED")
+
+    # -- who and what
+
+    def person(self, who: str, role: str) -> Person:
+        found = self.roster.people.get(who)
+        if found is None or found.role != role:
+            raise Refused("NOT_FOUND")
+        return found
+
+    def trainee(self, who: str) -> Person:
+        found = self.person(who, TRAINEE)
+        if found.id in self.withdrawn:
+            self.no("WITHDRAWN")
+        return found
+
+    def county(self, code: str) -> str:
+        if code not in self.roster.counties:
+            raise Refused("NOT_FOUND")
+        return code
+
+    def counselor(self, who: str, county: str) -> None:
+        if self.person(who, COUNSELOR).county != county:
+            self.no("NOT_COUNTY_COUNSELOR")
+
+    def class_tutor(self, who: str, class_id: str) -> None:
+        if self.roster.tutor_of[class_id] != self.person(who, TUTOR).id:
+            self.no("NOT_CLASS_TUTOR")
+
+    def klass(self, class_id: str) -> str:
+        if class_id not in self.roster.tutor_of:
+            raise Refused("NOT_FOUND")
+        return class_id
+
+    def is_open(self, person: Person) -> bool:
+        return person.county in self.opened and person.id in self.login
+
+    # -- enrollment
+
+    def on_roster_reported(self, e: dict) -> None:
+        self.counselor(e["counselor"], self.county(e["county"]))
+        self.within(self.scheme.calendar["reporting"])
+        self.accept()
+        self.reported.add(e["county"])
+
+    def on_remittance_sent(self, e: dict) -> None:
+        self.accept()
+        self.remittances.setdefault((self.county(e["county"]), e["ref"]), False)
+
+    def on_remittance_confirmed(self, e: dict) -> None:
+        if (self.county(e["county"]), e["ref"]) not in self.remittances:
+            raise Refused("NOT_FOUND")
+        self.accept()
+        self.remittances[e["county"], e["ref"]] = True
+
+    def on_invoice_issued(self, e: dict) -> None:
+        if not self.remittances.get((self.county(e["county"]), e["ref"])):
+            self.no("NOT_REMITTED")
+        self.accept()
+
+    def on_learning_opened(self, e: dict) -> None:
+        county = self.county(e["county"])
+        if county not in self.reported:
+            self.no("NOT_REPORTED")
+        if not any(done for (code, _), done in self.remittances.items() if code == county):
+            self.no("NOT_REMITTED")
+        self.accept()
+        self.opened.setdefault(county, (self.at, self.line))
+
+    def on_person_logged_in(self, e: dict) -> None:
+        person = self.trainee(e["person"])
+        if self.at < self.scheme.calendar["login"].first:
+            self.no("WINDOW_NOT_OPEN")
+        if self.readings["login_needs_open"] == "yes" and person.county not in self.opened:
+            self.no("LEARNING_NOT_OPEN")
+        self.accept()
+        self.login.setdefault(person.id, (self.at, self.line))
+
+    def on_prejob_attended(self, e: dict) -> None:
+        found = self.roster.people.get(e["person"])
+        if found is None or found.role == TRAINEE:
+            raise Refused("NOT_FOUND")
+        self.accept()
+        self.prejob.add(found.id)
+
+    def on_trainee_withdrawn(self, e: dict) -> None:
+        person = self.trainee(e["person"])
+        self.accept()
+        self.withdrawn[person.id] = (self.at, self.line)
+
+    def on_course_selected(self, e: dict) -> None:
+        person = self.trainee(e["person"])
+        course = self.roster.courses.get(e["course"])
+        if course is None:
+            raise Refused("NOT_FOUND")
+        if self.readings["select_needs_open"] == "yes" and not self.is_open(person):
+            self.no("LEARNING_NOT_OPEN")
+        if not course.applies_to(person):
+            self.no("COURSE_NOT_APPLICABLE")
+        self.accept()
+        self.selected.setdefault((person.id, course.id), (self.at, self.line))
+
+    # -- assignments
+
+    def on_assignment_submitted(self, e: dict) -> None:
+        author = self.trainee(e["person"])
+        self.needs_login(author)
+        if e["kind"] not in self.scheme.trainee["assignment"]["kinds"]:
+            self.no("INVALID_KIND")
+        older = self.newest.get(author.id)
+        if self.readings["window_before_graded"] == "yes":
+            self.within(self.submit_window)
+        self.supersedable(older)
+        self.within(self.submit_window)
+        if e["submission"] in self.submissions:
+            self.no("ALREADY_EXISTS")
+        self.accept()
+        if older is not None:
+            older.superseded_at = self.at
+        new = Submission(e["submission"], author, self.at)
+        self.submissions[new.id] = self.newest[author.id] = new
+
+    def needs_login(self, person: Person) -> None:
+        if self.readings["class_needs_login"] == "yes" and person.id not in self.login:
+            self.no("LEARNING_NOT_OPEN")
+
+    def supersedable(self, older: Submission | None) -> None:
+        if older is None:
+            return
+        grades = older.grades()
+        if self.readings["graded_blocks"] == "current":
+            grades = [standing(older, self.readings)]
+        elif self.readings["graded_blocks"] == "any_grade" and grades:
+            self.no("ALREADY_GRADED")
+        if "excellent" in grades or "pass" in grades:
+            self.no("ALREADY_GRADED")
+
+    def mark(self, e: dict, mark: str) -> None:
+        self.person(e["tutor"], TUTOR)
+        submission = self.submissions.get(e["submission"])
+        if submission is None:
+            raise Refused("NOT_FOUND")
+        self.class_tutor(e["tutor"], submission.author.class_id)
+        if submission.author.id in self.withdrawn:
+            self.no("WITHDRAWN")
+        if self.at >= self.review_end:
+            self.no("WINDOW_CLOSED")
+        if submission.superseded_at is not None:
+            self.no("SUPERSEDED")
+        if law_text.blank(e["comment"]):
+            self.no("COMMENT_REQUIRED")
+        self.accept()
+        submission.marks.append((self.at, mark))
+
+    def on_assignment_reviewed(self, e: dict) -> None:
+        self.mark(e, e["grade"])
+
+    def on_assignment_returned(self, e: dict) -> None:
+        self.mark(e, "returned")
+
+    # -- seminars, bulletins
+
+    def on_seminar_opened(self, e: dict) -> None:
+        self.class_tutor(e["tutor"], self.klass(e["class"]))
+        self.within(self.seminar_window)
+        if e["seminar"] in self.seminars:
+            self.no("ALREADY_EXISTS")
+        self.accept()
+        self.seminars[e["seminar"]] = Seminar(e["class"], self.at)
+
+    def seminar(self, e: dict) -> Seminar:
+        if e["seminar"] not in self.seminars:
+            raise Refused("NOT_FOUND")
+        return self.seminars[e["seminar"]]
+
+    def on_seminar_summarised(self, e: dict) -> None:
+        self.person(e["tutor"], TUTOR)
+        seminar = self.seminar(e)
+        self.class_tutor(e["tutor"], seminar.class_id)
+        self.within(self.seminar_window)
+        self.accept()
+        seminar.summarised_at = self.at
+
+    def on_seminar_posted(self, e: dict) -> None:
+        person = self.trainee(e["person"])
+        self.needs_login(person)
+        seminar = self.seminar(e)
+        if person.class_id != seminar.class_id:
+            self.no("NOT_CLASS_MEMBER")
+        self.within(self.post_window)
+        wanted = self.scheme.trainee["seminar"]["min_characters"] + (self.readings["min_characters"] == "more")
+        if law_text.count(e["text"], self.readings) < wanted:
+            self.no("TEXT_TOO_SHORT")
+        self.accept()
+        seminar.posts.append((self.at, person.id))
+
+    def on_bulletin_published(self, e: dict) -> None:
+        self.class_tutor(e["tutor"], self.klass(e["class"]))
+        if e["number"] not in self.bulletin_windows:
+            raise Refused("NOT_FOUND")
+        self.within(self.bulletin_windows[e["number"]])
+        if (e["class"], e["number"]) in self.bulletins:
+            self.no("ALREADY_EXISTS")
+        self.accept()
+        self.bulletins[e["class"], e["number"]] = self.at
+
+    # -- offline
+
+    def on_offline_plan_submitted(self, e: dict) -> None:
+        self.counselor(e["counselor"], self.county(e["county"]))
+        early = self.readings["plan_window"] == "reporting_to_offline"
+        first = self.scheme.calendar["reporting"].first if early else self.offline_window.first
+        self.within(Window(first, self.offline_window.end))
+        self.accept()
+        self.plans.add((e["county"], e["education_stage"]))
+
+    def on_offline_results_submitted(self, e: dict) -> None:
+        self.counselor(e["counselor"], self.county(e["county"]))
+        self.within(self.offline_window)
+        self.accept()
+        self.results.add((e["county"], e["education_stage"]))
+
+    def on_offline_activity_held(self, e: dict) -> None:
+        self.counselor(e["counselor"], self.county(e["county"]))
+        self.within(self.offline_window)
+        if e["activity"] in self.activities:
+            self.no("ALREADY_EXISTS")
+        self.accept()
+        self.activities[e["activity"]] = Activity(e["county"], e["education_stage"])
+
+    def activity(self, e: dict) -> Activity:
+        self.person(e["counselor"], COUNSELOR)
+        if e["activity"] not in self.activities:
+            raise Refused("NOT_FOUND")
+        activity = self.activities[e["activity"]]
+        self.counselor(e["counselor"], activity.county)
+        return activity
+
+    def on_offline_attended(self, e: dict) -> None:
+        activity = self.activity(e)
+        self.within(self.offline_window)
+        people = [self.trainee(who) for who in e["persons"]]
+        if any(p.county != activity.county or p.stage != activity.stage for p in people):
+            self.no("NOT_COUNTY_TRAINEE")
+        self.accept()
+        activity.attended.update(p.id for p in people)
+
+    def on_offline_scored(self, e: dict) -> None:
+        activity = self.activity(e)
+        person = self.trainee(e["person"])
+        self.within(self.score_window)
+        if person.id not in activity.attended:
+            self.no("NOT_ATTENDED")
+        rule = self.scheme.trainee["offline"]
+        if not rule["min_score"] <= e["score"] <= rule["max_score"]:
+            self.no("SCORE_OUT_OF_RANGE")
+        self.accept()
+        had = activity.scores.get(person.id)
+        keep = {"last": e["score"], "first": e["score"] if had is None else had, "max": max(e["score"], had or 0)}
+        activity.scores[person.id] = keep[self.readings["score_counts"]]
+        activity.order[person.id] = self.line
+
+    # -- experts
+
+    def on_tutor_chosen(self, e: dict) -> None:
+        self.person(e["expert"], EXPERT)
+        self.chosen.add(self.person(e["tutor"], TUTOR).id)
+
+
+def standing(submission: Submission, readings: Readings) -> str:
+    """What the submission stands at: a grade, "returned" or "" (nothing yet)."""
+    if readings["return_after_grade"] == "grade" and submission.grades():
+        return submission.grades()[-1]
+    return submission.marks[-1][1] if submission.marks else ""

@@ -1,0 +1,63 @@
+"""The roster: regions, classes, courses, people."""
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TRAINEE, TUTOR, COUNSELOR, EXPERT = "trainee", "class_tutor", "county_counselor", "subject_expert"
+
+
+@dataclass
+class Person:
+    id: str
+    role: str
+    county: str
+    stage: str
+    subject: str
+    class_id: str
+
+
+@dataclass
+class Course:
+    id: str
+    category: str
+    main_line: bool
+    seconds: int
+    subject: str
+    stage: str
+
+    def applies_to(self, person: Person) -> bool:
+        return self.subject in ("", person.subject) and self.stage in ("", person.stage)
+
+
+@dataclass
+class Roster:
+    people: dict[str, Person] = field(default_factory=dict)
+    courses: dict[str, Course] = field(default_factory=dict)
+    counties: set[str] = field(default_factory=set)
+    tutor_of: dict[str, str] = field(default_factory=dict)
+
+    def role(self, role: str) -> list[Person]:
+        return sorted((p for p in self.people.values() if p.role == role), key=lambda p: p.id)
+
+    def classes_of(self, tutor: str) -> list[str]:
+        return [c for c, t in self.tutor_of.items() if t == tutor]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def load(folder: Path) -> Roster:
+    roster = Roster()
+    roster.counties = {r["code"] for r in _rows(folder / "regions.csv") if r["level"] == "county"}
+    roster.tutor_of = {r["class_id"]: r["tutor_id"] for r in _rows(folder / "classes.csv")}
+    for r in _rows(folder / "courses.csv"):
+        roster.courses[r["course_id"]] = Course(r["course_id"], r["category"], r["main_line"] == "true",
+                                                int(r["minutes"]) * 60, r["subject"], r["education_stage"])
+    for r in _rows(folder / "people.csv"):
+        roster.people[r["person_id"]] = Person(r["person_id"], r["role"], r["county_code"], r["education_stage"],
+                                               r["subject"], r["class_id"])
+    return roster

@@ -1,0 +1,265 @@
+"""Trainees (Annex 2), tutors (Annex 3), counselors (Annex 4)."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fractions import Fraction
+
+from law_facts import Facts, Submission, standing
+from law_readings import Readings
+from law_roster import COUNSELOR, TRAINEE, TUTOR, Person
+from law_scheme import HOUR, Scheme
+
+
+@dataclass
+class TraineeScore:
+    phases: list[int]
+    earned: list[bool]
+    achieved: list[bool]
+    assignment: int
+    seminar: int
+    offline: int
+    passed: bool
+    reasons: list[str]
+    seminar_earned: bool
+
+    @property
+    def total(self) -> int:
+        return sum(self.phases) + self.assignment + self.seminar + self.offline
+
+
+class Scores:
+    """The final scores, at the end of the summary window."""
+
+    def __init__(self, scheme: Scheme, facts: Facts, achieved: dict[str, list[bool]], readings: Readings) -> None:
+        self.scheme, self.facts, self.readings = scheme, facts, readings
+        self.achieved = achieved
+        self.everyone = facts.roster.role(TRAINEE)
+        self.active = [p for p in self.everyone if p.id not in facts.withdrawn]
+        self.posted = {who for s in facts.seminars.values() for _, who in s.posts}
+        self.by_class: dict[str, list[Submission]] = {}
+        for submission in facts.submissions.values():
+            self.by_class.setdefault(submission.author.class_id, []).append(submission)
+        self.offline_scores = self._offline_scores()
+        counted = self.everyone if readings["active_withdrawn"] == "yes" else self.active
+        self.of_county: dict[str, list[Person]] = {}
+        for person in counted:
+            self.of_county.setdefault(person.county, []).append(person)
+        self.trainees = {p.id: self.trainee(p) for p in counted}
+
+    def _offline_scores(self) -> dict[str, list[tuple[int, int]]]:
+        out: dict[str, list[tuple[int, int]]] = {}
+        for activity in self.facts.activities.values():
+            for who, score in activity.scores.items():
+                out.setdefault(who, []).append((activity.order[who], score))
+        return out
+
+    # -- Annex 2
+
+    def phases(self, person: Person) -> tuple[list[bool], list[int], list[str]]:
+        achieved = self.achieved[person.id]
+        earned: list[bool] = []
+        points, reasons = [], []
+        for index, entry in enumerate(self.scheme.online):
+            before = earned if self.readings["previous"] == "earned" else achieved
+            blocked = entry.requires_previous and index > 0 and not before[index - 1]
+            ok = achieved[index] and not blocked
+            earned.append(ok)
+            points.append(entry.points if ok else 0)
+            if not ok:
+                own = not achieved[index] and (self.readings["missed_reason"] == "own_first" or not blocked)
+                reasons.append(f"phase_{index + 1}:" + ("NOT_ACHIEVED_IN_WINDOW" if own else "PREVIOUS_PHASE_MISSED"))
+        return earned, points, reasons
+
+    def assignment(self, person: Person) -> tuple[int, str]:
+        newest = self.facts.newest.get(person.id)
+        if newest is None:
+            return 0, "NOT_SUBMITTED"
+        mark = standing(newest, self.readings)
+        if mark in ("", "returned"):
+            return 0, "RETURNED" if mark else "NOT_REVIEWED"
+        points = int(self.scheme.trainee["assignment"]["points"][mark])
+        failed = mark == "fail" and (self.readings["fail_reason"] == "grade" or points == 0)
+        return points, "GRADED_FAIL" if failed else ""
+
+    def offline(self, person: Person) -> int:
+        scores = self.offline_scores.get(person.id, [])
+        if not scores:
+            return 0
+        if self.readings["offline_best"] == "last":
+            return max(scores)[1]
+        if self.readings["offline_best"] == "sum_cap":
+            return min(sum(s for _, s in scores), self.scheme.trainee["offline"]["max_score"])
+        return max(score for _, score in scores)
+
+    def trainee(self, person: Person) -> TraineeScore:
+        rules = self.scheme.trainee
+        earned, points, reasons = self.phases(person)
+        assignment, why = self.assignment(person)
+        if why:
+            reasons.append("assignment:" + why)
+        attended = person.id in self.posted
+        if not attended:
+            reasons.append("seminar:NOT_ATTENDED")
+        seminar = int(rules["seminar"]["points"]) if attended else 0
+        score = TraineeScore(points, earned, self.achieved[person.id], assignment, seminar, self.offline(person),
+                             False, reasons, attended)
+        needed = attended or not rules.get("seminar_required", True)
+        score.passed = score.total >= rules["pass_total"] + (self.readings["pass_total"] == "more") and needed
+        return score
+
+    # -- Annex 3
+
+    def owed(self, submission: Submission) -> bool:
+        """Marking: a submission that was not superseded and has neither review nor return."""
+        if submission.superseded_at is not None and self.readings["marking_superseded"] == "no":
+            return False
+        if self.readings["marking_withdrawn"] == "not_owed" and submission.author.id in self.facts.withdrawn:
+            return False
+        return not (submission.grades() if self.readings["marking_return"] == "no" else submission.marks)
+
+    def late_week(self, submission: Submission) -> date | None:
+        """The Monday of the week that this submission makes late."""
+        rule = self.scheme.tutor["marking"]["late_week"]
+        first = date.fromisoformat(str(rule["from"]))
+        week = self.scheme.week_of(submission.at)
+        start = first if self.readings["late_from"] == "date" else first - timedelta(days=first.weekday())
+        if self.scheme.local_day(submission.at) < start:
+            return None
+        deadline = self.scheme.midnight(week + timedelta(days=7)) + int(rule.get("grace_hours", 0)) * HOUR
+        deadline += self.readings["late_edge"] == "inclusive"
+        if deadline > self.scheme.as_of:
+            return None
+        return None if self.settled(submission, deadline) else week
+
+    def settled(self, submission: Submission, deadline: int) -> bool:
+        marks = [at for at, mark in submission.marks if mark != "returned" or self.readings["late_returned"] == "ok"]
+        ends = {"by_deadline": deadline, "any_time": 1 << 62, "no": -1}
+        if any(at < deadline for at in marks):
+            return True
+        if submission.superseded_at is not None and submission.superseded_at < ends[self.readings["late_superseded"]]:
+            return True
+        gone = self.facts.withdrawn.get(submission.author.id)
+        return gone is not None and gone[0] < ends[self.readings["late_withdrawn"]]
+
+    def seminar_done(self, class_id: str) -> bool:
+        window = self.facts.seminar_window
+        for seminar in self.facts.seminars.values():
+            posts = [who for at, who in seminar.posts if window.holds(at)]
+            if self.readings["post_withdrawn"] == "no":
+                posts = [who for who in posts if who not in self.facts.withdrawn]
+            if seminar.class_id == class_id and posts and seminar.summarised_at is not None:
+                return True
+        return False
+
+    def tutor(self, person: Person) -> list[object]:
+        rules, facts = self.scheme.tutor, self.facts
+        classes = facts.roster.classes_of(person.id)
+        every = all if self.readings["two_classes"] == "each" else any
+        submissions = [s for c in classes for s in self.by_class.get(c, ())]
+        marking = 0 if any(map(self.owed, submissions)) else int(rules["marking"]["points"])
+        bulletins = sum(int(b["points"]) for b in rules.get("bulletin", ())
+                        if every((c, int(b["number"])) in facts.bulletins for c in classes))
+        seminar = int(rules["seminar"]["points"]) if every(map(self.seminar_done, classes)) else 0
+        late = len({self.late_week(s) for s in submissions} - {None})
+        limit = int(rules["marking"]["late_week"]["disqualify_at"])
+        disqualified = late > limit if self.readings["disqualify"] == "more" else late >= limit
+        total = marking + bulletins + seminar
+        qualified = total >= rules["qualify_total"]
+        trained = person.id in facts.prejob or self.readings["eligible_needs"] == "no_prejob"
+        eligible = qualified and trained and not disqualified
+        return [person.id, marking, bulletins, seminar, total, qualified, late, disqualified, eligible,
+                eligible and person.id in facts.chosen]
+
+    # -- Annex 4
+
+    def did(self, task: str, person: Person) -> bool:
+        score = self.trainees[person.id]
+        if task == "login":
+            key = self.facts.login.get(person.id)
+            on_time = key is not None and self.scheme.calendar["login"].holds(key[0])
+            return on_time or (key is not None and self.readings["login_on_time"] == "any")
+        if task == "assignment":
+            return person.id in self.facts.newest if self.readings["task_assignment"] == "any" else score.assignment > 0
+        if task == "seminar":
+            return score.seminar_earned
+        flags = score.achieved if self.readings["task_phase"] == "achieved" else score.earned
+        return flags[int(task.removeprefix("phase_")) - 1]
+
+    def item(self, item: str, county: str, stage: str) -> bool:
+        facts = self.facts
+        if item == "plan":
+            return (county, stage) in facts.plans
+        if item == "results":
+            return (county, stage) in facts.results
+        held = [a for a in facts.activities.values() if (a.county, a.stage) == (county, stage)]
+        if item == "activity":
+            return bool(held)
+        drop = facts.withdrawn if self.readings["scoring_withdrawn"] == "ignored" else {}
+        scored = [who in a.scores for a in held for who in a.attended if who not in drop]
+        return all(scored) and (bool(scored) or self.readings["scoring_none"] == "earned")
+
+    def county(self, county: str) -> tuple[int, Fraction, Fraction]:
+        """Active trainees, and the two parts in hundredths, not yet rounded."""
+        people, rules = self.of_county.get(county, []), self.scheme.counselor
+        if not people:
+            return 0, Fraction(0), Fraction(0)
+        tasks = rules["registration_login"]["tasks"]
+        done = sum(self.did(task, p) for task in tasks for p in people)
+        login = Fraction(100 * rules["registration_login"]["points"] * done, len(tasks) * len(people))
+        present = {p.stage for p in people}
+        stages = [s for s in rules["offline"]["stages"] if s in present or self.readings["stage_share"] == "all"]
+        items = rules["offline"]["items"]
+        if not stages:
+            return len(people), login, Fraction(0)
+        earned = sum(self.item(i, county, s) for i in items for s in stages)
+        return len(people), login, Fraction(100 * rules["offline"]["points"] * earned, len(items) * len(stages))
+
+    def flat(self, county: str) -> bool:
+        """SCORES_NOT_DISTINCT."""
+        rule = self.scheme.trainee["offline"].get("distinct")
+        if rule is None:
+            return False
+        reading = self.readings["distinct_of"]
+        people = [p for p in (self.everyone if reading == "all_withdrawn" else self.active)
+                  if p.county == county and p.id in self.offline_scores]
+        if reading == "best":
+            values = {self.offline(p) for p in people}
+        else:
+            values = {score for p in people for _, score in self.offline_scores[p.id]}
+        return len(people) >= rule["from_participants"] and len(values) < rule["min_distinct_scores"]
+
+    def counselor(self, person: Person) -> list[object] | None:
+        count, login, offline = self.county(person.county)
+        head = [person.id, person.county, count]
+        if not count and self.readings["no_active"] != "zero":
+            return None if self.readings["no_active"] == "omit" else head + ["NOT_APPLICABLE"] * 3 + [False]
+        a, b = self.rounded(login), self.rounded(offline)
+        total = half_up(login + offline) if self.readings["rounding"] == "total" else a + b
+        return head + [two(a), two(b), two(total), self.flat(person.county)]
+
+    def rounded(self, value: Fraction) -> int:
+        return value.numerator // value.denominator if self.readings["rounding"] == "floor" else half_up(value)
+
+    # -- the tables
+
+    def trainee_rows(self) -> list[list[object]]:
+        rows = []
+        for p in self.active:
+            s = self.trainees[p.id]
+            rows.append([p.id, *s.phases, s.assignment, s.seminar, s.offline, s.total, s.passed, " ".join(s.reasons)])
+        return rows
+
+    def tutor_rows(self) -> list[list[object]]:
+        return [self.tutor(p) for p in self.facts.roster.role(TUTOR)]
+
+    def counselor_rows(self) -> list[list[object]]:
+        return [row for p in self.facts.roster.role(COUNSELOR) if (row := self.counselor(p)) is not None]
+
+
+def half_up(value: Fraction) -> int:
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
+def two(hundredths: int) -> str:
+    return f"{hundredths // 100}.{hundredths % 100:02d}"

@@ -1,0 +1,168 @@
+"""Study time, scoring.md "Study time": heartbeats to credited seconds.
+
+A learner's credit depends on nobody else's study and nothing else depends on study,
+so learners are computed one by one, each learner's heartbeats in (time, line, seq)."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from law_facts import Facts, Key
+from law_readings import Readings
+from law_roster import TRAINEE, Course, Person
+from law_scheme import FAR, SECOND, Scheme
+
+
+@dataclass
+class Line:
+    """A study.session line."""
+    number: int
+    person: str
+    course: str
+    session: str
+    start: int
+    end: int
+    every: int
+
+
+@dataclass
+class Credit:
+    """What one learner was credited: by entry, and by entry and course, seconds."""
+    by_entry: list[int]
+    by_entry_course: dict[tuple[int, str], int] = field(default_factory=dict)
+    by_course: dict[str, int] = field(default_factory=dict)
+
+
+def bound(key: Key | None, line: int) -> int:
+    """The first instant at which a heartbeat of `line` comes after the fact `key`."""
+    if key is None:
+        return FAR
+    return key[0] if key[1] < line else key[0] + 1
+
+
+class Study:
+    def __init__(self, scheme: Scheme, facts: Facts, readings: Readings) -> None:
+        self.scheme, self.facts, self.readings = scheme, facts, readings
+        self.courses = facts.roster.courses
+        self.rejections: dict[int, str] = {}
+        self.causes: dict[int, set[str]] = {}
+        # category -> [(first, end, entry)]
+        self.windows: dict[str, list[tuple[int, int, int]]] = {}
+        for index, entry in enumerate(scheme.online):
+            for category in entry.categories:
+                self.windows.setdefault(category, []).append((entry.window.first, entry.window.end, index))
+
+    def gate(self, line: Line, person: Person | None, course: Course | None) -> list[tuple[int, int, str]]:
+        """[first, end) spans of time in which heartbeats of the line are refused, by precedence."""
+        if person is None or person.role != TRAINEE or course is None:
+            return [(-FAR, FAR, "NOT_FOUND")]
+        facts, spans = self.facts, []
+        spans.append((bound(facts.withdrawn.get(person.id), line.number), FAR, "WITHDRAWN"))
+        opened, login = facts.opened.get(person.county), facts.login.get(person.id)
+        if self.readings["study_needs_open"] == "yes":
+            spans.append((-FAR, bound(opened, line.number), "LEARNING_NOT_OPEN"))
+        if self.readings["study_needs_login"] == "yes":
+            spans.append((-FAR, bound(login, line.number), "LEARNING_NOT_OPEN"))
+        if not course.applies_to(person):
+            spans.append((-FAR, FAR, "COURSE_NOT_APPLICABLE"))
+        if not course.main_line:
+            chosen = bound(facts.selected.get((person.id, course.id)), line.number)
+            spans.append((-FAR, chosen, "COURSE_NOT_SELECTED"))
+        return spans
+
+    def admitted(self, line: Line) -> list[tuple[int, int]]:
+        """(instant, seq) of the heartbeats that are not refused; notes the line's refusal."""
+        step = line.every * SECOND
+        times = list(range(line.start, line.end, step)) if line.end > line.start else []
+        times.append(line.end)
+        spans = self.gate(line, self.facts.roster.people.get(line.person), self.courses.get(line.course))
+        low = max((end for first, end, _ in spans if first == -FAR), default=-FAR)
+        high = min((first for first, end, _ in spans if end == FAR), default=FAR)
+        if low <= times[0] and times[-1] < high:
+            return list(zip(times, range(len(times))))
+        for at in times:
+            causes = [why for first, end, why in spans if first <= at < end]
+            if causes:
+                self.rejections.setdefault(line.number, causes[0])
+                self.causes.setdefault(line.number, set()).update(causes)
+        if self.readings["refused_opens"] == "yes":
+            return [(at if low <= at < high else -at, seq) for seq, at in enumerate(times)]
+        return [(at, seq) for seq, at in enumerate(times) if low <= at < high]
+
+    def learner(self, lines: list[Line]) -> Credit:
+        """All lines of one learner -> what they were credited."""
+        credit = Credit([0] * len(self.scheme.online))
+        beats: list[tuple[int, int, int, int, Line]] = []
+        for line in lines:
+            number = line.number
+            beats += [(abs(at), number, seq, at, line) for at, seq in self.admitted(line)]
+        beats.sort(key=lambda beat: beat[:3])
+        self.run(beats, credit)
+        return credit
+
+    def run(self, beats: list[tuple[int, int, int, int, Line]], credit: Credit) -> None:
+        readings, max_gap, cap = self.readings, self.scheme.max_gap, self.scheme.cap_course
+        daily_cap, overlap = self.scheme.daily_cap, readings["overlap"]
+        cap = cap and readings["course_cap"] == "scheme"
+        sessions: dict[str, tuple[int, int]] = {}  # session -> (last seq, its instant)
+        until = -FAR  # credited_until
+        day_end, day_used = -FAR, 0
+        by_course, by_entry = credit.by_course, credit.by_entry
+        for at, _, seq, sign, line in beats:
+            last = sessions.get(line.session)
+            if last is not None and seq <= last[0]:
+                continue  # DUPLICATE
+            sessions[line.session] = (seq, at)
+            if last is None or sign < 0:
+                continue  # opens the session, credits nothing
+            course = self.courses[line.course]
+            entries = [index for first, end, index in self.windows.get(course.category, ()) if first <= at < end]
+            begin = last[1] if last[1] > at - max_gap else at - max_gap
+            if begin > last[1] and readings["gap"] == "zero":
+                continue
+            if readings["window_edge"] == "cut" and entries:
+                begin = max(begin, min(self.scheme.online[i].window.first for i in entries))
+            if overlap != "learner":
+                until = -FAR
+            seconds = (at - (begin if begin > until else until)) // SECOND
+            if not entries:  # OUTSIDE_WINDOW
+                if readings["until_outside"] == "move":
+                    until = max(until, at)
+                if readings["outside_eats_course"] == "yes":
+                    by_course[course.id] = by_course.get(course.id, 0) + max(seconds, 0)
+                continue
+            if seconds <= 0:
+                continue  # OVERLAP
+            room = seconds
+            if cap:
+                room = min(room, course.seconds - by_course.get(course.id, 0))
+            if daily_cap:
+                if at >= day_end:
+                    day_end, day_used = self.scheme.day_bounds(at)[1], 0
+                room = min(room, daily_cap - day_used)
+            if room <= 0:  # COURSE_FULL, DAILY_CAP
+                if readings["until_full"] == "move":
+                    until = at
+                continue
+            until = at
+            if room < seconds and readings["until_partial"] == "credit_end":
+                until = at - (seconds - room) * SECOND
+            day_used += room
+            by_course[course.id] = by_course.get(course.id, 0) + room
+            for index in entries:
+                by_entry[index] += room
+                slot = (index, course.id)
+                credit.by_entry_course[slot] = credit.by_entry_course.get(slot, 0) + room
+
+    def achieved(self, person: Person, credit: Credit) -> list[bool]:
+        """Annex 2: the minutes, or every main-line course that applies, inside the window."""
+        out = []
+        for index, entry in enumerate(self.scheme.online):
+            main = [c for c in self.courses.values() if c.main_line and c.category in entry.categories
+                    and (self.readings["mainline_scope"] == "all" or c.applies_to(person))]
+            if self.readings["completion_scope"] == "all":
+                complete = [credit.by_course.get(c.id, 0) >= c.seconds for c in main]
+            else:
+                complete = [credit.by_entry_course.get((index, c.id), 0) >= c.seconds for c in main]
+            minutes, mainline = credit.by_entry[index] >= entry.seconds, bool(main) and all(complete)
+            out.append({"either": minutes or mainline, "minutes": minutes, "mainline": mainline}[self.readings["phase_by"]])
+        return out

@@ -1,0 +1,94 @@
+"""python3 oracle.py SEASON_DIR OUT_DIR [--reading name=value ...]
+
+Computes trainees.csv, tutors.csv, counselors.csv and rejections.csv of a season.
+A second reading of the law (scoring.md, seasons/README.md) that shares nothing with the product."""
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import law_roster
+from law_facts import Facts
+from law_readings import Readings
+from law_scheme import Scheme, instant
+from law_scores import Scores
+from law_study import Line, Study
+
+Table = list[list[object]]
+
+
+def read_season(path: Path) -> tuple[list[tuple[int, int, dict]], dict[str, list[Line]]]:
+    """(instant, line, event) of every event but study; study lines by person."""
+    events: list[tuple[int, int, dict]] = []
+    study: dict[str, list[Line]] = {}
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file, 1):
+            if not text.strip():
+                continue
+            event = json.loads(text)
+            if event["type"] != "study.session":
+                events.append((instant(event["at"]), number, event))
+                continue
+            line = Line(number, event["person"], event["course"], event["session"], instant(event["start"]),
+                        instant(event["end"]), int(event["every_s"]))
+            study.setdefault(line.person, []).append(line)
+    events.sort(key=lambda row: row[:2])
+    return events, study
+
+
+def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | None = None) -> dict[str, Table]:
+    """File name -> header and rows. `ambiguous` is given the lines with more than one cause to be refused."""
+    scheme = Scheme(season / "scheme.toml")
+    roster = law_roster.load(season / "roster")
+    events, lines = read_season(season / "season.ndjson")
+    facts = Facts(scheme, roster, readings)
+    rejected = {number: why for at, number, event in events if (why := facts.take(at, number, event))}
+    study = Study(scheme, facts, readings)
+    credits = {who: study.learner(own) for who, own in lines.items()}
+    rejected.update(study.rejections)
+    if ambiguous is not None:
+        ambiguous.update(facts.ambiguous)
+        ambiguous.update((n, sorted(causes)) for n, causes in study.causes.items() if len(causes) > 1)
+    none = study.learner([])
+    achieved = {p.id: study.achieved(p, credits.get(p.id, none)) for p in roster.role(law_roster.TRAINEE)}
+    scores = Scores(scheme, facts, achieved, readings)
+    phases = [f"phase_{n}" for n in range(1, len(scheme.online) + 1)]
+    return {
+        "trainees.csv": [["person_id", *phases, "assignment", "seminar", "offline", "total", "passed", "reasons"],
+                         *scores.trainee_rows()],
+        "tutors.csv": [["person_id", "marking", "bulletins", "seminar", "total", "qualified", "late_weeks",
+                        "disqualified", "eligible", "excellent"], *scores.tutor_rows()],
+        "counselors.csv": [["person_id", "county_code", "active_trainees", "registration_login", "offline", "total",
+                            "scores_not_distinct"], *scores.counselor_rows()],
+        "rejections.csv": [["line", "reason"], *([n, rejected[n]] for n in sorted(rejected))],
+    }
+
+
+def cell(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n\r') else text
+
+
+def render(table: Table) -> bytes:
+    return "".join(",".join(map(cell, row)) + "\n" for row in table).encode("utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("season", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--reading", action="append", default=[], metavar="NAME=VALUE", help="see law_readings.py")
+    parser.add_argument("--causes", action="store_true", help="print the lines that have several causes to be refused")
+    args = parser.parse_args()
+    ambiguous: dict[int, list[str]] = {}
+    readings = Readings(dict(item.split("=", 1) for item in args.reading))
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, table in compute(args.season, readings, ambiguous).items():
+        (args.out / name).write_bytes(render(table))
+    for line in sorted(ambiguous) if args.causes else ():
+        print(line, *ambiguous[line])
+
+
+if __name__ == "__main__":
+    main()
