@@ -1,2 +1,84 @@
-//! To be written.
-fn main() {}
+//! `cargo xtask test` and `cargo xtask ci`: the whole test suite, and all that a change must pass, on a machine with
+//! Rust and nothing else. What is missing comes from the package registries only (Debian, npm, PyPI).
+
+mod tools;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+const HELP: &str = "\
+cargo xtask test   install what is missing (Postgres, redis-server, buf, a Python client), then all tests on both databases
+cargo xtask ci     format, clippy, buf lint, documentation, then `cargo xtask test`
+cargo xtask tools  install what is missing, no more";
+
+fn main() -> ExitCode {
+    let outcome = match std::env::args().nth(1).as_deref() {
+        Some("test") => test(),
+        Some("ci") => ci(),
+        Some("tools") => tools::install_all().map(|_| ()),
+        _ => {
+            println!("{HELP}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every test of the workspace, on SQLite and on Postgres.
+fn test() -> Result<()> {
+    let tools = tools::install_all()?;
+    step("tests");
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    for (variable, path) in tools.variables() {
+        command.env(variable, path);
+    }
+    run(command)
+}
+
+/// What every change must pass, the quick things first.
+fn ci() -> Result<()> {
+    step("format");
+    run(cargo(&["fmt", "--all", "--check"]))?;
+    step("clippy");
+    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    step("buf lint");
+    let buf = tools::buf()?;
+    let mut lint = Command::new(&buf);
+    lint.arg("lint").current_dir(tools::root()?.join("proto"));
+    run(lint)?;
+    let mut format = Command::new(&buf);
+    format.args(["format", "--diff", "--exit-code"]).current_dir(tools::root()?.join("proto"));
+    run(format)?;
+    step("documentation");
+    let mut documentation = cargo(&["doc", "--workspace", "--no-deps"]);
+    documentation.env("RUSTDOCFLAGS", "-D warnings");
+    run(documentation)?;
+    test()
+}
+
+fn step(name: &str) {
+    println!("== {name}");
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// Runs a command, its output going where ours goes; anything but success is an error that names it.
+fn run(mut command: Command) -> Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    let status = command.status().with_context(|| format!("cannot run {shown}"))?;
+    if !status.success() {
+        bail!("{shown}: {status}");
+    }
+    Ok(())
+}

@@ -51,7 +51,7 @@ CREATE TABLE mirror_member (
     login_at          TIMESTAMPTZ,
     pre_job_at        TIMESTAMPTZ,
     withdrawn_at      TIMESTAMPTZ,
-    PRIMARY KEY (programme_id, person_id)
+    PRIMARY KEY (person_id, programme_id)
 );
-CREATE INDEX mirror_member_by_class ON mirror_member (programme_id, class_id, person_id);
-CREATE INDEX mirror_member_by_county ON mirror_member (programme_id, county_code, role, person_id);
+CREATE INDEX mirror_member_by_class ON mirror_member (class_id, programme_id, person_id);
+CREATE INDEX mirror_member_by_county ON mirror_member (county_code, programme_id, role, person_id);

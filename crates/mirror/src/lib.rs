@@ -11,7 +11,10 @@
 mod lookup;
 mod projector;
 
-pub use lookup::{CLASSES_OF_TUTOR_MAX, Class, Member, Programmes, class, classes_of_tutor, county_opened_at, member, members};
+pub use lookup::{
+    CLASSES_OF_TUTOR_MAX, Class, Member, Programmes, Region, class, classes_of_tutor, counties_opened_at,
+    county_opened_at, member, members, region,
+};
 pub use projector::{MirrorProjector, SOURCE, TYPES, apply};
 
 use sqlx::migrate::{Migration, Migrator};

@@ -8,6 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
+    region::RegionLevel,
     scheme::Scheme,
     vocabulary::{EducationStage, Role},
 };
@@ -211,4 +212,53 @@ pub async fn county_opened_at(
         county_code
     )?;
     Ok(row.map(|(opened_at,)| opened_at))
+}
+
+/// When learning was opened for each of these counties; a county that is closed is absent.
+pub async fn counties_opened_at(
+    tx: &mut Tx,
+    programme_id: &str,
+    county_codes: &[&str],
+) -> Result<BTreeMap<String, DateTime<Utc>>> {
+    let rows: Vec<(String, DateTime<Utc>)> = select_by_keys!(
+        tx,
+        (String, DateTime<Utc>),
+        [
+            "SELECT county_code, opened_at FROM mirror_county WHERE programme_id = ",
+            programme_id,
+            " AND county_code IN "
+        ],
+        county_codes,
+        |county_code| (*county_code)
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
+/// A region of the programme's tree.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Region {
+    /// Its code (GB/T 2260).
+    pub region_code: String,
+    /// `province`, `city` or `county`.
+    pub level: String,
+    /// The region above; empty at the top.
+    pub parent_code: String,
+}
+
+impl Region {
+    /// Whether it is a county.
+    pub fn is_county(&self) -> bool {
+        self.level == RegionLevel::County.as_str()
+    }
+}
+
+/// One region.
+pub async fn region(tx: &mut Tx, programme_id: &str, region_code: &str) -> Result<Option<Region>> {
+    Ok(fetch_optional!(
+        tx,
+        Region,
+        "SELECT region_code, level, parent_code FROM mirror_region WHERE programme_id = $1 AND region_code = $2",
+        programme_id,
+        region_code
+    )?)
 }

@@ -107,7 +107,8 @@ async fn apply_rare(tx: &mut Tx, event: &Event, at: DateTime<Utc>) -> Result<()>
         let version = fact.scheme_version;
         save_scheme(tx, &fact.programme_id, &fact.region_code, version, &fact.scheme_toml).await?;
     } else if let Some(fact) = decode::<enrollment::SchemeRevised>(event)? {
-        save_scheme(tx, &fact.programme_id, &event.region_code, fact.scheme_version, &fact.scheme_toml).await?;
+        save_scheme(tx, &fact.programme_id, &event.region_code, fact.scheme_version, &fact.scheme_toml)
+            .await?;
     } else if let Some(fact) = decode::<enrollment::RegionCreated>(event)? {
         execute!(
             tx,
@@ -210,7 +211,8 @@ const MERGE: &str = " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
 
 fn event_time(event: &Event) -> Result<DateTime<Utc>> {
     let time = event.time.ok_or_else(|| Error::Internal("an event without a time".to_owned()))?;
-    from_timestamp(&time).map_err(|cause| Error::Internal(format!("an event with a time that cannot be: {cause}")))
+    from_timestamp(&time)
+        .map_err(|cause| Error::Internal(format!("an event with a time that cannot be: {cause}")))
 }
 
 fn place_of(fact: &enrollment::PersonRegistered) -> Place {

@@ -261,7 +261,7 @@ fn has_field(message: &MessageDescriptor, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_service::compile_proto;
+    use crate::tests::notes::compile_proto;
 
     #[test]
     fn caller_text_is_read_and_written_the_same() {
@@ -279,6 +279,16 @@ mod tests {
         assert_eq!(policies.paths().count(), 2);
         let policy = policies.of("/shipei.event.v1.EventFeed/Subscribe").unwrap();
         assert_eq!(policy.rules.len(), 5);
+    }
+
+    #[test]
+    fn every_service_of_the_contracts_has_good_policies() {
+        for service in descriptors::pool().services() {
+            let name = service.full_name().to_owned();
+            if let Err(error) = Policies::load(&[&name]) {
+                panic!("{error}");
+            }
+        }
     }
 
     fn load(option: &str) -> std::result::Result<Policies, PolicyError> {

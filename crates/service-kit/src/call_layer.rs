@@ -77,7 +77,8 @@ where
         };
         let patience = patience(request.headers());
         let deadline = patience.and_then(|patience| begun.checked_add(patience));
-        let answer_by = patience.and_then(|patience| begun.checked_add(patience.saturating_sub(head_start(patience))));
+        let answer_by =
+            patience.and_then(|patience| begun.checked_add(patience.saturating_sub(head_start(patience))));
         let span = tracing::info_span!("call", method = %method);
         request.extensions_mut().insert(Arrival { method, caller, deadline });
 

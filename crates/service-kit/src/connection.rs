@@ -24,6 +24,8 @@ pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What all streams of a connection may send before it is read, bytes: some streams may stand still without
 /// stopping the others.
 pub const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// The most bytes of all headers of a message: the largest consistency token fits.
+pub const HEADER_BYTES_MAX: u32 = 48 * 1024;
 /// How often an idle connection is tried, and how long an answer may take.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// See [`KEEPALIVE_INTERVAL`].
@@ -45,6 +47,7 @@ fn configure(endpoint: Endpoint) -> Endpoint {
         .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)

@@ -329,9 +329,8 @@ mod tests {
         let role = fields.choice::<Role>("role", 99);
         let score = fields.integer("score", 101, 0..=100);
         let at = fields.timestamp("at", Some(Timestamp { seconds: -3_000_000_000, nanos: 0 }));
-        let rows = fields.list("rows", vec![1, 200, 3], 5, |fields, value| {
-            fields.integer("score", value, 0..=100)
-        });
+        let rows =
+            fields.list("rows", vec![1, 200, 3], 5, |fields, value| fields.integer("score", value, 0..=100));
         let Err(Error::Invalid(violations)) = fields.all((id, name, role, score, at, rows)) else {
             panic!("must be invalid");
         };

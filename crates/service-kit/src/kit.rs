@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use shipei_contracts::{WriteRequest, common::v1::ErrorReason};
 use shipei_store::{
-    Database, LogPosition, NewEvent, PageTokens, Retryable, SealedTokens, StoreError, Tx, Wake, crypto::Keys,
+    Database, LogPosition, NewEvent, PageTokens, Retryable, SealedTokens, StoreError, Tx, Wake,
+    crypto::Keys,
     event_log,
     idempotency::{self, RequestRecord},
     retry,
@@ -245,7 +246,7 @@ impl Kit {
         }
     }
 
-    async fn wait_for_token(&self, call: &Call) -> Result<()> {
+    pub(crate) async fn wait_for_token(&self, call: &Call) -> Result<()> {
         match &call.token {
             Some(token) => self.inner.applied.wait_for(token, call.deadline).await,
             None => Ok(()),
@@ -398,7 +399,7 @@ fn merged(call: &Call, written: Token) -> Token {
     token
 }
 
-fn respond<Res>(response: Res, token: &Token) -> Response<Res> {
+pub(crate) fn respond<Res>(response: Res, token: &Token) -> Response<Res> {
     let mut response = Response::new(response);
     if token.positions().is_empty() {
         return response;

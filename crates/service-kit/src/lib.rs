@@ -4,6 +4,7 @@
 //! that every service needs, add a module here; what only one needs stays there.
 
 pub mod access;
+mod background;
 pub mod call;
 mod call_layer;
 pub mod clock;
@@ -18,15 +19,16 @@ pub mod follow;
 pub mod kit;
 mod outcome;
 pub mod page;
+pub mod parts;
 pub mod server;
 pub mod shutdown;
 pub mod status;
 pub mod subscription;
 pub mod table;
 pub mod telemetry;
-#[cfg(test)]
-mod test_service;
 pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod unit;
 
 pub use access::{Caller, Policies};
@@ -39,6 +41,7 @@ pub use error::{Error, FieldViolation, Refusal, Result};
 pub use follow::{Followed, Projector, decode, follow};
 pub use kit::Kit;
 pub use page::Page;
+pub use parts::Parts;
 pub use server::{Server, ServerBuilder, StartError};
 pub use shutdown::Shutdown;
 pub use unit::{ReadUnit, Unit};

@@ -12,6 +12,8 @@ use crate::error::{Error, Refusal, Result};
 pub const PAGE_SIZE_DEFAULT: i32 = 100;
 /// The largest page; a larger wish is cut to it.
 pub const PAGE_SIZE_MAX: i32 = 1000;
+/// About how many bytes of long texts a page may hold, so that it fits into a message whatever its size in rows.
+pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One page that is asked for.
 #[derive(Debug)]
@@ -43,12 +45,13 @@ impl Page {
             // The length keeps ["ab", "c"] and ["a", "bc"] apart.
             binding.push_str(&format!("|{}:{part}", part.len()));
         }
-        let after = match page_token {
-            "" => None,
-            token => Some(tokens.open(&binding, token).map_err(|_| {
-                Error::from(Refusal::new(ErrorReason::InvalidPageToken).field("page_token"))
-            })?),
-        };
+        let after =
+            match page_token {
+                "" => None,
+                token => Some(tokens.open(&binding, token).map_err(|_| {
+                    Error::from(Refusal::new(ErrorReason::InvalidPageToken).field("page_token"))
+                })?),
+            };
         let size = usize::try_from(size).unwrap_or_default();
         Ok(Self { tokens: tokens.clone(), binding, size, after })
     }
@@ -67,6 +70,31 @@ impl Page {
     /// Is it the first page?
     pub fn is_first(&self) -> bool {
         self.after.is_none()
+    }
+
+    /// As [`Page::cut`], for rows that may be long: the page ends before the row with which it would grow beyond
+    /// [`PAGE_BYTES_MAX`], but holds one row at least. `bytes` is about how long a row is in the answer.
+    pub fn cut_within<Row>(
+        &self,
+        mut rows: Vec<Row>,
+        bytes: impl Fn(&Row) -> usize,
+        key: impl FnOnce(&Row) -> Vec<String>,
+    ) -> (Vec<Row>, String) {
+        let mut total: usize = 0;
+        let mut fitting = 0;
+        for row in &rows {
+            total = total.saturating_add(bytes(row));
+            if fitting > 0 && total > PAGE_BYTES_MAX {
+                break;
+            }
+            fitting += 1;
+        }
+        if fitting == rows.len() {
+            return self.cut(rows, key);
+        }
+        rows.truncate(fitting.min(self.size));
+        let token = rows.last().map(|row| self.tokens.seal(&self.binding, &key(row))).unwrap_or_default();
+        (rows, token)
     }
 
     /// The rows of the page and the token of the next one (empty on the last). `rows` is what the statement gave

@@ -32,7 +32,8 @@ use crate::{
     access::{Policies, PolicyError},
     call_layer::CallLayer,
     connection::{
-        CONNECTION_WINDOW_BYTES, Cuttable, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, STREAM_WINDOW_BYTES,
+        CONNECTION_WINDOW_BYTES, Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+        STREAM_WINDOW_BYTES,
     },
     descriptors,
     event_feed::EventFeeds,
@@ -71,8 +72,10 @@ pub enum StartError {
 pub struct ServerBuilder {
     shutdown: Shutdown,
     routes: RoutesBuilder,
-    databases: BTreeMap<&'static str, Database>,
-    feeds: Vec<Kit>,
+    /// Each gRPC service by its full name, and the source of its kit.
+    services: BTreeMap<&'static str, &'static str>,
+    /// Each kit by its source.
+    kits: BTreeMap<&'static str, Kit>,
     connection_age_max: Option<Duration>,
     descriptor_pool: DescriptorPool,
     descriptor_set: Vec<u8>,
@@ -103,8 +106,8 @@ impl ServerBuilder {
         Self {
             shutdown: shutdown.clone(),
             routes: Routes::builder(),
-            databases: BTreeMap::new(),
-            feeds: Vec::new(),
+            services: BTreeMap::new(),
+            kits: BTreeMap::new(),
             connection_age_max: None,
             descriptor_pool: descriptors::pool().clone(),
             descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
@@ -124,13 +127,13 @@ impl ServerBuilder {
         S::Future: Send + 'static,
     {
         self.routes.add_service(server);
-        self.databases.insert(S::NAME, kit.database().clone());
+        self.services.insert(S::NAME, kit.source());
         self.event_log(kit)
     }
 
     /// Serves the event log of this kit, without a service of its own.
     pub fn event_log(mut self, kit: &Kit) -> Self {
-        self.feeds.push(kit.clone());
+        self.kits.insert(kit.source(), kit.clone());
         self
     }
 
@@ -154,10 +157,10 @@ impl ServerBuilder {
     /// An RPC without a good access policy, or a descriptor set that can't be reflected.
     pub async fn build(mut self) -> Result<Server, StartError> {
         let feeds = EventFeeds::new(self.shutdown.clone(), self.connection_age_max);
-        for kit in &self.feeds {
+        for kit in self.kits.values() {
             feeds.add(kit);
         }
-        let mut names: Vec<&str> = self.databases.keys().copied().collect();
+        let mut names: Vec<&str> = self.services.keys().copied().collect();
         if !feeds.is_empty() {
             self.routes.add_service(grpc_server!(EventFeedServer, feeds));
             names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
@@ -166,14 +169,14 @@ impl ServerBuilder {
 
         let health = HealthReporter::new();
         health.set_service_status(OVERALL, ServingStatus::NotServing).await;
-        for name in self.databases.keys() {
+        for name in self.services.keys() {
             health.set_service_status(name, ServingStatus::NotServing).await;
         }
         self.routes.add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
         self.routes.add_service(self.reflection(&names).build_v1()?);
         self.routes.add_service(self.reflection(&names).build_v1alpha()?);
 
-        let watch = watch_health(health, self.databases, self.feeds, self.shutdown.clone());
+        let watch = watch_health(health, self.services, self.kits, self.shutdown.clone());
         self.shutdown.spawn(watch);
         Ok(Server {
             routes: self.routes.routes().prepare(),
@@ -228,6 +231,7 @@ impl Server {
             .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
         if let Some(age) = self.connection_age_max {
@@ -249,27 +253,28 @@ impl Server {
 /// Asks each database now and then, until shutdown.
 async fn watch_health(
     mut health: HealthReporter,
-    databases: BTreeMap<&'static str, Database>,
-    feeds: Vec<Kit>,
+    services: BTreeMap<&'static str, &'static str>,
+    kits: BTreeMap<&'static str, Kit>,
     shutdown: Shutdown,
 ) {
     while !shutdown.has_begun() {
-        let mut all_serve = true;
-        for (name, database) in &databases {
-            let serves = answers(database).await;
-            all_serve &= serves;
-            health.set_service_status(name, status_of(serves)).await;
+        let mut silent = Vec::new();
+        for (source, kit) in &kits {
+            if !answers(kit.database()).await {
+                tracing::warn!(source, "the database does not answer");
+                silent.push(*source);
+            }
         }
-        for kit in feeds.iter().filter(|_| databases.is_empty()) {
-            all_serve &= answers(kit.database()).await;
+        for (name, source) in &services {
+            health.set_service_status(name, status_of(!silent.contains(source))).await;
         }
-        health.set_service_status(OVERALL, status_of(all_serve)).await;
+        health.set_service_status(OVERALL, status_of(silent.is_empty())).await;
         tokio::select! {
             () = shutdown.begun() => {}
             () = tokio::time::sleep(HEALTH_INTERVAL) => {}
         }
     }
-    for name in databases.keys().chain([&OVERALL]) {
+    for name in services.keys().chain([&OVERALL]) {
         health.set_service_status(name, ServingStatus::NotServing).await;
         // Ends the streams that watch it, after they have told this last status.
         health.clear_service_status(name).await;

@@ -43,9 +43,7 @@ impl From<Error> for Status {
                     .with("number", number.to_string());
                 answer(&refusal, Some(retry_after))
             }
-            Error::Unavailable(message) => {
-                refused(&Refusal::new(ErrorReason::Unavailable).because(message))
-            }
+            Error::Unavailable(message) => refused(&Refusal::new(ErrorReason::Unavailable).because(message)),
             Error::DeadlineExceeded => deadline_exceeded(),
             Error::Internal(message) => {
                 tracing::error!(error = %message, "internal error");

@@ -9,7 +9,7 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{Event, SubscribeRequest, SubscribeResponse},
 };
-use shipei_store::{Partition, Positions, StoredEvent, event_log};
+use shipei_store::{Partition, Positions, StoredEvent, Tx, event_log};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
@@ -147,7 +147,12 @@ impl Subscription {
     }
 
     /// Streams until the consumer goes, the server ends, the deadline passes, or the stream is old.
-    pub(crate) async fn run(mut self, shutdown: &Shutdown, deadline: Option<Instant>, age_max: Option<Duration>) {
+    pub(crate) async fn run(
+        mut self,
+        shutdown: &Shutdown,
+        deadline: Option<Instant>,
+        age_max: Option<Duration>,
+    ) {
         let responses = self.responses.clone();
         let oldest = age_max.and_then(|age| Instant::now().checked_add(age));
         let last_word = tokio::select! {
@@ -193,23 +198,31 @@ impl Subscription {
     async fn catch_up(&mut self) -> Result<std::result::Result<(), Gone>> {
         let mut tx = self.log.database().begin_read().await?;
         let heads = event_log::heads(&mut tx).await?;
-        tx.rollback().await?;
         let mut behind = self.filter.partitions.clone();
         behind.retain(|partition| heads.get(*partition) > self.positions.get(*partition));
-        while !behind.is_empty() {
-            let events = self.read_some(&mut behind, &heads).await?;
+        loop {
+            let events = self.read_some(&mut tx, &mut behind, &heads).await?;
+            // No transaction is open while a slow consumer is waited for.
+            tx.rollback().await?;
             if !events.is_empty() && self.tell(events).await.is_err() {
                 return Ok(Err(Gone));
             }
+            if behind.is_empty() {
+                return Ok(Ok(()));
+            }
+            tx = self.log.database().begin_read().await?;
         }
-        Ok(Ok(()))
     }
 
     /// Reads up to one response from the partitions that are behind, and takes those off that are not any more.
-    async fn read_some(&mut self, behind: &mut Vec<Partition>, heads: &Positions) -> Result<Vec<Event>> {
+    async fn read_some(
+        &mut self,
+        tx: &mut Tx,
+        behind: &mut Vec<Partition>,
+        heads: &Positions,
+    ) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         let mut bytes = 0_usize;
-        let mut tx = self.log.database().begin_read().await?;
         'partitions: while let Some(partition) = behind.last().copied() {
             let room = EVENTS_PER_RESPONSE_MAX - events.len();
             if room == 0 {
@@ -217,7 +230,7 @@ impl Subscription {
             }
             let after = self.positions.get(partition);
             let (types, prefixes) = (&self.filter.types, &self.filter.region_prefixes);
-            let batch = event_log::read_after(&mut tx, partition, after, room, types, prefixes).await?;
+            let batch = event_log::read_after(tx, partition, after, room, types, prefixes).await?;
             if batch.reached <= after {
                 return Err(Error::Internal(format!(
                     "partition {} has nothing after {after}, its head says {}",
@@ -239,7 +252,6 @@ impl Subscription {
                 behind.pop();
             }
         }
-        tx.rollback().await?;
         Ok(events)
     }
 

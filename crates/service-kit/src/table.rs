@@ -106,12 +106,13 @@ impl Table {
 
         let mut rows = Vec::new();
         let mut row_errors = Vec::new();
+        let mut lines = LineCounter { text: text.as_bytes(), offset: 0, line: 1 };
         // The text is valid UTF-8 and the reader flexible, so a record can't fail.
         for record in records.flatten() {
             if is_blank(&record) {
                 continue;
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = lines.line_of(&record);
             if record.len() == header.len() {
                 rows.push((line, record));
                 continue;
@@ -164,6 +165,36 @@ fn read_header(
     Ok((columns, ignored))
 }
 
+/// The csv reader's own line is where it began to look for the record, which is before blank lines and before the
+/// second half of CRLF.
+struct LineCounter<'text> {
+    text: &'text [u8],
+    offset: usize,
+    line: u64,
+}
+
+impl LineCounter<'_> {
+    /// The line of a record that begins after the one before.
+    fn line_of(&mut self, record: &csv::StringRecord) -> u64 {
+        let start = record.position().map_or(0, csv::Position::byte);
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        while let Some(byte) = self.text.get(self.offset) {
+            let ends_line = match byte {
+                b'\n' => true,
+                b'\r' => self.text.get(self.offset + 1) != Some(&b'\n'),
+                _ => false,
+            };
+            let is_line_end = matches!(byte, b'\n' | b'\r');
+            if self.offset >= start && !is_line_end {
+                break;
+            }
+            self.line += u64::from(ends_line);
+            self.offset += 1;
+        }
+        self.line
+    }
+}
+
 fn is_blank(record: &csv::StringRecord) -> bool {
     record.iter().all(|cell| cell.trim().is_empty())
 }
@@ -209,6 +240,7 @@ mod tests {
         let big: Vec<u8> = TEXT.encode_utf16().flat_map(u16::to_be_bytes).collect();
         check(&[&[0xFE, 0xFF], big.as_slice()].concat());
         check(TEXT.replace("\r\n", "\n").as_bytes());
+        check(TEXT.replace("\r\n", "\r").as_bytes());
     }
 
     #[test]

@@ -40,7 +40,7 @@ macro_rules! bulk_insert {
     }};
 }
 
-/// One database's half of [`bulk_insert!`].
+/// One database's half of [`crate::bulk_insert!`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __insert_cuts {
@@ -83,7 +83,7 @@ macro_rules! select_by_keys {
     };
 }
 
-/// The body of [`select_by_keys!`].
+/// The body of [`crate::select_by_keys!`].
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_cuts {

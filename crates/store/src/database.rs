@@ -206,7 +206,9 @@ async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreE
         .map_err(|_| StoreError::BadUrl("it is no URL of a Postgres database".to_owned()))?
         .application_name("shipei")
         .statement_cache_capacity(STATEMENTS_CACHED)
-        .options([("jit", "off")]);
+        // Tables grow from nothing within one season: a generic plan made for an almost empty table reads all of it
+        // (20,000 rows by lists of 128 keys took 19 s; planned anew, 3 s).
+        .options([("jit", "off"), ("plan_cache_mode", "force_custom_plan")]);
     if let Some(schema) = schema {
         create_schema(&options, &schema).await?;
         options = options.options([("search_path", schema)]);

@@ -1,6 +1,6 @@
 //! A transaction on either database, and the macros that run one SQL text on it.
 //!
-//! [`Tx`] is an enum, not a trait: an expression is expanded once for each database by [`on!`], so that sqlx's types
+//! [`Tx`] is an enum, not a trait: an expression is expanded once for each database by [`crate::on!`], so that sqlx's types
 //! stay concrete and a row needs only `#[derive(sqlx::FromRow)]`. Parameters are `$1`, `$2` on both. Where two texts
 //! are truly needed, choose by [`Tx::is_postgres`] and keep them side by side.
 

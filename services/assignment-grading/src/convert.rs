@@ -249,7 +249,8 @@ fn comment(fields: &mut Fields, value: &str) -> Option<String> {
 fn long_text(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
     without_nul(fields, field, value)?;
     if value.chars().count() > TEXT_CHARS_MAX {
-        let refusal = Refusal::new(ErrorReason::TextTooLong).with("characters_max", TEXT_CHARS_MAX.to_string());
+        let refusal =
+            Refusal::new(ErrorReason::TextTooLong).with("characters_max", TEXT_CHARS_MAX.to_string());
         return fields.refuse(field, refusal);
     }
     Some(value.to_owned())

@@ -1,1 +1,61 @@
-//! To be written.
+//! What a class does under its tutor: practical assignments with their reviews and returns, seminars with posts and
+//! summaries, bulletins, and the tutor's list of what is to be marked by Sunday.
+//!
+//! Why a service of its own: it is what tutors and trainees write, text by text, while nothing here is hot. Who is a
+//! trainee, whose class it is and what the scheme says it learns from enrollment's log (`shipei_mirror`) and never
+//! asks. Every fact is kept with when it happened, when and from whom the service learned of it, and is told in the
+//! event log of the same transaction; no event carries a text that somebody wrote.
+//!
+//! How to add an RPC: the request in `proto/shipei/assignment/v1`, its command in `convert.rs`, its decision with
+//! a table of cases in `domain.rs`, its statements in `store/`, and the few lines that join them in `handler/`.
+
+mod convert;
+mod domain;
+mod error;
+mod handler;
+mod store;
+
+use shipei_contracts::assignment::v1::{
+    assignment_service_server::AssignmentServiceServer, bulletin_service_server::BulletinServiceServer,
+    seminar_service_server::SeminarServiceServer,
+};
+use shipei_mirror::MirrorProjector;
+use shipei_service_kit::{Followed, Kit, ServerBuilder, Shutdown, follow, grpc_server};
+use shipei_store::sqlx::migrate::Migrator;
+use tokio::task::JoinHandle;
+use tonic::transport::Channel;
+
+/// The name of this service, which is the source of its events.
+pub const NAME: &str = "assignment-grading";
+
+/// The full names of its gRPC services.
+pub const GRPC_SERVICES: &[&str] = &[
+    "shipei.assignment.v1.AssignmentService",
+    "shipei.assignment.v1.BulletinService",
+    "shipei.assignment.v1.SeminarService",
+];
+
+static OWN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Its migrations, with the mirror's before them, for `Database::migrate`.
+pub fn migrations() -> Migrator {
+    shipei_mirror::migrations(&OWN_MIGRATIONS)
+}
+
+/// Adds its gRPC services and its event log to a server.
+pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
+    let handler = handler::Handler::new(kit.clone());
+    builder
+        .service(kit, grpc_server!(AssignmentServiceServer, handler.clone()))
+        .service(kit, grpc_server!(BulletinServiceServer, handler.clone()))
+        .service(kit, grpc_server!(SeminarServiceServer, handler))
+}
+
+/// Follows enrollment's log into the mirror until shutdown.
+pub fn follow_enrollment(
+    kit: &Kit,
+    enrollment: Channel,
+    shutdown: &Shutdown,
+) -> JoinHandle<Option<Followed>> {
+    follow(kit, enrollment, MirrorProjector, shutdown)
+}

@@ -16,47 +16,47 @@ use shipei_service_kit::Refusal;
 use crate::error::{invalid_field, not_found, withdrawn};
 
 /// An instant.
-pub type Time = DateTime<Utc>;
+pub(crate) type Time = DateTime<Utc>;
 
 /// Where somebody stands; empty parts are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// The county; a municipal lead's is the city.
-    pub county_code: String,
+    pub(crate) county_code: String,
     /// The school.
-    pub school_code: String,
+    pub(crate) school_code: String,
     /// The class.
-    pub class_id: String,
+    pub(crate) class_id: String,
 }
 
 /// What decisions need to know of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// Their id.
-    pub person_id: String,
+    pub(crate) person_id: String,
     /// What they are.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Where they stand now.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Where the roster put them.
-    pub roster_place: Place,
+    pub(crate) roster_place: Place,
     /// When they left.
-    pub withdrawn_at: Option<Time>,
+    pub(crate) withdrawn_at: Option<Time>,
 }
 
 /// One move of a trainee.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Move {
+pub(crate) struct Move {
     /// When.
-    pub at: Time,
+    pub(crate) at: Time,
     /// From where.
-    pub old: Place,
+    pub(crate) old: Place,
     /// To where.
-    pub new: Place,
+    pub(crate) new: Place,
 }
 
 /// The member, if there is one and they have one of the roles; `field` is the request field that names them.
-pub fn member_of_role(member: Option<Member>, roles: &[Role], field: &str) -> Result<Member, Refusal> {
+pub(crate) fn member_of_role(member: Option<Member>, roles: &[Role], field: &str) -> Result<Member, Refusal> {
     match member {
         Some(member) if roles.contains(&member.role) => Ok(member),
         _ => Err(not_found(field)),
@@ -64,7 +64,7 @@ pub fn member_of_role(member: Option<Member>, roles: &[Role], field: &str) -> Re
 }
 
 /// Refuses what happened to somebody after they had left.
-pub fn still_enrolled(member: &Member, at: Time) -> Result<(), Refusal> {
+pub(crate) fn still_enrolled(member: &Member, at: Time) -> Result<(), Refusal> {
     match member.withdrawn_at {
         Some(left) if left <= at => Err(withdrawn()),
         _ => Ok(()),
@@ -72,7 +72,7 @@ pub fn still_enrolled(member: &Member, at: Time) -> Result<(), Refusal> {
 }
 
 /// Refuses what happened outside a window.
-pub fn inside(window: &str, period: Period, at: Time) -> Result<(), Refusal> {
+pub(crate) fn inside(window: &str, period: Period, at: Time) -> Result<(), Refusal> {
     match period.position(at) {
         Position::Inside => Ok(()),
         Position::Before => Err(Refusal::new(ErrorReason::WindowNotOpen).with("window", window)),
@@ -81,7 +81,7 @@ pub fn inside(window: &str, period: Period, at: Time) -> Result<(), Refusal> {
 }
 
 /// Anybody may log in from the login window's first day on; later is late, not refused (Annex 1).
-pub fn decide_login(member: &Member, scheme: &Scheme, at: Time) -> Result<(), Refusal> {
+pub(crate) fn decide_login(member: &Member, scheme: &Scheme, at: Time) -> Result<(), Refusal> {
     still_enrolled(member, at)?;
     if scheme.login().position(at) == Position::Before {
         return Err(Refusal::new(ErrorReason::WindowNotOpen).with("window", "login"));
@@ -90,7 +90,12 @@ pub fn decide_login(member: &Member, scheme: &Scheme, at: Time) -> Result<(), Re
 }
 
 /// A roster is reported by a counselor of the county, inside the reporting window (Annex 1).
-pub fn decide_report(counselor: &Member, county: &str, scheme: &Scheme, at: Time) -> Result<(), Refusal> {
+pub(crate) fn decide_report(
+    counselor: &Member,
+    county: &str,
+    scheme: &Scheme,
+    at: Time,
+) -> Result<(), Refusal> {
     if counselor.place.county_code != county {
         return Err(Refusal::new(ErrorReason::NotCountyCounselor).field("counselor_id"));
     }
@@ -98,7 +103,11 @@ pub fn decide_report(counselor: &Member, county: &str, scheme: &Scheme, at: Time
 }
 
 /// Learning is opened for a county that had reported and whose money was there.
-pub fn decide_opening(reported: Option<Time>, remitted: Option<Time>, at: Time) -> Result<(), Refusal> {
+pub(crate) fn decide_opening(
+    reported: Option<Time>,
+    remitted: Option<Time>,
+    at: Time,
+) -> Result<(), Refusal> {
     if !by_then(reported, at) {
         return Err(Refusal::new(ErrorReason::NotReported).field("county_code"));
     }
@@ -109,7 +118,7 @@ pub fn decide_opening(reported: Option<Time>, remitted: Option<Time>, at: Time) 
 }
 
 /// An invoice is issued of money that was there.
-pub fn decide_invoice(confirmed: Option<Time>, at: Time) -> Result<(), Refusal> {
+pub(crate) fn decide_invoice(confirmed: Option<Time>, at: Time) -> Result<(), Refusal> {
     if by_then(confirmed, at) {
         return Ok(());
     }
@@ -117,12 +126,16 @@ pub fn decide_invoice(confirmed: Option<Time>, at: Time) -> Result<(), Refusal> 
 }
 
 /// Whether something had happened by an instant.
-pub fn by_then(happened: Option<Time>, at: Time) -> bool {
+pub(crate) fn by_then(happened: Option<Time>, at: Time) -> bool {
     happened.is_some_and(|happened| happened <= at)
 }
 
 /// The region above a new region must be there, one level up; a province has none.
-pub fn decide_region(level: RegionLevel, parent: Option<RegionLevel>, parent_given: bool) -> Result<(), Refusal> {
+pub(crate) fn decide_region(
+    level: RegionLevel,
+    parent: Option<RegionLevel>,
+    parent_given: bool,
+) -> Result<(), Refusal> {
     let above = match level {
         RegionLevel::Province if parent_given => {
             return Err(invalid_field("parent_code", "a province has no region above"));
@@ -142,35 +155,35 @@ pub fn decide_region(level: RegionLevel, parent: Option<RegionLevel>, parent_giv
 }
 
 /// Where a trainee stood at an instant. `moves` are in the order of their times.
-pub fn place_at(roster_place: &Place, moves: &[Move], at: Time) -> Place {
+pub(crate) fn place_at(roster_place: &Place, moves: &[Move], at: Time) -> Place {
     let last = moves.iter().rev().find(|moved| moved.at <= at);
     last.map_or_else(|| roster_place.clone(), |moved| moved.new.clone())
 }
 
 /// What a move asks for; absent parts stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Destination {
+pub(crate) struct Destination {
     /// The new county.
-    pub county_code: Option<String>,
+    pub(crate) county_code: Option<String>,
     /// The new school.
-    pub school_code: Option<String>,
+    pub(crate) school_code: Option<String>,
     /// The new class.
-    pub class_id: Option<String>,
+    pub(crate) class_id: Option<String>,
 }
 
 /// What there is at the destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// The new county and the regions above it; empty when there is no such county.
-    pub county_and_above: Vec<String>,
+    pub(crate) county_and_above: Vec<String>,
     /// The county of the new school; none when there is no such school.
-    pub school_county: Option<String>,
+    pub(crate) school_county: Option<String>,
     /// The region of the new class; none when there is no such class.
-    pub class_region: Option<String>,
+    pub(crate) class_region: Option<String>,
 }
 
 /// The place that a move leads to, its parts not looked at yet.
-pub fn destination_from(old: &Place, wanted: &Destination) -> Place {
+pub(crate) fn destination_from(old: &Place, wanted: &Destination) -> Place {
     let or_old = |wanted: &Option<String>, old: &String| wanted.as_ref().unwrap_or(old).clone();
     Place {
         county_code: or_old(&wanted.county_code, &old.county_code),
@@ -180,18 +193,24 @@ pub fn destination_from(old: &Place, wanted: &Destination) -> Place {
 }
 
 /// A trainee moves to a county, school and class that are there and fit each other: the school is the county's, the
-/// class is of the county or of a region that holds it.
-pub fn decide_move(new: &Place, wanted: &Destination, around: &Surroundings) -> Result<(), Refusal> {
+/// class is of the county or of a region that holds it. What stays as the roster had it is not asked again.
+pub(crate) fn decide_move(
+    old: &Place,
+    new: &Place,
+    wanted: &Destination,
+    around: &Surroundings,
+) -> Result<(), Refusal> {
+    let county_changes = old.county_code != new.county_code;
     if around.county_and_above.is_empty() {
         return Err(not_found("county_code"));
     }
-    if !new.school_code.is_empty() && around.school_county.as_ref() != Some(&new.county_code) {
-        if wanted.school_code.is_none() {
-            return Err(invalid_field("school_code", "required: the school so far is not of the new county"));
-        }
+    if wanted.school_code.is_some() && around.school_county.as_ref() != Some(&new.county_code) {
         return Err(not_found("school_code"));
     }
-    if new.class_id.is_empty() {
+    if wanted.school_code.is_none() && county_changes && !new.school_code.is_empty() {
+        return Err(invalid_field("school_code", "required: the school so far is not of the new county"));
+    }
+    if new.class_id.is_empty() || (wanted.class_id.is_none() && !county_changes) {
         return Ok(());
     }
     let Some(region) = &around.class_region else { return Err(not_found("class_id")) };
@@ -265,7 +284,11 @@ mod tests {
             ("130302", "2019-09-11T00:00:00+08:00", Some(ErrorReason::WindowClosed)),
             ("130303", "2019-07-15T00:00:00+08:00", Some(ErrorReason::NotCountyCounselor)),
         ] {
-            assert_eq!(reason(decide_report(&counselor, county, &scheme, at(time))), expected, "{county} {time}");
+            assert_eq!(
+                reason(decide_report(&counselor, county, &scheme, at(time))),
+                expected,
+                "{county} {time}"
+            );
         }
     }
 
@@ -333,16 +356,32 @@ mod tests {
             (wanted(Some("S3"), None), around("130303", "130300"), None),
             (wanted(Some("S3"), Some("L9")), around("130303", "130303"), None),
             (wanted(Some("S3"), None), Surroundings::default(), Some(("county_code", ErrorReason::NotFound))),
-            (wanted(None, None), around("130302", "130300"), Some(("school_code", ErrorReason::InvalidField))),
-            (wanted(Some("S2"), None), around("130302", "130300"), Some(("school_code", ErrorReason::NotFound))),
+            (
+                wanted(None, None),
+                around("130302", "130300"),
+                Some(("school_code", ErrorReason::InvalidField)),
+            ),
+            (
+                wanted(Some("S2"), None),
+                around("130302", "130300"),
+                Some(("school_code", ErrorReason::NotFound)),
+            ),
             (wanted(Some("S9"), None), around("", "130300"), Some(("school_code", ErrorReason::NotFound))),
             (wanted(Some("S3"), Some("L9")), around("130303", ""), Some(("class_id", ErrorReason::NotFound))),
-            (wanted(Some("S3"), None), around("130303", "130302"), Some(("class_id", ErrorReason::InvalidField))),
+            (
+                wanted(Some("S3"), None),
+                around("130303", "130302"),
+                Some(("class_id", ErrorReason::InvalidField)),
+            ),
         ] {
             let new = destination_from(&old, &wanted);
-            let refusal = decide_move(&new, &wanted, &around).err();
+            let refusal = decide_move(&old, &new, &wanted, &around).err();
             let found = refusal.as_ref().map(|refusal| (refusal.field.as_deref().unwrap(), refusal.reason));
             assert_eq!(found, expected);
         }
+        // A new class alone: the school, which nobody has listed, stays.
+        let class_only = Destination { class_id: Some("L9".into()), ..Destination::default() };
+        let new = destination_from(&old, &class_only);
+        assert_eq!(decide_move(&old, &new, &class_only, &around("", "130300")), Ok(()));
     }
 }

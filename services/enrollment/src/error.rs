@@ -5,21 +5,21 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_service_kit::Refusal;
 
 /// Nobody or nothing of that id, or somebody of another role.
-pub fn not_found(field: &str) -> Refusal {
+pub(crate) fn not_found(field: &str) -> Refusal {
     Refusal::new(ErrorReason::NotFound).field(field)
 }
 
 /// The id in `field` is taken by something of other content.
-pub fn already_exists(field: &str) -> Refusal {
+pub(crate) fn already_exists(field: &str) -> Refusal {
     Refusal::new(ErrorReason::AlreadyExists).field(field)
 }
 
 /// A value that can't be here, given the state; `because` must not repeat it.
-pub fn invalid_field(field: &str, because: &str) -> Refusal {
+pub(crate) fn invalid_field(field: &str, because: &str) -> Refusal {
     Refusal::new(ErrorReason::InvalidField).field(field).because(because)
 }
 
 /// The trainee has left the programme.
-pub fn withdrawn() -> Refusal {
+pub(crate) fn withdrawn() -> Refusal {
     Refusal::new(ErrorReason::Withdrawn).field("person_id")
 }

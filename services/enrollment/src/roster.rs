@@ -35,50 +35,50 @@ pub const COLUMNS: [&str; 10] = [
 
 /// One row as it was sent, blanks around its cells removed.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Cells {
+pub(crate) struct Cells {
     /// The line of the file, or the number of the row from 1.
-    pub row: i64,
+    pub(crate) row: i64,
     /// The cells, in the order of [`COLUMNS`].
-    pub cells: [String; 10],
+    pub(crate) cells: [String; 10],
 }
 
 /// A row that can be, whatever is enrolled already.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The line of the file, or the number of the row from 1.
-    pub row: i64,
+    pub(crate) row: i64,
     /// Their id.
-    pub person_id: String,
+    pub(crate) person_id: String,
     /// Their name.
-    pub name: String,
+    pub(crate) name: String,
     /// Their identity number, checked.
-    pub identity_number: IdentityNumber,
+    pub(crate) identity_number: IdentityNumber,
     /// What they are.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Where the roster puts them.
-    pub place: Place,
+    pub(crate) place: Place,
     /// A trainee's education stage.
-    pub education_stage: Option<EducationStage>,
+    pub(crate) education_stage: Option<EducationStage>,
     /// The subject taught or led; empty for none.
-    pub subject: String,
+    pub(crate) subject: String,
     /// Where a teacher stands in the profession.
-    pub development_stage: Option<DevelopmentStage>,
+    pub(crate) development_stage: Option<DevelopmentStage>,
 }
 
 /// Why a row is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// The stable reason.
-    pub reason: ErrorReason,
+    pub(crate) reason: ErrorReason,
     /// The column.
-    pub field: &'static str,
+    pub(crate) field: &'static str,
     /// The cause, without any content of the row.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Fault {
     /// A fault of a column.
-    pub fn new(reason: ErrorReason, field: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: ErrorReason, field: &'static str, message: impl Into<String>) -> Self {
         Self { reason, field, message: message.into() }
     }
 }
@@ -92,7 +92,7 @@ fn missing(field: &'static str, message: &str) -> Fault {
 }
 
 /// The id in a row's first cell, if it can be shown: an id, and no identity number in the wrong column.
-pub fn showable_person_id(cells: &Cells) -> Option<&str> {
+pub(crate) fn showable_person_id(cells: &Cells) -> Option<&str> {
     let [person_id, ..] = &cells.cells;
     if PersonId::parse(person_id).is_err() || IdentityNumber::parse(person_id).is_ok() {
         return None;
@@ -101,7 +101,7 @@ pub fn showable_person_id(cells: &Cells) -> Option<&str> {
 }
 
 /// Reads one row. `today` is the programme's calendar day: nobody is born after it.
-pub fn read_row(cells: &Cells, today: NaiveDate) -> Result<Candidate, Fault> {
+pub(crate) fn read_row(cells: &Cells, today: NaiveDate) -> Result<Candidate, Fault> {
     let [person_id, name, id_number, role, county, school, stage, subject, development, class] = &cells.cells;
     if let Err(error) = PersonId::parse(person_id) {
         return invalid("person_id", format!("the id {}", error.cause));
@@ -115,11 +115,16 @@ pub fn read_row(cells: &Cells, today: NaiveDate) -> Result<Candidate, Fault> {
     }
     let identity_number = read_identity_number(id_number, today)?;
     let Some(role) = Role::parse(role) else {
-        return invalid("role", format!("must be one of {}", words(Role::ALL.iter().map(|role| role.as_str()))));
+        return invalid(
+            "role",
+            format!("must be one of {}", words(Role::ALL.iter().map(|role| role.as_str()))),
+        );
     };
     let place = read_place(role, county, school, class)?;
     let education_stage = match EducationStage::parse(stage) {
-        None if !stage.is_empty() => return invalid("education_stage", "must be compulsory or non_compulsory"),
+        None if !stage.is_empty() => {
+            return invalid("education_stage", "must be compulsory or non_compulsory");
+        }
         None if role == Role::Trainee => return invalid("education_stage", "required of a trainee"),
         stage => stage,
     };
@@ -196,18 +201,27 @@ fn words(words: impl Iterator<Item = &'static str>) -> String {
 
 /// What there is of what a run of rows names.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     /// The level of each region.
-    pub regions: HashMap<String, RegionLevel>,
+    pub(crate) regions: HashMap<String, RegionLevel>,
     /// The county of each school.
-    pub schools: HashMap<String, String>,
+    pub(crate) schools: HashMap<String, String>,
     /// The classes.
-    pub classes: HashSet<String>,
+    pub(crate) classes: HashSet<String>,
+}
+
+impl Known {
+    /// Whether the school of a row, if it names one, is in the list of schools.
+    pub(crate) fn lists_school(&self, candidate: &Candidate) -> bool {
+        let school = &candidate.place.school_code;
+        school.is_empty() || self.schools.contains_key(school)
+    }
 }
 
 /// Whether county, school and class of a row are there: a trainee's and a counselor's is a county, a municipal lead's
-/// is a city, any other's may be any region.
-pub fn check_places(candidate: &Candidate, known: &Known) -> Result<(), Fault> {
+/// is a city, any other's may be any region. A school of another county is refused; one that nobody has listed yet is
+/// taken as it is, because the counties' lists of schools lag behind their rosters (the seasons have such a row).
+pub(crate) fn check_places(candidate: &Candidate, known: &Known) -> Result<(), Fault> {
     let Place { county_code, school_code, class_id } = &candidate.place;
     if !county_code.is_empty() {
         let Some(level) = known.regions.get(county_code) else {
@@ -223,7 +237,7 @@ pub fn check_places(candidate: &Candidate, known: &Known) -> Result<(), Fault> {
             _ => {}
         }
     }
-    if !school_code.is_empty() && known.schools.get(school_code) != Some(county_code) {
+    if known.schools.get(school_code).is_some_and(|county| county != county_code) {
         return Err(missing("school_code", "the county has no such school"));
     }
     if !class_id.is_empty() && !known.classes.contains(class_id) {
@@ -233,32 +247,32 @@ pub fn check_places(candidate: &Candidate, known: &Known) -> Result<(), Fault> {
 }
 
 /// A keyed digest of an identity number.
-pub type IdentityDigest = [u8; 32];
+pub(crate) type IdentityDigest = [u8; 32];
 
 /// Who is enrolled, as far as a row can be compared with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enrolled {
+pub(crate) struct Enrolled {
     /// The digest of their identity number.
-    pub digest: IdentityDigest,
+    pub(crate) digest: IdentityDigest,
     /// Their name.
-    pub name: String,
+    pub(crate) name: String,
     /// What they are.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Where the roster put them.
-    pub roster_place: Place,
+    pub(crate) roster_place: Place,
     /// Where they stand now.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Their education stage.
-    pub education_stage: Option<EducationStage>,
+    pub(crate) education_stage: Option<EducationStage>,
     /// The subject.
-    pub subject: String,
+    pub(crate) subject: String,
     /// Where they stand in the profession.
-    pub development_stage: Option<DevelopmentStage>,
+    pub(crate) development_stage: Option<DevelopmentStage>,
 }
 
 impl Enrolled {
     /// The candidate, once taken.
-    pub fn of(candidate: &Candidate, digest: IdentityDigest) -> Self {
+    fn of(candidate: &Candidate, digest: IdentityDigest) -> Self {
         Self {
             digest,
             name: candidate.name.clone(),
@@ -274,27 +288,32 @@ impl Enrolled {
 
 /// Everybody who is enrolled and whom a run of rows may meet.
 #[derive(Debug, Default)]
-pub struct Register {
+pub(crate) struct Register {
     people: HashMap<String, Enrolled>,
     holders: HashMap<IdentityDigest, String>,
 }
 
 impl Register {
     /// Adds somebody.
-    pub fn add(&mut self, person_id: String, enrolled: Enrolled) {
+    pub(crate) fn add(&mut self, person_id: String, enrolled: Enrolled) {
         self.holders.insert(enrolled.digest, person_id.clone());
         self.people.insert(person_id, enrolled);
     }
 
+    /// Adds a candidate who is taken, for the rows after theirs.
+    pub(crate) fn add_candidate(&mut self, candidate: &Candidate, digest: IdentityDigest) {
+        self.add(candidate.person_id.clone(), Enrolled::of(candidate, digest));
+    }
+
     /// Adds who holds an identity number.
-    pub fn add_holder(&mut self, digest: IdentityDigest, person_id: String) {
+    pub(crate) fn add_holder(&mut self, digest: IdentityDigest, person_id: String) {
         self.holders.insert(digest, person_id);
     }
 }
 
 /// What becomes of a row that can be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Somebody new.
     New,
     /// Already there with the same content.
@@ -302,7 +321,11 @@ pub enum Verdict {
 }
 
 /// Compares a row with who is enrolled. A trainee who was transferred is the same in the old roster and in a new one.
-pub fn judge(candidate: &Candidate, digest: IdentityDigest, register: &Register) -> Result<Verdict, Fault> {
+pub(crate) fn judge(
+    candidate: &Candidate,
+    digest: IdentityDigest,
+    register: &Register,
+) -> Result<Verdict, Fault> {
     let exists = |field, message: String| Err(Fault::new(ErrorReason::AlreadyExists, field, message));
     let holder = register.holders.get(&digest);
     if holder.is_some_and(|holder| *holder != candidate.person_id) {

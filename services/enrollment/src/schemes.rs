@@ -9,17 +9,19 @@ use std::{
 use shipei_rules::scheme::{Scheme, SchemeError};
 
 /// The most schemes that are kept parsed; beyond it, all are forgotten and parsed again when needed.
-pub const SCHEMES_CACHED_MAX: usize = 256;
+pub(crate) const SCHEMES_CACHED_MAX: usize = 256;
+
+type Parsed = HashMap<(String, i64), Arc<Scheme>>;
 
 /// Parsed schemes. Clones are the same cache.
 #[derive(Debug, Clone, Default)]
-pub struct Schemes {
-    parsed: Arc<Mutex<HashMap<(String, i64), Arc<Scheme>>>>,
+pub(crate) struct Schemes {
+    parsed: Arc<Mutex<Parsed>>,
 }
 
 impl Schemes {
     /// The scheme of a version, if it was parsed before.
-    pub fn cached(&self, programme_id: &str, version: i64) -> Option<Arc<Scheme>> {
+    pub(crate) fn cached(&self, programme_id: &str, version: i64) -> Option<Arc<Scheme>> {
         let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
         parsed.get(&(programme_id.to_owned(), version)).cloned()
     }
@@ -28,7 +30,12 @@ impl Schemes {
     ///
     /// # Errors
     /// When the text is no scheme.
-    pub fn parse(&self, programme_id: &str, version: i64, text: &str) -> Result<Arc<Scheme>, SchemeError> {
+    pub(crate) fn parse(
+        &self,
+        programme_id: &str,
+        version: i64,
+        text: &str,
+    ) -> Result<Arc<Scheme>, SchemeError> {
         if let Some(scheme) = self.cached(programme_id, version) {
             return Ok(scheme);
         }

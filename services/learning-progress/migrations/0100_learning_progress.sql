@@ -1,5 +1,8 @@
 -- What learning-progress keeps: the catalogue, selections, and of study one row for each session, learner, course and
 -- phase. A heartbeat has no row of its own: a season has billions of them.
+--
+-- Keys begin with the person or session, not with the programme: a batch asks for many ids of one programme, and
+-- without statistics (a new database) Postgres would take `programme_id` for selective and read all of the programme.
 
 -- How often a programme's catalogue grew. Read at the beginning of each batch of heartbeats, so that every process
 -- learns of a new course; its row is locked by whoever adds one.
@@ -33,7 +36,7 @@ CREATE TABLE selection (
     selected_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id, course_id)
+    PRIMARY KEY (person_id, programme_id, course_id)
 );
 
 -- A learner over all sessions. Whoever changes anything of a learner's study holds this row (FOR UPDATE on Postgres).
@@ -44,7 +47,7 @@ CREATE TABLE learner (
     -- The local day of the last credit, as days since 1970-01-01, and the seconds credited on it.
     day BIGINT,
     day_seconds BIGINT NOT NULL,
-    PRIMARY KEY (programme_id, person_id)
+    PRIMARY KEY (person_id, programme_id)
 );
 
 -- A learner's course.
@@ -53,7 +56,7 @@ CREATE TABLE course_progress (
     person_id TEXT COLLATE "C" NOT NULL,
     course_id TEXT COLLATE "C" NOT NULL,
     credited_seconds BIGINT NOT NULL,
-    PRIMARY KEY (programme_id, person_id, course_id)
+    PRIMARY KEY (person_id, programme_id, course_id)
 );
 
 -- A learner's phase: seconds credited inside its window, main-line courses completed by such seconds, and the first
@@ -66,7 +69,7 @@ CREATE TABLE phase_progress (
     main_line_complete BIGINT NOT NULL,
     achieved_at TIMESTAMPTZ,
     achieved_by TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id, phase_index)
+    PRIMARY KEY (person_id, programme_id, phase_index)
 );
 
 -- Seconds credited to a main-line course inside a phase's window. Other courses need no such row.
@@ -76,7 +79,7 @@ CREATE TABLE phase_course_progress (
     course_id TEXT COLLATE "C" NOT NULL,
     phase_index BIGINT NOT NULL,
     seconds BIGINT NOT NULL,
-    PRIMARY KEY (programme_id, person_id, course_id, phase_index)
+    PRIMARY KEY (person_id, programme_id, course_id, phase_index)
 );
 
 -- One learner watching one course. What was not credited stands by reason: seconds, and how many heartbeats.
@@ -102,6 +105,6 @@ CREATE TABLE session (
     outside_window_seconds BIGINT NOT NULL,
     outside_window_beats BIGINT NOT NULL,
     duplicate_beats BIGINT NOT NULL,
-    PRIMARY KEY (programme_id, session_id)
+    PRIMARY KEY (session_id, programme_id)
 );
-CREATE INDEX session_by_learner ON session (programme_id, person_id, opened_at, session_id);
+CREATE INDEX session_by_learner ON session (person_id, programme_id, opened_at, session_id);

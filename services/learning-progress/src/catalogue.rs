@@ -38,7 +38,11 @@ pub(crate) struct Catalogues {
 
 impl Catalogues {
     /// The catalogue as this transaction sees it, or newer.
-    pub(crate) async fn current(&self, tx: &mut Tx, programme_id: &str) -> Result<Arc<Catalogue>, StoreError> {
+    pub(crate) async fn current(
+        &self,
+        tx: &mut Tx,
+        programme_id: &str,
+    ) -> Result<Arc<Catalogue>, StoreError> {
         let version = store::course::catalogue_version(tx, programme_id).await?;
         let known = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

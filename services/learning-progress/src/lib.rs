@@ -1,1 +1,85 @@
-//! To be written.
+//! learning-progress: courses, selections, and study time. Players send heartbeats; this service says of every second
+//! whether it was credited and, if not, why, and tells when a course is complete and a phase achieved.
+//!
+//! It is the hot path of the suite, so its state is a few small rows for each learner, course, phase and session, never
+//! a row for each heartbeat, and heartbeats of many streams share transactions (`pipeline`). Who may study it learns
+//! from enrollment's event log (`shipei_mirror`); it calls nobody.
+//!
+//! A request goes `handler` -> `convert` -> `domain` -> `store`. To add an RPC, see `handler`; a new rule of study time
+//! belongs into `shipei_rules::study_time`, a new consequence of a heartbeat into `domain::study`.
+
+mod catalogue;
+mod convert;
+mod domain;
+mod handler;
+mod pipeline;
+mod store;
+
+use std::sync::Arc;
+
+use shipei_contracts::learning::v1::course_service_server::{self, CourseServiceServer};
+use shipei_contracts::learning::v1::study_service_server::{self, StudyServiceServer};
+use shipei_mirror::{MirrorProjector, Programmes};
+use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server};
+use shipei_store::sqlx::migrate::Migrator;
+use tonic::transport::Channel;
+
+use crate::catalogue::Catalogues;
+use crate::handler::{CourseHandler, StudyHandler};
+use crate::pipeline::Pipeline;
+
+/// The name of the service, and the source of its events.
+pub const NAME: &str = "learning-progress";
+
+/// The gRPC services that it serves.
+pub const GRPC_SERVICES: &[&str] = &[course_service_server::SERVICE_NAME, study_service_server::SERVICE_NAME];
+
+/// The service's own migrations.
+static OWN_MIGRATIONS: Migrator = shipei_store::sqlx::migrate!("./migrations");
+
+/// Everything that its database needs beside the store's tables: the mirror's migrations and its own.
+pub fn migrations() -> Migrator {
+    shipei_mirror::migrations(&OWN_MIGRATIONS)
+}
+
+/// The service, ready to be served.
+#[derive(Debug, Clone)]
+pub struct LearningProgress {
+    kit: Kit,
+    courses: CourseHandler,
+    study: StudyHandler,
+}
+
+/// Starts the writers of heartbeats over a migrated database. They end with `shutdown`.
+pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
+    let (programmes, catalogues) = (Programmes::default(), Catalogues::default());
+    let pipeline = Pipeline::start(kit, &programmes, &catalogues, shutdown);
+    LearningProgress {
+        kit: kit.clone(),
+        courses: CourseHandler { kit: kit.clone(), programmes: programmes.clone() },
+        study: StudyHandler {
+            kit: kit.clone(),
+            programmes,
+            catalogues,
+            pipeline,
+            shutdown: shutdown.clone(),
+            streams: Arc::default(),
+        },
+    }
+}
+
+/// Follows enrollment's log, by this channel to whoever serves it, until shutdown. Say it before serving, so that calls
+/// wait for what their tokens name.
+pub fn follow_enrollment(kit: &Kit, enrollment: Channel, shutdown: &Shutdown) {
+    // The task is tracked by `shutdown`; how it ended is in the log.
+    drop(follow(kit, enrollment, MirrorProjector, shutdown));
+}
+
+impl LearningProgress {
+    /// Adds its gRPC services to a server.
+    pub fn serve_with(self, builder: ServerBuilder) -> ServerBuilder {
+        builder
+            .service(&self.kit, grpc_server!(CourseServiceServer, self.courses))
+            .service(&self.kit, grpc_server!(StudyServiceServer, self.study))
+    }
+}

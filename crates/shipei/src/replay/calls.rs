@@ -161,8 +161,8 @@ struct Origin {
 
 /// A request message from an [`Origin`] and its own fields.
 macro_rules! message {
-    ($origin:ident, $message:path { $($field:ident: $value:expr),* $(,)? }) => {
-        $message {
+    ($origin:ident, $module:ident :: $message:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        $module::$message {
             programme_id: $origin.programme_id,
             request_id: $origin.request_id,
             occurred_at: $origin.occurred_at,

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use futures::stream::{StreamExt as _, TryStreamExt as _};
+use futures::stream::StreamExt as _;
 use shipei_contracts::{
     common::v1::EducationStage,
     enrollment::v1 as enrollment,
@@ -131,7 +131,7 @@ impl Import {
 
     async fn regions(&mut self, table: &Table) -> Result<()> {
         use enrollment::region_service_client::RegionServiceClient as Region;
-        let (clients, programme) = (self.clients.clone(), self.programme.clone());
+        let (clients, programme) = (&self.clients.clone(), self.programme.clone());
         // A region's parent must be there before it: provinces, cities, counties, each level by itself.
         for level in ["province", "city", "county", ""] {
             let of_level = |row: &Row<'_>| match level {

@@ -73,6 +73,11 @@ impl Contribution {
         counties
     }
 
+    /// Leaves only what counts in this county.
+    pub fn keep_county(&mut self, county_code: &str) {
+        self.0.retain(|key, _| key.county_code == county_code);
+    }
+
     /// As text, for the trainee's row: `county stage counter amount`, one a line.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -210,7 +215,11 @@ mod tests {
     use super::*;
 
     fn key(county: &str, counter: &str) -> CounterKey {
-        CounterKey { county_code: county.into(), education_stage: "compulsory".into(), counter: counter.into() }
+        CounterKey {
+            county_code: county.into(),
+            education_stage: "compulsory".into(),
+            counter: counter.into(),
+        }
     }
 
     #[test]
@@ -237,7 +246,9 @@ mod tests {
         let scheme =
             Scheme::parse(include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml")).unwrap();
         let mut counts = Contribution::default();
-        for (counter, amount) in [("active", 12), ("task:login", 7), ("score:5", 10), ("score:6", 1), ("attended", 11)] {
+        for (counter, amount) in
+            [("active", 12), ("task:login", 7), ("score:5", 10), ("score:6", 1), ("attended", 11)]
+        {
             counts.add(key("130302", counter), amount);
             counts.add(key("130303", counter), 100);
         }

@@ -101,10 +101,8 @@ fn late_class(
     submission: &SubmissionRecord,
     as_of: Instant,
 ) -> Option<String> {
-    let settled_at = first_of(
-        first_of(submission.first_mark_at, submission.superseded_at),
-        trainee.facts.withdrawn_at,
-    );
+    let settled_at =
+        first_of(first_of(submission.first_mark_at, submission.superseded_at), trainee.facts.withdrawn_at);
     let week = late_week(scheme, submission.submitted_at, settled_at, as_of)?;
     Some(trainee.places.before(week.deadline).class_id.clone())
 }

@@ -28,10 +28,9 @@ impl PlaceHistory {
     pub fn new(named_now: Place, mut changes: Vec<PlaceChange>) -> Self {
         changes.sort_by_key(|change| (change.changed_at, change.event_number, change.event_partition));
         let first = match changes.first() {
-            Some(change) => Place {
-                county_code: change.old_county_code.clone(),
-                class_id: change.old_class_id.clone(),
-            },
+            Some(change) => {
+                Place { county_code: change.old_county_code.clone(), class_id: change.old_class_id.clone() }
+            }
             None => named_now,
         };
         let mut places = Vec::with_capacity(changes.len());
@@ -88,7 +87,10 @@ mod tests {
     fn place_without_transfers_is_what_enrollment_names() {
         let place = Place { county_code: "130302".into(), class_id: "C1".into() };
         let history = PlaceHistory::new(place.clone(), Vec::new());
-        assert_eq!((history.at(at(0)), history.before(at(9)), history.latest_change()), (&place, &place, None));
+        assert_eq!(
+            (history.at(at(0)), history.before(at(9)), history.latest_change()),
+            (&place, &place, None)
+        );
     }
 
     #[test]
@@ -98,7 +100,9 @@ mod tests {
         reversed.reverse();
         for changes in [changes, reversed] {
             let history = PlaceHistory::new(Place::default(), changes);
-            let classes = |seconds| (history.at(at(seconds)).class_id.clone(), history.before(at(seconds)).class_id.clone());
+            let classes = |seconds| {
+                (history.at(at(seconds)).class_id.clone(), history.before(at(seconds)).class_id.clone())
+            };
             assert_eq!(classes(9), ("C1".into(), "C1".into()));
             assert_eq!(classes(10), ("C2".into(), "C1".into()));
             assert_eq!(classes(20), ("C3".into(), "C2".into()));

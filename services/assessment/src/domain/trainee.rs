@@ -164,7 +164,11 @@ fn submissions(
                         .ok_or_else(|| StoreError::corrupt_row("mark", "grade", &row.submission_id))?,
                 ),
             };
-            own_marks.push(shipei_rules::trainee::Mark { at: mark.marked_at, sequence: mark.mark_number, kind });
+            own_marks.push(shipei_rules::trainee::Mark {
+                at: mark.marked_at,
+                sequence: mark.mark_number,
+                kind,
+            });
         }
         records.push(SubmissionRecord {
             id: id.clone(),

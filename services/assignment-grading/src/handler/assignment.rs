@@ -1,16 +1,16 @@
 //! AssignmentService: submissions, reviews, returns, and the tutor's list for Sunday.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, assignment_service_server::AssignmentService};
 use shipei_mirror::Member;
-use shipei_rules::{marking_weeks, scheme::Scheme, trainee::MarkKind};
+use shipei_rules::{marking_weeks, scheme::Scheme, trainee::MarkKind, vocabulary::Grade};
 use shipei_service_kit::{ReadUnit, Result, Unit, convert::to_timestamp};
 use shipei_store::Tx;
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
-use super::{BEGINNING, Handler, after_time, recorded, time_key, trainee, tutor};
+use super::{Answer, BEGINNING, Handler, SMALL_FIELDS_BYTES, after_time, recorded, time_key, trainee, tutor};
 use crate::{
     convert::{self, MarkCommand, Submit},
     domain::{self, Mark, Standing, Submission},
@@ -26,42 +26,42 @@ impl AssignmentService for Handler {
     async fn submit_assignment(
         &self,
         request: Request<proto::SubmitAssignmentRequest>,
-    ) -> Result<Response<proto::SubmitAssignmentResponse>, Status> {
+    ) -> Answer<proto::SubmitAssignmentResponse> {
         self.kit.write(request, |unit, request| self.clone().submit(unit, request)).await
     }
 
     async fn review_submission(
         &self,
         request: Request<proto::ReviewSubmissionRequest>,
-    ) -> Result<Response<proto::ReviewSubmissionResponse>, Status> {
+    ) -> Answer<proto::ReviewSubmissionResponse> {
         self.kit.write(request, |unit, request| self.clone().review(unit, request)).await
     }
 
     async fn return_submission(
         &self,
         request: Request<proto::ReturnSubmissionRequest>,
-    ) -> Result<Response<proto::ReturnSubmissionResponse>, Status> {
+    ) -> Answer<proto::ReturnSubmissionResponse> {
         self.kit.write(request, |unit, request| self.clone().give_back(unit, request)).await
     }
 
     async fn get_submission(
         &self,
         request: Request<proto::GetSubmissionRequest>,
-    ) -> Result<Response<proto::GetSubmissionResponse>, Status> {
+    ) -> Answer<proto::GetSubmissionResponse> {
         self.kit.read(request, |unit, request| self.clone().get_one(unit, request)).await
     }
 
     async fn list_submissions(
         &self,
         request: Request<proto::ListSubmissionsRequest>,
-    ) -> Result<Response<proto::ListSubmissionsResponse>, Status> {
+    ) -> Answer<proto::ListSubmissionsResponse> {
         self.kit.read(request, |unit, request| self.clone().list(unit, request)).await
     }
 
     async fn list_marking(
         &self,
         request: Request<proto::ListMarkingRequest>,
-    ) -> Result<Response<proto::ListMarkingResponse>, Status> {
+    ) -> Answer<proto::ListMarkingResponse> {
         self.kit.read(request, |unit, request| self.clone().marking(unit, request)).await
     }
 }
@@ -78,8 +78,10 @@ impl Handler {
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         store::lock_trainee(&mut unit.tx, programme, &trainee.person_id).await?;
         let new = submission_of(&command, &trainee, unit.occurred_at);
-        if let Some(there) = store::submission(&mut unit.tx, programme, &new.submission_id).await? {
-            domain::same_submission(&there, &new, command.stated_at)?;
+        let there = store::submission(&mut unit.tx, programme, &new.submission_id).await?;
+        if let Some(there) = there
+            && domain::is_same_submission(&there, &new, command.stated_at)
+        {
             return answer_submitted(unit, programme, there).await;
         }
 
@@ -94,7 +96,6 @@ impl Handler {
 
         let recorded = recorded(&unit);
         if !store::insert_submission(&mut unit.tx, programme, &new, &recorded).await? {
-            // Another trainee's, of this moment: within one trainee the lock excludes it.
             return Err(already_exists("submission_id").into());
         }
         let new = emit_submitted(&mut unit, programme, &trainee, new, standing).await?;
@@ -133,8 +134,7 @@ impl Handler {
         let mut marks = store::marks_of(&mut unit.tx, programme, &submission.submission_id).await?;
 
         let people = (&tutor, class.as_ref(), &trainee);
-        let change =
-            domain::decide_mark(&scheme, people, (&submission, &marks), &command.comment, at)?;
+        let change = domain::decide_mark(&scheme, people, (&submission, &marks), &command.comment, at)?;
         let mark = Mark {
             number: change.number,
             kind: command.kind,
@@ -181,8 +181,16 @@ impl Handler {
         let after = after_time(&page)?;
         let rows =
             store::list_submissions(&mut unit.tx, programme, (class, person), &after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| time_key(row.submitted_at, &row.submission_id));
-        let submissions = with_marks(&mut unit.tx, programme, rows).await?;
+        let ids: Vec<&str> = rows.iter().map(|row| row.submission_id.as_str()).collect();
+        let mut marks = store::marks(&mut unit.tx, programme, &ids).await?;
+        let bytes =
+            |row: &Submission| bytes_of(row, marks.get(&row.submission_id).map_or(&[], Vec::as_slice));
+        let (rows, next_page_token) = page.cut_within(rows, bytes, key_of);
+        let mut submissions = Vec::with_capacity(rows.len());
+        for row in rows {
+            let marks = marks.remove(&row.submission_id).unwrap_or_default();
+            submissions.push(convert::submission_to_proto(row, marks));
+        }
         Ok((unit, proto::ListSubmissionsResponse { submissions, next_page_token }))
     }
 
@@ -204,7 +212,7 @@ impl Handler {
         )?;
         let after = after_time(&page)?;
         let rows = store::list_marking(&mut unit.tx, programme, tutor, as_of, &after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| time_key(row.submitted_at, &row.submission_id));
+        let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             let due_at = marking_weeks::week_of(&scheme, row.submitted_at).map(|week| week.deadline);
@@ -285,41 +293,33 @@ fn emit_marked(
     trainee: &Member,
     submission_id: &str,
     mark: &Mark,
-    old: Option<shipei_rules::vocabulary::Grade>,
+    old: Option<Grade>,
 ) {
-    let (programme_id, old) = (programme.to_owned(), convert::grade_to_proto(old).into());
-    let (person_id, class_id) = (trainee.person_id.clone(), trainee.class_id.clone());
-    let (submission, tutor_id, mark_number) =
-        (submission_id.to_owned(), mark.tutor_id.clone(), mark.number);
-    let region = trainee.county_code.as_str();
-    match mark.kind {
-        MarkKind::Graded(grade) => {
-            let new = convert::grade_to_proto(Some(grade)).into();
-            let reviewed = proto::SubmissionReviewed {
-                programme_id,
-                submission_id: submission,
-                person_id,
-                class_id,
-                tutor_id,
-                mark_number,
-                new,
-                old,
-            };
-            unit.emit(region, submission_id, &reviewed);
-        }
-        MarkKind::Returned => {
-            let returned = proto::SubmissionReturned {
-                programme_id,
-                submission_id: submission,
-                person_id,
-                class_id,
-                tutor_id,
-                mark_number,
-                old,
-            };
-            unit.emit(region, submission_id, &returned);
-        }
+    let mut reviewed = proto::SubmissionReviewed {
+        programme_id: programme.to_owned(),
+        submission_id: submission_id.to_owned(),
+        person_id: trainee.person_id.clone(),
+        class_id: trainee.class_id.clone(),
+        tutor_id: mark.tutor_id.clone(),
+        mark_number: mark.number,
+        new: 0,
+        old: convert::grade_to_proto(old).into(),
+    };
+    if let MarkKind::Graded(grade) = mark.kind {
+        reviewed.new = convert::grade_to_proto(Some(grade)).into();
+        unit.emit(&trainee.county_code, submission_id, &reviewed);
+        return;
     }
+    let returned = proto::SubmissionReturned {
+        programme_id: reviewed.programme_id,
+        submission_id: reviewed.submission_id,
+        person_id: reviewed.person_id,
+        class_id: reviewed.class_id,
+        tutor_id: reviewed.tutor_id,
+        mark_number: reviewed.mark_number,
+        old: reviewed.old,
+    };
+    unit.emit(&trainee.county_code, submission_id, &returned);
 }
 
 async fn answer_submitted(
@@ -332,16 +332,14 @@ async fn answer_submitted(
     Ok((unit, proto::SubmitAssignmentResponse { submission }))
 }
 
-/// Submissions for an answer, with their marks.
-async fn with_marks(tx: &mut Tx, programme: &str, rows: Vec<Submission>) -> Result<Vec<proto::Submission>> {
-    let ids: Vec<&str> = rows.iter().map(|row| row.submission_id.as_str()).collect();
-    let mut marks: BTreeMap<String, Vec<Mark>> = store::marks(tx, programme, &ids).await?;
-    let mut submissions = Vec::with_capacity(rows.len());
-    for row in rows {
-        let marks = marks.remove(&row.submission_id).unwrap_or_default();
-        submissions.push(convert::submission_to_proto(row, marks));
-    }
-    Ok(submissions)
+fn key_of(row: &Submission) -> Vec<String> {
+    time_key(row.submitted_at, &row.submission_id)
+}
+
+/// About how long a submission is in an answer.
+fn bytes_of(row: &Submission, marks: &[Mark]) -> usize {
+    let comments: usize = marks.iter().map(|mark| mark.comment.len() + SMALL_FIELDS_BYTES).sum();
+    row.text.len() + row.title.len() + comments + SMALL_FIELDS_BYTES
 }
 
 /// The late weeks of a tutor by `as_of`, counted as the tutor's score counts them (shipei_rules::tutor): what settles

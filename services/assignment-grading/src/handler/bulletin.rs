@@ -1,14 +1,15 @@
 //! BulletinService: a class's numbered bulletins.
 
+use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, bulletin_service_server::BulletinService};
 use shipei_service_kit::{ReadUnit, Result, Unit};
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
-use super::{Handler, after_number, class, recorded, tutor};
+use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_number, class, recorded, tutor};
 use crate::{
     convert,
     domain::{self, Bulletin},
-    error::not_found,
+    error::already_exists,
     store,
 };
 
@@ -17,14 +18,14 @@ impl BulletinService for Handler {
     async fn publish_bulletin(
         &self,
         request: Request<proto::PublishBulletinRequest>,
-    ) -> Result<Response<proto::PublishBulletinResponse>, Status> {
+    ) -> Answer<proto::PublishBulletinResponse> {
         self.kit.write(request, |unit, request| self.clone().publish(unit, request)).await
     }
 
     async fn list_bulletins(
         &self,
         request: Request<proto::ListBulletinsRequest>,
-    ) -> Result<Response<proto::ListBulletinsResponse>, Status> {
+    ) -> Answer<proto::ListBulletinsResponse> {
         self.kit.read(request, |unit, request| self.clone().bulletins(unit, request)).await
     }
 }
@@ -50,7 +51,7 @@ impl Handler {
         };
         let there = store::bulletin(&mut unit.tx, programme, &new.class_id, new.number).await?;
         if let Some(there) = there
-            && domain::same_bulletin(&there, &new, command.stated_at).is_ok()
+            && domain::is_same_bulletin(&there, &new, command.stated_at)
         {
             return Ok((unit, published(there)));
         }
@@ -58,11 +59,7 @@ impl Handler {
         domain::decide_bulletin(&scheme, &tutor, &class, &new)?;
         let recorded = recorded(&unit);
         if !store::insert_bulletin(&mut unit.tx, programme, &new, &recorded).await? {
-            // Taken before, or by somebody at this very moment.
-            let there = store::bulletin(&mut unit.tx, programme, &new.class_id, new.number).await?;
-            let there = there.ok_or_else(|| not_found("number"))?;
-            domain::same_bulletin(&there, &new, command.stated_at)?;
-            return Ok((unit, published(there)));
+            return published_meanwhile(unit, programme, &new, command.stated_at).await;
         }
         let event = proto::BulletinPublished {
             programme_id: programme.to_owned(),
@@ -90,10 +87,27 @@ impl Handler {
         )?;
         let after = (page.after(0), after_number(&page, 1)?);
         let rows = store::list_bulletins(&mut unit.tx, programme, class, after, page.limit()).await?;
-        let (rows, next_page_token) =
-            page.cut(rows, |row| vec![row.class_id.clone(), row.number.to_string()]);
+        let (rows, next_page_token) = page.cut_within(
+            rows,
+            |row| row.title.len() + row.text.len() + SMALL_FIELDS_BYTES,
+            |row| vec![row.class_id.clone(), row.number.to_string()],
+        );
         let bulletins = rows.into_iter().map(convert::bulletin_to_proto).collect();
         Ok((unit, proto::ListBulletinsResponse { bulletins, next_page_token }))
+    }
+}
+
+/// The number is taken: before, or by somebody at this very moment, who may be the same caller.
+async fn published_meanwhile(
+    mut unit: Unit,
+    programme: &str,
+    new: &Bulletin,
+    stated_at: Option<DateTime<Utc>>,
+) -> Result<(Unit, proto::PublishBulletinResponse)> {
+    let there = store::bulletin(&mut unit.tx, programme, &new.class_id, new.number).await?;
+    match there {
+        Some(there) if domain::is_same_bulletin(&there, new, stated_at) => Ok((unit, published(there))),
+        _ => Err(already_exists("number").into()),
     }
 }
 

@@ -14,11 +14,18 @@ use shipei_rules::{
 };
 use shipei_service_kit::{Error, Kit, Refusal, Result, Unit, page::Page};
 use shipei_store::Tx;
+use tonic::{Response, Status};
 
 use crate::{
     error::not_found,
     store::{AfterTime, Recorded},
 };
+
+/// About how many bytes the ids and times of a message take, besides its texts.
+const SMALL_FIELDS_BYTES: usize = 256;
+
+/// What an RPC answers.
+type Answer<T> = std::result::Result<Response<T>, Status>;
 
 /// What every handler has at hand.
 #[derive(Debug, Clone)]

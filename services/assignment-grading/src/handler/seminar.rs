@@ -1,14 +1,18 @@
 //! SeminarService: seminars, posts, summaries.
 
+use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, seminar_service_server::SeminarService};
+use shipei_mirror::Class;
 use shipei_service_kit::{ReadUnit, Result, Unit};
-use tonic::{Request, Response, Status};
+use tonic::Request;
 
-use super::{Handler, after_number, after_time, class, recorded, time_key, trainee, tutor};
+use super::{
+    Answer, Handler, SMALL_FIELDS_BYTES, after_number, after_time, class, recorded, time_key, trainee, tutor,
+};
 use crate::{
     convert,
     domain::{self, Post, Seminar},
-    error::not_found,
+    error::{already_exists, not_found},
     store,
 };
 
@@ -17,42 +21,42 @@ impl SeminarService for Handler {
     async fn open_seminar(
         &self,
         request: Request<proto::OpenSeminarRequest>,
-    ) -> Result<Response<proto::OpenSeminarResponse>, Status> {
+    ) -> Answer<proto::OpenSeminarResponse> {
         self.kit.write(request, |unit, request| self.clone().open(unit, request)).await
     }
 
     async fn post_to_seminar(
         &self,
         request: Request<proto::PostToSeminarRequest>,
-    ) -> Result<Response<proto::PostToSeminarResponse>, Status> {
+    ) -> Answer<proto::PostToSeminarResponse> {
         self.kit.write(request, |unit, request| self.clone().post(unit, request)).await
     }
 
     async fn summarise_seminar(
         &self,
         request: Request<proto::SummariseSeminarRequest>,
-    ) -> Result<Response<proto::SummariseSeminarResponse>, Status> {
+    ) -> Answer<proto::SummariseSeminarResponse> {
         self.kit.write(request, |unit, request| self.clone().summarise(unit, request)).await
     }
 
     async fn get_seminar(
         &self,
         request: Request<proto::GetSeminarRequest>,
-    ) -> Result<Response<proto::GetSeminarResponse>, Status> {
+    ) -> Answer<proto::GetSeminarResponse> {
         self.kit.read(request, |unit, request| self.clone().get_seminar_one(unit, request)).await
     }
 
     async fn list_seminars(
         &self,
         request: Request<proto::ListSeminarsRequest>,
-    ) -> Result<Response<proto::ListSeminarsResponse>, Status> {
+    ) -> Answer<proto::ListSeminarsResponse> {
         self.kit.read(request, |unit, request| self.clone().seminars(unit, request)).await
     }
 
     async fn list_posts(
         &self,
         request: Request<proto::ListPostsRequest>,
-    ) -> Result<Response<proto::ListPostsResponse>, Status> {
+    ) -> Answer<proto::ListPostsResponse> {
         self.kit.read(request, |unit, request| self.clone().posts(unit, request)).await
     }
 }
@@ -81,7 +85,7 @@ impl Handler {
         };
         let there = store::seminar(&mut unit.tx, programme, &new.seminar_id).await?;
         if let Some(there) = there
-            && domain::same_seminar(&there, &new, command.stated_at).is_ok()
+            && domain::is_same_seminar(&there, &new, command.stated_at)
         {
             return Ok((unit, opened(there)));
         }
@@ -89,19 +93,9 @@ impl Handler {
         domain::decide_opening(&scheme, &tutor, &class, unit.occurred_at)?;
         let recorded = recorded(&unit);
         if !store::insert_seminar(&mut unit.tx, programme, &new, &recorded).await? {
-            // Taken before, or by somebody at this very moment.
-            let there = store::seminar(&mut unit.tx, programme, &new.seminar_id).await?;
-            let there = there.ok_or_else(|| not_found("seminar_id"))?;
-            domain::same_seminar(&there, &new, command.stated_at)?;
-            return Ok((unit, opened(there)));
+            return opened_meanwhile(unit, programme, &new, command.stated_at).await;
         }
-        let event = proto::SeminarOpened {
-            programme_id: programme.to_owned(),
-            seminar_id: new.seminar_id.clone(),
-            class_id: new.class_id.clone(),
-            tutor_id: new.tutor_id.clone(),
-        };
-        unit.emit(&class.region_code, &new.seminar_id, &event);
+        emit_opened(&mut unit, programme, &class, &new);
         Ok((unit, opened(new)))
     }
 
@@ -116,8 +110,7 @@ impl Handler {
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         let seminar = store::seminar(&mut unit.tx, programme, seminar_id).await?;
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
-        let characters =
-            domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
+        let characters = domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
         let post = Post {
             number: 0,
             person_id: trainee.person_id,
@@ -206,7 +199,11 @@ impl Handler {
         )?;
         let after = after_time(&page)?;
         let rows = store::list_seminars(&mut unit.tx, programme, class, &after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| time_key(row.opened_at, &row.seminar_id));
+        let (rows, next_page_token) = page.cut_within(
+            rows,
+            |row| row.topic.len() + row.summary.len() + SMALL_FIELDS_BYTES,
+            |row| time_key(row.opened_at, &row.seminar_id),
+        );
         let seminars = rows.into_iter().map(convert::seminar_to_proto).collect();
         Ok((unit, proto::ListSeminarsResponse { seminars, next_page_token }))
     }
@@ -229,10 +226,38 @@ impl Handler {
         )?;
         let after = after_number(&page, 0)?;
         let rows = store::list_posts(&mut unit.tx, programme, seminar, after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.number.to_string()]);
+        let (rows, next_page_token) = page.cut_within(
+            rows,
+            |row| row.text.len() + SMALL_FIELDS_BYTES,
+            |row| vec![row.number.to_string()],
+        );
         let posts = rows.into_iter().map(convert::post_to_proto).collect();
         Ok((unit, proto::ListPostsResponse { posts, next_page_token }))
     }
+}
+
+/// The id is taken: before, or by somebody at this very moment, who may be the same caller.
+async fn opened_meanwhile(
+    mut unit: Unit,
+    programme: &str,
+    new: &Seminar,
+    stated_at: Option<DateTime<Utc>>,
+) -> Result<(Unit, proto::OpenSeminarResponse)> {
+    let there = store::seminar(&mut unit.tx, programme, &new.seminar_id).await?;
+    match there {
+        Some(there) if domain::is_same_seminar(&there, new, stated_at) => Ok((unit, opened(there))),
+        _ => Err(already_exists("seminar_id").into()),
+    }
+}
+
+fn emit_opened(unit: &mut Unit, programme: &str, class: &Class, seminar: &Seminar) {
+    let event = proto::SeminarOpened {
+        programme_id: programme.to_owned(),
+        seminar_id: seminar.seminar_id.clone(),
+        class_id: seminar.class_id.clone(),
+        tutor_id: seminar.tutor_id.clone(),
+    };
+    unit.emit(&class.region_code, &seminar.seminar_id, &event);
 }
 
 fn opened(seminar: Seminar) -> proto::OpenSeminarResponse {

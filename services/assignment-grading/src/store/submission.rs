@@ -196,7 +196,8 @@ pub(crate) async fn marks(
         let kind = match row.grade.as_str() {
             RETURNED => MarkKind::Returned,
             word => MarkKind::Graded(
-                Grade::parse(word).ok_or_else(|| StoreError::corrupt_row("mark", "grade", &row.submission_id))?,
+                Grade::parse(word)
+                    .ok_or_else(|| StoreError::corrupt_row("mark", "grade", &row.submission_id))?,
             ),
         };
         marks.entry(row.submission_id).or_default().push(Mark {

@@ -29,10 +29,13 @@ fn cells(changes: &[(&str, &str)]) -> Cells {
 }
 
 fn known() -> Known {
-    let regions = [("130300", RegionLevel::City), ("130302", RegionLevel::County), ("130303", RegionLevel::County)];
+    let regions =
+        [("130300", RegionLevel::City), ("130302", RegionLevel::County), ("130303", RegionLevel::County)];
     Known {
         regions: regions.map(|(code, level)| (code.to_owned(), level)).into(),
-        schools: [("130302S0".to_owned(), "130302".to_owned())].into(),
+        schools: [("130302S0", "130302"), ("130303S0", "130303")]
+            .map(|(school, county)| (school.to_owned(), county.to_owned()))
+            .into(),
         classes: ["L1".to_owned()].into(),
     }
 }
@@ -42,7 +45,11 @@ fn fault(changes: &[(&str, &str)]) -> Option<(&'static str, ErrorReason)> {
     let checked = read_row(&row, today()).and_then(|candidate| check_places(&candidate, &known()));
     let fault = checked.err()?;
     for cell in &row.cells {
-        assert!(cell.len() < 12 || !fault.message.contains(cell.as_str()), "a cell is shown: {}", fault.message);
+        assert!(
+            cell.len() < 12 || !fault.message.contains(cell.as_str()),
+            "a cell is shown: {}",
+            fault.message
+        );
     }
     Some((fault.field, fault.reason))
 }
@@ -81,7 +88,11 @@ fn row_with_one_fault_is_refused_for_it() {
         assert_eq!(fault(&[(column, value)]), Some((*column, *reason)), "{column}");
     }
     assert_eq!(fault(&[]), None);
-    assert_eq!(fault(&[("school_code", ""), ("class_id", ""), ("subject", ""), ("development_stage", "")]), None);
+    assert_eq!(fault(&[("school_code", "130302S9")]), None);
+    assert_eq!(
+        fault(&[("school_code", ""), ("class_id", ""), ("subject", ""), ("development_stage", "")]),
+        None
+    );
 }
 
 #[test]

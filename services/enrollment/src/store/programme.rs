@@ -54,16 +54,15 @@ pub(crate) async fn lock_programme(tx: &mut Tx, programme_id: &str) -> Result<()
 }
 
 pub(crate) async fn programme(tx: &mut Tx, programme_id: &str) -> Result<Option<ProgrammeRow>, StoreError> {
-    fetch_optional!(
-        tx,
-        ProgrammeRow,
-        programmes_where!("p.programme_id = $1"),
-        programme_id
-    )
+    fetch_optional!(tx, ProgrammeRow, programmes_where!("p.programme_id = $1"), programme_id)
 }
 
 /// The programmes after `after`, by id.
-pub(crate) async fn programmes(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<ProgrammeRow>, StoreError> {
+pub(crate) async fn programmes(
+    tx: &mut Tx,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<ProgrammeRow>, StoreError> {
     fetch_all!(
         tx,
         ProgrammeRow,

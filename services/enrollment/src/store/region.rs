@@ -232,7 +232,7 @@ pub(crate) async fn insert_class(
     Ok(inserted == 1)
 }
 
-/// Classes by id; an empty tutor or region is any.
+/// Classes by id; an empty tutor or region is any. A region holds what lies in it, two levels down.
 pub(crate) async fn classes(
     tx: &mut Tx,
     programme_id: &str,
@@ -245,7 +245,10 @@ pub(crate) async fn classes(
         tx,
         ClassRow,
         "SELECT class_id, name, region_code, tutor_id FROM class \
-         WHERE programme_id = $1 AND ($2 = '' OR tutor_id = $2) AND ($3 = '' OR region_code = $3) AND class_id > $4 \
+         WHERE programme_id = $1 AND class_id > $4 AND ($2 = '' OR tutor_id = $2) \
+         AND ($3 = '' OR region_code = $3 OR region_code IN (SELECT r.code FROM region r \
+          WHERE r.programme_id = $1 AND (r.parent_code = $3 OR r.parent_code IN \
+          (SELECT c.code FROM region c WHERE c.programme_id = $1 AND c.parent_code = $3)))) \
          ORDER BY class_id LIMIT $5",
         programme_id,
         tutor_id,

@@ -52,7 +52,11 @@ pub(crate) async fn known(
     let schools = select_by_keys!(
         tx,
         (String, String),
-        ["SELECT school_code, county_code FROM school WHERE programme_id = ", programme_id, " AND school_code IN "],
+        [
+            "SELECT school_code, county_code FROM school WHERE programme_id = ",
+            programme_id,
+            " AND school_code IN "
+        ],
         schools,
         |code| (*code)
     )?;
@@ -74,13 +78,14 @@ fn distinct(candidates: &[Candidate], part: impl Fn(&Place) -> &String) -> Vec<&
     parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
-/// Everybody who has one of the candidates' ids or identity numbers.
-pub(crate) async fn register(
+/// Adds to the register everybody who has one of the candidates' ids or identity numbers.
+pub(crate) async fn add_enrolled(
     tx: &mut Tx,
     programme_id: &str,
     candidates: &[Candidate],
     digests: &[IdentityDigest],
-) -> Result<Register, StoreError> {
+    register: &mut Register,
+) -> Result<(), StoreError> {
     let ids: BTreeSet<&str> = candidates.iter().map(|candidate| candidate.person_id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
     let by_id = select_by_keys!(
@@ -101,11 +106,14 @@ pub(crate) async fn register(
     let holders = select_by_keys!(
         tx,
         (String, Vec<u8>),
-        ["SELECT person_id, identity_digest FROM person WHERE programme_id = ", programme_id, " AND identity_digest IN "],
+        [
+            "SELECT person_id, identity_digest FROM person WHERE programme_id = ",
+            programme_id,
+            " AND identity_digest IN "
+        ],
         digests,
         |digest| (*digest)
     )?;
-    let mut register = Register::default();
     for row in by_id {
         let person_id = row.person_id.clone();
         register.add(person_id, enrolled(row)?);
@@ -114,7 +122,7 @@ pub(crate) async fn register(
         let digest = to_digest(digest, &person_id)?;
         register.add_holder(digest, person_id);
     }
-    Ok(register)
+    Ok(())
 }
 
 fn to_digest(bytes: Vec<u8>, person_id: &str) -> Result<IdentityDigest, StoreError> {

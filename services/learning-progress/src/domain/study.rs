@@ -50,6 +50,36 @@ impl Gate {
     }
 }
 
+/// Whether a beat may be: the first thing that stands against it is the reason. `gate` is a refusal where there is no
+/// such trainee or course; `taken` says that the session's id is that of another learner or course.
+pub(crate) fn admit_beat(
+    gate: &Result<Gate, ErrorReason>,
+    taken: bool,
+    beat: &Beat,
+) -> Result<(i64, DateTime<Utc>), ErrorReason> {
+    let at = beat.at?;
+    if beat.seq < 0 {
+        return Err(ErrorReason::InvalidField);
+    }
+    match gate {
+        Ok(gate) => gate.admit(at)?,
+        Err(reason) => return Err(*reason),
+    }
+    if taken {
+        return Err(ErrorReason::AlreadyExists);
+    }
+    Ok((beat.seq, at))
+}
+
+/// One heartbeat, as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Beat {
+    /// Its number within the session.
+    pub(crate) seq: i64,
+    /// When, or why that can't be.
+    pub(crate) at: Result<DateTime<Utc>, ErrorReason>,
+}
+
 /// Seconds and heartbeats that one reason took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -135,7 +165,7 @@ pub(crate) struct Worth {
 /// Takes a beat that the gate admits, on a session of this learner and course. `main_line_totals` says for each online
 /// entry how many main-line courses apply to the learner now. What it led to is added to `facts`.
 ///
-/// Refused with INVALID_FIELD (a negative number) or OUT_OF_ORDER; then nothing changed.
+/// Refused with OUT_OF_ORDER; then nothing changed.
 pub(crate) fn take_beat(
     scheme: &Scheme,
     main_line_totals: &[i64],
@@ -147,9 +177,8 @@ pub(crate) fn take_beat(
 ) -> Result<Worth, ErrorReason> {
     let was_complete = course.study.is_complete();
     let mut progress = session.as_ref().map(|session| session.study.clone());
-    let credit =
-        study_time::heartbeat(scheme, &mut learner.study, &mut progress, &mut course.study, seq, at)
-            .map_err(|_| ErrorReason::OutOfOrder)?;
+    let credit = study_time::heartbeat(scheme, &mut learner.study, &mut progress, &mut course.study, seq, at)
+        .map_err(|_| ErrorReason::OutOfOrder)?;
     let Some(progress) = progress else { return Err(ErrorReason::OutOfOrder) };
 
     let kept = session.get_or_insert_with(|| {
@@ -188,7 +217,16 @@ pub(crate) fn take_beat(
             facts.push(Fact::CourseCompleted);
         }
     }
-    add_to_phases(scheme, main_line_totals, learner, course, &credit.phases, credit.credited_seconds, at, facts);
+    add_to_phases(
+        scheme,
+        main_line_totals,
+        learner,
+        course,
+        &credit.phases,
+        credit.credited_seconds,
+        at,
+        facts,
+    );
     Ok(worth)
 }
 

@@ -130,11 +130,12 @@ pub(crate) async fn insert_course(
     recorded_at: DateTime<Utc>,
     actor: &str,
 ) -> Result<bool, StoreError> {
+    let rows = [course];
     let inserted = bulk_insert!(
         tx,
         "INSERT INTO course (programme_id, course_id, catalogue_version, title, category, main_line, minutes, \
          subject, education_stage, recorded_at, actor)",
-        [course],
+        rows,
         |course| (
             programme_id,
             course.id.as_str(),

@@ -1,0 +1,8 @@
+//! Tests of the kit as a whole: a fake service of notes, called as tonic calls a generated one. What only one
+//! module does is tested in that module.
+
+mod follow;
+mod kit;
+pub(crate) mod notes;
+mod server;
+mod streams;

@@ -1,0 +1,204 @@
+//! Learning from another service's log.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use shipei_contracts::event::v1::Event;
+use shipei_store::{execute, sqlx};
+
+use super::notes::{
+    ListNotesRequest, NoteDropped, NotePut, NoteService as _, Notes, counts, note_server, put_in, test_kit,
+    test_kit_of,
+};
+use crate::{
+    Followed, Kit, Projector, Shutdown, Unit,
+    consistency::TOKEN_HEADER,
+    error::{Error, Result},
+    follow::{decode, follow},
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Copies notes; plain inserts, so that an event applied twice would be seen.
+struct Copy {
+    types: Vec<String>,
+    failures: Arc<AtomicUsize>,
+}
+
+impl Copy {
+    fn new() -> Self {
+        Self { types: vec!["fake.v1.NotePut".into()], failures: Arc::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl Projector for Copy {
+    fn source(&self) -> &'static str {
+        "notes"
+    }
+
+    fn types(&self) -> Vec<String> {
+        self.types.clone()
+    }
+
+    async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
+        for event in events {
+            let Some(note) = decode::<NotePut>(event)? else { continue };
+            let county = &event.region_code;
+            execute!(unit.tx, "INSERT INTO note (county, text) VALUES ($1, $2)", county, &note.text)?;
+            let occurred_at = crate::convert::from_timestamp(&event.time.unwrap_or_default())
+                .map_err(|fault| Error::Internal(fault.into()))?;
+            unit.emit_caused(
+                county,
+                &event.subject,
+                &event.id,
+                occurred_at,
+                &NoteDropped { text: note.text },
+            );
+        }
+        let left = self.failures.load(Ordering::SeqCst);
+        if left > 0 {
+            self.failures.store(left - 1, Ordering::SeqCst);
+            let error = if left == 2 { sqlx::Error::WorkerCrashed } else { sqlx::Error::RowNotFound };
+            return Err(Error::Store(error.into()));
+        }
+        Ok(())
+    }
+}
+
+/// Waits until a kit knows as much of the notes as they have.
+async fn caught_up(follower: &Kit, notes: &Kit) {
+    let mut tx = notes.database().begin_read().await.unwrap();
+    let heads = shipei_store::event_log::heads(&mut tx).await.unwrap();
+    tx.rollback().await.unwrap();
+    let token = crate::Token::of("notes", &heads);
+    follower.applied().wait_for(&token, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn reader_with_token_sees_the_write_through_the_follower() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let copies = test_kit_of("copies").await;
+    let copy = Notes::new(&copies.kit);
+    let shutdown = Shutdown::new();
+    let following = follow(&copies.kit, server.channel(), Copy::new(), &shutdown);
+    for index in 0..20 {
+        let written = notes.put_note(put_in("130302", "", &format!("note {index:02}"))).await.unwrap();
+        let mut request =
+            tonic::Request::new(ListNotesRequest { county_code: "130302".into(), ..Default::default() });
+        let token = written.metadata().get(TOKEN_HEADER).unwrap().clone();
+        request.metadata_mut().insert(TOKEN_HEADER, token);
+        let texts = copy.list_notes(request).await.unwrap().into_inner().texts;
+        assert_eq!(texts.last(), Some(&format!("note {index:02}")));
+    }
+    assert_eq!(counts(&copies.kit).await, (20, 20));
+    assert!(shutdown.finish().await);
+    assert_eq!(following.await.unwrap(), Some(Followed::Shutdown));
+
+    // Another life of the follower goes on where the first one ended.
+    notes.put_note(put_in("130302", "", "later")).await.unwrap();
+    let shutdown = Shutdown::new();
+    follow(&copies.kit, server.channel(), Copy::new(), &shutdown);
+    caught_up(&copies.kit, &test.kit).await;
+    assert_eq!(counts(&copies.kit).await, (21, 21));
+    shutdown.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_apply_every_event_once() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let copies = test_kit_of("copies").await;
+    let twin = copies.twin().await;
+    let shutdown = Shutdown::new();
+    follow(&copies.kit, server.channel(), Copy::new(), &shutdown);
+    follow(&twin, server.channel(), Copy::new(), &shutdown);
+    for index in 0..60 {
+        notes.put_note(put_in(&format!("1303{:02}", index % 3), "", "note")).await.unwrap();
+    }
+    caught_up(&copies.kit, &test.kit).await;
+    caught_up(&twin, &test.kit).await;
+    assert_eq!(counts(&copies.kit).await, (60, 60));
+    shutdown.finish().await;
+}
+
+#[tokio::test]
+async fn failed_application_is_rolled_back_and_tried_again() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let copies = test_kit_of("copies").await;
+    notes.put_note(put_in("130302", "", "note")).await.unwrap();
+    let shutdown = Shutdown::new();
+    let copy = Copy::new();
+    let failures = copy.failures.clone();
+    failures.store(2, Ordering::SeqCst);
+    follow(&copies.kit, server.channel(), copy, &shutdown);
+    caught_up(&copies.kit, &test.kit).await;
+    assert_eq!(failures.load(Ordering::SeqCst), 0);
+    assert_eq!(counts(&copies.kit).await, (1, 1));
+    shutdown.finish().await;
+}
+
+#[tokio::test]
+async fn follower_outlives_its_server() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.server.serve_tcp(listener).unwrap();
+    let copies = test_kit_of("copies").await;
+    let shutdown = Shutdown::new();
+    let channel = crate::connect_lazily(&format!("http://{address}")).unwrap();
+    follow(&copies.kit, channel, Copy::new(), &shutdown);
+    notes.put_note(put_in("130302", "", "before")).await.unwrap();
+    caught_up(&copies.kit, &test.kit).await;
+    server.shutdown.kill();
+    server.shutdown.finish().await;
+    notes.put_note(put_in("130302", "", "between")).await.unwrap();
+    let server = note_server(&notes).await;
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    server.server.serve_tcp(listener).unwrap();
+    caught_up(&copies.kit, &test.kit).await;
+    assert_eq!(counts(&copies.kit).await, (2, 2));
+    shutdown.finish().await;
+}
+
+#[tokio::test]
+async fn changed_types_start_over_and_changed_epoch_ends() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let copies = test_kit_of("copies").await;
+    notes.put_note(put_in("130302", "", "note")).await.unwrap();
+    let shutdown = Shutdown::new();
+    follow(&copies.kit, server.channel(), Copy::new(), &shutdown);
+    caught_up(&copies.kit, &test.kit).await;
+    shutdown.finish().await;
+    assert_eq!(counts(&copies.kit).await.0, 1);
+
+    let shutdown = Shutdown::new();
+    let copy = Copy { types: vec!["fake.v1.NotePut".into(), "fake.v1.More".into()], ..Copy::new() };
+    follow(&copies.kit, server.channel(), copy, &shutdown);
+    notes.put_note(put_in("130302", "", "another")).await.unwrap();
+    caught_up(&copies.kit, &test.kit).await;
+    shutdown.finish().await;
+    assert_eq!(counts(&copies.kit).await.0, 3);
+
+    let mut tx = test.kit.database().begin_write().await.unwrap();
+    execute!(tx, "UPDATE log_epoch SET epoch = $1", "another life").unwrap();
+    tx.commit().await.unwrap();
+    let shutdown = Shutdown::new();
+    let copy = Copy { types: vec!["fake.v1.NotePut".into(), "fake.v1.More".into()], ..Copy::new() };
+    let following = follow(&copies.kit, server.channel(), copy, &shutdown);
+    let ended = tokio::time::timeout(PATIENCE, following).await.unwrap().unwrap();
+    assert_eq!(ended, Some(Followed::EpochChanged));
+}

@@ -1,0 +1,256 @@
+//! Subscribe and GetHead over a real connection.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use shipei_contracts::event::v1::{
+    Event, GetHeadRequest, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient,
+};
+use shipei_store::execute;
+use tokio::task::JoinSet;
+use tonic::{Code, Status, Streaming, transport::Channel};
+
+use super::notes::{NoteDropped, NotePut, NoteService as _, Notes, note_server, put_in, test_kit};
+use crate::{
+    consistency::{Token, from_proto},
+    follow::decode,
+    status::reason_of,
+};
+
+/// No stream of these tests may need longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn from(cursor: &str) -> SubscribeRequest {
+    SubscribeRequest { source: "notes".into(), cursor: cursor.to_owned(), ..Default::default() }
+}
+
+async fn subscribe(
+    channel: Channel,
+    request: SubscribeRequest,
+) -> Result<Streaming<SubscribeResponse>, Status> {
+    Ok(EventFeedClient::new(channel).subscribe(request).await?.into_inner())
+}
+
+async fn next(stream: &mut Streaming<SubscribeResponse>) -> SubscribeResponse {
+    tokio::time::timeout(PATIENCE, stream.message()).await.unwrap().unwrap().unwrap()
+}
+
+/// Reads until `count` events have come; gives them and the last cursor.
+async fn read(stream: &mut Streaming<SubscribeResponse>, count: usize) -> (Vec<Event>, String) {
+    let mut events = Vec::new();
+    loop {
+        let response = next(stream).await;
+        events.extend(response.events);
+        assert!(events.len() <= count, "more events than were written");
+        if events.len() == count {
+            return (events, response.cursor);
+        }
+    }
+}
+
+fn assert_dense(events: &[Event]) {
+    let mut last: BTreeMap<u32, i64> = BTreeMap::new();
+    for event in events {
+        let last = last.entry(event.partition).or_default();
+        assert_eq!(event.number, *last + 1, "partition {}", event.partition);
+        *last = event.number;
+    }
+}
+
+async fn write_many(notes: &Arc<Notes>, counties: usize, each: usize) {
+    for index in 0..each {
+        for county in 0..counties {
+            let county = format!("1303{county:02}");
+            notes.put_note(put_in(&county, "", &format!("note {index}"))).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stream_has_no_gaps_under_concurrent_writers_and_on_both_transports() {
+    const WRITERS: usize = 8;
+    const EACH: usize = 40;
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    // Another process's writes don't wake this one's streams.
+    let stranger = Notes::new(&test.twin().await);
+    let server = note_server(&notes).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = server.server.serve_tcp(listener).unwrap();
+    let tcp = crate::connect_lazily(&format!("http://{address}")).unwrap();
+
+    let mut readers = JoinSet::new();
+    for channel in [server.channel(), tcp.clone(), server.channel(), tcp] {
+        readers.spawn(async move {
+            let mut stream = subscribe(channel, from("")).await.unwrap();
+            read(&mut stream, WRITERS * EACH).await.0
+        });
+    }
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let notes = if writer % 4 == 3 { stranger.clone() } else { notes.clone() };
+        writers.spawn(async move {
+            for index in 0..EACH {
+                let county = format!("1303{:02}", (writer + index) % 5);
+                notes.put_note(put_in(&county, &format!("R{writer}-{index}"), "hello")).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+    for events in readers.join_all().await {
+        assert_dense(&events);
+    }
+    assert!(server.shutdown.finish().await);
+}
+
+#[tokio::test]
+async fn cursor_resumes_exactly_after_what_was_sent() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    write_many(&notes, 4, 150).await;
+    let mut stream = subscribe(server.channel(), from("")).await.unwrap();
+    let first = next(&mut stream).await;
+    assert_eq!(first.events.len(), 500);
+    drop(stream);
+    let mut stream = subscribe(server.channel(), from(&first.cursor)).await.unwrap();
+    let (rest, cursor) = read(&mut stream, 100).await;
+    assert_dense(&[first.events, rest].concat());
+    // Caught up for the first time: said at once.
+    let caught_up = next(&mut stream).await;
+    assert!(caught_up.events.is_empty());
+    drop(stream);
+    let mut stream = subscribe(server.channel(), from(&cursor)).await.unwrap();
+    assert!(next(&mut stream).await.events.is_empty());
+    notes.put_note(put_in("130301", "", "one more")).await.unwrap();
+    let (events, _) = read(&mut stream, 1).await;
+    let note = decode::<NotePut>(&events[0]).unwrap().unwrap();
+    assert_eq!(note.text, "one more");
+    assert_eq!(decode::<NoteDropped>(&events[0]).unwrap(), None);
+    assert_eq!((events[0].spec_version.as_str(), events[0].source.as_str()), ("1.0", "notes"));
+    assert_eq!(events[0].id, format!("{}-{}", events[0].partition, events[0].number));
+}
+
+#[tokio::test]
+async fn filtered_events_move_the_cursor() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    write_many(&notes, 3, 10).await;
+    let wanted = SubscribeRequest { types: vec!["fake.v1.NoteDropped".into()], ..from("") };
+    let mut stream = subscribe(server.channel(), wanted.clone()).await.unwrap();
+    let response = next(&mut stream).await;
+    assert!(response.events.is_empty());
+    let mut client = EventFeedClient::new(server.channel());
+    let head = client.get_head(GetHeadRequest { source: "notes".into() }).await.unwrap().into_inner();
+    assert_eq!(response.positions, head.positions);
+    let token = Token::decode(head.consistency_token.as_bytes()).unwrap();
+    assert_eq!(token.positions(), head.positions);
+    // A filtered event is told of at once, not after the progress interval.
+    notes.put_note(put_in("130300", "", "unwanted")).await.unwrap();
+    let moved = next(&mut stream).await;
+    assert!(moved.events.is_empty());
+    assert!(from_proto("notes", &moved.positions) != from_proto("notes", &response.positions));
+    let mut stream =
+        subscribe(server.channel(), SubscribeRequest { cursor: moved.cursor, ..wanted }).await.unwrap();
+    assert_eq!(next(&mut stream).await.positions, moved.positions);
+}
+
+#[tokio::test]
+async fn region_and_partition_filters_choose_events() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    for county in ["130302", "130303", "130402"] {
+        notes.put_note(put_in(county, "", county)).await.unwrap();
+    }
+    for (codes, count) in
+        [(vec!["130302"], 1), (vec!["130300"], 2), (vec!["130300", "130402"], 3), (vec!["130000"], 3)]
+    {
+        let region_codes = codes.iter().map(|code| (*code).to_owned()).collect();
+        let mut stream =
+            subscribe(server.channel(), SubscribeRequest { region_codes, ..from("") }).await.unwrap();
+        let (events, _) = read(&mut stream, count).await;
+        assert!(
+            events.iter().all(|event| codes
+                .iter()
+                .any(|code| event.region_code.starts_with(code.trim_end_matches('0'))))
+        );
+        assert!(next(&mut stream).await.events.is_empty());
+    }
+    let partition = u32::try_from(shipei_store::Partition::of("130402").index()).unwrap();
+    let request = SubscribeRequest { partitions: vec![partition], ..from("") };
+    let mut stream = subscribe(server.channel(), request).await.unwrap();
+    let response = next(&mut stream).await;
+    assert!(response.events.iter().all(|event| event.partition == partition));
+    assert!(response.positions.iter().all(|position| position.partition == partition));
+}
+
+#[tokio::test]
+async fn foreign_cursor_is_refused() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    write_many(&notes, 2, 2).await;
+    let mut stream = subscribe(server.channel(), from("")).await.unwrap();
+    let (_, cursor) = read(&mut stream, 4).await;
+
+    let mut tampered = cursor.clone().into_bytes();
+    tampered[3] = if tampered[3] == b'A' { b'B' } else { b'A' };
+    let tampered = String::from_utf8(tampered).unwrap();
+    let other_types = SubscribeRequest { types: vec!["fake.v1.NotePut".into()], ..from(&cursor) };
+    let other_partitions = SubscribeRequest { partitions: vec![1], ..from(&cursor) };
+    for request in [from(&tampered), from("nonsense"), other_types, other_partitions] {
+        let status = subscribe(server.channel(), request).await.unwrap_err();
+        assert_eq!(reason_of(&status).as_deref(), Some("INVALID_CURSOR"));
+    }
+    let unknown = SubscribeRequest { source: "nothing".into(), ..from("") };
+    let status = subscribe(server.channel(), unknown).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+
+    let mut tx = test.kit.database().begin_write().await.unwrap();
+    execute!(tx, "UPDATE log_epoch SET epoch = $1", "another life").unwrap();
+    tx.commit().await.unwrap();
+    let status = subscribe(server.channel(), from(&cursor)).await.unwrap_err();
+    assert_eq!(reason_of(&status).as_deref(), Some("EPOCH_CHANGED"));
+    assert_eq!(status.code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn slow_consumers_hold_nobody() {
+    const SLOW: usize = 6;
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    // More than all buffers between server and consumer hold: 40 x 200 kB for each stream.
+    let text = "长".repeat(70_000);
+    for index in 0..40 {
+        notes.put_note(put_in(&format!("1303{:02}", index % 4), "", &text)).await.unwrap();
+    }
+    let shared = server.channel();
+    let mut slow = Vec::new();
+    for _ in 0..SLOW {
+        slow.push(subscribe(shared.clone(), from("")).await.unwrap());
+    }
+    // On the same connection as the slow ones.
+    let mut quick = subscribe(shared, from("")).await.unwrap();
+    assert_dense(&read(&mut quick, 40).await.0);
+    notes.put_note(put_in("130300", "", "still alive")).await.unwrap();
+    assert_eq!(read(&mut quick, 1).await.0.len(), 1);
+    for stream in &mut slow {
+        assert_dense(&read(stream, 41).await.0);
+    }
+}
+
+#[tokio::test]
+async fn stream_ends_at_shutdown() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let mut stream = subscribe(server.channel(), from("")).await.unwrap();
+    next(&mut stream).await;
+    server.shutdown.begin();
+    let end = tokio::time::timeout(PATIENCE, stream.message()).await.unwrap();
+    assert!(matches!(end, Ok(None)), "{end:?}");
+    drop(stream);
+    assert!(server.shutdown.finish().await);
+}

@@ -1,0 +1,12 @@
+//! The program: the five services put together, and what people do with them from a terminal.
+//!
+//! A command is a module with a `run`, named in `main.rs`. Whatever talks to the services does so through the public
+//! gRPC API, also when they run in the same process: there is one way in.
+
+pub mod client;
+pub mod demo;
+pub mod display;
+pub mod replay;
+pub mod season;
+pub mod serve;
+pub mod suite;

@@ -1,0 +1,253 @@
+//! The services of one process: their databases, their server, and the logs that they follow.
+//!
+//! All five in one process or each in its own is the same to a service: it follows the others' logs over gRPC, over
+//! an in-memory connection to this process's server or over TCP to another one. To add a service: a [`Member`].
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use shipei_service_kit::{Clock, InMemory, Kit, Server, ServerBuilder, Shutdown, connect_lazily};
+use shipei_store::{Database, crypto::Keys, database::PoolLimits, sqlx::migrate::Migrator};
+use tokio::net::TcpListener;
+use tonic::transport::Channel;
+
+/// Gives the channel of the service that a log belongs to.
+type Peers = BTreeMap<&'static str, Channel>;
+
+/// A service of the suite, as a process puts it together.
+struct Member {
+    name: &'static str,
+    migrations: fn() -> Migrator,
+    serve: fn(ServerBuilder, &Kit, &Shutdown) -> ServerBuilder,
+    /// The logs that it follows.
+    follows: &'static [&'static str],
+    follow: fn(&Kit, &Peers, &Shutdown),
+}
+
+const ENROLLMENT: &str = shipei_enrollment::NAME;
+const LEARNING: &str = shipei_learning_progress::NAME;
+const ASSIGNMENT: &str = shipei_assignment_grading::NAME;
+const OFFLINE: &str = shipei_offline_activity::NAME;
+const ASSESSMENT: &str = shipei_assessment::NAME;
+
+/// The five services.
+const MEMBERS: [Member; 5] = [
+    Member {
+        name: ENROLLMENT,
+        migrations: shipei_enrollment::migrations,
+        serve: |builder, kit, _| shipei_enrollment::serve(builder, kit),
+        follows: &[],
+        follow: |_, _, _| {},
+    },
+    Member {
+        name: LEARNING,
+        migrations: shipei_learning_progress::migrations,
+        serve: |builder, kit, shutdown| shipei_learning_progress::start(kit, shutdown).serve_with(builder),
+        follows: &[ENROLLMENT],
+        follow: |kit, peers, shutdown| {
+            shipei_learning_progress::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
+        },
+    },
+    Member {
+        name: ASSIGNMENT,
+        migrations: shipei_assignment_grading::migrations,
+        serve: |builder, kit, _| shipei_assignment_grading::serve(builder, kit),
+        follows: &[ENROLLMENT],
+        follow: |kit, peers, shutdown| {
+            shipei_assignment_grading::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
+        },
+    },
+    Member {
+        name: OFFLINE,
+        migrations: shipei_offline_activity::migrations,
+        serve: |builder, kit, _| shipei_offline_activity::serve(builder, kit),
+        follows: &[ENROLLMENT],
+        follow: |kit, peers, shutdown| {
+            shipei_offline_activity::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
+        },
+    },
+    Member {
+        name: ASSESSMENT,
+        migrations: shipei_assessment::migrations,
+        serve: |builder, kit, _| builder.service(kit, shipei_assessment::service(kit)),
+        follows: &[ENROLLMENT, LEARNING, ASSIGNMENT, OFFLINE],
+        follow: |kit, peers, shutdown| {
+            let peers = shipei_assessment::Peers {
+                enrollment: peers[ENROLLMENT].clone(),
+                learning_progress: peers[LEARNING].clone(),
+                assignment_grading: peers[ASSIGNMENT].clone(),
+                offline_activity: peers[OFFLINE].clone(),
+            };
+            drop(shipei_assessment::start(kit, peers, shutdown));
+        },
+    },
+];
+
+/// The names of the five services, which are those of their logs.
+pub fn service_names() -> Vec<&'static str> {
+    MEMBERS.iter().map(|member| member.name).collect()
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// A folder with a SQLite file for each service and the key file; made if it is not there.
+    Directory(PathBuf),
+    /// A database URL for each service, and the file of keys.
+    Databases {
+        /// By service.
+        urls: BTreeMap<&'static str, String>,
+        /// The file of keys; made if it is not there.
+        key_file: PathBuf,
+    },
+}
+
+impl Storage {
+    /// The keys that identity numbers and tokens are sealed with.
+    fn keys(&self) -> Result<Keys> {
+        let file = match self {
+            Storage::Directory(folder) => {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+                &folder.join("shipei.key")
+            }
+            Storage::Databases { key_file, .. } => key_file,
+        };
+        Ok(Keys::load_or_create(file)?)
+    }
+
+    fn url(&self, service: &str) -> Result<String> {
+        match self {
+            Storage::Directory(folder) => Ok(format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display())),
+            Storage::Databases { urls, .. } => {
+                urls.get(service).cloned().with_context(|| format!("no database URL for {service}"))
+            }
+        }
+    }
+
+    /// Opens a service's database and brings its schema up to date.
+    async fn open(&self, member: &Member) -> Result<Database> {
+        let named = || format!("the database of {}", member.name);
+        let database = Database::open(&self.url(member.name)?, PoolLimits::default()).await.with_context(named)?;
+        database.migrate(&(member.migrations)()).await.with_context(named)?;
+        Ok(database)
+    }
+}
+
+/// What a process serves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The services to run; empty for all five.
+    pub services: Vec<String>,
+    /// Where state is kept.
+    pub storage: Storage,
+    /// The addresses of services that run elsewhere.
+    pub peers: BTreeMap<String, String>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// Services that run in this process.
+#[derive(Debug)]
+pub struct Suite {
+    server: Server,
+    in_memory: InMemory,
+    shutdown: Shutdown,
+}
+
+impl Suite {
+    /// All five services, reachable in memory.
+    pub async fn start_embedded(storage: &Storage) -> Result<Suite> {
+        let options = Options {
+            services: Vec::new(),
+            storage: storage.clone(),
+            peers: BTreeMap::new(),
+            clock: Clock::system(),
+        };
+        Suite::start(&options).await
+    }
+
+    /// Opens the databases, builds the server, follows the logs. It listens nowhere yet but in memory.
+    pub async fn start(options: &Options) -> Result<Suite> {
+        let members = members_of(&options.services)?;
+        let keys = options.storage.keys()?;
+        let shutdown = Shutdown::new();
+        let mut builder = ServerBuilder::new(&shutdown);
+        let mut kits = Vec::new();
+        for member in &members {
+            let database = options.storage.open(member).await?;
+            let kit = Kit::new(member.name, database, options.clock.clone(), &keys);
+            for source in member.follows {
+                // Before anybody calls: from now on a call that carries a token waits.
+                kit.applied().register(source);
+            }
+            builder = (member.serve)(builder, &kit, &shutdown);
+            kits.push(kit);
+        }
+        let server = builder.build().await?;
+        let in_memory = server.serve_in_memory();
+        for (member, kit) in members.iter().zip(&kits) {
+            let peers = peers_of(member, &members, &in_memory, &options.peers)?;
+            (member.follow)(kit, &peers, &shutdown);
+        }
+        Ok(Suite { server, in_memory, shutdown })
+    }
+
+    /// Listens on TCP too; gives the address, with the port if it was 0.
+    pub fn listen(&self, listener: TcpListener) -> Result<SocketAddr> {
+        self.server.serve_tcp(listener).context("cannot listen")
+    }
+
+    /// A channel of its own to the services of this process.
+    pub fn channel(&self) -> Channel {
+        self.in_memory.channel()
+    }
+
+    /// Ends it: calls under way are answered first, within bounds.
+    pub async fn stop(self) {
+        self.shutdown.begin();
+        self.shutdown.finish().await;
+    }
+}
+
+fn members_of(names: &[String]) -> Result<Vec<&'static Member>> {
+    const ALL: &[Member; 5] = &MEMBERS;
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let mut members: Vec<&Member> = Vec::new();
+    for name in names {
+        let Some(member) = ALL.iter().find(|member| member.name == name) else {
+            bail!("there is no service `{name}`; there are {}", service_names().join(", "));
+        };
+        if members.iter().all(|known| known.name != member.name) {
+            members.push(member);
+        }
+    }
+    Ok(members)
+}
+
+/// The channels that a service follows logs over: in memory where the service runs here, else to its address.
+fn peers_of(
+    member: &Member,
+    here: &[&'static Member],
+    in_memory: &InMemory,
+    addresses: &BTreeMap<String, String>,
+) -> Result<Peers> {
+    let mut peers = Peers::new();
+    for source in member.follows {
+        let channel = match addresses.get(*source) {
+            _ if here.iter().any(|member| member.name == *source) => in_memory.channel(),
+            Some(address) => connect_lazily(&with_scheme(address))
+                .with_context(|| format!("--peer {source}={address} is not an address"))?,
+            None => bail!("{} follows the log of {source}: say where it runs with --peer {source}=ADDRESS", member.name),
+        };
+        peers.insert(source, channel);
+    }
+    Ok(peers)
+}
+
+/// `host:port` as a URL.
+pub fn with_scheme(address: &str) -> String {
+    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
+}

@@ -1,0 +1,115 @@
+//! Counties with their facts: from the stored counts, or trainee by trainee for a time at which those don't hold.
+
+use std::collections::BTreeMap;
+
+use shipei_rules::{
+    counselor::{CountyFacts, CountyScore},
+    scheme::Scheme,
+};
+use shipei_service_kit::Result;
+use shipei_store::Tx;
+
+use crate::{
+    assemble::trainees,
+    domain::contribution::{Contribution, StageTimes, county_facts, of_trainee},
+    facts::Instant,
+    store::{lists, load, scores},
+};
+
+/// How many trainees of a county are looked at at once.
+const TRAINEES_PER_STEP: i64 = 1_000;
+
+/// A county's facts and score.
+#[derive(Debug, Clone)]
+pub struct CountyRecord {
+    /// What the rules judged.
+    pub facts: CountyFacts,
+    /// The score.
+    pub score: CountyScore,
+}
+
+/// The scores of these counties from the counts of their trainees, by code.
+pub async fn judge(
+    tx: &mut Tx,
+    programme_id: &str,
+    scheme: &Scheme,
+    county_codes: &[&str],
+    counts: &Contribution,
+    as_of: Instant,
+) -> Result<BTreeMap<String, CountyRecord>> {
+    let plans_from = scheme.plan_period().from;
+    let others_from = scheme.counselor.offline.period.from;
+    let mut times: BTreeMap<String, BTreeMap<String, StageTimes>> = BTreeMap::new();
+    for row in load::county_times(tx, programme_id, county_codes, plans_from, others_from).await? {
+        let stage = times.entry(row.county_code).or_default().entry(row.education_stage).or_default();
+        let at = Some(row.happened_at);
+        match row.kind.as_str() {
+            "plan" => stage.plan_at = at,
+            "activity" => stage.activity_at = at,
+            _ => stage.results_at = at,
+        }
+    }
+    let none = BTreeMap::new();
+    let mut counties = BTreeMap::new();
+    for county_code in county_codes {
+        let facts = county_facts(scheme, county_code, counts, times.get(*county_code).unwrap_or(&none));
+        let score = shipei_rules::counselor::score(scheme, &facts, as_of);
+        counties.insert((*county_code).to_owned(), CountyRecord { facts, score });
+    }
+    Ok(counties)
+}
+
+/// The counts of a county as of a time, from the facts of everybody who ever stood in it, page by page.
+pub async fn count_as_of(
+    tx: &mut Tx,
+    programme_id: &str,
+    scheme: &Scheme,
+    county_code: &str,
+    as_of: Instant,
+) -> Result<Contribution> {
+    let mut counts = Contribution::default();
+    let mut after = String::new();
+    loop {
+        let page =
+            lists::trainees_of_county(tx, programme_id, county_code, &after, TRAINEES_PER_STEP).await?;
+        let Some(last) = page.last() else { return Ok(counts) };
+        after.clone_from(last);
+        let person_ids: Vec<&str> = page.iter().map(String::as_str).collect();
+        for trainee in trainees::load(tx, programme_id, scheme, &person_ids).await?.values() {
+            let score = shipei_rules::trainee::score(scheme, &trainee.facts, as_of);
+            counts.add_all(&of_trainee(scheme, trainee, &score, as_of));
+        }
+    }
+}
+
+/// The scores of these counties as of a time, by code. Where nothing has happened after it, the stored counts hold for
+/// it too: what is done by the end is done by then. Otherwise the county's trainees are counted one page after the other.
+pub async fn judge_as_of(
+    tx: &mut Tx,
+    programme_id: &str,
+    scheme: &Scheme,
+    county_codes: &[&str],
+    as_of: Instant,
+) -> Result<BTreeMap<String, CountyRecord>> {
+    let rescoring = scores::is_rescoring(tx, programme_id).await?;
+    let end = scheme.final_as_of();
+    let mut latest = BTreeMap::new();
+    for row in scores::counties(tx, programme_id, county_codes).await? {
+        latest.insert(row.county_code, row.latest_fact_at);
+    }
+    let mut stored = Vec::new();
+    let mut counts = Contribution::default();
+    for county_code in county_codes {
+        let latest = latest.get(*county_code).copied().flatten();
+        let nothing_after = latest.is_none_or(|latest| latest <= as_of && latest <= end);
+        if !rescoring && (as_of == end || nothing_after) {
+            stored.push(*county_code);
+            continue;
+        }
+        let mut own = count_as_of(tx, programme_id, scheme, county_code, as_of).await?;
+        own.keep_county(county_code);
+        counts.add_all(&own);
+    }
+    counts.add_all(&scores::counts(tx, programme_id, &stored).await?);
+    judge(tx, programme_id, scheme, county_codes, &counts, as_of).await
+}

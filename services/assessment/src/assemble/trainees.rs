@@ -1,0 +1,26 @@
+//! Trainees with their facts.
+
+use std::collections::BTreeMap;
+
+use shipei_rules::scheme::Scheme;
+use shipei_service_kit::Result;
+use shipei_store::Tx;
+
+use crate::{domain::trainee::TraineeRecord, store::load};
+
+/// The registered trainees among these people, by id.
+pub async fn load(
+    tx: &mut Tx,
+    programme_id: &str,
+    scheme: &Scheme,
+    person_ids: &[&str],
+) -> Result<BTreeMap<String, TraineeRecord>> {
+    let posts_from = scheme.trainee.seminar.period.from;
+    let mut trainees = BTreeMap::new();
+    for (person_id, rows) in load::trainees(tx, programme_id, person_ids, posts_from).await? {
+        if let Some(trainee) = TraineeRecord::new(rows, scheme.trainee.online.len())? {
+            trainees.insert(person_id, trainee);
+        }
+    }
+    Ok(trainees)
+}

@@ -1,0 +1,198 @@
+//! Tutors with their classes and facts, and their scores.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shipei_mirror::members;
+use shipei_rules::{
+    ids::{ClassId, SeminarId, SubmissionId},
+    scheme::Scheme,
+    tutor::{ClassFacts, SeminarFacts, TutorFacts, TutorScore},
+    vocabulary::Role,
+};
+use shipei_service_kit::Result;
+use shipei_store::{StoreError, Tx};
+
+use crate::{
+    assemble::trainees,
+    domain::marking::{MarkingDuty, correct_evidence, duties},
+    facts::Instant,
+    store::load::{self, TutorClass},
+};
+
+/// The most trainees that are loaded at once to see whose marks are owed.
+const SUBMITTERS_PER_STEP: usize = 1_000;
+
+/// Where the duties about submissions come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duties {
+    /// As stored, for the programme's end: a few rows.
+    Stored,
+    /// From the facts of all who submitted, for any time.
+    AsOf(Instant),
+}
+
+/// A registered tutor.
+#[derive(Debug, Clone)]
+pub struct TutorRecord {
+    /// Their county; empty where enrollment names none.
+    pub county_code: String,
+    /// Their classes, by id.
+    pub classes: Vec<TutorClass>,
+    /// What the rules judge.
+    pub facts: TutorFacts,
+    /// The duties about submissions behind the facts.
+    duties: Vec<MarkingDuty>,
+}
+
+impl TutorRecord {
+    /// Their score.
+    pub fn score(&self, scheme: &Scheme, as_of: Instant) -> TutorScore {
+        let mut score = shipei_rules::tutor::score(scheme, &self.facts, as_of);
+        correct_evidence(&mut score, &self.duties);
+        score
+    }
+
+    /// The region that their events belong to: their county, else the region of their first class.
+    pub fn region_code(&self) -> &str {
+        if !self.county_code.is_empty() {
+            return &self.county_code;
+        }
+        self.classes.first().map_or("", |class| class.region_code.as_str())
+    }
+}
+
+/// The registered tutors among these people, by id.
+pub async fn load(
+    tx: &mut Tx,
+    programme_id: &str,
+    scheme: &Scheme,
+    tutor_ids: &[&str],
+    source: Duties,
+) -> Result<BTreeMap<String, TutorRecord>> {
+    let mut tutors = BTreeMap::new();
+    for member in members(tx, programme_id, tutor_ids).await? {
+        if member.role != Role::ClassTutor {
+            continue;
+        }
+        let facts = TutorFacts { prejob_attended_at: member.pre_job_at, ..TutorFacts::default() };
+        let record =
+            TutorRecord { county_code: member.county_code, classes: Vec::new(), facts, duties: Vec::new() };
+        tutors.insert(member.person_id, record);
+    }
+    for (tutor_id, chosen_at) in load::choices(tx, programme_id, tutor_ids).await? {
+        if let Some(tutor) = tutors.get_mut(&tutor_id) {
+            tutor.facts.chosen_at = Some(chosen_at);
+        }
+    }
+    let mut classes = load::classes_of(tx, programme_id, tutor_ids).await?;
+    classes.sort_by(|left, right| left.class_id.cmp(&right.class_id));
+    let class_ids: Vec<&str> = classes.iter().map(|class| class.class_id.as_str()).collect();
+    let mut class_facts = load_classes(tx, programme_id, scheme, &class_ids).await?;
+    let found = match source {
+        Duties::Stored => stored_duties(tx, programme_id, &class_ids).await?,
+        Duties::AsOf(as_of) => duties_as_of(tx, programme_id, scheme, &class_ids, as_of).await?,
+    };
+    for class in &classes {
+        let Some(tutor) = tutors.get_mut(&class.tutor_id) else { continue };
+        tutor.classes.push(class.clone());
+        tutor.facts.classes.extend(class_facts.remove(&class.class_id));
+    }
+    give_duties(scheme, &mut tutors, &classes, found);
+    Ok(tutors)
+}
+
+/// Bulletins and seminars of classes.
+async fn load_classes(
+    tx: &mut Tx,
+    programme_id: &str,
+    scheme: &Scheme,
+    class_ids: &[&str],
+) -> Result<BTreeMap<String, ClassFacts>> {
+    let mut classes = BTreeMap::new();
+    for class_id in class_ids {
+        let parsed = ClassId::parse(class_id)
+            .map_err(|_| StoreError::corrupt_row("mirror_class", "class_id", class_id))?;
+        let facts = ClassFacts { class_id: parsed, bulletins: Vec::new(), seminars: Vec::new() };
+        classes.insert((*class_id).to_owned(), facts);
+    }
+    for row in load::bulletins(tx, programme_id, class_ids).await? {
+        if let Some(class) = classes.get_mut(&row.class_id) {
+            class.bulletins.push((row.bulletin_number, row.published_at));
+        }
+    }
+    let posts_from = scheme.tutor.seminar.period.from;
+    for row in load::seminars(tx, programme_id, class_ids, posts_from).await? {
+        let (Some(class), Some(opened_at)) = (classes.get_mut(&row.class_id), row.opened_at) else {
+            continue;
+        };
+        let seminar = SeminarId::parse(&row.seminar_id)
+            .map_err(|_| StoreError::corrupt_row("seminar", "seminar_id", &row.seminar_id))?;
+        class.seminars.push(SeminarFacts {
+            seminar,
+            opened_at,
+            first_post_at: row.first_post_at,
+            summarised_at: row.summarised_at,
+        });
+    }
+    Ok(classes)
+}
+
+async fn stored_duties(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> Result<Vec<MarkingDuty>> {
+    let mut found: BTreeMap<String, MarkingDuty> = BTreeMap::new();
+    for row in load::stored_duties(tx, programme_id, class_ids).await? {
+        let Some(submitted_at) = row.submitted_at else { continue };
+        let submission_id = SubmissionId::parse(&row.submission_id)
+            .map_err(|_| StoreError::corrupt_row("submission", "submission_id", &row.submission_id))?;
+        let duty = MarkingDuty {
+            submission_id,
+            submitted_at,
+            owed_class_id: row.owed_class_id,
+            late_class_id: row.late_class_id,
+        };
+        found.insert(row.submission_id, duty);
+    }
+    Ok(found.into_values().collect())
+}
+
+async fn duties_as_of(
+    tx: &mut Tx,
+    programme_id: &str,
+    scheme: &Scheme,
+    class_ids: &[&str],
+    as_of: Instant,
+) -> Result<Vec<MarkingDuty>> {
+    let submitters = load::submitters_of(tx, programme_id, class_ids).await?;
+    let mut found = Vec::new();
+    for step in submitters.chunks(SUBMITTERS_PER_STEP) {
+        let person_ids: Vec<&str> = step.iter().map(String::as_str).collect();
+        for trainee in trainees::load(tx, programme_id, scheme, &person_ids).await?.values() {
+            found.extend(duties(scheme, trainee, as_of).into_iter().filter(MarkingDuty::is_any));
+        }
+    }
+    Ok(found)
+}
+
+/// Hands each duty to the tutors of the classes that answer for it.
+fn give_duties(
+    scheme: &Scheme,
+    tutors: &mut BTreeMap<String, TutorRecord>,
+    classes: &[TutorClass],
+    found: Vec<MarkingDuty>,
+) {
+    let tutor_of: BTreeMap<&str, &str> =
+        classes.iter().map(|class| (class.class_id.as_str(), class.tutor_id.as_str())).collect();
+    for duty in found {
+        let mut answering = BTreeSet::new();
+        for class_id in [&duty.owed_class_id, &duty.late_class_id].into_iter().flatten() {
+            answering.extend(tutor_of.get(class_id.as_str()).copied());
+        }
+        for tutor_id in answering {
+            let Some(tutor) = tutors.get_mut(tutor_id) else { continue };
+            let is_own = |class_id: &str| tutor_of.get(class_id) == Some(&tutor_id);
+            if let Some(submission) = duty.for_tutor(scheme, is_own) {
+                tutor.facts.submissions.push(submission);
+                tutor.duties.push(duty.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The gRPC service: each RPC is one line, what it answers is in `read/`.
+
+use shipei_contracts::assessment::v1::{
+    GetCountyScoreRequest, GetCountyScoreResponse, GetScoreDigestRequest, GetScoreDigestResponse,
+    GetTraineeScoreRequest, GetTraineeScoreResponse, GetTutorScoreRequest, GetTutorScoreResponse,
+    ListCountyScoresRequest, ListCountyScoresResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
+    ListTutorScoresRequest, ListTutorScoresResponse, score_service_server::ScoreService,
+};
+use tonic::{Request, Response, Status};
+
+use crate::Assessment;
+
+#[tonic::async_trait]
+impl ScoreService for Assessment {
+    async fn get_trainee_score(
+        &self,
+        request: Request<GetTraineeScoreRequest>,
+    ) -> Result<Response<GetTraineeScoreResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().get_trainee_score(unit, request)).await
+    }
+
+    async fn list_trainee_scores(
+        &self,
+        request: Request<ListTraineeScoresRequest>,
+    ) -> Result<Response<ListTraineeScoresResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().list_trainee_scores(unit, request)).await
+    }
+
+    async fn get_tutor_score(
+        &self,
+        request: Request<GetTutorScoreRequest>,
+    ) -> Result<Response<GetTutorScoreResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().get_tutor_score(unit, request)).await
+    }
+
+    async fn list_tutor_scores(
+        &self,
+        request: Request<ListTutorScoresRequest>,
+    ) -> Result<Response<ListTutorScoresResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().list_tutor_scores(unit, request)).await
+    }
+
+    async fn get_county_score(
+        &self,
+        request: Request<GetCountyScoreRequest>,
+    ) -> Result<Response<GetCountyScoreResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().get_county_score(unit, request)).await
+    }
+
+    async fn list_county_scores(
+        &self,
+        request: Request<ListCountyScoresRequest>,
+    ) -> Result<Response<ListCountyScoresResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().list_county_scores(unit, request)).await
+    }
+
+    async fn get_score_digest(
+        &self,
+        request: Request<GetScoreDigestRequest>,
+    ) -> Result<Response<GetScoreDigestResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().get_score_digest(unit, request)).await
+    }
+}

@@ -1,0 +1,77 @@
+//! Counties' scores.
+
+use shipei_contracts::assessment::v1::{
+    CountyScore, GetCountyScoreRequest, GetCountyScoreResponse, ListCountyScoresRequest,
+    ListCountyScoresResponse,
+};
+use shipei_service_kit::{ReadUnit, Result};
+
+use super::{Reading, not_found, time_text};
+use crate::{
+    Assessment,
+    assemble::counties,
+    convert,
+    store::lists::{self, RegionRange},
+};
+
+/// The most counselors of one county that are named.
+const COUNSELORS_MAX: i64 = 1_000;
+
+impl Assessment {
+    pub(crate) async fn get_county_score(
+        self,
+        mut unit: ReadUnit,
+        request: GetCountyScoreRequest,
+    ) -> Result<(ReadUnit, GetCountyScoreResponse)> {
+        let (programme_id, county_code, as_of) =
+            convert::county(&request.programme_id, &request.county_code, request.as_of)?;
+        let reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), as_of).await?;
+        let own = RegionRange { from: county_code.to_string(), until: format!("{county_code}:") };
+        let known = lists::counties_of_region(&mut unit.tx, &reading.programme_id, &own, "", 1).await?;
+        if known.is_empty() {
+            return Err(not_found("county_code"));
+        }
+        let mut scores = scores(&mut unit, &reading, &known).await?;
+        Ok((unit, GetCountyScoreResponse { score: scores.pop() }))
+    }
+
+    pub(crate) async fn list_county_scores(
+        self,
+        mut unit: ReadUnit,
+        request: ListCountyScoresRequest,
+    ) -> Result<(ReadUnit, ListCountyScoresResponse)> {
+        let filter = convert::filter(&request.programme_id, &request.region_code, "", request.as_of)?;
+        let binding = [filter.programme_id.as_str(), &request.region_code, &time_text(filter.as_of)];
+        let page =
+            self.kit.page::<ListCountyScoresRequest>(&binding, request.page_size, &request.page_token)?;
+        let programme_id = filter.programme_id.as_str();
+        let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
+        let region = RegionRange::of(&request.region_code);
+        let programme_id = &reading.programme_id;
+        let codes =
+            lists::counties_of_region(&mut unit.tx, programme_id, &region, page.after(0), page.limit())
+                .await?;
+        let (codes, next_page_token) = page.cut(codes, |code| vec![code.clone()]);
+        let scores = scores(&mut unit, &reading, &codes).await?;
+        Ok((unit, ListCountyScoresResponse { scores, next_page_token }))
+    }
+}
+
+/// The scores of counties, by code, each with its counselors.
+pub(super) async fn scores(
+    unit: &mut ReadUnit,
+    reading: &Reading,
+    codes: &[String],
+) -> Result<Vec<CountyScore>> {
+    let county_codes: Vec<&str> = codes.iter().map(String::as_str).collect();
+    let as_of = reading.at.as_of;
+    let tx = &mut unit.tx;
+    let found =
+        counties::judge_as_of(tx, &reading.programme_id, &reading.scheme, &county_codes, as_of).await?;
+    let mut scores = Vec::with_capacity(found.len());
+    for (county_code, county) in &found {
+        let counselors = lists::counselors_of(tx, &reading.programme_id, county_code, COUNSELORS_MAX).await?;
+        scores.push(convert::county_score(&reading.scheme, county_code, counselors, county, reading.at));
+    }
+    Ok(scores)
+}

@@ -1,0 +1,139 @@
+//! One digest over all scores of a programme as of its end: same facts, same digest, in whatever order they came.
+//!
+//! SHA-256 over lines of text: trainees, then tutors, then counties with active trainees, each by id; a line holds id,
+//! items with points and reasons, and totals. Withdrawn trainees have no score and no line. It is taken from the stored
+//! scores, page by page, so that it proves what followers were told, not only what could be computed.
+
+use std::fmt::Write;
+
+use prost::Message;
+use sha2::{Digest, Sha256};
+use shipei_contracts::assessment::v1::{
+    CountyScore, GetScoreDigestRequest, GetScoreDigestResponse, ItemPoints, TraineePoints, TutorPoints,
+};
+use shipei_service_kit::{Error, ReadUnit, Result};
+use shipei_store::StoreError;
+
+use super::{Reading, counties};
+use crate::{
+    Assessment, convert,
+    store::{
+        lists::{self, RegionRange},
+        scores,
+    },
+};
+
+/// How many scores are read at once.
+const SCORES_PER_STEP: i64 = 1_000;
+/// How many counties are judged at once.
+const COUNTIES_PER_STEP: i64 = 100;
+
+impl Assessment {
+    pub(crate) async fn get_score_digest(
+        self,
+        mut unit: ReadUnit,
+        request: GetScoreDigestRequest,
+    ) -> Result<(ReadUnit, GetScoreDigestResponse)> {
+        let programme_id = convert::programme(&request.programme_id)?;
+        let mut reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), None).await?;
+        reading.at.as_of = reading.scheme.final_as_of();
+        if scores::is_rescoring(&mut unit.tx, &reading.programme_id).await? {
+            return Err(Error::Unavailable(
+                "the programme is being scored anew by another scheme".to_owned(),
+            ));
+        }
+        let mut hash = Sha256::new();
+        let trainees = add_trainees(&mut unit, &reading, &mut hash).await?;
+        let tutors = add_tutors(&mut unit, &reading, &mut hash).await?;
+        let counties = add_counties(&mut unit, &reading, &mut hash).await?;
+        let mut digest = String::new();
+        for byte in hash.finalize() {
+            let _ = write!(digest, "{byte:02x}");
+        }
+        Ok((unit, GetScoreDigestResponse { digest, trainees, tutors, counties }))
+    }
+}
+
+async fn add_trainees(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -> Result<i64> {
+    let mut count = 0;
+    let mut after = String::new();
+    loop {
+        let page =
+            lists::trainee_points(&mut unit.tx, &reading.programme_id, &after, SCORES_PER_STEP).await?;
+        let Some((last, _)) = page.last() else { return Ok(count) };
+        after.clone_from(last);
+        for (person_id, bytes) in &page {
+            let points = TraineePoints::decode(bytes.as_slice())
+                .map_err(|_| StoreError::corrupt_row("trainee_score", "points", person_id))?;
+            let mut line = format!("trainee\t{person_id}");
+            add_items(&mut line, &points.items);
+            let _ = writeln!(line, "\t{}\t{}", points.total, points.passed);
+            hash.update(line);
+            count += 1;
+        }
+    }
+}
+
+async fn add_tutors(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -> Result<i64> {
+    let mut count = 0;
+    let mut after = String::new();
+    loop {
+        let page = lists::tutor_points(&mut unit.tx, &reading.programme_id, &after, SCORES_PER_STEP).await?;
+        let Some((last, _)) = page.last() else { return Ok(count) };
+        after.clone_from(last);
+        for (person_id, bytes) in &page {
+            let points = TutorPoints::decode(bytes.as_slice())
+                .map_err(|_| StoreError::corrupt_row("tutor_score", "points", person_id))?;
+            let mut line = format!("tutor\t{person_id}");
+            add_items(&mut line, &points.items);
+            let TutorPoints { total, qualified, late_weeks, eligible, excellent, .. } = points;
+            let _ = writeln!(line, "\t{total}\t{qualified}\t{late_weeks}\t{eligible}\t{excellent}");
+            hash.update(line);
+            count += 1;
+        }
+    }
+}
+
+async fn add_counties(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -> Result<i64> {
+    let everywhere = RegionRange::of("");
+    let mut count = 0;
+    let mut after = String::new();
+    loop {
+        let page = lists::counties_of_region(
+            &mut unit.tx,
+            &reading.programme_id,
+            &everywhere,
+            &after,
+            COUNTIES_PER_STEP,
+        )
+        .await?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after.clone_from(last);
+        for score in counties::scores(unit, reading, &page).await?.iter().filter(|score| score.applicable) {
+            hash.update(county_line(score));
+            count += 1;
+        }
+    }
+}
+
+fn add_items(line: &mut String, items: &[ItemPoints]) {
+    for item in items {
+        let _ = write!(line, "\t{}:{}:{}", item.name, item.hundredths, item.reason);
+    }
+}
+
+fn county_line(score: &CountyScore) -> String {
+    let mut line = format!("county\t{}\t{}", score.county_code, score.active_trainees);
+    for item in &score.items {
+        let _ = write!(line, "\t{}:{}:{}", item.name, item.hundredths, item.reason);
+    }
+    let _ = writeln!(
+        line,
+        "\t{}\t{}\t{}\t{}",
+        score.registration_login_hundredths,
+        score.offline_hundredths,
+        score.total_hundredths,
+        score.scores_not_distinct
+    );
+    line
+}

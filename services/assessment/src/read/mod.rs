@@ -1,0 +1,50 @@
+//! What the RPCs answer, from facts and as of any time, a page at a time. One file for each kind of score, one for the
+//! digest; a new list is a statement in `store/lists.rs` and a function here.
+
+mod counties;
+mod digest;
+mod trainees;
+mod tutors;
+
+use std::sync::Arc;
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::Programmes;
+use shipei_rules::scheme::Scheme;
+use shipei_service_kit::{Error, ReadUnit, Refusal, Result};
+
+use crate::{convert::AsOf, facts::Instant};
+
+/// What every read begins with.
+pub(crate) struct Reading {
+    /// The programme.
+    pub(crate) programme_id: String,
+    /// The scheme in force.
+    pub(crate) scheme: Arc<Scheme>,
+    /// As of when, by which version.
+    pub(crate) at: AsOf,
+}
+
+impl Reading {
+    /// As of the stated time, else now. An unknown programme is NOT_FOUND.
+    pub(crate) async fn begin(
+        unit: &mut ReadUnit,
+        schemes: &Programmes,
+        programme_id: &str,
+        as_of: Option<Instant>,
+    ) -> Result<Self> {
+        let (scheme_version, scheme) = schemes.scheme(&mut unit.tx, programme_id).await?;
+        let at = AsOf { as_of: as_of.unwrap_or(unit.now), scheme_version };
+        Ok(Self { programme_id: programme_id.to_owned(), scheme, at })
+    }
+}
+
+/// Nobody or nothing of that id.
+fn not_found(field: &str) -> Error {
+    Refusal::new(ErrorReason::NotFound).field(field).into()
+}
+
+/// The stated time as part of a page token's binding: a page of another time is a page of another list.
+fn time_text(as_of: Option<Instant>) -> String {
+    as_of.map_or_else(String::new, |as_of| as_of.to_rfc3339())
+}

@@ -1,0 +1,80 @@
+//! From touched people to stored scores and their events, in the transaction that brought the facts.
+//!
+//! Stored scores are as of the programme's end (`Scheme::final_as_of`): all facts, whatever the clock says, so that they
+//! depend on nothing but the facts. Each change is an event with what was before and the event that led to it. Trainees
+//! come first, because tutors (whose marks are owed) and counties (counts) follow from them; see `store/scores.rs` for
+//! the locks. To score one more kind of thing: a file here, its touch in `facts::Touched`, its step in [`run`].
+
+mod counties;
+pub mod rescore;
+mod trainees;
+mod tutors;
+
+use std::sync::Arc;
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::Programmes;
+use shipei_rules::scheme::Scheme;
+use shipei_service_kit::{Error, Result, Unit};
+use shipei_store::Tx;
+
+use crate::{facts::Touched, store::scores};
+
+/// What every step of one recomputation shares.
+pub(crate) struct Work<'work> {
+    pub(crate) programme_id: &'work str,
+    pub(crate) scheme: Arc<Scheme>,
+}
+
+/// The scheme of a programme, once it has arrived.
+pub(crate) async fn known_scheme(
+    schemes: &Programmes,
+    tx: &mut Tx,
+    programme_id: &str,
+) -> Result<Option<Arc<Scheme>>> {
+    match schemes.scheme(tx, programme_id).await {
+        Ok((_, scheme)) => Ok(Some(scheme)),
+        Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Scores everybody who was touched. Before the scheme has arrived only their rows are made, and the scheme's arrival
+/// scores them all.
+///
+/// # Errors
+/// What the database does, and rows that can't be.
+pub async fn run(
+    unit: &mut Unit,
+    schemes: &Programmes,
+    programme_id: &str,
+    mut touched: Touched,
+) -> Result<()> {
+    if touched.is_empty() {
+        return Ok(());
+    }
+    let Some(scheme) = known_scheme(schemes, &mut unit.tx, programme_id).await? else {
+        return make_rows(&mut unit.tx, programme_id, &touched).await;
+    };
+    let work = Work { programme_id, scheme };
+    let difference = trainees::run(unit, &work, &mut touched).await?;
+    tutors::run(unit, &work, &touched).await?;
+    counties::run(unit, &work, &touched, &difference).await
+}
+
+/// Makes the rows by which scoring anew finds everybody.
+async fn make_rows(tx: &mut Tx, programme_id: &str, touched: &Touched) -> Result<()> {
+    let trainees: Vec<&str> = touched.trainees.keys().map(String::as_str).collect();
+    scores::lock_trainees(tx, programme_id, &trainees).await?;
+    let tutors: Vec<&str> = touched.tutors.keys().map(String::as_str).collect();
+    scores::lock_tutors(tx, programme_id, &tutors).await?;
+    let counties: Vec<&str> = touched.counties.keys().map(String::as_str).collect();
+    let mut rows = Vec::new();
+    for (county_code, mut row) in scores::lock_counties(tx, programme_id, &counties).await? {
+        let latest = touched.counties.get(&county_code).and_then(|touch| touch.latest_fact_at);
+        row.latest_fact_at = row.latest_fact_at.max(latest);
+        rows.push(row);
+    }
+    scores::save_counties(tx, programme_id, &rows).await?;
+    Ok(())
+}

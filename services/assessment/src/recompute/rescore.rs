@@ -1,0 +1,124 @@
+//! Scoring a whole programme anew after its scheme came or changed: page by page, each page one transaction with a
+//! marker of how far it has come, so that a killed instance goes on where it stopped and several may help.
+//!
+//! Until the marker is gone, stored scores are of two schemes; readers that rest on them look for it (county counts are
+//! then counted from facts, and the digest answers UNAVAILABLE).
+
+use std::time::Duration;
+
+use shipei_mirror::Programmes;
+use shipei_service_kit::{Kit, Result, Shutdown, Unit};
+
+use crate::{
+    facts::{Cause, Touched},
+    recompute,
+    store::{lists, scores},
+};
+
+/// How many trainees, tutors or counties one page scores.
+pub const RESCORE_PAGE: i64 = 500;
+/// The most programmes that are looked at in one round.
+const PROGRAMMES_PER_ROUND: i64 = 100;
+/// How often the marker is looked for when nothing wakes us.
+const POLL: Duration = Duration::from_secs(2);
+
+const STAGES: [&str; 3] = ["trainees", "tutors", "counties"];
+
+/// Begins: everything of the programme will be scored by the scheme that is in force now.
+pub async fn begin(unit: &mut Unit, programme_id: &str, cause: &Cause) -> Result<()> {
+    Ok(scores::begin_rescore(&mut unit.tx, programme_id, STAGES[0], cause).await?)
+}
+
+/// Scores one page; a page that is not full goes on with the next stage, so a small programme is done at once. False
+/// when nothing is left.
+pub async fn step(unit: &mut Unit, schemes: &Programmes, programme_id: &str) -> Result<bool> {
+    scores::lock_programme(&mut unit.tx, programme_id, false).await?;
+    let Some(marker) = scores::lock_rescore(&mut unit.tx, programme_id).await? else { return Ok(false) };
+    let cause = Cause { id: marker.cause, at: marker.caused_at };
+    let first = STAGES.iter().position(|stage| *stage == marker.stage).unwrap_or_default();
+    let mut after = marker.done_until;
+    for stage in &STAGES[first..] {
+        let (touched, last, full) = page(unit, programme_id, stage, &after, &cause).await?;
+        recompute::run(unit, schemes, programme_id, touched).await?;
+        if full {
+            scores::move_rescore(&mut unit.tx, programme_id, stage, &last).await?;
+            return Ok(true);
+        }
+        after.clear();
+    }
+    scores::end_rescore(&mut unit.tx, programme_id).await?;
+    Ok(false)
+}
+
+/// The next page of a stage: whom to score, the last id, and whether there may be more.
+async fn page(
+    unit: &mut Unit,
+    programme_id: &str,
+    stage: &str,
+    after: &str,
+    cause: &Cause,
+) -> Result<(Touched, String, bool)> {
+    let everywhere = lists::RegionRange::of("");
+    let tx = &mut unit.tx;
+    let ids = match stage {
+        "trainees" => lists::all_trainees(tx, programme_id, after, RESCORE_PAGE).await?,
+        "tutors" => lists::all_tutors(tx, programme_id, after, RESCORE_PAGE).await?,
+        _ => lists::counties_of_region(tx, programme_id, &everywhere, after, RESCORE_PAGE).await?,
+    };
+    let mut touched = Touched::default();
+    for id in &ids {
+        match stage {
+            "trainees" => touched.trainee(id, cause),
+            "tutors" => touched.tutor(id, cause),
+            _ => touched.county(id, cause, None),
+        }
+    }
+    let full = i64::try_from(ids.len()).unwrap_or(i64::MAX) >= RESCORE_PAGE;
+    Ok((touched, ids.last().cloned().unwrap_or_default(), full))
+}
+
+/// Scores everything that waits for it; returns when nothing is left.
+///
+/// # Errors
+/// What the database does.
+pub async fn finish(kit: &Kit, schemes: &Programmes) -> Result<()> {
+    let mut tx = kit.database().begin_read().await?;
+    let programmes = scores::rescoring(&mut tx, PROGRAMMES_PER_ROUND).await?;
+    tx.rollback().await?;
+    for programme_id in programmes {
+        loop {
+            let more = kit
+                .write_by_itself("rescore", |mut unit| {
+                    let programme_id = programme_id.clone();
+                    async move {
+                        let more = step(&mut unit, schemes, &programme_id).await?;
+                        Ok((unit, more))
+                    }
+                })
+                .await?;
+            if !more {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does so until shutdown.
+pub async fn run(kit: Kit, schemes: Programmes, shutdown: Shutdown) {
+    let mut listener = kit.wake().listener();
+    while !shutdown.has_begun() {
+        tokio::select! {
+            () = shutdown.begun() => return,
+            finished = finish(&kit, &schemes) => {
+                if let Err(error) = finished {
+                    tracing::error!(%error, "scoring anew failed, it will be tried again");
+                }
+            }
+        }
+        tokio::select! {
+            () = shutdown.begun() => return,
+            _ = listener.wait(POLL) => {}
+        }
+    }
+}

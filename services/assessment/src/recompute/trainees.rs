@@ -1,0 +1,175 @@
+//! The stored scores of trainees, what they add to county counts, and which marks are owed about them.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use shipei_contracts::assessment::v1::{TraineePoints, TraineeScoreChanged};
+use shipei_service_kit::{Result, Unit};
+use shipei_store::StoreError;
+
+use super::Work;
+use crate::{
+    assemble::trainees,
+    domain::{
+        contribution::{Contribution, of_trainee},
+        marking::duties,
+        points,
+        trainee::TraineeRecord,
+    },
+    facts::{Cause, Instant, Touched},
+    store::scores::{self, SubmissionDuty, TraineeRow},
+};
+
+/// How many trainees are loaded, scored and written at once.
+const TRAINEES_PER_STEP: usize = 1_000;
+
+/// A trainee scored anew.
+struct Scored {
+    row: TraineeRow,
+    points: TraineePoints,
+    contribution: Contribution,
+    duties: Vec<SubmissionDuty>,
+    /// The classes that answer, or answered, for something that changed.
+    classes: Vec<String>,
+    county_code: String,
+    class_id: String,
+    /// Counties that any fact of theirs counts in, also one that does not count at the end.
+    counties: Vec<String>,
+}
+
+/// Scores the touched trainees; touches their tutors and counties where it matters, and gives what is to be added to the
+/// county counts.
+pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &mut Touched) -> Result<Contribution> {
+    let mut difference = Contribution::default();
+    let trainees = std::mem::take(&mut touched.trainees);
+    let everybody: Vec<(&str, &Cause)> = trainees.iter().map(|(id, cause)| (id.as_str(), cause)).collect();
+    for step in everybody.chunks(TRAINEES_PER_STEP) {
+        run_step(unit, work, step, touched, &mut difference).await?;
+    }
+    Ok(difference)
+}
+
+async fn run_step(
+    unit: &mut Unit,
+    work: &Work<'_>,
+    step: &[(&str, &Cause)],
+    touched: &mut Touched,
+    difference: &mut Contribution,
+) -> Result<()> {
+    let person_ids: Vec<&str> = step.iter().map(|(person_id, _)| *person_id).collect();
+    let stored = scores::lock_trainees(&mut unit.tx, work.programme_id, &person_ids).await?;
+    let records: BTreeMap<String, TraineeRecord> =
+        trainees::load(&mut unit.tx, work.programme_id, &work.scheme, &person_ids).await?;
+    let mut rows = Vec::new();
+    let mut duty_rows = Vec::new();
+    for (person_id, cause) in step {
+        let (Some(record), Some(old)) = (records.get(*person_id), stored.get(*person_id)) else { continue };
+        let scored = score(work, record);
+        for class_id in &scored.classes {
+            touched.class(class_id, cause);
+        }
+        duty_rows.extend(scored.duties.iter().cloned());
+        if scored.row == *old {
+            continue;
+        }
+        let before = Contribution::decode(&old.contribution)
+            .ok_or_else(|| StoreError::corrupt_row("trainee_score", "contribution", person_id))?;
+        touch_counties(touched, &scored, &before, old.latest_fact_at, cause);
+        difference.add_all(&scored.contribution);
+        difference.subtract_all(&before);
+        if scored.row.points != old.points {
+            emit(unit, work, &scored, old, cause)?;
+        }
+        rows.push(scored.row);
+    }
+    scores::save_trainees(&mut unit.tx, work.programme_id, &rows).await?;
+    scores::save_duties(&mut unit.tx, work.programme_id, &duty_rows).await?;
+    Ok(())
+}
+
+fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
+    let end = work.scheme.final_as_of();
+    let score = shipei_rules::trainee::score(&work.scheme, &record.facts, end);
+    let contribution = of_trainee(&work.scheme, record, &score, end);
+    let points = points::of_trainee(&score);
+    let place = record.places.at(end);
+    let mut changed_duties = Vec::new();
+    let mut classes = Vec::new();
+    for (duty, submission) in duties(&work.scheme, record, end).into_iter().zip(&record.submissions) {
+        let (owed_before, late_before) = &submission.stored_duty;
+        if duty.owed_class_id == *owed_before && duty.late_class_id == *late_before {
+            continue;
+        }
+        classes.extend(
+            [owed_before, late_before, &duty.owed_class_id, &duty.late_class_id]
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+        changed_duties.push(SubmissionDuty {
+            submission_id: duty.submission_id.as_str().to_owned(),
+            person_id: record.person_id.clone(),
+            owed_class_id: duty.owed_class_id,
+            late_class_id: duty.late_class_id,
+        });
+    }
+    let mut counties: Vec<String> =
+        record.attendances.iter().map(|attendance| attendance.county_code.clone()).collect();
+    counties.push(place.county_code.clone());
+    Scored {
+        row: TraineeRow {
+            person_id: record.person_id.clone(),
+            points: Some(points.encode_to_vec()),
+            withdrawn: score.withdrawn,
+            contribution: contribution.encode(),
+            latest_fact_at: record.latest_fact_at,
+        },
+        points,
+        contribution,
+        duties: changed_duties,
+        classes,
+        county_code: place.county_code.clone(),
+        class_id: place.class_id.clone(),
+        counties,
+    }
+}
+
+/// Counties whose counts change, or in which a fact is later than any before.
+fn touch_counties(
+    touched: &mut Touched,
+    scored: &Scored,
+    before: &Contribution,
+    latest_before: Option<Instant>,
+    cause: &Cause,
+) {
+    if scored.contribution == *before && scored.row.latest_fact_at == latest_before {
+        return;
+    }
+    let latest = scored.row.latest_fact_at;
+    for county_code in scored.contribution.counties().into_iter().chain(before.counties()) {
+        touched.county(county_code, cause, latest);
+    }
+    for county_code in &scored.counties {
+        touched.county(county_code, cause, latest);
+    }
+}
+
+fn emit(unit: &mut Unit, work: &Work<'_>, scored: &Scored, old: &TraineeRow, cause: &Cause) -> Result<()> {
+    let before = match &old.points {
+        Some(bytes) => Some(
+            TraineePoints::decode(bytes.as_slice())
+                .map_err(|_| StoreError::corrupt_row("trainee_score", "points", &old.person_id))?,
+        ),
+        None => None,
+    };
+    let message = TraineeScoreChanged {
+        programme_id: work.programme_id.to_owned(),
+        person_id: old.person_id.clone(),
+        county_code: scored.county_code.clone(),
+        class_id: scored.class_id.clone(),
+        old: before,
+        new: Some(scored.points.clone()),
+    };
+    unit.emit_caused(&scored.county_code, &old.person_id, &cause.id, cause.at, &message);
+    Ok(())
+}

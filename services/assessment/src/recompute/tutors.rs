@@ -1,0 +1,79 @@
+//! The stored scores of tutors.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use shipei_contracts::assessment::v1::{TutorPoints, TutorScoreChanged};
+use shipei_service_kit::{Result, Unit};
+use shipei_store::StoreError;
+
+use super::Work;
+use crate::{
+    assemble::tutors::{self, Duties},
+    domain::points,
+    facts::{Cause, Touched},
+    store::{
+        load,
+        scores::{self, TutorRow},
+    },
+};
+
+/// How many tutors are loaded, scored and written at once.
+const TUTORS_PER_STEP: usize = 500;
+
+/// Scores the touched tutors and those of the touched classes.
+pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &Touched) -> Result<()> {
+    let class_ids: Vec<&str> = touched.classes.keys().map(String::as_str).collect();
+    scores::lock_classes(&mut unit.tx, work.programme_id, &class_ids).await?;
+    let mut causes: BTreeMap<String, &Cause> = BTreeMap::new();
+    for class in load::tutors_of(&mut unit.tx, work.programme_id, &class_ids).await? {
+        if let Some(cause) = touched.classes.get(&class.class_id) {
+            causes.insert(class.tutor_id, cause);
+        }
+    }
+    causes.extend(touched.tutors.iter().map(|(tutor_id, cause)| (tutor_id.clone(), cause)));
+    let everybody: Vec<(&str, &Cause)> = causes.iter().map(|(id, cause)| (id.as_str(), *cause)).collect();
+    for step in everybody.chunks(TUTORS_PER_STEP) {
+        run_step(unit, work, step).await?;
+    }
+    Ok(())
+}
+
+async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&str, &Cause)]) -> Result<()> {
+    let tutor_ids: Vec<&str> = step.iter().map(|(tutor_id, _)| *tutor_id).collect();
+    let stored = scores::lock_tutors(&mut unit.tx, work.programme_id, &tutor_ids).await?;
+    let records =
+        tutors::load(&mut unit.tx, work.programme_id, &work.scheme, &tutor_ids, Duties::Stored).await?;
+    let mut rows = Vec::new();
+    for (tutor_id, cause) in step {
+        let (Some(record), Some(old)) = (records.get(*tutor_id), stored.get(*tutor_id)) else { continue };
+        let points = points::of_tutor(&record.score(&work.scheme, work.scheme.final_as_of()));
+        let row = TutorRow {
+            person_id: old.person_id.clone(),
+            county_code: record.county_code.clone(),
+            points: Some(points.encode_to_vec()),
+        };
+        if row == *old {
+            continue;
+        }
+        if row.points != old.points {
+            let message = TutorScoreChanged {
+                programme_id: work.programme_id.to_owned(),
+                person_id: old.person_id.clone(),
+                old: before(old)?,
+                new: Some(points),
+            };
+            unit.emit_caused(record.region_code(), tutor_id, &cause.id, cause.at, &message);
+        }
+        rows.push(row);
+    }
+    scores::save_tutors(&mut unit.tx, work.programme_id, &rows).await?;
+    Ok(())
+}
+
+fn before(old: &TutorRow) -> Result<Option<TutorPoints>> {
+    let Some(bytes) = &old.points else { return Ok(None) };
+    let points = TutorPoints::decode(bytes.as_slice())
+        .map_err(|_| StoreError::corrupt_row("tutor_score", "points", &old.person_id))?;
+    Ok(Some(points))
+}

@@ -1,0 +1,176 @@
+//! Writes the facts of a batch: one multi-row upsert for each table, rows in key order, so that of two instances none
+//! waits for the other in a circle. Every upsert commutes: an immutable row is left as it is, of a first time the least
+//! stays.
+
+use shipei_store::{StoreError, Tx, bulk_insert};
+
+use crate::facts::Batch;
+
+/// Writes everything that a batch says of a programme.
+pub async fn batch(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+    people(tx, programme_id, batch).await?;
+    assignments(tx, programme_id, batch).await?;
+    classes(tx, programme_id, batch).await?;
+    counties(tx, programme_id, batch).await
+}
+
+async fn people(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+    let places: Vec<_> = batch.places.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO trainee_place (programme_id, person_id, county_code, class_id)",
+        places,
+        |(person_id, county_code, class_id)| (programme_id, person_id, county_code, class_id),
+        " ON CONFLICT (programme_id, person_id, county_code, class_id) DO NOTHING"
+    )?;
+    let changes: Vec<_> = batch.place_changes.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO place_change (programme_id, person_id, event_partition, event_number, changed_at, \
+         old_county_code, old_class_id, new_county_code, new_class_id)",
+        changes,
+        |row| (
+            programme_id,
+            &row.person_id,
+            row.event_partition,
+            row.event_number,
+            row.changed_at,
+            &row.old_county_code,
+            &row.old_class_id,
+            &row.new_county_code,
+            &row.new_class_id
+        ),
+        " ON CONFLICT (programme_id, person_id, event_partition, event_number) DO NOTHING"
+    )?;
+    let phases: Vec<_> = batch.phases.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO phase_achieved (programme_id, person_id, phase_index, achieved_at, session_id)",
+        phases,
+        |row| (programme_id, &row.person_id, row.phase_index, row.achieved_at, &row.session_id),
+        " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET achieved_at = excluded.achieved_at, \
+         session_id = excluded.session_id WHERE excluded.achieved_at < phase_achieved.achieved_at \
+         OR (excluded.achieved_at = phase_achieved.achieved_at AND excluded.session_id < phase_achieved.session_id)"
+    )?;
+    Ok(())
+}
+
+async fn assignments(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+    let submissions: Vec<_> = batch.submissions.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, superseded_at)",
+        submissions,
+        |row| (programme_id, &row.submission_id, &row.person_id, row.submitted_at, row.superseded_at),
+        " ON CONFLICT (programme_id, submission_id) DO UPDATE SET \
+         submitted_at = CASE WHEN submission.submitted_at IS NULL OR excluded.submitted_at < submission.submitted_at \
+             THEN excluded.submitted_at ELSE submission.submitted_at END, \
+         superseded_at = CASE WHEN submission.superseded_at IS NULL \
+             OR excluded.superseded_at < submission.superseded_at \
+             THEN excluded.superseded_at ELSE submission.superseded_at END"
+    )?;
+    let marks: Vec<_> = batch.marks.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO mark (programme_id, submission_id, mark_number, person_id, class_id, tutor_id, grade, marked_at)",
+        marks,
+        |row| (
+            programme_id,
+            &row.submission_id,
+            row.mark_number,
+            &row.person_id,
+            &row.class_id,
+            &row.tutor_id,
+            &row.grade,
+            row.marked_at
+        ),
+        " ON CONFLICT (programme_id, submission_id, mark_number) DO NOTHING"
+    )?;
+    Ok(())
+}
+
+async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+    let seminars: Vec<_> = batch.seminars.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO seminar (programme_id, seminar_id, class_id, opened_at, summarised_at)",
+        seminars,
+        |(seminar_id, row)| (programme_id, seminar_id, &row.class_id, row.opened_at, row.summarised_at),
+        " ON CONFLICT (programme_id, seminar_id) DO UPDATE SET \
+         opened_at = CASE WHEN seminar.opened_at IS NULL OR excluded.opened_at < seminar.opened_at \
+             THEN excluded.opened_at ELSE seminar.opened_at END, \
+         summarised_at = CASE WHEN seminar.summarised_at IS NULL OR excluded.summarised_at < seminar.summarised_at \
+             THEN excluded.summarised_at ELSE seminar.summarised_at END"
+    )?;
+    let posts: Vec<_> = batch.posts.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO post (programme_id, seminar_id, post_number, person_id, posted_at)",
+        posts,
+        |row| (programme_id, &row.seminar_id, row.post_number, &row.person_id, row.posted_at),
+        " ON CONFLICT (programme_id, seminar_id, post_number) DO NOTHING"
+    )?;
+    let bulletins: Vec<_> = batch.bulletins.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO bulletin (programme_id, class_id, bulletin_number, published_at)",
+        bulletins,
+        |((class_id, number), published_at)| (programme_id, class_id, *number, **published_at),
+        " ON CONFLICT (programme_id, class_id, bulletin_number) DO UPDATE SET published_at = excluded.published_at \
+         WHERE excluded.published_at < bulletin.published_at"
+    )?;
+    let choices: Vec<_> = batch.choices.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, chosen_at)",
+        choices,
+        |((tutor_id, expert_id), chosen_at)| (programme_id, tutor_id, expert_id, **chosen_at),
+        " ON CONFLICT (programme_id, tutor_id, expert_id) DO UPDATE SET chosen_at = excluded.chosen_at \
+         WHERE excluded.chosen_at < tutor_choice.chosen_at"
+    )?;
+    Ok(())
+}
+
+async fn counties(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+    let facts: Vec<_> = batch.county_facts.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO county_fact (programme_id, county_code, education_stage, kind, reference, happened_at)",
+        facts,
+        |(key, happened_at)| (
+            programme_id,
+            &key.county_code,
+            &key.education_stage,
+            key.kind,
+            &key.reference,
+            **happened_at
+        ),
+        " ON CONFLICT (programme_id, county_code, education_stage, kind, reference) DO UPDATE SET \
+         happened_at = excluded.happened_at WHERE excluded.happened_at < county_fact.happened_at"
+    )?;
+    let attendances: Vec<_> = batch.attendances.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO attendance (programme_id, person_id, activity_id, county_code, education_stage, attended_at)",
+        attendances,
+        |row| (
+            programme_id,
+            &row.person_id,
+            &row.activity_id,
+            &row.county_code,
+            &row.education_stage,
+            row.attended_at
+        ),
+        " ON CONFLICT (programme_id, person_id, activity_id) DO UPDATE SET attended_at = excluded.attended_at \
+         WHERE excluded.attended_at < attendance.attended_at"
+    )?;
+    let scores: Vec<_> = batch.offline_scores.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO offline_score (programme_id, person_id, activity_id, score_number, score, scored_at)",
+        scores,
+        |row| (programme_id, &row.person_id, &row.activity_id, row.score_number, row.score, row.scored_at),
+        " ON CONFLICT (programme_id, person_id, activity_id, score_number) DO NOTHING"
+    )?;
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Same facts, same scores: the season's events in any order, in any batches, some of them twice, by one instance or
+//! by several at once, end with the same stored scores, digests and answers as of any time.
+
+use std::sync::Arc;
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use shipei_assessment::{
+    assemble::counties::count_as_of,
+    recompute::rescore,
+    store::{lists, scores},
+};
+use shipei_contracts::event::v1::Event;
+use shipei_mirror::Programmes;
+use shipei_rules::scheme::Scheme;
+
+use crate::{
+    season,
+    support::{HAIGANG, On, PROGRAMME, Projectors, SCHEME, SHANHAIGUAN, Service, at, end},
+};
+
+/// Times at which answers are compared: within the season, at its end, after it.
+const TIMES: [&str; 6] = [
+    "2019-10-21 00:00",
+    "2019-11-15 00:00",
+    "2019-11-20 08:00",
+    "2019-12-08 12:00",
+    "2019-12-31 00:00",
+    "2020-03-01 00:00",
+];
+
+/// Everything that can be seen of the scores, as text.
+async fn seen(service: &Service) -> String {
+    let mut text = format!("{:?}\n", service.digest().await);
+    for time in TIMES {
+        text.push_str(&format!("{:?}\n", service.trainees(at(time), "", "", 5).await));
+        text.push_str(&format!("{:?}\n", service.trainees(at(time), SHANHAIGUAN, "", 2).await));
+        text.push_str(&format!("{:?}\n", service.trainees(at(time), "", "C2", 0).await));
+        text.push_str(&format!("{:?}\n", service.tutors(at(time)).await));
+        text.push_str(&format!("{:?}\n", service.counties(at(time)).await));
+    }
+    text
+}
+
+/// The stored sums are those of the facts.
+async fn assert_counts_are_right(service: &Service) {
+    let scheme = Scheme::parse(SCHEME).unwrap();
+    let mut tx = service.test.kit.database().begin_read().await.unwrap();
+    for county_code in [HAIGANG, SHANHAIGUAN] {
+        let stored = scores::counts(&mut tx, PROGRAMME, &[county_code]).await.unwrap();
+        let mut counted = count_as_of(&mut tx, PROGRAMME, &scheme, county_code, end()).await.unwrap();
+        counted.keep_county(county_code);
+        assert_eq!(stored, counted, "{county_code}");
+    }
+    assert_eq!(lists::all_tutors(&mut tx, PROGRAMME, "", 10).await.unwrap(), ["U1", "U2"]);
+}
+
+async fn baseline() -> String {
+    let service = Service::start(On::Sqlite).await;
+    service.apply(&season::season().take()).await;
+    assert_counts_are_right(&service).await;
+    seen(&service).await
+}
+
+/// A shuffled season: cut at random into batches, each a run of one source.
+fn shuffled() -> impl Strategy<Value = (Vec<Event>, Vec<usize>)> {
+    let mut events = season::season().take();
+    let twice: Vec<Event> = events.iter().step_by(7).cloned().collect();
+    events.extend(twice);
+    (Just(events).prop_shuffle(), prop::collection::vec(1_usize..40, 8))
+}
+
+#[test]
+fn scores_from_any_order_and_batches_are_the_same() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let expected = runtime.block_on(baseline());
+    let mut runner = TestRunner::new(Config {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..Config::default()
+    });
+    let outcome = runner.run(&shuffled(), |(mut events, sizes)| {
+        // Runs of one source of the wanted lengths: sorting by source within a window keeps the order random.
+        for (window, size) in events.chunks_mut(40).zip(sizes.iter().cycle()) {
+            let length = (*size).min(window.len());
+            window[..length].sort_by(|left, right| left.source.cmp(&right.source));
+        }
+        let found = runtime.block_on(async {
+            let service = Service::start(On::Sqlite).await;
+            service.apply(&events).await;
+            rescore::finish(&service.test.kit, &Programmes::default()).await.unwrap();
+            assert_counts_are_right(&service).await;
+            seen(&service).await
+        });
+        prop_assert_eq!(&found, &expected);
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_gives_the_same_scores() {
+    let service = Service::start(On::Postgres).await;
+    let mut events = season::season().take();
+    events.reverse();
+    service.apply(&events).await;
+    assert_counts_are_right(&service).await;
+    assert_eq!(seen(&service).await, baseline().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_at_once_on_postgres_give_the_same_scores() {
+    let expected = baseline().await;
+    for round in 0..3_usize {
+        let service = Service::start(On::Postgres).await;
+        let events = Arc::new(season::season().take());
+        let mut instances = Vec::new();
+        for (place, source) in ["enrollment", "learning-progress", "assignment-grading", "offline-activity"]
+            .into_iter()
+            .enumerate()
+        {
+            for half in 0..2_usize {
+                let (kit, events) = (service.test.twin().await, Arc::clone(&events));
+                instances.push(tokio::spawn(async move {
+                    let own: Vec<Event> = events
+                        .iter()
+                        .filter(|event| event.source == source)
+                        .enumerate()
+                        .filter(|(index, _)| index % 2 == half)
+                        .map(|(_, event)| event.clone())
+                        .collect();
+                    let projectors = Projectors::default();
+                    for batch in own.chunks(1 + round + place) {
+                        projectors.apply(&kit, batch).await.unwrap();
+                    }
+                }));
+            }
+        }
+        for instance in instances {
+            instance.await.unwrap();
+        }
+        rescore::finish(&service.test.kit, &Programmes::default()).await.unwrap();
+        assert_counts_are_right(&service).await;
+        assert_eq!(seen(&service).await, expected, "round {round}");
+    }
+}

@@ -1,0 +1,312 @@
+//! Tables of cases: what is decided, and why not.
+
+use super::*;
+use shipei_contracts::common::v1::ErrorReason::*;
+use shipei_rules::vocabulary::Role;
+
+const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
+
+fn scheme() -> Scheme {
+    Scheme::parse(SCHEME).unwrap()
+}
+
+/// An instant of the scheme's zone, e.g. `11-01T00:00:00` of 2019.
+fn at(text: &str) -> DateTime<Utc> {
+    format!("2019-{text}+08:00").parse().unwrap()
+}
+
+fn member(person_id: &str, role: Role, class_id: &str) -> Member {
+    Member {
+        person_id: person_id.to_owned(),
+        role,
+        county_code: "130302".to_owned(),
+        school_code: "S1".to_owned(),
+        class_id: class_id.to_owned(),
+        education_stage: None,
+        subject: String::new(),
+        login_at: None,
+        pre_job_at: None,
+        withdrawn_at: None,
+    }
+}
+
+fn trainee() -> Member {
+    member("T1", Role::Trainee, "L1")
+}
+
+fn withdrawn(when: &str) -> Member {
+    Member { withdrawn_at: Some(at(when)), ..trainee() }
+}
+
+fn tutor(person_id: &str) -> Member {
+    member(person_id, Role::ClassTutor, "")
+}
+
+fn class() -> Class {
+    Class { class_id: "L1".to_owned(), region_code: "130302".to_owned(), tutor_id: "U1".to_owned() }
+}
+
+fn submission(id: &str, when: &str) -> Submission {
+    Submission {
+        submission_id: id.to_owned(),
+        person_id: "T1".to_owned(),
+        class_id: "L1".to_owned(),
+        kind: "lesson_plan".to_owned(),
+        title: "作业".to_owned(),
+        text: String::new(),
+        submitted_at: at(when),
+        superseded_at: None,
+    }
+}
+
+fn mark(number: i64, kind: MarkKind, when: &str) -> Mark {
+    Mark { number, kind, comment: "好".to_owned(), tutor_id: "U1".to_owned(), marked_at: at(when) }
+}
+
+const PASS: MarkKind = MarkKind::Graded(Grade::Pass);
+const FAIL: MarkKind = MarkKind::Graded(Grade::Fail);
+const EXCELLENT: MarkKind = MarkKind::Graded(Grade::Excellent);
+const RETURNED: MarkKind = MarkKind::Returned;
+
+#[test]
+fn grade_of_marks_is_that_of_the_last_by_time_then_number() {
+    let noon = "11-05T12:00:00";
+    let evening = "11-05T20:00:00";
+    for (marks, grade) in [
+        (vec![], None),
+        (vec![mark(1, PASS, noon)], Some(Grade::Pass)),
+        (vec![mark(1, PASS, noon), mark(2, EXCELLENT, noon)], Some(Grade::Excellent)),
+        (vec![mark(1, PASS, evening), mark(2, FAIL, noon)], Some(Grade::Pass)),
+        (vec![mark(1, PASS, noon), mark(2, RETURNED, evening)], None),
+        (vec![mark(1, RETURNED, noon), mark(2, FAIL, evening)], Some(Grade::Fail)),
+    ] {
+        assert_eq!(grade_of(&marks), grade, "{marks:?}");
+    }
+}
+
+#[test]
+fn submission_is_refused_by_one_cause_each() {
+    let kind = |kind: &str| Submission { kind: kind.to_owned(), ..submission("A1", "11-05T10:00:00") };
+    for (who, new, reason) in [
+        (trainee(), submission("A1", "11-01T00:00:00"), None),
+        (trainee(), submission("A1", "12-10T23:59:59"), None),
+        (trainee(), submission("A1", "10-31T23:59:59"), Some(WindowNotOpen)),
+        (trainee(), submission("A1", "12-11T00:00:00"), Some(WindowClosed)),
+        (withdrawn("11-05T10:00:00"), submission("A1", "11-05T10:00:00"), Some(Withdrawn)),
+        (withdrawn("11-05T10:00:01"), submission("A1", "11-05T10:00:00"), None),
+        (trainee(), kind("micro_lesson"), None),
+        (trainee(), kind("essay"), Some(InvalidKind)),
+        (trainee(), kind(""), Some(InvalidKind)),
+    ] {
+        let decided = decide_submission(&scheme(), &who, &new, None, None);
+        assert_eq!(decided.as_ref().err().map(|refusal| refusal.reason), reason, "{new:?}");
+        if reason.is_none() {
+            assert_eq!(decided.unwrap(), Standing::Newest { replaces: None });
+        }
+    }
+}
+
+#[test]
+fn newer_submission_replaces_unless_the_grade_stands() {
+    let there = submission("A1", "11-05T10:00:00");
+    let new = submission("A2", "11-08T10:00:00");
+    for (marks, replaces) in [
+        (vec![], true),
+        (vec![mark(1, FAIL, "11-06T10:00:00")], true),
+        (vec![mark(1, RETURNED, "11-06T10:00:00")], true),
+        (vec![mark(1, PASS, "11-06T10:00:00")], false),
+        (vec![mark(1, EXCELLENT, "11-06T10:00:00")], false),
+        (vec![mark(1, PASS, "11-06T10:00:00"), mark(2, RETURNED, "11-07T10:00:00")], true),
+        (vec![mark(1, PASS, "11-06T10:00:00"), mark(2, FAIL, "11-07T10:00:00")], true),
+        (vec![mark(1, FAIL, "11-06T10:00:00"), mark(2, PASS, "11-07T10:00:00")], false),
+    ] {
+        let decided = decide_submission(&scheme(), &trainee(), &new, Some((&there, &marks)), None);
+        match replaces {
+            true => assert_eq!(decided.unwrap(), Standing::Newest { replaces: Some("A1".to_owned()) }),
+            false => assert_eq!(decided.unwrap_err().reason, AlreadyGraded, "{marks:?}"),
+        }
+    }
+}
+
+#[test]
+fn late_submission_is_superseded_at_once_by_the_one_that_followed() {
+    let newest = submission("A3", "11-09T10:00:00");
+    let following = submission("A2", "11-08T10:00:00");
+    let marks = [mark(1, PASS, "11-10T10:00:00")];
+    let late = submission("A1", "11-05T10:00:00");
+    let decided =
+        decide_submission(&scheme(), &trainee(), &late, Some((&newest, &marks)), Some(&following)).unwrap();
+    assert_eq!(
+        decided,
+        Standing::Late { superseded_by: "A2".to_owned(), superseded_at: at("11-08T10:00:00") }
+    );
+}
+
+#[test]
+fn mark_is_refused_by_one_cause_each() {
+    let there = submission("A1", "11-04T10:00:00");
+    let replaced = Submission { superseded_at: Some(at("11-06T10:00:00")), ..there.clone() };
+    let noon = "11-05T12:00:00";
+    let none: Option<ErrorReason> = None;
+    for (who, by, what, comment, when, reason) in [
+        (trainee(), "U1", &there, "好", noon, none),
+        (trainee(), "U1", &there, "好", "12-20T23:59:59", none),
+        (trainee(), "U1", &there, "好", "12-21T00:00:00", Some(WindowClosed)),
+        (trainee(), "U1", &there, "好", "11-04T09:59:59", Some(NotFound)),
+        (trainee(), "U2", &there, "好", noon, Some(NotClassTutor)),
+        (withdrawn(noon), "U1", &there, "好", noon, Some(Withdrawn)),
+        (withdrawn("11-06T00:00:00"), "U1", &there, "好", noon, none),
+        (trainee(), "U1", &replaced, "好", "11-06T09:59:59", none),
+        (trainee(), "U1", &replaced, "好", "11-06T10:00:00", Some(Superseded)),
+        (trainee(), "U1", &there, "", noon, Some(CommentRequired)),
+        (trainee(), "U1", &there, " \u{3000}\n", noon, Some(CommentRequired)),
+    ] {
+        let class = class();
+        let decided =
+            decide_mark(&scheme(), (&tutor(by), Some(&class), &who), (what, &[]), comment, at(when));
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{by} {when} {comment:?}");
+    }
+    let alone = decide_mark(&scheme(), (&tutor("U1"), None, &trainee()), (&there, &[]), "好", at(noon));
+    assert_eq!(alone.unwrap_err().reason, NotClassTutor);
+}
+
+#[test]
+fn mark_takes_the_next_number_and_tells_the_grade_before() {
+    let there = submission("A1", "11-04T10:00:00");
+    let class = class();
+    for (marks, number, old) in [
+        (vec![], 1, None),
+        (vec![mark(1, PASS, "11-05T10:00:00")], 2, Some(Grade::Pass)),
+        (vec![mark(1, PASS, "11-05T10:00:00"), mark(2, RETURNED, "11-05T11:00:00")], 3, None),
+    ] {
+        let people = (&tutor("U1"), Some(&class), &trainee());
+        let change = decide_mark(&scheme(), people, (&there, &marks), "好", at("11-06T10:00:00")).unwrap();
+        assert_eq!((change.number, change.old), (number, old));
+    }
+    let full: Vec<Mark> =
+        (1..=MARKS_PER_SUBMISSION_MAX).map(|number| mark(number, FAIL, "11-05T10:00:00")).collect();
+    let people = (&tutor("U1"), Some(&class), &trainee());
+    let refused = decide_mark(&scheme(), people, (&there, &full), "好", at("11-06T10:00:00"));
+    assert_eq!(refused.unwrap_err().reason, TooMany);
+}
+
+#[test]
+fn same_submission_is_known_by_content_and_stated_time() {
+    let there = submission("A1", "11-05T10:00:00");
+    let again = submission("A1", "11-06T10:00:00");
+    assert!(is_same_submission(&there, &again, None));
+    assert!(is_same_submission(&there, &again, Some(there.submitted_at)));
+    assert!(!is_same_submission(&there, &again, Some(again.submitted_at)));
+    for other in [
+        Submission { person_id: "T2".to_owned(), ..again.clone() },
+        Submission { kind: "micro_lesson".to_owned(), ..again.clone() },
+        Submission { title: "别的".to_owned(), ..again.clone() },
+        Submission { text: "正文".to_owned(), ..again.clone() },
+    ] {
+        assert!(!is_same_submission(&there, &other, None), "{other:?}");
+    }
+}
+
+fn seminar() -> Seminar {
+    Seminar {
+        seminar_id: "N1".to_owned(),
+        class_id: "L1".to_owned(),
+        tutor_id: "U1".to_owned(),
+        topic: "研讨".to_owned(),
+        opened_at: at("11-20T08:00:00"),
+        summary: String::new(),
+        summary_at: None,
+        summarised_at: None,
+        summary_count: 0,
+    }
+}
+
+#[test]
+fn opening_needs_the_tutor_and_the_window() {
+    for (by, when, reason) in [
+        ("U1", "11-20T00:00:00", None),
+        ("U1", "12-20T23:59:59", None),
+        ("U1", "11-19T23:59:59", Some(WindowNotOpen)),
+        ("U1", "12-21T00:00:00", Some(WindowClosed)),
+        ("U2", "11-20T00:00:00", Some(NotClassTutor)),
+    ] {
+        let decided = decide_opening(&scheme(), &tutor(by), &class(), at(when));
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{by} {when}");
+    }
+}
+
+#[test]
+fn post_is_refused_by_one_cause_each() {
+    let long = "研".repeat(300);
+    let padded = format!("{}{}", "研".repeat(299), " \n\u{3000}".repeat(50));
+    let other = Member { class_id: "L2".to_owned(), ..trainee() };
+    let noon = "11-25T12:00:00";
+    for (who, text, when, expected) in [
+        (trainee(), long.as_str(), noon, Ok(300)),
+        (trainee(), &long[3..], noon, Err(TextTooShort)),
+        (trainee(), &padded, noon, Err(TextTooShort)),
+        (trainee(), "", noon, Err(TextTooShort)),
+        (other, &long, noon, Err(NotClassMember)),
+        (withdrawn(noon), &long, noon, Err(Withdrawn)),
+        (trainee(), &long, "11-20T07:59:59", Err(NotFound)),
+        (trainee(), &long, "12-21T00:00:00", Err(WindowClosed)),
+    ] {
+        let decided = decide_post(&scheme(), &who, &seminar(), text, at(when));
+        assert_eq!(decided.map_err(|refusal| refusal.reason), expected, "{when}");
+    }
+    let early = Seminar { opened_at: at("11-01T08:00:00"), ..seminar() };
+    let decided = decide_post(&scheme(), &trainee(), &early, &long, at("11-19T23:59:59"));
+    assert_eq!(decided.unwrap_err().reason, WindowNotOpen);
+}
+
+#[test]
+fn summary_counts_from_the_first_and_shows_the_latest() {
+    let noon = at("11-25T12:00:00");
+    let done = Seminar { summary_at: Some(noon), summarised_at: Some(noon), summary_count: 1, ..seminar() };
+    let class = class();
+    let decide = |seminar: &Seminar, by: &str, when: &str| {
+        decide_summary(&scheme(), &tutor(by), Some(&class), seminar, at(when))
+    };
+    for (seminar, when, number, is_first, is_latest) in [
+        (seminar(), "11-25T12:00:00", 1, true, true),
+        (done.clone(), "11-25T13:00:00", 2, false, true),
+        (done.clone(), "11-25T12:00:00", 2, false, true),
+        (done.clone(), "11-25T11:00:00", 2, true, false),
+    ] {
+        let change = decide(&seminar, "U1", when).unwrap();
+        assert_eq!(change, SummaryChange { number, is_first, is_latest }, "{when}");
+    }
+    for (by, when, reason) in [
+        ("U2", "11-25T12:00:00", NotClassTutor),
+        ("U1", "12-21T00:00:00", WindowClosed),
+        ("U1", "11-20T07:59:59", NotFound),
+    ] {
+        assert_eq!(decide(&seminar(), by, when).unwrap_err().reason, reason, "{by} {when}");
+    }
+}
+
+#[test]
+fn bulletin_needs_its_own_window() {
+    for (by, number, when, reason) in [
+        ("U1", 1, "09-15T00:00:00", None),
+        ("U1", 1, "10-30T23:59:59", None),
+        ("U1", 1, "10-31T00:00:00", Some(WindowClosed)),
+        ("U1", 2, "10-09T23:59:59", Some(WindowNotOpen)),
+        ("U1", 2, "11-30T23:59:59", None),
+        ("U1", 3, "12-21T00:00:00", Some(WindowClosed)),
+        ("U1", 4, "11-01T00:00:00", Some(NotFound)),
+        ("U1", 0, "11-01T00:00:00", Some(NotFound)),
+        ("U2", 1, "10-01T00:00:00", Some(NotClassTutor)),
+    ] {
+        let new = Bulletin {
+            class_id: "L1".to_owned(),
+            number,
+            tutor_id: by.to_owned(),
+            title: "简报".to_owned(),
+            text: String::new(),
+            published_at: at(when),
+        };
+        let decided = decide_bulletin(&scheme(), &tutor(by), &class(), &new);
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{by} {number} {when}");
+    }
+}

@@ -1,0 +1,427 @@
+//! From requests to typed values, by field name, and from rows to messages. No SQL, no decisions. A new request is a
+//! function that ends in `fields.all(..)`, so that all its faults are reported at once.
+
+use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
+use shipei_rules::{
+    duties::{DoneWhen, Duty},
+    identity_number::IdentityNumber,
+    ids::{ClassId, PersonId, ProgrammeId, RemittanceRef, SchoolCode},
+    region::{RegionCode, RegionLevel},
+    scheme::Scheme,
+    vocabulary::{DevelopmentStage, EducationStage, Role},
+};
+use shipei_service_kit::{Error, Fields, Result, error::FieldViolation, to_timestamp};
+use shipei_store::{StoreError, crypto::Vault};
+
+use crate::{
+    domain::Destination,
+    store::{
+        county::{CountyRow, RemittanceRow},
+        honour::ChoiceRow,
+        person::PersonRow,
+        programme::ProgrammeRow,
+        region::{ClassRow, RegionRow, SchoolRow},
+    },
+};
+
+/// The longest name, title or subject, characters.
+pub(crate) const NAME_CHARACTERS_MAX: usize = 500;
+/// The longest reason for leaving, characters.
+pub(crate) const REASON_CHARACTERS_MAX: usize = 10_000;
+/// The longest scheme, characters.
+pub(crate) const SCHEME_CHARACTERS_MAX: usize = 200_000;
+/// The largest remittance, fen: ten thousand million yuan.
+pub(crate) const AMOUNT_FEN_MAX: i64 = 1_000_000_000_000;
+
+/// The programme that a request names.
+pub(crate) fn programme(fields: &mut Fields, value: &str) -> Option<ProgrammeId> {
+    fields.id("programme_id", value, ProgrammeId::parse)
+}
+
+/// A person that a request names.
+pub(crate) fn person(fields: &mut Fields, field: &str, value: &str) -> Option<PersonId> {
+    fields.id(field, value, PersonId::parse)
+}
+
+/// A region that a request names.
+pub(crate) fn region(fields: &mut Fields, field: &str, value: &str) -> Option<RegionCode> {
+    fields.id(field, value, RegionCode::parse)
+}
+
+/// A filter that may be empty: checked as what it names, given as text.
+pub(crate) fn optional<T, E: std::fmt::Display>(
+    fields: &mut Fields,
+    field: &str,
+    value: &str,
+    parse: impl FnOnce(&str) -> std::result::Result<T, E>,
+) -> Option<String> {
+    fields.optional_id(field, value, parse).map(|_| value.to_owned())
+}
+
+/// A name that must be there.
+pub(crate) fn name(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
+    if value.contains('\0') {
+        return fields.fault(field, "has a NUL character");
+    }
+    fields.text(field, value, NAME_CHARACTERS_MAX)
+}
+
+/// Programme and person.
+pub(crate) fn programme_and_person(
+    programme_id: &str,
+    field: &str,
+    person_id: &str,
+) -> Result<(ProgrammeId, PersonId)> {
+    let mut fields = Fields::new();
+    let ids = (programme(&mut fields, programme_id), person(&mut fields, field, person_id));
+    fields.all(ids)
+}
+
+/// Programme and region.
+pub(crate) fn programme_and_region(
+    programme_id: &str,
+    field: &str,
+    code: &str,
+) -> Result<(ProgrammeId, RegionCode)> {
+    let mut fields = Fields::new();
+    let ids = (programme(&mut fields, programme_id), region(&mut fields, field, code));
+    fields.all(ids)
+}
+
+/// Programme, region and the person who acts there.
+pub(crate) fn programme_region_person(
+    programme_id: &str,
+    (region_field, code): (&str, &str),
+    (person_field, person_id): (&str, &str),
+) -> Result<(ProgrammeId, RegionCode, PersonId)> {
+    let mut fields = Fields::new();
+    let ids = (
+        programme(&mut fields, programme_id),
+        region(&mut fields, region_field, code),
+        person(&mut fields, person_field, person_id),
+    );
+    fields.all(ids)
+}
+
+/// Programme, county and reference of a remittance.
+pub(crate) fn remittance_key(
+    programme_id: &str,
+    county_code: &str,
+    reference: &str,
+) -> Result<(ProgrammeId, RegionCode, RemittanceRef)> {
+    let mut fields = Fields::new();
+    let ids = (
+        programme(&mut fields, programme_id),
+        region(&mut fields, "county_code", county_code),
+        fields.id("ref", reference, RemittanceRef::parse),
+    );
+    fields.all(ids)
+}
+
+/// A remittance that is sent.
+pub(crate) fn remittance(
+    request: &pb::SendRemittanceRequest,
+) -> Result<(ProgrammeId, RegionCode, RemittanceRef, i64)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        region(&mut fields, "county_code", &request.county_code),
+        fields.id("ref", &request.r#ref, RemittanceRef::parse),
+        fields.integer("amount_fen", request.amount_fen, 1..=AMOUNT_FEN_MAX),
+    );
+    fields.all(parsed)
+}
+
+/// A scheme's text as it is: the digest is of these very bytes.
+pub(crate) fn scheme_text(text: &str) -> Result<()> {
+    let mut fields = Fields::new();
+    if text.is_empty() {
+        fields.fault::<()>("scheme_toml", "required");
+    }
+    if text.contains('\0') {
+        fields.fault::<()>("scheme_toml", "has a NUL character");
+    }
+    let _ = fields.optional_text("scheme_toml", text, SCHEME_CHARACTERS_MAX);
+    fields.finish()
+}
+
+/// A region that is created, without what only the programme can say.
+pub(crate) fn new_region(request: &pb::CreateRegionRequest) -> Result<(ProgrammeId, RegionLevel, RegionRow)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        region(&mut fields, "code", &request.code),
+        name(&mut fields, "name", &request.name),
+        fields.choice::<pb::RegionLevel>("level", request.level),
+        optional(&mut fields, "parent_code", &request.parent_code, RegionCode::parse),
+    );
+    let (programme_id, code, name, level, parent_code) = fields.all(parsed)?;
+    let level = match level {
+        pb::RegionLevel::Province => RegionLevel::Province,
+        pb::RegionLevel::City => RegionLevel::City,
+        pb::RegionLevel::County => RegionLevel::County,
+        pb::RegionLevel::Unspecified => return Err(Error::invalid("level", "required")),
+    };
+    let (code, word) = (code.as_str().to_owned(), level.as_str().to_owned());
+    let row = RegionRow { code, name, level: word, parent_code, in_national_standard: false };
+    Ok((programme_id, level, row))
+}
+
+/// A school that is created.
+pub(crate) fn new_school(request: &pb::CreateSchoolRequest) -> Result<(ProgrammeId, SchoolRow)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        fields.id("school_code", &request.school_code, SchoolCode::parse),
+        name(&mut fields, "name", &request.name),
+        region(&mut fields, "county_code", &request.county_code),
+    );
+    let (programme_id, school_code, name, county_code) = fields.all(parsed)?;
+    let (school_code, county_code) = (school_code.to_string(), county_code.as_str().to_owned());
+    Ok((programme_id, SchoolRow { school_code, name, county_code }))
+}
+
+/// A class that is created.
+pub(crate) fn new_class(request: &pb::CreateClassRequest) -> Result<(ProgrammeId, ClassRow)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        fields.id("class_id", &request.class_id, ClassId::parse),
+        name(&mut fields, "name", &request.name),
+        region(&mut fields, "region_code", &request.region_code),
+        person(&mut fields, "tutor_id", &request.tutor_id),
+    );
+    let (programme_id, class_id, name, region_code, tutor_id) = fields.all(parsed)?;
+    let region_code = region_code.as_str().to_owned();
+    let (class_id, tutor_id) = (class_id.to_string(), tutor_id.to_string());
+    Ok((programme_id, ClassRow { class_id, name, region_code, tutor_id }))
+}
+
+/// Who leaves, and why.
+pub(crate) fn withdrawal(request: &pb::WithdrawTraineeRequest) -> Result<(ProgrammeId, PersonId, String)> {
+    let mut fields = Fields::new();
+    if request.reason.contains('\0') {
+        fields.fault::<()>("reason", "has a NUL character");
+    }
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        person(&mut fields, "person_id", &request.person_id),
+        fields.optional_text("reason", &request.reason, REASON_CHARACTERS_MAX),
+    );
+    fields.all(parsed)
+}
+
+/// Who moves, and where to.
+pub(crate) fn transfer(request: &pb::TransferTraineeRequest) -> Result<(ProgrammeId, PersonId, Destination)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        person(&mut fields, "person_id", &request.person_id),
+        optional(&mut fields, "county_code", &request.county_code, RegionCode::parse),
+        optional(&mut fields, "school_code", &request.school_code, SchoolCode::parse),
+        optional(&mut fields, "class_id", &request.class_id, ClassId::parse),
+    );
+    let (programme_id, person_id, county_code, school_code, class_id) = fields.all(parsed)?;
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    let destination = Destination {
+        county_code: given(county_code),
+        school_code: given(school_code),
+        class_id: given(class_id),
+    };
+    if destination == Destination::default() {
+        let description = "where to: give a county, a school or a class".to_owned();
+        let fields = ["county_code", "school_code", "class_id"];
+        let violation =
+            |field: &str| FieldViolation { field: field.to_owned(), description: description.clone() };
+        return Err(Error::Invalid(fields.map(violation).to_vec()));
+    }
+    Ok((programme_id, person_id, destination))
+}
+
+/// The role of people; `None` for what only callers are.
+pub(crate) fn role_from(role: common::Role) -> Option<Role> {
+    match role {
+        common::Role::Trainee => Some(Role::Trainee),
+        common::Role::ClassTutor => Some(Role::ClassTutor),
+        common::Role::CountyCounselor => Some(Role::CountyCounselor),
+        common::Role::SubjectExpert => Some(Role::SubjectExpert),
+        common::Role::MunicipalLead => Some(Role::MunicipalLead),
+        common::Role::TrainingInstitution => Some(Role::TrainingInstitution),
+        common::Role::Unspecified | common::Role::Province | common::Role::Service => None,
+    }
+}
+
+/// A role filter: absent for all; a role that no person has is a fault.
+pub(crate) fn optional_role(fields: &mut Fields, value: i32) -> Option<Option<Role>> {
+    match fields.optional_choice::<common::Role>("role", value)? {
+        None => Some(None),
+        Some(role) => match role_from(role) {
+            Some(role) => Some(Some(role)),
+            None => fields.fault("role", "not a role of the notice"),
+        },
+    }
+}
+
+/// A role as messages have it.
+pub(crate) fn role_to(role: Role) -> common::Role {
+    match role {
+        Role::Trainee => common::Role::Trainee,
+        Role::ClassTutor => common::Role::ClassTutor,
+        Role::CountyCounselor => common::Role::CountyCounselor,
+        Role::SubjectExpert => common::Role::SubjectExpert,
+        Role::MunicipalLead => common::Role::MunicipalLead,
+        Role::TrainingInstitution => common::Role::TrainingInstitution,
+    }
+}
+
+/// An education stage as messages have it.
+pub(crate) fn education_stage_to(stage: Option<EducationStage>) -> common::EducationStage {
+    match stage {
+        None => common::EducationStage::Unspecified,
+        Some(EducationStage::Compulsory) => common::EducationStage::Compulsory,
+        Some(EducationStage::NonCompulsory) => common::EducationStage::NonCompulsory,
+    }
+}
+
+/// A development stage as messages have it.
+pub(crate) fn development_stage_to(stage: Option<DevelopmentStage>) -> common::DevelopmentStage {
+    match stage {
+        None => common::DevelopmentStage::Unspecified,
+        Some(DevelopmentStage::Novice) => common::DevelopmentStage::Novice,
+        Some(DevelopmentStage::Developing) => common::DevelopmentStage::Developing,
+        Some(DevelopmentStage::Proficient) => common::DevelopmentStage::Proficient,
+        Some(DevelopmentStage::Expert) => common::DevelopmentStage::Expert,
+    }
+}
+
+/// The level that a filter names; empty for any.
+pub(crate) fn level_word(level: Option<pb::RegionLevel>) -> &'static str {
+    match level {
+        Some(pb::RegionLevel::Province) => RegionLevel::Province.as_str(),
+        Some(pb::RegionLevel::City) => RegionLevel::City.as_str(),
+        Some(pb::RegionLevel::County) => RegionLevel::County.as_str(),
+        Some(pb::RegionLevel::Unspecified) | None => "",
+    }
+}
+
+/// A programme as messages have it.
+pub(crate) fn programme_to(row: ProgrammeRow, scheme: &Scheme) -> pb::Programme {
+    pb::Programme {
+        programme_id: row.programme_id,
+        title: scheme.title.clone(),
+        region_code: row.region_code,
+        time_zone: scheme.zone.to_string(),
+        scheme_version: row.scheme_version,
+        scheme_toml: row.scheme_toml,
+        scheme_digest: row.digest,
+        final_time: Some(to_timestamp(scheme.final_as_of())),
+        created_time: Some(to_timestamp(row.occurred_at)),
+    }
+}
+
+/// A duty as messages have it; `None` when the scheme's calendar lacks its window.
+pub(crate) fn duty_to(duty: &Duty, scheme: &Scheme) -> Option<pb::Duty> {
+    let period = scheme.period(duty.stage)?;
+    let done_when = match duty.done_when {
+        DoneWhen::Evidence => "evidence",
+        DoneWhen::Fact(fact) => fact,
+    };
+    Some(pb::Duty {
+        code: duty.code.to_owned(),
+        role: role_to(duty.role).into(),
+        window: duty.stage.to_owned(),
+        duty_zh: duty.duty_zh.to_owned(),
+        done_when: done_when.to_owned(),
+        from_time: Some(to_timestamp(period.from)),
+        until_time: Some(to_timestamp(period.until)),
+    })
+}
+
+/// A region as messages have it.
+pub(crate) fn region_to(row: RegionRow) -> Result<pb::Region> {
+    let level = match row.level()? {
+        RegionLevel::Province => pb::RegionLevel::Province,
+        RegionLevel::City => pb::RegionLevel::City,
+        RegionLevel::County => pb::RegionLevel::County,
+    };
+    Ok(pb::Region {
+        code: row.code,
+        name: row.name,
+        level: level.into(),
+        parent_code: row.parent_code,
+        in_national_standard: row.in_national_standard,
+    })
+}
+
+/// A school as messages have it.
+pub(crate) fn school_to(row: SchoolRow) -> pb::School {
+    pb::School { school_code: row.school_code, name: row.name, county_code: row.county_code }
+}
+
+/// A class as messages have it.
+pub(crate) fn class_to(row: ClassRow) -> pb::Class {
+    pb::Class { class_id: row.class_id, name: row.name, region_code: row.region_code, tutor_id: row.tutor_id }
+}
+
+/// A county as messages have it.
+pub(crate) fn county_to(row: CountyRow) -> pb::County {
+    pb::County {
+        county_code: row.county_code,
+        name: row.name,
+        reported_time: row.reported_at.map(to_timestamp),
+        compiled_time: row.compiled_at.map(to_timestamp),
+        remitted_time: row.remitted_at.map(to_timestamp),
+        opened_time: row.opened_at.map(to_timestamp),
+        active_trainees: row.active_trainees,
+    }
+}
+
+/// A remittance as messages have it.
+pub(crate) fn remittance_to(row: RemittanceRow) -> pb::Remittance {
+    pb::Remittance {
+        county_code: row.county_code,
+        r#ref: row.r#ref,
+        amount_fen: row.amount_fen,
+        sent_time: Some(to_timestamp(row.occurred_at)),
+        confirmed_time: row.confirmed_at.map(to_timestamp),
+        invoiced_time: row.invoiced_at.map(to_timestamp),
+    }
+}
+
+/// A choice as messages have it.
+pub(crate) fn choice_to(row: ChoiceRow) -> pb::TutorChoice {
+    pb::TutorChoice {
+        tutor_id: row.tutor_id,
+        expert_id: row.expert_id,
+        chosen_time: Some(to_timestamp(row.occurred_at)),
+    }
+}
+
+/// What an identity number is sealed for: it opens for this person of this programme only.
+pub(crate) fn identity_context(programme_id: &str, person_id: &str) -> Vec<u8> {
+    format!("enrollment.person.identity_number/{programme_id}/{person_id}").into_bytes()
+}
+
+/// A person as messages have it, the identity number masked.
+pub(crate) fn person_to(row: PersonRow, programme_id: &str, vault: &Vault) -> Result<pb::Person> {
+    let corrupt = || StoreError::corrupt_row("person", "sealed_identity_number", &row.person_id);
+    let context = identity_context(programme_id, &row.person_id);
+    let plain = vault.open(&context, &row.sealed_identity_number).map_err(|_| corrupt())?;
+    let plain = String::from_utf8(plain).map_err(|_| corrupt())?;
+    let number = IdentityNumber::parse(&plain).map_err(|_| corrupt())?;
+    Ok(pb::Person {
+        masked_identity_number: number.masked(),
+        role: role_to(row.role()?).into(),
+        education_stage: education_stage_to(row.education_stage()?).into(),
+        development_stage: development_stage_to(row.development_stage()?).into(),
+        login_time: row.login_at.map(to_timestamp),
+        pre_job_time: row.pre_job_at.map(to_timestamp),
+        withdrawn_time: row.withdrawn_at.map(to_timestamp),
+        person_id: row.person_id,
+        name: row.name,
+        county_code: row.county_code,
+        school_code: row.school_code,
+        subject: row.subject,
+        class_id: row.class_id,
+    })
+}

@@ -1,0 +1,316 @@
+//! CountyService: the roster is reported, the city compiles, money is remitted, learning is opened (Annex 1). Every
+//! step keeps its first date; a repetition answers with the county as it stands and tells nothing new.
+
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    enrollment::v1::{self as pb, county_service_server::CountyService},
+};
+use shipei_rules::{region::RegionCode, vocabulary::Role};
+use shipei_service_kit::{Fields, Kit, ReadUnit, Refusal, Result, Unit};
+use shipei_store::Tx;
+use tonic::Request;
+
+use super::{Answer, Handler, existing_city, existing_county, programme_head};
+use crate::{
+    convert,
+    domain::{decide_invoice, decide_opening, decide_report, member_of_role},
+    error::{already_exists, not_found},
+    store::{
+        Stamp,
+        county::{self as counties, CountyFact, RemittanceRow},
+        person,
+        programme::lock_programme,
+    },
+};
+
+#[tonic::async_trait]
+impl CountyService for Handler {
+    async fn report_roster(
+        &self,
+        request: Request<pb::ReportRosterRequest>,
+    ) -> Answer<pb::ReportRosterResponse> {
+        self.kit.write(request, |unit, request| report_roster(self, unit, request)).await
+    }
+
+    async fn compile_roster(
+        &self,
+        request: Request<pb::CompileRosterRequest>,
+    ) -> Answer<pb::CompileRosterResponse> {
+        self.kit.write(request, compile_roster).await
+    }
+
+    async fn send_remittance(
+        &self,
+        request: Request<pb::SendRemittanceRequest>,
+    ) -> Answer<pb::SendRemittanceResponse> {
+        self.kit.write(request, send_remittance).await
+    }
+
+    async fn confirm_remittance(
+        &self,
+        request: Request<pb::ConfirmRemittanceRequest>,
+    ) -> Answer<pb::ConfirmRemittanceResponse> {
+        self.kit.write(request, confirm_remittance).await
+    }
+
+    async fn issue_invoice(
+        &self,
+        request: Request<pb::IssueInvoiceRequest>,
+    ) -> Answer<pb::IssueInvoiceResponse> {
+        self.kit.write(request, issue_invoice).await
+    }
+
+    async fn open_learning(
+        &self,
+        request: Request<pb::OpenLearningRequest>,
+    ) -> Answer<pb::OpenLearningResponse> {
+        self.kit.write(request, open_learning).await
+    }
+
+    async fn get_county(&self, request: Request<pb::GetCountyRequest>) -> Answer<pb::GetCountyResponse> {
+        self.kit.read(request, get_county).await
+    }
+
+    async fn list_counties(
+        &self,
+        request: Request<pb::ListCountiesRequest>,
+    ) -> Answer<pb::ListCountiesResponse> {
+        self.kit.read(request, |unit, request| list_counties(&self.kit, unit, request)).await
+    }
+
+    async fn list_remittances(
+        &self,
+        request: Request<pb::ListRemittancesRequest>,
+    ) -> Answer<pb::ListRemittancesResponse> {
+        self.kit.read(request, |unit, request| list_remittances(&self.kit, unit, request)).await
+    }
+}
+
+async fn report_roster(
+    handler: &Handler,
+    mut unit: Unit,
+    request: pb::ReportRosterRequest,
+) -> Result<(Unit, pb::ReportRosterResponse)> {
+    let (id, county, counselor_id) = convert::programme_region_person(
+        &request.programme_id,
+        ("county_code", &request.county_code),
+        ("counselor_id", &request.counselor_id),
+    )?;
+    let (id, county) = (id.as_str(), county.as_str());
+    let head = programme_head(&mut unit.tx, id).await?;
+    existing_county(&mut unit.tx, id, county).await?;
+    let counselor = person::member(&mut unit.tx, id, counselor_id.as_str()).await?;
+    let counselor = member_of_role(counselor, &[Role::CountyCounselor], "counselor_id")?;
+    let scheme = handler.scheme(&mut unit.tx, &head).await?;
+    decide_report(&counselor, county, &scheme, unit.occurred_at)?;
+    let (fact, stamp) = (CountyFact::Reported, Stamp::of(&unit));
+    if counties::note_first(&mut unit.tx, id, county, fact, &counselor.person_id, &stamp).await? {
+        let reported = pb::RosterReported {
+            programme_id: id.to_owned(),
+            county_code: county.to_owned(),
+            counselor_id: counselor.person_id,
+        };
+        unit.emit(county, county, &reported);
+    }
+    let county = Some(state_of(&mut unit.tx, id, county).await?);
+    Ok((unit, pb::ReportRosterResponse { county }))
+}
+
+async fn compile_roster(
+    mut unit: Unit,
+    request: pb::CompileRosterRequest,
+) -> Result<(Unit, pb::CompileRosterResponse)> {
+    let (id, city, lead_id) = convert::programme_region_person(
+        &request.programme_id,
+        ("city_code", &request.city_code),
+        ("lead_id", &request.lead_id),
+    )?;
+    let (id, city) = (id.as_str(), city.as_str());
+    programme_head(&mut unit.tx, id).await?;
+    existing_city(&mut unit.tx, id, city).await?;
+    let lead = person::member(&mut unit.tx, id, lead_id.as_str()).await?;
+    let lead = member_of_role(lead, &[Role::MunicipalLead], "lead_id")?;
+    if lead.place.county_code != city {
+        return Err(not_found("lead_id").because("the city has no such lead").into());
+    }
+    // In the order of codes, so that two compilations at once don't wait for each other in a circle.
+    let county_codes = counties::reported_counties(&mut unit.tx, id, city, unit.occurred_at).await?;
+    if county_codes.is_empty() {
+        return Err(Refusal::new(ErrorReason::NotReported).field("city_code").into());
+    }
+    let stamp = Stamp::of(&unit);
+    let mut changed = false;
+    for code in &county_codes {
+        let fact = CountyFact::Compiled;
+        changed |= counties::note_first(&mut unit.tx, id, code, fact, &lead.person_id, &stamp).await?;
+    }
+    if changed {
+        let compiled = pb::RosterCompiled {
+            programme_id: id.to_owned(),
+            city_code: city.to_owned(),
+            lead_id: lead.person_id,
+            county_codes: county_codes.clone(),
+        };
+        unit.emit(city, city, &compiled);
+    }
+    Ok((unit, pb::CompileRosterResponse { county_codes }))
+}
+
+async fn send_remittance(
+    mut unit: Unit,
+    request: pb::SendRemittanceRequest,
+) -> Result<(Unit, pb::SendRemittanceResponse)> {
+    let (id, county, reference, amount_fen) = convert::remittance(&request)?;
+    let (id, county, reference) = (id.as_str(), county.as_str(), reference.as_str());
+    programme_head(&mut unit.tx, id).await?;
+    existing_county(&mut unit.tx, id, county).await?;
+    let stamp = Stamp::of(&unit);
+    let sent = counties::insert_remittance(&mut unit.tx, id, county, reference, amount_fen, &stamp).await?;
+    let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
+    if sent {
+        let sent = pb::RemittanceSent {
+            programme_id: id.to_owned(),
+            county_code: county.to_owned(),
+            r#ref: reference.to_owned(),
+            amount_fen,
+        };
+        unit.emit(county, reference, &sent);
+    } else {
+        let other_time = request.occurred_at.is_some() && row.occurred_at != unit.occurred_at;
+        if row.amount_fen != amount_fen || other_time {
+            return Err(already_exists("ref").into());
+        }
+    }
+    Ok((unit, pb::SendRemittanceResponse { remittance: Some(convert::remittance_to(row)) }))
+}
+
+async fn confirm_remittance(
+    mut unit: Unit,
+    request: pb::ConfirmRemittanceRequest,
+) -> Result<(Unit, pb::ConfirmRemittanceResponse)> {
+    let key = convert::remittance_key(&request.programme_id, &request.county_code, &request.r#ref)?;
+    let (id, county, reference) = (key.0.as_str(), key.1.as_str(), key.2.as_str());
+    programme_head(&mut unit.tx, id).await?;
+    existing_county(&mut unit.tx, id, county).await?;
+    existing_remittance(&mut unit.tx, id, county, reference).await?;
+    let stamp = Stamp::of(&unit);
+    if counties::confirm(&mut unit.tx, id, county, reference, &stamp).await? {
+        let confirmed = pb::RemittanceConfirmed {
+            programme_id: id.to_owned(),
+            county_code: county.to_owned(),
+            r#ref: reference.to_owned(),
+        };
+        unit.emit(county, reference, &confirmed);
+    }
+    let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
+    Ok((unit, pb::ConfirmRemittanceResponse { remittance: Some(convert::remittance_to(row)) }))
+}
+
+async fn issue_invoice(
+    mut unit: Unit,
+    request: pb::IssueInvoiceRequest,
+) -> Result<(Unit, pb::IssueInvoiceResponse)> {
+    let key = convert::remittance_key(&request.programme_id, &request.county_code, &request.r#ref)?;
+    let (id, county, reference) = (key.0.as_str(), key.1.as_str(), key.2.as_str());
+    programme_head(&mut unit.tx, id).await?;
+    existing_county(&mut unit.tx, id, county).await?;
+    // A remittance that nobody sent is not confirmed either (seasons/README.md: "of a confirmed remittance, else").
+    let sent = counties::remittance(&mut unit.tx, id, county, reference).await?;
+    decide_invoice(sent.and_then(|row| row.confirmed_at), unit.occurred_at)?;
+    let stamp = Stamp::of(&unit);
+    if counties::invoice(&mut unit.tx, id, county, reference, &stamp).await? {
+        let issued = pb::InvoiceIssued {
+            programme_id: id.to_owned(),
+            county_code: county.to_owned(),
+            r#ref: reference.to_owned(),
+        };
+        unit.emit(county, reference, &issued);
+    }
+    let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
+    Ok((unit, pb::IssueInvoiceResponse { remittance: Some(convert::remittance_to(row)) }))
+}
+
+async fn open_learning(
+    mut unit: Unit,
+    request: pb::OpenLearningRequest,
+) -> Result<(Unit, pb::OpenLearningResponse)> {
+    let (id, county) =
+        convert::programme_and_region(&request.programme_id, "county_code", &request.county_code)?;
+    let (id, county) = (id.as_str(), county.as_str());
+    // A revision of the scheme at the same moment comes before or after, never between.
+    lock_programme(&mut unit.tx, id).await?;
+    programme_head(&mut unit.tx, id).await?;
+    existing_county(&mut unit.tx, id, county).await?;
+    let (reported, remitted) = counties::reported_and_remitted(&mut unit.tx, id, county).await?;
+    decide_opening(reported, remitted, unit.occurred_at)?;
+    let stamp = Stamp::of(&unit);
+    if counties::note_first(&mut unit.tx, id, county, CountyFact::Opened, "", &stamp).await? {
+        let opened = pb::LearningOpened { programme_id: id.to_owned(), county_code: county.to_owned() };
+        unit.emit(county, county, &opened);
+    }
+    let county = Some(state_of(&mut unit.tx, id, county).await?);
+    Ok((unit, pb::OpenLearningResponse { county }))
+}
+
+async fn state_of(tx: &mut Tx, id: &str, county: &str) -> Result<pb::County> {
+    let row = counties::county_state(tx, id, county).await?;
+    Ok(convert::county_to(row.ok_or_else(|| not_found("county_code"))?))
+}
+
+async fn existing_remittance(tx: &mut Tx, id: &str, county: &str, reference: &str) -> Result<RemittanceRow> {
+    let row = counties::remittance(tx, id, county, reference).await?;
+    Ok(row.ok_or_else(|| not_found("ref"))?)
+}
+
+async fn get_county(
+    mut unit: ReadUnit,
+    request: pb::GetCountyRequest,
+) -> Result<(ReadUnit, pb::GetCountyResponse)> {
+    let (id, county) =
+        convert::programme_and_region(&request.programme_id, "county_code", &request.county_code)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let county = Some(state_of(&mut unit.tx, id.as_str(), county.as_str()).await?);
+    Ok((unit, pb::GetCountyResponse { county }))
+}
+
+async fn list_counties(
+    kit: &Kit,
+    mut unit: ReadUnit,
+    request: pb::ListCountiesRequest,
+) -> Result<(ReadUnit, pb::ListCountiesResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional(&mut fields, "city_code", &request.city_code, RegionCode::parse),
+    );
+    let (id, city) = fields.all(parsed)?;
+    let filter = [id.as_str(), &city];
+    let page = kit.page::<pb::ListCountiesRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let (after, limit) = (page.after(0), page.limit());
+    let rows = counties::counties(&mut unit.tx, id.as_str(), &city, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.clone()]);
+    let counties = rows.into_iter().map(convert::county_to).collect();
+    Ok((unit, pb::ListCountiesResponse { counties, next_page_token }))
+}
+
+async fn list_remittances(
+    kit: &Kit,
+    mut unit: ReadUnit,
+    request: pb::ListRemittancesRequest,
+) -> Result<(ReadUnit, pb::ListRemittancesResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional(&mut fields, "county_code", &request.county_code, RegionCode::parse),
+    );
+    let (id, county) = fields.all(parsed)?;
+    let filter = [id.as_str(), &county];
+    let page = kit.page::<pb::ListRemittancesRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let (after, limit) = ((page.after(0), page.after(1)), page.limit());
+    let rows = counties::remittances(&mut unit.tx, id.as_str(), &county, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.clone(), row.r#ref.clone()]);
+    let remittances = rows.into_iter().map(convert::remittance_to).collect();
+    Ok((unit, pb::ListRemittancesResponse { remittances, next_page_token }))
+}

@@ -1,0 +1,82 @@
+//! HonourService: provincial experts choose excellent tutors. Whoever is chosen is recorded; whether the choice takes
+//! effect is assessment's to say.
+
+use shipei_contracts::enrollment::v1::{self as pb, honour_service_server::HonourService};
+use shipei_rules::{region::RegionCode, vocabulary::Role};
+use shipei_service_kit::{Fields, Kit, ReadUnit, Result, Unit};
+use tonic::Request;
+
+use super::{Answer, Handler, programme_head, region_of};
+use crate::{
+    convert,
+    domain::member_of_role,
+    store::{Stamp, honour, person},
+};
+
+#[tonic::async_trait]
+impl HonourService for Handler {
+    async fn choose_excellent_tutor(
+        &self,
+        request: Request<pb::ChooseExcellentTutorRequest>,
+    ) -> Answer<pb::ChooseExcellentTutorResponse> {
+        self.kit.write(request, choose).await
+    }
+
+    async fn list_tutor_choices(
+        &self,
+        request: Request<pb::ListTutorChoicesRequest>,
+    ) -> Answer<pb::ListTutorChoicesResponse> {
+        self.kit.read(request, |unit, request| list(&self.kit, unit, request)).await
+    }
+}
+
+async fn choose(
+    mut unit: Unit,
+    request: pb::ChooseExcellentTutorRequest,
+) -> Result<(Unit, pb::ChooseExcellentTutorResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::person(&mut fields, "expert_id", &request.expert_id),
+        convert::person(&mut fields, "tutor_id", &request.tutor_id),
+    );
+    let (id, expert_id, tutor_id) = fields.all(parsed)?;
+    let id = id.as_str();
+    let head = programme_head(&mut unit.tx, id).await?;
+    let expert = person::member(&mut unit.tx, id, expert_id.as_str()).await?;
+    let expert = member_of_role(expert, &[Role::SubjectExpert], "expert_id")?;
+    let tutor = person::member(&mut unit.tx, id, tutor_id.as_str()).await?;
+    let tutor = member_of_role(tutor, &[Role::ClassTutor], "tutor_id")?;
+    let stamp = Stamp::of(&unit);
+    if honour::note_choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id, &stamp).await? {
+        let chosen = pb::TutorChosen {
+            programme_id: id.to_owned(),
+            tutor_id: tutor.person_id.clone(),
+            expert_id: expert.person_id.clone(),
+        };
+        unit.emit(region_of(&tutor, &head), &tutor.person_id, &chosen);
+    }
+    let row = honour::choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id).await?;
+    Ok((unit, pb::ChooseExcellentTutorResponse { choice: Some(convert::choice_to(row)) }))
+}
+
+async fn list(
+    kit: &Kit,
+    mut unit: ReadUnit,
+    request: pb::ListTutorChoicesRequest,
+) -> Result<(ReadUnit, pb::ListTutorChoicesResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional(&mut fields, "city_code", &request.city_code, RegionCode::parse),
+    );
+    let (id, city) = fields.all(parsed)?;
+    let filter = [id.as_str(), &city];
+    let page = kit.page::<pb::ListTutorChoicesRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let after = (page.after(0), page.after(1));
+    let rows = honour::choices(&mut unit.tx, id.as_str(), &city, after, page.limit()).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.tutor_id.clone(), row.expert_id.clone()]);
+    let choices = rows.into_iter().map(convert::choice_to).collect();
+    Ok((unit, pb::ListTutorChoicesResponse { choices, next_page_token }))
+}

@@ -1,0 +1,79 @@
+//! The gRPC services, one file each. An RPC is a short function: parse, look up, decide, save, tell, answer. Another
+//! RPC is a method of its service's impl here and a function below it that does the work inside the unit.
+
+mod county;
+mod honour;
+mod import;
+mod person;
+mod programme;
+mod region;
+
+use std::sync::Arc;
+
+use shipei_rules::{region::RegionLevel, scheme::Scheme};
+use shipei_service_kit::{Kit, Result};
+use shipei_store::{StoreError, Tx};
+
+use crate::{
+    domain::Member,
+    error::not_found,
+    schemes::Schemes,
+    store::{
+        programme::{self as programmes, ProgrammeHead},
+        region::{self as regions, RegionRow},
+    },
+};
+
+/// What an RPC answers.
+type Answer<Res> = std::result::Result<tonic::Response<Res>, tonic::Status>;
+
+/// What every handler shares.
+#[derive(Debug, Clone)]
+pub(crate) struct Handler {
+    kit: Kit,
+    schemes: Schemes,
+}
+
+impl Handler {
+    pub(crate) fn new(kit: Kit) -> Self {
+        Self { kit, schemes: Schemes::default() }
+    }
+
+    /// The scheme in force of a programme that is in the database.
+    async fn scheme(&self, tx: &mut Tx, head: &ProgrammeHead) -> Result<Arc<Scheme>> {
+        let (id, version) = (head.programme_id.as_str(), head.scheme_version);
+        if let Some(scheme) = self.schemes.cached(id, version) {
+            return Ok(scheme);
+        }
+        let corrupt = || StoreError::corrupt_row("scheme_version", "scheme_toml", format!("{id}/{version}"));
+        let text = programmes::scheme_text(tx, id, version).await?.ok_or_else(corrupt)?;
+        Ok(self.schemes.parse(id, version, &text).map_err(|_| corrupt())?)
+    }
+}
+
+/// The programme, or NOT_FOUND.
+async fn programme_head(tx: &mut Tx, programme_id: &str) -> Result<ProgrammeHead> {
+    let head = programmes::head(tx, programme_id).await?;
+    Ok(head.ok_or_else(|| not_found("programme_id"))?)
+}
+
+/// The county, or NOT_FOUND.
+async fn existing_county(tx: &mut Tx, programme_id: &str, code: &str) -> Result<RegionRow> {
+    let county = regions::county(tx, programme_id, code).await?;
+    Ok(county.ok_or_else(|| not_found("county_code"))?)
+}
+
+/// The city, or NOT_FOUND.
+async fn existing_city(tx: &mut Tx, programme_id: &str, code: &str) -> Result<RegionRow> {
+    let region = regions::region(tx, programme_id, code).await?;
+    let city = region.filter(|region| region.level == RegionLevel::City.as_str());
+    Ok(city.ok_or_else(|| not_found("city_code"))?)
+}
+
+/// The region that events about somebody belong to: theirs, or the programme's.
+fn region_of<'a>(member: &'a Member, head: &'a ProgrammeHead) -> &'a str {
+    match member.place.county_code.as_str() {
+        "" => &head.region_code,
+        county => county,
+    }
+}

@@ -1,0 +1,251 @@
+//! PersonService: people, their log-ins, training before the job, leaving and moving. The import of rosters is in
+//! `import.rs`. Whoever changes somebody holds their row first, so that leaving and moving don't pass each other.
+
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    enrollment::v1::{self as pb, person_service_server::PersonService},
+};
+use shipei_rules::{ids::ClassId, region::RegionCode, vocabulary::Role};
+use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
+use shipei_store::Tx;
+use tonic::{Request, Streaming};
+
+use super::{Answer, Handler, import, programme_head, region_of};
+use crate::{
+    convert,
+    domain::{
+        Member, Move, Place, Surroundings, decide_login, decide_move, destination_from, member_of_role,
+        place_at, still_enrolled,
+    },
+    error::not_found,
+    store::{
+        Stamp,
+        person::{self as people, PeopleFilter, PersonFact},
+        region as regions,
+    },
+};
+
+#[tonic::async_trait]
+impl PersonService for Handler {
+    async fn import_roster(
+        &self,
+        request: Request<Streaming<pb::ImportRosterRequest>>,
+    ) -> Answer<pb::ImportRosterResponse> {
+        import::import_roster(self, request).await
+    }
+
+    async fn get_person(&self, request: Request<pb::GetPersonRequest>) -> Answer<pb::GetPersonResponse> {
+        self.kit.read(request, |unit, request| get_person(self, unit, request)).await
+    }
+
+    async fn list_people(&self, request: Request<pb::ListPeopleRequest>) -> Answer<pb::ListPeopleResponse> {
+        self.kit.read(request, |unit, request| list_people(self, unit, request)).await
+    }
+
+    async fn record_login(
+        &self,
+        request: Request<pb::RecordLoginRequest>,
+    ) -> Answer<pb::RecordLoginResponse> {
+        self.kit.write(request, |unit, request| record_login(self, unit, request)).await
+    }
+
+    async fn record_pre_job_training(
+        &self,
+        request: Request<pb::RecordPreJobTrainingRequest>,
+    ) -> Answer<pb::RecordPreJobTrainingResponse> {
+        self.kit.write(request, |unit, request| record_pre_job(self, unit, request)).await
+    }
+
+    async fn withdraw_trainee(
+        &self,
+        request: Request<pb::WithdrawTraineeRequest>,
+    ) -> Answer<pb::WithdrawTraineeResponse> {
+        self.kit.write(request, |unit, request| withdraw(self, unit, request)).await
+    }
+
+    async fn transfer_trainee(
+        &self,
+        request: Request<pb::TransferTraineeRequest>,
+    ) -> Answer<pb::TransferTraineeResponse> {
+        self.kit.write(request, |unit, request| transfer(self, unit, request)).await
+    }
+}
+
+/// The person as messages have them, or NOT_FOUND.
+async fn person_of(handler: &Handler, tx: &mut Tx, id: &str, person_id: &str) -> Result<pb::Person> {
+    let row = people::person(tx, id, person_id).await?;
+    let row = row.ok_or_else(|| not_found("person_id"))?;
+    convert::person_to(row, id, handler.kit.keys().vault())
+}
+
+/// The person of one of the roles, held until the unit ends.
+async fn held_member(tx: &mut Tx, id: &str, person_id: &str, roles: &[Role]) -> Result<Member> {
+    people::lock_person(tx, id, person_id).await?;
+    Ok(member_of_role(people::member(tx, id, person_id).await?, roles, "person_id")?)
+}
+
+async fn get_person(
+    handler: &Handler,
+    mut unit: ReadUnit,
+    request: pb::GetPersonRequest,
+) -> Result<(ReadUnit, pb::GetPersonResponse)> {
+    let (id, person_id) =
+        convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let person = Some(person_of(handler, &mut unit.tx, id.as_str(), person_id.as_str()).await?);
+    Ok((unit, pb::GetPersonResponse { person }))
+}
+
+async fn list_people(
+    handler: &Handler,
+    mut unit: ReadUnit,
+    request: pb::ListPeopleRequest,
+) -> Result<(ReadUnit, pb::ListPeopleResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional_role(&mut fields, request.role),
+        convert::optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
+        convert::optional(&mut fields, "class_id", &request.class_id, ClassId::parse),
+    );
+    let (id, role, region_code, class_id) = fields.all(parsed)?;
+    let (id, role) = (id.as_str(), role.map_or("", |role| role.as_str()));
+    let filter = [id, role, &region_code, &class_id];
+    let page = handler.kit.page::<pb::ListPeopleRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id).await?;
+    let filter = PeopleFilter { role, region_code: &region_code, class_id: &class_id };
+    let rows = people::people(&mut unit.tx, id, filter, page.after(0), page.limit()).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+    let mut people = Vec::with_capacity(rows.len());
+    for row in rows {
+        people.push(convert::person_to(row, id, handler.kit.keys().vault())?);
+    }
+    Ok((unit, pb::ListPeopleResponse { people, next_page_token }))
+}
+
+async fn record_login(
+    handler: &Handler,
+    mut unit: Unit,
+    request: pb::RecordLoginRequest,
+) -> Result<(Unit, pb::RecordLoginResponse)> {
+    let (id, person_id) =
+        convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
+    let (id, person_id) = (id.as_str(), person_id.as_str());
+    let head = programme_head(&mut unit.tx, id).await?;
+    let member = held_member(&mut unit.tx, id, person_id, Role::ALL).await?;
+    let scheme = handler.scheme(&mut unit.tx, &head).await?;
+    decide_login(&member, &scheme, unit.occurred_at)?;
+    let stamp = Stamp::of(&unit);
+    if people::note_first(&mut unit.tx, id, person_id, PersonFact::Login, "", &stamp).await? {
+        let logged_in = pb::PersonLoggedIn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
+        unit.emit(region_of(&member, &head), person_id, &logged_in);
+    }
+    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    Ok((unit, pb::RecordLoginResponse { person }))
+}
+
+async fn record_pre_job(
+    handler: &Handler,
+    mut unit: Unit,
+    request: pb::RecordPreJobTrainingRequest,
+) -> Result<(Unit, pb::RecordPreJobTrainingResponse)> {
+    let (id, person_id) =
+        convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
+    let (id, person_id) = (id.as_str(), person_id.as_str());
+    let head = programme_head(&mut unit.tx, id).await?;
+    let roles = [Role::ClassTutor, Role::CountyCounselor];
+    let member = held_member(&mut unit.tx, id, person_id, &roles).await?;
+    let stamp = Stamp::of(&unit);
+    if people::note_first(&mut unit.tx, id, person_id, PersonFact::PreJob, "", &stamp).await? {
+        let attended =
+            pb::PreJobTrainingAttended { programme_id: id.to_owned(), person_id: person_id.to_owned() };
+        unit.emit(region_of(&member, &head), person_id, &attended);
+    }
+    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    Ok((unit, pb::RecordPreJobTrainingResponse { person }))
+}
+
+async fn withdraw(
+    handler: &Handler,
+    mut unit: Unit,
+    request: pb::WithdrawTraineeRequest,
+) -> Result<(Unit, pb::WithdrawTraineeResponse)> {
+    let (id, person_id, reason) = convert::withdrawal(&request)?;
+    let (id, person_id) = (id.as_str(), person_id.as_str());
+    let head = programme_head(&mut unit.tx, id).await?;
+    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
+    still_enrolled(&member, unit.occurred_at)?;
+    let stamp = Stamp::of(&unit);
+    if people::note_first(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, &stamp).await? {
+        let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
+        unit.emit(region_of(&member, &head), person_id, &withdrawn);
+    }
+    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    Ok((unit, pb::WithdrawTraineeResponse { person }))
+}
+
+async fn transfer(
+    handler: &Handler,
+    mut unit: Unit,
+    request: pb::TransferTraineeRequest,
+) -> Result<(Unit, pb::TransferTraineeResponse)> {
+    let (id, person_id, wanted) = convert::transfer(&request)?;
+    let (id, person_id) = (id.as_str(), person_id.as_str());
+    programme_head(&mut unit.tx, id).await?;
+    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
+    let at = unit.occurred_at;
+    still_enrolled(&member, at)?;
+    let moves = people::moves(&mut unit.tx, id, person_id).await?;
+    let old = place_at(&member.roster_place, &moves, at);
+    let new = destination_from(&old, &wanted);
+    let around = surroundings(&mut unit.tx, id, &new).await?;
+    decide_move(&old, &new, &wanted, &around)?;
+    if new != old {
+        let moved = Move { at, old, new };
+        save_move(&mut unit, id, person_id, &moves, &moved).await?;
+        let transferred = pb::TraineeTransferred {
+            programme_id: id.to_owned(),
+            person_id: person_id.to_owned(),
+            old: Some(place_to(&moved.old)),
+            new: Some(place_to(&moved.new)),
+        };
+        unit.emit(&moved.new.county_code, person_id, &transferred);
+    }
+    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    Ok((unit, pb::TransferTraineeResponse { person }))
+}
+
+/// What there is at the destination.
+async fn surroundings(tx: &mut Tx, id: &str, new: &Place) -> Result<Surroundings> {
+    let county_and_above = regions::county_and_above(tx, id, &new.county_code).await?;
+    let school = regions::school(tx, id, &new.school_code).await?;
+    let class = regions::class(tx, id, &new.class_id).await?;
+    Ok(Surroundings {
+        county_and_above,
+        school_county: school.map(|school| school.county_code),
+        class_region: class.map(|class| class.region_code),
+    })
+}
+
+/// Keeps a move, and puts the trainee there unless a later move is known already.
+async fn save_move(unit: &mut Unit, id: &str, person_id: &str, moves: &[Move], moved: &Move) -> Result<()> {
+    let number = i64::try_from(moves.len()).unwrap_or(i64::MAX).saturating_add(1);
+    if number > people::MOVES_MAX {
+        let moves_max = people::MOVES_MAX.to_string();
+        return Err(Refusal::new(ErrorReason::TooMany).with("transfers_max", moves_max).into());
+    }
+    let stamp = Stamp::of(unit);
+    people::insert_move(&mut unit.tx, id, person_id, number, moved, &stamp).await?;
+    if moves.last().is_none_or(|last| last.at <= moved.at) {
+        people::put_in_place(&mut unit.tx, id, person_id, &moved.new).await?;
+    }
+    Ok(())
+}
+
+fn place_to(place: &Place) -> pb::TraineePlace {
+    pb::TraineePlace {
+        county_code: place.county_code.clone(),
+        school_code: place.school_code.clone(),
+        class_id: place.class_id.clone(),
+    }
+}

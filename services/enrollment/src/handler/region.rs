@@ -1,0 +1,246 @@
+//! RegionService: the region tree, schools and classes. Each is created once, with an id that the caller chose: the
+//! same again is what is there, other content is ALREADY_EXISTS.
+
+use chrono::Datelike as _;
+use shipei_contracts::enrollment::v1::{self as pb, region_service_server::RegionService};
+use shipei_rules::{
+    ids::{ClassId, PersonId},
+    region::{self as standard, RegionCode, YearMonth},
+    scheme::Scheme,
+    vocabulary::Role,
+};
+use shipei_service_kit::{Fields, Kit, ReadUnit, Result, Unit};
+use tonic::Request;
+
+use super::{Answer, Handler, existing_county, programme_head};
+use crate::{
+    convert,
+    domain::{decide_region, member_of_role},
+    error::{already_exists, not_found},
+    store::{
+        Stamp, person,
+        region::{self as regions, RegionRow},
+    },
+};
+
+/// The month of the programme's year at which the national standard is asked.
+const LAST_MONTH: u8 = 12;
+
+#[tonic::async_trait]
+impl RegionService for Handler {
+    async fn create_region(
+        &self,
+        request: Request<pb::CreateRegionRequest>,
+    ) -> Answer<pb::CreateRegionResponse> {
+        self.kit.write(request, |unit, request| create_region(self, unit, request)).await
+    }
+
+    async fn list_regions(
+        &self,
+        request: Request<pb::ListRegionsRequest>,
+    ) -> Answer<pb::ListRegionsResponse> {
+        self.kit.read(request, |unit, request| list_regions(&self.kit, unit, request)).await
+    }
+
+    async fn create_school(
+        &self,
+        request: Request<pb::CreateSchoolRequest>,
+    ) -> Answer<pb::CreateSchoolResponse> {
+        self.kit.write(request, create_school).await
+    }
+
+    async fn list_schools(
+        &self,
+        request: Request<pb::ListSchoolsRequest>,
+    ) -> Answer<pb::ListSchoolsResponse> {
+        self.kit.read(request, |unit, request| list_schools(&self.kit, unit, request)).await
+    }
+
+    async fn create_class(
+        &self,
+        request: Request<pb::CreateClassRequest>,
+    ) -> Answer<pb::CreateClassResponse> {
+        self.kit.write(request, create_class).await
+    }
+
+    async fn get_class(&self, request: Request<pb::GetClassRequest>) -> Answer<pb::GetClassResponse> {
+        self.kit.read(request, get_class).await
+    }
+
+    async fn list_classes(
+        &self,
+        request: Request<pb::ListClassesRequest>,
+    ) -> Answer<pb::ListClassesResponse> {
+        self.kit.read(request, |unit, request| list_classes(&self.kit, unit, request)).await
+    }
+}
+
+/// Whether GB/T 2260 had this code with this name in the year in which the programme's reporting begins.
+fn in_national_standard(row: &RegionRow, scheme: &Scheme) -> bool {
+    let Ok(code) = RegionCode::parse(&row.code) else { return false };
+    let year = scheme.zone.day_of(scheme.reporting().from).year();
+    let month = u16::try_from(year).ok().and_then(|year| YearMonth::new(year, LAST_MONTH));
+    let division = month.and_then(|month| standard::division(&code, month));
+    division.is_some_and(|division| division.name == row.name)
+}
+
+async fn create_region(
+    handler: &Handler,
+    mut unit: Unit,
+    request: pb::CreateRegionRequest,
+) -> Result<(Unit, pb::CreateRegionResponse)> {
+    let (id, level, mut row) = convert::new_region(&request)?;
+    let id = id.as_str();
+    let head = programme_head(&mut unit.tx, id).await?;
+    let parent = match row.parent_code.as_str() {
+        "" => None,
+        parent => regions::region(&mut unit.tx, id, parent).await?,
+    };
+    let parent = parent.map(|parent| parent.level()).transpose()?;
+    decide_region(level, parent, !row.parent_code.is_empty())?;
+    let scheme = handler.scheme(&mut unit.tx, &head).await?;
+    row.in_national_standard = in_national_standard(&row, &scheme);
+    let stamp = Stamp::of(&unit);
+    if regions::insert_region(&mut unit.tx, id, &row, &stamp).await? {
+        let created = pb::RegionCreated {
+            programme_id: id.to_owned(),
+            code: row.code.clone(),
+            name: row.name.clone(),
+            level: row.level.clone(),
+            parent_code: row.parent_code.clone(),
+        };
+        unit.emit(&head.region_code, &row.code, &created);
+    } else {
+        let kept = regions::region(&mut unit.tx, id, &row.code).await?.ok_or_else(|| not_found("code"))?;
+        if (&kept.name, &kept.level, &kept.parent_code) != (&row.name, &row.level, &row.parent_code) {
+            return Err(already_exists("code").into());
+        }
+        row = kept;
+    }
+    Ok((unit, pb::CreateRegionResponse { region: Some(convert::region_to(row)?) }))
+}
+
+async fn list_regions(
+    kit: &Kit,
+    mut unit: ReadUnit,
+    request: pb::ListRegionsRequest,
+) -> Result<(ReadUnit, pb::ListRegionsResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional(&mut fields, "parent_code", &request.parent_code, RegionCode::parse),
+        fields.optional_choice::<pb::RegionLevel>("level", request.level),
+    );
+    let (id, parent_code, level) = fields.all(parsed)?;
+    let level = convert::level_word(level);
+    let filter = [id.as_str(), &parent_code, level];
+    let page = kit.page::<pb::ListRegionsRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let (after, limit) = (page.after(0), page.limit());
+    let rows = regions::regions(&mut unit.tx, id.as_str(), &parent_code, level, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.code.clone()]);
+    let regions = rows.into_iter().map(convert::region_to).collect::<Result<_>>()?;
+    Ok((unit, pb::ListRegionsResponse { regions, next_page_token }))
+}
+
+async fn create_school(
+    mut unit: Unit,
+    request: pb::CreateSchoolRequest,
+) -> Result<(Unit, pb::CreateSchoolResponse)> {
+    let (id, row) = convert::new_school(&request)?;
+    let id = id.as_str();
+    programme_head(&mut unit.tx, id).await?;
+    existing_county(&mut unit.tx, id, &row.county_code).await?;
+    let stamp = Stamp::of(&unit);
+    if !regions::insert_school(&mut unit.tx, id, &row, &stamp).await?
+        && regions::school(&mut unit.tx, id, &row.school_code).await?.as_ref() != Some(&row)
+    {
+        return Err(already_exists("school_code").into());
+    }
+    Ok((unit, pb::CreateSchoolResponse { school: Some(convert::school_to(row)) }))
+}
+
+async fn list_schools(
+    kit: &Kit,
+    mut unit: ReadUnit,
+    request: pb::ListSchoolsRequest,
+) -> Result<(ReadUnit, pb::ListSchoolsResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional(&mut fields, "county_code", &request.county_code, RegionCode::parse),
+    );
+    let (id, county_code) = fields.all(parsed)?;
+    let filter = [id.as_str(), &county_code];
+    let page = kit.page::<pb::ListSchoolsRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let (after, limit) = (page.after(0), page.limit());
+    let rows = regions::schools(&mut unit.tx, id.as_str(), &county_code, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.school_code.clone()]);
+    let schools = rows.into_iter().map(convert::school_to).collect();
+    Ok((unit, pb::ListSchoolsResponse { schools, next_page_token }))
+}
+
+async fn create_class(
+    mut unit: Unit,
+    request: pb::CreateClassRequest,
+) -> Result<(Unit, pb::CreateClassResponse)> {
+    let (id, row) = convert::new_class(&request)?;
+    let id = id.as_str();
+    programme_head(&mut unit.tx, id).await?;
+    let region = regions::region(&mut unit.tx, id, &row.region_code).await?;
+    region.ok_or_else(|| not_found("region_code"))?;
+    let tutor = person::member(&mut unit.tx, id, &row.tutor_id).await?;
+    member_of_role(tutor, &[Role::ClassTutor], "tutor_id")?;
+    let stamp = Stamp::of(&unit);
+    if regions::insert_class(&mut unit.tx, id, &row, &stamp).await? {
+        let created = pb::ClassCreated {
+            programme_id: id.to_owned(),
+            class_id: row.class_id.clone(),
+            region_code: row.region_code.clone(),
+            tutor_id: row.tutor_id.clone(),
+        };
+        unit.emit(&row.region_code, &row.class_id, &created);
+    } else if regions::class(&mut unit.tx, id, &row.class_id).await?.as_ref() != Some(&row) {
+        return Err(already_exists("class_id").into());
+    }
+    Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(row)) }))
+}
+
+async fn get_class(
+    mut unit: ReadUnit,
+    request: pb::GetClassRequest,
+) -> Result<(ReadUnit, pb::GetClassResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        fields.id("class_id", &request.class_id, ClassId::parse),
+    );
+    let (id, class_id) = fields.all(parsed)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let row = regions::class(&mut unit.tx, id.as_str(), class_id.as_str()).await?;
+    let row = row.ok_or_else(|| not_found("class_id"))?;
+    Ok((unit, pb::GetClassResponse { class: Some(convert::class_to(row)) }))
+}
+
+async fn list_classes(
+    kit: &Kit,
+    mut unit: ReadUnit,
+    request: pb::ListClassesRequest,
+) -> Result<(ReadUnit, pb::ListClassesResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional(&mut fields, "tutor_id", &request.tutor_id, PersonId::parse),
+        convert::optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
+    );
+    let (id, tutor_id, region_code) = fields.all(parsed)?;
+    let filter = [id.as_str(), &tutor_id, &region_code];
+    let page = kit.page::<pb::ListClassesRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let (after, limit) = (page.after(0), page.limit());
+    let rows = regions::classes(&mut unit.tx, id.as_str(), &tutor_id, &region_code, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.class_id.clone()]);
+    let classes = rows.into_iter().map(convert::class_to).collect();
+    Ok((unit, pb::ListClassesResponse { classes, next_page_token }))
+}

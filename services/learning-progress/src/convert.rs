@@ -1,0 +1,322 @@
+//! From proto to typed values, by field name, and from state to proto. No SQL, no rules.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+use shipei_contracts::common::v1::{self as common, ErrorReason};
+use shipei_contracts::learning::v1 as proto;
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
+use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason};
+use shipei_rules::vocabulary::{Category, EducationStage};
+use shipei_service_kit::{Call, Fields, Policies, Refusal, Result, convert::from_timestamp, to_timestamp};
+
+use crate::domain::course::{Course, MINUTES_MAX};
+use crate::domain::study::{Beat, Session, Worth, place_of};
+use crate::pipeline::{BEATS_PER_MESSAGE_MAX, BeatAnswer, Message, SessionBeats, SessionKeys};
+
+/// The longest title and subject, characters.
+const NAME_CHARACTERS_MAX: usize = 500;
+
+/// A programme and somebody in it.
+pub(crate) fn person(programme_id: &str, person_id: &str) -> Result<(ProgrammeId, PersonId)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let person = fields.id("person_id", person_id, PersonId::parse);
+    fields.all((programme, person))
+}
+
+/// A programme and a course.
+pub(crate) fn course_key(programme_id: &str, course_id: &str) -> Result<(ProgrammeId, CourseId)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let course = fields.id("course_id", course_id, CourseId::parse);
+    fields.all((programme, course))
+}
+
+/// A programme, somebody in it, and a course.
+pub(crate) fn selection(request: &proto::SelectCourseRequest) -> Result<(ProgrammeId, PersonId, CourseId)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let person = fields.id("person_id", &request.person_id, PersonId::parse);
+    let course = fields.id("course_id", &request.course_id, CourseId::parse);
+    fields.all((programme, person, course))
+}
+
+/// Whose sessions, and of which course (all when absent).
+pub(crate) fn sessions(
+    request: &proto::ListSessionsRequest,
+) -> Result<(ProgrammeId, PersonId, Option<CourseId>)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let person = fields.id("person_id", &request.person_id, PersonId::parse);
+    let course = fields.optional_id("course_id", &request.course_id, CourseId::parse);
+    fields.all((programme, person, course))
+}
+
+/// Which courses: the programme, the category's word (empty for all), the subject (empty for all).
+pub(crate) fn courses(request: &proto::ListCoursesRequest) -> Result<(ProgrammeId, &'static str, String)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let category = fields.optional_choice::<proto::CourseCategory>("category", request.category);
+    let subject = fields.optional_text("subject", &request.subject, NAME_CHARACTERS_MAX);
+    let (programme, category, subject) = fields.all((programme, category, subject))?;
+    Ok((programme, category.and_then(category_of).map_or("", Category::as_str), subject))
+}
+
+/// A new course.
+pub(crate) fn new_course(request: &proto::CreateCourseRequest) -> Result<(ProgrammeId, Course)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let course = fields.required("course", request.course.as_ref());
+    let course = course.and_then(|course| fields.inner("course", |fields| read_course(fields, course)));
+    fields.all((programme, course))
+}
+
+fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
+    let id = fields.id("course_id", &course.course_id, CourseId::parse);
+    let title = plain_text(fields, "title", &course.title);
+    let title = title.and_then(|title| fields.text("title", title, NAME_CHARACTERS_MAX));
+    let category = fields.choice::<proto::CourseCategory>("category", course.category);
+    let minutes = fields.integer("minutes", course.minutes, 1..=MINUTES_MAX);
+    let subject = plain_text(fields, "subject", &course.subject);
+    let subject = subject.and_then(|subject| fields.optional_text("subject", subject, NAME_CHARACTERS_MAX));
+    let stage = fields.optional_choice::<common::EducationStage>("education_stage", course.education_stage);
+    Some(Course {
+        id: id?,
+        title: title?,
+        category: category.and_then(category_of)?,
+        main_line: course.main_line,
+        minutes: minutes?,
+        subject: subject?,
+        education_stage: stage?.and_then(stage_of),
+    })
+}
+
+/// A text without NUL, which Postgres can't keep.
+fn plain_text<'a>(fields: &mut Fields, field: &str, value: &'a str) -> Option<&'a str> {
+    if value.contains('\0') {
+        return fields.fault(field, "must not contain NUL");
+    }
+    Some(value)
+}
+
+/// A course as proto.
+pub(crate) fn course_to_proto(course: &Course) -> proto::Course {
+    let category = match course.category {
+        Category::Public => proto::CourseCategory::Public,
+        Category::Professional => proto::CourseCategory::Professional,
+        Category::ItIntegration => proto::CourseCategory::ItIntegration,
+    };
+    let stage = match course.education_stage {
+        None => common::EducationStage::Unspecified,
+        Some(EducationStage::Compulsory) => common::EducationStage::Compulsory,
+        Some(EducationStage::NonCompulsory) => common::EducationStage::NonCompulsory,
+    };
+    proto::Course {
+        course_id: course.id.as_str().to_owned(),
+        title: course.title.clone(),
+        category: category.into(),
+        main_line: course.main_line,
+        minutes: course.minutes,
+        subject: course.subject.clone(),
+        education_stage: stage.into(),
+    }
+}
+
+fn category_of(category: proto::CourseCategory) -> Option<Category> {
+    match category {
+        proto::CourseCategory::Unspecified => None,
+        proto::CourseCategory::Public => Some(Category::Public),
+        proto::CourseCategory::Professional => Some(Category::Professional),
+        proto::CourseCategory::ItIntegration => Some(Category::ItIntegration),
+    }
+}
+
+fn stage_of(stage: common::EducationStage) -> Option<EducationStage> {
+    match stage {
+        common::EducationStage::Unspecified => None,
+        common::EducationStage::Compulsory => Some(EducationStage::Compulsory),
+        common::EducationStage::NonCompulsory => Some(EducationStage::NonCompulsory),
+    }
+}
+
+/// Who sends heartbeats, and when they came.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    pub(crate) actor: Arc<str>,
+    pub(crate) trace: Arc<str>,
+    /// Whether the caller may say when something happened.
+    may_state_time: bool,
+}
+
+impl Sender {
+    /// The caller of an RPC.
+    pub(crate) fn of(call: &Call) -> Self {
+        Self {
+            actor: call.caller.to_string().into(),
+            trace: call.trace.as_str().into(),
+            may_state_time: Policies::may_state_time(&call.caller),
+        }
+    }
+
+    fn beat(&self, seq: i64, occurred_at: Option<&Timestamp>, now: DateTime<Utc>) -> Beat {
+        let at = match occurred_at {
+            None => Ok(now),
+            Some(_) if !self.may_state_time => Err(ErrorReason::ImportRightRequired),
+            Some(stated) => from_timestamp(stated).map_err(|_| ErrorReason::InvalidField),
+        };
+        Beat { seq, at }
+    }
+}
+
+/// One heartbeat as a message. What can't be is named by field, since it is one request.
+pub(crate) fn single_beat(
+    request: &proto::RecordHeartbeatRequest,
+    sender: &Sender,
+    now: DateTime<Utc>,
+) -> Result<Message> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let person = fields.id("person_id", &request.person_id, PersonId::parse);
+    let course = fields.id("course_id", &request.course_id, CourseId::parse);
+    let session = fields.id("session_id", &request.session_id, SessionId::parse);
+    let seq = fields.integer("seq", request.seq, 0..=i64::MAX);
+    let stated = fields.optional_timestamp("occurred_at", request.occurred_at);
+    let (programme, person, course, session, seq, _) =
+        fields.all((programme, person, course, session, seq, stated))?;
+    let beat = sender.beat(seq, request.occurred_at.as_ref(), now);
+    Ok(Message {
+        programme,
+        sessions: vec![SessionBeats {
+            keys: Some(SessionKeys { person, course, session }),
+            beats: vec![beat],
+        }],
+        actor: Arc::clone(&sender.actor),
+        cause: "shipei.learning.v1.RecordHeartbeatRequest",
+        trace: Arc::clone(&sender.trace),
+    })
+}
+
+/// One message of a stream. Ids that can't be refuse the beats of their session only.
+pub(crate) fn stream_message(
+    request: &proto::StreamHeartbeatsRequest,
+    sender: &Sender,
+    now: DateTime<Utc>,
+) -> Result<Message> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let beats: usize = request.sessions.iter().map(|session| session.heartbeats.len().max(1)).sum();
+    if beats > BEATS_PER_MESSAGE_MAX {
+        let refusal = Refusal::new(ErrorReason::TooMany).with("items_max", BEATS_PER_MESSAGE_MAX.to_string());
+        return Err(refusal.field("sessions").into());
+    }
+    let (programme,) = fields.all((programme,))?;
+    let mut sessions = Vec::with_capacity(request.sessions.len());
+    for session in &request.sessions {
+        let mut beats = Vec::with_capacity(session.heartbeats.len());
+        for beat in &session.heartbeats {
+            beats.push(sender.beat(beat.seq, beat.occurred_at.as_ref(), now));
+        }
+        sessions.push(SessionBeats { keys: session_keys(session), beats });
+    }
+    Ok(Message {
+        programme,
+        sessions,
+        actor: Arc::clone(&sender.actor),
+        cause: "shipei.learning.v1.StreamHeartbeatsRequest",
+        trace: Arc::clone(&sender.trace),
+    })
+}
+
+fn session_keys(session: &proto::SessionHeartbeats) -> Option<SessionKeys> {
+    Some(SessionKeys {
+        person: PersonId::parse(&session.person_id).ok()?,
+        course: CourseId::parse(&session.course_id).ok()?,
+        session: SessionId::parse(&session.session_id).ok()?,
+    })
+}
+
+/// What became of the beats of one session, as proto.
+pub(crate) fn session_result(answers: &[BeatAnswer]) -> proto::SessionHeartbeatsResult {
+    let mut result = proto::SessionHeartbeatsResult {
+        outcomes: Vec::with_capacity(answers.len()),
+        credited_seconds: Vec::with_capacity(answers.len()),
+        refused: Vec::new(),
+    };
+    for (index, answer) in answers.iter().enumerate() {
+        match answer {
+            Ok(worth) => {
+                result.outcomes.push(outcome_to_proto(worth.outcome).into());
+                result.credited_seconds.push(worth.credited_seconds);
+            }
+            Err(reason) => {
+                result.outcomes.push(proto::HeartbeatOutcome::Refused.into());
+                result.credited_seconds.push(0);
+                let index = i64::try_from(index).unwrap_or(i64::MAX);
+                result.refused.push(proto::RefusedHeartbeat { index, reason: (*reason).into() });
+            }
+        }
+    }
+    result
+}
+
+/// What one beat was worth, as proto.
+pub(crate) fn worth_to_proto(worth: &Worth) -> proto::RecordHeartbeatResponse {
+    let mut uncredited = Vec::new();
+    for (reason, seconds) in &worth.uncredited {
+        uncredited.push(proto::Uncredited {
+            reason: reason_to_proto(*reason).into(),
+            seconds: *seconds,
+            heartbeats: 1,
+        });
+    }
+    proto::RecordHeartbeatResponse {
+        outcome: outcome_to_proto(worth.outcome).into(),
+        credited_seconds: worth.credited_seconds,
+        uncredited,
+    }
+}
+
+/// A session as proto.
+pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Session) -> proto::Session {
+    let mut uncredited = Vec::new();
+    for reason in UncreditedReason::ALL {
+        let tally = session.uncredited[place_of(*reason)];
+        if tally.beats > 0 {
+            uncredited.push(proto::Uncredited {
+                reason: reason_to_proto(*reason).into(),
+                seconds: tally.seconds,
+                heartbeats: tally.beats,
+            });
+        }
+    }
+    proto::Session {
+        session_id: session_id.to_owned(),
+        course_id: course_id.to_owned(),
+        opened_time: Some(to_timestamp(session.opened_at)),
+        last_time: Some(to_timestamp(session.study.last_at)),
+        last_seq: session.study.last_seq,
+        credited_seconds: session.credited_seconds,
+        uncredited,
+    }
+}
+
+fn outcome_to_proto(outcome: HeartbeatOutcome) -> proto::HeartbeatOutcome {
+    match outcome {
+        HeartbeatOutcome::Opened => proto::HeartbeatOutcome::Opened,
+        HeartbeatOutcome::Credited => proto::HeartbeatOutcome::Credited,
+        HeartbeatOutcome::Duplicate => proto::HeartbeatOutcome::Duplicate,
+    }
+}
+
+fn reason_to_proto(reason: UncreditedReason) -> proto::UncreditedReason {
+    match reason {
+        UncreditedReason::Overlap => proto::UncreditedReason::Overlap,
+        UncreditedReason::Gap => proto::UncreditedReason::Gap,
+        UncreditedReason::CourseFull => proto::UncreditedReason::CourseFull,
+        UncreditedReason::DailyCap => proto::UncreditedReason::DailyCap,
+        UncreditedReason::Duplicate => proto::UncreditedReason::Duplicate,
+        UncreditedReason::OutsideWindow => proto::UncreditedReason::OutsideWindow,
+    }
+}

@@ -1,0 +1,254 @@
+//! Tables and properties of heartbeats: the order of refusals, phases by minutes and by main line, and that time is
+//! never earned twice.
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use shipei_rules::vocabulary::Category;
+
+use super::*;
+
+const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn gate() -> Gate {
+    Gate {
+        withdrawn_at: None,
+        opened_at: Some(at("2019-09-10T00:00:00Z")),
+        login_at: Some(at("2019-09-11T00:00:00Z")),
+        applicable: true,
+        main_line: false,
+        selected_at: Some(at("2019-09-12T00:00:00Z")),
+    }
+}
+
+#[test]
+fn first_thing_that_stands_against_a_beat_is_the_reason() {
+    let now = at("2019-09-20T00:00:00Z");
+    let later = Some(now + TimeDelta::microseconds(1));
+    let beat = Beat { seq: 0, at: Ok(now) };
+    let mut gate = gate();
+    assert_eq!(admit_beat(&Ok(gate.clone()), false, &beat), Ok((0, now)));
+
+    // From the last check to the first: each one hides those before it.
+    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::AlreadyExists));
+    gate.selected_at = later;
+    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::CourseNotSelected));
+    gate.applicable = false;
+    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::CourseNotApplicable));
+    gate.login_at = None;
+    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::LearningNotOpen));
+    gate.withdrawn_at = Some(now);
+    assert_eq!(admit_beat(&Ok(gate), true, &beat), Err(ErrorReason::Withdrawn));
+    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), true, &beat), Err(ErrorReason::NotFound));
+    let negative = Beat { seq: -1, at: Ok(now) };
+    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), true, &negative), Err(ErrorReason::InvalidField));
+    let nowhen = Beat { seq: -1, at: Err(ErrorReason::ImportRightRequired) };
+    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), true, &nowhen), Err(ErrorReason::ImportRightRequired));
+}
+
+#[test]
+fn gate_compares_dates_not_states() {
+    let now = at("2019-09-20T00:00:00Z");
+    let later = Some(now + TimeDelta::microseconds(1));
+    let cases: [(&str, Gate, Result<(), ErrorReason>); 8] = [
+        ("withdrawn later", Gate { withdrawn_at: later, ..gate() }, Ok(())),
+        ("withdrawn now", Gate { withdrawn_at: Some(now), ..gate() }, Err(ErrorReason::Withdrawn)),
+        ("opened now", Gate { opened_at: Some(now), ..gate() }, Ok(())),
+        ("opened later", Gate { opened_at: later, ..gate() }, Err(ErrorReason::LearningNotOpen)),
+        ("logged in now", Gate { login_at: Some(now), ..gate() }, Ok(())),
+        ("logged in later", Gate { login_at: later, ..gate() }, Err(ErrorReason::LearningNotOpen)),
+        ("main line", Gate { main_line: true, selected_at: None, ..gate() }, Ok(())),
+        ("not selected", Gate { selected_at: None, ..gate() }, Err(ErrorReason::CourseNotSelected)),
+    ];
+    for (name, gate, expected) in cases {
+        assert_eq!(gate.admit(now), expected, "{name}");
+    }
+}
+
+/// A learner with some courses and sessions, and everything that happened.
+struct Desk {
+    scheme: Scheme,
+    totals: Vec<i64>,
+    learner: Learner,
+    courses: Vec<LearnerCourse>,
+    sessions: Vec<Option<Session>>,
+    facts: Vec<Fact>,
+}
+
+impl Desk {
+    fn new(scheme: &str, totals: [i64; 2], courses: &[(Category, i64, bool)]) -> Self {
+        let mut desk = Self {
+            scheme: Scheme::parse(scheme).unwrap(),
+            totals: totals.to_vec(),
+            learner: Learner { phases: vec![Phase::default(); 2], ..Learner::default() },
+            courses: Vec::new(),
+            sessions: Vec::new(),
+            facts: Vec::new(),
+        };
+        for (category, length_seconds, main_line) in courses {
+            desk.courses.push(LearnerCourse {
+                study: CourseStudy {
+                    length_seconds: *length_seconds,
+                    credited_seconds: 0,
+                    category: *category,
+                },
+                phase_seconds: if *main_line { vec![0; 2] } else { Vec::new() },
+                changed: false,
+            });
+            desk.sessions.push(None);
+        }
+        desk
+    }
+
+    /// A beat on the session of a course.
+    fn beat(&mut self, course: usize, seq: i64, at: DateTime<Utc>) -> Result<Worth, ErrorReason> {
+        let (state, session) = (&mut self.courses[course], &mut self.sessions[course]);
+        take_beat(&self.scheme, &self.totals, &mut self.learner, state, session, (seq, at), &mut self.facts)
+    }
+
+    /// Beats every 60 seconds from `from`, so many of them; gives the instant of the last.
+    fn watch(&mut self, course: usize, from: DateTime<Utc>, beats: i64) -> DateTime<Utc> {
+        let begin = self.sessions[course].as_ref().map_or(0, |session| session.study.last_seq + 1);
+        for number in 0..beats {
+            self.beat(course, begin + number, from + TimeDelta::seconds(60 * number)).unwrap();
+        }
+        from + TimeDelta::seconds(60 * (beats - 1))
+    }
+
+    fn achieved(&self) -> Vec<Fact> {
+        let is_phase = |fact: &&Fact| matches!(fact, Fact::PhaseAchieved { .. });
+        self.facts.iter().filter(is_phase).copied().collect()
+    }
+}
+
+#[test]
+fn phase_is_achieved_once_by_minutes_at_the_beat_that_reaches_them() {
+    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 300 * 60, false)]);
+    let from = at("2019-09-20T08:00:00+08:00");
+    desk.watch(0, from, 200);
+    assert_eq!(desk.achieved(), []);
+    desk.watch(0, from + TimeDelta::seconds(200 * 60), 3);
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes }]);
+    assert_eq!(desk.learner.phases[0].study.achieved_at, Some(from + TimeDelta::seconds(200 * 60)));
+    assert_eq!(desk.learner.phases[0].study.seconds, 202 * 60);
+    assert_eq!(desk.learner.phases[1], Phase::default());
+}
+
+#[test]
+fn phase_is_achieved_by_the_last_main_line_course() {
+    let courses =
+        [(Category::Public, 600, true), (Category::Public, 600, true), (Category::Public, 600, false)];
+    let mut desk = Desk::new(SCHEME, [2, 0], &courses);
+    let then = desk.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
+    let then = desk.watch(2, then, 11);
+    assert_eq!(desk.achieved(), []);
+    let then = desk.watch(1, then, 11);
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine }]);
+    assert_eq!(desk.learner.phases[0].study.achieved_at, Some(then));
+    assert_eq!(desk.facts.iter().filter(|fact| **fact == Fact::CourseCompleted).count(), 3);
+}
+
+#[test]
+fn main_line_that_grew_is_looked_at_anew() {
+    let courses = [(Category::Public, 600, true), (Category::Public, 600, true)];
+    let mut desk = Desk::new(SCHEME, [2, 0], &courses);
+    let then = desk.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
+    desk.totals = vec![3, 0];
+    let then = desk.watch(1, then, 11);
+    assert_eq!(desk.achieved(), []);
+    // Whatever the list becomes, the next beat inside the window sees it.
+    desk.totals = vec![2, 0];
+    let next = then + TimeDelta::seconds(60);
+    desk.beat(1, 11, next).unwrap();
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine }]);
+    assert_eq!(desk.learner.phases[0].study.achieved_at, Some(next));
+}
+
+#[test]
+fn main_line_without_courses_achieves_nothing() {
+    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
+    desk.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
+    assert_eq!(desk.achieved(), []);
+}
+
+#[test]
+fn category_of_two_phases_counts_for_each_whose_window_holds_the_beat() {
+    let both = SCHEME.replace(
+        "categories        = [\"professional\", \"it_integration\"]",
+        "categories        = [\"public\", \"professional\", \"it_integration\"]",
+    );
+    assert_ne!(both, SCHEME);
+    let mut desk = Desk::new(&both, [1, 1], &[(Category::Public, 1200, true)]);
+    desk.watch(0, at("2019-10-09T08:00:00+08:00"), 11);
+    assert_eq!((desk.learner.phases[0].study.seconds, desk.learner.phases[1].study.seconds), (600, 0));
+    desk.watch(0, at("2019-10-11T08:00:00+08:00"), 12);
+    // The first beat of the second day is worth the longest gap, 120 seconds.
+    assert_eq!((desk.learner.phases[0].study.seconds, desk.learner.phases[1].study.seconds), (1200, 600));
+    // Completed in the first window, and not by credit from inside the second alone.
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine }]);
+    assert_eq!(desk.courses[0].phase_seconds, [1200, 600]);
+}
+
+#[test]
+fn refused_beat_changes_nothing() {
+    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
+    let from = at("2019-09-20T08:00:00+08:00");
+    desk.watch(0, from, 3);
+    let before = (desk.learner.clone(), desk.courses.clone(), desk.sessions.clone(), desk.facts.clone());
+    assert_eq!(desk.beat(0, 9, from), Err(ErrorReason::OutOfOrder));
+    assert_eq!((desk.learner, desk.courses, desk.sessions, desk.facts), before);
+}
+
+#[test]
+fn duplicate_is_counted_and_changes_nothing_else() {
+    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
+    let from = at("2019-09-20T08:00:00+08:00");
+    desk.watch(0, from, 3);
+    let learner = desk.learner.clone();
+    assert_eq!(desk.beat(0, 1, from).unwrap().outcome, HeartbeatOutcome::Duplicate);
+    let session = desk.sessions[0].clone().unwrap();
+    assert_eq!(session.uncredited[place_of(UncreditedReason::Duplicate)], Tally { seconds: 0, beats: 1 });
+    assert_eq!((session.study.last_seq, session.credited_seconds), (2, 120));
+    assert_eq!(desk.learner, learner);
+}
+
+#[test]
+fn places_of_reasons_are_those_of_the_list() {
+    for (place, reason) in UncreditedReason::ALL.iter().enumerate() {
+        assert_eq!(place_of(*reason), place);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// However somebody opens courses side by side, they earn no more than the time that passed; and every second of a
+    /// session is either credited or has a reason.
+    #[test]
+    fn nobody_earns_more_than_wall_time(steps in prop::collection::vec((0_usize..3, 0_i64..200), 1..200)) {
+        let course = (Category::Public, 1500, true);
+        let mut desk = Desk::new(SCHEME, [3, 0], &[course, course, course]);
+        let from = at("2019-10-30T23:00:00+08:00");
+        let mut now = from;
+        for (seq, (course, seconds)) in (0..).zip(&steps) {
+            now += TimeDelta::seconds(*seconds);
+            desk.beat(*course, seq, now).unwrap();
+        }
+        let mut credited = 0;
+        for (course, session) in desk.courses.iter().zip(&desk.sessions) {
+            let Some(session) = session else { continue };
+            let uncredited: i64 = session.uncredited.iter().map(|tally| tally.seconds).sum();
+            let watched = (session.study.last_at - session.opened_at).num_seconds();
+            prop_assert_eq!(session.credited_seconds + uncredited, watched);
+            prop_assert_eq!(session.credited_seconds, course.study.credited_seconds);
+            prop_assert!(course.study.credited_seconds <= course.study.length_seconds);
+            credited += session.credited_seconds;
+        }
+        prop_assert!(credited <= (now - from).num_seconds());
+        prop_assert_eq!(credited, desk.learner.phases[0].study.seconds);
+        prop_assert!(desk.achieved().len() <= 1);
+    }
+}

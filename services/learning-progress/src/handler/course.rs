@@ -1,0 +1,175 @@
+//! `CourseService`: the catalogue and the selections.
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_contracts::learning::v1::course_service_server::CourseService;
+use shipei_contracts::learning::v1::{
+    CourseCreated, CourseSelected, CourseSelection, CreateCourseRequest, CreateCourseResponse,
+    GetCourseRequest, GetCourseResponse, ListCoursesRequest, ListCoursesResponse, ListSelectionsRequest,
+    ListSelectionsResponse, SelectCourseRequest, SelectCourseResponse,
+};
+use shipei_service_kit::{Error, ReadUnit, Refusal, Result, Unit, to_timestamp};
+use tonic::{Request, Response, Status};
+
+use super::{CourseHandler, not_found, trainee};
+use crate::convert;
+use crate::domain::course::{COURSES_MAX, Teaches, decide_created_again, decide_selection};
+use crate::store::course::{self as store, SelectionRow};
+
+#[tonic::async_trait]
+impl CourseService for CourseHandler {
+    async fn create_course(
+        &self,
+        request: Request<CreateCourseRequest>,
+    ) -> std::result::Result<Response<CreateCourseResponse>, Status> {
+        self.kit.write(request, |unit, request| self.clone().create(unit, request)).await
+    }
+
+    async fn get_course(
+        &self,
+        request: Request<GetCourseRequest>,
+    ) -> std::result::Result<Response<GetCourseResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().get(unit, request)).await
+    }
+
+    async fn list_courses(
+        &self,
+        request: Request<ListCoursesRequest>,
+    ) -> std::result::Result<Response<ListCoursesResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().list(unit, request)).await
+    }
+
+    async fn select_course(
+        &self,
+        request: Request<SelectCourseRequest>,
+    ) -> std::result::Result<Response<SelectCourseResponse>, Status> {
+        self.kit.write(request, |unit, request| self.clone().select(unit, request)).await
+    }
+
+    async fn list_selections(
+        &self,
+        request: Request<ListSelectionsRequest>,
+    ) -> std::result::Result<Response<ListSelectionsResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().selections(unit, request)).await
+    }
+}
+
+impl CourseHandler {
+    async fn create(
+        self,
+        mut unit: Unit,
+        request: CreateCourseRequest,
+    ) -> Result<(Unit, CreateCourseResponse)> {
+        let (programme, course) = convert::new_course(&request)?;
+        let programme_id = programme.as_str();
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme_id).await?;
+        let response = CreateCourseResponse { course: Some(convert::course_to_proto(&course)) };
+
+        let mut known = store::course(&mut unit.tx, programme_id, course.id.as_str()).await?;
+        if known.is_none() {
+            let version = store::next_catalogue_version(&mut unit.tx, programme_id).await?;
+            if version > COURSES_MAX {
+                let refusal = Refusal::new(ErrorReason::TooMany).with("courses_max", COURSES_MAX.to_string());
+                return Err(refusal.field("course").into());
+            }
+            let actor = unit.call.caller.to_string();
+            let (tx, now) = (&mut unit.tx, unit.now);
+            if store::insert_course(tx, programme_id, version, &course, now, &actor).await? {
+                let fact =
+                    CourseCreated { programme_id: programme_id.to_owned(), course: response.course.clone() };
+                unit.emit(scheme.region.as_str(), course.id.as_str(), &fact);
+                return Ok((unit, response));
+            }
+            // Somebody else created it since we looked.
+            known = store::course(&mut unit.tx, programme_id, course.id.as_str()).await?;
+        }
+        let known = known.ok_or_else(|| Error::Internal("a course came and went".to_owned()))?;
+        decide_created_again(&known, &course)?;
+        Ok((unit, response))
+    }
+
+    async fn get(
+        self,
+        mut unit: ReadUnit,
+        request: GetCourseRequest,
+    ) -> Result<(ReadUnit, GetCourseResponse)> {
+        let (programme, course) = convert::course_key(&request.programme_id, &request.course_id)?;
+        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        let course = store::course(&mut unit.tx, programme.as_str(), course.as_str()).await?;
+        let course = course.ok_or_else(|| not_found("course_id"))?;
+        Ok((unit, GetCourseResponse { course: Some(convert::course_to_proto(&course)) }))
+    }
+
+    async fn list(
+        self,
+        mut unit: ReadUnit,
+        request: ListCoursesRequest,
+    ) -> Result<(ReadUnit, ListCoursesResponse)> {
+        let (programme, category, subject) = convert::courses(&request)?;
+        let filter = [programme.as_str(), category, subject.as_str()];
+        let page = self.kit.page::<ListCoursesRequest>(&filter, request.page_size, &request.page_token)?;
+        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        let place = (page.after(0), page.limit());
+        let rows = store::courses(&mut unit.tx, programme.as_str(), category, &subject, place).await?;
+        let mut courses = Vec::with_capacity(rows.len());
+        for row in rows {
+            courses.push(row.into_course()?);
+        }
+        let (courses, next_page_token) = page.cut(courses, |course| vec![course.id.as_str().to_owned()]);
+        let courses = courses.iter().map(convert::course_to_proto).collect();
+        Ok((unit, ListCoursesResponse { courses, next_page_token }))
+    }
+
+    async fn select(
+        self,
+        mut unit: Unit,
+        request: SelectCourseRequest,
+    ) -> Result<(Unit, SelectCourseResponse)> {
+        let (programme, person, course) = convert::selection(&request)?;
+        let (programme_id, person_id) = (programme.as_str(), person.as_str());
+        self.programmes.scheme(&mut unit.tx, programme_id).await?;
+        let member = trainee(&mut unit.tx, &programme, &person).await?;
+        let course = store::course(&mut unit.tx, programme_id, course.as_str()).await?;
+        let course = course.ok_or_else(|| not_found("course_id"))?;
+        let teaches = Teaches { subject: &member.subject, education_stage: member.education_stage };
+        decide_selection(member.withdrawn_at, teaches, &course, unit.occurred_at)?;
+
+        let new = SelectionRow { course_id: course.id.as_str().to_owned(), selected_at: unit.occurred_at };
+        let (tx, actor) = (&mut unit.tx, unit.call.caller.to_string());
+        let mut kept = new.clone();
+        if store::insert_selection(tx, programme_id, person_id, &new, unit.now, &actor).await? {
+            let fact = CourseSelected {
+                programme_id: programme_id.to_owned(),
+                person_id: person_id.to_owned(),
+                course_id: new.course_id,
+            };
+            unit.emit(&member.county_code, person_id, &fact);
+        } else if let Some(first) = store::selection(tx, programme_id, person_id, &new.course_id).await? {
+            kept = first;
+        }
+        Ok((unit, SelectCourseResponse { selection: Some(selection_to_proto(&kept)) }))
+    }
+
+    async fn selections(
+        self,
+        mut unit: ReadUnit,
+        request: ListSelectionsRequest,
+    ) -> Result<(ReadUnit, ListSelectionsResponse)> {
+        let (programme, person) = convert::person(&request.programme_id, &request.person_id)?;
+        let filter = [programme.as_str(), person.as_str()];
+        let page = self.kit.page::<ListSelectionsRequest>(&filter, request.page_size, &request.page_token)?;
+        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        trainee(&mut unit.tx, &programme, &person).await?;
+        let place = (page.after(0), page.limit());
+        let rows = store::selections(&mut unit.tx, programme.as_str(), person.as_str(), place).await?;
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.course_id.clone()]);
+        let selections = rows.iter().map(selection_to_proto).collect();
+        Ok((unit, ListSelectionsResponse { selections, next_page_token }))
+    }
+}
+
+fn selection_to_proto(selection: &SelectionRow) -> CourseSelection {
+    CourseSelection {
+        course_id: selection.course_id.clone(),
+        selected_time: Some(to_timestamp(selection.selected_at)),
+    }
+}

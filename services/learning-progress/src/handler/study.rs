@@ -1,0 +1,77 @@
+//! `StudyService`: heartbeats in (through the pipeline), progress and sessions out.
+
+use shipei_contracts::learning::v1::study_service_server::StudyService;
+use shipei_contracts::learning::v1::{
+    GetProgressRequest, GetProgressResponse, ListSessionsRequest, ListSessionsResponse,
+    RecordHeartbeatRequest, RecordHeartbeatResponse, StreamHeartbeatsRequest,
+};
+use shipei_service_kit::{Call, Error, Refusal, Result, TOKEN_HEADER};
+use tonic::metadata::MetadataValue;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::StudyHandler;
+use super::study_stream::Answers;
+use crate::convert::{self, Sender};
+
+#[tonic::async_trait]
+impl StudyService for StudyHandler {
+    type StreamHeartbeatsStream = Answers;
+
+    async fn record_heartbeat(
+        &self,
+        request: Request<RecordHeartbeatRequest>,
+    ) -> std::result::Result<Response<RecordHeartbeatResponse>, Status> {
+        Ok(self.record(request).await?)
+    }
+
+    async fn stream_heartbeats(
+        &self,
+        request: Request<Streaming<StreamHeartbeatsRequest>>,
+    ) -> std::result::Result<Response<Answers>, Status> {
+        Ok(self.open_stream(request).await?)
+    }
+
+    async fn get_progress(
+        &self,
+        request: Request<GetProgressRequest>,
+    ) -> std::result::Result<Response<GetProgressResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().progress(unit, request)).await
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> std::result::Result<Response<ListSessionsResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().sessions(unit, request)).await
+    }
+}
+
+impl StudyHandler {
+    /// One beat: it shares its transaction with whatever else waits, and is answered when it is on disk.
+    async fn record(
+        &self,
+        request: Request<RecordHeartbeatRequest>,
+    ) -> Result<Response<RecordHeartbeatResponse>> {
+        let call = Call::of(&request)?;
+        let mut token = call.token.clone().unwrap_or_default();
+        self.kit.applied().wait_for(&token, call.deadline).await?;
+        let now = self.kit.clock().now();
+        let message = convert::single_beat(&request.into_inner(), &Sender::of(&call), now)?;
+        let lane = message.sessions.iter().find_map(|session| session.keys.as_ref());
+        let lane = lane.map_or(0, |keys| self.pipeline.lane_of(&keys.person));
+
+        let pending = self.pipeline.submit(lane, message).await?;
+        let answer = pending.await.map_err(|_| Error::Unavailable("the service is ending".to_owned()))??;
+        token.merge(&answer.token);
+        let beat = answer.sessions.into_iter().flatten().next();
+        let beat = beat.ok_or_else(|| Error::Internal("a beat without an answer".to_owned()))?;
+        let worth = beat.map_err(Refusal::new)?;
+        let mut response = Response::new(convert::worth_to_proto(&worth));
+        if !token.positions().is_empty()
+            && let Ok(value) = MetadataValue::try_from(token.encode())
+        {
+            response.metadata_mut().insert(TOKEN_HEADER, value);
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,121 @@
+//! What learners read: `GetProgress` and `ListSessions`.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_contracts::learning::v1::{
+    CourseProgress, GetProgressRequest, GetProgressResponse, ListSessionsRequest, ListSessionsResponse,
+    PhaseProgress,
+};
+use shipei_rules::scheme::Scheme;
+use shipei_service_kit::{ReadUnit, Refusal, Result, to_timestamp};
+use shipei_store::StoreError;
+
+use super::{StudyHandler, trainee};
+use crate::catalogue::Catalogue;
+use crate::convert;
+use crate::domain::course::{Teaches, main_line_total};
+use crate::domain::study::Phase;
+use crate::store;
+use crate::store::study::PhaseCourseRow;
+
+impl StudyHandler {
+    pub(super) async fn progress(
+        self,
+        mut unit: ReadUnit,
+        request: GetProgressRequest,
+    ) -> Result<(ReadUnit, GetProgressResponse)> {
+        let (programme, person) = convert::person(&request.programme_id, &request.person_id)?;
+        let (programme_id, person_id) = (programme.as_str(), person.as_str());
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme_id).await?;
+        let member = trainee(&mut unit.tx, &programme, &person).await?;
+        let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
+        let teaches = Teaches { subject: &member.subject, education_stage: member.education_stage };
+
+        let mut known: HashMap<i64, Phase> = HashMap::new();
+        for row in store::study::phases(&mut unit.tx, programme_id, &[person_id]).await? {
+            known.insert(row.phase_index, row.phase()?);
+        }
+        let held = store::progress::phase_courses(&mut unit.tx, programme_id, person_id).await?;
+        let phases = phases_to_proto(&scheme, &catalogue, teaches, &known, &held);
+
+        let mut courses = Vec::new();
+        for row in store::progress::courses(&mut unit.tx, programme_id, person_id).await? {
+            let course = catalogue.course(&row.course_id);
+            let course = course
+                .ok_or_else(|| StoreError::corrupt_row("course_progress", "course_id", &row.course_id))?;
+            courses.push(CourseProgress {
+                credited_seconds: row.credited_seconds,
+                length_seconds: course.length_seconds(),
+                complete: row.credited_seconds >= course.length_seconds(),
+                course_id: row.course_id,
+            });
+        }
+        Ok((unit, GetProgressResponse { phases, courses }))
+    }
+
+    pub(super) async fn sessions(
+        self,
+        mut unit: ReadUnit,
+        request: ListSessionsRequest,
+    ) -> Result<(ReadUnit, ListSessionsResponse)> {
+        let (programme, person, course) = convert::sessions(&request)?;
+        let course_id = course.as_ref().map_or("", |course| course.as_str());
+        let filter = [programme.as_str(), person.as_str(), course_id];
+        let page = self.kit.page::<ListSessionsRequest>(&filter, request.page_size, &request.page_token)?;
+        let after =
+            if page.is_first() { DateTime::UNIX_EPOCH - YEARS_BEFORE } else { time_of(page.after(0))? };
+        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        trainee(&mut unit.tx, &programme, &person).await?;
+        let place = (after, page.after(1));
+        let (programme_id, person_id) = (programme.as_str(), person.as_str());
+        let rows =
+            store::progress::sessions(&mut unit.tx, programme_id, person_id, course_id, place, page.limit())
+                .await?;
+        let (rows, next_page_token) =
+            page.cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.clone()]);
+        let mut sessions = Vec::with_capacity(rows.len());
+        for row in rows {
+            sessions.push(convert::session_to_proto(&row.session_id, &row.course_id, &row.session()));
+        }
+        Ok((unit, ListSessionsResponse { sessions, next_page_token }))
+    }
+}
+
+/// No session was opened so long before 1970: timestamps begin with the year 1900.
+const YEARS_BEFORE: chrono::TimeDelta = chrono::TimeDelta::days(100 * 366);
+
+fn time_of(micros: &str) -> Result<DateTime<Utc>> {
+    let time = micros.parse().ok().and_then(DateTime::from_timestamp_micros);
+    time.ok_or_else(|| Refusal::new(ErrorReason::InvalidPageToken).field("page_token").into())
+}
+
+fn phases_to_proto(
+    scheme: &Scheme,
+    catalogue: &Catalogue,
+    teaches: Teaches<'_>,
+    known: &HashMap<i64, Phase>,
+    held: &[PhaseCourseRow],
+) -> Vec<PhaseProgress> {
+    let mut phases = Vec::new();
+    for (index, entry) in (0_i64..).zip(&scheme.trainee.online) {
+        let mut complete = 0;
+        for row in held.iter().filter(|row| row.phase_index == index) {
+            let course = catalogue.course(&row.course_id);
+            complete += i64::from(course.is_some_and(|course| {
+                course.main_line && course.applies_to(teaches) && row.seconds >= course.length_seconds()
+            }));
+        }
+        let phase = known.get(&index);
+        phases.push(PhaseProgress {
+            phase: format!("phase_{}", index + 1),
+            credited_seconds: phase.map_or(0, |phase| phase.study.seconds),
+            required_seconds: entry.required_seconds,
+            main_line_courses: main_line_total(catalogue.main_line(), entry, teaches),
+            main_line_complete: complete,
+            achieved_time: phase.and_then(|phase| phase.study.achieved_at).map(to_timestamp),
+        });
+    }
+    phases
+}

@@ -1,0 +1,179 @@
+//! One transaction: load, take every beat in the order in which it came, write, append events, commit.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use prost::Name;
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_contracts::learning::v1::{self as proto, CourseCompleted, PhaseAchieved, SessionOpened};
+use shipei_service_kit::{Error, Result, consistency::partition_number};
+use shipei_store::{NewEvent, Partition, Tx, event_log};
+
+use super::desk::{Desk, Owner, Place};
+use super::{Answer, AttemptFailed, BeatAnswer, Message, Workshop};
+use crate::domain::study::{AchievedBy, Fact, admit_beat, take_beat};
+
+/// Events to be, each with the index of the message that it belongs to.
+#[derive(Default)]
+struct Events {
+    events: Vec<NewEvent>,
+    messages: Vec<usize>,
+}
+
+impl Workshop {
+    /// Does the messages in one transaction, and answers each.
+    pub(super) async fn attempt(
+        &self,
+        messages: &[&Message],
+    ) -> std::result::Result<Vec<Answer>, AttemptFailed> {
+        let mut tx = self.kit.database().begin_write().await?;
+        let now = self.kit.clock().now();
+        let mut answers: Vec<Answer> = messages.iter().map(|message| refused_throughout(message)).collect();
+        let mut by_programme: BTreeMap<&str, Vec<(usize, &Message)>> = BTreeMap::new();
+        for (index, message) in messages.iter().enumerate() {
+            by_programme.entry(message.programme.as_str()).or_default().push((index, message));
+        }
+        let mut events = Events::default();
+        for (programme_id, share) in by_programme {
+            self.work(&mut tx, programme_id, &share, &mut answers, &mut events, now)
+                .await
+                .map_err(AttemptFailed)?;
+        }
+        let positions = event_log::append(&mut tx, &events.events, now).await?;
+        tx.commit().await?;
+        if !positions.is_empty() {
+            self.kit.wake().notify();
+        }
+        for (position, message) in positions.iter().zip(events.messages) {
+            let token = &mut answers[message].token;
+            token.raise(self.kit.source(), partition_number(position.partition), position.number);
+        }
+        Ok(answers)
+    }
+
+    /// One programme's share. A programme that is not known here has no trainees: all of it stays refused.
+    async fn work(
+        &self,
+        tx: &mut Tx,
+        programme_id: &str,
+        messages: &[(usize, &Message)],
+        answers: &mut [Answer],
+        events: &mut Events,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let scheme = match self.programmes.scheme(tx, programme_id).await {
+            Ok((_, scheme)) => scheme,
+            Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let catalogue = self.catalogues.current(tx, programme_id).await?;
+        let by_index: BTreeMap<usize, &Message> = messages.iter().copied().collect();
+        let mut desk = Desk::new(programme_id, scheme, catalogue, messages);
+        desk.load(tx).await?;
+        for place in std::mem::take(&mut desk.places) {
+            let Some(message) = by_index.get(&place.message) else { continue };
+            let taken = desk.take(&place, message, events);
+            answers[place.message].sessions[place.index] = taken;
+        }
+        desk.save(tx, now).await?;
+        Ok(())
+    }
+}
+
+impl<'m> Desk<'m> {
+    /// Takes the beats of one session, in order.
+    fn take(&mut self, place: &Place<'m>, message: &'m Message, events: &mut Events) -> Vec<BeatAnswer> {
+        let mut answers = Vec::with_capacity(place.beats.beats.len());
+        let mut facts = Vec::new();
+        for beat in &place.beats.beats {
+            let course = &mut self.courses[place.course];
+            let learner = &mut self.learners[course.learner];
+            let session = &mut self.sessions[place.session];
+            let taken = session.owner != Owner::Nobody && session.owner != Owner::Course(place.course);
+            let answer = match (admit_beat(&course.gate, taken, beat), &mut course.state) {
+                (Err(reason), _) => Err(reason),
+                (Ok(_), None) => Err(ErrorReason::NotFound),
+                (Ok(beat), Some(state)) => take_beat(
+                    &self.scheme,
+                    &learner.main_line_totals,
+                    &mut learner.state,
+                    state,
+                    &mut session.state,
+                    beat,
+                    &mut facts,
+                ),
+            };
+            if session.owner == Owner::Nobody && session.state.is_some() {
+                session.owner = Owner::Course(place.course);
+                session.actor = &message.actor;
+            }
+            if let Ok(at) = beat.at {
+                for fact in facts.drain(..) {
+                    self.emit(events, place, message, at, fact);
+                }
+            }
+            answers.push(answer);
+        }
+        answers
+    }
+
+    fn emit(
+        &self,
+        events: &mut Events,
+        place: &Place<'_>,
+        message: &Message,
+        occurred_at: DateTime<Utc>,
+        fact: Fact,
+    ) {
+        let course = &self.courses[place.course];
+        let learner = &self.learners[course.learner];
+        let programme_id = self.programme_id.to_owned();
+        let person_id = learner.person_id.to_owned();
+        let course_id = course.course_id.to_owned();
+        let session_id = self.sessions[place.session].session_id.to_owned();
+        let (kind, data) = match fact {
+            Fact::SessionOpened => encoded(&SessionOpened { programme_id, person_id, course_id, session_id }),
+            Fact::CourseCompleted => {
+                encoded(&CourseCompleted { programme_id, person_id, course_id, session_id })
+            }
+            Fact::PhaseAchieved { phase, by } => encoded(&PhaseAchieved {
+                programme_id,
+                person_id,
+                phase_index: i32::try_from(phase).unwrap_or(i32::MAX),
+                by: match by {
+                    AchievedBy::Minutes => proto::AchievedBy::Minutes,
+                    AchievedBy::MainLine => proto::AchievedBy::MainLine,
+                }
+                .into(),
+                session_id,
+            }),
+        };
+        let region = learner.member.as_ref().map_or("", |member| member.county_code.as_str());
+        events.messages.push(place.message);
+        events.events.push(NewEvent {
+            partition: Partition::of(region),
+            kind,
+            subject: learner.person_id.to_owned(),
+            region: region.to_owned(),
+            occurred_at,
+            actor: message.actor.to_string(),
+            cause: message.cause.to_owned(),
+            trace: message.trace.to_string(),
+            data,
+        });
+    }
+}
+
+fn encoded<M: prost::Message + Name>(message: &M) -> (String, Vec<u8>) {
+    (M::full_name(), message.encode_to_vec())
+}
+
+/// The answer of a message of which nothing is taken: NOT_FOUND, or INVALID_FIELD where an id can't be one.
+fn refused_throughout(message: &Message) -> Answer {
+    let mut answer = Answer::default();
+    for session in &message.sessions {
+        let reason = if session.keys.is_some() { ErrorReason::NotFound } else { ErrorReason::InvalidField };
+        answer.sessions.push(session.beats.iter().map(|_| Err(reason)).collect());
+    }
+    answer
+}

@@ -1,0 +1,147 @@
+//! What a transaction has in memory of one programme: learners, their courses and sessions, each found once by its key
+//! and from then on by its index, so that a beat costs no look-up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::Member;
+use shipei_rules::scheme::Scheme;
+
+use super::{Message, SessionBeats};
+use crate::catalogue::Catalogue;
+use crate::domain::course::Course;
+use crate::domain::study::{Gate, Learner, LearnerCourse, Session};
+
+/// A learner of this transaction.
+pub(super) struct LearnerDesk<'m> {
+    pub(super) person_id: &'m str,
+    /// Who they are, if they are a trainee of the programme.
+    pub(super) member: Option<Member>,
+    pub(super) state: Learner,
+    /// For each online entry, how many main-line courses apply to them.
+    pub(super) main_line_totals: Arc<[i64]>,
+}
+
+/// A learner's course of this transaction.
+pub(super) struct CourseDesk<'m> {
+    /// Index of the learner.
+    pub(super) learner: usize,
+    pub(super) course_id: &'m str,
+    pub(super) course: Option<Arc<Course>>,
+    /// When the learner may study it; a reason when there is no such trainee or course.
+    pub(super) gate: Result<Gate, ErrorReason>,
+    /// There when the gate is.
+    pub(super) state: Option<LearnerCourse>,
+}
+
+/// Whose a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Nobody's yet.
+    Nobody,
+    /// Of the learner's course with this index.
+    Course(usize),
+    /// Of somebody who is not in this transaction.
+    Elsewhere,
+}
+
+/// A session of this transaction.
+pub(super) struct SessionDesk<'m> {
+    pub(super) session_id: &'m str,
+    pub(super) owner: Owner,
+    pub(super) state: Option<Session>,
+    /// Who opened it, if it was opened in this transaction.
+    pub(super) actor: &'m str,
+}
+
+/// Where the beats of one session go.
+pub(super) struct Place<'m> {
+    /// Index of the message in the transaction.
+    pub(super) message: usize,
+    /// Index within the message.
+    pub(super) index: usize,
+    /// Index of the learner's course.
+    pub(super) course: usize,
+    /// Index of the session.
+    pub(super) session: usize,
+    pub(super) beats: &'m SessionBeats,
+}
+
+/// One programme's share of a transaction.
+pub(super) struct Desk<'m> {
+    pub(super) programme_id: &'m str,
+    pub(super) scheme: Arc<Scheme>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) learners: Vec<LearnerDesk<'m>>,
+    pub(super) courses: Vec<CourseDesk<'m>>,
+    pub(super) sessions: Vec<SessionDesk<'m>>,
+    /// In the order in which the beats came.
+    pub(super) places: Vec<Place<'m>>,
+    pub(super) learner_of: HashMap<&'m str, usize>,
+    pub(super) course_of: HashMap<(&'m str, &'m str), usize>,
+    pub(super) session_of: HashMap<&'m str, usize>,
+}
+
+impl<'m> Desk<'m> {
+    /// Lays out the places of these messages; nothing is loaded yet.
+    pub(super) fn new(
+        programme_id: &'m str,
+        scheme: Arc<Scheme>,
+        catalogue: Arc<Catalogue>,
+        messages: &[(usize, &'m Message)],
+    ) -> Self {
+        let mut desk = Self {
+            programme_id,
+            scheme,
+            catalogue,
+            learners: Vec::new(),
+            courses: Vec::new(),
+            sessions: Vec::new(),
+            places: Vec::new(),
+            learner_of: HashMap::new(),
+            course_of: HashMap::new(),
+            session_of: HashMap::new(),
+        };
+        for (message, content) in messages {
+            for (index, beats) in content.sessions.iter().enumerate() {
+                let Some(keys) = &beats.keys else { continue };
+                let course = desk.place_course(keys.person.as_str(), keys.course.as_str());
+                let session = desk.place_session(keys.session.as_str());
+                desk.places.push(Place { message: *message, index, course, session, beats });
+            }
+        }
+        desk
+    }
+
+    fn place_course(&mut self, person_id: &'m str, course_id: &'m str) -> usize {
+        if let Some(index) = self.course_of.get(&(person_id, course_id)) {
+            return *index;
+        }
+        let learner = *self.learner_of.entry(person_id).or_insert_with(|| {
+            self.learners.push(LearnerDesk {
+                person_id,
+                member: None,
+                state: Learner::default(),
+                main_line_totals: Arc::from([]),
+            });
+            self.learners.len() - 1
+        });
+        self.courses.push(CourseDesk {
+            learner,
+            course_id,
+            course: None,
+            gate: Err(ErrorReason::NotFound),
+            state: None,
+        });
+        self.course_of.insert((person_id, course_id), self.courses.len() - 1);
+        self.courses.len() - 1
+    }
+
+    fn place_session(&mut self, session_id: &'m str) -> usize {
+        *self.session_of.entry(session_id).or_insert_with(|| {
+            self.sessions.push(SessionDesk { session_id, owner: Owner::Nobody, state: None, actor: "" });
+            self.sessions.len() - 1
+        })
+    }
+}

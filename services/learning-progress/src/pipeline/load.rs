@@ -1,0 +1,175 @@
+//! Fills a desk from the database: learners are locked first, in the order of their ids; everything else follows by
+//! lists of keys, as it is committed by then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::counties_opened_at;
+use shipei_rules::study_time::CourseStudy;
+use shipei_rules::vocabulary::{EducationStage, Role};
+use shipei_service_kit::Result;
+use shipei_store::{StoreError, Tx};
+
+use super::desk::{Desk, Owner};
+use crate::domain::course::{Teaches, main_line_total};
+use crate::domain::study::{Gate, LearnerCourse, Phase};
+use crate::store::study;
+
+impl<'m> Desk<'m> {
+    /// Loads everything that the beats can touch.
+    pub(super) async fn load(&mut self, tx: &mut Tx) -> Result<()> {
+        let mut person_ids: Vec<&'m str> = self.learners.iter().map(|learner| learner.person_id).collect();
+        person_ids.sort_unstable();
+        self.load_learners(tx, &person_ids).await?;
+        self.load_gates(tx, &person_ids).await?;
+        self.load_courses(tx).await?;
+        self.load_sessions(tx).await
+    }
+
+    async fn load_learners(&mut self, tx: &mut Tx, person_ids: &[&'m str]) -> Result<()> {
+        let phases_count = self.scheme.trainee.online.len();
+        for learner in &mut self.learners {
+            learner.state.phases = vec![Phase::default(); phases_count];
+        }
+        let mut stored: Vec<&'m str> = Vec::new();
+        for row in study::lock_learners(tx, self.programme_id, person_ids).await? {
+            let Some(index) = self.learner_of.get(row.person_id.as_str()) else { continue };
+            let learner = &mut self.learners[*index];
+            learner.state.study = row.study()?;
+            learner.state.stored = true;
+            stored.push(learner.person_id);
+        }
+        for row in study::phases(tx, self.programme_id, &stored).await? {
+            let Some(index) = self.learner_of.get(row.person_id.as_str()) else { continue };
+            let phases = &mut self.learners[*index].state.phases;
+            let place = usize::try_from(row.phase_index)
+                .map_err(|_| StoreError::corrupt_row("phase_progress", "phase_index", &row.person_id))?;
+            if let Some(phase) = phases.get_mut(place) {
+                *phase = row.phase()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who the learners are, which courses there are, and when they may be studied.
+    async fn load_gates(&mut self, tx: &mut Tx, person_ids: &[&'m str]) -> Result<()> {
+        for member in shipei_mirror::members(tx, self.programme_id, person_ids).await? {
+            if member.role != Role::Trainee {
+                continue;
+            }
+            if let Some(index) = self.learner_of.get(member.person_id.as_str()) {
+                self.learners[*index].member = Some(member);
+            }
+        }
+        let mut counties: Vec<&str> = Vec::new();
+        for learner in &self.learners {
+            counties.extend(learner.member.as_ref().map(|member| member.county_code.as_str()));
+        }
+        counties.sort_unstable();
+        counties.dedup();
+        let opened = counties_opened_at(tx, self.programme_id, &counties).await?;
+
+        let mut totals: HashMap<(String, Option<EducationStage>), Arc<[i64]>> = HashMap::new();
+        for learner in &mut self.learners {
+            let Some(member) = &learner.member else { continue };
+            let key = (member.subject.clone(), member.education_stage);
+            let known = totals.entry(key).or_insert_with(|| {
+                let teaches = teaches(member);
+                let entries = self.scheme.trainee.online.iter();
+                entries.map(|entry| main_line_total(self.catalogue.main_line(), entry, teaches)).collect()
+            });
+            learner.main_line_totals = Arc::clone(known);
+        }
+
+        let mut to_select: Vec<(&'m str, &'m str)> = Vec::new();
+        for desk in &mut self.courses {
+            let learner = &self.learners[desk.learner];
+            desk.course = self.catalogue.course(desk.course_id).map(Arc::clone);
+            let (Some(member), Some(course)) = (&learner.member, &desk.course) else {
+                desk.gate = Err(ErrorReason::NotFound);
+                continue;
+            };
+            let applicable = course.applies_to(teaches(member));
+            if applicable && !course.main_line {
+                to_select.push((learner.person_id, desk.course_id));
+            }
+            desk.gate = Ok(Gate {
+                withdrawn_at: member.withdrawn_at,
+                opened_at: opened.get(&member.county_code).copied(),
+                login_at: member.login_at,
+                applicable,
+                main_line: course.main_line,
+                selected_at: None,
+            });
+        }
+        for row in study::selected(tx, self.programme_id, &to_select).await? {
+            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let Some(index) = self.course_of.get(&key) else { continue };
+            if let Ok(gate) = &mut self.courses[*index].gate {
+                gate.selected_at = Some(row.selected_at);
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_courses(&mut self, tx: &mut Tx) -> Result<()> {
+        let phases_count = self.scheme.trainee.online.len();
+        let mut stored: Vec<(&'m str, &'m str)> = Vec::new();
+        let mut stored_main_line: Vec<(&'m str, &'m str)> = Vec::new();
+        for desk in &mut self.courses {
+            let (Ok(_), Some(course)) = (&desk.gate, &desk.course) else { continue };
+            let learner = &self.learners[desk.learner];
+            if learner.state.stored {
+                stored.push((learner.person_id, desk.course_id));
+                if course.main_line {
+                    stored_main_line.push((learner.person_id, desk.course_id));
+                }
+            }
+            desk.state = Some(LearnerCourse {
+                study: CourseStudy {
+                    length_seconds: course.length_seconds(),
+                    credited_seconds: 0,
+                    category: course.category,
+                },
+                phase_seconds: if course.main_line { vec![0; phases_count] } else { Vec::new() },
+                changed: false,
+            });
+        }
+        for row in study::course_progress(tx, self.programme_id, &stored).await? {
+            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let Some(index) = self.course_of.get(&key) else { continue };
+            if let Some(state) = &mut self.courses[*index].state {
+                state.study.credited_seconds = row.credited_seconds;
+            }
+        }
+        for row in study::phase_courses(tx, self.programme_id, &stored_main_line).await? {
+            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let Some(index) = self.course_of.get(&key) else { continue };
+            let place = usize::try_from(row.phase_index).map_err(|_| {
+                StoreError::corrupt_row("phase_course_progress", "phase_index", &row.person_id)
+            })?;
+            let Some(state) = &mut self.courses[*index].state else { continue };
+            if let Some(seconds) = state.phase_seconds.get_mut(place) {
+                *seconds = row.seconds;
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_sessions(&mut self, tx: &mut Tx) -> Result<()> {
+        let session_ids: Vec<&'m str> = self.sessions.iter().map(|session| session.session_id).collect();
+        for row in study::sessions(tx, self.programme_id, &session_ids).await? {
+            let Some(index) = self.session_of.get(row.session_id.as_str()) else { continue };
+            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let desk = &mut self.sessions[*index];
+            desk.owner = self.course_of.get(&key).map_or(Owner::Elsewhere, |course| Owner::Course(*course));
+            desk.state = Some(row.session());
+        }
+        Ok(())
+    }
+}
+
+fn teaches(member: &shipei_mirror::Member) -> Teaches<'_> {
+    Teaches { subject: &member.subject, education_stage: member.education_stage }
+}

@@ -1,0 +1,241 @@
+//! The hot path: heartbeats from any number of streams and calls, through a few writers, into few transactions.
+//!
+//! A message waits in its lane; the lane's writer takes whatever waits, up to [`BEATS_PER_TRANSACTION_MAX`], into ONE
+//! transaction (group commit), so that a thousand players who send one beat each share a commit. SQLite has one writer,
+//! so it has one lane; Postgres has some, and a stream or learner stays in its lane, which keeps the order and mostly
+//! keeps two writers off the same learner (row locks see to the rest, also between processes). A message is never
+//! split: all of it is on disk, or none. What waits is bounded, and who sends more is made to wait.
+//!
+//! `batch` is one transaction's work: load by keys, compute in memory, write in bulk. `desk` is what it has in memory.
+
+mod batch;
+mod desk;
+mod load;
+mod save;
+
+use std::sync::Arc;
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::Programmes;
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
+use shipei_service_kit::{Error, Kit, Result, Shutdown, Token};
+use shipei_store::{Partition, Retryable, StoreError, retry};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::catalogue::Catalogues;
+use crate::domain::study::{Beat, Worth};
+
+/// The most beats in one message.
+pub(crate) const BEATS_PER_MESSAGE_MAX: usize = 20_000;
+/// The most beats in one transaction, unless one message has more.
+pub(crate) const BEATS_PER_TRANSACTION_MAX: usize = 20_000;
+/// The most beats that wait in one process, in all lanes.
+const BEATS_WAITING_MAX: usize = 200_000;
+/// The most messages that wait in one lane.
+const MESSAGES_WAITING_MAX: usize = 4_096;
+/// Writers of one process on Postgres.
+const LANES_POSTGRES: usize = 4;
+/// Writers of one process on SQLite, which lets one transaction write at a time.
+const LANES_SQLITE: usize = 1;
+
+/// The heartbeats of one session, as they came.
+#[derive(Debug)]
+pub(crate) struct SessionBeats {
+    /// Whose; `None` when an id can't be one.
+    pub(crate) keys: Option<SessionKeys>,
+    /// In the order given.
+    pub(crate) beats: Vec<Beat>,
+}
+
+/// Who watches what.
+#[derive(Debug)]
+pub(crate) struct SessionKeys {
+    pub(crate) person: PersonId,
+    pub(crate) course: CourseId,
+    pub(crate) session: SessionId,
+}
+
+/// Heartbeats that belong together: all of them are kept, or none.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) sessions: Vec<SessionBeats>,
+    /// Who sent them.
+    pub(crate) actor: Arc<str>,
+    /// The RPC.
+    pub(crate) cause: &'static str,
+    pub(crate) trace: Arc<str>,
+}
+
+impl Message {
+    fn beats(&self) -> usize {
+        self.sessions.iter().map(|session| session.beats.len()).sum()
+    }
+}
+
+/// What became of one beat.
+pub(crate) type BeatAnswer = std::result::Result<Worth, ErrorReason>;
+
+/// What became of one message, when it is on disk.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// For each session, for each beat.
+    pub(crate) sessions: Vec<Vec<BeatAnswer>>,
+    /// The events that it led to.
+    pub(crate) token: Token,
+}
+
+/// An answer to come.
+pub(crate) type Pending = oneshot::Receiver<Result<Answer>>;
+
+/// A message in a lane.
+struct Job {
+    message: Message,
+    beats: usize,
+    answer: oneshot::Sender<Result<Answer>>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// The way into the lanes. Clones lead to the same ones.
+#[derive(Debug, Clone)]
+pub(crate) struct Pipeline {
+    lanes: Arc<[mpsc::Sender<Job>]>,
+    room: Arc<Semaphore>,
+}
+
+/// What the writers share.
+#[derive(Debug, Clone)]
+struct Workshop {
+    kit: Kit,
+    programmes: Programmes,
+    catalogues: Catalogues,
+}
+
+impl Pipeline {
+    /// Starts the writers. They end with `shutdown`, after what waits then is answered.
+    pub(crate) fn start(
+        kit: &Kit,
+        programmes: &Programmes,
+        catalogues: &Catalogues,
+        shutdown: &Shutdown,
+    ) -> Pipeline {
+        let lanes_count = if kit.database().is_postgres() { LANES_POSTGRES } else { LANES_SQLITE };
+        let mut lanes = Vec::new();
+        for _ in 0..lanes_count {
+            let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
+            let workshop =
+                Workshop { kit: kit.clone(), programmes: programmes.clone(), catalogues: catalogues.clone() };
+            shutdown.spawn(run_lane(workshop, receiver, shutdown.clone()));
+            lanes.push(sender);
+        }
+        Pipeline { lanes: lanes.into(), room: Arc::new(Semaphore::new(BEATS_WAITING_MAX)) }
+    }
+
+    /// The lane of somebody's single beats.
+    pub(crate) fn lane_of(&self, person: &PersonId) -> usize {
+        Partition::of(person.as_str()).index()
+    }
+
+    /// Puts a message into a lane (any number; the same number is the same lane), after those that were put there
+    /// before; waits while there is no room. The answer comes when it is on disk.
+    pub(crate) async fn submit(&self, lane: usize, message: Message) -> Result<Pending> {
+        let ended = || Error::Unavailable("the service is ending".to_owned());
+        let beats = message.beats();
+        let room = u32::try_from(beats.clamp(1, BEATS_WAITING_MAX)).unwrap_or(1);
+        let room = Arc::clone(&self.room).acquire_many_owned(room).await.map_err(|_| ended())?;
+        let (answer, pending) = oneshot::channel();
+        let lane = self.lanes.get(lane % self.lanes.len()).ok_or_else(ended)?;
+        lane.send(Job { message, beats, answer, _room: room }).await.map_err(|_| ended())?;
+        Ok(pending)
+    }
+}
+
+/// The writer of one lane.
+async fn run_lane(workshop: Workshop, mut jobs: mpsc::Receiver<Job>, shutdown: Shutdown) {
+    let mut held: Option<Job> = None;
+    loop {
+        let first = match held.take() {
+            Some(job) => job,
+            None => {
+                let next = tokio::select! {
+                    biased;
+                    job = jobs.recv() => job,
+                    () = shutdown.begun(), if !jobs.is_closed() => {
+                        jobs.close();
+                        continue;
+                    }
+                };
+                let Some(job) = next else { return };
+                job
+            }
+        };
+        let mut beats = first.beats;
+        let mut group = vec![first];
+        while beats < BEATS_PER_TRANSACTION_MAX {
+            let Ok(job) = jobs.try_recv() else { break };
+            if beats + job.beats > BEATS_PER_TRANSACTION_MAX {
+                held = Some(job);
+                break;
+            }
+            beats += job.beats;
+            group.push(job);
+        }
+        workshop.carry_out(group).await;
+    }
+}
+
+/// An attempt that failed. A unique violation means that another process began the same learner or session at the same
+/// moment: the next attempt finds it.
+struct AttemptFailed(Error);
+
+impl Retryable for AttemptFailed {
+    fn is_retryable(&self) -> bool {
+        let Error::Store(error) = &self.0 else { return false };
+        error.is_retryable() || error.unique_violation().is_some()
+    }
+}
+
+impl From<StoreError> for AttemptFailed {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl Workshop {
+    /// Answers every job of the group, from one transaction. When that fails for a reason that lies in what it holds (a
+    /// corrupt row), each job is done again alone, so that one can't fail the others.
+    async fn carry_out(&self, mut group: Vec<Job>) {
+        let messages: Vec<&Message> = group.iter().map(|job| &job.message).collect();
+        let done = retry(|| self.attempt(&messages)).await;
+        match done {
+            Ok(answers) => {
+                for (job, answer) in group.into_iter().zip(answers) {
+                    // Who no longer waits for the answer needs none.
+                    let _ = job.answer.send(Ok(answer));
+                }
+            }
+            Err(AttemptFailed(error)) if group.len() == 1 => {
+                if let Some(job) = group.pop() {
+                    let _ = job.answer.send(Err(error));
+                }
+            }
+            Err(AttemptFailed(Error::Store(error))) if error.is_unavailable() => {
+                tracing::warn!(%error, messages = group.len(), "heartbeats could not be written");
+                for job in group {
+                    let _ =
+                        job.answer.send(Err(Error::Unavailable("the database can't be reached".to_owned())));
+                }
+            }
+            Err(AttemptFailed(error)) => {
+                tracing::warn!(%error, messages = group.len(), "a group of messages failed: each is done alone");
+                for job in group {
+                    let alone = [&job.message];
+                    let alone = retry(|| self.attempt(&alone)).await;
+                    let answer =
+                        alone.map_err(|failed| failed.0).map(|mut answers| answers.pop().unwrap_or_default());
+                    let _ = job.answer.send(answer);
+                }
+            }
+        }
+    }
+}

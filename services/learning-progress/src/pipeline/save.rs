@@ -1,0 +1,65 @@
+//! Writes what changed on a desk, in bulk.
+
+use chrono::{DateTime, Utc};
+use shipei_store::{StoreError, Tx};
+
+use super::desk::{Desk, Owner};
+use crate::store::study::{self, KeptSession};
+
+impl Desk<'_> {
+    /// Writes every row that changed; in the order of keys, for the sake of other processes.
+    pub(super) async fn save(&self, tx: &mut Tx, recorded_at: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut learners = Vec::new();
+        let mut phases = Vec::new();
+        for learner in &self.learners {
+            if learner.state.changed {
+                learners.push((learner.person_id, &learner.state));
+            }
+            for (index, phase) in learner.state.phases.iter().enumerate().filter(|(_, phase)| phase.changed) {
+                phases.push((learner.person_id, column_of(index), phase));
+            }
+        }
+        learners.sort_unstable_by_key(|(person_id, _)| *person_id);
+
+        let mut courses = Vec::new();
+        let mut phase_courses = Vec::new();
+        for desk in &self.courses {
+            let Some(state) = desk.state.as_ref().filter(|state| state.changed) else { continue };
+            let person_id = self.learners[desk.learner].person_id;
+            courses.push((person_id, desk.course_id, state.study.credited_seconds));
+            for (index, seconds) in
+                state.phase_seconds.iter().enumerate().filter(|(_, seconds)| **seconds > 0)
+            {
+                phase_courses.push((person_id, desk.course_id, column_of(index), *seconds));
+            }
+        }
+
+        let mut sessions = Vec::new();
+        for desk in &self.sessions {
+            let (Some(session), Owner::Course(course)) = (&desk.state, desk.owner) else { continue };
+            if !session.changed {
+                continue;
+            }
+            let course = &self.courses[course];
+            sessions.push(KeptSession {
+                session_id: desk.session_id,
+                person_id: self.learners[course.learner].person_id,
+                course_id: course.course_id,
+                session,
+                actor: desk.actor,
+            });
+        }
+        sessions.sort_unstable_by_key(|kept| kept.session_id);
+
+        study::save_learners(tx, self.programme_id, &learners).await?;
+        study::save_sessions(tx, self.programme_id, &sessions, recorded_at).await?;
+        study::save_course_progress(tx, self.programme_id, &courses).await?;
+        study::save_phases(tx, self.programme_id, &phases).await?;
+        study::save_phase_courses(tx, self.programme_id, &phase_courses).await
+    }
+}
+
+/// An index as the column that holds it.
+fn column_of(index: usize) -> i64 {
+    i64::try_from(index).unwrap_or(i64::MAX)
+}

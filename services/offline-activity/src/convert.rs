@@ -1,0 +1,237 @@
+//! From requests to commands, by field name, and from state to answers. No SQL, no decisions. To add a request: its
+//! command and its function here; every text and list has a limit from this file.
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::{common::v1::EducationStage as ProtoStage, offline::v1 as proto};
+use shipei_rules::{
+    ids::{ActivityId, PersonId, ProgrammeId},
+    region::RegionCode,
+    vocabulary::EducationStage,
+};
+use shipei_service_kit::{
+    Result,
+    convert::{Fields, to_timestamp},
+};
+
+use crate::domain::{Activity, Attendance, Plan, Results};
+
+/// The most characters of a title or theme.
+const TITLE_CHARS_MAX: usize = 500;
+/// The most people in one RecordAttendance.
+pub(crate) const PERSONS_PER_CALL_MAX: usize = 10_000;
+
+/// SubmitPlan or SubmitResults.
+#[derive(Debug, Clone)]
+pub(crate) struct CountyPaper {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) counselor: PersonId,
+    pub(crate) county: RegionCode,
+    pub(crate) stage: EducationStage,
+    pub(crate) title: String,
+}
+
+/// Reads a SubmitPlan.
+pub(crate) fn plan(request: &proto::SubmitPlanRequest) -> Result<CountyPaper> {
+    let ids = (request.programme_id.as_str(), request.counselor_id.as_str());
+    county_paper(ids, &request.county_code, request.education_stage, &request.title)
+}
+
+/// Reads a SubmitResults.
+pub(crate) fn results(request: &proto::SubmitResultsRequest) -> Result<CountyPaper> {
+    let ids = (request.programme_id.as_str(), request.counselor_id.as_str());
+    county_paper(ids, &request.county_code, request.education_stage, &request.title)
+}
+
+fn county_paper(
+    (programme_id, counselor_id): (&str, &str),
+    county_code: &str,
+    education_stage: i32,
+    text: &str,
+) -> Result<CountyPaper> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let counselor = fields.id("counselor_id", counselor_id, PersonId::parse);
+    let county = fields.id("county_code", county_code, RegionCode::parse);
+    let stage = stage(&mut fields, education_stage);
+    let title = title(&mut fields, "title", text);
+    let (programme, counselor, county, stage, title) =
+        fields.all((programme, counselor, county, stage, title))?;
+    Ok(CountyPaper { programme, counselor, county, stage, title })
+}
+
+/// HoldActivity.
+#[derive(Debug, Clone)]
+pub(crate) struct Hold {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) counselor: PersonId,
+    pub(crate) county: RegionCode,
+    pub(crate) stage: EducationStage,
+    pub(crate) activity: ActivityId,
+    pub(crate) theme: String,
+    /// When it happened, if the caller said so.
+    pub(crate) stated_at: Option<DateTime<Utc>>,
+}
+
+/// Reads a HoldActivity.
+pub(crate) fn hold(request: &proto::HoldActivityRequest) -> Result<Hold> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let counselor = fields.id("counselor_id", &request.counselor_id, PersonId::parse);
+    let county = fields.id("county_code", &request.county_code, RegionCode::parse);
+    let stage = stage(&mut fields, request.education_stage);
+    let activity = fields.id("activity_id", &request.activity_id, ActivityId::parse);
+    let theme = title(&mut fields, "theme", &request.theme);
+    let stated_at = fields.optional_timestamp("occurred_at", request.occurred_at);
+    let (programme, counselor, county, stage, activity, theme, stated_at) =
+        fields.all((programme, counselor, county, stage, activity, theme, stated_at))?;
+    Ok(Hold { programme, counselor, county, stage, activity, theme, stated_at })
+}
+
+/// RecordAttendance.
+#[derive(Debug, Clone)]
+pub(crate) struct Attend {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) counselor: PersonId,
+    pub(crate) activity: ActivityId,
+    /// In the order of the request, each once.
+    pub(crate) person_ids: Vec<String>,
+}
+
+/// Reads a RecordAttendance.
+pub(crate) fn attend(request: proto::RecordAttendanceRequest) -> Result<Attend> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let counselor = fields.id("counselor_id", &request.counselor_id, PersonId::parse);
+    let activity = fields.id("activity_id", &request.activity_id, ActivityId::parse);
+    let mut seen = std::collections::BTreeSet::new();
+    let persons = fields.list("person_ids", request.person_ids, PERSONS_PER_CALL_MAX, |fields, person_id| {
+        let person = fields.id("", &person_id, PersonId::parse)?;
+        Some(seen.insert(person).then_some(person_id))
+    });
+    let (programme, counselor, activity, persons) = fields.all((programme, counselor, activity, persons))?;
+    let person_ids = persons.into_iter().flatten().collect();
+    Ok(Attend { programme, counselor, activity, person_ids })
+}
+
+/// ScoreAttendee. Any number is taken: one outside the scheme's range is SCORE_OUT_OF_RANGE.
+#[derive(Debug, Clone)]
+pub(crate) struct Score {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) counselor: PersonId,
+    pub(crate) activity: ActivityId,
+    pub(crate) person: PersonId,
+    pub(crate) score: i64,
+}
+
+/// Reads a ScoreAttendee.
+pub(crate) fn score(request: &proto::ScoreAttendeeRequest) -> Result<Score> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let counselor = fields.id("counselor_id", &request.counselor_id, PersonId::parse);
+    let activity = fields.id("activity_id", &request.activity_id, ActivityId::parse);
+    let person = fields.id("person_id", &request.person_id, PersonId::parse);
+    let (programme, counselor, activity, person) = fields.all((programme, counselor, activity, person))?;
+    Ok(Score { programme, counselor, activity, person, score: request.score })
+}
+
+/// Which part of a list: programme, county, stage; an empty text stands for all.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) county: String,
+    pub(crate) stage: &'static str,
+}
+
+/// Reads the filter of ListPlans, ListActivities and ListResults; a list without stages gives 0.
+pub(crate) fn filter(programme_id: &str, county_code: &str, education_stage: i32) -> Result<Filter> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let county = fields.optional_id("county_code", county_code, RegionCode::parse);
+    let stage = fields.optional_choice::<ProtoStage>("education_stage", education_stage);
+    let (programme, county, stage) = fields.all((programme, county, stage))?;
+    let county = county.map_or_else(String::new, |county| county.as_str().to_owned());
+    let stage = stage.and_then(stage_of).map_or("", EducationStage::as_str);
+    Ok(Filter { programme, county, stage })
+}
+
+/// ListAttendances: programme and activity.
+pub(crate) fn activity_key(request: &proto::ListAttendancesRequest) -> Result<(ProgrammeId, ActivityId)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let activity = fields.id("activity_id", &request.activity_id, ActivityId::parse);
+    fields.all((programme, activity))
+}
+
+fn stage(fields: &mut Fields, value: i32) -> Option<EducationStage> {
+    let stage = fields.choice::<ProtoStage>("education_stage", value)?;
+    stage_of(stage)
+}
+
+fn stage_of(stage: ProtoStage) -> Option<EducationStage> {
+    match stage {
+        ProtoStage::Compulsory => Some(EducationStage::Compulsory),
+        ProtoStage::NonCompulsory => Some(EducationStage::NonCompulsory),
+        ProtoStage::Unspecified => None,
+    }
+}
+
+/// A title or theme, which must be there. Postgres can't keep U+0000 in a text.
+fn title(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
+    if value.contains('\0') {
+        return fields.fault(field, "must not contain U+0000");
+    }
+    fields.text(field, value, TITLE_CHARS_MAX)
+}
+
+/// An education stage, for an answer or an event.
+pub(crate) fn stage_to_proto(stage: EducationStage) -> ProtoStage {
+    match stage {
+        EducationStage::Compulsory => ProtoStage::Compulsory,
+        EducationStage::NonCompulsory => ProtoStage::NonCompulsory,
+    }
+}
+
+/// A plan, for an answer.
+pub(crate) fn plan_to_proto(plan: Plan) -> proto::Plan {
+    proto::Plan {
+        county_code: plan.county_code,
+        education_stage: stage_to_proto(plan.stage).into(),
+        title: plan.title,
+        counselor_id: plan.counselor_id,
+        submitted_time: Some(to_timestamp(plan.submitted_at)),
+    }
+}
+
+/// An activity, for an answer.
+pub(crate) fn activity_to_proto(activity: Activity) -> proto::Activity {
+    proto::Activity {
+        activity_id: activity.activity_id,
+        county_code: activity.county_code,
+        education_stage: stage_to_proto(activity.stage).into(),
+        theme: activity.theme,
+        counselor_id: activity.counselor_id,
+        held_time: Some(to_timestamp(activity.held_at)),
+    }
+}
+
+/// An attendance, for an answer.
+pub(crate) fn attendance_to_proto(attendance: Attendance) -> proto::Attendance {
+    proto::Attendance {
+        person_id: attendance.person_id,
+        attended_time: Some(to_timestamp(attendance.attended_at)),
+        score: attendance.score.map(|(score, _)| score),
+        scored_time: attendance.score.map(|(_, scored_at)| to_timestamp(scored_at)),
+    }
+}
+
+/// Results, for an answer.
+pub(crate) fn results_to_proto(results: Results) -> proto::Results {
+    proto::Results {
+        number: results.number,
+        county_code: results.county_code,
+        education_stage: stage_to_proto(results.stage).into(),
+        title: results.title,
+        counselor_id: results.counselor_id,
+        submitted_time: Some(to_timestamp(results.submitted_at)),
+    }
+}

@@ -1,0 +1,207 @@
+//! What is decided here, and by which state: pure functions from state and command to facts or a refusal. No SQL, no
+//! gRPC, no clock; `at` is when the thing happened. State is dated: what happened after `at` is not seen by a decision
+//! about `at`, so that an old operation sent again is answered as it was. To add an RPC: its command, its
+//! `decide_..`, its table of cases in the tests below.
+//!
+//! Order of refusals: who is nobody, who has no say, who has withdrawn, the window, the state, the content.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::Member;
+use shipei_rules::{
+    scheme::Scheme,
+    vocabulary::{EducationStage, Role},
+};
+use shipei_service_kit::Refusal;
+
+use crate::error::{Decided, inside, not_found};
+
+/// A county's plan for one education stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) county_code: String,
+    pub(crate) stage: EducationStage,
+    /// The latest.
+    pub(crate) title: String,
+    /// Who submitted it first.
+    pub(crate) counselor_id: String,
+    /// When it was submitted first.
+    pub(crate) submitted_at: DateTime<Utc>,
+}
+
+/// Whether a counselor may submit the county's plan (Annex 4).
+///
+/// # Errors
+/// NOT_COUNTY_COUNSELOR, WINDOW_NOT_OPEN, WINDOW_CLOSED.
+pub(crate) fn decide_plan(
+    scheme: &Scheme,
+    counselor: &Member,
+    county: &str,
+    at: DateTime<Utc>,
+) -> Decided<()> {
+    refuse_other_county(counselor, county)?;
+    inside(scheme.plan_period(), at, "plan")
+}
+
+/// An activity that a county held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Activity {
+    pub(crate) activity_id: String,
+    pub(crate) county_code: String,
+    pub(crate) stage: EducationStage,
+    pub(crate) theme: String,
+    pub(crate) counselor_id: String,
+    pub(crate) held_at: DateTime<Utc>,
+    /// How many attended.
+    pub(crate) attended: i64,
+}
+
+/// Whether a counselor may record an activity or results of the county (Annex 4).
+///
+/// # Errors
+/// NOT_COUNTY_COUNSELOR, WINDOW_NOT_OPEN, WINDOW_CLOSED.
+pub(crate) fn decide_county_fact(
+    scheme: &Scheme,
+    counselor: &Member,
+    county: &str,
+    at: DateTime<Utc>,
+) -> Decided<()> {
+    refuse_other_county(counselor, county)?;
+    inside(scheme.counselor.offline.period, at, "offline")
+}
+
+/// Whether an activity of that id is the very same one, sent again. `stated_at` is the time that the caller stated.
+pub(crate) fn is_same_activity(there: &Activity, new: &Activity, stated_at: Option<DateTime<Utc>>) -> bool {
+    there.county_code == new.county_code
+        && there.stage == new.stage
+        && there.theme == new.theme
+        && there.counselor_id == new.counselor_id
+        && stated_at.is_none_or(|at| at == there.held_at)
+}
+
+/// Whether a counselor may record that these people attended, all of them or none. `members` are those of the people
+/// whom the programme knows.
+///
+/// # Errors
+/// NOT_FOUND (the activity was not held by then, or somebody is no trainee), NOT_COUNTY_COUNSELOR, WITHDRAWN,
+/// WINDOW_NOT_OPEN, WINDOW_CLOSED, NOT_COUNTY_TRAINEE; of several faulty people the first of the list is named.
+pub(crate) fn decide_attendance(
+    scheme: &Scheme,
+    counselor: &Member,
+    activity: &Activity,
+    (person_ids, members): (&[String], &BTreeMap<String, Member>),
+    at: DateTime<Utc>,
+) -> Decided<()> {
+    if at < activity.held_at {
+        return Err(not_found("activity_id"));
+    }
+    refuse_other_county(counselor, &activity.county_code)?;
+    let mut trainees = Vec::with_capacity(person_ids.len());
+    for person_id in person_ids {
+        let member = members.get(person_id).filter(|member| member.role == Role::Trainee);
+        trainees.push(member.ok_or_else(|| not_found("person_ids").with("person_id", person_id))?);
+    }
+    for trainee in &trainees {
+        refuse_withdrawn(trainee, at)?;
+    }
+    inside(scheme.counselor.offline.period, at, "offline")?;
+    for trainee in trainees {
+        if trainee.county_code != activity.county_code || trainee.education_stage != Some(activity.stage) {
+            return Err(Refusal::new(ErrorReason::NotCountyTrainee)
+                .field("person_ids")
+                .with("person_id", &trainee.person_id)
+                .with("county_code", &activity.county_code)
+                .with("education_stage", activity.stage.as_str()));
+        }
+    }
+    Ok(())
+}
+
+/// One trainee at one activity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attendance {
+    pub(crate) person_id: String,
+    pub(crate) attended_at: DateTime<Utc>,
+    /// The score that counts, and when it was given.
+    pub(crate) score: Option<(i64, DateTime<Utc>)>,
+    /// How many scores were given.
+    pub(crate) score_count: i64,
+}
+
+/// What a score changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ScoreChange {
+    /// The number of the new score within the attendance.
+    pub(crate) number: i64,
+    /// The score that counted before.
+    pub(crate) old: Option<i64>,
+    /// It is the latest by its time, and counts from now on.
+    pub(crate) counts: bool,
+}
+
+/// Whether a counselor may give an attendee this score (Annex 2, offline activity; Annex 4).
+///
+/// # Errors
+/// NOT_FOUND (the activity was not held by then), NOT_COUNTY_COUNSELOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED,
+/// SCORE_OUT_OF_RANGE, NOT_ATTENDED.
+pub(crate) fn decide_score(
+    scheme: &Scheme,
+    (counselor, activity): (&Member, &Activity),
+    (trainee, attendance): (&Member, Option<&Attendance>),
+    score: i64,
+    at: DateTime<Utc>,
+) -> Decided<ScoreChange> {
+    if at < activity.held_at {
+        return Err(not_found("activity_id"));
+    }
+    refuse_other_county(counselor, &activity.county_code)?;
+    refuse_withdrawn(trainee, at)?;
+    let rules = &scheme.trainee.offline;
+    inside(rules.period, at, "offline")?;
+    if score < rules.min_score || score > rules.max_score {
+        return Err(Refusal::new(ErrorReason::ScoreOutOfRange)
+            .field("score")
+            .with("score_min", rules.min_score.to_string())
+            .with("score_max", rules.max_score.to_string()));
+    }
+    let attendance = attendance.filter(|attendance| attendance.attended_at <= at);
+    let Some(attendance) = attendance else {
+        return Err(Refusal::new(ErrorReason::NotAttended).with("person_id", &trainee.person_id));
+    };
+    Ok(ScoreChange {
+        number: attendance.score_count + 1,
+        old: attendance.score.map(|(score, _)| score),
+        counts: attendance.score.is_none_or(|(_, scored_at)| scored_at <= at),
+    })
+}
+
+/// A county's results for one education stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Results {
+    /// From 1, within county and stage.
+    pub(crate) number: i64,
+    pub(crate) county_code: String,
+    pub(crate) stage: EducationStage,
+    pub(crate) title: String,
+    pub(crate) counselor_id: String,
+    pub(crate) submitted_at: DateTime<Utc>,
+}
+
+fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
+    if trainee.withdrawn_by(at) {
+        return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", &trainee.person_id));
+    }
+    Ok(())
+}
+
+fn refuse_other_county(counselor: &Member, county: &str) -> Decided<()> {
+    if counselor.county_code == county {
+        return Ok(());
+    }
+    Err(Refusal::new(ErrorReason::NotCountyCounselor).field("counselor_id").with("county_code", county))
+}
+
+#[cfg(test)]
+mod tests;

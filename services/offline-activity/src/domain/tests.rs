@@ -1,0 +1,182 @@
+//! Tables of cases: what is decided, and why not.
+
+use super::*;
+use shipei_contracts::common::v1::ErrorReason::*;
+
+const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
+const NOON: &str = "10-05T12:00:00";
+
+fn scheme() -> Scheme {
+    Scheme::parse(SCHEME).unwrap()
+}
+
+/// An instant of the scheme's zone, e.g. `10-01T00:00:00` of 2019.
+fn at(text: &str) -> DateTime<Utc> {
+    format!("2019-{text}+08:00").parse().unwrap()
+}
+
+fn member(person_id: &str, role: Role, county_code: &str) -> Member {
+    Member {
+        person_id: person_id.to_owned(),
+        role,
+        county_code: county_code.to_owned(),
+        school_code: String::new(),
+        class_id: String::new(),
+        education_stage: (role == Role::Trainee).then_some(EducationStage::Compulsory),
+        subject: String::new(),
+        login_at: None,
+        pre_job_at: None,
+        withdrawn_at: None,
+    }
+}
+
+fn trainee(person_id: &str) -> Member {
+    member(person_id, Role::Trainee, "130302")
+}
+
+fn counselor(county_code: &str) -> Member {
+    member("K1", Role::CountyCounselor, county_code)
+}
+
+fn activity() -> Activity {
+    Activity {
+        activity_id: "O1".to_owned(),
+        county_code: "130302".to_owned(),
+        stage: EducationStage::Compulsory,
+        theme: "同课异构".to_owned(),
+        counselor_id: "K1".to_owned(),
+        held_at: at("10-02T09:00:00"),
+        attended: 0,
+    }
+}
+
+#[test]
+fn plan_counts_from_the_first_day_of_reporting_to_the_end_of_the_offline_window() {
+    for (county, when, reason) in [
+        ("130302", "07-14T23:59:59", Some(WindowNotOpen)),
+        ("130302", "07-15T00:00:00", None),
+        ("130302", "12-10T23:59:59", None),
+        ("130302", "12-11T00:00:00", Some(WindowClosed)),
+        ("130303", "10-01T00:00:00", Some(NotCountyCounselor)),
+    ] {
+        let decided = decide_plan(&scheme(), &counselor(county), "130302", at(when));
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{county} {when}");
+    }
+}
+
+#[test]
+fn county_fact_needs_its_counselor_and_the_offline_window() {
+    for (county, when, reason) in [
+        ("130302", "09-30T23:59:59", Some(WindowNotOpen)),
+        ("130302", "10-01T00:00:00", None),
+        ("130302", "12-10T23:59:59", None),
+        ("130302", "12-11T00:00:00", Some(WindowClosed)),
+        ("130303", "10-01T00:00:00", Some(NotCountyCounselor)),
+    ] {
+        let decided = decide_county_fact(&scheme(), &counselor(county), "130302", at(when));
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{county} {when}");
+    }
+}
+
+#[test]
+fn attendance_is_refused_by_one_cause_each() {
+    let good = trainee("T1");
+    let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T2") };
+    let elsewhere = Member { county_code: "130303".to_owned(), ..trainee("T2") };
+    let other_stage = Member { education_stage: Some(EducationStage::NonCompulsory), ..trainee("T2") };
+    let tutor = Member { role: Role::ClassTutor, ..trainee("T2") };
+    let later = "10-05T11:59:59";
+    for (second, county, when, reason) in [
+        (Some(trainee("T2")), "130302", NOON, None),
+        (Some(trainee("T2")), "130303", NOON, Some(NotCountyCounselor)),
+        (Some(trainee("T2")), "130302", "10-02T08:59:59", Some(NotFound)),
+        (Some(trainee("T2")), "130302", "12-11T00:00:00", Some(WindowClosed)),
+        (None, "130302", NOON, Some(NotFound)),
+        (Some(tutor), "130302", NOON, Some(NotFound)),
+        (Some(gone.clone()), "130302", NOON, Some(Withdrawn)),
+        (Some(gone), "130302", later, None),
+        (Some(elsewhere), "130302", NOON, Some(NotCountyTrainee)),
+        (Some(other_stage), "130302", NOON, Some(NotCountyTrainee)),
+    ] {
+        let ids = ["T1".to_owned(), "T2".to_owned()];
+        let mut members = BTreeMap::from([("T1".to_owned(), good.clone())]);
+        if let Some(second) = second.clone() {
+            members.insert(second.person_id.clone(), second);
+        }
+        let counselor = counselor(county);
+        let decided = decide_attendance(&scheme(), &counselor, &activity(), (&ids, &members), at(when));
+        let refused = decided.err();
+        assert_eq!(refused.as_ref().map(|refusal| refusal.reason), reason, "{second:?} {when}");
+        if let Some(refusal) = refused.filter(|refusal| refusal.field.as_deref() == Some("person_ids")) {
+            assert_eq!(refusal.metadata["person_id"], "T2");
+        }
+    }
+}
+
+#[test]
+fn score_is_refused_by_one_cause_each() {
+    let attended = Attendance {
+        person_id: "T1".to_owned(),
+        attended_at: at("10-03T10:00:00"),
+        score: None,
+        score_count: 0,
+    };
+    let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T1") };
+    let moved = Member { county_code: "130303".to_owned(), ..trainee("T1") };
+    for (who, county, attendance, score, when, reason) in [
+        (trainee("T1"), "130302", Some(&attended), 1, NOON, None),
+        (trainee("T1"), "130302", Some(&attended), 10, "12-10T23:59:59", None),
+        (moved, "130302", Some(&attended), 5, NOON, None),
+        (trainee("T1"), "130302", Some(&attended), 0, NOON, Some(ScoreOutOfRange)),
+        (trainee("T1"), "130302", Some(&attended), 11, NOON, Some(ScoreOutOfRange)),
+        (trainee("T1"), "130302", None, 5, NOON, Some(NotAttended)),
+        (trainee("T1"), "130302", Some(&attended), 5, "10-03T09:59:59", Some(NotAttended)),
+        (trainee("T1"), "130303", Some(&attended), 5, NOON, Some(NotCountyCounselor)),
+        (gone, "130302", Some(&attended), 5, NOON, Some(Withdrawn)),
+        (trainee("T1"), "130302", Some(&attended), 9, "12-11T00:00:00", Some(WindowClosed)),
+        (trainee("T1"), "130302", Some(&attended), 9, "10-02T08:59:59", Some(NotFound)),
+    ] {
+        let counselor = counselor(county);
+        let place = (&counselor, &activity());
+        let decided = decide_score(&scheme(), place, (&who, attendance), score, at(when));
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{county} {score} {when}");
+    }
+}
+
+#[test]
+fn score_that_counts_is_the_latest_by_its_time() {
+    for (before, when, number, old, counts) in [
+        (None, NOON, 1, None, true),
+        (Some((7, at(NOON))), NOON, 2, Some(7), true),
+        (Some((7, at(NOON))), "10-05T12:00:01", 2, Some(7), true),
+        (Some((7, at(NOON))), "10-05T11:59:59", 2, Some(7), false),
+    ] {
+        let attendance = Attendance {
+            person_id: "T1".to_owned(),
+            attended_at: at("10-03T10:00:00"),
+            score: before,
+            score_count: number - 1,
+        };
+        let place = (&counselor("130302"), &activity());
+        let change =
+            decide_score(&scheme(), place, (&trainee("T1"), Some(&attendance)), 8, at(when)).unwrap();
+        assert_eq!(change, ScoreChange { number, old, counts }, "{when}");
+    }
+}
+
+#[test]
+fn same_activity_is_known_by_content_and_stated_time() {
+    let there = activity();
+    let again = Activity { held_at: at(NOON), ..activity() };
+    assert!(is_same_activity(&there, &again, None));
+    assert!(is_same_activity(&there, &again, Some(there.held_at)));
+    assert!(!is_same_activity(&there, &again, Some(again.held_at)));
+    for other in [
+        Activity { county_code: "130303".to_owned(), ..activity() },
+        Activity { stage: EducationStage::NonCompulsory, ..activity() },
+        Activity { theme: "别的".to_owned(), ..activity() },
+        Activity { counselor_id: "K2".to_owned(), ..activity() },
+    ] {
+        assert!(!is_same_activity(&there, &other, None), "{other:?}");
+    }
+}

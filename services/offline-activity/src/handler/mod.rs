@@ -1,0 +1,127 @@
+//! OfflineService: its RPCs in two files, what changes ([`write`]) and what is asked ([`read`]), and what they
+//! share here. A handler looks up, lets the domain decide, saves, emits, answers.
+
+mod read;
+mod write;
+
+use shipei_contracts::offline::v1::{self as proto, offline_service_server::OfflineService};
+use shipei_mirror::{Member, Programmes};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    region::RegionCode,
+    vocabulary::Role,
+};
+use shipei_service_kit::{Kit, Result, Unit};
+use shipei_store::Tx;
+use tonic::{Request, Response, Status};
+
+use crate::{error::not_found, store::Recorded};
+
+/// What an RPC answers.
+type Answer<T> = std::result::Result<Response<T>, Status>;
+
+/// What every handler has at hand.
+#[derive(Debug, Clone)]
+pub(crate) struct Handler {
+    kit: Kit,
+    programmes: Programmes,
+}
+
+impl Handler {
+    /// The handler of the gRPC service.
+    pub(crate) fn new(kit: Kit) -> Handler {
+        Handler { kit, programmes: Programmes::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl OfflineService for Handler {
+    async fn submit_plan(
+        &self,
+        request: Request<proto::SubmitPlanRequest>,
+    ) -> Answer<proto::SubmitPlanResponse> {
+        self.kit.write(request, |unit, request| self.clone().plan(unit, request)).await
+    }
+
+    async fn hold_activity(
+        &self,
+        request: Request<proto::HoldActivityRequest>,
+    ) -> Answer<proto::HoldActivityResponse> {
+        self.kit.write(request, |unit, request| self.clone().hold(unit, request)).await
+    }
+
+    async fn record_attendance(
+        &self,
+        request: Request<proto::RecordAttendanceRequest>,
+    ) -> Answer<proto::RecordAttendanceResponse> {
+        self.kit.write(request, |unit, request| self.clone().attend(unit, request)).await
+    }
+
+    async fn score_attendee(
+        &self,
+        request: Request<proto::ScoreAttendeeRequest>,
+    ) -> Answer<proto::ScoreAttendeeResponse> {
+        self.kit.write(request, |unit, request| self.clone().score(unit, request)).await
+    }
+
+    async fn submit_results(
+        &self,
+        request: Request<proto::SubmitResultsRequest>,
+    ) -> Answer<proto::SubmitResultsResponse> {
+        self.kit.write(request, |unit, request| self.clone().results(unit, request)).await
+    }
+
+    async fn list_plans(
+        &self,
+        request: Request<proto::ListPlansRequest>,
+    ) -> Answer<proto::ListPlansResponse> {
+        self.kit.read(request, |unit, request| self.clone().plans(unit, request)).await
+    }
+
+    async fn list_activities(
+        &self,
+        request: Request<proto::ListActivitiesRequest>,
+    ) -> Answer<proto::ListActivitiesResponse> {
+        self.kit.read(request, |unit, request| self.clone().activities(unit, request)).await
+    }
+
+    async fn list_attendances(
+        &self,
+        request: Request<proto::ListAttendancesRequest>,
+    ) -> Answer<proto::ListAttendancesResponse> {
+        self.kit.read(request, |unit, request| self.clone().attendances(unit, request)).await
+    }
+
+    async fn list_results(
+        &self,
+        request: Request<proto::ListResultsRequest>,
+    ) -> Answer<proto::ListResultsResponse> {
+        self.kit.read(request, |unit, request| self.clone().library(unit, request)).await
+    }
+}
+
+/// Who told this write, and when.
+fn recorded(unit: &Unit) -> Recorded {
+    Recorded { at: unit.now, actor: unit.call.caller.to_string() }
+}
+
+/// A county counselor; NOT_FOUND for nobody and for somebody of another role.
+async fn counselor(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
+    let found = shipei_mirror::member(tx, programme.as_str(), person.as_str()).await?;
+    let found = found.filter(|member| member.role == Role::CountyCounselor);
+    Ok(found.ok_or_else(|| not_found("counselor_id"))?)
+}
+
+/// A trainee; NOT_FOUND for nobody and for somebody of another role.
+async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
+    let found = shipei_mirror::member(tx, programme.as_str(), person.as_str()).await?;
+    let found = found.filter(|member| member.role == Role::Trainee);
+    Ok(found.ok_or_else(|| not_found("person_id"))?)
+}
+
+/// The code of a county that the programme has; NOT_FOUND for any other region.
+async fn county(tx: &mut Tx, programme: &ProgrammeId, code: &RegionCode) -> Result<String> {
+    let region = shipei_mirror::region(tx, programme.as_str(), code.as_str()).await?;
+    let region = region.filter(|region| region.is_county());
+    Ok(region.ok_or_else(|| not_found("county_code"))?.region_code)
+}

@@ -1,0 +1,120 @@
+//! The RPCs that ask: plans, activities, attendances, results.
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::{common::v1::ErrorReason, offline::v1 as proto};
+use shipei_service_kit::{Error, Page, ReadUnit, Refusal, Result};
+
+use super::Handler;
+use crate::{convert, error::not_found, store};
+
+/// The beginning of time, before everything that a list by time holds.
+const BEGINNING: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
+    Some(beginning) => beginning,
+    None => DateTime::<Utc>::UNIX_EPOCH,
+};
+
+impl Handler {
+    pub(super) async fn plans(
+        self,
+        mut unit: ReadUnit,
+        request: proto::ListPlansRequest,
+    ) -> Result<(ReadUnit, proto::ListPlansResponse)> {
+        let filter = convert::filter(&request.programme_id, &request.county_code, 0)?;
+        let (programme, county) = (filter.programme.as_str(), filter.county.as_str());
+        self.programmes.scheme(&mut unit.tx, programme).await?;
+        let page = self.kit.page::<proto::ListPlansRequest>(
+            &[programme, county],
+            request.page_size,
+            &request.page_token,
+        )?;
+        let after = (page.after(0), page.after(1));
+        let rows = store::list_plans(&mut unit.tx, programme, county, after, page.limit()).await?;
+        let (rows, next_page_token) =
+            page.cut(rows, |row| vec![row.county_code.clone(), row.stage.to_string()]);
+        let plans = rows.into_iter().map(convert::plan_to_proto).collect();
+        Ok((unit, proto::ListPlansResponse { plans, next_page_token }))
+    }
+
+    pub(super) async fn activities(
+        self,
+        mut unit: ReadUnit,
+        request: proto::ListActivitiesRequest,
+    ) -> Result<(ReadUnit, proto::ListActivitiesResponse)> {
+        let filter = convert::filter(&request.programme_id, &request.county_code, request.education_stage)?;
+        let (programme, county) = (filter.programme.as_str(), filter.county.as_str());
+        self.programmes.scheme(&mut unit.tx, programme).await?;
+        let page = self.kit.page::<proto::ListActivitiesRequest>(
+            &[programme, county, filter.stage],
+            request.page_size,
+            &request.page_token,
+        )?;
+        let after = match page.is_first() {
+            true => (BEGINNING, ""),
+            false => (after_instant(&page)?, page.after(1)),
+        };
+        let chosen = (county, filter.stage);
+        let rows = store::list_activities(&mut unit.tx, programme, chosen, after, page.limit()).await?;
+        let (rows, next_page_token) =
+            page.cut(rows, |row| vec![row.held_at.timestamp_micros().to_string(), row.activity_id.clone()]);
+        let activities = rows.into_iter().map(convert::activity_to_proto).collect();
+        Ok((unit, proto::ListActivitiesResponse { activities, next_page_token }))
+    }
+
+    pub(super) async fn attendances(
+        self,
+        mut unit: ReadUnit,
+        request: proto::ListAttendancesRequest,
+    ) -> Result<(ReadUnit, proto::ListAttendancesResponse)> {
+        let (programme, activity) = convert::activity_key(&request)?;
+        let (programme, activity) = (programme.as_str(), activity.as_str());
+        self.programmes.scheme(&mut unit.tx, programme).await?;
+        if store::activity(&mut unit.tx, programme, activity).await?.is_none() {
+            return Err(not_found("activity_id").into());
+        }
+        let page = self.kit.page::<proto::ListAttendancesRequest>(
+            &[programme, activity],
+            request.page_size,
+            &request.page_token,
+        )?;
+        let rows =
+            store::list_attendances(&mut unit.tx, programme, activity, page.after(0), page.limit()).await?;
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+        let attendances = rows.into_iter().map(convert::attendance_to_proto).collect();
+        Ok((unit, proto::ListAttendancesResponse { attendances, next_page_token }))
+    }
+
+    pub(super) async fn library(
+        self,
+        mut unit: ReadUnit,
+        request: proto::ListResultsRequest,
+    ) -> Result<(ReadUnit, proto::ListResultsResponse)> {
+        let filter = convert::filter(&request.programme_id, &request.county_code, 0)?;
+        let (programme, county) = (filter.programme.as_str(), filter.county.as_str());
+        self.programmes.scheme(&mut unit.tx, programme).await?;
+        let page = self.kit.page::<proto::ListResultsRequest>(
+            &[programme, county],
+            request.page_size,
+            &request.page_token,
+        )?;
+        let number = match page.is_first() {
+            true => i64::MIN,
+            false => page.after(2).parse().map_err(|_| invalid_page_token())?,
+        };
+        let after = (page.after(0), page.after(1), number);
+        let rows = store::list_results(&mut unit.tx, programme, county, after, page.limit()).await?;
+        let (rows, next_page_token) = page
+            .cut(rows, |row| vec![row.county_code.clone(), row.stage.to_string(), row.number.to_string()]);
+        let results = rows.into_iter().map(convert::results_to_proto).collect();
+        Ok((unit, proto::ListResultsResponse { results, next_page_token }))
+    }
+}
+
+/// The instant that a page of a list by time begins after.
+fn after_instant(page: &Page) -> Result<DateTime<Utc>> {
+    let micros = page.after(0).parse().map_err(|_| invalid_page_token())?;
+    DateTime::from_timestamp_micros(micros).ok_or_else(invalid_page_token)
+}
+
+fn invalid_page_token() -> Error {
+    Refusal::new(ErrorReason::InvalidPageToken).field("page_token").into()
+}

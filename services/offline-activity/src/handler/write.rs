@@ -1,0 +1,240 @@
+//! The RPCs that write: plan, activity, attendance, score, results.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::offline::v1 as proto;
+use shipei_mirror::Member;
+use shipei_service_kit::{Result, Unit};
+
+use super::{Handler, counselor, county, recorded, trainee};
+use crate::{
+    convert,
+    domain::{self, Activity, Plan, Results, ScoreChange},
+    error::{already_exists, not_found},
+    store,
+};
+
+/// The most people in one AttendanceRecorded, so that no event is large: a longer list becomes several.
+const PERSONS_PER_EVENT: usize = 1_000;
+
+impl Handler {
+    pub(super) async fn plan(
+        self,
+        mut unit: Unit,
+        request: proto::SubmitPlanRequest,
+    ) -> Result<(Unit, proto::SubmitPlanResponse)> {
+        let command = convert::plan(&request)?;
+        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
+        let county_code = county(&mut unit.tx, &command.programme, &command.county).await?;
+        domain::decide_plan(&scheme, &counselor, &county_code, at)?;
+
+        let new = Plan {
+            county_code,
+            stage: command.stage,
+            title: command.title,
+            counselor_id: counselor.person_id,
+            submitted_at: at,
+        };
+        let recorded = recorded(&unit);
+        let plan = store::insert_plan(&mut unit.tx, programme, &new, &recorded).await?;
+        let event = proto::PlanSubmitted {
+            programme_id: programme.to_owned(),
+            county_code: new.county_code.clone(),
+            education_stage: convert::stage_to_proto(new.stage).into(),
+        };
+        unit.emit(&new.county_code, &new.county_code, &event);
+        Ok((unit, proto::SubmitPlanResponse { plan: Some(convert::plan_to_proto(plan)) }))
+    }
+
+    pub(super) async fn hold(
+        self,
+        mut unit: Unit,
+        request: proto::HoldActivityRequest,
+    ) -> Result<(Unit, proto::HoldActivityResponse)> {
+        let command = convert::hold(&request)?;
+        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
+        let county_code = county(&mut unit.tx, &command.programme, &command.county).await?;
+        let new = Activity {
+            activity_id: command.activity.to_string(),
+            county_code,
+            stage: command.stage,
+            theme: command.theme,
+            counselor_id: counselor.person_id.clone(),
+            held_at: at,
+            attended: 0,
+        };
+        let there = store::activity(&mut unit.tx, programme, &new.activity_id).await?;
+        if let Some(there) = there
+            && domain::is_same_activity(&there, &new, command.stated_at)
+        {
+            return Ok((unit, held(there)));
+        }
+
+        domain::decide_county_fact(&scheme, &counselor, &new.county_code, at)?;
+        let recorded = recorded(&unit);
+        if !store::insert_activity(&mut unit.tx, programme, &new, &recorded).await? {
+            return held_meanwhile(unit, programme, &new, command.stated_at).await;
+        }
+        let event = proto::ActivityHeld {
+            programme_id: programme.to_owned(),
+            activity_id: new.activity_id.clone(),
+            county_code: new.county_code.clone(),
+            education_stage: convert::stage_to_proto(new.stage).into(),
+        };
+        unit.emit(&new.county_code, &new.activity_id, &event);
+        Ok((unit, held(new)))
+    }
+
+    pub(super) async fn attend(
+        self,
+        mut unit: Unit,
+        request: proto::RecordAttendanceRequest,
+    ) -> Result<(Unit, proto::RecordAttendanceResponse)> {
+        let mut command = convert::attend(request)?;
+        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let activity = store::lock_activity(&mut unit.tx, programme, command.activity.as_str()).await?;
+        let activity = activity.ok_or_else(|| not_found("activity_id"))?;
+        let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
+        let keys: Vec<&str> = command.person_ids.iter().map(String::as_str).collect();
+        let mut members: BTreeMap<String, Member> = BTreeMap::new();
+        for member in shipei_mirror::members(&mut unit.tx, programme, &keys).await? {
+            members.insert(member.person_id.clone(), member);
+        }
+        let people = (command.person_ids.as_slice(), &members);
+        domain::decide_attendance(&scheme, &counselor, &activity, people, at)?;
+
+        let (activity_id, person_ids) = (activity.activity_id.as_str(), &mut command.person_ids);
+        let there = store::attendances_recorded(&mut unit.tx, programme, activity_id, person_ids).await?;
+        person_ids.retain(|person_id| !there.contains(person_id));
+        let recorded = recorded(&unit);
+        let new = (person_ids.as_slice(), at);
+        let attended =
+            store::insert_attendances(&mut unit.tx, programme, activity_id, new, &recorded).await?;
+        emit_attendance(&mut unit, programme, &activity, person_ids);
+        let added = i64::try_from(person_ids.len()).unwrap_or(i64::MAX);
+        Ok((unit, proto::RecordAttendanceResponse { added, attended }))
+    }
+
+    pub(super) async fn score(
+        self,
+        mut unit: Unit,
+        request: proto::ScoreAttendeeRequest,
+    ) -> Result<(Unit, proto::ScoreAttendeeResponse)> {
+        let command = convert::score(&request)?;
+        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let activity = store::activity(&mut unit.tx, programme, command.activity.as_str()).await?;
+        let activity = activity.ok_or_else(|| not_found("activity_id"))?;
+        let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
+        let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
+        let key = (programme, activity.activity_id.as_str());
+        let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
+        let change = domain::decide_score(
+            &scheme,
+            (&counselor, &activity),
+            (&trainee, attendance.as_ref()),
+            command.score,
+            at,
+        )?;
+
+        let mut attendance = attendance.ok_or_else(|| not_found("person_id"))?;
+        attendance.score_count = change.number;
+        if change.counts {
+            attendance.score = Some((command.score, at));
+        }
+        let recorded = recorded(&unit);
+        let score = (change, counselor.person_id.as_str(), command.score, at);
+        store::insert_score(&mut unit.tx, key, &attendance, score, &recorded).await?;
+        emit_score(&mut unit, programme, &activity, &trainee, (change, command.score));
+        let attendance = Some(convert::attendance_to_proto(attendance));
+        Ok((unit, proto::ScoreAttendeeResponse { attendance }))
+    }
+
+    pub(super) async fn results(
+        self,
+        mut unit: Unit,
+        request: proto::SubmitResultsRequest,
+    ) -> Result<(Unit, proto::SubmitResultsResponse)> {
+        let command = convert::results(&request)?;
+        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
+        let county_code = county(&mut unit.tx, &command.programme, &command.county).await?;
+        domain::decide_county_fact(&scheme, &counselor, &county_code, at)?;
+
+        let new = Results {
+            number: 0,
+            county_code,
+            stage: command.stage,
+            title: command.title,
+            counselor_id: counselor.person_id,
+            submitted_at: at,
+        };
+        let recorded = recorded(&unit);
+        let new = store::insert_results(&mut unit.tx, programme, new, &recorded).await?;
+        let event = proto::ResultsSubmitted {
+            programme_id: programme.to_owned(),
+            county_code: new.county_code.clone(),
+            education_stage: convert::stage_to_proto(new.stage).into(),
+            number: new.number,
+        };
+        unit.emit(&new.county_code, &new.county_code, &event);
+        Ok((unit, proto::SubmitResultsResponse { results: Some(convert::results_to_proto(new)) }))
+    }
+}
+
+/// The id is taken: before, or by somebody at this very moment, who may be the same caller.
+async fn held_meanwhile(
+    mut unit: Unit,
+    programme: &str,
+    new: &Activity,
+    stated_at: Option<DateTime<Utc>>,
+) -> Result<(Unit, proto::HoldActivityResponse)> {
+    let there = store::activity(&mut unit.tx, programme, &new.activity_id).await?;
+    match there {
+        Some(there) if domain::is_same_activity(&there, new, stated_at) => Ok((unit, held(there))),
+        _ => Err(already_exists("activity_id").into()),
+    }
+}
+
+fn held(activity: Activity) -> proto::HoldActivityResponse {
+    proto::HoldActivityResponse { activity: Some(convert::activity_to_proto(activity)) }
+}
+
+fn emit_score(
+    unit: &mut Unit,
+    programme: &str,
+    activity: &Activity,
+    trainee: &Member,
+    (change, score): (ScoreChange, i64),
+) {
+    let event = proto::AttendeeScored {
+        programme_id: programme.to_owned(),
+        activity_id: activity.activity_id.clone(),
+        county_code: activity.county_code.clone(),
+        person_id: trainee.person_id.clone(),
+        score_number: change.number,
+        new: score,
+        old: change.old,
+    };
+    unit.emit(&activity.county_code, &trainee.person_id, &event);
+}
+
+fn emit_attendance(unit: &mut Unit, programme: &str, activity: &Activity, person_ids: &[String]) {
+    for person_ids in person_ids.chunks(PERSONS_PER_EVENT) {
+        let event = proto::AttendanceRecorded {
+            programme_id: programme.to_owned(),
+            activity_id: activity.activity_id.clone(),
+            county_code: activity.county_code.clone(),
+            education_stage: convert::stage_to_proto(activity.stage).into(),
+            person_ids: person_ids.to_vec(),
+        };
+        unit.emit(&activity.county_code, &activity.activity_id, &event);
+    }
+}

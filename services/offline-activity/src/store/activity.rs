@@ -1,0 +1,271 @@
+//! Activities, who attended them, and the scores of those who did.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use shipei_store::{
+    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_one, fetch_optional, select_by_keys,
+};
+
+use super::{Recorded, stage_of};
+use crate::domain::{Activity, Attendance, ScoreChange};
+
+#[derive(sqlx::FromRow)]
+struct ActivityRow {
+    activity_id: String,
+    county_code: String,
+    education_stage: String,
+    theme: String,
+    counselor_id: String,
+    held_at: DateTime<Utc>,
+    attended_count: i64,
+}
+
+impl TryFrom<ActivityRow> for Activity {
+    type Error = StoreError;
+
+    fn try_from(row: ActivityRow) -> Result<Activity, StoreError> {
+        Ok(Activity {
+            stage: stage_of(&row.education_stage, "activity", &row.activity_id)?,
+            activity_id: row.activity_id,
+            county_code: row.county_code,
+            theme: row.theme,
+            counselor_id: row.counselor_id,
+            held_at: row.held_at,
+            attended: row.attended_count,
+        })
+    }
+}
+
+/// A SELECT of [`ActivityRow`].
+macro_rules! select_activity {
+    ($tail:literal) => {
+        concat!(
+            "SELECT activity_id, county_code, education_stage, theme, counselor_id, held_at, attended_count ",
+            "FROM activity ",
+            $tail
+        )
+    };
+}
+
+/// One activity.
+pub(crate) async fn activity(
+    tx: &mut Tx,
+    programme_id: &str,
+    activity_id: &str,
+) -> Result<Option<Activity>, StoreError> {
+    let sql = select_activity!("WHERE programme_id = $1 AND activity_id = $2");
+    fetch_optional!(tx, ActivityRow, sql, programme_id, activity_id)?.map(Activity::try_from).transpose()
+}
+
+/// One activity, locked until the transaction ends.
+pub(crate) async fn lock_activity(
+    tx: &mut Tx,
+    programme_id: &str,
+    activity_id: &str,
+) -> Result<Option<Activity>, StoreError> {
+    if !tx.is_postgres() {
+        return activity(tx, programme_id, activity_id).await;
+    }
+    let sql = select_activity!("WHERE programme_id = $1 AND activity_id = $2 FOR UPDATE");
+    fetch_optional!(tx, ActivityRow, sql, programme_id, activity_id)?.map(Activity::try_from).transpose()
+}
+
+/// Keeps a new activity; false when its id is taken.
+pub(crate) async fn insert_activity(
+    tx: &mut Tx,
+    programme_id: &str,
+    new: &Activity,
+    recorded: &Recorded,
+) -> Result<bool, StoreError> {
+    let inserted = execute!(
+        tx,
+        "INSERT INTO activity (programme_id, activity_id, county_code, education_stage, theme, counselor_id, held_at, \
+         attended_count, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9) \
+         ON CONFLICT (programme_id, activity_id) DO NOTHING",
+        programme_id,
+        &new.activity_id,
+        &new.county_code,
+        new.stage.as_str(),
+        &new.theme,
+        &new.counselor_id,
+        new.held_at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    Ok(inserted == 1)
+}
+
+/// Activities by time after a place (time, id), of a county and a stage; an empty text stands for all.
+pub(crate) async fn list_activities(
+    tx: &mut Tx,
+    programme_id: &str,
+    (county_code, stage): (&str, &str),
+    (after_at, after_id): (DateTime<Utc>, &str),
+    limit: i64,
+) -> Result<Vec<Activity>, StoreError> {
+    // One text for each question, so that each finds its index.
+    let sql = if county_code.is_empty() {
+        select_activity!(
+            "WHERE programme_id = $1 AND $2 = '' AND ($3 = '' OR education_stage = $3) \
+             AND (held_at, activity_id) > ($4, $5) ORDER BY held_at, activity_id LIMIT $6"
+        )
+    } else {
+        select_activity!(
+            "WHERE programme_id = $1 AND county_code = $2 AND ($3 = '' OR education_stage = $3) \
+             AND (held_at, activity_id) > ($4, $5) ORDER BY held_at, activity_id LIMIT $6"
+        )
+    };
+    let rows = fetch_all!(tx, ActivityRow, sql, programme_id, county_code, stage, after_at, after_id, limit)?;
+    rows.into_iter().map(Activity::try_from).collect()
+}
+
+/// Those of the people who are recorded at an activity.
+pub(crate) async fn attendances_recorded(
+    tx: &mut Tx,
+    programme_id: &str,
+    activity_id: &str,
+    person_ids: &[String],
+) -> Result<BTreeSet<String>, StoreError> {
+    let rows: Vec<(String,)> = select_by_keys!(
+        tx,
+        (String,),
+        [
+            "SELECT person_id FROM attendance WHERE programme_id = ",
+            programme_id,
+            " AND activity_id = ",
+            activity_id,
+            " AND person_id IN "
+        ],
+        person_ids,
+        |person_id| (person_id.as_str())
+    )?;
+    Ok(rows.into_iter().map(|(person_id,)| person_id).collect())
+}
+
+/// Keeps that these people attended, none of whom was recorded before; how many attend now.
+pub(crate) async fn insert_attendances(
+    tx: &mut Tx,
+    programme_id: &str,
+    activity_id: &str,
+    (person_ids, at): (&[String], DateTime<Utc>),
+    recorded: &Recorded,
+) -> Result<i64, StoreError> {
+    bulk_insert!(
+        tx,
+        "INSERT INTO attendance (programme_id, activity_id, person_id, attended_at, score_count, recorded_at, actor)",
+        person_ids,
+        |person_id| (
+            programme_id,
+            activity_id,
+            person_id.as_str(),
+            at,
+            0_i64,
+            recorded.at,
+            recorded.actor.as_str()
+        )
+    )?;
+    let (attended,) = fetch_one!(
+        tx,
+        (i64,),
+        "UPDATE activity SET attended_count = attended_count + $3 WHERE programme_id = $1 AND activity_id = $2 \
+         RETURNING attended_count",
+        programme_id,
+        activity_id,
+        i64::try_from(person_ids.len()).unwrap_or(i64::MAX)
+    )?;
+    Ok(attended)
+}
+
+#[derive(sqlx::FromRow)]
+struct AttendanceRow {
+    person_id: String,
+    attended_at: DateTime<Utc>,
+    score: Option<i64>,
+    scored_at: Option<DateTime<Utc>>,
+    score_count: i64,
+}
+
+impl From<AttendanceRow> for Attendance {
+    fn from(row: AttendanceRow) -> Attendance {
+        Attendance {
+            person_id: row.person_id,
+            attended_at: row.attended_at,
+            score: row.score.zip(row.scored_at),
+            score_count: row.score_count,
+        }
+    }
+}
+
+/// Somebody's attendance of an activity, locked until the transaction ends.
+pub(crate) async fn lock_attendance(
+    tx: &mut Tx,
+    programme_id: &str,
+    activity_id: &str,
+    person_id: &str,
+) -> Result<Option<Attendance>, StoreError> {
+    const ON_SQLITE: &str = "SELECT person_id, attended_at, score, scored_at, score_count FROM attendance \
+        WHERE programme_id = $1 AND activity_id = $2 AND person_id = $3";
+    const ON_POSTGRES: &str = "SELECT person_id, attended_at, score, scored_at, score_count FROM attendance \
+        WHERE programme_id = $1 AND activity_id = $2 AND person_id = $3 FOR UPDATE";
+    let sql = if tx.is_postgres() { ON_POSTGRES } else { ON_SQLITE };
+    let row = fetch_optional!(tx, AttendanceRow, sql, programme_id, activity_id, person_id)?;
+    Ok(row.map(Attendance::from))
+}
+
+/// Keeps a score, and the attendance (already changed by it) as it stands now.
+pub(crate) async fn insert_score(
+    tx: &mut Tx,
+    (programme_id, activity_id): (&str, &str),
+    attendance: &Attendance,
+    (change, counselor_id, score, at): (ScoreChange, &str, i64, DateTime<Utc>),
+    recorded: &Recorded,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO attendance_score (programme_id, activity_id, person_id, number, score, counselor_id, scored_at, \
+         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        programme_id,
+        activity_id,
+        &attendance.person_id,
+        change.number,
+        score,
+        counselor_id,
+        at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    execute!(
+        tx,
+        "UPDATE attendance SET score = $4, scored_at = $5, score_count = $6 \
+         WHERE programme_id = $1 AND activity_id = $2 AND person_id = $3",
+        programme_id,
+        activity_id,
+        &attendance.person_id,
+        attendance.score.map(|(score, _)| score),
+        attendance.score.map(|(_, scored_at)| scored_at),
+        attendance.score_count
+    )?;
+    Ok(())
+}
+
+/// Who attended an activity, by person, after one of them.
+pub(crate) async fn list_attendances(
+    tx: &mut Tx,
+    programme_id: &str,
+    activity_id: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Attendance>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        AttendanceRow,
+        "SELECT person_id, attended_at, score, scored_at, score_count FROM attendance \
+         WHERE programme_id = $1 AND activity_id = $2 AND person_id > $3 ORDER BY person_id LIMIT $4",
+        programme_id,
+        activity_id,
+        after,
+        limit
+    )?;
+    Ok(rows.into_iter().map(Attendance::from).collect())
+}

@@ -1,0 +1,182 @@
+//! What a county submits: plans and results.
+
+use chrono::{DateTime, Utc};
+use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one};
+
+use super::{Recorded, stage_of};
+use crate::domain::{Plan, Results};
+
+#[derive(sqlx::FromRow)]
+struct PlanRow {
+    county_code: String,
+    education_stage: String,
+    title: String,
+    counselor_id: String,
+    submitted_at: DateTime<Utc>,
+    version_count: i64,
+}
+
+impl TryFrom<PlanRow> for Plan {
+    type Error = StoreError;
+
+    fn try_from(row: PlanRow) -> Result<Plan, StoreError> {
+        Ok(Plan {
+            stage: stage_of(&row.education_stage, "plan", &row.county_code)?,
+            county_code: row.county_code,
+            title: row.title,
+            counselor_id: row.counselor_id,
+            submitted_at: row.submitted_at,
+        })
+    }
+}
+
+/// The earliest submission of a plan gives its time and counselor, the latest its title, in whatever order they come.
+const UPSERT_PLAN: &str = "INSERT INTO plan (programme_id, county_code, education_stage, title, title_at, counselor_id, submitted_at, \
+     version_count) VALUES ($1, $2, $3, $4, $5, $6, $5, 1) \
+     ON CONFLICT (programme_id, county_code, education_stage) DO UPDATE SET \
+     title = CASE WHEN excluded.title_at >= plan.title_at THEN excluded.title ELSE plan.title END, \
+     title_at = CASE WHEN excluded.title_at >= plan.title_at THEN excluded.title_at ELSE plan.title_at END, \
+     counselor_id = CASE WHEN excluded.submitted_at < plan.submitted_at THEN excluded.counselor_id \
+     ELSE plan.counselor_id END, \
+     submitted_at = CASE WHEN excluded.submitted_at < plan.submitted_at THEN excluded.submitted_at \
+     ELSE plan.submitted_at END, \
+     version_count = plan.version_count + 1 \
+     RETURNING county_code, education_stage, title, counselor_id, submitted_at, version_count";
+
+/// Keeps a submission of a plan; the plan as it stands then.
+pub(crate) async fn insert_plan(
+    tx: &mut Tx,
+    programme_id: &str,
+    new: &Plan,
+    recorded: &Recorded,
+) -> Result<Plan, StoreError> {
+    let row: PlanRow = fetch_one!(
+        tx,
+        PlanRow,
+        UPSERT_PLAN,
+        programme_id,
+        &new.county_code,
+        new.stage.as_str(),
+        &new.title,
+        new.submitted_at,
+        &new.counselor_id
+    )?;
+    execute!(
+        tx,
+        "INSERT INTO plan_version (programme_id, county_code, education_stage, number, title, counselor_id, \
+         submitted_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        programme_id,
+        &new.county_code,
+        new.stage.as_str(),
+        row.version_count,
+        &new.title,
+        &new.counselor_id,
+        new.submitted_at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    Plan::try_from(row)
+}
+
+/// Plans by county and stage, of a county or (empty) of all, after one of them.
+pub(crate) async fn list_plans(
+    tx: &mut Tx,
+    programme_id: &str,
+    county_code: &str,
+    (after_county, after_stage): (&str, &str),
+    limit: i64,
+) -> Result<Vec<Plan>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        PlanRow,
+        "SELECT county_code, education_stage, title, counselor_id, submitted_at, version_count FROM plan \
+         WHERE programme_id = $1 AND ($2 = '' OR county_code = $2) AND (county_code, education_stage) > ($3, $4) \
+         ORDER BY county_code, education_stage LIMIT $5",
+        programme_id,
+        county_code,
+        after_county,
+        after_stage,
+        limit
+    )?;
+    rows.into_iter().map(Plan::try_from).collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct ResultsRow {
+    number: i64,
+    county_code: String,
+    education_stage: String,
+    title: String,
+    counselor_id: String,
+    submitted_at: DateTime<Utc>,
+}
+
+/// Keeps results and gives them the next number of their county and stage.
+pub(crate) async fn insert_results(
+    tx: &mut Tx,
+    programme_id: &str,
+    new: Results,
+    recorded: &Recorded,
+) -> Result<Results, StoreError> {
+    let (number,) = fetch_one!(
+        tx,
+        (i64,),
+        "INSERT INTO results_number (programme_id, county_code, education_stage, last_number) VALUES ($1, $2, $3, 1) \
+         ON CONFLICT (programme_id, county_code, education_stage) \
+         DO UPDATE SET last_number = results_number.last_number + 1 RETURNING last_number",
+        programme_id,
+        &new.county_code,
+        new.stage.as_str()
+    )?;
+    execute!(
+        tx,
+        "INSERT INTO results (programme_id, county_code, education_stage, number, title, counselor_id, submitted_at, \
+         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        programme_id,
+        &new.county_code,
+        new.stage.as_str(),
+        number,
+        &new.title,
+        &new.counselor_id,
+        new.submitted_at,
+        recorded.at,
+        &recorded.actor
+    )?;
+    Ok(Results { number, ..new })
+}
+
+/// Results by county, stage and number, of a county or (empty) of all, after some.
+pub(crate) async fn list_results(
+    tx: &mut Tx,
+    programme_id: &str,
+    county_code: &str,
+    (after_county, after_stage, after_number): (&str, &str, i64),
+    limit: i64,
+) -> Result<Vec<Results>, StoreError> {
+    let rows = fetch_all!(
+        tx,
+        ResultsRow,
+        "SELECT number, county_code, education_stage, title, counselor_id, submitted_at FROM results \
+         WHERE programme_id = $1 AND ($2 = '' OR county_code = $2) \
+         AND (county_code, education_stage, number) > ($3, $4, $5) \
+         ORDER BY county_code, education_stage, number LIMIT $6",
+        programme_id,
+        county_code,
+        after_county,
+        after_stage,
+        after_number,
+        limit
+    )?;
+    let mut results = Vec::with_capacity(rows.len());
+    for row in rows {
+        results.push(Results {
+            number: row.number,
+            stage: stage_of(&row.education_stage, "results", &row.county_code)?,
+            county_code: row.county_code,
+            title: row.title,
+            counselor_id: row.counselor_id,
+            submitted_at: row.submitted_at,
+        });
+    }
+    Ok(results)
+}

@@ -1,0 +1,224 @@
+//! The invariants of ARCHITECTURE.md, read off the tree: who depends on whom, where SQL and statuses may stand, where
+//! time and chance come from, and that every RPC, field and reason is accounted for.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use shipei_contracts::FILE_DESCRIPTOR_SET;
+use shipei_service_kit::Policies;
+
+const SERVICES: [&str; 5] =
+    ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file below a folder, with its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if !path.ends_with("target") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a text");
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+/// The dependencies that a crate's manifest names.
+fn dependencies(crate_folder: &str) -> BTreeSet<String> {
+    let manifest = fs::read_to_string(root().join(crate_folder).join("Cargo.toml")).expect("a manifest");
+    let section = manifest.split("\n[dependencies]").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).map(str::to_owned).collect()
+}
+
+/// The part of a file before its tests.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+#[test]
+fn rules_depend_on_nothing_that_runs() {
+    for crate_name in ["tokio", "sqlx", "tonic", "prost", "shipei-store", "shipei-service-kit", "shipei-contracts"] {
+        assert!(!dependencies("crates/rules").contains(crate_name), "rules depends on {crate_name}");
+    }
+}
+
+#[test]
+fn store_knows_no_grpc_and_no_service() {
+    for crate_name in ["tonic", "prost", "shipei-contracts", "shipei-rules", "shipei-service-kit"] {
+        assert!(!dependencies("crates/store").contains(crate_name), "store depends on {crate_name}");
+    }
+    assert!(!dependencies("crates/service-kit").contains("shipei-rules"), "service-kit knows the notice");
+}
+
+#[test]
+fn store_and_service_kit_know_no_domain_word() {
+    let words = ["trainee", "tutor", "counselor", "seminar", "bulletin", "remittance", "heartbeat"];
+    for (path, text) in sources("crates/store/src").into_iter().chain(sources("crates/service-kit/src")) {
+        let text = without_tests(&text).to_lowercase();
+        for word in words {
+            assert!(!text.contains(word), "{} says {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn services_depend_on_no_other_service() {
+    for service in SERVICES {
+        let own = dependencies(&format!("services/{service}"));
+        for other in SERVICES.iter().filter(|other| **other != service) {
+            assert!(!own.contains(&format!("shipei-{other}")), "{service} depends on {other}");
+        }
+    }
+}
+
+#[test]
+fn domain_code_knows_no_tonic_and_no_sql() {
+    for service in SERVICES {
+        for (path, text) in sources(&format!("services/{service}/src")) {
+            let shown = path.display().to_string();
+            if !shown.contains("/domain") {
+                continue;
+            }
+            for word in ["tonic::", "sqlx", "Status", "Clock", "shipei_store::"] {
+                assert!(!without_tests(&text).contains(word), "{shown} knows {word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sql_stands_in_store_files_and_migrations_only() {
+    let folders = SERVICES.iter().map(|service| format!("services/{service}/src"));
+    for (path, text) in folders.flat_map(|folder| sources(&folder)).chain(sources("crates/shipei/src")) {
+        let shown = path.display().to_string();
+        if shown.contains("/store") || shown.contains("/migrations/") {
+            continue;
+        }
+        for word in ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE "] {
+            assert!(!without_tests(&text).contains(word), "{shown} has SQL: {word}");
+        }
+    }
+}
+
+#[test]
+fn time_and_chance_come_from_one_place_each() {
+    let everywhere = ["crates", "services"].into_iter().flat_map(sources);
+    for (path, text) in everywhere {
+        let shown = path.display().to_string();
+        let text = without_tests(&text);
+        let is_clock = shown.ends_with("service-kit/src/clock.rs");
+        for word in ["Utc::now", "Local::now", "SystemTime::now"] {
+            assert!(is_clock || !text.contains(word), "{shown} reads the system's clock");
+        }
+        let is_crypto = shown.ends_with("store/src/crypto.rs");
+        for word in ["getrandom::", "OsRng", "rand::"] {
+            assert!(is_crypto || !text.contains(word), "{shown} has a random source of its own");
+        }
+    }
+}
+
+#[test]
+fn files_stay_under_500_lines() {
+    for (path, text) in ["crates", "services", "tests", "xtask"].into_iter().flat_map(sources) {
+        let lines = text.lines().count();
+        assert!(lines < 500, "{}: {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn no_lint_is_allowed_without_expecting_it() {
+    for (path, text) in ["crates", "services", "tests", "xtask"].into_iter().flat_map(sources) {
+        let generated = path.ends_with("contracts/src/lib.rs") || path.ends_with("tests/architecture.rs");
+        assert!(generated || !text.contains("[allow("), "{} allows a lint", path.display());
+        assert!(generated || !text.contains("#[ignore"), "{} ignores a test", path.display());
+    }
+}
+
+fn pool() -> prost_reflect::DescriptorPool {
+    prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("our own descriptors")
+}
+
+#[test]
+fn every_rpc_has_an_access_policy() {
+    let pool = pool();
+    let names: Vec<String> = pool
+        .services()
+        .map(|service| service.full_name().to_owned())
+        .filter(|name| name.starts_with("shipei."))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert!(names.len() >= 12, "{names:?}");
+    Policies::load(&names).expect("every RPC has a policy");
+}
+
+#[test]
+fn every_field_and_rpc_has_a_meaning_in_a_comment() {
+    let pool = pool();
+    for file in pool.files().filter(|file| file.name().starts_with("shipei/")) {
+        let info = file.file_descriptor_proto().source_code_info.clone().expect("comments are kept");
+        let commented: BTreeSet<Vec<i32>> = info
+            .location
+            .iter()
+            .filter(|location| location.leading_comments.as_deref().is_some_and(|text| !text.trim().is_empty()))
+            .map(|location| location.path.clone())
+            .collect();
+        for (at, message) in file.file_descriptor_proto().message_type.iter().enumerate() {
+            for (place, field) in message.field.iter().enumerate() {
+                let path = vec![4, at as i32, 2, place as i32];
+                assert!(commented.contains(&path), "{}.{} says nothing", message.name(), field.name());
+            }
+        }
+        for (at, service) in file.file_descriptor_proto().service.iter().enumerate() {
+            for (place, method) in service.method.iter().enumerate() {
+                let path = vec![6, at as i32, 2, place as i32];
+                assert!(commented.contains(&path), "{}.{} says nothing", service.name(), method.name());
+            }
+        }
+    }
+}
+
+/// A reason that no test provokes is a reason that nobody has seen work.
+#[test]
+fn every_error_reason_is_provoked_by_a_test() {
+    let mut tested = String::new();
+    for (path, text) in ["crates", "services", "tests"].into_iter().flat_map(sources) {
+        let own = path.ends_with("tests/architecture.rs");
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        if own {
+            continue;
+        }
+        if is_test {
+            tested.push_str(&text);
+        } else if let Some((_, tests)) = text.split_once("#[cfg(test)]") {
+            tested.push_str(tests);
+        }
+    }
+    for season in ["edges", "qinhuangdao-2019"] {
+        let file = root().join("tests/seasons").join(season).join("expected/rejections.csv");
+        tested.push_str(&fs::read_to_string(file).expect("the season's rejections"));
+    }
+    let reasons = pool().get_enum_by_name("shipei.common.v1.ErrorReason").expect("the enum of reasons");
+    for reason in reasons.values().filter(|reason| reason.number() != 0) {
+        let name = reason.name().trim_start_matches("ERROR_REASON_").to_owned();
+        let camel: String = name
+            .split('_')
+            .map(|word| word[..1].to_owned() + &word[1..].to_lowercase())
+            .collect();
+        assert!(tested.contains(&name) || tested.contains(&camel), "no test provokes {name}");
+    }
+}

@@ -1,0 +1,33 @@
+//! Five processes give the same scores as one, on both databases.
+
+use anyhow::Result;
+
+use crate::harness::{Backend, Place, five_processes, replay_and_compare};
+
+async fn five_give_the_scores(name: &str, backend: Backend) -> Result<()> {
+    let place = Place::new(backend)?;
+    let (processes, clients) = five_processes(&place).await?;
+    replay_and_compare(&clients, name, &place.out("scores")).await?;
+    drop(processes);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_in_five_processes_on_sqlite_gives_its_scores() -> Result<()> {
+    five_give_the_scores("edges", Backend::Sqlite).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qinhuangdao_in_five_processes_on_sqlite_gives_its_scores() -> Result<()> {
+    five_give_the_scores("qinhuangdao-2019", Backend::Sqlite).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_in_five_processes_on_postgres_gives_its_scores() -> Result<()> {
+    five_give_the_scores("edges", Backend::Postgres).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qinhuangdao_in_five_processes_on_postgres_gives_its_scores() -> Result<()> {
+    five_give_the_scores("qinhuangdao-2019", Backend::Postgres).await
+}

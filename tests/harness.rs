@@ -1,0 +1,201 @@
+//! Suites for tests: in this process or in five, on SQLite or Postgres, and what a replay must come to.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use shipei::{
+    client::{Clients, SERVICES},
+    replay::{self, Report, progress::Progress},
+    season::Season,
+    suite::{Storage, Suite},
+};
+use shipei_contracts::{
+    assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient},
+    event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
+};
+use shipei_store::{crypto::random_name, testing::TestPostgres};
+use tempfile::TempDir;
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A fresh place for the state of a suite; it goes when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) storage: Storage,
+}
+
+impl Place {
+    pub(crate) fn new(backend: Backend) -> Result<Place> {
+        let folder = tempfile::tempdir()?;
+        let storage = match backend {
+            Backend::Sqlite => Storage::Directory(folder.path().join("data")),
+            Backend::Postgres => {
+                let name = random_name()?;
+                let url = |service: &str| TestPostgres::shared().url(&format!("{}_{name}", service.replace('-', "_")));
+                let urls = SERVICES.iter().map(|service| (*service, url(service))).collect();
+                Storage::Databases { urls, key_file: folder.path().join("shipei.key") }
+            }
+        };
+        Ok(Place { folder, storage })
+    }
+
+    /// A folder for score files.
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// A season of the tree.
+pub(crate) fn season_folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("seasons").join(name)
+}
+
+/// Replays a season of the tree and compares the four files with what must come out.
+pub(crate) async fn replay_and_compare(clients: &Clients, name: &str, out: &Path) -> Result<Report> {
+    let folder = season_folder(name);
+    replay_folder_and_compare(clients, &folder, &folder.join("expected"), out).await
+}
+
+/// Replays a season and compares the four files byte for byte.
+pub(crate) async fn replay_folder_and_compare(
+    clients: &Clients,
+    season: &Path,
+    expected: &Path,
+    out: &Path,
+) -> Result<Report> {
+    let report = replay::replay_to(clients, &Season::open(season)?, out, &Progress::hidden()).await?;
+    let mut faults = Vec::new();
+    for file in ["trainees.csv", "tutors.csv", "counselors.csv", "rejections.csv"] {
+        let wanted = std::fs::read_to_string(expected.join(file)).with_context(|| format!("no expected {file}"))?;
+        let got = std::fs::read_to_string(out.join(file)).with_context(|| format!("no {file}"))?;
+        if wanted != got {
+            faults.push(format!("{file}:\n{}", difference(&wanted, &got)));
+        }
+    }
+    ensure!(faults.is_empty(), "{} differs:\n{}", season.display(), faults.join("\n"));
+    Ok(report)
+}
+
+/// The first lines in which two texts differ.
+fn difference(wanted: &str, got: &str) -> String {
+    let wanted_lines: std::collections::BTreeSet<&str> = wanted.lines().collect();
+    let got_lines: std::collections::BTreeSet<&str> = got.lines().collect();
+    let missing = wanted_lines.difference(&got_lines).take(8).map(|line| format!("  - {line}"));
+    let extra = got_lines.difference(&wanted_lines).take(8).map(|line| format!("  + {line}"));
+    missing.chain(extra).collect::<Vec<_>>().join("\n")
+}
+
+/// The digest of all scores of a programme.
+pub(crate) async fn digest(clients: &Clients, programme: &str) -> Result<String> {
+    let mut client = ScoreServiceClient::new(clients.channel("assessment"));
+    let request = clients.unary(GetScoreDigestRequest { programme_id: programme.to_owned() });
+    Ok(client.get_score_digest(request).await?.into_inner().digest)
+}
+
+/// The number of events in the log of each service.
+pub(crate) async fn log_lengths(clients: &Clients) -> Result<BTreeMap<&'static str, i64>> {
+    let mut lengths = BTreeMap::new();
+    for service in SERVICES {
+        let mut client = EventFeedClient::new(clients.channel(service));
+        let head = client.get_head(clients.unary(GetHeadRequest { source: service.to_owned() })).await?.into_inner();
+        lengths.insert(service, head.positions.iter().map(|position| position.number).sum());
+    }
+    Ok(lengths)
+}
+
+/// A suite in this process with a client of it.
+pub(crate) async fn embedded(place: &Place) -> Result<(Suite, Clients)> {
+    let suite = Suite::start_embedded(&place.storage).await?;
+    let clients = Clients::of_channel(&suite.channel());
+    Ok((suite, clients))
+}
+
+/// The program, built once for the tests that run it as processes.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "shipei", "--bin", "shipei", "--message-format=json"]);
+        let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let built = stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let path = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last();
+        path.expect("cargo names the program")
+    })
+}
+
+/// A `shipei serve` process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: String,
+}
+
+impl Process {
+    pub(crate) fn serve(services: &[&str], storage: &Storage, peers: &[(&str, &str)]) -> Result<Process> {
+        let mut command = Command::new(program());
+        command.arg("serve").args(services).args(["--listen", "127.0.0.1:0"]);
+        match storage {
+            Storage::Directory(folder) => {
+                command.arg("--data").arg(folder);
+            }
+            Storage::Databases { urls, key_file } => {
+                command.arg("--key-file").arg(key_file);
+                for (service, url) in urls {
+                    command.arg("--database").arg(format!("{service}={url}"));
+                }
+            }
+        }
+        for (service, address) in peers {
+            command.arg("--peer").arg(format!("{service}={address}"));
+        }
+        command.env("SHIPEI_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("the program starts")?;
+        let stdout = child.stdout.take().context("its output is piped")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let Some(address) = line.trim().strip_prefix("listening on ") else {
+            let _ = child.kill();
+            bail!("{services:?} did not start: {line}");
+        };
+        let address = address.to_owned();
+        Ok(Process { child, address })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The five services as five processes, and a client of them.
+pub(crate) async fn five_processes(place: &Place) -> Result<(Vec<Process>, Clients)> {
+    let enrollment = Process::serve(&["enrollment"], &place.storage, &[])?;
+    let mut processes = vec![enrollment];
+    let mut addresses: Vec<(&str, String)> = vec![("enrollment", processes[0].address.clone())];
+    for service in ["learning-progress", "assignment-grading", "offline-activity", "assessment"] {
+        let peers: Vec<(&str, &str)> = addresses.iter().map(|(name, address)| (*name, address.as_str())).collect();
+        let process = Process::serve(&[service], &place.storage, &peers)?;
+        addresses.push((service, process.address.clone()));
+        processes.push(process);
+    }
+    let servers: Vec<String> = addresses.iter().map(|(name, address)| format!("{name}={address}")).collect();
+    Ok((processes, Clients::connect(&servers).await?))
+}

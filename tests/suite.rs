@@ -1,0 +1,13 @@
+//! What only the whole suite can show: seasons in and scores out, on both databases, in one process and in five,
+//! sent twice, rebuilt, called by other people's clients. One binary, so that it links once.
+//!
+//! To add a test: a function in the module of its subject, or a module here. The harness starts and ends suites.
+#![cfg(test)]
+
+mod architecture;
+mod backends;
+mod bad_input;
+mod clients;
+mod harness;
+mod oracle;
+mod seasons;

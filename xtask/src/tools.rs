@@ -1,0 +1,145 @@
+//! The programs that tests need beside Rust, installed where that is allowed: Debian's by apt, buf by npm, the Python
+//! client by pip. Ours go to `.tools/`, which git does not track.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The version of `@bufbuild/buf` that the protos are linted and called with.
+const BUF_VERSION: &str = "1.75.0";
+/// What the Python client is made of.
+const PYTHON_PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1"];
+
+/// Where the tools are.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    buf: PathBuf,
+    python: PathBuf,
+}
+
+impl Tools {
+    /// The variables that tell the tests.
+    pub(crate) fn variables(&self) -> [(&'static str, &Path); 2] {
+        [("SHIPEI_TEST_BUF", &self.buf), ("SHIPEI_TEST_PYTHON", &self.python)]
+    }
+}
+
+/// Everything that `cargo xtask test` needs.
+pub(crate) fn install_all() -> Result<Tools> {
+    let mut missing = Vec::new();
+    if !has_postgres() {
+        missing.push("postgresql");
+    }
+    if !on_path("redis-server") {
+        missing.push("redis-server");
+    }
+    if !on_path("python3") || !python_has_venv() {
+        missing.extend(["python3", "python3-venv"]);
+    }
+    if !on_path("npm") {
+        missing.push("npm");
+    }
+    apt_install(&missing)?;
+    Ok(Tools { buf: buf()?, python: python()? })
+}
+
+/// The workspace's folder.
+pub(crate) fn root() -> Result<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(own.parent().context("xtask lies in the workspace")?.to_owned())
+}
+
+/// The buf program.
+pub(crate) fn buf() -> Result<PathBuf> {
+    let folder = root()?.join(".tools/buf");
+    let program = folder.join("node_modules/.bin/buf");
+    if program.exists() {
+        return Ok(program);
+    }
+    if !on_path("npm") {
+        apt_install(&["npm"])?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    println!("installing @bufbuild/buf {BUF_VERSION} into .tools/buf");
+    let package = format!("@bufbuild/buf@{BUF_VERSION}");
+    quiet(Command::new("npm").args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(&folder).arg(package))?;
+    Ok(program)
+}
+
+/// A Python with grpcio and its reflection client.
+fn python() -> Result<PathBuf> {
+    let folder = root()?.join(".tools/python");
+    let program = folder.join("bin/python");
+    let done = folder.join("installed");
+    if done.exists() {
+        return Ok(program);
+    }
+    println!("installing {} into .tools/python", PYTHON_PACKAGES.join(", "));
+    quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    quiet(Command::new(&program).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_PACKAGES))?;
+    std::fs::write(done, "")?;
+    Ok(program)
+}
+
+/// Installs Debian packages, or says in one line what somebody with the right must do.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let wanted = packages.join(" ");
+    let is_root = output("id", &["-u"]).is_some_and(|id| id.trim() == "0");
+    let sudo = !is_root && output("sudo", &["-n", "true"]).is_some();
+    if !on_path("apt-get") || !(is_root || sudo) {
+        bail!("missing: {wanted}; install it (on Debian: sudo apt-get install -y {wanted}) and run this again");
+    }
+    println!("installing {wanted} by apt");
+    for arguments in [vec!["update", "-qq"], [vec!["install", "-y", "-qq", "--no-install-recommends"], packages.to_vec()].concat()] {
+        let mut command = Command::new(if sudo { "sudo" } else { "apt-get" });
+        if sudo {
+            command.args(["-n", "apt-get"]);
+        }
+        // A service that Debian would start by itself would be in the way of the tests' own.
+        command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").args(arguments);
+        quiet(&mut command).with_context(|| format!("missing: {wanted}"))?;
+    }
+    Ok(())
+}
+
+fn has_postgres() -> bool {
+    if on_path("initdb") && on_path("postgres") {
+        return true;
+    }
+    let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") else { return false };
+    versions.flatten().any(|version| version.path().join("bin/initdb").exists())
+}
+
+fn python_has_venv() -> bool {
+    output("python3", &["-c", "import venv, ensurepip"]).is_some()
+}
+
+fn on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
+/// What a program prints, if it succeeds.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs a command in silence; if it fails, what it printed is in the error.
+fn quiet(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {shown}"))?;
+    if !output.status.success() {
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("{shown}: {}\n{stdout}{stderr}", output.status);
+    }
+    Ok(())
+}
