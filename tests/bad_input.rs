@@ -95,7 +95,7 @@ async fn line_that_a_service_refuses_is_named_with_its_reason_and_the_rest_goes_
             "TEXT_TOO_LONG",
         ),
         (
-            r#""type":"study.session","person":"T01","course":"P1","session":"T02a","start":"2019-12-30T10:00:00+08:00","end":"2019-12-30T10:10:00+08:00","every_s":120"#.into(),
+            r#""type":"study.session","person":"T01","course":"P2","session":"T01a","start":"2019-12-30T10:00:00+08:00","end":"2019-12-30T10:10:00+08:00","every_s":120"#.into(),
             "ALREADY_EXISTS",
         ),
     ];

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, process::Command};
 
@@ -79,7 +80,7 @@ async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
             tokens.push(token);
         }
         match step["refused"].as_str() {
-            Some(reason) => ensure!(!fine && answer.contains(reason), "{what}: not refused {reason}: {answer}"),
+            Some(reason) => ensure!(!fine && details(&answer).contains(reason), "{what}: not refused {reason}: {answer}"),
             None => ensure!(fine, "{what}: {answer}"),
         }
         for text in texts(&filled(&step["expect"], &words)) {
@@ -132,6 +133,15 @@ fn merged(tokens: &[String]) -> Result<String> {
 fn token_of(answer: &str) -> Option<String> {
     let answer: Value = serde_json::from_str(answer).ok()?;
     Some(answer["consistencyToken"].as_str()?.to_owned()).filter(|token| !token.is_empty())
+}
+
+/// The details of an error, which `buf curl` prints as base64.
+fn details(answer: &str) -> String {
+    let start = answer.find('{').unwrap_or(0);
+    let error: Value = serde_json::from_str(&answer[start..]).unwrap_or_default();
+    let details = error["details"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let values = details.iter().filter_map(|detail| STANDARD_NO_PAD.decode(detail["value"].as_str()?).ok());
+    values.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
 }
 
 fn filled(value: &Value, words: &[(&str, String)]) -> Value {

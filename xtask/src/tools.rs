@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 /// The version of `@bufbuild/buf` that the protos are linted and called with.
 const BUF_VERSION: &str = "1.75.0";
 /// What the Python client is made of.
-const PYTHON_PACKAGES: [&str; 2] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1"];
+const PYTHON_PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "googleapis-common-protos==1.76.0"];
 
 /// Where the tools are.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The metadata that names the caller, e.g. `county_counselor:K1@130302`.
+/// The metadata that names the caller, e.g. `service:A1@130302`.
 pub const CALLER_HEADER: &str = "shipei-caller";
 /// The longest caller that is looked at, bytes.
 pub const CALLER_BYTES_MAX: usize = 128;
@@ -73,7 +73,7 @@ impl Caller {
     pub fn of(headers: &HeaderMap) -> Result<Self> {
         let Some(value) = headers.get(CALLER_HEADER) else { return Ok(Self::anonymous()) };
         value.to_str().ok().and_then(Self::parse).ok_or_else(|| {
-            Error::invalid(CALLER_HEADER, "must be role:subject@region, e.g. county_counselor:K1@130302")
+            Error::invalid(CALLER_HEADER, "must be role:subject@region, e.g. service:A1@130302")
         })
     }
 }
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn caller_text_is_read_and_written_the_same() {
-        for text in ["county_counselor:K1@130302", "service:enrollment", "province:P-1@130000", "anonymous"] {
+        for text in ["service:A1@130302", "service:enrollment", "province:P-1@130000", "anonymous"] {
             assert_eq!(Caller::parse(text).unwrap().to_string(), text);
         }
         for text in ["", "K1", "king:K1", "trainee:", "trainee:张三", "trainee:T1@13", "unspecified:X"] {

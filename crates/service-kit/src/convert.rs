@@ -4,7 +4,7 @@
 //!
 //! ```ignore
 //! let mut fields = Fields::new();
-//! let id = fields.id("trainee_id", &request.trainee_id, TraineeId::parse);
+//! let id = fields.id("note_id", &request.note_id, NoteId::parse);
 //! let kind = fields.choice::<Kind>("kind", request.kind);
 //! let (id, kind) = fields.all((id, kind))?;
 //! ```
@@ -61,7 +61,7 @@ impl Fields {
         Some(value.to_owned())
     }
 
-    /// An id by its own parser, e.g. `fields.id("trainee_id", &request.trainee_id, TraineeId::parse)`.
+    /// An id by its own parser, e.g. `fields.id("note_id", &request.note_id, NoteId::parse)`.
     pub fn id<T, E: Display>(
         &mut self,
         field: &str,

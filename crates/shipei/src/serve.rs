@@ -1,6 +1,6 @@
 //! `shipei serve`: all five services or some, until a signal ends them.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -60,16 +60,21 @@ pub async fn run(options: Options) -> Result<()> {
     let served =
         if options.services.is_empty() { service_names().join(", ") } else { options.services.join(", ") };
     // The first line of standard output is the address: a script that let the system choose the port reads it here.
-    println!("listening on {address}");
-    println!("serving {served}");
-    println!("open: access rights are declared but not enforced yet, so only this machine can reach it");
+    say(&format!("listening on {address}"));
+    say(&format!("serving {served}"));
+    say("open: access rights are declared but not enforced yet, so only this machine can reach it");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    println!("stopping");
+    say("stopping");
     suite.stop().await;
     Ok(())
+}
+
+/// A line of standard output; that nobody reads it any more is no reason to end.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn storage_of(options: &Options) -> Result<Storage> {

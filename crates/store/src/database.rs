@@ -18,11 +18,15 @@ use crate::{StoreError, Tx, crypto, event_log, migration};
 /// Prepared statements kept by each connection.
 const STATEMENTS_CACHED: usize = 400;
 
-/// SQLite's page cache of each connection (negative: KiB).
-const SQLITE_CACHE: &str = "-16384";
+/// The page cache of SQLite's writing connection (negative: KiB).
+const SQLITE_WRITER_CACHE: &str = "-16384";
 
-/// How much of a SQLite file is read through memory mapping, in bytes.
-const SQLITE_MAPPED_BYTES: &str = "268435456";
+/// The page cache of each reading connection. Caches fill up to their bound and stay there, so these bounds are what
+/// the memory of an embedded suite comes to, however large a season grows.
+const SQLITE_READER_CACHE: &str = "-2048";
+
+/// The most readers of a SQLite file; the cores of one machine, not its clients, are what they compete for.
+const SQLITE_READERS_MAX: u32 = 4;
 
 /// Rows that SQLite's thread may be ahead of their reader.
 const SQLITE_ROWS_AHEAD: usize = 512;
@@ -183,8 +187,7 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
         .busy_timeout(limits.lock_timeout)
         .statement_cache_capacity(STATEMENTS_CACHED)
         .row_buffer_size(SQLITE_ROWS_AHEAD)
-        .pragma("cache_size", SQLITE_CACHE)
-        .pragma("mmap_size", SQLITE_MAPPED_BYTES)
+        .pragma("cache_size", SQLITE_WRITER_CACHE)
         .pragma("temp_store", "MEMORY");
     let pool = || {
         SqlitePoolOptions::new()
@@ -195,8 +198,8 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
     };
     let writer = pool().min_connections(1).max_connections(1).connect_with(options.clone()).await?;
     let readers = pool()
-        .max_connections(limits.connections.max(1))
-        .connect_lazy_with(options.pragma("query_only", "ON"));
+        .max_connections(limits.connections.clamp(1, SQLITE_READERS_MAX))
+        .connect_lazy_with(options.pragma("cache_size", SQLITE_READER_CACHE).pragma("query_only", "ON"));
     Ok(Database { pools: Pools::Sqlite { writer, readers } })
 }
 

@@ -215,8 +215,6 @@ pub(crate) struct Publish {
     pub(crate) number: i64,
     pub(crate) title: String,
     pub(crate) text: String,
-    /// When it happened, if the caller said so.
-    pub(crate) stated_at: Option<DateTime<Utc>>,
 }
 
 /// Reads a PublishBulletin. Any number is taken: one that the scheme does not have is NOT_FOUND.
@@ -227,10 +225,8 @@ pub(crate) fn publish(request: &proto::PublishBulletinRequest) -> Result<Publish
     let class = fields.id("class_id", &request.class_id, ClassId::parse);
     let title = title(&mut fields, "title", &request.title);
     let text = long_text(&mut fields, "text", &request.text);
-    let stated_at = fields.optional_timestamp("occurred_at", request.occurred_at);
-    let (programme, tutor, class, title, text, stated_at) =
-        fields.all((programme, tutor, class, title, text, stated_at))?;
-    Ok(Publish { programme, tutor, class, number: request.number, title, text, stated_at })
+    let (programme, tutor, class, title, text) = fields.all((programme, tutor, class, title, text))?;
+    Ok(Publish { programme, tutor, class, number: request.number, title, text })
 }
 
 /// A title or topic, which must be there.

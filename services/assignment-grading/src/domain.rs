@@ -299,14 +299,6 @@ pub(crate) fn decide_bulletin(scheme: &Scheme, tutor: &Member, class: &Class, ne
     inside(rules.period, new.published_at, &format!("bulletin_{}", rules.number))
 }
 
-/// Whether the bulletin of that class and number is the very same one, sent again.
-pub(crate) fn is_same_bulletin(there: &Bulletin, new: &Bulletin, stated_at: Option<DateTime<Utc>>) -> bool {
-    there.tutor_id == new.tutor_id
-        && there.title == new.title
-        && there.text == new.text
-        && stated_at.is_none_or(|at| at == there.published_at)
-}
-
 fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
     if trainee.withdrawn_by(at) {
         return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", &trainee.person_id));

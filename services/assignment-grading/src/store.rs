@@ -7,7 +7,7 @@ mod submission;
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use bulletin::{bulletin, insert_bulletin, list_bulletins};
+pub(crate) use bulletin::{insert_bulletin, list_bulletins};
 pub(crate) use seminar::{
     insert_post, insert_seminar, insert_summary, list_posts, list_seminars, lock_seminar, seminar,
 };

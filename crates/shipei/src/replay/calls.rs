@@ -13,37 +13,9 @@ use crate::{
     season::{
         Numbered,
         line::{Event, Grade, Stage},
+        step::{Step, step_of},
     },
 };
-
-/// When, within a window of the season, a line's call is made: what later steps rest on comes first. Every service
-/// judges by the time that a fact happened, so a step that learns of a later fact early answers the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// Enrollment's facts: who may do what from when on.
-    Enrollment,
-    /// Course selections: what may be studied.
-    Selection,
-    /// All the rest, beside the heartbeats.
-    Rest,
-}
-
-/// The step of a line.
-pub fn step_of(event: &Event) -> Step {
-    match event {
-        Event::RosterReported { .. }
-        | Event::RemittanceSent { .. }
-        | Event::RemittanceConfirmed { .. }
-        | Event::InvoiceIssued { .. }
-        | Event::LearningOpened { .. }
-        | Event::PersonLoggedIn { .. }
-        | Event::PreJobAttended { .. }
-        | Event::TraineeWithdrawn { .. }
-        | Event::TutorChosen { .. } => Step::Enrollment,
-        Event::CourseSelected { .. } => Step::Selection,
-        _ => Step::Rest,
-    }
-}
 
 /// What a line's call must keep its order with: the calls that name the same thing. `author` gives the trainee of a
 /// submission that an earlier line made.

@@ -30,9 +30,13 @@ use tonic::Status;
 
 use crate::{
     client::{Clients, call, explain},
-    season::{Extent, Numbered, Season, line::Event, window::{Window, Windows}},
+    season::{
+        Extent, Numbered, Season,
+        line::Event,
+        step::{Step, step_of},
+        window::{Window, Windows},
+    },
 };
-use calls::Step;
 use progress::Progress;
 
 /// A roster row that a service refused.
@@ -172,10 +176,13 @@ impl Run {
             .await?;
             windows = back;
             let Some(window) = window? else { break };
-            let Window { calls, study } = window;
+            let Window { calls, study, after_all } = window;
+            if after_all && let Some(rest) = rest.take() {
+                rest.await??;
+            }
             let mut steps: BTreeMap<Step, Vec<Numbered>> = BTreeMap::new();
             for numbered in calls {
-                steps.entry(calls::step_of(&numbered.line.event)).or_default().push(numbered);
+                steps.entry(step_of(&numbered.line.event)).or_default().push(numbered);
             }
             for step in [Step::Enrollment, Step::Selection] {
                 self.send_calls(steps.remove(&step).unwrap_or_default()).await?;

@@ -5,6 +5,7 @@
 
 pub mod line;
 pub mod roster;
+pub mod step;
 pub mod window;
 
 use std::{

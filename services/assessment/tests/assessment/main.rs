@@ -1,5 +1,6 @@
-//! Assessment as its callers see it, on SQLite and on Postgres: facts in any order (`order.rs`), and what the scores of
-//! a small season say (`scores.rs`).
+//! Assessment as its callers see it, on SQLite and on Postgres: what the scores of a small season (`season.rs`) say
+//! (`scores.rs`), facts in any order and by several instances (`order.rs`), following four served logs (`following.rs`),
+//! and what a full batch costs (`cost.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on panics")]
 

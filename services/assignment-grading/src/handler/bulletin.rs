@@ -1,6 +1,5 @@
 //! BulletinService: a class's numbered bulletins.
 
-use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, bulletin_service_server::BulletinService};
 use shipei_service_kit::{ReadUnit, Result, Unit};
 use tonic::Request;
@@ -49,17 +48,11 @@ impl Handler {
             text: command.text,
             published_at: unit.occurred_at,
         };
-        let there = store::bulletin(&mut unit.tx, programme, &new.class_id, new.number).await?;
-        if let Some(there) = there
-            && domain::is_same_bulletin(&there, &new, command.stated_at)
-        {
-            return Ok((unit, published(there)));
-        }
-
         domain::decide_bulletin(&scheme, &tutor, &class, &new)?;
         let recorded = recorded(&unit);
         if !store::insert_bulletin(&mut unit.tx, programme, &new, &recorded).await? {
-            return published_meanwhile(unit, programme, &new, command.stated_at).await;
+            // A bulletin has no id of the caller's choosing: the same again is told by its request id, earlier.
+            return Err(already_exists("number").into());
         }
         let event = proto::BulletinPublished {
             programme_id: programme.to_owned(),
@@ -68,7 +61,8 @@ impl Handler {
             tutor_id: new.tutor_id.clone(),
         };
         unit.emit(&class.region_code, &new.class_id, &event);
-        Ok((unit, published(new)))
+        let bulletin = Some(convert::bulletin_to_proto(new));
+        Ok((unit, proto::PublishBulletinResponse { bulletin }))
     }
 
     async fn bulletins(
@@ -95,22 +89,4 @@ impl Handler {
         let bulletins = rows.into_iter().map(convert::bulletin_to_proto).collect();
         Ok((unit, proto::ListBulletinsResponse { bulletins, next_page_token }))
     }
-}
-
-/// The number is taken: before, or by somebody at this very moment, who may be the same caller.
-async fn published_meanwhile(
-    mut unit: Unit,
-    programme: &str,
-    new: &Bulletin,
-    stated_at: Option<DateTime<Utc>>,
-) -> Result<(Unit, proto::PublishBulletinResponse)> {
-    let there = store::bulletin(&mut unit.tx, programme, &new.class_id, new.number).await?;
-    match there {
-        Some(there) if domain::is_same_bulletin(&there, new, stated_at) => Ok((unit, published(there))),
-        _ => Err(already_exists("number").into()),
-    }
-}
-
-fn published(bulletin: Bulletin) -> proto::PublishBulletinResponse {
-    proto::PublishBulletinResponse { bulletin: Some(convert::bulletin_to_proto(bulletin)) }
 }

@@ -1,7 +1,7 @@
 //! Bulletins.
 
 use chrono::{DateTime, Utc};
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+use shipei_store::{StoreError, Tx, execute, fetch_all};
 
 use super::Recorded;
 use crate::domain::Bulletin;
@@ -27,25 +27,6 @@ impl From<BulletinRow> for Bulletin {
             published_at: row.published_at,
         }
     }
-}
-
-/// A class's bulletin of a number.
-pub(crate) async fn bulletin(
-    tx: &mut Tx,
-    programme_id: &str,
-    class_id: &str,
-    number: i64,
-) -> Result<Option<Bulletin>, StoreError> {
-    let row = fetch_optional!(
-        tx,
-        BulletinRow,
-        "SELECT class_id, number, tutor_id, title, text, published_at FROM bulletin \
-         WHERE programme_id = $1 AND class_id = $2 AND number = $3",
-        programme_id,
-        class_id,
-        number
-    )?;
-    Ok(row.map(Bulletin::from))
 }
 
 /// Keeps a new bulletin; false when its number is taken.

@@ -1,0 +1,49 @@
+//! In which order a window's lines are sent, and whom a line is about.
+
+use super::line::Event;
+
+/// When, within a window of the season, a line's call is made: what later steps rest on comes first. Every service
+/// judges by the time that a fact happened, so a step that learns of a later fact early answers the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Enrollment's facts: who may do what from when on.
+    Enrollment,
+    /// Course selections: what may be studied.
+    Selection,
+    /// All the rest, beside the heartbeats.
+    Rest,
+}
+
+/// The step of a line.
+pub fn step_of(event: &Event) -> Step {
+    match event {
+        Event::RosterReported { .. }
+        | Event::RemittanceSent { .. }
+        | Event::RemittanceConfirmed { .. }
+        | Event::InvoiceIssued { .. }
+        | Event::LearningOpened { .. }
+        | Event::PersonLoggedIn { .. }
+        | Event::PreJobAttended { .. }
+        | Event::TraineeWithdrawn { .. }
+        | Event::TutorChosen { .. } => Step::Enrollment,
+        Event::CourseSelected { .. } => Step::Selection,
+        _ => Step::Rest,
+    }
+}
+
+/// The trainee, tutor or other person whose order a line must keep; empty for a line about a county, a class, or work
+/// whose author the line does not name.
+pub fn person_of(event: &Event) -> &str {
+    match event {
+        Event::PersonLoggedIn { person }
+        | Event::PreJobAttended { person }
+        | Event::TraineeWithdrawn { person, .. }
+        | Event::CourseSelected { person, .. }
+        | Event::AssignmentSubmitted { person, .. }
+        | Event::SeminarPosted { person, .. }
+        | Event::OfflineScored { person, .. } => person,
+        Event::StudySession(session) => &session.person,
+        Event::TutorChosen { tutor, .. } => tutor,
+        _ => "",
+    }
+}
