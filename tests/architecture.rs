@@ -52,7 +52,9 @@ fn without_tests(text: &str) -> &str {
 
 #[test]
 fn rules_depend_on_nothing_that_runs() {
-    for crate_name in ["tokio", "sqlx", "tonic", "prost", "shipei-store", "shipei-service-kit", "shipei-contracts"] {
+    for crate_name in
+        ["tokio", "sqlx", "tonic", "prost", "shipei-store", "shipei-service-kit", "shipei-contracts"]
+    {
         assert!(!dependencies("crates/rules").contains(crate_name), "rules depends on {crate_name}");
     }
 }
@@ -174,7 +176,9 @@ fn every_field_and_rpc_has_a_meaning_in_a_comment() {
         let commented: BTreeSet<Vec<i32>> = info
             .location
             .iter()
-            .filter(|location| location.leading_comments.as_deref().is_some_and(|text| !text.trim().is_empty()))
+            .filter(|location| {
+                location.leading_comments.as_deref().is_some_and(|text| !text.trim().is_empty())
+            })
             .map(|location| location.path.clone())
             .collect();
         for (at, message) in file.file_descriptor_proto().message_type.iter().enumerate() {
@@ -215,10 +219,8 @@ fn every_error_reason_is_provoked_by_a_test() {
     let reasons = pool().get_enum_by_name("shipei.common.v1.ErrorReason").expect("the enum of reasons");
     for reason in reasons.values().filter(|reason| reason.number() != 0) {
         let name = reason.name().trim_start_matches("ERROR_REASON_").to_owned();
-        let camel: String = name
-            .split('_')
-            .map(|word| word[..1].to_owned() + &word[1..].to_lowercase())
-            .collect();
+        let camel: String =
+            name.split('_').map(|word| word[..1].to_owned() + &word[1..].to_lowercase()).collect();
         assert!(tested.contains(&name) || tested.contains(&camel), "no test provokes {name}");
     }
 }

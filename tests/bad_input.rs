@@ -8,7 +8,9 @@ use shipei::{
     replay::{self, Report, progress::Progress},
     season::Season,
 };
-use shipei_contracts::enrollment::v1::{ListProgrammesRequest, programme_service_client::ProgrammeServiceClient};
+use shipei_contracts::enrollment::v1::{
+    ListProgrammesRequest, programme_service_client::ProgrammeServiceClient,
+};
 
 use crate::harness::{Backend, Place, embedded, replay_folder_and_compare, season_folder};
 
@@ -37,7 +39,12 @@ async fn replay(clients: &Clients, season: &Path, out: &Path) -> Result<Report> 
 
 async fn programmes(clients: &Clients) -> Result<usize> {
     let mut client = ProgrammeServiceClient::new(clients.channel("enrollment"));
-    Ok(client.list_programmes(clients.unary(ListProgrammesRequest::default())).await?.into_inner().programmes.len())
+    Ok(client
+        .list_programmes(clients.unary(ListProgrammesRequest::default()))
+        .await?
+        .into_inner()
+        .programmes
+        .len())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,8 +53,14 @@ async fn malformed_line_stops_the_replay_before_anything_is_written() -> Result<
         ("{\"at\":", "not a JSON object"),
         ("{\"at\":\"2019-12-30T10:00:00\",\"type\":\"prejob.attended\",\"person\":\"U1\"}", "no offset"),
         ("{\"at\":\"2019-12-30T10:00:00+08:00\",\"type\":\"prejob.attended\"}", "missing field `person`"),
-        ("{\"at\":\"2019-12-30T10:00:00+08:00\",\"type\":\"prejob.held\",\"person\":\"U1\"}", "unknown variant"),
-        ("{\"at\":\"2018-12-30T10:00:00+08:00\",\"type\":\"prejob.attended\",\"person\":\"U1\"}", "time order"),
+        (
+            "{\"at\":\"2019-12-30T10:00:00+08:00\",\"type\":\"prejob.held\",\"person\":\"U1\"}",
+            "unknown variant",
+        ),
+        (
+            "{\"at\":\"2018-12-30T10:00:00+08:00\",\"type\":\"prejob.attended\",\"person\":\"U1\"}",
+            "time order",
+        ),
         (
             "{\"at\":\"2019-12-30T10:00:00+08:00\",\"type\":\"offline.scored\",\"counselor\":\"K1\",\"activity\":\"O1\",\"person\":\"T01\",\"score\":1e99}",
             "invalid type",
@@ -170,7 +183,8 @@ async fn roster_without_a_column_names_the_column() -> Result<()> {
     let season = place.out("season");
     copy_of_edges(&season)?;
     edit(&season.join("roster/people.csv"), |text| text.replacen("id_number", "id", 1))?;
-    let error = format!("{:#}", replay(&clients, &season, &place.out("never")).await.expect_err("no id_number"));
+    let error =
+        format!("{:#}", replay(&clients, &season, &place.out("never")).await.expect_err("no id_number"));
     ensure!(error.contains("people.csv") && error.contains("id_number"), "{error}");
     suite.stop().await;
     Ok(())
@@ -182,7 +196,9 @@ async fn bad_roster_row_is_named_without_its_number_and_the_others_are_taken() -
     let (suite, clients) = embedded(&place).await?;
     let season = place.out("season");
     copy_of_edges(&season)?;
-    edit(&season.join("roster/people.csv"), |text| text.replacen("130302198001010118", "130302198001010119", 1))?;
+    edit(&season.join("roster/people.csv"), |text| {
+        text.replacen("130302198001010118", "130302198001010119", 1)
+    })?;
     let report = replay(&clients, &season, &place.out("scores")).await?;
     ensure!(report.row_refusals.len() == 1, "{:?}", report.row_refusals);
     let refusal = &report.row_refusals[0];
@@ -191,7 +207,10 @@ async fn bad_roster_row_is_named_without_its_number_and_the_others_are_taken() -
     ensure!(!format!("{refusal:?}").contains("19800101"), "{refusal:?} shows the number");
     let trainees = fs::read_to_string(place.out("scores").join("trainees.csv"))?;
     ensure!(!trainees.contains("T01,") && trainees.contains("T02,"), "{trainees}");
-    ensure!(report.rejections.values().any(|reason| reason == "NOT_FOUND"), "T01's lines have nobody to belong to");
+    ensure!(
+        report.rejections.values().any(|reason| reason == "NOT_FOUND"),
+        "T01's lines have nobody to belong to"
+    );
     suite.stop().await;
     Ok(())
 }
@@ -202,9 +221,14 @@ async fn impossible_scheme_names_line_and_key() -> Result<()> {
     let (suite, clients) = embedded(&place).await?;
     let season = place.out("season");
     copy_of_edges(&season)?;
-    edit(&season.join("scheme.toml"), |text| text.replacen("window     = \"phase_1\"", "window     = \"phase_9\"", 1))?;
+    edit(&season.join("scheme.toml"), |text| {
+        text.replacen("window     = \"phase_1\"", "window     = \"phase_9\"", 1)
+    })?;
     let error = format!("{:#}", replay(&clients, &season, &place.out("never")).await.expect_err("phase_9"));
-    ensure!(error.contains("scheme.toml") && error.contains("phase_9") && error.contains("line 33"), "{error}");
+    ensure!(
+        error.contains("scheme.toml") && error.contains("phase_9") && error.contains("line 33"),
+        "{error}"
+    );
     ensure!(programmes(&clients).await? == 0, "a bad scheme left a programme");
     suite.stop().await;
     Ok(())

@@ -80,7 +80,9 @@ async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
             tokens.push(token);
         }
         match step["refused"].as_str() {
-            Some(reason) => ensure!(!fine && details(&answer).contains(reason), "{what}: not refused {reason}: {answer}"),
+            Some(reason) => {
+                ensure!(!fine && details(&answer).contains(reason), "{what}: not refused {reason}: {answer}")
+            }
             None => ensure!(fine, "{what}: {answer}"),
         }
         for text in texts(&filled(&step["expect"], &words)) {
@@ -115,7 +117,8 @@ async fn buf_curl(buf: &Path, url: &str, tokens: &[String], messages: &str) -> R
     stdin.write_all(messages.as_bytes()).await?;
     drop(stdin);
     let output = child.wait_with_output().await?;
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     Ok((text, output.status.success()))
 }
 
@@ -123,7 +126,9 @@ async fn buf_curl(buf: &Path, url: &str, tokens: &[String], messages: &str) -> R
 fn merged(tokens: &[String]) -> Result<String> {
     let mut all = shipei_service_kit::Token::default();
     for token in tokens {
-        let Ok(token) = shipei_service_kit::Token::decode(token.as_bytes()) else { bail!("not a token: {token}") };
+        let Ok(token) = shipei_service_kit::Token::decode(token.as_bytes()) else {
+            bail!("not a token: {token}")
+        };
         all.merge(&token);
     }
     Ok(if all.positions().is_empty() { String::new() } else { all.encode() })

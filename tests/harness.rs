@@ -43,7 +43,9 @@ impl Place {
             Backend::Sqlite => Storage::Directory(folder.path().join("data")),
             Backend::Postgres => {
                 let name = random_name()?;
-                let url = |service: &str| TestPostgres::shared().url(&format!("{}_{name}", service.replace('-', "_")));
+                let url = |service: &str| {
+                    TestPostgres::shared().url(&format!("{}_{name}", service.replace('-', "_")))
+                };
                 let urls = SERVICES.iter().map(|service| (*service, url(service))).collect();
                 Storage::Databases { urls, key_file: folder.path().join("shipei.key") }
             }
@@ -78,7 +80,8 @@ pub(crate) async fn replay_folder_and_compare(
     let report = replay::replay_to(clients, &Season::open(season)?, out, &Progress::hidden()).await?;
     let mut faults = Vec::new();
     for file in ["trainees.csv", "tutors.csv", "counselors.csv", "rejections.csv"] {
-        let wanted = std::fs::read_to_string(expected.join(file)).with_context(|| format!("no expected {file}"))?;
+        let wanted =
+            std::fs::read_to_string(expected.join(file)).with_context(|| format!("no expected {file}"))?;
         let got = std::fs::read_to_string(out.join(file)).with_context(|| format!("no {file}"))?;
         if wanted != got {
             faults.push(format!("{file}:\n{}", difference(&wanted, &got)));
@@ -109,7 +112,8 @@ pub(crate) async fn log_lengths(clients: &Clients) -> Result<BTreeMap<&'static s
     let mut lengths = BTreeMap::new();
     for service in SERVICES {
         let mut client = EventFeedClient::new(clients.channel(service));
-        let head = client.get_head(clients.unary(GetHeadRequest { source: service.to_owned() })).await?.into_inner();
+        let head =
+            client.get_head(clients.unary(GetHeadRequest { source: service.to_owned() })).await?.into_inner();
         lengths.insert(service, head.positions.iter().map(|position| position.number).sum());
     }
     Ok(lengths)
@@ -191,7 +195,8 @@ pub(crate) async fn five_processes(place: &Place) -> Result<(Vec<Process>, Clien
     let mut processes = vec![enrollment];
     let mut addresses: Vec<(&str, String)> = vec![("enrollment", processes[0].address.clone())];
     for service in ["learning-progress", "assignment-grading", "offline-activity", "assessment"] {
-        let peers: Vec<(&str, &str)> = addresses.iter().map(|(name, address)| (*name, address.as_str())).collect();
+        let peers: Vec<(&str, &str)> =
+            addresses.iter().map(|(name, address)| (*name, address.as_str())).collect();
         let process = Process::serve(&[service], &place.storage, &peers)?;
         addresses.push((service, process.address.clone()));
         processes.push(process);

@@ -7,7 +7,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::harness::{Backend, Place, embedded, replay_folder_and_compare};
 
-async fn generated_season_agrees(seed: u32, trainees: u32, scheme: &str, city: &str, backend: Backend) -> Result<()> {
+async fn generated_season_agrees(
+    seed: u32,
+    trainees: u32,
+    scheme: &str,
+    city: &str,
+    backend: Backend,
+) -> Result<()> {
     let place = Place::new(backend)?;
     let season = place.out("season");
     let arguments = [

@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result, bail};
 /// The version of `@bufbuild/buf` that the protos are linted and called with.
 const BUF_VERSION: &str = "1.75.0";
 /// What the Python client is made of.
-const PYTHON_PACKAGES: [&str; 3] = ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "googleapis-common-protos==1.76.0"];
+const PYTHON_PACKAGES: [&str; 3] =
+    ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "googleapis-common-protos==1.76.0"];
 
 /// Where the tools are.
 #[derive(Debug)]
@@ -66,7 +67,12 @@ pub(crate) fn buf() -> Result<PathBuf> {
     std::fs::create_dir_all(&folder)?;
     println!("installing @bufbuild/buf {BUF_VERSION} into .tools/buf");
     let package = format!("@bufbuild/buf@{BUF_VERSION}");
-    quiet(Command::new("npm").args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"]).arg(&folder).arg(package))?;
+    quiet(
+        Command::new("npm")
+            .args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"])
+            .arg(&folder)
+            .arg(package),
+    )?;
     Ok(program)
 }
 
@@ -80,7 +86,11 @@ fn python() -> Result<PathBuf> {
     }
     println!("installing {} into .tools/python", PYTHON_PACKAGES.join(", "));
     quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    quiet(Command::new(&program).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_PACKAGES))?;
+    quiet(
+        Command::new(&program)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(PYTHON_PACKAGES),
+    )?;
     std::fs::write(done, "")?;
     Ok(program)
 }
@@ -94,10 +104,15 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     let is_root = output("id", &["-u"]).is_some_and(|id| id.trim() == "0");
     let sudo = !is_root && output("sudo", &["-n", "true"]).is_some();
     if !on_path("apt-get") || !(is_root || sudo) {
-        bail!("missing: {wanted}; install it (on Debian: sudo apt-get install -y {wanted}) and run this again");
+        bail!(
+            "missing: {wanted}; install it (on Debian: sudo apt-get install -y {wanted}) and run this again"
+        );
     }
     println!("installing {wanted} by apt");
-    for arguments in [vec!["update", "-qq"], [vec!["install", "-y", "-qq", "--no-install-recommends"], packages.to_vec()].concat()] {
+    for arguments in [
+        vec!["update", "-qq"],
+        [vec!["install", "-y", "-qq", "--no-install-recommends"], packages.to_vec()].concat(),
+    ] {
         let mut command = Command::new(if sudo { "sudo" } else { "apt-get" });
         if sudo {
             command.args(["-n", "apt-get"]);
@@ -128,7 +143,8 @@ fn on_path(program: &str) -> bool {
 
 /// What a program prints, if it succeeds.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

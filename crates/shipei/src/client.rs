@@ -3,11 +3,21 @@
 //! What every good client of the suite does is here: it says who it is, carries the token of what it wrote to the
 //! next call, and repeats a call that found the service away, which is safe because every write has a request id.
 
-use std::{collections::BTreeMap, sync::{Arc, Mutex, PoisonError}, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
-use shipei_service_kit::{consistency::{TOKEN_HEADER, Token}, status};
-use tonic::{Code, Request, Response, Status, transport::{Channel, Endpoint}};
+use shipei_service_kit::{
+    consistency::{TOKEN_HEADER, Token},
+    status,
+};
+use tonic::{
+    Code, Request, Response, Status,
+    transport::{Channel, Endpoint},
+};
 
 /// The five services, by the name of their log.
 pub const SERVICES: [&str; 5] =
@@ -51,7 +61,10 @@ impl Clients {
                 }
                 Some((name, address)) => {
                     let Some(service) = SERVICES.iter().find(|service| **service == name) else {
-                        bail!("--server {server}: there is no service `{name}`; there are {}", SERVICES.join(", "));
+                        bail!(
+                            "--server {server}: there is no service `{name}`; there are {}",
+                            SERVICES.join(", ")
+                        );
                     };
                     addresses.insert(service, address.to_owned());
                 }
@@ -59,10 +72,15 @@ impl Clients {
         }
         let mut channels = BTreeMap::new();
         for service in SERVICES {
-            let address = addresses.get(service).with_context(|| format!("--server: no address for {service}"))?;
+            let address =
+                addresses.get(service).with_context(|| format!("--server: no address for {service}"))?;
             channels.insert(service, channel_to(address).await?);
         }
-        Ok(Clients { channels, caller: "training_institution:shipei-cli".to_owned(), written: Arc::default() })
+        Ok(Clients {
+            channels,
+            caller: "training_institution:shipei-cli".to_owned(),
+            written: Arc::default(),
+        })
     }
 
     /// The channel of a service.

@@ -12,7 +12,11 @@ use shipei_contracts::{
 use crate::{
     client::{Clients, call, explain},
     display::{histogram, table},
-    replay::{self, progress::{Progress, summary}, scores::{decimals, reasons}},
+    replay::{
+        self,
+        progress::{Progress, summary},
+        scores::{decimals, reasons},
+    },
     season::Season,
     suite::{Storage, Suite},
 };
@@ -42,7 +46,10 @@ struct Counted {
 
 /// Runs the demo; what it keeps stays in `data`, so that it can be served afterwards.
 pub async fn run(data: &Path) -> Result<()> {
-    println!("shipei demo: the season of Qinhuangdao 2019, all five services in this process, data in {}\n", data.display());
+    println!(
+        "shipei demo: the season of Qinhuangdao 2019, all five services in this process, data in {}\n",
+        data.display()
+    );
     let season_folder = data.join("season");
     for (name, text) in FILES {
         let path = season_folder.join(name);
@@ -59,11 +66,12 @@ pub async fn run(data: &Path) -> Result<()> {
 
     let scores = report.scores(&clients);
     let mut counted = Counted::default();
-    scores.each_trainee(|score| {
-        count(&mut counted, &score);
-        Ok(())
-    })
-    .await?;
+    scores
+        .each_trainee(|score| {
+            count(&mut counted, &score);
+            Ok(())
+        })
+        .await?;
     let names = county_names(&clients, &report.programme.programme_id).await?;
     println!("{}", counties(&scores.counties().await?, &names));
     println!("{}", tutors(&scores.tutors().await?));
@@ -97,8 +105,7 @@ fn count(counted: &mut Counted, score: &TraineeScore) {
 }
 
 fn trainees(counted: &Counted) -> String {
-    let headings =
-        ["参训教师", "phase_1", "phase_2", "作业", "研修", "线下", "总分", "结论", "原因 reasons"];
+    let headings = ["参训教师", "phase_1", "phase_2", "作业", "研修", "线下", "总分", "结论", "原因 reasons"];
     let title = format!(
         "参训教师 trainees: {} of {} passed ({}%); some of them",
         counted.passed,
@@ -111,7 +118,8 @@ fn trainees(counted: &Counted) -> String {
 fn distribution(counted: &Counted) -> String {
     let buckets: Vec<(String, u64)> = (0..=10)
         .map(|tens| {
-            let label = if tens == 10 { "100".to_owned() } else { format!("{}-{}", tens * 10, tens * 10 + 9) };
+            let label =
+                if tens == 10 { "100".to_owned() } else { format!("{}-{}", tens * 10, tens * 10 + 9) };
             (label, counted.by_total.get(&tens).copied().unwrap_or(0))
         })
         .collect();
@@ -133,7 +141,8 @@ fn counties(scores: &[CountyScore], names: &BTreeMap<String, String>) -> String 
             ]
         })
         .collect();
-    let headings = ["县(区)", "code", "trainees", "报名登录 /70", "线下研修 /30", "总分", "辅导员 counselors"];
+    let headings =
+        ["县(区)", "code", "trainees", "报名登录 /70", "线下研修 /30", "总分", "辅导员 counselors"];
     table("县(区)辅导员 counties", &headings, &rows)
 }
 
@@ -143,7 +152,12 @@ fn tutors(scores: &[TutorScore]) -> String {
         .iter()
         .map(|score| {
             let points = |name: &str| -> i64 {
-                score.items.iter().filter(|item| item.name.starts_with(name)).map(|item| item.hundredths / 100).sum()
+                score
+                    .items
+                    .iter()
+                    .filter(|item| item.name.starts_with(name))
+                    .map(|item| item.hundredths / 100)
+                    .sum()
             };
             vec![
                 score.person_id.clone(),
@@ -160,7 +174,16 @@ fn tutors(scores: &[TutorScore]) -> String {
         })
         .collect();
     let headings = [
-        "辅导教师", "class", "批阅 /60", "简报 /30", "研修 /10", "总分", "late weeks", "合格", "可评优", "优秀",
+        "辅导教师",
+        "class",
+        "批阅 /60",
+        "简报 /30",
+        "研修 /10",
+        "总分",
+        "late weeks",
+        "合格",
+        "可评优",
+        "优秀",
     ];
     table("班级辅导教师 class tutors", &headings, &rows)
 }

@@ -1,6 +1,9 @@
 //! Tables and plots for the terminal, with columns that stay aligned when Chinese text is in them.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+
+/// One line under the headings and no other: many rows fit on a screen.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The width of a plot's longest bar, columns.
 const BAR_COLUMNS: u64 = 50;
@@ -8,7 +11,7 @@ const BAR_COLUMNS: u64 = 50;
 /// A table: a title, headings, rows. Columns of numbers stand to the right.
 pub fn table(title: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings);
     for row in rows {
         table.add_row(row.iter().map(|text| Cell::new(text)));
@@ -57,8 +60,12 @@ mod tests {
             vec!["Beidaihe".to_owned(), "9.00".to_owned()],
         ];
         let text = table("县(区)", &["county 县(区)", "total"], &rows);
-        let ends: Vec<usize> =
-            text.lines().skip(1).filter(|line| line.contains('.')).map(|line| line.trim_end().width()).collect();
+        let ends: Vec<usize> = text
+            .lines()
+            .skip(1)
+            .filter(|line| line.contains('.'))
+            .map(|line| line.trim_end().width())
+            .collect();
         assert_eq!(ends.len(), 2);
         assert_eq!(ends[0], ends[1], "{text}");
     }

@@ -4,7 +4,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use shipei::{client::Clients, demo, replay, serve, suite::{Storage, Suite}};
+use shipei::{
+    client::Clients,
+    demo, replay, serve,
+    suite::{Storage, Suite},
+};
 use shipei_service_kit::telemetry::{self, LogFormat};
 
 /// 师培 shipei: runs and judges a whole province's teacher training.

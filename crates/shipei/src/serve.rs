@@ -85,7 +85,9 @@ fn storage_of(options: &Options) -> Result<Storage> {
     for database in &options.databases {
         match database.split_once('=').filter(|(service, _)| service_names().contains(service)) {
             Some((service, url)) => {
-                let Some(service) = service_names().into_iter().find(|name| *name == service) else { continue };
+                let Some(service) = service_names().into_iter().find(|name| *name == service) else {
+                    continue;
+                };
                 urls.insert(service, url.to_owned());
             }
             None if database.starts_with("postgres") => {

@@ -118,7 +118,9 @@ impl Storage {
 
     fn url(&self, service: &str) -> Result<String> {
         match self {
-            Storage::Directory(folder) => Ok(format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display())),
+            Storage::Directory(folder) => {
+                Ok(format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display()))
+            }
             Storage::Databases { urls, .. } => {
                 urls.get(service).cloned().with_context(|| format!("no database URL for {service}"))
             }
@@ -128,7 +130,8 @@ impl Storage {
     /// Opens a service's database and brings its schema up to date.
     async fn open(&self, member: &Member) -> Result<Database> {
         let named = || format!("the database of {}", member.name);
-        let database = Database::open(&self.url(member.name)?, PoolLimits::default()).await.with_context(named)?;
+        let database =
+            Database::open(&self.url(member.name)?, PoolLimits::default()).await.with_context(named)?;
         database.migrate(&(member.migrations)()).await.with_context(named)?;
         Ok(database)
     }
@@ -240,7 +243,10 @@ fn peers_of(
             _ if here.iter().any(|member| member.name == *source) => in_memory.channel(),
             Some(address) => connect_lazily(&with_scheme(address))
                 .with_context(|| format!("--peer {source}={address} is not an address"))?,
-            None => bail!("{} follows the log of {source}: say where it runs with --peer {source}=ADDRESS", member.name),
+            None => bail!(
+                "{} follows the log of {source}: say where it runs with --peer {source}=ADDRESS",
+                member.name
+            ),
         };
         peers.insert(source, channel);
     }

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use prost_types::Timestamp;
 use shipei_contracts::{
-    assignment::v1 as assignment, common::v1::EducationStage, enrollment::v1 as enrollment, learning::v1 as learning,
-    offline::v1 as offline,
+    assignment::v1 as assignment, common::v1::EducationStage, enrollment::v1 as enrollment,
+    learning::v1 as learning, offline::v1 as offline,
 };
 use tonic::{Response, Status};
 
@@ -93,7 +93,11 @@ pub(crate) use send;
 
 /// The error is the service's refusal. Of the tokens only enrollment's is kept: it is the one log that the services
 /// called here follow, and a token of all logs would weigh kilobytes in each of a season's calls.
-pub(crate) fn taken<T>(clients: &Clients, service: &str, response: Result<Response<T>, Status>) -> Result<(), Status> {
+pub(crate) fn taken<T>(
+    clients: &Clients,
+    service: &str,
+    response: Result<Response<T>, Status>,
+) -> Result<(), Status> {
     let response = response?;
     if service == "enrollment" {
         clients.note(&response);
@@ -145,32 +149,39 @@ macro_rules! message {
 
 async fn send_enrollment(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
     use enrollment::{
-        county_service_client::CountyServiceClient as County, honour_service_client::HonourServiceClient as Honour,
+        county_service_client::CountyServiceClient as County,
+        honour_service_client::HonourServiceClient as Honour,
         person_service_client::PersonServiceClient as Person,
     };
     match event {
         Event::RosterReported { county, counselor } => {
-            let message = message!(origin, enrollment::ReportRosterRequest {
-                county_code: county,
-                counselor_id: counselor,
-            });
+            let message = message!(
+                origin,
+                enrollment::ReportRosterRequest { county_code: county, counselor_id: counselor }
+            );
             send!(clients, "enrollment", County<_>, report_roster, message)
         }
         Event::RemittanceSent { county, reference, amount_fen } => {
-            let message = message!(origin, enrollment::SendRemittanceRequest {
-                county_code: county,
-                r#ref: reference,
-                amount_fen: amount_fen,
-            });
+            let message = message!(
+                origin,
+                enrollment::SendRemittanceRequest {
+                    county_code: county,
+                    r#ref: reference,
+                    amount_fen: amount_fen,
+                }
+            );
             send!(clients, "enrollment", County<_>, send_remittance, message)
         }
         Event::RemittanceConfirmed { county, reference } => {
-            let message =
-                message!(origin, enrollment::ConfirmRemittanceRequest { county_code: county, r#ref: reference });
+            let message = message!(
+                origin,
+                enrollment::ConfirmRemittanceRequest { county_code: county, r#ref: reference }
+            );
             send!(clients, "enrollment", County<_>, confirm_remittance, message)
         }
         Event::InvoiceIssued { county, reference } => {
-            let message = message!(origin, enrollment::IssueInvoiceRequest { county_code: county, r#ref: reference });
+            let message =
+                message!(origin, enrollment::IssueInvoiceRequest { county_code: county, r#ref: reference });
             send!(clients, "enrollment", County<_>, issue_invoice, message)
         }
         Event::LearningOpened { county } => {
@@ -186,12 +197,15 @@ async fn send_enrollment(clients: &Clients, origin: Origin, event: Event) -> Res
             send!(clients, "enrollment", Person<_>, record_pre_job_training, message)
         }
         Event::TraineeWithdrawn { person, reason } => {
-            let message = message!(origin, enrollment::WithdrawTraineeRequest { person_id: person, reason: reason });
+            let message =
+                message!(origin, enrollment::WithdrawTraineeRequest { person_id: person, reason: reason });
             send!(clients, "enrollment", Person<_>, withdraw_trainee, message)
         }
         Event::TutorChosen { expert, tutor } => {
-            let message =
-                message!(origin, enrollment::ChooseExcellentTutorRequest { expert_id: expert, tutor_id: tutor });
+            let message = message!(
+                origin,
+                enrollment::ChooseExcellentTutorRequest { expert_id: expert, tutor_id: tutor }
+            );
             send!(clients, "enrollment", Honour<_>, choose_excellent_tutor, message)
         }
         _ => Ok(()),
@@ -213,65 +227,82 @@ async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Res
     };
     match event {
         Event::AssignmentSubmitted { person, submission, kind, title } => {
-            let message = message!(origin, assignment::SubmitAssignmentRequest {
-                person_id: person,
-                submission_id: submission,
-                kind: kind,
-                title: title,
-                text: String::new(),
-            });
+            let message = message!(
+                origin,
+                assignment::SubmitAssignmentRequest {
+                    person_id: person,
+                    submission_id: submission,
+                    kind: kind,
+                    title: title,
+                    text: String::new(),
+                }
+            );
             send!(clients, "assignment-grading", Assignment<_>, submit_assignment, message)
         }
         Event::AssignmentReviewed { tutor, submission, grade: given, comment } => {
-            let message = message!(origin, assignment::ReviewSubmissionRequest {
-                tutor_id: tutor,
-                submission_id: submission,
-                grade: grade(given),
-                comment: comment,
-            });
+            let message = message!(
+                origin,
+                assignment::ReviewSubmissionRequest {
+                    tutor_id: tutor,
+                    submission_id: submission,
+                    grade: grade(given),
+                    comment: comment,
+                }
+            );
             send!(clients, "assignment-grading", Assignment<_>, review_submission, message)
         }
         Event::AssignmentReturned { tutor, submission, comment } => {
-            let message = message!(origin, assignment::ReturnSubmissionRequest {
-                tutor_id: tutor,
-                submission_id: submission,
-                comment: comment,
-            });
+            let message = message!(
+                origin,
+                assignment::ReturnSubmissionRequest {
+                    tutor_id: tutor,
+                    submission_id: submission,
+                    comment: comment,
+                }
+            );
             send!(clients, "assignment-grading", Assignment<_>, return_submission, message)
         }
         Event::SeminarOpened { tutor, class, seminar, topic } => {
-            let message = message!(origin, assignment::OpenSeminarRequest {
-                tutor_id: tutor,
-                class_id: class,
-                seminar_id: seminar,
-                topic: topic,
-            });
+            let message = message!(
+                origin,
+                assignment::OpenSeminarRequest {
+                    tutor_id: tutor,
+                    class_id: class,
+                    seminar_id: seminar,
+                    topic: topic,
+                }
+            );
             send!(clients, "assignment-grading", Seminar<_>, open_seminar, message)
         }
         Event::SeminarPosted { person, seminar, text } => {
-            let message = message!(origin, assignment::PostToSeminarRequest {
-                person_id: person,
-                seminar_id: seminar,
-                text: text,
-            });
+            let message = message!(
+                origin,
+                assignment::PostToSeminarRequest { person_id: person, seminar_id: seminar, text: text }
+            );
             send!(clients, "assignment-grading", Seminar<_>, post_to_seminar, message)
         }
         Event::SeminarSummarised { tutor, seminar, summary } => {
-            let message = message!(origin, assignment::SummariseSeminarRequest {
-                tutor_id: tutor,
-                seminar_id: seminar,
-                summary: summary,
-            });
+            let message = message!(
+                origin,
+                assignment::SummariseSeminarRequest {
+                    tutor_id: tutor,
+                    seminar_id: seminar,
+                    summary: summary,
+                }
+            );
             send!(clients, "assignment-grading", Seminar<_>, summarise_seminar, message)
         }
         Event::BulletinPublished { tutor, class, number, title } => {
-            let message = message!(origin, assignment::PublishBulletinRequest {
-                tutor_id: tutor,
-                class_id: class,
-                number: number,
-                title: title,
-                text: String::new(),
-            });
+            let message = message!(
+                origin,
+                assignment::PublishBulletinRequest {
+                    tutor_id: tutor,
+                    class_id: class,
+                    number: number,
+                    title: title,
+                    text: String::new(),
+                }
+            );
             send!(clients, "assignment-grading", Bulletin<_>, publish_bulletin, message)
         }
         _ => Ok(()),
@@ -282,48 +313,63 @@ async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result
     use offline::offline_service_client::OfflineServiceClient as Offline;
     match event {
         Event::OfflinePlanSubmitted { counselor, county, education_stage, title } => {
-            let message = message!(origin, offline::SubmitPlanRequest {
-                counselor_id: counselor,
-                county_code: county,
-                education_stage: stage(education_stage),
-                title: title,
-            });
+            let message = message!(
+                origin,
+                offline::SubmitPlanRequest {
+                    counselor_id: counselor,
+                    county_code: county,
+                    education_stage: stage(education_stage),
+                    title: title,
+                }
+            );
             send!(clients, "offline-activity", Offline<_>, submit_plan, message)
         }
         Event::OfflineActivityHeld { counselor, county, education_stage, activity, theme } => {
-            let message = message!(origin, offline::HoldActivityRequest {
-                counselor_id: counselor,
-                county_code: county,
-                education_stage: stage(education_stage),
-                activity_id: activity,
-                theme: theme,
-            });
+            let message = message!(
+                origin,
+                offline::HoldActivityRequest {
+                    counselor_id: counselor,
+                    county_code: county,
+                    education_stage: stage(education_stage),
+                    activity_id: activity,
+                    theme: theme,
+                }
+            );
             send!(clients, "offline-activity", Offline<_>, hold_activity, message)
         }
         Event::OfflineAttended { counselor, activity, persons } => {
-            let message = message!(origin, offline::RecordAttendanceRequest {
-                counselor_id: counselor,
-                activity_id: activity,
-                person_ids: persons,
-            });
+            let message = message!(
+                origin,
+                offline::RecordAttendanceRequest {
+                    counselor_id: counselor,
+                    activity_id: activity,
+                    person_ids: persons,
+                }
+            );
             send!(clients, "offline-activity", Offline<_>, record_attendance, message)
         }
         Event::OfflineScored { counselor, activity, person, score } => {
-            let message = message!(origin, offline::ScoreAttendeeRequest {
-                counselor_id: counselor,
-                activity_id: activity,
-                person_id: person,
-                score: score,
-            });
+            let message = message!(
+                origin,
+                offline::ScoreAttendeeRequest {
+                    counselor_id: counselor,
+                    activity_id: activity,
+                    person_id: person,
+                    score: score,
+                }
+            );
             send!(clients, "offline-activity", Offline<_>, score_attendee, message)
         }
         Event::OfflineResultsSubmitted { counselor, county, education_stage, title } => {
-            let message = message!(origin, offline::SubmitResultsRequest {
-                counselor_id: counselor,
-                county_code: county,
-                education_stage: stage(education_stage),
-                title: title,
-            });
+            let message = message!(
+                origin,
+                offline::SubmitResultsRequest {
+                    counselor_id: counselor,
+                    county_code: county,
+                    education_stage: stage(education_stage),
+                    title: title,
+                }
+            );
             send!(clients, "offline-activity", Offline<_>, submit_results, message)
         }
         _ => Ok(()),

@@ -6,15 +6,17 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use futures::stream::StreamExt as _;
-use shipei_contracts::{
-    common::v1::EducationStage,
-    enrollment::v1 as enrollment,
-    learning::v1 as learning,
+use shipei_contracts::{common::v1::EducationStage, enrollment::v1 as enrollment, learning::v1 as learning};
+use shipei_service_kit::{
+    status,
+    table::{Row, Table},
 };
-use shipei_service_kit::{status, table::{Row, Table}};
 use tonic::Status;
 
-use super::{RowRefusal, calls::{send, taken}};
+use super::{
+    RowRefusal,
+    calls::{send, taken},
+};
 use crate::{
     client::{Clients, call, explain, is_transient},
     season::{Season, roster},
@@ -104,14 +106,13 @@ impl Import {
         F: Fn(Row<'table>) -> Fut,
         Fut: Future<Output = Result<(), Status>>,
     {
-        let results: Vec<(u64, Result<(), Status>)> =
-            futures::stream::iter(table.rows().map(|row| {
-                let sent = send(row);
-                async move { (row.line, sent.await) }
-            }))
-            .buffered(CALLS_UNDER_WAY_MAX)
-            .collect()
-            .await;
+        let results: Vec<(u64, Result<(), Status>)> = futures::stream::iter(table.rows().map(|row| {
+            let sent = send(row);
+            async move { (row.line, sent.await) }
+        }))
+        .buffered(CALLS_UNDER_WAY_MAX)
+        .collect()
+        .await;
         for (line, result) in results {
             self.rows += 1;
             if let Err(status) = result {
@@ -283,7 +284,8 @@ fn region_level(word: &str) -> enrollment::RegionLevel {
 /// A row of `courses.csv`; what is no number or word is refused as the service would.
 fn course_of(row: &Row<'_>) -> Result<learning::Course, Status> {
     let invalid = |field: &str| {
-        let refusal = shipei_service_kit::Refusal::new(shipei_contracts::common::v1::ErrorReason::InvalidField);
+        let refusal =
+            shipei_service_kit::Refusal::new(shipei_contracts::common::v1::ErrorReason::InvalidField);
         Status::from(shipei_service_kit::Error::from(refusal.field(field)))
     };
     let category = match row.get("category") {

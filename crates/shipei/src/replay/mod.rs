@@ -94,12 +94,14 @@ pub async fn replay(clients: &Clients, season: &Season, progress: &Progress) -> 
     progress.stage("checking the season's lines");
     let checked = season.clone();
     let extent = tokio::task::spawn_blocking(move || checked.check()).await??;
-    let scheme = Scheme::parse(&season.scheme_toml()?).map_err(|error| anyhow::anyhow!("scheme.toml: {error}"))?;
+    let scheme =
+        Scheme::parse(&season.scheme_toml()?).map_err(|error| anyhow::anyhow!("scheme.toml: {error}"))?;
 
     progress.stage("importing scheme and roster");
     let imported = import::import(clients, season).await?;
     for refusal in &imported.refusals {
-        progress.say(&format!("{} line {}: {} {}", refusal.file, refusal.line, refusal.field, refusal.message));
+        progress
+            .say(&format!("{} line {}: {} {}", refusal.file, refusal.line, refusal.field, refusal.message));
     }
 
     progress.begin(extent.heartbeats + extent.calls);
@@ -130,7 +132,12 @@ pub async fn replay(clients: &Clients, season: &Season, progress: &Progress) -> 
 }
 
 /// Replays a season and writes its four files.
-pub async fn replay_to(clients: &Clients, season: &Season, out: &Path, progress: &Progress) -> Result<Report> {
+pub async fn replay_to(
+    clients: &Clients,
+    season: &Season,
+    out: &Path,
+    progress: &Progress,
+) -> Result<Report> {
     let report = replay(clients, season, progress).await?;
     progress.stage("reading the scores");
     report.scores(clients).write_files(out, report.scheme.trainee.online.len(), &report.rejections).await?;

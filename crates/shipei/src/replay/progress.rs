@@ -36,7 +36,8 @@ impl Progress {
         self.bar.set_length(operations);
         self.bar.set_position(0);
         self.bar.set_message("replaying");
-        self.bar.set_style(style("{msg} [{bar:40}] {percent}% {human_pos}/{human_len} ({per_sec}, {eta} left)"));
+        self.bar
+            .set_style(style("{msg} [{bar:40}] {percent}% {human_pos}/{human_len} ({per_sec}, {eta} left)"));
     }
 
     /// So many operations more are done.
@@ -60,7 +61,9 @@ impl Progress {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 /// A number with its thousands apart.
@@ -93,7 +96,12 @@ pub fn summary(report: &Report, out: &Path) -> String {
         grouped(report.extent.calls),
         grouped(report.roster_rows),
     );
-    let _ = writeln!(text, "  refused      {} lines: {}", report.rejections.len(), reasons.join(", "));
+    let _ = writeln!(
+        text,
+        "  refused      {} lines: {}",
+        grouped(report.rejections.len() as u64),
+        reasons.join(", ")
+    );
     if !report.row_refusals.is_empty() {
         let _ = writeln!(text, "  roster       {} rows not taken, named above", report.row_refusals.len());
     }
@@ -103,6 +111,10 @@ pub fn summary(report: &Report, out: &Path) -> String {
         grouped(report.heartbeats_per_second())
     );
     let _ = writeln!(text, "  took         {}.{:03} s", report.took.as_secs(), report.took.subsec_millis());
-    let _ = writeln!(text, "  written      {}", out.join("{trainees,tutors,counselors,rejections}.csv").display());
+    let _ = writeln!(
+        text,
+        "  written      {}",
+        out.join("{trainees,tutors,counselors,rejections}.csv").display()
+    );
     text
 }

@@ -25,7 +25,8 @@ where
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); jobs.len()];
     let mut last_with: HashMap<K, usize> = HashMap::new();
     for (place, job) in jobs.iter().enumerate() {
-        let mut earlier: Vec<usize> = keys(job).into_iter().filter_map(|key| last_with.insert(key, place)).collect();
+        let mut earlier: Vec<usize> =
+            keys(job).into_iter().filter_map(|key| last_with.insert(key, place)).collect();
         earlier.retain(|earlier| *earlier != place);
         earlier.sort_unstable();
         earlier.dedup();
@@ -66,30 +67,39 @@ mod tests {
         let jobs: Vec<(usize, Vec<u8>)> =
             (0..200).map(|place| (place, vec![(place % 7) as u8, 100 + (place % 3) as u8])).collect();
         let ended = RefCell::new(Vec::new());
-        let result: Result<(), ()> = run_in_order(jobs.clone(), |job| job.1.clone(), |job| {
-            let ended = &ended;
-            async move {
-                // Some give way more often than others, so that an order that is not kept shows.
-                for _ in 0..(job.0 * 31) % 17 {
-                    tokio::task::yield_now().await;
+        let result: Result<(), ()> = run_in_order(
+            jobs.clone(),
+            |job| job.1.clone(),
+            |job| {
+                let ended = &ended;
+                async move {
+                    // Some give way more often than others, so that an order that is not kept shows.
+                    for _ in 0..(job.0 * 31) % 17 {
+                        tokio::task::yield_now().await;
+                    }
+                    ended.borrow_mut().push(job);
+                    Ok(())
                 }
-                ended.borrow_mut().push(job);
-                Ok(())
-            }
-        })
+            },
+        )
         .await;
         assert_eq!(result, Ok(()));
         let ended = ended.into_inner();
         assert_eq!(ended.len(), jobs.len());
         for key in (0..7).chain(100..103) {
-            let with_key: Vec<usize> = ended.iter().filter(|job| job.1.contains(&key)).map(|job| job.0).collect();
+            let with_key: Vec<usize> =
+                ended.iter().filter(|job| job.1.contains(&key)).map(|job| job.0).collect();
             assert!(with_key.is_sorted(), "{key}: {with_key:?}");
         }
     }
 
     #[tokio::test]
     async fn first_error_ends_the_run() {
-        let result = run_in_order(vec![1, 2, 3], |_| vec![0], |job| async move { if job == 2 { Err(job) } else { Ok(()) } });
+        let result = run_in_order(
+            vec![1, 2, 3],
+            |_| vec![0],
+            |job| async move { if job == 2 { Err(job) } else { Ok(()) } },
+        );
         assert_eq!(result.await, Err(2));
     }
 }

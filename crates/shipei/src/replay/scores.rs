@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use prost_types::Timestamp;
 use shipei_contracts::assessment::v1::{
-    CountyScore, ItemState, ListCountyScoresRequest, ListTraineeScoresRequest, ListTutorScoresRequest, ScoreItem,
-    TraineeScore, TutorScore, score_service_client::ScoreServiceClient,
+    CountyScore, ItemState, ListCountyScoresRequest, ListTraineeScoresRequest, ListTutorScoresRequest,
+    ScoreItem, TraineeScore, TutorScore, score_service_client::ScoreServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -109,7 +109,12 @@ impl Scores {
     }
 
     /// Writes `trainees.csv`, `tutors.csv`, `counselors.csv` and `rejections.csv`.
-    pub async fn write_files(&self, out: &Path, phases: usize, rejections: &BTreeMap<u64, String>) -> Result<()> {
+    pub async fn write_files(
+        &self,
+        out: &Path,
+        phases: usize,
+        rejections: &BTreeMap<u64, String>,
+    ) -> Result<()> {
         fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
         let mut files = Files { out, written: Vec::new() };
         self.write_trainees(&mut files, phases).await?;
@@ -169,7 +174,8 @@ fn tutor_row(score: &TutorScore) -> String {
         let items = score.items.iter().filter(|item| item.name.starts_with(name));
         items.map(|item| item.hundredths / 100).sum()
     };
-    let mut row = format!("{},{},{},{}", score.person_id, points("marking"), points("bulletin"), points("seminar"));
+    let mut row =
+        format!("{},{},{},{}", score.person_id, points("marking"), points("bulletin"), points("seminar"));
     row.push_str(&format!(
         ",{},{},{},{},{},{}",
         score.total, score.qualified, score.late_weeks, score.disqualified, score.eligible, score.excellent
@@ -181,7 +187,8 @@ fn tutor_row(score: &TutorScore) -> String {
 fn counselor_rows(counties: &[CountyScore]) -> Vec<String> {
     let mut rows: BTreeMap<&str, String> = BTreeMap::new();
     for county in counties {
-        let shown = |hundredths| if county.applicable { decimals(hundredths) } else { NOT_APPLICABLE.to_owned() };
+        let shown =
+            |hundredths| if county.applicable { decimals(hundredths) } else { NOT_APPLICABLE.to_owned() };
         for counselor in &county.counselor_ids {
             let row = format!(
                 "{counselor},{},{},{},{},{},{}",
@@ -217,7 +224,12 @@ impl Files<'_> {
         Ok(BufWriter::new(file))
     }
 
-    fn write(&mut self, name: &'static str, header: &str, rows: impl IntoIterator<Item = String>) -> Result<()> {
+    fn write(
+        &mut self,
+        name: &'static str,
+        header: &str,
+        rows: impl IntoIterator<Item = String>,
+    ) -> Result<()> {
         let mut file = self.create(name)?;
         writeln!(file, "{header}")?;
         for row in rows {

@@ -104,7 +104,8 @@ fn take_answer(
             let Some(line) = line else { return Err(Status::internal("a refusal of no heartbeat")) };
             refused(*line, reason_name(refusal.reason()));
         }
-        let refusals = result.outcomes.iter().filter(|outcome| **outcome == i32::from(HeartbeatOutcome::Refused));
+        let refusals =
+            result.outcomes.iter().filter(|outcome| **outcome == i32::from(HeartbeatOutcome::Refused));
         if refusals.count() != result.refused.len() {
             return Err(Status::internal("a refusal without a reason"));
         }
@@ -144,7 +145,9 @@ fn messages_of(programme: &str, token: &str, study: BTreeMap<String, Vec<Beat>>)
 fn push_beat(message: &mut Message, beat: &Beat) {
     let session = &beat.session;
     let same = message.request.sessions.last().is_some_and(|last| {
-        last.session_id == session.session && last.person_id == session.person && last.course_id == session.course
+        last.session_id == session.session
+            && last.person_id == session.person
+            && last.course_id == session.course
     });
     if !same {
         message.request.sessions.push(SessionHeartbeats {

@@ -149,7 +149,10 @@ impl StudySession {
         ensure!(self.every_s <= 86_400, "`every_s` must be at most a day (86400)");
         ensure!(self.end >= self.start, "`end` is before `start`");
         ensure!(self.start >= at, "`start` is before `at`");
-        ensure!(self.beats() <= BEATS_PER_LINE_MAX, "the session is longer than {BEATS_PER_LINE_MAX} heartbeats");
+        ensure!(
+            self.beats() <= BEATS_PER_LINE_MAX,
+            "the session is longer than {BEATS_PER_LINE_MAX} heartbeats"
+        );
         Ok(())
     }
 }

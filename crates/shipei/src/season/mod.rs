@@ -54,7 +54,8 @@ impl Season {
     /// The scheme's text.
     pub fn scheme_toml(&self) -> Result<String> {
         let path = self.folder.join("scheme.toml");
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
     }
 
@@ -136,13 +137,13 @@ impl Iterator for Lines {
     type Item = Result<Numbered>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_line()
-            .with_context(|| format!("{} line {}", self.path.display(), self.number))
-            .transpose()
+        self.next_line().with_context(|| format!("{} line {}", self.path.display(), self.number)).transpose()
     }
 }
 
 /// FNV-1a, 64 bits: tells two versions of a season's line apart, no more.
 fn digest(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

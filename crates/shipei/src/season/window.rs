@@ -105,7 +105,14 @@ impl Instant {
 impl Windows {
     /// Cuts these lines.
     pub fn new(lines: Lines) -> Windows {
-        Windows { lines: lines.peekable(), running: BinaryHeap::new(), sessions: Vec::new(), free: Vec::new(), instant: Instant::default(), after_all: false }
+        Windows {
+            lines: lines.peekable(),
+            running: BinaryHeap::new(),
+            sessions: Vec::new(),
+            free: Vec::new(),
+            instant: Instant::default(),
+            after_all: false,
+        }
     }
 
     /// The next window; `None` after the last.
@@ -204,12 +211,14 @@ mod tests {
 
     #[test]
     fn line_of_the_same_instant_and_person_does_not_overtake() {
-        let submitted = event(r#""type":"assignment.submitted","person":"T1","submission":"A","kind":"k","title":"t""#);
+        let submitted =
+            event(r#""type":"assignment.submitted","person":"T1","submission":"A","kind":"k","title":"t""#);
         let withdrawn = event(r#""type":"trainee.withdrawn","person":"T1","reason":"r""#);
         let other = event(r#""type":"trainee.withdrawn","person":"T2","reason":"r""#);
         let opened = event(r#""type":"learning.opened","county":"130302""#);
         let mut instant = Instant::default();
-        let mut overtakes = |second, event: &Event| instant.overtakes(at(second), person_of(event), step_of(event));
+        let mut overtakes =
+            |second, event: &Event| instant.overtakes(at(second), person_of(event), step_of(event));
         assert!(!overtakes(1, &submitted));
         assert!(!overtakes(1, &other), "somebody else");
         assert!(overtakes(1, &withdrawn), "the same person at the same instant");
