@@ -137,7 +137,7 @@ pub(crate) fn program() -> &'static Path {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let stdout = String::from_utf8_lossy(&output.stdout);
         let built = stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let path = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last();
+        let path = built.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
         path.expect("cargo names the program")
     })
 }

@@ -1,10 +1,10 @@
 //! What a server is told from outside. What: [`ListenAddress`]. Why: the access rules are written down but not
-//! enforced yet, so a server must not listen where strangers are. When enforcement comes, the check moves to
-//! "refuse unless access is enforced".
+//! enforced yet, so a server must not listen where strangers are, unless the operator says that there are none. When
+//! enforcement comes, the check moves to "refuse unless access is enforced".
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr};
 
-/// Where a server listens: an address of this machine only.
+/// Where a server listens: an address of this machine, or of a network that the operator has called private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenAddress(SocketAddr);
 
@@ -17,23 +17,18 @@ pub enum ListenAddressError {
     /// An address that other machines can reach.
     #[error(
         "{0} can be reached from other machines, and this build does not enforce access rules yet: anybody \
-         could read and change everything. Listen on 127.0.0.1 or [::1] (a tunnel or a proxy that checks \
-         callers can stand in front)"
+         could read and change everything. Listen on 127.0.0.1 or [::1], or, where the network is private and whoever \
+         can reach it may do everything, say so with --open-network (SHIPEI_OPEN_NETWORK=true)"
     )]
     NotLoopback(SocketAddr),
 }
 
 impl ListenAddress {
-    /// The address for the socket.
-    pub fn socket_address(self) -> SocketAddr {
-        self.0
-    }
-}
-
-impl FromStr for ListenAddress {
-    type Err = ListenAddressError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    /// Reads `HOST:PORT`. With `open_network` it may be an address that other machines can reach.
+    ///
+    /// # Errors
+    /// When it is no address, or when strangers could reach it and nobody said that they may.
+    pub fn parse(text: &str, open_network: bool) -> Result<Self, ListenAddressError> {
         let numeric = match text.strip_prefix("localhost:") {
             Some(port) => format!("127.0.0.1:{port}"),
             None => text.to_owned(),
@@ -41,10 +36,21 @@ impl FromStr for ListenAddress {
         let Ok(address) = numeric.parse::<SocketAddr>() else {
             return Err(ListenAddressError::Malformed(text.to_owned()));
         };
-        if !address.ip().to_canonical().is_loopback() {
+        let parsed = Self(address);
+        if !parsed.is_loopback() && !open_network {
             return Err(ListenAddressError::NotLoopback(address));
         }
-        Ok(Self(address))
+        Ok(parsed)
+    }
+
+    /// Whether only this machine can reach it.
+    pub fn is_loopback(self) -> bool {
+        self.0.ip().to_canonical().is_loopback()
+    }
+
+    /// The address for the socket.
+    pub fn socket_address(self) -> SocketAddr {
+        self.0
     }
 }
 
@@ -61,19 +67,26 @@ mod tests {
     #[test]
     fn loopback_is_accepted() {
         for text in ["127.0.0.1:7400", "[::1]:0", "localhost:7400", "127.8.0.1:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(text.parse::<ListenAddress>().is_ok(), "{text}");
+            let address = ListenAddress::parse(text, false).unwrap();
+            assert!(address.is_loopback(), "{text}");
         }
     }
 
     #[test]
-    fn other_addresses_are_refused_with_a_clear_text() {
+    fn other_addresses_need_the_word_of_the_operator() {
         for text in ["0.0.0.0:7400", "[::]:7400", "192.168.1.2:7400", "10.0.0.1:1"] {
-            let error = text.parse::<ListenAddress>().unwrap_err();
-            assert!(error.to_string().contains("127.0.0.1"), "{error}");
+            let error = ListenAddress::parse(text, false).unwrap_err();
+            assert!(error.to_string().contains("--open-network"), "{error}");
             assert!(matches!(error, ListenAddressError::NotLoopback(_)));
+            assert!(!ListenAddress::parse(text, true).unwrap().is_loopback());
         }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_on_any_network() {
         for text in ["", "7400", "localhost", "example.com:80"] {
-            assert!(matches!(text.parse::<ListenAddress>(), Err(ListenAddressError::Malformed(_))), "{text}");
+            let error = ListenAddress::parse(text, true);
+            assert!(matches!(error, Err(ListenAddressError::Malformed(_))), "{text}");
         }
     }
 }

@@ -139,7 +139,7 @@ impl Applied {
         Self::default()
     }
 
-    /// From now on calls wait for this log. Must be said before the service answers calls; [`crate::follow`] does.
+    /// From now on calls wait for this log. Must be said before the service answers calls; [`crate::follow()`] does.
     pub fn register(&self, source: &str) {
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
         sources.entry(source.to_owned()).or_insert_with(|| watch::Sender::new(Positions::new()));

@@ -96,7 +96,7 @@ fn count(counted: &mut Counted, score: &TraineeScore) {
         let reasons: Vec<String> = score
             .items
             .iter()
-            .filter(|item| reasons(std::slice::from_ref(item)) != "")
+            .filter(|item| !reasons(std::slice::from_ref(item)).is_empty())
             .map(|item| format!("{}: {}", item.name_zh, item.explanation_zh))
             .collect();
         row.push(reasons.join("; "));

@@ -14,7 +14,7 @@ pub fn table(title: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings);
     for row in rows {
-        table.add_row(row.iter().map(|text| Cell::new(text)));
+        table.add_row(row.iter().map(Cell::new));
     }
     for (place, _) in headings.iter().enumerate() {
         let numeric = rows.iter().filter_map(|row| row.get(place)).all(|text| is_number(text));

@@ -26,7 +26,7 @@ pub struct Options {
     /// The services to run: enrollment, learning-progress, assignment-grading, offline-activity, assessment. All if none is named.
     services: Vec<String>,
     /// Where to listen; port 0 takes a free one. Loopback only while access rights are not enforced.
-    #[arg(long, default_value = "127.0.0.1:7300", env = "SHIPEI_LISTEN")]
+    #[arg(long, default_value = "127.0.0.1:7300", env = "SHIPEI_LISTEN", value_parser = |text: &str| ListenAddress::parse(text, false))]
     listen: ListenAddress,
     /// The folder for SQLite files and the key file.
     #[arg(long, default_value = "shipei-data", env = "SHIPEI_DATA")]

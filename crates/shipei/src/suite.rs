@@ -1,7 +1,7 @@
 //! The services of one process: their databases, their server, and the logs that they follow.
 //!
 //! All five in one process or each in its own is the same to a service: it follows the others' logs over gRPC, over
-//! an in-memory connection to this process's server or over TCP to another one. To add a service: a [`Member`].
+//! an in-memory connection to this process's server or over TCP to another one. To add a service: one more `Member`.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 

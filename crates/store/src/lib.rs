@@ -20,6 +20,7 @@ pub mod migration;
 pub mod page_token;
 pub mod positions;
 pub mod retry;
+pub mod schema;
 pub mod testing;
 pub mod transaction;
 pub mod wake;
@@ -31,6 +32,7 @@ pub use event_log::{LogPosition, NewEvent, PARTITIONS, Partition, ReadBatch, Sto
 pub use page_token::{InvalidToken, PageTokens, SealedTokens};
 pub use positions::Positions;
 pub use retry::{Retryable, retry};
+pub use schema::{Fit, Schema};
 pub use transaction::Tx;
 pub use wake::{Wake, WakeListener};
 
