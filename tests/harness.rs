@@ -168,7 +168,11 @@ impl Process {
         for (service, address) in peers {
             command.arg("--peer").arg(format!("{service}={address}"));
         }
-        command.env("SHIPEI_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .env("SHIPEI_LOG", "warn")
+            .env("SHIPEI_MIGRATE", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().context("the program starts")?;
         let stdout = child.stdout.take().context("its output is piped")?;
         let mut line = String::new();

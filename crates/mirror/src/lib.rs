@@ -10,6 +10,7 @@
 
 mod lookup;
 mod projector;
+pub mod testing;
 
 pub use lookup::{
     CLASSES_OF_TUTOR_MAX, Class, Member, Programmes, Region, class, classes_of_tutor, counties_opened_at,

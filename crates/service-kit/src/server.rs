@@ -168,10 +168,8 @@ impl ServerBuilder {
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
 
         let health = HealthReporter::new();
-        health.set_service_status(OVERALL, ServingStatus::NotServing).await;
-        for name in self.services.keys() {
-            health.set_service_status(name, ServingStatus::NotServing).await;
-        }
+        // Asked once before anybody can call: a server whose databases answer is never seen as not serving.
+        tell_health(&health, &self.services, &self.kits).await;
         self.routes.add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
         self.routes.add_service(self.reflection(&names).build_v1()?);
         self.routes.add_service(self.reflection(&names).build_v1alpha()?);
@@ -258,20 +256,9 @@ async fn watch_health(
     shutdown: Shutdown,
 ) {
     while !shutdown.has_begun() {
-        let mut silent = Vec::new();
-        for (source, kit) in &kits {
-            if !answers(kit.database()).await {
-                tracing::warn!(source, "the database does not answer");
-                silent.push(*source);
-            }
-        }
-        for (name, source) in &services {
-            health.set_service_status(name, status_of(!silent.contains(source))).await;
-        }
-        health.set_service_status(OVERALL, status_of(silent.is_empty())).await;
         tokio::select! {
             () = shutdown.begun() => {}
-            () = tokio::time::sleep(HEALTH_INTERVAL) => {}
+            () = tokio::time::sleep(HEALTH_INTERVAL) => tell_health(&health, &services, &kits).await,
         }
     }
     for name in services.keys().chain([&OVERALL]) {
@@ -279,6 +266,25 @@ async fn watch_health(
         // Ends the streams that watch it, after they have told this last status.
         health.clear_service_status(name).await;
     }
+}
+
+/// Asks each database and tells health what came of it.
+async fn tell_health(
+    health: &HealthReporter,
+    services: &BTreeMap<&'static str, &'static str>,
+    kits: &BTreeMap<&'static str, Kit>,
+) {
+    let mut silent = Vec::new();
+    for (source, kit) in kits {
+        if !answers(kit.database()).await {
+            tracing::warn!(source, "the database does not answer");
+            silent.push(*source);
+        }
+    }
+    for (name, source) in services {
+        health.set_service_status(name, status_of(!silent.contains(source))).await;
+    }
+    health.set_service_status(OVERALL, status_of(silent.is_empty())).await;
 }
 
 async fn answers(database: &Database) -> bool {

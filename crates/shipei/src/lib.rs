@@ -3,10 +3,14 @@
 //! A command is a module with a `run`, named in `main.rs`. Whatever talks to the services does so through the public
 //! gRPC API, also when they run in the same process: there is one way in.
 
+pub mod bench;
 pub mod client;
+pub mod config;
 pub mod demo;
 pub mod display;
+pub mod operate;
 pub mod replay;
 pub mod season;
 pub mod serve;
+pub mod settings;
 pub mod suite;

@@ -5,8 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use shipei::{
+    bench,
     client::Clients,
-    demo, replay, serve,
+    config::{self, Config},
+    demo, operate, replay, serve,
     suite::{Storage, Suite},
 };
 use shipei_service_kit::telemetry::{self, LogFormat};
@@ -19,8 +21,8 @@ use shipei_service_kit::telemetry::{self, LogFormat};
 #[command(version, about, long_about, after_help = "Begin with `shipei demo`.")]
 struct Arguments {
     /// How log lines are written to standard error (which of them: SHIPEI_LOG, e.g. `info`).
-    #[arg(long, global = true, default_value = "human", env = "SHIPEI_LOG_FORMAT")]
-    log_format: LogFormat,
+    #[arg(long, global = true, value_name = "human|json", env = "SHIPEI_LOG_FORMAT", hide_env_values = true)]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -33,8 +35,31 @@ enum Command {
         #[arg(long, default_value = "shipei-demo")]
         data: PathBuf,
     },
-    /// Serve all five services, or those that are named.
-    Serve(serve::Options),
+    /// Serve all five services, or those that are named, until SIGINT or SIGTERM.
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(config::Options),
+    /// Bring the schemas of all five services, or of those that are named, up to date.
+    #[command(after_help = operate::MIGRATE_EXAMPLES)]
+    Migrate(config::Options),
+    /// Ask a running server whether it serves (grpc.health.v1).
+    #[command(after_help = operate::HEALTH_EXAMPLES)]
+    Health {
+        /// Where it listens: HOST:PORT or http://HOST:PORT.
+        address: String,
+        /// The full name of a gRPC service; the whole server if none is named.
+        #[arg(value_name = "GRPC_SERVICE", default_value = "", hide_default_value = true)]
+        service: String,
+    },
+    /// Print the settings that are in force, and where each comes from.
+    #[command(after_help = operate::CONFIG_EXAMPLES)]
+    Config(config::Options),
+    /// Measure the hot paths against the raw limit of this machine, in the same run.
+    ///
+    /// Each hot path is driven through the public API, and right beside it plain statements do what it could not do
+    /// without, in the same kind of database: the ratio says what the suite adds, on any machine. All of it runs in
+    /// this process on temporary databases: SQLite files, or schemas of a Postgres that is named.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Options),
     /// Import a season through the public API and write the scores that come out.
     ///
     /// SEASON is a folder with scheme.toml, roster/*.csv and season.ndjson. The four files trainees.csv, tutors.csv,
@@ -58,16 +83,8 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let default = match arguments.command {
-        Command::Serve(_) => telemetry::LOG_DEFAULT,
-        Command::Demo { .. } | Command::Replay { .. } => telemetry::LOG_DEFAULT_QUIET,
-    };
-    if let Err(error) = telemetry::init(arguments.log_format, default) {
-        eprintln!("shipei: {error}");
-        return ExitCode::FAILURE;
-    }
-    match run(arguments.command).await {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(arguments.command, arguments.log_format.unwrap_or_default()).await {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("shipei: {error:#}");
             ExitCode::FAILURE
@@ -75,20 +92,50 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<()> {
+async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
     match command {
-        Command::Demo { data } => demo::run(&data).await,
-        Command::Serve(options) => serve::run(options).await,
+        Command::Serve(options) => {
+            let config = Config::load(&options)?;
+            config.require_peers()?;
+            telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
+            serve::run(&config).await?;
+        }
+        Command::Migrate(options) => {
+            let config = Config::load(&options)?;
+            telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
+            operate::migrate(&config).await?;
+        }
+        Command::Config(options) => {
+            let config = Config::load(&options)?;
+            config.require_peers()?;
+            print!("{}", config.to_toml());
+        }
+        Command::Health { address, service } => {
+            let serves = operate::health(&address, &service).await?;
+            println!("{}", if serves { "SERVING" } else { "NOT_SERVING" });
+            return Ok(if serves { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Bench(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            bench::run(&options).await?;
+        }
+        Command::Demo { data } => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            demo::run(&data).await?;
+        }
         Command::Replay { season, out, servers, data } => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             if !servers.is_empty() {
-                return replay::run(&Clients::connect(&servers).await?, &season, &out).await;
+                replay::run(&Clients::connect(&servers).await?, &season, &out).await?;
+                return Ok(ExitCode::SUCCESS);
             }
             let temporary = tempfile::tempdir()?;
             let folder = data.unwrap_or_else(|| temporary.path().to_owned());
             let suite = Suite::start_embedded(&Storage::Directory(folder)).await?;
             let outcome = replay::run(&Clients::of_channel(&suite.channel()), &season, &out).await;
             suite.stop().await;
-            outcome
+            outcome?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,68 +1,66 @@
 //! `shipei serve`: all five services or some, until a signal ends them.
 
-use std::{collections::BTreeMap, io::Write as _, path::PathBuf};
+use std::io::Write as _;
 
-use anyhow::{Context as _, Result, bail};
-use clap::Args;
-use shipei_service_kit::{Clock, config::ListenAddress};
+use anyhow::{Context as _, Result};
+use shipei_service_kit::Clock;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 
-use crate::suite::{self, Storage, Suite, service_names};
+use crate::{
+    config::Config,
+    suite::{self, Suite},
+};
 
-/// What `shipei serve` is told.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+/// What stands below the help of `shipei serve`.
+pub const EXAMPLES: &str = "\
 Examples:
   shipei serve                                   all five on SQLite files in ./shipei-data
-  shipei serve --database postgres://localhost/shipei --key-file /etc/shipei.key
+  shipei serve --database postgres://localhost/shipei --key-file /etc/shipei.key --migrate
                                                  all five on Postgres, a schema for each
   shipei serve assessment --listen 127.0.0.1:7305 --peer enrollment=127.0.0.1:7301 \\
       --peer learning-progress=127.0.0.1:7302 --peer assignment-grading=127.0.0.1:7303 \\
-      --peer offline-activity=127.0.0.1:7304     one of five processes")]
-pub struct Options {
-    /// The services to run: enrollment, learning-progress, assignment-grading, offline-activity, assessment. All if none is named.
-    services: Vec<String>,
-    /// Where to listen; port 0 takes a free one. Loopback only while access rights are not enforced.
-    #[arg(long, default_value = "127.0.0.1:7300", env = "SHIPEI_LISTEN", value_parser = |text: &str| ListenAddress::parse(text, false))]
-    listen: ListenAddress,
-    /// The folder for SQLite files and the key file.
-    #[arg(long, default_value = "shipei-data", env = "SHIPEI_DATA")]
-    data: PathBuf,
-    /// Databases elsewhere: a postgres:// URL for all services (a schema for each), or SERVICE=URL, several times.
-    #[arg(long = "database", value_name = "[SERVICE=]URL", env = "SHIPEI_DATABASE", value_delimiter = ' ')]
-    databases: Vec<String>,
-    /// The file of keys for identity numbers and tokens; the same for every process of a suite. Made if it is not there.
-    #[arg(long, env = "SHIPEI_KEY_FILE")]
-    key_file: Option<PathBuf>,
-    /// A service that runs elsewhere: SERVICE=ADDRESS, several times.
-    #[arg(long = "peer", value_name = "SERVICE=ADDRESS", env = "SHIPEI_PEERS", value_delimiter = ' ')]
-    peers: Vec<String>,
-}
+      --peer offline-activity=127.0.0.1:7304     one of five processes
+  shipei serve --config /etc/shipei.toml --listen 10.0.0.7:7300 --open-network
+                                                 for a private network; the passwords are in the file
+
+A service on Postgres starts on a schema of its own version only: run `shipei migrate` before, or give --migrate.
+`shipei config` with the same flags shows what would be in force, and where each value comes from.";
 
 /// Serves until SIGINT or SIGTERM.
-pub async fn run(options: Options) -> Result<()> {
-    let listener = TcpListener::bind(options.listen.socket_address())
+pub async fn run(config: &Config) -> Result<()> {
+    let listener = TcpListener::bind(config.listen.socket_address())
         .await
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    if !config.listen.is_loopback() {
+        tracing::warn!(
+            listen = %config.listen,
+            "the network is open: access rights are declared but not enforced, whoever reaches this address may \
+             read and change everything"
+        );
+    }
     let suite = Suite::start(&suite::Options {
-        services: options.services.clone(),
-        storage: storage_of(&options)?,
-        peers: peers_of(&options.peers)?,
+        services: config.services.iter().map(|service| (*service).to_owned()).collect(),
+        storage: config.storage.clone(),
+        peers: config.peers.clone(),
         clock: Clock::system(),
+        limits: config.limits,
+        migrate: config.migrate,
     })
     .await?;
     let address = suite.listen(listener)?;
-    let served =
-        if options.services.is_empty() { service_names().join(", ") } else { options.services.join(", ") };
     // The first line of standard output is the address: a script that let the system choose the port reads it here.
     say(&format!("listening on {address}"));
-    say(&format!("serving {served}"));
-    say("open: access rights are declared but not enforced yet, so only this machine can reach it");
+    say(&format!("serving {}", config.services.join(", ")));
+    say(if config.listen.is_loopback() {
+        "open: access rights are declared but not enforced yet, so only this machine can reach it"
+    } else {
+        "open: access rights are declared but not enforced yet, and other machines can reach it"
+    });
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -75,49 +73,4 @@ pub async fn run(options: Options) -> Result<()> {
 /// A line of standard output; that nobody reads it any more is no reason to end.
 fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-fn storage_of(options: &Options) -> Result<Storage> {
-    if options.databases.is_empty() {
-        return Ok(Storage::Directory(options.data.clone()));
-    }
-    let mut urls = BTreeMap::new();
-    for database in &options.databases {
-        match database.split_once('=').filter(|(service, _)| service_names().contains(service)) {
-            Some((service, url)) => {
-                let Some(service) = service_names().into_iter().find(|name| *name == service) else {
-                    continue;
-                };
-                urls.insert(service, url.to_owned());
-            }
-            None if database.starts_with("postgres") => {
-                for service in service_names() {
-                    urls.entry(service).or_insert_with(|| with_schema(database, service));
-                }
-            }
-            None => bail!("--database takes a postgres:// URL for all services, or SERVICE=URL"),
-        }
-    }
-    let key_file = options.key_file.clone().unwrap_or_else(|| options.data.join("shipei.key"));
-    Ok(Storage::Databases { urls, key_file })
-}
-
-/// The same database, a schema for each service.
-fn with_schema(url: &str, service: &str) -> String {
-    let mark = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{mark}schema={}", service.replace('-', "_"))
-}
-
-fn peers_of(peers: &[String]) -> Result<BTreeMap<String, String>> {
-    let mut addresses = BTreeMap::new();
-    for peer in peers {
-        let Some((service, address)) = peer.split_once('=') else {
-            bail!("--peer {peer}: write SERVICE=ADDRESS");
-        };
-        if !service_names().contains(&service) {
-            bail!("--peer {peer}: there is no service `{service}`; there are {}", service_names().join(", "));
-        }
-        addresses.insert(service.to_owned(), address.to_owned());
-    }
-    Ok(addresses)
 }

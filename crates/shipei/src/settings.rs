@@ -295,11 +295,13 @@ impl FromArgMatches for Flags {
 /// What a flag or its variable says. An empty variable says nothing.
 fn given_in(matches: &ArgMatches, key: &str, flag: &'static str, variable: &'static str) -> Option<Given> {
     let raw = matches.try_get_raw(key).ok().flatten()?;
-    let values: Vec<String> =
-        raw.map(|value| value.to_string_lossy().trim().to_owned()).filter(|value| !value.is_empty()).collect();
+    let values: Vec<String> = raw
+        .map(|value| value.to_string_lossy().trim().to_owned())
+        .filter(|value| !value.is_empty())
+        .collect();
     match matches.value_source(key)? {
         ValueSource::CommandLine => Some(Given { values, source: Source::Flag(flag) }),
-        ValueSource::EnvironmentVariable if !values.is_empty() => {
+        ValueSource::EnvVariable if !values.is_empty() => {
             Some(Given { values, source: Source::Environment(variable) })
         }
         _ => None,
@@ -310,9 +312,8 @@ fn given_in(matches: &ArgMatches, key: &str, flag: &'static str, variable: &'sta
 fn read_file(path: &Path, text: &str) -> Result<Givens> {
     let line_of = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
     let at = |offset: usize| format!("file {}, line {}", path.display(), line_of(offset));
-    let root = DeTable::parse(text).map_err(|error| {
-        anyhow!("{}: {}", at(error.span().map_or(0, |span| span.start)), error.message())
-    })?;
+    let root = DeTable::parse(text)
+        .map_err(|error| anyhow!("{}: {}", at(error.span().map_or(0, |span| span.start)), error.message()))?;
     let mut givens = Givens::new();
     for (key, value) in root.get_ref() {
         let start = key.span().start;
@@ -325,7 +326,10 @@ fn read_file(path: &Path, text: &str) -> Result<Givens> {
         {
             let (place, service) = (at(unknown.span().start), unknown.get_ref());
             let services = service_names().join(", ");
-            bail!("{place}: `{}.{service}`: there is no service `{service}`; there are {services}", setting.key);
+            bail!(
+                "{place}: `{}.{service}`: there is no service `{service}`; there are {services}",
+                setting.key
+            );
         }
         let Some(values) = values_of(setting.shape, value.get_ref()) else {
             bail!("{}: `{}` takes {}", at(start), setting.key, setting.shape.in_a_file());
@@ -339,14 +343,17 @@ fn read_file(path: &Path, text: &str) -> Result<Givens> {
 fn values_of(shape: Shape, value: &DeValue<'_>) -> Option<Vec<String>> {
     match (shape, value) {
         (Shape::Text, DeValue::String(text)) => Some(vec![text.trim().to_owned()]),
-        (Shape::Number, DeValue::Integer(number)) => Some(vec![number.as_str().to_owned()]),
+        (Shape::Number, DeValue::Integer(number)) => Some(vec![number.to_string()]),
         (Shape::Switch, DeValue::Boolean(switch)) => Some(vec![switch.to_string()]),
-        (Shape::ByService, DeValue::String(text)) => Some(text.split_whitespace().map(str::to_owned).collect()),
+        (Shape::ByService, DeValue::String(text)) => {
+            Some(text.split_whitespace().map(str::to_owned).collect())
+        }
         (Shape::ByService, DeValue::Array(list)) => {
             list.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect()
         }
         (Shape::ByService, DeValue::Table(table)) => {
-            let item = |service: &str, item: &DeValue<'_>| item.as_str().map(|text| format!("{service}={text}"));
+            let item =
+                |service: &str, item: &DeValue<'_>| item.as_str().map(|text| format!("{service}={text}"));
             table.iter().map(|(service, value)| item(service.get_ref(), value.get_ref())).collect()
         }
         _ => None,
@@ -389,7 +396,10 @@ mod tests {
     fn databases_are_a_text_a_list_or_a_table() {
         for (text, expected) in [
             ("database = \"postgres://h/d\"", vec!["postgres://h/d"]),
-            ("database = [\"enrollment=sqlite:e\", \"postgres://h/d\"]", vec!["enrollment=sqlite:e", "postgres://h/d"]),
+            (
+                "database = [\"enrollment=sqlite:e\", \"postgres://h/d\"]",
+                vec!["enrollment=sqlite:e", "postgres://h/d"],
+            ),
             ("[database]\nenrollment = \"sqlite:e\"", vec!["enrollment=sqlite:e"]),
         ] {
             assert_eq!(read(text).unwrap()["database"].values, expected);

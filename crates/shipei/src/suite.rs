@@ -3,11 +3,15 @@
 //! All five in one process or each in its own is the same to a service: it follows the others' logs over gRPC, over
 //! an in-memory connection to this process's server or over TCP to another one. To add a service: one more `Member`.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{Clock, InMemory, Kit, Server, ServerBuilder, Shutdown, connect_lazily};
-use shipei_store::{Database, crypto::Keys, database::PoolLimits, sqlx::migrate::Migrator};
+use shipei_store::{Database, Fit, PoolLimits, Schema, crypto::Keys, sqlx::migrate::Migrator};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
@@ -88,6 +92,17 @@ pub fn service_names() -> Vec<&'static str> {
     MEMBERS.iter().map(|member| member.name).collect()
 }
 
+/// Who of these services follows which log that is neither of these services nor at an address.
+pub fn sources_missing(
+    services: &[&str],
+    addresses: &BTreeMap<String, String>,
+) -> Vec<(&'static str, &'static str)> {
+    const ALL: &[Member; 5] = &MEMBERS;
+    let served = ALL.iter().filter(|member| services.contains(&member.name));
+    let follows = served.flat_map(|member| member.follows.iter().map(|source| (member.name, *source)));
+    follows.filter(|(_, source)| !services.contains(source) && !addresses.contains_key(*source)).collect()
+}
+
 /// Where state is kept.
 #[derive(Debug, Clone)]
 pub enum Storage {
@@ -116,25 +131,69 @@ impl Storage {
         Ok(Keys::load_or_create(file)?)
     }
 
-    fn url(&self, service: &str) -> Result<String> {
+    /// The URL of the SQLite file of a service in a folder.
+    pub(crate) fn sqlite_url(folder: &Path, service: &str) -> String {
+        format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display())
+    }
+
+    /// The URL of a service's database.
+    pub(crate) fn url(&self, service: &str) -> Result<String> {
         match self {
-            Storage::Directory(folder) => {
-                Ok(format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display()))
-            }
+            Storage::Directory(folder) => Ok(Storage::sqlite_url(folder, service)),
             Storage::Databases { urls, .. } => {
                 urls.get(service).cloned().with_context(|| format!("no database URL for {service}"))
             }
         }
     }
 
-    /// Opens a service's database and brings its schema up to date.
-    async fn open(&self, member: &Member) -> Result<Database> {
-        let named = || format!("the database of {}", member.name);
-        let database =
-            Database::open(&self.url(member.name)?, PoolLimits::default()).await.with_context(named)?;
-        database.migrate(&(member.migrations)()).await.with_context(named)?;
-        Ok(database)
+    /// Opens a service's database with a schema that this program can work on; gives the schema as it was before.
+    async fn open(&self, member: &Member, limits: PoolLimits, migrate: bool) -> Result<(Database, Schema)> {
+        let database = Database::open(&self.url(member.name)?, limits)
+            .await
+            .with_context(|| format!("the database of {}", member.name))?;
+        match ready(member, &database, migrate || !database.is_postgres()).await {
+            Ok(schema) => Ok((database, schema)),
+            Err(error) => {
+                database.close().await;
+                Err(error)
+            }
+        }
     }
+}
+
+/// Brings an older schema up to date if `migrate`, else refuses it; a newer one is refused always. Gives the schema as
+/// it was before.
+async fn ready(member: &Member, database: &Database, migrate: bool) -> Result<Schema> {
+    let named = || format!("the database of {}", member.name);
+    let migrations = (member.migrations)();
+    let schema = database.schema(&migrations).await.with_context(named)?;
+    let Schema { version, needed, fit } = schema;
+    match fit {
+        Fit::Newer => bail!(
+            "the schema of {} is at version {version}, newer than this shipei, which knows version {needed}: \
+             use a newer shipei",
+            member.name
+        ),
+        Fit::Older if !migrate => bail!(
+            "the schema of {} is at version {version}, older than this shipei, which needs version {needed}: \
+             run `shipei migrate` first (or serve with --migrate)",
+            member.name
+        ),
+        Fit::Older => database.migrate(&migrations).await.with_context(named)?,
+        Fit::Current => database.ensure_epoch().await.with_context(named)?,
+    }
+    Ok(schema)
+}
+
+/// Brings the schema of a service up to date; gives it as it was before.
+pub async fn migrate(service: &str, storage: &Storage, limits: PoolLimits) -> Result<Schema> {
+    const ALL: &[Member; 5] = &MEMBERS;
+    let Some(member) = ALL.iter().find(|member| member.name == service) else {
+        bail!("there is no service `{service}`; there are {}", service_names().join(", "));
+    };
+    let (database, before) = storage.open(member, limits, true).await?;
+    database.close().await;
+    Ok(before)
 }
 
 /// What a process serves.
@@ -148,6 +207,10 @@ pub struct Options {
     pub peers: BTreeMap<String, String>,
     /// The clock.
     pub clock: Clock,
+    /// The bounds of each service's database.
+    pub limits: PoolLimits,
+    /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
+    pub migrate: bool,
 }
 
 /// Services that run in this process.
@@ -159,13 +222,15 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// All five services, reachable in memory.
+    /// All five services, reachable in memory; their schemas are brought up to date.
     pub async fn start_embedded(storage: &Storage) -> Result<Suite> {
         let options = Options {
             services: Vec::new(),
             storage: storage.clone(),
             peers: BTreeMap::new(),
             clock: Clock::system(),
+            limits: PoolLimits::default(),
+            migrate: true,
         };
         Suite::start(&options).await
     }
@@ -178,7 +243,7 @@ impl Suite {
         let mut builder = ServerBuilder::new(&shutdown);
         let mut kits = Vec::new();
         for member in &members {
-            let database = options.storage.open(member).await?;
+            let (database, _) = options.storage.open(member, options.limits, options.migrate).await?;
             let kit = Kit::new(member.name, database, options.clock.clone(), &keys);
             for source in member.follows {
                 // Before anybody calls: from now on a call that carries a token waits.

@@ -13,13 +13,13 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqlitePool};
 
-use crate::{StoreError, Tx, crypto, event_log, migration};
+use crate::{StoreError, Tx, migration};
 
 /// Prepared statements kept by each connection.
 const STATEMENTS_CACHED: usize = 400;
 
 /// The page cache of SQLite's writing connection (negative: KiB).
-const SQLITE_WRITER_CACHE: &str = "-16384";
+const SQLITE_WRITER_CACHE: &str = "-8192";
 
 /// The page cache of each reading connection. Caches fill up to their bound and stay there, so these bounds are what
 /// the memory of an embedded suite comes to, however large a season grows.
@@ -42,6 +42,9 @@ const SCHEMA_NAME_MAX: usize = 63;
 
 /// The advisory lock under which schemas are created.
 const SCHEMA_LOCK: i64 = 0x7368_6970_6569;
+
+/// What is said of a URL of neither kind.
+const NEITHER: &str = "it begins with neither sqlite: nor postgres://";
 
 /// How many connections there may be, and how long one waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +99,18 @@ impl Database {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return open_postgres(url, limits).await;
         }
-        Err(StoreError::BadUrl("it begins with neither sqlite: nor postgres://".to_owned()))
+        Err(StoreError::BadUrl(NEITHER.to_owned()))
+    }
+
+    /// Whether [`Database::open`] could make sense of a URL; nothing is opened.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        if url.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()) {
+            return Ok(());
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return postgres_options(url).map(|_| ());
+        }
+        Err(StoreError::BadUrl(NEITHER.to_owned()))
     }
 
     /// Applies the store's migrations and then the service's (files from 0100_). Instances that start together take
@@ -118,9 +132,7 @@ impl Database {
                 transaction.commit().await?;
             }
         }
-        let mut tx = self.begin_write().await?;
-        event_log::ensure_epoch(&mut tx, &crypto::random_name()?).await?;
-        tx.commit().await
+        self.ensure_epoch().await
     }
 
     /// Begins a transaction that may write. On SQLite it is the only one, until it ends (BEGIN IMMEDIATE); on
@@ -204,9 +216,8 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
 }
 
 async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
-    let (url, schema) = take_schema(url)?;
-    let mut options = PgConnectOptions::from_str(&url)
-        .map_err(|_| StoreError::BadUrl("it is no URL of a Postgres database".to_owned()))?
+    let (options, schema) = postgres_options(url)?;
+    let mut options = options
         .application_name("shipei")
         .statement_cache_capacity(STATEMENTS_CACHED)
         // Tables grow from nothing within one season: a generic plan made for an almost empty table reads all of it
@@ -236,6 +247,14 @@ async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreE
         .connect_with(limited)
         .await?;
     Ok(Database { pools: Pools::Postgres { pool, unlimited: Box::new(options) } })
+}
+
+/// What a Postgres URL says, and the schema in it.
+fn postgres_options(url: &str) -> Result<(PgConnectOptions, Option<String>), StoreError> {
+    let (url, schema) = take_schema(url)?;
+    let options = PgConnectOptions::from_str(&url)
+        .map_err(|_| StoreError::BadUrl("it is no URL of a Postgres database".to_owned()))?;
+    Ok((options, schema))
 }
 
 /// Takes `schema=NAME` out of the URL's query, since Postgres knows no such option.

@@ -223,16 +223,20 @@ async fn seminars_and_posts_come_in_pages(world: World) {
 
 async fn bulletin_is_one_of_each_number(world: World) {
     let mut client = bulletins(&world);
-    let request = bulletin("U1", "L1", 1, "10-30T23:59:59");
+    let request = proto::PublishBulletinRequest {
+        request_id: "first".to_owned(),
+        ..bulletin("U1", "L1", 1, "10-30T23:59:59")
+    };
     let first = client.publish_bulletin(request.clone()).await.unwrap().into_inner();
     let again = client.publish_bulletin(request.clone()).await.unwrap().into_inner();
-    let unstated = proto::PublishBulletinRequest { occurred_at: None, ..request.clone() };
-    let later = client.publish_bulletin(unstated).await.unwrap().into_inner();
-    assert_eq!((&again, &later), (&first, &first));
-    let retitled = proto::PublishBulletinRequest { title: "重复".to_owned(), ..request.clone() };
+    assert_eq!(again, first, "the same request is answered the same");
+    for request_id in ["second", ""] {
+        let other = proto::PublishBulletinRequest { request_id: request_id.to_owned(), ..request.clone() };
+        assert_eq!(reason(client.publish_bulletin(other).await), "ALREADY_EXISTS");
+    }
+    let retitled =
+        proto::PublishBulletinRequest { request_id: String::new(), title: "重复".to_owned(), ..request };
     assert_eq!(reason(client.publish_bulletin(retitled).await), "ALREADY_EXISTS");
-    let moved = proto::PublishBulletinRequest { occurred_at: at("10-30T23:59:58"), ..request };
-    assert_eq!(reason(client.publish_bulletin(moved).await), "ALREADY_EXISTS");
     client.publish_bulletin(bulletin("U1", "L1", 2, "10-30T23:59:59")).await.unwrap();
     client.publish_bulletin(bulletin("U2", "L2", 1, "10-30T23:59:59")).await.unwrap();
 

@@ -258,7 +258,7 @@ async fn score_that_counts_is_the_last(world: World) {
         assert_eq!(answer.into_inner().attendance.unwrap().score, Some(counts), "{points} {when}");
     }
     // Attendance stays where it was earned: the county of the activity scores a trainee who has moved away.
-    world.learn(&[transfer("T1", "130303", "10-08T00:00:00")]).await;
+    world.learn(&[transfer("T1", "130303", "L1", "10-08T00:00:00")]).await;
     client.score_attendee(score("K1", "T1", 8, "10-09T10:00:00")).await.unwrap();
     let there = attendances(&mut client).await;
     assert_eq!((there[0].score, there[0].scored_time), (Some(8), at("10-09T10:00:00")));

@@ -25,7 +25,7 @@ use crate::{
 /// Rows of one message of a roster import.
 const ROWS_PER_MESSAGE: usize = 500;
 /// Rows of one roster import; more are sent in several.
-const ROWS_PER_IMPORT: usize = 20_000;
+const ROWS_PER_IMPORT: usize = 5_000;
 /// Calls under way at once.
 const CALLS_UNDER_WAY_MAX: usize = 16;
 

@@ -26,7 +26,7 @@ use shipei_contracts::{
 };
 use shipei_rules::scheme::Scheme;
 use shipei_service_kit::status;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     client::{Clients, call, explain},
@@ -250,7 +250,14 @@ impl Run {
     /// A refusal with a reason is the season's business; anything else ends the replay.
     fn refused(&self, line: u64, status: &Status) -> Result<()> {
         let transient = crate::client::is_transient(status);
-        let Some(reason) = status::reason_of(status).filter(|_| !transient) else {
+        let reason = match status.code() {
+            // The transport's own refusal of a message that is too large, before any service has seen it.
+            Code::OutOfRange | Code::ResourceExhausted => {
+                status::reason_of(status).or_else(|| Some("TOO_MANY".to_owned()))
+            }
+            _ => status::reason_of(status),
+        };
+        let Some(reason) = reason.filter(|_| !transient) else {
             bail!("season.ndjson line {line}: {}", explain(status));
         };
         self.note_rejection(line, reason);

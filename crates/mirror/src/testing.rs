@@ -1,0 +1,148 @@
+//! For the tests of services that keep a mirror: the service in memory over a fresh database, and enrollment's events as
+//! enrollment would write them. Only tests use it; it is public because tests of other crates need it too. Panics say
+//! what could not be set up.
+
+use chrono::{DateTime, Utc};
+use prost::{Message, Name};
+use prost_types::{Any, Timestamp};
+use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
+use shipei_service_kit::{
+    ServerBuilder,
+    convert::to_timestamp,
+    status::reason_of,
+    testing::{TestKit, TestServer},
+};
+use shipei_store::{Partition, StoreError, StoredEvent, event_log};
+use tonic::{Response, Status, transport::Channel};
+
+/// The programme of every test.
+pub const PROGRAMME: &str = "Q1";
+/// The most events of one partition that a test reads.
+const EVENTS_MAX: usize = 10_000;
+
+/// A service, ready to be called, whose mirror has learned of a roster.
+#[derive(Debug)]
+pub struct World {
+    /// The service's kit.
+    pub kit: TestKit,
+    server: TestServer,
+}
+
+impl World {
+    /// The service that `serve` adds, over this kit, knowing these events.
+    pub async fn over(
+        kit: TestKit,
+        serve: impl FnOnce(ServerBuilder, &shipei_service_kit::Kit) -> ServerBuilder,
+        roster: &[Event],
+    ) -> World {
+        let server = TestServer::start(|builder| serve(builder, &kit.kit)).await;
+        let world = World { kit, server };
+        world.learn(roster).await;
+        world
+    }
+
+    /// A new connection.
+    pub fn channel(&self) -> Channel {
+        self.server.channel()
+    }
+
+    /// Lets the mirror learn of these events.
+    ///
+    /// # Panics
+    /// When they can't be applied.
+    pub async fn learn(&self, events: &[Event]) {
+        if let Err(error) = self.try_learn(events).await {
+            panic!("the mirror does not take the events: {error:?}");
+        }
+    }
+
+    async fn try_learn(&self, events: &[Event]) -> shipei_service_kit::Result<()> {
+        let mut tx = self.kit.kit.database().begin_write().await?;
+        crate::apply(&mut tx, events).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The service's own events of a type, in the order of the log of each partition.
+    ///
+    /// # Panics
+    /// When the log can't be read.
+    pub async fn events<M: Message + Name + Default>(&self) -> Vec<(StoredEvent, M)> {
+        let all = match self.all_events().await {
+            Ok(all) => all,
+            Err(error) => panic!("the log can't be read: {error}"),
+        };
+        let mut found = Vec::new();
+        for event in all.into_iter().filter(|event| event.kind == M::full_name()) {
+            match M::decode(event.data.as_slice()) {
+                Ok(message) => found.push((event, message)),
+                Err(error) => panic!("an event is no {}: {error}", M::full_name()),
+            }
+        }
+        found
+    }
+
+    async fn all_events(&self) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut tx = self.kit.kit.database().begin_read().await?;
+        let mut events = Vec::new();
+        for partition in Partition::all() {
+            events.append(
+                &mut event_log::read_after(&mut tx, partition, 0, EVENTS_MAX, &[], &[]).await?.events,
+            );
+        }
+        Ok(events)
+    }
+}
+
+/// An instant of the scheme's zone, e.g. `11-01T00:00:00` of 2019.
+pub fn instant(text: &str) -> DateTime<Utc> {
+    format!("2019-{text}+08:00").parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The same, as a request states it.
+pub fn at(text: &str) -> Option<Timestamp> {
+    Some(to_timestamp(instant(text)))
+}
+
+/// The reason of a refusal; panics with the answer when there is none.
+pub fn reason<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> String {
+    let status = match answer {
+        Ok(answer) => panic!("not refused: {answer:?}"),
+        Err(status) => status,
+    };
+    reason_of(&status).unwrap_or_else(|| panic!("no reason: {status:?}"))
+}
+
+/// An event of enrollment's.
+pub fn event<M: Message + Name>(when: &str, message: &M) -> Event {
+    Event {
+        source: "enrollment".to_owned(),
+        r#type: M::full_name(),
+        time: at(when),
+        region_code: "130300".to_owned(),
+        data: Some(Any { type_url: M::type_url(), value: message.encode_to_vec() }),
+        ..Event::default()
+    }
+}
+
+/// A trainee leaves.
+pub fn withdrawal(person_id: &str, when: &str) -> Event {
+    let left =
+        enrollment::TraineeWithdrawn { programme_id: PROGRAMME.to_owned(), person_id: person_id.to_owned() };
+    event(when, &left)
+}
+
+/// A trainee moves to another county and class, of school S1.
+pub fn transfer(person_id: &str, county_code: &str, class_id: &str, when: &str) -> Event {
+    let new = enrollment::TraineePlace {
+        county_code: county_code.to_owned(),
+        school_code: "S1".to_owned(),
+        class_id: class_id.to_owned(),
+    };
+    let moved = enrollment::TraineeTransferred {
+        programme_id: PROGRAMME.to_owned(),
+        person_id: person_id.to_owned(),
+        old: None,
+        new: Some(new),
+    };
+    event(when, &moved)
+}

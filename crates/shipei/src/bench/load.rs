@@ -1,0 +1,361 @@
+//! The hot paths, driven through the public API as any client would.
+
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use prost_types::Timestamp;
+use shipei_contracts::{
+    assessment::v1::{ListTraineeScoresRequest, score_service_client::ScoreServiceClient},
+    assignment::v1::{SubmitAssignmentRequest, assignment_service_client::AssignmentServiceClient},
+    enrollment::v1::{RecordLoginRequest, person_service_client::PersonServiceClient},
+    event::v1::{GetHeadRequest, SubscribeRequest, event_feed_client::EventFeedClient},
+    learning::v1::{
+        GetProgressRequest, Heartbeat, RecordHeartbeatRequest, SessionHeartbeats, StreamHeartbeatsRequest,
+        study_service_client::StudyServiceClient,
+    },
+};
+use tonic::{Status, transport::Channel};
+
+use super::{raw::at_once, report::Rate};
+use crate::{
+    client::{Clients, call, explain},
+    replay::calls::timestamp,
+};
+
+/// The courses that are studied, one after the other.
+pub(crate) const COURSES: u64 = 30;
+/// The length of each.
+pub(crate) const COURSE_MINUTES: u64 = 60;
+/// The most messages of heartbeats in one measurement.
+pub(crate) const MESSAGES_MAX: u64 = 2_000;
+/// Beats of one session; at half a minute each they fit into a course.
+const BEATS_PER_SESSION: u64 = 100;
+/// Seconds between two beats.
+const BEAT_SECONDS: u64 = 30;
+/// Scores of one page.
+const PAGE_SIZE: i32 = 1_000;
+/// The logs that assessment follows.
+const FOLLOWED: [&str; 4] = ["enrollment", "learning-progress", "assignment-grading", "offline-activity"];
+
+/// When everybody logs in.
+const LOGIN_AT: &str = "2019-09-11T08:00:00+08:00";
+/// When the streamed sessions begin.
+const STREAM_AT: &str = "2019-09-16T08:00:00+08:00";
+/// When the single heartbeats begin: after all streamed ones that a measurement can have.
+const SINGLE_AT: &str = "2019-10-28T08:00:00+08:00";
+/// When assignments are submitted.
+const SUBMIT_AT: &str = "2019-11-05T08:00:00+08:00";
+
+/// How heartbeats are put into messages: groups of learners in turn, some beats each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// All learners.
+    pub(crate) learners: u64,
+    /// Learners of one message.
+    pub(crate) per_message: u64,
+    /// Beats of each learner in one message.
+    pub(crate) beats_each: u64,
+}
+
+impl Shape {
+    /// Whose beats a message has.
+    pub(crate) fn learners_of(&self, message: u64) -> Range<u64> {
+        let first = message % self.groups() * self.per_message;
+        first..(first + self.per_message).min(self.learners)
+    }
+
+    /// The first of its beats, counted from the learner's first.
+    pub(crate) fn first_beat(&self, message: u64) -> u64 {
+        message / self.groups() * self.beats_each
+    }
+
+    /// The session and the course that a learner's beat belongs to, and its number there.
+    pub(crate) fn place(&self, learner: u64, beat: u64) -> (String, String, i64) {
+        let session = beat / BEATS_PER_SESSION;
+        (format!("S{learner}-{session}"), course(session % COURSES), (beat % BEATS_PER_SESSION).cast_signed())
+    }
+
+    fn groups(&self) -> u64 {
+        self.learners.div_ceil(self.per_message).max(1)
+    }
+}
+
+/// The id of a learner.
+pub(crate) fn person(learner: u64) -> String {
+    format!("B{learner:06}")
+}
+
+/// The id of a course.
+pub(crate) fn course(number: u64) -> String {
+    format!("BC{number:02}")
+}
+
+/// The programme under load.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    pub(crate) clients: Clients,
+    pub(crate) programme: String,
+    pub(crate) final_time: Option<Timestamp>,
+}
+
+impl Load {
+    /// Log-ins of these learners, so many at once.
+    pub(crate) async fn logins(&self, learners: Range<u64>, workers: u64, time: Duration) -> Result<Rate> {
+        let at = timestamp(instant(LOGIN_AT)?);
+        let load = self.clone();
+        at_once(learners, workers, time, move |number| {
+            let load = load.clone();
+            async move {
+                let message = RecordLoginRequest {
+                    programme_id: load.programme.clone(),
+                    person_id: person(number),
+                    request_id: format!("bench:login:{number}"),
+                    occurred_at: Some(at),
+                };
+                let answer = call(|| {
+                    let request = load.clients.unary(message.clone());
+                    let mut client = PersonServiceClient::new(load.clients.channel("enrollment"));
+                    async move { client.record_login(request).await }
+                })
+                .await
+                .map_err(refused)?;
+                // Learning-progress must know of it before the learner studies.
+                load.clients.note(&answer);
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// One practical assignment of each of these learners.
+    pub(crate) async fn submissions(
+        &self,
+        learners: Range<u64>,
+        workers: u64,
+        time: Duration,
+    ) -> Result<Rate> {
+        let at = timestamp(instant(SUBMIT_AT)?);
+        let load = self.clone();
+        at_once(learners, workers, time, move |number| {
+            let load = load.clone();
+            async move {
+                let message = SubmitAssignmentRequest {
+                    programme_id: load.programme.clone(),
+                    person_id: person(number),
+                    submission_id: format!("A{number}"),
+                    kind: "lesson_plan".to_owned(),
+                    title: "one acknowledged write".to_owned(),
+                    text: String::new(),
+                    request_id: format!("bench:submission:{number}"),
+                    occurred_at: Some(at),
+                };
+                call(|| {
+                    let request = load.clients.unary(message.clone());
+                    let mut client = AssignmentServiceClient::new(load.clients.channel("assignment-grading"));
+                    async move { client.submit_assignment(request).await }
+                })
+                .await
+                .map_err(refused)?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// Heartbeats over one stream: messages until the time is over, then the answers to all that were sent.
+    pub(crate) async fn stream(&self, shape: Shape, time: Duration) -> Result<Rate> {
+        let from = instant(STREAM_AT)?;
+        let (programme, token) = (self.programme.clone(), self.clients.token());
+        let began = Instant::now();
+        let messages = (0..MESSAGES_MAX)
+            .take_while(move |number| *number == 0 || began.elapsed() < time)
+            .map(move |number| message(&programme, &token, shape, from, number));
+        let mut client = StudyServiceClient::new(self.clients.channel("learning-progress"))
+            .max_decoding_message_size(self.clients.message_bytes_max());
+        let request = self.clients.request(tokio_stream::iter(messages));
+        let mut answers = client.stream_heartbeats(request).await.map_err(refused)?.into_inner();
+        let mut count = 0;
+        while let Some(answer) = answers.message().await.map_err(refused)? {
+            for session in &answer.sessions {
+                let first = session.refused.first().map(|refusal| refusal.reason());
+                ensure!(first.is_none(), "a heartbeat was refused: {first:?}");
+                count += session.outcomes.len() as u64;
+            }
+        }
+        Ok(Rate { count, took: began.elapsed() })
+    }
+
+    /// Heartbeats one at a time, learner after learner, so many calls at once.
+    pub(crate) async fn single_beats(
+        &self,
+        learners: u64,
+        numbers: Range<u64>,
+        workers: u64,
+        time: Duration,
+    ) -> Result<Rate> {
+        let from = instant(SINGLE_AT)?;
+        let load = self.clone();
+        at_once(numbers, workers, time, move |number| {
+            let load = load.clone();
+            let (learner, seq) = (number % learners, number / learners);
+            async move {
+                let message = RecordHeartbeatRequest {
+                    programme_id: load.programme.clone(),
+                    person_id: person(learner),
+                    course_id: course(0),
+                    session_id: format!("U{learner}"),
+                    seq: seq.cast_signed(),
+                    occurred_at: Some(beat_time(from, seq)),
+                };
+                call(|| {
+                    let request = load.clients.unary(message.clone());
+                    let mut client = StudyServiceClient::new(load.clients.channel("learning-progress"));
+                    async move { client.record_heartbeat(request).await }
+                })
+                .await
+                .map_err(refused)?;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// Pages of scores as of the programme's end, over and over.
+    pub(crate) async fn scores(&self, scores_max: u64, time: Duration) -> Result<Rate> {
+        let began = Instant::now();
+        let mut count = 0;
+        let mut page_token = String::new();
+        while began.elapsed() < time && count < scores_max {
+            let page = self.page(&self.clients, PAGE_SIZE, &page_token).await?;
+            ensure!(page.0 > 0 || !page_token.is_empty(), "there are no scores");
+            count += page.0;
+            page_token = page.1;
+        }
+        Ok(Rate { count, took: began.elapsed() })
+    }
+
+    /// Returns when learning-progress has learned of everything that these clients wrote.
+    pub(crate) async fn wait_for_learning(&self) -> Result<()> {
+        let message = GetProgressRequest { programme_id: self.programme.clone(), person_id: person(0) };
+        call(|| {
+            let request = self.clients.unary(message.clone());
+            let mut client = StudyServiceClient::new(self.clients.channel("learning-progress"));
+            async move { client.get_progress(request).await }
+        })
+        .await
+        .map_err(refused)?;
+        Ok(())
+    }
+
+    /// Returns when assessment has applied what the four logs hold now; gives how many events that are.
+    pub(crate) async fn wait_for_assessment(&self, channel: &Channel) -> Result<u64> {
+        // Clients of their own: a token of four logs would weigh kilobytes in each call of the measurements.
+        let clients = Clients::of_channel(channel);
+        let mut events = 0;
+        for source in FOLLOWED {
+            let (count, token) = self.head(source).await?;
+            events += count;
+            clients.note_token(token.as_bytes());
+        }
+        self.page(&clients, 1, "").await?;
+        Ok(events)
+    }
+
+    /// Reads the four logs from the first event to the last, side by side, and does nothing with them.
+    pub(crate) async fn read_logs(&self) -> Result<Rate> {
+        let began = Instant::now();
+        let logs = FOLLOWED.map(|source| self.read_log(source));
+        let count = futures::future::try_join_all(logs).await?.into_iter().sum();
+        Ok(Rate { count, took: began.elapsed() })
+    }
+
+    async fn read_log(&self, source: &'static str) -> Result<u64> {
+        let (end, _) = self.head(source).await?;
+        let request = SubscribeRequest { source: source.to_owned(), ..Default::default() };
+        let mut client = EventFeedClient::new(self.clients.channel(source))
+            .max_decoding_message_size(self.clients.message_bytes_max());
+        let mut events = client.subscribe(self.clients.request(request)).await.map_err(refused)?.into_inner();
+        let mut count = 0;
+        while count < end {
+            let response = events.message().await.map_err(refused)?;
+            count += response.with_context(|| format!("the log of {source} ended"))?.events.len() as u64;
+        }
+        Ok(count)
+    }
+
+    /// How many events a log has, and its end as a token.
+    async fn head(&self, source: &'static str) -> Result<(u64, String)> {
+        let head = call(|| {
+            let request = self.clients.unary(GetHeadRequest { source: source.to_owned() });
+            let mut client = EventFeedClient::new(self.clients.channel(source));
+            async move { client.get_head(request).await }
+        })
+        .await
+        .map_err(refused)?
+        .into_inner();
+        let events = head.positions.iter().map(|position| position.number.unsigned_abs()).sum();
+        Ok((events, head.consistency_token))
+    }
+
+    async fn page(&self, clients: &Clients, page_size: i32, page_token: &str) -> Result<(u64, String)> {
+        let message = ListTraineeScoresRequest {
+            programme_id: self.programme.clone(),
+            as_of: self.final_time,
+            page_size,
+            page_token: page_token.to_owned(),
+            ..Default::default()
+        };
+        let answer = call(|| {
+            let request = clients.unary(message.clone());
+            let mut client = ScoreServiceClient::new(clients.channel("assessment"))
+                .max_decoding_message_size(clients.message_bytes_max());
+            async move { client.list_trainee_scores(request).await }
+        })
+        .await
+        .map_err(refused)?
+        .into_inner();
+        Ok((answer.scores.len() as u64, answer.next_page_token))
+    }
+}
+
+fn message(
+    programme: &str,
+    token: &str,
+    shape: Shape,
+    from: DateTime<Utc>,
+    number: u64,
+) -> StreamHeartbeatsRequest {
+    let first = shape.first_beat(number);
+    let sessions = shape.learners_of(number).map(|learner| {
+        let (session_id, course_id, seq) = shape.place(learner, first);
+        let heartbeats = (0..shape.beats_each)
+            .map(|beat| Heartbeat {
+                seq: seq + beat.cast_signed(),
+                occurred_at: Some(beat_time(from, first + beat)),
+            })
+            .collect();
+        SessionHeartbeats { person_id: person(learner), course_id, session_id, heartbeats }
+    });
+    StreamHeartbeatsRequest {
+        programme_id: programme.to_owned(),
+        batch_number: number.cast_signed(),
+        sessions: sessions.collect(),
+        consistency_token: token.to_owned(),
+    }
+}
+
+fn beat_time(from: DateTime<Utc>, beat: u64) -> Timestamp {
+    timestamp(from + TimeDelta::seconds((beat * BEAT_SECONDS).cast_signed()))
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>> {
+    Ok(DateTime::parse_from_rfc3339(text)?.with_timezone(&Utc))
+}
+
+fn refused(status: Status) -> anyhow::Error {
+    anyhow!("{}", explain(&status))
+}

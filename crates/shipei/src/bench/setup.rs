@@ -1,0 +1,96 @@
+//! The synthetic programme of the bench, as a season: the scheme and the counties of Qinhuangdao 2019, any number of
+//! learners, every county reported, paid for and opened. What is measured comes after.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use shipei_rules::identity_number;
+
+use super::load;
+use crate::season::Season;
+
+const SCHEME: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/scheme.toml");
+const REGIONS: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/regions.csv");
+const SCHOOLS: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/schools.csv");
+const CLASSES: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/classes.csv");
+const PEOPLE: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/people.csv");
+
+/// The season's counties; learners are spread over them evenly.
+const COUNTIES: [&str; 4] = ["130302", "130303", "130304", "130306"];
+/// The season's classes.
+const CLASS_COUNT: u64 = 8;
+/// Identity numbers of one birthday.
+const NUMBERS_PER_DAY: u64 = 1_000;
+/// What happens to each county, and when; in the order of time.
+const STEPS: [(&str, &str, &str); 5] = [
+    ("2019-08-21T10:00:00+08:00", "roster.reported", r#""counselor":"K{}1""#),
+    ("2019-08-22T10:00:00+08:00", "remittance.sent", r#""ref":"R{}","amount_fen":100000"#),
+    ("2019-08-23T10:00:00+08:00", "remittance.confirmed", r#""ref":"R{}""#),
+    ("2019-08-24T10:00:00+08:00", "invoice.issued", r#""ref":"R{}""#),
+    ("2019-09-11T07:00:00+08:00", "learning.opened", ""),
+];
+
+/// Writes the season's files.
+pub(crate) fn season(folder: &Path, learners: u64) -> Result<Season> {
+    let files = [
+        ("scheme.toml", SCHEME.to_owned()),
+        ("season.ndjson", lines()),
+        ("roster/regions.csv", REGIONS.to_owned()),
+        ("roster/schools.csv", SCHOOLS.to_owned()),
+        ("roster/classes.csv", CLASSES.to_owned()),
+        ("roster/courses.csv", courses()),
+        ("roster/people.csv", people(learners)?),
+    ];
+    fs::create_dir_all(folder.join("roster"))
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Season::open(folder)
+}
+
+fn lines() -> String {
+    let mut text = String::new();
+    for (at, kind, fields) in STEPS {
+        for county in COUNTIES {
+            let fields = fields.replace("{}", county);
+            let comma = if fields.is_empty() { "" } else { "," };
+            let _ = writeln!(text, r#"{{"at":"{at}","type":"{kind}","county":"{county}"{comma}{fields}}}"#);
+        }
+    }
+    text
+}
+
+/// All of them main-line: any other course must be selected before it is studied.
+fn courses() -> String {
+    let mut text = "course_id,title,category,main_line,minutes,subject,education_stage\n".to_owned();
+    for number in 0..load::COURSES {
+        let id = load::course(number);
+        let _ = writeln!(text, "{id},{id},public,true,{},,", load::COURSE_MINUTES);
+    }
+    text
+}
+
+/// The season's staff, and learners of our own.
+fn people(learners: u64) -> Result<String> {
+    let mut text = String::new();
+    for line in PEOPLE.lines().filter(|line| !line.contains(",trainee,")) {
+        text.push_str(line);
+        text.push('\n');
+    }
+    for (learner, county) in (0..learners).zip(COUNTIES.iter().cycle()) {
+        let (day, number) = (learner / NUMBERS_PER_DAY, learner % NUMBERS_PER_DAY);
+        let digits = format!("{county}198001{:02}{number:03}", day + 1);
+        let id_number = identity_number::complete(&digits)
+            .map_err(|error| anyhow::anyhow!("the identity number of learner {learner}: {error}"))?;
+        let _ = writeln!(
+            text,
+            "{},测试,{},trainee,{county},{county}S0,compulsory,语文,proficient,L{:04}",
+            load::person(learner),
+            id_number.reveal(),
+            learner % CLASS_COUNT + 1
+        );
+    }
+    Ok(text)
+}

@@ -1,0 +1,314 @@
+//! What a process is told, checked before anything starts, and how it is shown again.
+//!
+//! [`crate::settings`] collects what was said and where; here it gets its types. An error names the place; it never
+//! repeats a database's URL, which may hold a password.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, builder::PossibleValuesParser};
+use shipei_service_kit::{config::ListenAddress, telemetry::LogFormat};
+use shipei_store::{Database, PoolLimits};
+use tonic::transport::Endpoint;
+
+use crate::{
+    settings::{Flags, Given, Givens, SETTINGS, Source},
+    suite::{Storage, service_names, sources_missing, with_scheme},
+};
+
+const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
+const DATA_DEFAULT: &str = "shipei-data";
+/// The name of the key file in the data folder.
+const KEY_FILE: &str = "shipei.key";
+/// The most connections to one database.
+const CONNECTIONS_MAX: u32 = 1_000;
+/// The longest that a timeout may be.
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// What stands where a secret was.
+const MASK: &str = "***";
+
+/// What a command that opens databases is told.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The services; all five if none is named.
+    #[arg(value_name = "SERVICE", value_parser = PossibleValuesParser::new(service_names()))]
+    pub services: Vec<String>,
+    /// The settings.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// What is in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The services that the command is about, in the suite's order.
+    pub services: Vec<&'static str>,
+    /// Where to listen.
+    pub listen: ListenAddress,
+    /// Whether the operator said that the network is private.
+    pub open_network: bool,
+    /// The addresses of services that run elsewhere.
+    pub peers: BTreeMap<String, String>,
+    /// Where state is kept.
+    pub storage: Storage,
+    /// Whether to bring schemas on Postgres up to date before serving.
+    pub migrate: bool,
+    /// The bounds of each service's database.
+    pub limits: PoolLimits,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    data: PathBuf,
+    key_file: PathBuf,
+    file: Option<(PathBuf, Source)>,
+    sources: BTreeMap<&'static str, Source>,
+}
+
+impl Config {
+    /// Reads the file, the variables and the flags.
+    ///
+    /// # Errors
+    /// When something in them can't be; where it stands is named.
+    pub fn load(options: &Options) -> Result<Config> {
+        let givens = options.flags.with_file()?;
+        let said = |name: &&str| {
+            options.services.is_empty() || options.services.iter().any(|service| service == name)
+        };
+        let services: Vec<&'static str> = service_names().into_iter().filter(said).collect();
+        let defaults = PoolLimits::default();
+        let open_network = one(&givens, "open_network", false, switch)?;
+        let listen = |text: &str| ListenAddress::parse(text, open_network);
+        let data = one(&givens, "data", PathBuf::from(DATA_DEFAULT), path)?;
+        let key_file = one(&givens, "key_file", data.join(KEY_FILE), path)?;
+        let urls = many(&givens, "database", |values| databases(values, &services))?;
+        let storage = match urls {
+            _ if !urls.is_empty() => Storage::Databases { urls, key_file: key_file.clone() },
+            _ if givens.contains_key("key_file") => {
+                let url = |service| (service, Storage::sqlite_url(&data, service));
+                Storage::Databases {
+                    urls: service_names().into_iter().map(url).collect(),
+                    key_file: key_file.clone(),
+                }
+            }
+            _ => Storage::Directory(data.clone()),
+        };
+        Ok(Config {
+            services,
+            listen: one(&givens, "listen", listen(LISTEN_DEFAULT)?, listen)?,
+            open_network,
+            peers: many(&givens, "peers", peers)?,
+            storage,
+            migrate: one(&givens, "migrate", false, switch)?,
+            limits: PoolLimits {
+                connections: one(&givens, "pool_connections", defaults.connections, connections)?,
+                acquire_timeout: one(&givens, "acquire_timeout", defaults.acquire_timeout, timeout)?,
+                statement_timeout: one(&givens, "statement_timeout", defaults.statement_timeout, timeout)?,
+                lock_timeout: one(&givens, "lock_timeout", defaults.lock_timeout, timeout)?,
+            },
+            log_format: one(&givens, "log_format", LogFormat::default(), str::parse)?,
+            data,
+            key_file,
+            file: options.flags.config().cloned(),
+            sources: givens.into_iter().map(|(key, given)| (key, given.source)).collect(),
+        })
+    }
+
+    /// Refuses to serve a service whose sources are neither here nor at a known address.
+    ///
+    /// # Errors
+    /// When an address is missing.
+    pub fn require_peers(&self) -> Result<()> {
+        match sources_missing(&self.services, &self.peers).first() {
+            Some((service, source)) => {
+                bail!("{service} follows the log of {source}: say where it runs with --peer {source}=ADDRESS")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// All settings as a file of settings, with where each comes from and without secrets.
+    pub fn to_toml(&self) -> String {
+        let mut lines = format!("# For {}.\n", self.services.join(", "));
+        if let Some((path, source)) = &self.file {
+            let _ = writeln!(lines, "# The file is {} ({source}).", path.display());
+        }
+        let mut tables = String::new();
+        for setting in &SETTINGS {
+            let source = self.sources.get(setting.key).unwrap_or(&Source::Default);
+            let value = match setting.key {
+                "listen" => text(&self.listen.to_string()),
+                "open_network" => self.open_network.to_string(),
+                "data" => text(&self.data.display().to_string()),
+                "key_file" => text(&self.key_file.display().to_string()),
+                "migrate" => self.migrate.to_string(),
+                "log_format" => text(match self.log_format {
+                    LogFormat::Human => "human",
+                    LogFormat::Json => "json",
+                }),
+                "pool_connections" => self.limits.connections.to_string(),
+                "acquire_timeout" => text(&time(self.limits.acquire_timeout)),
+                "statement_timeout" => text(&time(self.limits.statement_timeout)),
+                "lock_timeout" => text(&time(self.limits.lock_timeout)),
+                table => {
+                    let _ = writeln!(tables, "\n[{table}] # {source}");
+                    for (service, url) in self.table(table) {
+                        let _ = writeln!(tables, "{service} = {}", text(&masked(&url)));
+                    }
+                    continue;
+                }
+            };
+            let _ = writeln!(lines, "{} = {value} # {source}", setting.key);
+        }
+        lines + &tables
+    }
+
+    /// What goes by service: the addresses of peers, or the databases that the services will open.
+    fn table(&self, key: &str) -> Vec<(String, String)> {
+        if key == "peers" {
+            return self.peers.clone().into_iter().collect();
+        }
+        let url = |service: &&str| Some(((*service).to_owned(), self.storage.url(service).ok()?));
+        self.services.iter().filter_map(url).collect()
+    }
+}
+
+/// The value of a setting that has one.
+fn one<T, E: ToString>(
+    givens: &Givens,
+    key: &str,
+    default: T,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<T> {
+    let Some(Given { values, source }) = givens.get(key) else { return Ok(default) };
+    let value = values.first().map_or("", String::as_str);
+    read(value).map_err(|error| anyhow!("{source}: `{key}`: {}", error.to_string()))
+}
+
+/// The value of a setting that goes by service.
+fn many<T: Default>(givens: &Givens, key: &str, read: impl Fn(&[String]) -> Result<T, String>) -> Result<T> {
+    let Some(Given { values, source }) = givens.get(key) else { return Ok(T::default()) };
+    read(values).map_err(|error| anyhow!("{source}: `{key}`: {error}"))
+}
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "write true or false")
+}
+
+fn path(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("write a path") } else { Ok(PathBuf::from(text)) }
+}
+
+fn connections(text: &str) -> Result<u32, String> {
+    let wrong = || format!("write a number from 1 to {CONNECTIONS_MAX}");
+    text.parse().ok().filter(|number| (1..=CONNECTIONS_MAX).contains(number)).ok_or_else(wrong)
+}
+
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => 0,
+    };
+    let parsed = number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds));
+    let time = parsed.map(Duration::from_millis).filter(|time| !time.is_zero() && *time <= TIMEOUT_MAX);
+    time.ok_or("write a time up to a day as 500ms, 10s or 2m")
+}
+
+/// A time as [`timeout`] reads it.
+fn time(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+}
+
+/// The URL of each service's database.
+fn databases(values: &[String], services: &[&'static str]) -> Result<BTreeMap<&'static str, String>, String> {
+    let mut urls = BTreeMap::new();
+    let mut for_all = None;
+    for value in values {
+        let own = value.split_once('=').and_then(|(name, url)| Some((service_named(name)?, url)));
+        let url = own.map_or(value.as_str(), |(_, url)| url);
+        Database::check_url(url).map_err(|error| error.to_string())?;
+        match own {
+            Some((service, url)) => {
+                urls.insert(service, url.to_owned());
+            }
+            None if url.starts_with("sqlite:") || url.contains("schema=") => {
+                return Err(
+                    "a URL for all services is a postgres:// one without schema=; else write SERVICE=URL"
+                        .to_owned(),
+                );
+            }
+            None => for_all = Some(url),
+        }
+    }
+    if let Some(url) = for_all {
+        for service in service_names() {
+            urls.entry(service).or_insert_with(|| with_schema(url, service));
+        }
+    }
+    match services.iter().find(|service| !urls.contains_key(*service)) {
+        Some(service) if !values.is_empty() => {
+            Err(format!("none for {service}: write {service}=URL, or one postgres:// URL for all"))
+        }
+        _ => Ok(urls),
+    }
+}
+
+/// The same database, a schema for each service.
+fn with_schema(url: &str, service: &str) -> String {
+    let mark = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{mark}schema={}", service.replace('-', "_"))
+}
+
+fn peers(values: &[String]) -> Result<BTreeMap<String, String>, String> {
+    let mut addresses = BTreeMap::new();
+    for value in values {
+        let Some((name, address)) = value.split_once('=') else {
+            return Err(format!("`{}` is not SERVICE=ADDRESS", masked(value)));
+        };
+        let Some(service) = service_named(name) else {
+            return Err(format!("there is no service `{name}`; there are {}", service_names().join(", ")));
+        };
+        if address.is_empty() || Endpoint::from_shared(with_scheme(address)).is_err() {
+            return Err(format!(
+                "`{}` is no address of {service}; write HOST:PORT or http://HOST:PORT",
+                masked(address)
+            ));
+        }
+        addresses.insert(service.to_owned(), address.to_owned());
+    }
+    Ok(addresses)
+}
+
+fn service_named(name: &str) -> Option<&'static str> {
+    service_names().into_iter().find(|service| *service == name)
+}
+
+/// A text as TOML writes it.
+fn text(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A URL without its passwords: neither `user:PASSWORD@` nor `?password=PASSWORD`.
+pub fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // The last @: a password may hold one, and to mask too much does no harm.
+    let (user, host) = match rest.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, _)) => (format!("{name}:{MASK}@"), host),
+            None => (format!("{user}@"), host),
+        },
+        None => (String::new(), rest),
+    };
+    let Some((place, query)) = host.split_once('?') else { return format!("{scheme}://{user}{host}") };
+    let options = query.split('&').map(|option| match option.split_once('=') {
+        Some((name, _)) if name.contains("password") => format!("{name}={MASK}"),
+        _ => option.to_owned(),
+    });
+    format!("{scheme}://{user}{place}?{}", options.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+//! Tests of the configuration: what is stronger, what is refused, what is shown.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    options: Options,
+}
+
+fn load(arguments: &[&str]) -> Result<Config> {
+    let arguments = [&["shipei"], arguments].concat();
+    Config::load(&Program::try_parse_from(arguments)?.options)
+}
+
+fn error(arguments: &[&str]) -> String {
+    load(arguments).unwrap_err().to_string()
+}
+
+#[test]
+fn secrets_are_masked() {
+    for (url, shown) in [
+        ("postgres://shipei:s3cret@db:5432/d", "postgres://shipei:***@db:5432/d"),
+        ("postgres://shipei:s3:c@r/et@db/d?sslmode=require", "postgres://shipei:***@db/d?sslmode=require"),
+        ("postgres://shipei@db/d?password=s3cret&schema=a", "postgres://shipei@db/d?password=***&schema=a"),
+        ("rediss://:s3cret@redis:6379/", "rediss://:***@redis:6379/"),
+        ("sqlite:/var/lib/a@b.sqlite", "sqlite:/var/lib/a@b.sqlite"),
+    ] {
+        assert_eq!(masked(url), shown);
+    }
+}
+
+#[test]
+fn nothing_said_means_defaults() {
+    let config = load(&[]).unwrap();
+    assert_eq!(config.services, service_names());
+    assert_eq!(config.listen.to_string(), LISTEN_DEFAULT);
+    assert_eq!(config.limits, PoolLimits::default());
+    assert!(matches!(&config.storage, Storage::Directory(folder) if folder.ends_with(DATA_DEFAULT)));
+    assert!(!config.migrate && !config.open_network);
+}
+
+#[test]
+fn flag_is_stronger_than_file_and_sources_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shipei.toml");
+    let text = "listen = \"0.0.0.0:7399\"\nopen_network = true\npool_connections = 7\nlock_timeout = \"250ms\"\n\
+                [database]\nenrollment = \"postgres://u:s3cret@h/d\"\n[peers]\nenrollment = \"e:1\"\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    let config = load(&["enrollment", "--config", path, "--pool-connections", "9"]).unwrap();
+    assert_eq!((config.limits.connections, config.limits.lock_timeout), (9, Duration::from_millis(250)));
+    let shown = config.to_toml();
+    for line in [
+        format!("# The file is {path} (flag --config)."),
+        format!("listen = \"0.0.0.0:7399\" # file {path}, line 1"),
+        "pool_connections = 9 # flag --pool-connections".to_owned(),
+        "migrate = false # default".to_owned(),
+        format!("[database] # file {path}, line 5"),
+        "enrollment = \"postgres://u:***@h/d\"".to_owned(),
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "no {line} in\n{shown}");
+    }
+    assert!(!shown.contains("s3cret"));
+    assert!(shown.parse::<toml::Table>().is_ok(), "{shown}");
+    // A file with the same text is the same configuration, but for the secrets.
+    std::fs::write(&file, shown).unwrap();
+    assert!(load(&["enrollment", "--config", path]).is_ok());
+}
+
+#[test]
+fn network_is_open_only_by_word() {
+    let refusal = error(&["--listen", "0.0.0.0:7300"]);
+    assert!(
+        refusal.starts_with("flag --listen: `listen`: 0.0.0.0:7300") && refusal.contains("--open-network")
+    );
+    assert!(load(&["--listen", "0.0.0.0:7300", "--open-network"]).unwrap().open_network);
+    assert!(load(&["--listen", "0.0.0.0:7300", "--open-network=false"]).is_err());
+}
+
+#[test]
+fn mistake_is_named_where_it_stands_and_secrets_are_not() {
+    for (arguments, words) in [
+        (vec!["--database", "mysql://u:s3cret@h/d"], "flag --database: `database`: bad database URL"),
+        (vec!["--database", "enrollment=postgres://u:s3cret@h/d"], "none for learning-progress"),
+        (vec!["--database", "sqlite:a"], "SERVICE=URL"),
+        (vec!["--peer", "enrolment=a:1"], "there is no service `enrolment`"),
+        (vec!["--peer", "enrollment"], "`enrollment` is not SERVICE=ADDRESS"),
+        (vec!["--lock-timeout", "5"], "500ms"),
+        (vec!["--lock-timeout", "0s"], "500ms"),
+        (vec!["--lock-timeout", "9999999999999999999m"], "500ms"),
+        (vec!["--pool-connections", "0"], "from 1 to 1000"),
+        (vec!["--migrate=maybe"], "flag --migrate: `migrate`: write true or false"),
+        (vec!["--listen", "here"], "not an address to listen on"),
+        (vec!["--config", "/nowhere/shipei.toml"], "cannot read /nowhere/shipei.toml (flag --config)"),
+        (vec!["library"], "assignment-grading"),
+    ] {
+        let error = error(&arguments);
+        assert!(error.contains(words), "{arguments:?}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn one_url_is_a_schema_for_each_service() {
+    let config =
+        load(&["--database", "postgres://h/d?sslmode=disable", "--database", "enrollment=sqlite:e"]).unwrap();
+    assert_eq!(config.storage.url("enrollment").unwrap(), "sqlite:e");
+    let url = config.storage.url("learning-progress").unwrap();
+    assert_eq!(url, "postgres://h/d?sslmode=disable&schema=learning_progress");
+}
+
+#[test]
+fn key_file_counts_for_sqlite_too() {
+    let config = load(&["--data", "d", "--key-file", "k"]).unwrap();
+    assert!(matches!(&config.storage, Storage::Databases { key_file, .. } if key_file.ends_with("k")));
+    assert_eq!(config.storage.url("enrollment").unwrap(), "sqlite:d/enrollment.sqlite");
+}
+
+#[test]
+fn service_needs_its_sources() {
+    let refusal = load(&["assessment", "--peer", "enrollment=a:1"]).unwrap().require_peers().unwrap_err();
+    assert!(refusal.to_string().contains("--peer learning-progress=ADDRESS"), "{refusal}");
+    assert!(load(&[]).unwrap().require_peers().is_ok());
+    assert!(load(&["enrollment", "offline-activity"]).unwrap().require_peers().is_ok());
+}
