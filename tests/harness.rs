@@ -206,5 +206,5 @@ pub(crate) async fn five_processes(place: &Place) -> Result<(Vec<Process>, Clien
         processes.push(process);
     }
     let servers: Vec<String> = addresses.iter().map(|(name, address)| format!("{name}={address}")).collect();
-    Ok((processes, Clients::connect(&servers).await?))
+    Ok((processes, Clients::connect(&servers, None).await?))
 }

@@ -31,6 +31,9 @@ use crate::{
     subscription::{Filter, Subscription},
 };
 
+/// The metadata in which a client repeats the log that it asks for: every service serves `EventFeed`, so a load
+/// balancer, which does not read messages, can only tell by this whose instances to ask.
+pub const SOURCE_HEADER: &str = "shipei-source";
 /// The most responses that wait for one consumer; more are not read from the log.
 pub const RESPONSES_BUFFERED_MAX: usize = 4;
 

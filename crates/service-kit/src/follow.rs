@@ -22,6 +22,7 @@ use crate::{
     call::Call,
     consistency::from_proto,
     error::{Error, Result},
+    event_feed::SOURCE_HEADER,
     kit::{Kit, append},
     server::MESSAGE_BYTES_MAX,
     shutdown::Shutdown,
@@ -266,6 +267,7 @@ impl<P: Projector> Follower<P> {
         if let Ok(caller) = MetadataValue::try_from(Caller::service(self.kit.source()).to_string()) {
             request.metadata_mut().insert(CALLER_HEADER, caller);
         }
+        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(self.source));
         Ok(client.subscribe(request).await?.into_inner())
     }
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use shipei_service_kit::{
 };
 use tonic::{
     Code, Request, Response, Status,
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
 /// The five services, by the name of their log.
@@ -50,7 +51,9 @@ impl Clients {
     }
 
     /// From `--server` values: one `ADDRESS` for all, or `SERVICE=ADDRESS` for some.
-    pub async fn connect(servers: &[String]) -> Result<Clients> {
+    ///
+    /// `ca_file` names the authority (PEM) that signed the certificate of an `https://` address.
+    pub async fn connect(servers: &[String], ca_file: Option<&Path>) -> Result<Clients> {
         let mut addresses: BTreeMap<&'static str, String> = BTreeMap::new();
         for server in servers {
             match server.split_once('=') {
@@ -74,7 +77,7 @@ impl Clients {
         for service in SERVICES {
             let address =
                 addresses.get(service).with_context(|| format!("--server: no address for {service}"))?;
-            channels.insert(service, channel_to(address).await?);
+            channels.insert(service, channel_to(address, ca_file).await?);
         }
         Ok(Clients {
             channels,
@@ -183,11 +186,16 @@ pub fn explain(status: &Status) -> String {
     text
 }
 
-async fn channel_to(address: &str) -> Result<Channel> {
+async fn channel_to(address: &str, ca_file: Option<&Path>) -> Result<Channel> {
     let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    let endpoint = Endpoint::from_shared(url)
+    let mut endpoint = Endpoint::from_shared(url)
         .with_context(|| format!("--server {address}: not an address; write e.g. 127.0.0.1:7300"))?
         .tcp_nodelay(true);
+    if let Some(file) = ca_file {
+        let pem = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+        endpoint = endpoint.tls_config(tls).with_context(|| format!("--ca-file {}", file.display()))?;
+    }
     endpoint
         .connect()
         .await

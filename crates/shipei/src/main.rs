@@ -74,6 +74,9 @@ enum Command {
         /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
         #[arg(long = "server", value_name = "[SERVICE=]ADDRESS")]
         servers: Vec<String>,
+        /// The authority (PEM) that signed the certificate of an https:// address.
+        #[arg(long, requires = "servers")]
+        ca_file: Option<PathBuf>,
         /// Keep the databases of the suite in this process here, instead of a temporary folder.
         #[arg(long, conflicts_with = "servers")]
         data: Option<PathBuf>,
@@ -123,10 +126,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             demo::run(&data).await?;
         }
-        Command::Replay { season, out, servers, data } => {
+        Command::Replay { season, out, servers, ca_file, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             if !servers.is_empty() {
-                replay::run(&Clients::connect(&servers).await?, &season, &out).await?;
+                replay::run(&Clients::connect(&servers, ca_file.as_deref()).await?, &season, &out).await?;
                 return Ok(ExitCode::SUCCESS);
             }
             let temporary = tempfile::tempdir()?;

@@ -140,7 +140,7 @@ impl Database {
     pub async fn begin_write(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
-                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?))
+                begin_postgres(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await
             }
             Pools::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
         }
@@ -150,7 +150,7 @@ impl Database {
     pub async fn begin_read(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
-                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?))
+                begin_postgres(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
             }
             Pools::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)),
         }
@@ -179,6 +179,18 @@ impl Database {
                 writer.close().await;
             }
         }
+    }
+}
+
+/// Begins a transaction to its end, also when the caller goes away meanwhile (a deadline, a client that hung up). A
+/// dropped `begin` would leave BEGIN sent and not yet counted: sqlx would send no ROLLBACK, and whoever got the
+/// connection next would work inside somebody else's transaction.
+async fn begin_postgres(pool: &PgPool, statement: &'static str) -> Result<Tx, StoreError> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    match begun.await {
+        Ok(begun) => Ok(Tx::Postgres(begun?)),
+        Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
     }
 }
 

@@ -41,6 +41,13 @@ async fn instances_that_start_together_take_turns() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn abandoned_begin_leaves_the_connection_clean() {
+    let limits = PoolLimits { connections: 1, ..PoolLimits::default() };
+    let database = Database::open(TestDatabase::postgres().url(), limits).await.unwrap();
+    conformance::abandoned_begin(&database).await.unwrap();
+}
+
 #[tokio::test]
 async fn dropped_server_is_gone() {
     let server = TestPostgres::start(&[("fsync", "off")]);

@@ -27,3 +27,10 @@ async fn two_processes_migrate_one_file_at_once() {
         result.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn abandoned_begin_leaves_the_connection_clean() {
+    let directory = TestDatabase::sqlite();
+    let database = directory.open().await.unwrap();
+    conformance::abandoned_begin(&database).await.unwrap();
+}

@@ -61,7 +61,7 @@ Examples:
 How to read it: `rate` is the suite's, through gRPC, checked, with the event log, acknowledged when on disk; `raw
 limit` is that of plain statements without any of it; 50% means that the suite adds as much as the machine must do
 anyway. More than 100% is a group commit: many calls share a transaction that the raw rows have each for themselves.
-Rates vary with whatever else the machine does, ratios much less.";
+Each side is measured once, the raw one just before or after: run it on a quiet machine, and more than once.";
 
 /// What is asked for on the command line.
 #[derive(Debug, Clone, clap::Args)]

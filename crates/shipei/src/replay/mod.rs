@@ -25,8 +25,8 @@ use shipei_contracts::{
     event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
 };
 use shipei_rules::scheme::Scheme;
-use shipei_service_kit::status;
-use tonic::{Code, Status};
+use shipei_service_kit::{event_feed::SOURCE_HEADER, status};
+use tonic::{Code, Status, metadata::MetadataValue};
 
 use crate::{
     client::{Clients, call, explain},
@@ -150,7 +150,8 @@ async fn wait_for_assessment(clients: &Clients) -> Result<()> {
     for source in ["enrollment", "learning-progress", "assignment-grading", "offline-activity"] {
         let channel = clients.channel(source);
         let head = call(|| {
-            let request = clients.unary(GetHeadRequest { source: source.to_owned() });
+            let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
+            request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
             let mut client = EventFeedClient::new(channel.clone());
             async move { client.get_head(request).await }
         })

@@ -4,9 +4,12 @@
 //! macros and statements. To add a case, write an `async fn(&Database) -> Result<(), StoreError>` that asserts, and
 //! name it in [`run_all`].
 
+mod abandoned;
 mod log;
 mod sql;
 mod state;
+
+pub use abandoned::abandoned_begin;
 
 use std::future::Future;
 
