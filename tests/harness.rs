@@ -53,6 +53,25 @@ impl Place {
         Ok(Place { folder, storage })
     }
 
+    /// Takes assessment's database away: its file is deleted, its schema is left for an empty one.
+    pub(crate) fn lose_assessment(&mut self) -> Result<()> {
+        match &mut self.storage {
+            Storage::Directory(folder) => {
+                for suffix in ["", "-wal", "-shm"] {
+                    let file = folder.join(format!("assessment.sqlite{suffix}"));
+                    if file.exists() {
+                        std::fs::remove_file(file)?;
+                    }
+                }
+            }
+            Storage::Databases { urls, .. } => {
+                let empty = TestPostgres::shared().url(&format!("assessment_{}", random_name()?));
+                urls.insert("assessment", empty);
+            }
+        }
+        Ok(())
+    }
+
     /// A folder for score files.
     pub(crate) fn out(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
