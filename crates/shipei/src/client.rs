@@ -20,6 +20,8 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
+use crate::suite::with_scheme;
+
 /// The five services, by the name of their log.
 pub const SERVICES: [&str; 5] =
     ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
@@ -187,7 +189,10 @@ pub fn explain(status: &Status) -> String {
 }
 
 async fn channel_to(address: &str, ca_file: Option<&Path>) -> Result<Channel> {
-    let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let url = with_scheme(address);
+    if url.starts_with("https://") && ca_file.is_none() {
+        bail!("--server {address}: say with --ca-file which authority signed its certificate");
+    }
     let mut endpoint = Endpoint::from_shared(url)
         .with_context(|| format!("--server {address}: not an address; write e.g. 127.0.0.1:7300"))?
         .tcp_nodelay(true);
