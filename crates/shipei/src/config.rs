@@ -3,12 +3,12 @@
 //! [`crate::settings`] collects what was said and where; here it gets its types. An error names the place; it never
 //! repeats a database's URL, which may hold a password.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_service_kit::{config::ListenAddress, telemetry::LogFormat};
-use shipei_store::{Database, PoolLimits};
+use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::Endpoint;
 
 use crate::{
@@ -24,6 +24,10 @@ const KEY_FILE: &str = "shipei.key";
 const CONNECTIONS_MAX: u32 = 1_000;
 /// The longest that a timeout may be.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest name of an instance, bytes.
+const INSTANCE_BYTES_MAX: usize = 63;
+/// How much of an instance's own name is random, hexadecimal digits.
+const INSTANCE_RANDOM_BYTES: usize = 8;
 /// What stands where a secret was.
 const MASK: &str = "***";
 
@@ -36,6 +40,15 @@ pub struct Options {
     /// The settings.
     #[command(flatten)]
     pub flags: Flags,
+}
+
+/// Where a Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisAddress {
+    /// Its URL, which may hold a password.
+    pub url: String,
+    /// The authority of its certificate; the system's when absent.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What is in force.
@@ -55,6 +68,14 @@ pub struct Config {
     pub migrate: bool,
     /// The bounds of each service's database.
     pub limits: PoolLimits,
+    /// The name of this process among the instances of a service.
+    pub instance: String,
+    /// What instances share and may lose, if there is any.
+    pub redis: Option<RedisAddress>,
+    /// The most calls of one caller to one service in a minute, if there is a bound.
+    pub rate_limit: Option<NonZeroU32>,
+    /// The OpenTelemetry collector, if there is one.
+    pub otlp: Option<String>,
     /// How log lines look.
     pub log_format: LogFormat,
     data: PathBuf,
@@ -104,6 +125,13 @@ impl Config {
                 statement_timeout: one(&givens, "statement_timeout", defaults.statement_timeout, timeout)?,
                 lock_timeout: one(&givens, "lock_timeout", defaults.lock_timeout, timeout)?,
             },
+            instance: match one(&givens, "instance", None, instance)? {
+                Some(name) => name,
+                None => instance_default()?,
+            },
+            redis: redis(&givens)?,
+            rate_limit: one(&givens, "rate_limit", None, rate_limit)?,
+            otlp: one(&givens, "otlp", None, |text| collector(text).map(Some))?,
             log_format: one(&givens, "log_format", LogFormat::default(), str::parse)?,
             data,
             key_file,
@@ -148,6 +176,15 @@ impl Config {
                 "acquire_timeout" => text(&time(self.limits.acquire_timeout)),
                 "statement_timeout" => text(&time(self.limits.statement_timeout)),
                 "lock_timeout" => text(&time(self.limits.lock_timeout)),
+                "rate_limit" => self.rate_limit.map_or(0, NonZeroU32::get).to_string(),
+                "instance" | "redis" | "redis_ca_file" | "otlp" => {
+                    let line = match self.optional(setting.key) {
+                        Some(value) => format!("{} = {}", setting.key, text(&value)),
+                        None => format!("# {} is not set", setting.key),
+                    };
+                    let _ = writeln!(lines, "{line} # {source}");
+                    continue;
+                }
                 table => {
                     let _ = writeln!(tables, "\n[{table}] # {source}");
                     for (service, url) in self.table(table) {
@@ -159,6 +196,18 @@ impl Config {
             let _ = writeln!(lines, "{} = {value} # {source}", setting.key);
         }
         lines + &tables
+    }
+
+    /// The value of a setting that may be without one, secrets masked.
+    fn optional(&self, key: &str) -> Option<String> {
+        let redis = self.redis.as_ref();
+        match key {
+            // Another one each time, unless somebody gave it.
+            "instance" => self.sources.contains_key(key).then(|| self.instance.clone()),
+            "redis" => redis.map(|redis| masked(&redis.url)),
+            "redis_ca_file" => Some(redis?.ca_file.as_ref()?.display().to_string()),
+            _ => self.otlp.clone(),
+        }
     }
 
     /// What goes by service: the addresses of peers, or the databases that the services will open.
@@ -187,6 +236,53 @@ fn one<T, E: ToString>(
 fn many<T: Default>(givens: &Givens, key: &str, read: impl Fn(&[String]) -> Result<T, String>) -> Result<T> {
     let Some(Given { values, source }) = givens.get(key) else { return Ok(T::default()) };
     read(values).map_err(|error| anyhow!("{source}: `{key}`: {error}"))
+}
+
+/// The name of an instance, as it may stand in a lease and on a metric.
+fn instance(text: &str) -> Result<Option<String>, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.is_empty() || text.len() > INSTANCE_BYTES_MAX || !text.bytes().all(plain) {
+        return Err(format!("write up to {INSTANCE_BYTES_MAX} letters, digits, `-`, `_` and `.`"));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// The machine's name, and what tells two processes of one machine apart.
+fn instance_default() -> Result<String> {
+    let machine: String = gethostname::gethostname()
+        .to_string_lossy()
+        .chars()
+        .filter(|character| character.is_ascii_alphanumeric() || *character == '-')
+        .take(INSTANCE_BYTES_MAX / 2)
+        .collect();
+    let random = crypto::random_name()?;
+    Ok(format!("{machine}-{}", &random[..INSTANCE_RANDOM_BYTES]))
+}
+
+fn redis(givens: &Givens) -> Result<Option<RedisAddress>> {
+    let ca_file = one(givens, "redis_ca_file", None, |text| path(text).map(Some))?;
+    let url = one(givens, "redis", None, |text| redis_url(text).map(Some))?;
+    if url.is_none() && ca_file.is_some() {
+        bail!("`redis_ca_file` is given, but no `redis`");
+    }
+    Ok(url.map(|url| RedisAddress { url, ca_file }))
+}
+
+fn redis_url(text: &str) -> Result<String, &'static str> {
+    let known = text.starts_with("redis://") || text.starts_with("rediss://");
+    if known { Ok(text.to_owned()) } else { Err("write redis://HOST:6379 or rediss://:PASSWORD@HOST:6379") }
+}
+
+fn rate_limit(text: &str) -> Result<Option<NonZeroU32>, &'static str> {
+    text.parse().map(NonZeroU32::new).map_err(|_| "write a number of calls a minute, or 0 for no limit")
+}
+
+fn collector(text: &str) -> Result<String, &'static str> {
+    let known = text.starts_with("http://") || text.starts_with("https://");
+    if known && Endpoint::from_shared(text.to_owned()).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("write http://HOST:4317")
 }
 
 fn switch(text: &str) -> Result<bool, &'static str> {

@@ -93,6 +93,11 @@ fn mistake_is_named_where_it_stands_and_secrets_are_not() {
         (vec!["--lock-timeout", "9999999999999999999m"], "500ms"),
         (vec!["--pool-connections", "0"], "from 1 to 1000"),
         (vec!["--migrate=maybe"], "flag --migrate: `migrate`: write true or false"),
+        (vec!["--instance", "a b"], "letters, digits"),
+        (vec!["--redis", "s3cret@h"], "flag --redis: `redis`: write redis://HOST"),
+        (vec!["--redis-ca-file", "ca.crt"], "but no `redis`"),
+        (vec!["--rate-limit", "many"], "0 for no limit"),
+        (vec!["--otlp", "collector:4317"], "http://HOST:4317"),
         (vec!["--listen", "here"], "not an address to listen on"),
         (vec!["--config", "/nowhere/shipei.toml"], "cannot read /nowhere/shipei.toml (flag --config)"),
         (vec!["library"], "assignment-grading"),
@@ -117,6 +122,15 @@ fn key_file_counts_for_sqlite_too() {
     let config = load(&["--data", "d", "--key-file", "k"]).unwrap();
     assert!(matches!(&config.storage, Storage::Databases { key_file, .. } if key_file.ends_with("k")));
     assert_eq!(config.storage.url("enrollment").unwrap(), "sqlite:d/enrollment.sqlite");
+}
+
+#[test]
+fn redis_is_shown_without_its_password() {
+    let config = load(&["--redis", "rediss://u:s3cret@h:6379", "--redis-ca-file", "ca.crt"]).unwrap();
+    let shown = config.to_toml();
+    assert!(shown.contains("redis = \"rediss://u:***@h:6379\" # flag --redis"), "{shown}");
+    assert!(shown.contains("# otlp is not set # default") && !shown.contains("s3cret"), "{shown}");
+    assert_ne!(load(&[]).unwrap().instance, load(&[]).unwrap().instance);
 }
 
 #[test]

@@ -59,9 +59,10 @@ pub struct Setting {
 const NETWORK: &str = "Network";
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits for each service's database";
+const MANY: &str = "Many instances";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 12] = [
+pub const SETTINGS: [Setting; 17] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -160,6 +161,51 @@ pub const SETTINGS: [Setting; 12] = [
         value: "TIME",
         heading: LIMITS,
         help: "How long a statement waits for a lock [default: 5s]",
+    },
+    Setting {
+        key: "instance",
+        flag: "instance",
+        variable: "SHIPEI_INSTANCE",
+        shape: Shape::Text,
+        value: "NAME",
+        heading: MANY,
+        help: "The name of this process among the instances of a service, in leases, logs and metrics [default: the machine's name and a random part]",
+    },
+    Setting {
+        key: "redis",
+        flag: "redis",
+        variable: "SHIPEI_REDIS",
+        shape: Shape::Text,
+        value: "URL",
+        heading: MANY,
+        help: "A Redis for what instances share and may lose (wakes, who is studying now, rate limits): redis://HOST:6379 or, over TLS, rediss://:PASSWORD@HOST:6379. Without it instances poll and count for themselves",
+    },
+    Setting {
+        key: "redis_ca_file",
+        flag: "redis-ca-file",
+        variable: "SHIPEI_REDIS_CA_FILE",
+        shape: Shape::Text,
+        value: "FILE",
+        heading: MANY,
+        help: "The authority (PEM) that signed the certificate of a rediss:// address [default: the system's]",
+    },
+    Setting {
+        key: "rate_limit",
+        flag: "rate-limit",
+        variable: "SHIPEI_RATE_LIMIT",
+        shape: Shape::Number,
+        value: "NUMBER",
+        heading: MANY,
+        help: "The most calls of one caller (by `shipei-caller`, else by address) to one service in a minute, over all instances; 0 is no limit [default: 0]",
+    },
+    Setting {
+        key: "otlp",
+        flag: "otlp",
+        variable: "SHIPEI_OTLP",
+        shape: Shape::Text,
+        value: "URL",
+        heading: MANY,
+        help: "An OpenTelemetry collector for traces and metrics, by OTLP over gRPC: http://HOST:4317. Without it nothing is sent",
     },
     Setting {
         // Also of the commands that have no other setting: `main` defines the flag.
