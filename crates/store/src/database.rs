@@ -34,8 +34,20 @@ const SQLITE_ROWS_AHEAD: usize = 512;
 /// A Postgres connection that was idle longer than this is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 
-/// A Postgres transaction that does nothing for this long is ended by the server, in milliseconds.
-const POSTGRES_IDLE_IN_TRANSACTION_MS: u128 = 60_000;
+/// How long a connection that is given back, or was idle, may take to answer; one that takes longer is cut.
+const PING_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What Postgres is told of a connection whose client vanished: a transaction that does nothing for this long is ended
+/// (milliseconds), and so is a connection on which nothing that was sent is acknowledged (seconds between probes, their
+/// number, milliseconds in all), also during a long statement.
+const POSTGRES_LOST_CLIENT: [(&str, &str); 6] = [
+    ("idle_in_transaction_session_timeout", "15000"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "20000"),
+    ("client_connection_check_interval", "5000"),
+];
 
 /// The longest name of a schema, as Postgres has it.
 const SCHEMA_NAME_MAX: usize = 63;
@@ -74,6 +86,7 @@ impl Default for PoolLimits {
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    attempt_time_max: Duration,
 }
 
 #[derive(Clone)]
@@ -165,6 +178,11 @@ impl Database {
         Ok(())
     }
 
+    /// How long one attempt of [`Database::retry`] may take: what all its waits may take by the limits.
+    pub fn attempt_time_max(&self) -> Duration {
+        self.attempt_time_max
+    }
+
     /// Whether this is Postgres.
     pub fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres { .. })
@@ -192,6 +210,10 @@ async fn begin_postgres(pool: &PgPool, statement: &'static str) -> Result<Tx, St
         Ok(begun) => Ok(Tx::Postgres(begun?)),
         Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
     }
+}
+
+fn attempt_time_max(limits: PoolLimits) -> Duration {
+    limits.acquire_timeout + limits.lock_timeout + limits.statement_timeout
 }
 
 async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreError> {
@@ -224,7 +246,7 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
     let readers = pool()
         .max_connections(limits.connections.clamp(1, SQLITE_READERS_MAX))
         .connect_lazy_with(options.pragma("cache_size", SQLITE_READER_CACHE).pragma("query_only", "ON"));
-    Ok(Database { pools: Pools::Sqlite { writer, readers } })
+    Ok(Database { pools: Pools::Sqlite { writer, readers }, attempt_time_max: attempt_time_max(limits) })
 }
 
 async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
@@ -239,10 +261,9 @@ async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreE
         create_schema(&options, &schema).await?;
         options = options.options([("search_path", schema)]);
     }
-    let limited = options.clone().options([
+    let limited = options.clone().options(POSTGRES_LOST_CLIENT).options([
         ("statement_timeout", limits.statement_timeout.as_millis()),
         ("lock_timeout", limits.lock_timeout.as_millis()),
-        ("idle_in_transaction_session_timeout", POSTGRES_IDLE_IN_TRANSACTION_MS),
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(limits.connections.max(1))
@@ -251,14 +272,30 @@ async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreE
         .before_acquire(|connection, state| {
             Box::pin(async move {
                 if state.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
+                    ping_in_time(connection).await?;
                 }
+                Ok(true)
+            })
+        })
+        // sqlx asks the same again, without a bound: behind this one it is answered.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                ping_in_time(connection).await?;
                 Ok(true)
             })
         })
         .connect_with(limited)
         .await?;
-    Ok(Database { pools: Pools::Postgres { pool, unlimited: Box::new(options) } })
+    let pools = Pools::Postgres { pool, unlimited: Box::new(options) };
+    Ok(Database { pools, attempt_time_max: attempt_time_max(limits) })
+}
+
+/// Also sends what waits to be sent, e.g. the ROLLBACK of a transaction that was dropped.
+async fn ping_in_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(PING_TIME_MAX, connection.ping()).await {
+        Ok(answered) => answered,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// What a Postgres URL says, and the schema in it.

@@ -106,6 +106,11 @@ impl StoreError {
         }
     }
 
+    /// The error of work that the database did not answer in time: what it did may have been kept or not.
+    pub(crate) fn no_answer() -> StoreError {
+        StoreError::CommitOutcomeUnknown(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
     /// The name of the violated unique constraint, by Postgres's convention on both databases: `table_pkey` for a
     /// primary key, `table_a_b_key` for `UNIQUE (a, b)`. So don't name constraints; give a partial unique index the
     /// name that the convention would give it (`CREATE UNIQUE INDEX table_a_b_key ON table (a, b) WHERE ..`).

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::positions::Positions;
-use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one, on};
+use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one, fetch_optional, on};
 
 /// The number of partitions of every log. Written into the databases: never change it.
 pub const PARTITIONS: u16 = 64;
@@ -27,12 +27,9 @@ impl Partition {
     /// The partition of a key: FNV-1a (64 bit) of its UTF-8 bytes, modulo 64. Events that must stay in order have
     /// one key. Stable for ever, since it says where stored events are.
     pub fn of(key: &str) -> Partition {
-        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        for byte in key.bytes() {
-            hash ^= u64::from(byte);
-            hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        Partition((hash % u64::from(PARTITIONS)) as u16)
+        let mut hash = Fnv::new();
+        hash.add(key.as_bytes());
+        Partition((hash.0 % u64::from(PARTITIONS)) as u16)
     }
 
     /// The partition with this number, if there is one.
@@ -53,6 +50,22 @@ impl Partition {
     /// Its number as an index.
     pub fn index(self) -> usize {
         usize::from(self.0)
+    }
+}
+
+/// FNV-1a, 64 bit: the same on every machine and in every version, which Rust's own hasher is not.
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 ^= u64::from(*byte);
+            self.0 = self.0.wrapping_mul(0x0000_0100_0000_01b3);
+        }
     }
 }
 
@@ -104,6 +117,21 @@ pub struct StoredEvent {
     pub data: Vec<u8>,
 }
 
+impl StoredEvent {
+    /// What tells this event from another one that came to stand in its place after the log was restored from a back-up:
+    /// a hash (FNV-1a, 64 bit) of what it says and of when it was recorded.
+    pub fn mark(&self) -> u64 {
+        let mut hash = Fnv::new();
+        hash.add(&self.position.number.to_be_bytes());
+        hash.add(&self.recorded_at.timestamp_micros().to_be_bytes());
+        for part in [self.kind.as_bytes(), self.subject.as_bytes(), self.cause.as_bytes(), &self.data] {
+            hash.add(&part.len().to_be_bytes());
+            hash.add(part);
+        }
+        hash.0
+    }
+}
+
 /// An event's place in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogPosition {
@@ -121,6 +149,8 @@ pub struct ReadBatch {
     /// The number up to which the log was looked at: read on after it. Beyond the last event when later ones were
     /// not wanted; the same as `after` when there is nothing new.
     pub reached: i64,
+    /// The mark of the event with the number `reached`; 0 when there is nothing new.
+    pub mark: u64,
 }
 
 /// Appends events, in the order given within each partition, and gives their places in the order given.
@@ -242,7 +272,7 @@ pub async fn read_after(
         fetch_one!(tx, (i64,), "SELECT position FROM event_head WHERE partition = $1", partition.number())?;
     let reached = head.min(after.saturating_add(EXAMINED_PER_READ));
     if reached <= after || limit == 0 {
-        return Ok(ReadBatch { events: Vec::new(), reached: after });
+        return Ok(ReadBatch { events: Vec::new(), reached: after, mark: 0 });
     }
     let wanted = Wanted { partition, after, reached, limit, types, region_prefixes };
     let rows: Vec<EventRow> = match tx.as_tx() {
@@ -253,7 +283,7 @@ pub async fn read_after(
             wanted.query::<sqlx::Sqlite>().build_query_as().fetch_all(&mut **transaction).await?
         }
     };
-    let mut batch = ReadBatch { events: Vec::with_capacity(rows.len()), reached };
+    let mut batch = ReadBatch { events: Vec::with_capacity(rows.len()), reached, mark: 0 };
     for row in rows {
         batch.events.push(row.into_event(partition));
     }
@@ -262,7 +292,25 @@ pub async fn read_after(
     {
         batch.reached = last.position.number;
     }
+    batch.mark = match batch.events.last() {
+        Some(last) if last.position.number == batch.reached => last.mark(),
+        // What is there was not wanted, and marks the place all the same.
+        _ => mark_at(tx, LogPosition { partition, number: batch.reached }).await?.unwrap_or_default(),
+    };
     Ok(batch)
+}
+
+/// The mark of the event at a place; `None` when the log has no such event.
+pub async fn mark_at(tx: &mut Tx, place: LogPosition) -> Result<Option<u64>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        EventRow,
+        "SELECT number, type, subject, region, occurred_at, recorded_at, actor, cause, trace, data FROM event
+         WHERE partition = $1 AND number = $2",
+        place.partition.number(),
+        place.number
+    )?;
+    Ok(row.map(|row| row.into_event(place.partition).mark()))
 }
 
 /// The name of this log's life: a log restored from an older backup is given another one, and its readers start over.

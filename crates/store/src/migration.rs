@@ -23,7 +23,10 @@ pub const STORE_VERSION_MAX: i64 = 49;
 const BYTE_ORDER: &str = " COLLATE \"C\"";
 
 /// The store's own migrations: version, description, text.
-const STORE_MIGRATIONS: [(i64, &str, &str); 1] = [(1, "store", include_str!("../migrations/0001_store.sql"))];
+const STORE_MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "store", include_str!("../migrations/0001_store.sql")),
+    (2, "lease", include_str!("../migrations/0002_lease.sql")),
+];
 
 /// The store's migrations and the service's as one list, in the words of one database.
 pub(crate) fn combined(service: &Migrator, is_postgres: bool) -> Result<Migrator, StoreError> {
@@ -97,7 +100,7 @@ mod tests {
             let error = combined(&bad, is_postgres).unwrap_err().to_string();
             assert!(error.contains("version 100 (service), line 2"), "{error}");
             let good = service(100, "CREATE TABLE t (a TEXT COLLATE \"C\", CONTEXT_A BIGINT -- a TEXT\n)");
-            assert_eq!(combined(&good, is_postgres).unwrap().iter().count(), 2);
+            assert_eq!(combined(&good, is_postgres).unwrap().iter().count(), 1 + STORE_MIGRATIONS.len());
         }
     }
 

@@ -3,7 +3,12 @@
 //! Zero means nothing of that partition. As bytes only partitions above zero are written, since a token with them
 //! travels in headers.
 
+use sha2::{Digest, Sha256};
+
 use crate::event_log::{PARTITIONS, Partition};
+
+/// The length of a digest of marks, bytes.
+pub const MARKS_DIGEST_BYTES: usize = 16;
 
 /// The first byte of the encoding, so that it can change one day.
 const ENCODING: u8 = 1;
@@ -12,6 +17,35 @@ const ENCODING: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Positions {
     numbers: [i64; PARTITIONS as usize],
+}
+
+/// The marks of the events at some positions ([`crate::StoredEvent::mark`]): what a log that was restored from a back-up
+/// and written on has not got at the same places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    marks: [u64; PARTITIONS as usize],
+}
+
+impl Default for Marks {
+    fn default() -> Marks {
+        Marks { marks: [0; PARTITIONS as usize] }
+    }
+}
+
+impl Marks {
+    /// Sets the mark of the event at one partition's position.
+    pub fn set(&mut self, partition: Partition, mark: u64) {
+        self.marks[partition.index()] = mark;
+    }
+
+    /// One digest of all marks, [`MARKS_DIGEST_BYTES`] long.
+    pub fn digest(&self) -> Vec<u8> {
+        let mut digest = Sha256::new();
+        for mark in self.marks {
+            digest.update(mark.to_be_bytes());
+        }
+        digest.finalize()[..MARKS_DIGEST_BYTES].to_vec()
+    }
 }
 
 /// Bytes that are no positions.

@@ -1,7 +1,8 @@
-//! A hint, within one process, that the log has grown.
+//! A hint that the log has grown: by this process, or, where somebody carries hints between processes, by another one.
 //!
-//! The log is the truth and the wake is only a hint: a listener also polls, with jitter, so that a lost hint (or
-//! another process's write) costs time and nothing else.
+//! The log is the truth and the wake is only a hint: a listener also polls, with jitter, so that a lost hint costs time
+//! and nothing else. Who carries hints listens to those of this process only ([`Wake::own_listener`]), and hands in
+//! those of others ([`Wake::notify_of_others`]): so none goes round in circles.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,10 @@ use crate::crypto;
 /// The side that tells. Clones tell the same listeners.
 #[derive(Clone, Debug)]
 pub struct Wake {
-    count: Arc<watch::Sender<u64>>,
+    /// All notifications.
+    all: Arc<watch::Sender<u64>>,
+    /// Those of this process.
+    own: Arc<watch::Sender<u64>>,
 }
 
 /// The side that waits.
@@ -42,21 +46,42 @@ impl Default for Wake {
 impl Wake {
     /// A wake without listeners.
     pub fn new() -> Wake {
-        Wake { count: Arc::new(watch::Sender::new(0)) }
+        Wake { all: Arc::new(watch::Sender::new(0)), own: Arc::new(watch::Sender::new(0)) }
     }
 
     /// Wakes every listener, also one that is not waiting now: its next wait returns at once.
     pub fn notify(&self) {
-        self.count.send_modify(|count| *count = count.wrapping_add(1));
+        increment(&self.own);
+        increment(&self.all);
+    }
+
+    /// Wakes every listener but the own ones: another process has notified.
+    pub fn notify_of_others(&self) {
+        increment(&self.all);
     }
 
     /// A listener that sees every notification from now on.
     pub fn listener(&self) -> WakeListener {
-        WakeListener { seen: self.count.subscribe(), _open: Arc::clone(&self.count) }
+        WakeListener { seen: self.all.subscribe(), _open: Arc::clone(&self.all) }
+    }
+
+    /// A listener that sees the notifications of this process only.
+    pub fn own_listener(&self) -> WakeListener {
+        WakeListener { seen: self.own.subscribe(), _open: Arc::clone(&self.own) }
     }
 }
 
+fn increment(count: &watch::Sender<u64>) {
+    count.send_modify(|count| *count = count.wrapping_add(1));
+}
+
 impl WakeListener {
+    /// Returns after a notification since the last wait, however long that takes.
+    pub async fn notified(&mut self) {
+        // The sender lives as long as the listener.
+        let _ = self.seen.changed().await;
+    }
+
     /// Returns after a notification since the last wait, or after `poll` (one half to one whole of it) has passed.
     /// Cancelling loses nothing.
     pub async fn wait(&mut self, poll: Duration) -> Woken {

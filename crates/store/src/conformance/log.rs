@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 
 use crate::event_log::{self, EXAMINED_PER_READ};
-use crate::{Database, LogPosition, NewEvent, Partition, Positions, StoreError, StoredEvent, execute, retry};
+use crate::{Database, LogPosition, NewEvent, Partition, Positions, StoreError, StoredEvent, execute};
 
 /// Writers that append at once, and the transactions of each.
 const WRITERS: u64 = 16;
@@ -184,25 +184,26 @@ async fn write_some(database: &Database, writer: u64) -> Result<Vec<(LogPosition
             events.push(event(place, &format!("{writer}/{round}/{number}")));
         }
         let rolls_back = (writer * 7 + round).is_multiple_of(4);
-        let places = retry(|| async {
-            let mut tx = database.begin_write().await?;
-            execute!(
-                tx,
-                "INSERT INTO item (county, code, amount, active) VALUES ('c', $1, 0, TRUE)",
-                format!("{writer}/{round}")
-            )?;
-            let places = event_log::append(&mut tx, &events, instant(2)).await?;
-            for _ in 0..(writer * round) % 5 {
-                tokio::task::yield_now().await;
-            }
-            if rolls_back {
-                drop(tx);
-                return Ok::<Vec<LogPosition>, StoreError>(Vec::new());
-            }
-            tx.commit().await?;
-            Ok(places)
-        })
-        .await?;
+        let places = database
+            .retry(|| async {
+                let mut tx = database.begin_write().await?;
+                execute!(
+                    tx,
+                    "INSERT INTO item (county, code, amount, active) VALUES ('c', $1, 0, TRUE)",
+                    format!("{writer}/{round}")
+                )?;
+                let places = event_log::append(&mut tx, &events, instant(2)).await?;
+                for _ in 0..(writer * round) % 5 {
+                    tokio::task::yield_now().await;
+                }
+                if rolls_back {
+                    drop(tx);
+                    return Ok::<Vec<LogPosition>, StoreError>(Vec::new());
+                }
+                tx.commit().await?;
+                Ok(places)
+            })
+            .await?;
         written.extend(places.into_iter().zip(events.into_iter().map(|event| event.subject)));
     }
     Ok(written)
@@ -234,6 +235,26 @@ async fn read_to_the_end(
             return Ok(seen);
         }
     }
+}
+
+pub(super) async fn mark_tells_events_of_one_place_apart(database: &Database) -> Result<(), StoreError> {
+    let place = Partition::of("130302");
+    let mut tx = database.begin_write().await?;
+    event_log::append(&mut tx, &[event(place, "lost")], instant(1)).await?;
+    let lost = event_log::read_after(&mut tx, place, 0, 10, &[], &[]).await?;
+    tx.rollback().await?;
+    let mut tx = database.begin_write().await?;
+    event_log::append(&mut tx, &[event(place, "kept")], instant(1)).await?;
+    let kept = event_log::read_after(&mut tx, place, 0, 10, &[], &[]).await?;
+    assert_eq!((lost.reached, kept.reached), (1, 1));
+    assert_ne!(lost.mark, kept.mark);
+    // What was filtered out marks its place too.
+    let filtered = event_log::read_after(&mut tx, place, 0, 10, &["test.Other".to_owned()], &[]).await?;
+    assert_eq!((filtered.events.len(), filtered.mark), (0, kept.mark));
+    let at_place = |number| LogPosition { partition: place, number };
+    assert_eq!(event_log::mark_at(&mut tx, at_place(1)).await?, Some(kept.mark));
+    assert_eq!(event_log::mark_at(&mut tx, at_place(2)).await?, None);
+    tx.rollback().await
 }
 
 pub(super) async fn epoch_stays(database: &Database) -> Result<(), StoreError> {

@@ -93,6 +93,7 @@ where
         log::filtered_read_moves_past_unwanted_events,
         log::append_to_all_partitions_is_one_batch,
         log::concurrent_appends_miss_nothing,
+        log::mark_tells_events_of_one_place_apart,
         log::epoch_stays,
     );
 }

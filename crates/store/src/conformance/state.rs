@@ -11,7 +11,6 @@ use crate::retry::ATTEMPTS_MAX;
 use crate::wake::Woken;
 use crate::{
     Cursor, Database, Partition, Positions, StoreError, Wake, cursor, execute, fetch_one, fetch_optional,
-    retry,
 };
 
 const ADD_ITEM: &str = "INSERT INTO item (county, code, amount, active) VALUES ('c', $1, 0, TRUE)";
@@ -81,29 +80,31 @@ pub(super) async fn abandoned_writes_leave_the_database_usable(
     tx.rollback().await
 }
 
-pub(super) async fn retry_runs_again_only_what_may_succeed(_: &Database) -> Result<(), StoreError> {
+pub(super) async fn retry_runs_again_only_what_may_succeed(database: &Database) -> Result<(), StoreError> {
     let lost = || StoreError::from(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()));
     let mut runs = 0;
-    let done = retry(|| {
+    let done = database.retry(|| {
         runs += 1;
         let result = if runs < 3 { Err(lost()) } else { Ok(runs) };
         async move { result }
     });
     assert_eq!(done.await?, 3);
     let mut runs = 0;
-    let failed: Result<(), StoreError> = retry(|| {
-        runs += 1;
-        async { Err(lost()) }
-    })
-    .await;
+    let failed: Result<(), StoreError> = database
+        .retry(|| {
+            runs += 1;
+            async { Err(lost()) }
+        })
+        .await;
     assert!(failed.is_err());
     assert_eq!(runs, ATTEMPTS_MAX);
     let mut runs = 0;
-    let failed: Result<(), StoreError> = retry(|| {
-        runs += 1;
-        async { Err(StoreError::corrupt_row("t", "c", 1)) }
-    })
-    .await;
+    let failed: Result<(), StoreError> = database
+        .retry(|| {
+            runs += 1;
+            async { Err(StoreError::corrupt_row("t", "c", 1)) }
+        })
+        .await;
     assert!(failed.is_err());
     assert_eq!(runs, 1);
     Ok(())
@@ -118,18 +119,19 @@ pub(super) async fn counter_of_many_writers_loses_nothing(database: &Database) -
         let database = database.clone();
         writers.push(tokio::spawn(async move {
             for _ in 0..5 {
-                retry(|| async {
-                    let mut tx = database.begin_write().await?;
-                    let sql = if tx.is_postgres() {
-                        "SELECT amount FROM item WHERE code = 'counter' FOR UPDATE"
-                    } else {
-                        "SELECT amount FROM item WHERE code = 'counter'"
-                    };
-                    let (amount,) = fetch_one!(tx, (i64,), sql)?;
-                    execute!(tx, "UPDATE item SET amount = $1 WHERE code = 'counter'", amount + 1)?;
-                    tx.commit().await
-                })
-                .await?;
+                database
+                    .retry(|| async {
+                        let mut tx = database.begin_write().await?;
+                        let sql = if tx.is_postgres() {
+                            "SELECT amount FROM item WHERE code = 'counter' FOR UPDATE"
+                        } else {
+                            "SELECT amount FROM item WHERE code = 'counter'"
+                        };
+                        let (amount,) = fetch_one!(tx, (i64,), sql)?;
+                        execute!(tx, "UPDATE item SET amount = $1 WHERE code = 'counter'", amount + 1)?;
+                        tx.commit().await
+                    })
+                    .await?;
             }
             Ok::<(), StoreError>(())
         }));
@@ -157,14 +159,16 @@ pub(super) async fn cursor_moves_by_compare_and_set(database: &Database) -> Resu
     let racers = join_all((0..8).map(|number| {
         let positions = &positions;
         async move {
-            retry(|| async {
-                let mut tx = database.begin_write().await?;
-                let won = cursor::advance(&mut tx, "enrollment", 0, 2, &format!("racer {number}"), positions)
-                    .await?;
-                tx.commit().await?;
-                Ok::<bool, StoreError>(won)
-            })
-            .await
+            database
+                .retry(|| async {
+                    let mut tx = database.begin_write().await?;
+                    let won =
+                        cursor::advance(&mut tx, "enrollment", 0, 2, &format!("racer {number}"), positions)
+                            .await?;
+                    tx.commit().await?;
+                    Ok::<bool, StoreError>(won)
+                })
+                .await
         }
     }));
     let mut winners = 0;
@@ -224,6 +228,14 @@ pub(super) async fn wake_between_two_waits_is_not_lost(database: &Database) -> R
     wake.clone().notify();
     assert_eq!(listener.wait(never).await, Woken::Notified);
     assert_eq!(listener.wait(Duration::from_millis(2)).await, Woken::Polled);
+    // Another process's notifications wake everybody but those who carry this one's to it.
+    let mut own = wake.own_listener();
+    wake.notify_of_others();
+    assert_eq!(listener.wait(never).await, Woken::Notified);
+    assert_eq!(own.wait(Duration::from_millis(2)).await, Woken::Polled);
+    wake.notify();
+    own.notified().await;
+    assert_eq!(listener.wait(never).await, Woken::Notified);
     // Committed before the notification, so seen after it.
     let writer = tokio::spawn({
         let (database, wake) = (database.clone(), wake.clone());
