@@ -3,8 +3,6 @@
 
 use std::{future::Future, sync::Arc};
 
-use shipei_store::retry;
-
 use crate::{
     access::Caller,
     call::Call,
@@ -27,17 +25,19 @@ impl Kit {
         let caller = Caller::service(self.source());
         let actor: Arc<str> = caller.to_string().into();
         let call = Arc::new(Call { caller, ..Call::default() });
-        let (done, emitted) = retry(|| async {
-            let tx = self.database().begin_write().await?;
-            let now = self.clock().now();
-            let unit = Unit::new(tx, now, now, Arc::clone(&call), Arc::clone(&actor), cause.into());
-            let (unit, done) = work(unit).await?;
-            let (mut tx, events) = unit.into_parts();
-            append(&mut tx, &events, now).await?;
-            tx.commit().await?;
-            Ok::<_, crate::error::Error>((done, !events.is_empty()))
-        })
-        .await?;
+        let (done, emitted) = self
+            .database()
+            .retry(|| async {
+                let tx = self.database().begin_write().await?;
+                let now = self.clock().now();
+                let unit = Unit::new(tx, now, now, Arc::clone(&call), Arc::clone(&actor), cause.into());
+                let (unit, done) = work(unit).await?;
+                let (mut tx, events) = unit.into_parts();
+                append(&mut tx, &events, now).await?;
+                tx.commit().await?;
+                Ok::<_, crate::error::Error>((done, !events.is_empty()))
+            })
+            .await?;
         if emitted {
             self.wake().notify();
         }

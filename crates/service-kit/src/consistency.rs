@@ -131,6 +131,24 @@ fn partition_of(position: &LogPosition) -> Option<Partition> {
 #[derive(Debug, Clone, Default)]
 pub struct Applied {
     sources: Arc<RwLock<BTreeMap<String, watch::Sender<Positions>>>>,
+    /// How many calls wait.
+    waiting: Arc<watch::Sender<usize>>,
+}
+
+/// A call that waits, as long as it does.
+struct Waiting<'applied>(&'applied watch::Sender<usize>);
+
+impl<'applied> Waiting<'applied> {
+    fn begin(waiting: &'applied watch::Sender<usize>) -> Self {
+        waiting.send_modify(|count| *count += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 impl Applied {
@@ -180,6 +198,10 @@ impl Applied {
             else {
                 continue;
             };
+            if known.borrow_and_update().get(partition) >= position.number {
+                continue;
+            }
+            let _waiting = Waiting::begin(&self.waiting);
             let reached = known.wait_for(|positions| positions.get(partition) >= position.number);
             if matches!(tokio::time::timeout_at(end, reached).await, Ok(Ok(_))) {
                 continue;
@@ -192,6 +214,12 @@ impl Applied {
             });
         }
         Ok(())
+    }
+
+    /// Returns when a call waits: what other instances have learned meanwhile may be what it waits for.
+    pub(crate) async fn somebody_waits(&self) {
+        // The sender lives as long as this.
+        let _ = self.waiting.subscribe().wait_for(|count| *count > 0).await;
     }
 
     fn subscribe(&self, source: &str) -> Option<watch::Receiver<Positions>> {

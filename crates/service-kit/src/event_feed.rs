@@ -17,7 +17,6 @@ use shipei_contracts::{
         GetHeadRequest, GetHeadResponse, SubscribeRequest, SubscribeResponse, event_feed_server::EventFeed,
     },
 };
-use shipei_store::event_log;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -25,7 +24,8 @@ use tonic::{Request, Response, Status};
 use crate::{
     call::Call,
     consistency::{Token, to_proto},
-    error::{Error, Refusal, Result},
+    error::{Refusal, Result},
+    heads::heads,
     kit::Kit,
     shutdown::Shutdown,
     subscription::{Filter, Subscription},
@@ -55,7 +55,10 @@ impl EventFeeds {
     /// Serves the log of this service too; adding it again changes nothing.
     pub fn add(&self, kit: &Kit) {
         let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
-        logs.entry(kit.source()).or_insert_with(|| kit.clone());
+        logs.entry(kit.source()).or_insert_with(|| {
+            self.shutdown.spawn(kit.heads().clone().watch(kit.clone(), self.shutdown.clone()));
+            kit.clone()
+        });
     }
 
     /// Is there no log to serve?
@@ -101,9 +104,7 @@ impl EventFeed for EventFeeds {
     ) -> std::result::Result<Response<GetHeadResponse>, Status> {
         Call::of(&request)?;
         let log = self.log(&request.get_ref().source)?;
-        let mut tx = log.database().begin_read().await.map_err(Error::from)?;
-        let heads = event_log::heads(&mut tx).await.map_err(Error::from)?;
-        tx.rollback().await.map_err(Error::from)?;
+        let heads = log.database().retry(|| heads(&log)).await?;
         Ok(Response::new(GetHeadResponse {
             consistency_token: Token::of(log.source(), &heads).encode(),
             positions: to_proto(log.source(), &heads),

@@ -13,7 +13,6 @@ use shipei_store::{
     crypto::Keys,
     event_log,
     idempotency::{self, RequestRecord},
-    retry,
 };
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
@@ -24,8 +23,10 @@ use crate::{
     consistency::{Applied, TOKEN_HEADER, Token, partition_number},
     convert::from_timestamp,
     error::{Error, Refusal, Result},
+    heads::Heads,
     outcome::{Outcome, is_worth_recording},
     page::Page,
+    shards::Shards,
     unit::{EVENTS_PER_UNIT_MAX, ReadUnit, Unit},
 };
 
@@ -47,7 +48,10 @@ struct Inner {
     database: Database,
     clock: Clock,
     wake: Wake,
+    heads: Heads,
     applied: Applied,
+    shards: Shards,
+    instance: String,
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
     keys: Keys,
@@ -69,11 +73,19 @@ impl Retryable for AttemptFailed {
     fn is_retryable(&self) -> bool {
         self.again
     }
+
+    fn no_answer() -> Self {
+        Self { error: Error::Store(StoreError::no_answer()), again: false }
+    }
 }
 
 impl Retryable for Error {
     fn is_retryable(&self) -> bool {
         matches!(self, Error::Store(error) if error.is_retryable())
+    }
+
+    fn no_answer() -> Self {
+        Error::Store(StoreError::no_answer())
     }
 }
 
@@ -97,13 +109,23 @@ impl fmt::Debug for Kit {
 }
 
 impl Kit {
-    /// The kit of the service `source` (e.g. `enrollment`), whose migrated database this is.
-    pub fn new(source: &'static str, database: Database, clock: Clock, keys: &Keys) -> Self {
+    /// The kit of the service `source` (e.g. `enrollment`), whose migrated database this is. `instance` is this
+    /// process's name among those that run the same service.
+    pub fn new(
+        source: &'static str,
+        database: Database,
+        clock: Clock,
+        keys: &Keys,
+        instance: impl Into<String>,
+    ) -> Self {
         let inner = Inner {
             source,
+            shards: Shards::new(&database),
+            instance: instance.into(),
             database,
             clock,
             wake: Wake::new(),
+            heads: Heads::new(),
             applied: Applied::new(),
             page_tokens: PageTokens::new(keys.tokens().clone()),
             cursor_tokens: SealedTokens::new(keys.tokens().clone(), CURSOR_PURPOSE),
@@ -132,9 +154,24 @@ impl Kit {
         &self.inner.wake
     }
 
+    /// The end of its event log.
+    pub(crate) fn heads(&self) -> &Heads {
+        &self.inner.heads
+    }
+
     /// How far it has learned of other services' logs.
     pub fn applied(&self) -> &Applied {
         &self.inner.applied
+    }
+
+    /// This process's name among those that run the same service.
+    pub fn instance(&self) -> &str {
+        &self.inner.instance
+    }
+
+    /// This instance's share in what is followed.
+    pub(crate) fn shards(&self) -> &Shards {
+        &self.inner.shards
     }
 
     /// The keys of this installation, for what a service keeps sealed.
@@ -199,7 +236,7 @@ impl Kit {
             digest,
         };
 
-        let attempt = retry(|| self.attempt(&work, &request, &handler)).await;
+        let attempt = self.inner.database.retry(|| self.attempt(&work, &request, &handler)).await;
         let written = match attempt {
             Ok(written) => written,
             Err(AttemptFailed { error: Error::Refused(refusal), .. }) => self.refuse(&work, refusal).await?,
@@ -234,11 +271,14 @@ impl Kit {
         let request = request.into_inner();
         self.wait_for_token(&call).await?;
         let now = self.inner.clock.now();
-        let (unit, response) = retry(|| async {
-            let tx = self.inner.database.begin_read().await?;
-            handler(ReadUnit { tx, now, call: call.clone() }, request.clone()).await
-        })
-        .await?;
+        let (unit, response) = self
+            .inner
+            .database
+            .retry(|| async {
+                let tx = self.inner.database.begin_read().await?;
+                handler(ReadUnit { tx, now, call: call.clone() }, request.clone()).await
+            })
+            .await?;
         unit.tx.rollback().await.map_err(Error::from)?;
         match &call.token {
             Some(token) => Ok(respond(response, token)),
@@ -324,17 +364,20 @@ impl Kit {
         if work.request_id.is_empty() || !is_worth_recording(&outcome) {
             return Ok(Written { outcome, token: Token::default() });
         }
-        let recorded = retry(|| async {
-            let mut tx = self.inner.database.begin_write().await.map_err(|error| work.failed(error))?;
-            if let Some(written) = self.find_recorded(work, &mut tx).await? {
-                return Ok(Some(written));
-            }
-            work.record(&mut tx, &outcome).await?;
-            tx.commit().await.map_err(|error| work.failed(error))?;
-            Ok(None)
-        })
-        .await
-        .map_err(|failed: AttemptFailed| failed.error)?;
+        let recorded = self
+            .inner
+            .database
+            .retry(|| async {
+                let mut tx = self.inner.database.begin_write().await.map_err(|error| work.failed(error))?;
+                if let Some(written) = self.find_recorded(work, &mut tx).await? {
+                    return Ok(Some(written));
+                }
+                work.record(&mut tx, &outcome).await?;
+                tx.commit().await.map_err(|error| work.failed(error))?;
+                Ok(None)
+            })
+            .await
+            .map_err(|failed: AttemptFailed| failed.error)?;
         Ok(recorded.unwrap_or(Written { outcome, token: Token::default() }))
     }
 }

@@ -6,7 +6,6 @@
 use std::{future::Future, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use shipei_store::retry;
 use tonic::{Request, Response};
 
 use crate::{
@@ -59,16 +58,18 @@ impl Parts {
     {
         let (kit, call, now, cause) = (&self.kit, &self.call, self.now, &self.cause);
         let actor: Arc<str> = call.caller.to_string().into();
-        let (positions, out) = retry(|| async {
-            let tx = kit.database().begin_write().await?;
-            let unit = Unit::new(tx, now, now, call.clone(), actor.clone(), cause.clone());
-            let (unit, out) = handler(unit).await?;
-            let (mut tx, events) = unit.into_parts();
-            let positions = append(&mut tx, &events, now).await?;
-            tx.commit().await?;
-            Ok::<_, crate::error::Error>((positions, out))
-        })
-        .await?;
+        let (positions, out) = kit
+            .database()
+            .retry(|| async {
+                let tx = kit.database().begin_write().await?;
+                let unit = Unit::new(tx, now, now, call.clone(), actor.clone(), cause.clone());
+                let (unit, out) = handler(unit).await?;
+                let (mut tx, events) = unit.into_parts();
+                let positions = append(&mut tx, &events, now).await?;
+                tx.commit().await?;
+                Ok::<_, crate::error::Error>((positions, out))
+            })
+            .await?;
         if !positions.is_empty() {
             self.kit.wake().notify();
         }

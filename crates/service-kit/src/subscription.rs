@@ -1,6 +1,7 @@
 //! One consumer's stream over one log. What: reads what lies between the consumer's positions and the heads, by
 //! partition, filtered, and seals where it stands into a cursor. Why the listener is made before the first read:
-//! an append between reading and waiting must not be slept over.
+//! an append between reading and waiting must not be slept over. Why a cursor has marks: a log that was restored from a
+//! back-up and written on has other events at the places that its readers remember, and must not pass for the same log.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{Event, SubscribeRequest, SubscribeResponse},
 };
-use shipei_store::{Partition, Positions, StoredEvent, Tx, event_log};
+use shipei_store::{LogPosition, Marks, Partition, Positions, StoredEvent, Tx, event_log};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
@@ -17,6 +18,7 @@ use crate::{
     consistency::{partition_number, to_proto},
     convert::{Fields, to_timestamp},
     error::{Error, Refusal, Result},
+    heads,
     kit::Kit,
     shutdown::Shutdown,
     status::deadline_exceeded,
@@ -26,7 +28,7 @@ use crate::{
 pub const EVENTS_PER_RESPONSE_MAX: usize = 500;
 /// The most bytes of event data of one response, unless one event alone has more.
 pub const EVENT_BYTES_PER_RESPONSE_MAX: usize = 1024 * 1024;
-/// How often a stream looks at the log without being woken; the store puts jitter on it.
+/// How often the end of a log is looked at without a wake; the store puts jitter on it.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a stream is silent at most.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
@@ -57,6 +59,9 @@ struct CursorBody {
     epoch: String,
     #[prost(bytes = "vec", tag = "2")]
     positions: Vec<u8>,
+    /// The digest of the marks at the positions.
+    #[prost(bytes = "vec", tag = "3")]
+    marks: Vec<u8>,
 }
 
 /// A running stream.
@@ -66,6 +71,8 @@ pub(crate) struct Subscription {
     filter: Filter,
     epoch: String,
     positions: Positions,
+    /// Of the events at the positions.
+    marks: Marks,
     /// What the consumer was told last.
     told: Positions,
     told_at: Instant,
@@ -138,12 +145,9 @@ impl Subscription {
         cursor: &str,
         responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
     ) -> Result<Self> {
-        let mut tx = log.database().begin_read().await?;
-        let epoch = event_log::epoch(&mut tx).await?;
-        tx.rollback().await?;
-        let positions = open_cursor(&log, &filter, &epoch, cursor)?;
+        let (epoch, positions, marks) = log.database().retry(|| open_cursor(&log, &filter, cursor)).await?;
         let told = positions.clone();
-        Ok(Self { log, filter, epoch, positions, told, told_at: Instant::now(), responses })
+        Ok(Self { log, filter, epoch, positions, marks, told, told_at: Instant::now(), responses })
     }
 
     /// Streams until the consumer goes, the server ends, the deadline passes, or the stream is old.
@@ -172,10 +176,16 @@ impl Subscription {
 
     /// Streams until something fails; None when the consumer is gone.
     async fn stream(&mut self) -> Option<Error> {
-        let mut wakes = self.log.wake().listener();
+        let mut listener = self.log.heads().listener();
+        let failures = listener.borrow_and_update().failures;
+        let log = self.log.clone();
+        let mut heads = match log.database().retry(|| heads::heads(&log)).await {
+            Ok(heads) => heads,
+            Err(error) => return Some(error),
+        };
         let mut caught_up_once = false;
         loop {
-            match self.catch_up().await {
+            match self.catch_up(&heads).await {
                 Ok(Ok(())) => {}
                 Ok(Err(Gone)) => return None,
                 Err(error) => return Some(error),
@@ -184,34 +194,50 @@ impl Subscription {
                 self.tell(Vec::new()).await.ok()?;
                 caught_up_once = true;
             }
-            loop {
-                let silent_until = self.told_at + PROGRESS_INTERVAL;
-                if tokio::time::timeout_at(silent_until, wakes.wait(POLL_INTERVAL)).await.is_ok() {
-                    break;
-                }
+            while tokio::time::timeout_at(self.told_at + PROGRESS_INTERVAL, listener.changed()).await.is_err()
+            {
                 self.tell(Vec::new()).await.ok()?;
+            }
+            {
+                let seen = listener.borrow_and_update();
+                if seen.failures != failures {
+                    return Some(Error::Unavailable("the log's database does not answer".to_owned()));
+                }
+                heads.clone_from(&seen.positions);
+            }
+            if self.is_beyond(&heads) {
+                // What is told may be a little older than what this stream has read itself.
+                match log.database().retry(|| heads::heads(&log)).await {
+                    Ok(own) => heads = own,
+                    Err(error) => return Some(error),
+                }
             }
         }
     }
 
-    /// Sends everything up to the heads of now.
-    async fn catch_up(&mut self) -> Result<std::result::Result<(), Gone>> {
-        let mut tx = self.log.database().begin_read().await?;
-        let heads = event_log::heads(&mut tx).await?;
+    /// Has this stream read more than the log holds?
+    fn is_beyond(&self, heads: &Positions) -> bool {
+        self.filter.partitions.iter().any(|partition| heads.get(*partition) < self.positions.get(*partition))
+    }
+
+    /// Sends everything up to these heads.
+    async fn catch_up(&mut self, heads: &Positions) -> Result<std::result::Result<(), Gone>> {
+        if self.is_beyond(heads) {
+            // The log has become shorter under a running stream.
+            return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
+        }
         let mut behind = self.filter.partitions.clone();
         behind.retain(|partition| heads.get(*partition) > self.positions.get(*partition));
-        loop {
-            let events = self.read_some(&mut tx, &mut behind, &heads).await?;
+        while !behind.is_empty() {
+            let mut tx = self.log.database().begin_read().await?;
+            let events = self.read_some(&mut tx, &mut behind, heads).await?;
             // No transaction is open while a slow consumer is waited for.
             tx.rollback().await?;
             if !events.is_empty() && self.tell(events).await.is_err() {
                 return Ok(Err(Gone));
             }
-            if behind.is_empty() {
-                return Ok(Ok(()));
-            }
-            tx = self.log.database().begin_read().await?;
         }
+        Ok(Ok(()))
     }
 
     /// Reads up to one response from the partitions that are behind, and takes those off that are not any more.
@@ -232,22 +258,23 @@ impl Subscription {
             let (types, prefixes) = (&self.filter.types, &self.filter.region_prefixes);
             let batch = event_log::read_after(tx, partition, after, room, types, prefixes).await?;
             if batch.reached <= after {
-                return Err(Error::Internal(format!(
-                    "partition {} has nothing after {after}, its head says {}",
-                    partition.index(),
-                    heads.get(partition)
-                )));
+                // The head said that there is more: the log has become shorter meanwhile.
+                return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
             }
             for stored in batch.events {
                 bytes = bytes.saturating_add(stored.data.len() + EVENT_OVERHEAD_BYTES);
                 if bytes > EVENT_BYTES_PER_RESPONSE_MAX && !events.is_empty() {
                     // Everything before this event was taken or filtered out.
-                    self.positions.raise(partition, stored.position.number - 1);
+                    let before = LogPosition { partition, number: stored.position.number - 1 };
+                    if before.number > after {
+                        let mark = event_log::mark_at(tx, before).await?;
+                        self.move_to(before, mark.unwrap_or_default());
+                    }
                     break 'partitions;
                 }
                 events.push(to_event(self.log.source(), stored));
             }
-            self.positions.raise(partition, batch.reached);
+            self.move_to(LogPosition { partition, number: batch.reached }, batch.mark);
             if batch.reached >= heads.get(partition) {
                 behind.pop();
             }
@@ -255,9 +282,18 @@ impl Subscription {
         Ok(events)
     }
 
+    fn move_to(&mut self, place: LogPosition, mark: u64) {
+        self.positions.raise(place.partition, place.number);
+        self.marks.set(place.partition, mark);
+    }
+
     async fn tell(&mut self, events: Vec<Event>) -> std::result::Result<(), Gone> {
-        let body =
-            CursorBody { epoch: self.epoch.clone(), positions: self.positions.to_bytes() }.encode_to_vec();
+        let body = CursorBody {
+            epoch: self.epoch.clone(),
+            positions: self.positions.to_bytes(),
+            marks: self.marks.digest(),
+        };
+        let body = body.encode_to_vec();
         let response = SubscribeResponse {
             events,
             cursor: self.log.cursor_tokens().seal(&self.filter.binding, &body),
@@ -271,17 +307,23 @@ impl Subscription {
     }
 }
 
-fn open_cursor(log: &Kit, filter: &Filter, epoch: &str, cursor: &str) -> Result<Positions> {
+/// The log's epoch, and the place that the cursor stands for.
+async fn open_cursor(log: &Kit, filter: &Filter, cursor: &str) -> Result<(String, Positions, Marks)> {
+    let mut tx = log.database().begin_read().await?;
+    let epoch = event_log::epoch(&mut tx).await?;
     if cursor.is_empty() {
-        return Ok(Positions::new());
+        return Ok((epoch, Positions::new(), Marks::default()));
     }
     let invalid = || Error::from(Refusal::new(ErrorReason::InvalidCursor).field("cursor"));
     let bytes = log.cursor_tokens().open(&filter.binding, cursor).map_err(|_| invalid())?;
     let body = CursorBody::decode(bytes.as_slice()).map_err(|_| invalid())?;
-    if body.epoch != epoch {
-        return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
+    let positions = Positions::from_bytes(&body.positions).map_err(|_| invalid())?;
+    let marks = event_log::marks_at(&mut tx, &positions).await?;
+    tx.rollback().await?;
+    match marks {
+        Some(marks) if body.epoch == epoch && body.marks == marks.digest() => Ok((epoch, positions, marks)),
+        _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
     }
-    Positions::from_bytes(&body.positions).map_err(|_| invalid())
 }
 
 async fn until(end: Option<Instant>) {

@@ -2,7 +2,12 @@
 //! tests use it; it is public because tests of other crates need it too. Panics say what could not be set up.
 
 use chrono::{DateTime, Utc};
-use shipei_store::{Database, crypto::Keys, sqlx::migrate::Migrator, testing::TestDatabase};
+use shipei_store::{
+    Database,
+    crypto::{Keys, random_name},
+    sqlx::migrate::Migrator,
+    testing::TestDatabase,
+};
 
 use crate::{
     clock::Clock,
@@ -68,7 +73,8 @@ impl TestKit {
     }
 
     fn kit(source: &'static str, database: Database, clock: &Clock) -> Kit {
-        Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY))
+        let instance = random_name().unwrap_or_else(|error| panic!("{error}"));
+        Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY), instance)
     }
 }
 

@@ -48,6 +48,7 @@ pub async fn run(config: &Config) -> Result<()> {
         storage: config.storage.clone(),
         peers: config.peers.clone(),
         clock: Clock::system(),
+        instance: config.instance.clone(),
         limits: config.limits,
         migrate: config.migrate,
     })

@@ -11,7 +11,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{Clock, InMemory, Kit, Server, ServerBuilder, Shutdown, connect_lazily};
-use shipei_store::{Database, Fit, PoolLimits, Schema, crypto::Keys, sqlx::migrate::Migrator};
+use shipei_store::{
+    Database, Fit, PoolLimits, Schema,
+    crypto::{Keys, random_name},
+    sqlx::migrate::Migrator,
+};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
@@ -207,6 +211,8 @@ pub struct Options {
     pub peers: BTreeMap<String, String>,
     /// The clock.
     pub clock: Clock,
+    /// The name of this process among the instances of a service.
+    pub instance: String,
     /// The bounds of each service's database.
     pub limits: PoolLimits,
     /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
@@ -229,6 +235,7 @@ impl Suite {
             storage: storage.clone(),
             peers: BTreeMap::new(),
             clock: Clock::system(),
+            instance: random_name()?,
             limits: PoolLimits::default(),
             migrate: true,
         };
@@ -244,7 +251,8 @@ impl Suite {
         let mut kits = Vec::new();
         for member in &members {
             let (database, _) = options.storage.open(member, options.limits, options.migrate).await?;
-            let kit = Kit::new(member.name, database, options.clock.clone(), &keys);
+            let kit =
+                Kit::new(member.name, database, options.clock.clone(), &keys, options.instance.as_str());
             for source in member.follows {
                 // Before anybody calls: from now on a call that carries a token waits.
                 kit.applied().register(source);

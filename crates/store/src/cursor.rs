@@ -2,8 +2,10 @@
 //!
 //! The move is a compare-and-set on `version`: of two instances that hold one shard only one can apply its events.
 
+use std::collections::BTreeMap;
+
 use crate::positions::Positions;
-use crate::{StoreError, Tx, execute, fetch_optional};
+use crate::{StoreError, Tx, execute, fetch_all, fetch_optional};
 
 /// A reader's place in one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,20 @@ pub async fn load(tx: &mut Tx, stream: &str, shard: i64) -> Result<Cursor, Store
         StoreError::corrupt_row("consumer_cursor", "positions", format_args!("{stream}/{shard}"))
     })?;
     Ok(Cursor { token: row.token, positions, version: row.version })
+}
+
+/// How far each stream was applied, all its shards together.
+pub async fn all(tx: &mut Tx) -> Result<BTreeMap<String, Positions>, StoreError> {
+    let rows =
+        fetch_all!(tx, (String, i64, Vec<u8>), "SELECT stream, shard, positions FROM consumer_cursor")?;
+    let mut streams: BTreeMap<String, Positions> = BTreeMap::new();
+    for (stream, shard, positions) in rows {
+        let positions = Positions::from_bytes(&positions).map_err(|_| {
+            StoreError::corrupt_row("consumer_cursor", "positions", format_args!("{stream}/{shard}"))
+        })?;
+        streams.entry(stream).or_default().merge(&positions);
+    }
+    Ok(streams)
 }
 
 /// Moves the cursor if it still has `expected_version`; `false` if somebody else moved it meanwhile: then roll back.

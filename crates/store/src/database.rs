@@ -86,7 +86,7 @@ impl Default for PoolLimits {
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
-    attempt_time_max: Duration,
+    limits: PoolLimits,
 }
 
 #[derive(Clone)]
@@ -180,7 +180,13 @@ impl Database {
 
     /// How long one attempt of [`Database::retry`] may take: what all its waits may take by the limits.
     pub fn attempt_time_max(&self) -> Duration {
-        self.attempt_time_max
+        let PoolLimits { acquire_timeout, statement_timeout, lock_timeout, .. } = self.limits;
+        acquire_timeout + statement_timeout + lock_timeout
+    }
+
+    /// The limits that it was opened with.
+    pub fn limits(&self) -> PoolLimits {
+        self.limits
     }
 
     /// Whether this is Postgres.
@@ -210,10 +216,6 @@ async fn begin_postgres(pool: &PgPool, statement: &'static str) -> Result<Tx, St
         Ok(begun) => Ok(Tx::Postgres(begun?)),
         Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
     }
-}
-
-fn attempt_time_max(limits: PoolLimits) -> Duration {
-    limits.acquire_timeout + limits.lock_timeout + limits.statement_timeout
 }
 
 async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreError> {
@@ -246,7 +248,7 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
     let readers = pool()
         .max_connections(limits.connections.clamp(1, SQLITE_READERS_MAX))
         .connect_lazy_with(options.pragma("cache_size", SQLITE_READER_CACHE).pragma("query_only", "ON"));
-    Ok(Database { pools: Pools::Sqlite { writer, readers }, attempt_time_max: attempt_time_max(limits) })
+    Ok(Database { pools: Pools::Sqlite { writer, readers }, limits })
 }
 
 async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
@@ -287,7 +289,7 @@ async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreE
         .connect_with(limited)
         .await?;
     let pools = Pools::Postgres { pool, unlimited: Box::new(options) };
-    Ok(Database { pools, attempt_time_max: attempt_time_max(limits) })
+    Ok(Database { pools, limits })
 }
 
 /// Also sends what waits to be sent, e.g. the ROLLBACK of a transaction that was dropped.

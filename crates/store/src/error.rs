@@ -107,7 +107,7 @@ impl StoreError {
     }
 
     /// The error of work that the database did not answer in time: what it did may have been kept or not.
-    pub(crate) fn no_answer() -> StoreError {
+    pub fn no_answer() -> StoreError {
         StoreError::CommitOutcomeUnknown(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
     }
 

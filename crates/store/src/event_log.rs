@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::positions::Positions;
-use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one, fetch_optional, on};
+use crate::positions::{Marks, Positions};
+use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one, on, select_by_keys};
 
 /// The number of partitions of every log. Written into the databases: never change it.
 pub const PARTITIONS: u16 = 64;
@@ -302,15 +302,32 @@ pub async fn read_after(
 
 /// The mark of the event at a place; `None` when the log has no such event.
 pub async fn mark_at(tx: &mut Tx, place: LogPosition) -> Result<Option<u64>, StoreError> {
-    let row = fetch_optional!(
+    let mut positions = Positions::new();
+    positions.set(place.partition, place.number);
+    Ok(marks_at(tx, &positions).await?.map(|marks| marks.get(place.partition)))
+}
+
+/// The marks of the events at these positions; `None` when the log lacks one of them, so that it can't be the log that
+/// the positions come from.
+pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks>, StoreError> {
+    let places: Vec<(Partition, i64)> = positions.iter().collect();
+    let rows: Vec<PlacedRow> = select_by_keys!(
         tx,
-        EventRow,
-        "SELECT number, type, subject, region, occurred_at, recorded_at, actor, cause, trace, data FROM event
-         WHERE partition = $1 AND number = $2",
-        place.partition.number(),
-        place.number
+        PlacedRow,
+        ["SELECT partition, number, type, subject, region, occurred_at, recorded_at, actor, cause, trace, data
+          FROM event WHERE (partition, number) IN "],
+        places,
+        |place| (place.0.number(), place.1)
     )?;
-    Ok(row.map(|row| row.into_event(place.partition).mark()))
+    if rows.len() != places.len() {
+        return Ok(None);
+    }
+    let mut marks = Marks::default();
+    for row in rows {
+        let partition = head_partition(row.partition)?;
+        marks.set(partition, row.event.into_event(partition).mark());
+    }
+    Ok(Some(marks))
 }
 
 /// The name of this log's life: a log restored from an older backup is given another one, and its readers start over.
@@ -386,6 +403,13 @@ struct EventRow {
     cause: String,
     trace: String,
     data: Vec<u8>,
+}
+
+#[derive(sqlx::FromRow)]
+struct PlacedRow {
+    partition: i64,
+    #[sqlx(flatten)]
+    event: EventRow,
 }
 
 impl EventRow {

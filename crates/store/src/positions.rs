@@ -38,6 +38,11 @@ impl Marks {
         self.marks[partition.index()] = mark;
     }
 
+    /// The mark at one partition's position; 0 where nothing was read.
+    pub fn get(&self, partition: Partition) -> u64 {
+        self.marks[partition.index()]
+    }
+
     /// One digest of all marks, [`MARKS_DIGEST_BYTES`] long.
     pub fn digest(&self) -> Vec<u8> {
         let mut digest = Sha256::new();

@@ -21,7 +21,7 @@ pub mod store;
 
 use shipei_contracts::assessment::v1::score_service_server::ScoreServiceServer;
 use shipei_mirror::Programmes;
-use shipei_service_kit::{Kit, Shutdown, follow};
+use shipei_service_kit::{Kit, Shutdown, follow_in_shards};
 use sqlx::migrate::Migrator;
 use tonic::transport::Channel;
 
@@ -35,6 +35,10 @@ use crate::{
 
 /// The name of the service, the source of its events.
 pub const NAME: &str = "assessment";
+
+/// How many parts the logs are cut into for its instances: as many instances can share the work. Each part has four
+/// partitions, and a stream to each of the four logs.
+pub const SHARDS: u16 = 16;
 
 /// The gRPC services that it serves, by full name.
 pub const GRPC_SERVICES: &[&str] = &["shipei.assessment.v1.ScoreService"];
@@ -75,10 +79,34 @@ pub fn service(kit: &Kit) -> ScoreServiceServer<Assessment> {
 /// migrated by [`migrations`].
 pub fn start(kit: &Kit, peers: Peers, shutdown: &Shutdown) -> ScoreServiceServer<Assessment> {
     let schemes = Programmes::default();
-    follow(kit, peers.enrollment, EnrollmentProjector { schemes: schemes.clone() }, shutdown);
-    follow(kit, peers.learning_progress, LearningProjector { schemes: schemes.clone() }, shutdown);
-    follow(kit, peers.assignment_grading, AssignmentProjector { schemes: schemes.clone() }, shutdown);
-    follow(kit, peers.offline_activity, OfflineProjector { schemes: schemes.clone() }, shutdown);
+    follow_in_shards(
+        kit,
+        peers.enrollment,
+        EnrollmentProjector { schemes: schemes.clone() },
+        shutdown,
+        SHARDS,
+    );
+    follow_in_shards(
+        kit,
+        peers.learning_progress,
+        LearningProjector { schemes: schemes.clone() },
+        shutdown,
+        SHARDS,
+    );
+    follow_in_shards(
+        kit,
+        peers.assignment_grading,
+        AssignmentProjector { schemes: schemes.clone() },
+        shutdown,
+        SHARDS,
+    );
+    follow_in_shards(
+        kit,
+        peers.offline_activity,
+        OfflineProjector { schemes: schemes.clone() },
+        shutdown,
+        SHARDS,
+    );
     shutdown.spawn(rescore::run(kit.clone(), schemes.clone(), shutdown.clone()));
     ScoreServiceServer::new(Assessment { kit: kit.clone(), schemes })
 }

@@ -20,9 +20,8 @@ use shipei_contracts::assignment::v1::{
     seminar_service_server::SeminarServiceServer,
 };
 use shipei_mirror::MirrorProjector;
-use shipei_service_kit::{Followed, Kit, ServerBuilder, Shutdown, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
-use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 /// The name of this service, which is the source of its events.
@@ -52,10 +51,6 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
 }
 
 /// Follows enrollment's log into the mirror until shutdown.
-pub fn follow_enrollment(
-    kit: &Kit,
-    enrollment: Channel,
-    shutdown: &Shutdown,
-) -> JoinHandle<Option<Followed>> {
-    follow(kit, enrollment, MirrorProjector, shutdown)
+pub fn follow_enrollment(kit: &Kit, enrollment: Channel, shutdown: &Shutdown) {
+    follow(kit, enrollment, MirrorProjector, shutdown);
 }

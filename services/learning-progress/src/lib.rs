@@ -71,8 +71,7 @@ pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
 /// Follows enrollment's log, by this channel to whoever serves it, until shutdown. Say it before serving, so that calls
 /// wait for what their tokens name.
 pub fn follow_enrollment(kit: &Kit, enrollment: Channel, shutdown: &Shutdown) {
-    // The task is tracked by `shutdown`; how it ended is in the log.
-    drop(follow(kit, enrollment, MirrorProjector, shutdown));
+    follow(kit, enrollment, MirrorProjector, shutdown);
 }
 
 impl LearningProgress {

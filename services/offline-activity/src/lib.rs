@@ -17,9 +17,8 @@ mod store;
 
 use shipei_contracts::offline::v1::offline_service_server::OfflineServiceServer;
 use shipei_mirror::MirrorProjector;
-use shipei_service_kit::{Followed, Kit, ServerBuilder, Shutdown, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
-use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 /// The name of this service, which is the source of its events.
@@ -41,10 +40,6 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
 }
 
 /// Follows enrollment's log into the mirror until shutdown.
-pub fn follow_enrollment(
-    kit: &Kit,
-    enrollment: Channel,
-    shutdown: &Shutdown,
-) -> JoinHandle<Option<Followed>> {
-    follow(kit, enrollment, MirrorProjector, shutdown)
+pub fn follow_enrollment(kit: &Kit, enrollment: Channel, shutdown: &Shutdown) {
+    follow(kit, enrollment, MirrorProjector, shutdown);
 }

@@ -13,13 +13,13 @@ use shipei_store::{execute, sqlx};
 
 use super::notes::{
     ListNotesRequest, NoteDropped, NotePut, NoteService as _, Notes, counts, note_server, put_in, test_kit,
-    test_kit_of,
+    test_kit_of, test_kit_on_postgres,
 };
 use crate::{
-    Followed, Kit, Projector, Shutdown, Unit,
+    Kit, Projector, Shutdown, Unit,
     consistency::TOKEN_HEADER,
     error::{Error, Result},
-    follow::{decode, follow},
+    follow::{decode, follow, follow_in_shards},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -88,7 +88,7 @@ async fn reader_with_token_sees_the_write_through_the_follower() {
     let copies = test_kit_of("copies").await;
     let copy = Notes::new(&copies.kit);
     let shutdown = Shutdown::new();
-    let following = follow(&copies.kit, server.channel(), Copy::new(), &shutdown);
+    follow(&copies.kit, server.channel(), Copy::new(), &shutdown);
     for index in 0..20 {
         let written = notes.put_note(put_in("130302", "", &format!("note {index:02}"))).await.unwrap();
         let mut request =
@@ -100,7 +100,6 @@ async fn reader_with_token_sees_the_write_through_the_follower() {
     }
     assert_eq!(counts(&copies.kit).await, (20, 20));
     assert!(shutdown.finish().await);
-    assert_eq!(following.await.unwrap(), Some(Followed::Shutdown));
 
     // Another life of the follower goes on where the first one ended.
     notes.put_note(put_in("130302", "", "later")).await.unwrap();
@@ -198,7 +197,87 @@ async fn changed_types_start_over_and_changed_epoch_ends() {
     tx.commit().await.unwrap();
     let shutdown = Shutdown::new();
     let copy = Copy { types: vec!["fake.v1.NotePut".into(), "fake.v1.More".into()], ..Copy::new() };
-    let following = follow(&copies.kit, server.channel(), copy, &shutdown);
-    let ended = tokio::time::timeout(PATIENCE, following).await.unwrap().unwrap();
-    assert_eq!(ended, Some(Followed::EpochChanged));
+    follow(&copies.kit, server.channel(), copy, &shutdown);
+    notes.put_note(put_in("130302", "", "of the other life")).await.unwrap();
+    // It goes on asking, and learns nothing until somebody has cleared what it knew of the old life.
+    let mut heads = shipei_store::Positions::new();
+    heads.set(shipei_store::Partition::of("130302"), 3);
+    let patience = Some(tokio::time::Instant::now() + Duration::from_millis(300));
+    let waited = copies.kit.applied().wait_for(&crate::Token::of("notes", &heads), patience).await;
+    assert!(matches!(waited, Err(Error::NotCaughtUp { number: 3, .. })));
+    assert_eq!(counts(&copies.kit).await.0, 3);
+    let mut tx = copies.kit.database().begin_write().await.unwrap();
+    execute!(tx, "DELETE FROM consumer_cursor").unwrap();
+    execute!(tx, "DELETE FROM note").unwrap();
+    tx.commit().await.unwrap();
+    caught_up(&copies.kit, &test.kit).await;
+    assert_eq!(counts(&copies.kit).await.0, 3);
+    shutdown.finish().await;
+}
+
+/// Two instances share a log on Postgres: each has a part, and each sees what the other learned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_share_a_log_and_take_over() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let copies = test_kit_on_postgres("copies").await;
+    let twin = copies.twin().await;
+    let (first, second) = (Shutdown::new(), Shutdown::new());
+    follow_in_shards(&copies.kit, server.channel(), Copy::new(), &first, 4);
+    follow_in_shards(&twin, server.channel(), Copy::new(), &second, 4);
+    let mut written = 0;
+    let mut put = async |notes: &Arc<Notes>| {
+        for index in 0..30 {
+            notes.put_note(put_in(&format!("1303{index:02}"), "", "note")).await.unwrap();
+        }
+        written += 30;
+        written
+    };
+    let count = put(&notes).await;
+    caught_up(&copies.kit, &test.kit).await;
+    caught_up(&twin, &test.kit).await;
+    assert_eq!(counts(&copies.kit).await, (count, count));
+    let share = |instance: &Kit| {
+        let (database, name) = (instance.database().clone(), instance.instance().to_owned());
+        async move {
+            let mut tx = database.begin_read().await.unwrap();
+            let holders = shipei_store::lease::holders(&mut tx).await.unwrap();
+            holders.into_iter().filter(|(_, holder)| *holder == name).count()
+        }
+    };
+    // Each has its half, soon.
+    let shared = async { while (share(&copies.kit).await, share(&twin).await) != (2, 2) {} };
+    tokio::time::timeout(PATIENCE, shared).await.unwrap();
+    let count = put(&notes).await;
+    caught_up(&copies.kit, &test.kit).await;
+    caught_up(&twin, &test.kit).await;
+    assert_eq!(counts(&copies.kit).await, (count, count));
+    // One dies without a word: the other one takes over when the leases have expired.
+    first.kill();
+    first.finish().await;
+    let count = put(&notes).await;
+    caught_up(&twin, &test.kit).await;
+    assert_eq!(counts(&twin).await, (count, count));
+    second.finish().await;
+}
+
+#[tokio::test]
+async fn unwanted_events_are_known_to_instances_that_do_not_follow() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let copies = test_kit_on_postgres("copies").await;
+    let twin = copies.twin().await;
+    let shutdown = Shutdown::new();
+    let copy = || Copy { types: vec!["fake.v1.Unheard".into()], ..Copy::new() };
+    follow(&copies.kit, server.channel(), copy(), &shutdown);
+    follow(&twin, server.channel(), copy(), &shutdown);
+    for _ in 0..3 {
+        notes.put_note(put_in("130302", "", "unwanted")).await.unwrap();
+        caught_up(&copies.kit, &test.kit).await;
+        caught_up(&twin, &test.kit).await;
+    }
+    assert_eq!(counts(&twin).await, (0, 0));
+    shutdown.finish().await;
 }

@@ -297,6 +297,10 @@ pub(crate) async fn test_kit_of(source: &'static str) -> TestKit {
     TestKit::sqlite(source, &migrator()).await
 }
 
+pub(crate) async fn test_kit_on_postgres(source: &'static str) -> TestKit {
+    TestKit::postgres(source, &migrator()).await
+}
+
 pub(crate) async fn note_server(notes: &Arc<Notes>) -> TestServer {
     TestServer::start(|builder| add_notes(builder, notes)).await
 }

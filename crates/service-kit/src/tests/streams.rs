@@ -254,3 +254,46 @@ async fn stream_ends_at_shutdown() {
     drop(stream);
     assert!(server.shutdown.finish().await);
 }
+
+/// What a restore does to a log: its end is cut off, and something else is written there.
+#[tokio::test]
+async fn cursor_from_after_the_back_up_is_refused_and_one_from_before_goes_on() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    write_many(&notes, 1, 3).await;
+    let mut stream = subscribe(server.channel(), from("")).await.unwrap();
+    let (_, before) = read(&mut stream, 3).await;
+    let unwanted = SubscribeRequest { types: vec!["fake.v1.Unheard".into()], ..from("") };
+    let mut filtered = subscribe(server.channel(), unwanted.clone()).await.unwrap();
+    let filtered_before = next(&mut filtered).await.cursor;
+    write_many(&notes, 1, 2).await;
+    let after = read(&mut stream, 2).await.1;
+    let filtered_after = next(&mut filtered).await.cursor;
+
+    let mut tx = test.kit.database().begin_write().await.unwrap();
+    execute!(tx, "DELETE FROM event WHERE number > 3").unwrap();
+    execute!(tx, "UPDATE event_head SET position = 3 WHERE position > 3").unwrap();
+    tx.commit().await.unwrap();
+    let lost = |outcome: Result<(), Status>| match outcome {
+        Ok(_) => panic!("the cursor was taken"),
+        Err(status) => assert_eq!(reason_of(&status).as_deref(), Some("EPOCH_CHANGED")),
+    };
+    lost(subscribe(server.channel(), from(&after)).await.map(drop));
+    // A stream that was open all the while has read what is no more.
+    let rest = async {
+        while stream.message().await?.is_some() {}
+        Ok(())
+    };
+    lost(tokio::time::timeout(PATIENCE, rest).await.unwrap());
+    // The time is another one, as it is after a restore.
+    test.clock.advance(chrono::TimeDelta::minutes(1));
+    write_many(&notes, 1, 4).await;
+    lost(subscribe(server.channel(), from(&after)).await.map(drop));
+    let filtered = SubscribeRequest { cursor: filtered_after, ..unwanted.clone() };
+    lost(subscribe(server.channel(), filtered).await.map(drop));
+    let mut stream = subscribe(server.channel(), from(&before)).await.unwrap();
+    assert_eq!(read(&mut stream, 4).await.0[0].number, 4);
+    let again = SubscribeRequest { cursor: filtered_before, ..unwanted };
+    subscribe(server.channel(), again).await.unwrap();
+}

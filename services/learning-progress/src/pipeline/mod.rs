@@ -19,7 +19,7 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Programmes;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_service_kit::{Error, Kit, Result, Shutdown, Token};
-use shipei_store::{Partition, Retryable, StoreError, retry};
+use shipei_store::{Partition, Retryable, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::catalogue::Catalogues;
@@ -193,6 +193,10 @@ impl Retryable for AttemptFailed {
         let Error::Store(error) = &self.0 else { return false };
         error.is_retryable() || error.unique_violation().is_some()
     }
+
+    fn no_answer() -> Self {
+        Self(Error::Store(StoreError::no_answer()))
+    }
 }
 
 impl From<StoreError> for AttemptFailed {
@@ -206,7 +210,7 @@ impl Workshop {
     /// corrupt row), each job is done again alone, so that one can't fail the others.
     async fn carry_out(&self, mut group: Vec<Job>) {
         let messages: Vec<&Message> = group.iter().map(|job| &job.message).collect();
-        let done = retry(|| self.attempt(&messages)).await;
+        let done = self.kit.database().retry(|| self.attempt(&messages)).await;
         match done {
             Ok(answers) => {
                 for (job, answer) in group.into_iter().zip(answers) {
@@ -230,7 +234,7 @@ impl Workshop {
                 tracing::warn!(%error, messages = group.len(), "a group of messages failed: each is done alone");
                 for job in group {
                     let alone = [&job.message];
-                    let alone = retry(|| self.attempt(&alone)).await;
+                    let alone = self.kit.database().retry(|| self.attempt(&alone)).await;
                     let answer =
                         alone.map_err(|failed| failed.0).map(|mut answers| answers.pop().unwrap_or_default());
                     let _ = job.answer.send(answer);

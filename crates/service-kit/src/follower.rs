@@ -1,0 +1,303 @@
+//! One follower: one shard of one log, by one instance. What: waits until this instance holds the shard, then
+//! subscribes from the shard's cursor and applies response by response, until the shard is lost or the process ends.
+//! Why a follower that loses its shard is simply dropped: what it had not committed was never there, and the
+//! compare-and-set on the cursor keeps two holders from applying one event twice.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures::FutureExt as _;
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    event::v1::{SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient},
+};
+use shipei_store::{Cursor, Partition, Positions, StoreError, crypto, cursor};
+use tokio::{sync::watch, time::Instant};
+use tokio_stream::StreamExt as _;
+use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
+
+use crate::{
+    access::{CALLER_HEADER, Caller},
+    call::Call,
+    consistency::{from_proto, partition_number},
+    error::{Error, Result},
+    event_feed::SOURCE_HEADER,
+    follow::Projector,
+    kit::{Kit, append},
+    server::MESSAGE_BYTES_MAX,
+    shutdown::Shutdown,
+    status::{reason_name, reason_of},
+    subscription::PROGRESS_INTERVAL,
+    unit::Unit,
+};
+
+/// The events after which a transaction takes no further responses.
+const EVENTS_PER_TRANSACTION: usize = 2000;
+/// The first pause after a broken stream; it doubles up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A stream that is silent for longer is broken: the server promises a message each [`PROGRESS_INTERVAL`].
+const SILENCE_MAX: Duration = Duration::from_secs(3 * PROGRESS_INTERVAL.as_secs());
+/// How long a cursor that only moved over unwanted events waits to be kept, for what may come meanwhile.
+const PROGRESS_KEPT_AFTER: Duration = Duration::from_millis(100);
+
+/// Takes what has arrived meanwhile into one batch: a commit costs the same for one event as for a thousand. Also
+/// says if the stream has ended behind it.
+fn take_ready(
+    first: SubscribeResponse,
+    responses: &mut Streaming<SubscribeResponse>,
+) -> (SubscribeResponse, Option<Ended>) {
+    let mut batch = first;
+    while batch.events.len() < EVENTS_PER_TRANSACTION {
+        match responses.next().now_or_never() {
+            None => break,
+            Some(None) => return (batch, Some(Ended::Closed)),
+            Some(Some(Err(status))) => return (batch, Some(Ended::Refused(status))),
+            Some(Some(Ok(mut later))) => {
+                batch.events.append(&mut later.events);
+                batch.cursor = later.cursor;
+                batch.positions = later.positions;
+            }
+        }
+    }
+    (batch, None)
+}
+
+pub(crate) struct Follower<P> {
+    kit: Kit,
+    channel: Channel,
+    projector: Arc<P>,
+    source: &'static str,
+    shard: i64,
+    partitions: Vec<u32>,
+    cursor: Cursor,
+    /// The kept cursor is of no use; begin at the first event.
+    start_over: bool,
+}
+
+/// How one stream ended.
+enum Ended {
+    /// The server closed it, as it does now and then.
+    Closed,
+    /// Another instance has moved the cursor.
+    Overtaken,
+    Failed(Error),
+    Refused(Status),
+}
+
+impl<P: Projector> Follower<P> {
+    /// Of these partitions of the projector's log; all when empty.
+    pub(crate) fn new(
+        kit: &Kit,
+        channel: Channel,
+        projector: Arc<P>,
+        shard: i64,
+        partitions: Vec<Partition>,
+    ) -> Self {
+        Self {
+            kit: kit.clone(),
+            channel,
+            source: projector.source(),
+            projector,
+            shard,
+            partitions: partitions.into_iter().map(partition_number).collect(),
+            cursor: Cursor::default(),
+            start_over: false,
+        }
+    }
+
+    /// Follows whenever this instance holds the shard, until shutdown.
+    pub(crate) async fn run(mut self, mut held: watch::Receiver<BTreeSet<i64>>, shutdown: &Shutdown) {
+        let shard = self.shard;
+        loop {
+            tokio::select! {
+                () = shutdown.begun() => return,
+                _ = held.wait_for(|held| held.contains(&shard)) => {}
+            }
+            tokio::select! {
+                () = shutdown.begun() => return,
+                _ = held.wait_for(|held| !held.contains(&shard)) => {}
+                () = self.keep_following() => {}
+            }
+        }
+    }
+
+    /// Opens the stream again and again; never returns.
+    async fn keep_following(&mut self) {
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let mut progressed = false;
+            let ended = self.follow_once(&mut progressed).await;
+            if progressed {
+                pause = PAUSE_FIRST;
+            }
+            let source = self.source;
+            match ended {
+                Ended::Closed => tracing::debug!(source, "the stream was closed, opening it again"),
+                Ended::Overtaken => tracing::debug!(source, "another instance moved the cursor"),
+                Ended::Failed(error) => tracing::error!(source, %error, "events could not be applied"),
+                Ended::Refused(status) => {
+                    let reason = reason_of(&status).unwrap_or_default();
+                    if reason == reason_name(ErrorReason::EpochChanged) {
+                        // A person must decide; this goes on asking, so that nothing has to be started again then.
+                        tracing::error!(
+                            source,
+                            shard = self.shard,
+                            "the log was restored or replaced: what was learned from it may be wrong, and nothing \
+                             more is learned until `shipei relearn` has cleared it"
+                        );
+                    } else if reason == reason_name(ErrorReason::InvalidCursor) && !self.start_over {
+                        tracing::warn!(
+                            source,
+                            "the cursor is of another filter or key: starting from the first event"
+                        );
+                        self.start_over = true;
+                        continue;
+                    } else {
+                        tracing::warn!(source, code = ?status.code(), reason, "the stream broke");
+                    }
+                }
+            }
+            tokio::time::sleep(crypto::jitter(pause)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn follow_once(&mut self, progressed: &mut bool) -> Ended {
+        if let Err(error) = self.load_cursor().await {
+            return Ended::Failed(error);
+        }
+        let mut responses = match self.subscribe().await {
+            Ok(responses) => responses,
+            Err(status) => return Ended::Refused(status),
+        };
+        // Progress over unwanted events that is not kept yet, and when it will be.
+        let mut unkept: Option<(Instant, SubscribeResponse)> = None;
+        loop {
+            let wait_until = match &unkept {
+                Some((keep_at, _)) => *keep_at,
+                None => Instant::now() + SILENCE_MAX,
+            };
+            let next = tokio::time::timeout_at(wait_until, responses.next()).await;
+            let (batch, ended) = match (next, unkept.take()) {
+                (Ok(Some(Ok(response))), progress) => {
+                    let (batch, ended) = take_ready(response, &mut responses);
+                    self.publish(&batch);
+                    *progressed = true;
+                    if batch.events.is_empty() && ended.is_none() && self.is_news(&batch) {
+                        let keep_at = match progress {
+                            Some((keep_at, _)) => keep_at,
+                            None => Instant::now() + PROGRESS_KEPT_AFTER,
+                        };
+                        if Instant::now() < keep_at {
+                            unkept = Some((keep_at, batch));
+                            continue;
+                        }
+                    }
+                    (batch, ended)
+                }
+                (Err(_), Some((_, progress))) => (progress, None),
+                (Ok(Some(Err(status))), _) => return Ended::Refused(status),
+                (Ok(None), _) => return Ended::Closed,
+                (Err(_), None) => return Ended::Refused(Status::unavailable("the stream is silent")),
+            };
+            if !batch.events.is_empty() || self.is_news(&batch) {
+                match self.apply(&batch).await {
+                    Ok(true) => {}
+                    Ok(false) => return Ended::Overtaken,
+                    Err(error) => return Ended::Failed(error),
+                }
+            }
+            if let Some(ended) = ended {
+                return ended;
+            }
+        }
+    }
+
+    /// Does it say more than the kept cursor, to instances that can only read that?
+    fn is_news(&self, batch: &SubscribeResponse) -> bool {
+        self.kit.database().is_postgres()
+            && !self.cursor.positions.covers(&from_proto(self.source, &batch.positions))
+    }
+
+    /// What has no events is known as soon as it is heard; the rest when it is applied.
+    fn publish(&self, batch: &SubscribeResponse) {
+        if batch.events.is_empty() {
+            self.kit.applied().publish(self.source, &from_proto(self.source, &batch.positions));
+        }
+    }
+
+    async fn load_cursor(&mut self) -> Result<()> {
+        let mut tx = self.kit.database().begin_read().await?;
+        self.cursor = cursor::load(&mut tx, self.source, self.shard).await?;
+        tx.rollback().await?;
+        self.kit.applied().publish(self.source, &self.cursor.positions);
+        Ok(())
+    }
+
+    async fn subscribe(&self) -> std::result::Result<Streaming<SubscribeResponse>, Status> {
+        let mut client =
+            EventFeedClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let cursor = if self.start_over { String::new() } else { self.cursor.token.clone() };
+        let mut request = Request::new(SubscribeRequest {
+            source: self.source.to_owned(),
+            cursor,
+            types: self.projector.types(),
+            region_codes: Vec::new(),
+            partitions: self.partitions.clone(),
+        });
+        if let Ok(caller) = MetadataValue::try_from(Caller::service(self.kit.source()).to_string()) {
+            request.metadata_mut().insert(CALLER_HEADER, caller);
+        }
+        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(self.source));
+        Ok(client.subscribe(request).await?.into_inner())
+    }
+
+    /// Applies one response; false when another instance has moved the cursor.
+    async fn apply(&mut self, response: &SubscribeResponse) -> Result<bool> {
+        let positions = from_proto(self.source, &response.positions);
+        let database = self.kit.database();
+        let emitted = match database.retry(|| self.apply_once(response, &positions)).await {
+            Ok(Some(emitted)) => emitted,
+            Ok(None) => return Ok(false),
+            // The cursor says which it was.
+            Err(Error::Store(StoreError::CommitOutcomeUnknown(_))) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if emitted {
+            self.kit.wake().notify();
+        }
+        self.kit.applied().publish(self.source, &positions);
+        self.start_over = false;
+        self.cursor.version += 1;
+        self.cursor.token.clone_from(&response.cursor);
+        self.cursor.positions = positions;
+        Ok(true)
+    }
+
+    /// One transaction: the cursor, what the events mean, and the events that follow from them. None when the
+    /// cursor was moved by another; else whether events were emitted.
+    async fn apply_once(&self, response: &SubscribeResponse, positions: &Positions) -> Result<Option<bool>> {
+        let _turn = self.kit.shards().turn().await;
+        let mut tx = self.kit.database().begin_write().await?;
+        let version = self.cursor.version;
+        // First, so that two holders of one cursor meet here and not among the facts.
+        let moved =
+            cursor::advance(&mut tx, self.source, self.shard, version, &response.cursor, positions).await?;
+        if !moved {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        let now = self.kit.clock().now();
+        let caller = Caller::service(self.kit.source());
+        let actor = caller.to_string().into();
+        let call = Arc::new(Call { caller, ..Call::default() });
+        let mut unit = Unit::new(tx, now, now, call, actor, self.source.into());
+        if !response.events.is_empty() {
+            self.projector.apply(&mut unit, &response.events).await?;
+        }
+        let (mut tx, events) = unit.into_parts();
+        append(&mut tx, &events, now).await?;
+        tx.commit().await?;
+        Ok(Some(!events.is_empty()))
+    }
+}
