@@ -13,8 +13,8 @@ mod projector;
 pub mod testing;
 
 pub use lookup::{
-    CLASSES_OF_TUTOR_MAX, Class, Member, Programmes, Region, class, classes_of_tutor, counties_opened_at,
-    county_opened_at, member, members, region,
+    CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Programmes, Region, RegionRange, class,
+    classes_of_tutor, counties_opened_at, county_opened_at, member, members, open_counties, region,
 };
 pub use projector::{MirrorProjector, SOURCE, TYPES, apply};
 

@@ -18,6 +18,9 @@ use shipei_store::{StoreError, Tx, fetch_all, fetch_optional, select_by_keys};
 /// The most classes that one tutor can have.
 pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
 
+/// The most counties of one programme that are listed; a province has some 167.
+pub const COUNTIES_MAX: i64 = 1_000;
+
 /// Schemes, parsed once for each programme and version.
 #[derive(Debug, Clone, Default)]
 pub struct Programmes {
@@ -234,6 +237,45 @@ pub async fn counties_opened_at(
     Ok(rows.into_iter().collect())
 }
 
+/// The counties of a region in which learning was opened, by code, at most [`COUNTIES_MAX`].
+pub async fn open_counties(tx: &mut Tx, programme_id: &str, region: &RegionRange) -> Result<Vec<String>> {
+    let rows = fetch_all!(
+        tx,
+        (String,),
+        "SELECT county_code FROM mirror_county \
+         WHERE programme_id = $1 AND county_code >= $2 AND county_code < $3 ORDER BY county_code LIMIT $4",
+        programme_id,
+        &region.from,
+        &region.until,
+        COUNTIES_MAX
+    )?;
+    Ok(rows.into_iter().map(|(county_code,)| county_code).collect())
+}
+
+/// A range of region codes: `from <= code < until`. The digits of `130300` without its trailing pairs of zeros are the
+/// prefix of everything in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionRange {
+    /// The first code.
+    pub from: String,
+    /// The first text after the last code.
+    pub until: String,
+}
+
+impl RegionRange {
+    /// Everything in a region; every code for the empty one.
+    pub fn of(region_code: &str) -> Self {
+        let mut prefix = region_code;
+        while let Some(shorter) = prefix.strip_suffix("00")
+            && prefix.len().is_multiple_of(2)
+        {
+            prefix = shorter;
+        }
+        // ':' follows '9' in ASCII, so it ends what begins with the prefix and a digit.
+        Self { from: prefix.to_owned(), until: format!("{prefix}:") }
+    }
+}
+
 /// A region of the programme's tree.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Region {
@@ -261,4 +303,20 @@ pub async fn region(tx: &mut Tx, programme_id: &str, region_code: &str) -> Resul
         programme_id,
         region_code
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn region_covers_what_lies_in_it_by_digits() {
+        let covers = |region: &str, code: &str| {
+            let range = RegionRange::of(region);
+            range.from.as_str() <= code && code < range.until.as_str()
+        };
+        assert!(covers("130300", "130302") && covers("130000", "130302") && covers("130302", "130302"));
+        assert!(covers("", "130302") && covers("", "650000"));
+        assert!(!covers("130300", "130402") && !covers("130302", "130303") && !covers("130000", "140000"));
+    }
 }

@@ -27,6 +27,7 @@ use crate::{
     outcome::{Outcome, is_worth_recording},
     page::Page,
     shards::Shards,
+    soft_state::Instance,
     unit::{EVENTS_PER_UNIT_MAX, ReadUnit, Unit},
 };
 
@@ -51,7 +52,7 @@ struct Inner {
     heads: Heads,
     applied: Applied,
     shards: Shards,
-    instance: String,
+    instance: Instance,
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
     keys: Keys,
@@ -109,19 +110,19 @@ impl fmt::Debug for Kit {
 }
 
 impl Kit {
-    /// The kit of the service `source` (e.g. `enrollment`), whose migrated database this is. `instance` is this
-    /// process's name among those that run the same service.
+    /// The kit of the service `source` (e.g. `enrollment`), whose migrated database this is. `instance` is
+    /// this process among those that run the same service.
     pub fn new(
         source: &'static str,
         database: Database,
         clock: Clock,
         keys: &Keys,
-        instance: impl Into<String>,
+        instance: Instance,
     ) -> Self {
         let inner = Inner {
             source,
             shards: Shards::new(&database),
-            instance: instance.into(),
+            instance,
             database,
             clock,
             wake: Wake::new(),
@@ -164,8 +165,8 @@ impl Kit {
         &self.inner.applied
     }
 
-    /// This process's name among those that run the same service.
-    pub fn instance(&self) -> &str {
+    /// This process among those that run the same service.
+    pub fn instance(&self) -> &Instance {
         &self.inner.instance
     }
 

@@ -38,7 +38,9 @@ use crate::{
     descriptors,
     event_feed::EventFeeds,
     kit::Kit,
+    limit_layer::LimitLayer,
     shutdown::Shutdown,
+    soft_state::rate_limit::RateLimiter,
 };
 
 /// The largest message, bytes, either way.
@@ -77,6 +79,7 @@ pub struct ServerBuilder {
     /// Each kit by its source.
     kits: BTreeMap<&'static str, Kit>,
     connection_age_max: Option<Duration>,
+    rate_limiter: Option<RateLimiter>,
     descriptor_pool: DescriptorPool,
     descriptor_set: Vec<u8>,
 }
@@ -88,6 +91,7 @@ pub struct Server {
     policies: Policies,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
+    rate_limiter: Option<RateLimiter>,
 }
 
 /// Makes a generated server with the suite's message limits: `grpc_server!(EnrollmentServiceServer, handler)`.
@@ -109,6 +113,7 @@ impl ServerBuilder {
             services: BTreeMap::new(),
             kits: BTreeMap::new(),
             connection_age_max: None,
+            rate_limiter: None,
             descriptor_pool: descriptors::pool().clone(),
             descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
         }
@@ -140,6 +145,13 @@ impl ServerBuilder {
     /// Asks clients to connect anew, and ends streams, after this age, so that load spreads over replicas again.
     pub fn connection_age_max(mut self, age: Duration) -> Self {
         self.connection_age_max = Some(age);
+        self
+    }
+
+    /// Refuses callers who call too often.
+    #[must_use]
+    pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
+        self.rate_limiter = Some(limiter);
         self
     }
 
@@ -181,6 +193,7 @@ impl ServerBuilder {
             policies,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
+            rate_limiter: self.rate_limiter,
         })
     }
 
@@ -235,7 +248,8 @@ impl Server {
         if let Some(age) = self.connection_age_max {
             server = server.max_connection_age(age);
         }
-        let server = server.layer(CallLayer::new(self.shutdown.clone()));
+        let server =
+            server.layer(CallLayer::new(self.shutdown.clone())).layer(LimitLayer(self.rate_limiter.clone()));
         let cut = self.shutdown.hard_token();
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();

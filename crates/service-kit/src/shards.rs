@@ -76,7 +76,7 @@ impl Shards {
 
 /// Takes and renews leases until shutdown, then gives them back.
 async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdown: Shutdown) {
-    let (database, instance) = (kit.database(), kit.instance());
+    let (database, instance) = (kit.database(), kit.instance().name.as_str());
     let mut prepared = false;
     let mut renewed_at = Instant::now();
     while !shutdown.has_begun() {

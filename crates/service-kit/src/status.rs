@@ -67,6 +67,11 @@ pub fn deadline_exceeded() -> Status {
     Status::with_error_details(Code::DeadlineExceeded, "the deadline has passed", details)
 }
 
+/// RATE_LIMITED, with the time after which a call will pass.
+pub(crate) fn rate_limited(wait: Duration) -> Status {
+    answer(&Refusal::new(ErrorReason::RateLimited), Some(wait))
+}
+
 /// The stable reason of an answer, e.g. `WINDOW_CLOSED`; None when the answer is not of this suite.
 pub fn reason_of(status: &Status) -> Option<String> {
     let info = status.get_details_error_info()?;

@@ -15,6 +15,7 @@ use crate::{
     kit::Kit,
     server::{Server, ServerBuilder},
     shutdown::Shutdown,
+    soft_state::Instance,
 };
 
 /// 2023-11-14T22:13:20Z, where the clocks of tests begin.
@@ -74,7 +75,7 @@ impl TestKit {
 
     fn kit(source: &'static str, database: Database, clock: &Clock) -> Kit {
         let instance = random_name().unwrap_or_else(|error| panic!("{error}"));
-        Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY), instance)
+        Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY), Instance::named(instance))
     }
 }
 

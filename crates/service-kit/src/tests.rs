@@ -5,4 +5,5 @@ mod follow;
 mod kit;
 pub(crate) mod notes;
 mod server;
+mod soft_state;
 mod streams;

@@ -269,7 +269,7 @@ fn redis(givens: &Givens) -> Result<Option<RedisAddress>> {
 }
 
 fn redis_url(text: &str) -> Result<String, &'static str> {
-    let known = text.starts_with("redis://") || text.starts_with("rediss://");
+    let known = ["redis://", "rediss://", "redis+unix://"].iter().any(|scheme| text.starts_with(scheme));
     if known { Ok(text.to_owned()) } else { Err("write redis://HOST:6379 or rediss://:PASSWORD@HOST:6379") }
 }
 

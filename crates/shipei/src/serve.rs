@@ -49,6 +49,8 @@ pub async fn run(config: &Config) -> Result<()> {
         peers: config.peers.clone(),
         clock: Clock::system(),
         instance: config.instance.clone(),
+        redis: config.redis.clone(),
+        rate_limit: config.rate_limit,
         limits: config.limits,
         migrate: config.migrate,
     })

@@ -6,11 +6,16 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
-use shipei_service_kit::{Clock, InMemory, Kit, Server, ServerBuilder, Shutdown, connect_lazily};
+use shipei_service_kit::{
+    Clock, InMemory, Instance, Kit, Server, ServerBuilder, Shutdown, SoftState, connect_lazily,
+    soft_state::{rate_limit::RateLimiter, wakes},
+};
 use shipei_store::{
     Database, Fit, PoolLimits, Schema,
     crypto::{Keys, random_name},
@@ -18,6 +23,12 @@ use shipei_store::{
 };
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
+
+use crate::config::RedisAddress;
+
+/// After this age clients are asked to connect anew and streams end, so that load spreads over instances that came
+/// meanwhile.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Gives the channel of the service that a log belongs to.
 type Peers = BTreeMap<&'static str, Channel>;
@@ -213,6 +224,10 @@ pub struct Options {
     pub clock: Clock,
     /// The name of this process among the instances of a service.
     pub instance: String,
+    /// The Redis that instances share, if there is one.
+    pub redis: Option<RedisAddress>,
+    /// The most calls of one caller to one gRPC service in a minute, if there is a bound.
+    pub rate_limit: Option<NonZeroU32>,
     /// The bounds of each service's database.
     pub limits: PoolLimits,
     /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
@@ -236,6 +251,8 @@ impl Suite {
             peers: BTreeMap::new(),
             clock: Clock::system(),
             instance: random_name()?,
+            redis: None,
+            rate_limit: None,
             limits: PoolLimits::default(),
             migrate: true,
         };
@@ -246,13 +263,20 @@ impl Suite {
     pub async fn start(options: &Options) -> Result<Suite> {
         let members = members_of(&options.services)?;
         let keys = options.storage.keys()?;
+        let instance = Instance {
+            name: options.instance.clone(),
+            soft_state: options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?,
+        };
         let shutdown = Shutdown::new();
-        let mut builder = ServerBuilder::new(&shutdown);
+        let mut builder = ServerBuilder::new(&shutdown).connection_age_max(CONNECTION_AGE_MAX);
+        if let Some(limit) = options.rate_limit {
+            let limiter = RateLimiter::start(limit, &options.clock, instance.soft_state.as_ref(), &shutdown);
+            builder = builder.rate_limiter(limiter);
+        }
         let mut kits = Vec::new();
         for member in &members {
             let (database, _) = options.storage.open(member, options.limits, options.migrate).await?;
-            let kit =
-                Kit::new(member.name, database, options.clock.clone(), &keys, options.instance.as_str());
+            let kit = Kit::new(member.name, database, options.clock.clone(), &keys, instance.clone());
             for source in member.follows {
                 // Before anybody calls: from now on a call that carries a token waits.
                 kit.applied().register(source);
@@ -266,6 +290,7 @@ impl Suite {
             let peers = peers_of(member, &members, &in_memory, &options.peers)?;
             (member.follow)(kit, &peers, &shutdown);
         }
+        wakes::carry(&kits, &shutdown);
         Ok(Suite { server, in_memory, shutdown })
     }
 
@@ -284,6 +309,13 @@ impl Suite {
         self.shutdown.begin();
         self.shutdown.finish().await;
     }
+}
+
+fn soft_state(redis: &RedisAddress, keys: &Keys) -> Result<SoftState> {
+    let read =
+        |file: &PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    let authority = redis.ca_file.as_ref().map(read).transpose()?;
+    SoftState::open(&redis.url, authority, keys).context("Redis")
 }
 
 fn members_of(names: &[String]) -> Result<Vec<&'static Member>> {

@@ -7,6 +7,7 @@ use prost_types::Timestamp;
 use shipei_contracts::common::v1::{self as common, ErrorReason};
 use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
+use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason};
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::{Call, Fields, Policies, Refusal, Result, convert::from_timestamp, to_timestamp};
@@ -24,6 +25,14 @@ pub(crate) fn person(programme_id: &str, person_id: &str) -> Result<(ProgrammeId
     let programme = fields.id("programme_id", programme_id, ProgrammeId::parse);
     let person = fields.id("person_id", person_id, PersonId::parse);
     fields.all((programme, person))
+}
+
+/// A programme and a region (all of it when absent).
+pub(crate) fn region(programme_id: &str, region_code: &str) -> Result<(ProgrammeId, Option<RegionCode>)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let region = fields.optional_id("region_code", region_code, RegionCode::parse);
+    fields.all((programme, region))
 }
 
 /// A programme and a course.

@@ -20,12 +20,12 @@ use std::sync::Arc;
 use shipei_contracts::learning::v1::course_service_server::{self, CourseServiceServer};
 use shipei_contracts::learning::v1::study_service_server::{self, StudyServiceServer};
 use shipei_mirror::{MirrorProjector, Programmes};
-use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server, soft_state::presence::Presence};
 use shipei_store::sqlx::migrate::Migrator;
 use tonic::transport::Channel;
 
 use crate::catalogue::Catalogues;
-use crate::handler::{CourseHandler, StudyHandler};
+use crate::handler::{CourseHandler, PRESENCE_WINDOW, StudyHandler};
 use crate::pipeline::Pipeline;
 
 /// The name of the service, and the source of its events.
@@ -53,7 +53,8 @@ pub struct LearningProgress {
 /// Starts the writers of heartbeats over a migrated database. They end with `shutdown`.
 pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
     let (programmes, catalogues) = (Programmes::default(), Catalogues::default());
-    let pipeline = Pipeline::start(kit, &programmes, &catalogues, shutdown);
+    let presence = Presence::start(kit, PRESENCE_WINDOW, shutdown);
+    let pipeline = Pipeline::start(kit, &programmes, &catalogues, &presence, shutdown);
     LearningProgress {
         kit: kit.clone(),
         courses: CourseHandler { kit: kit.clone(), programmes: programmes.clone() },
@@ -62,6 +63,7 @@ pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
             programmes,
             catalogues,
             pipeline,
+            presence,
             shutdown: shutdown.clone(),
             streams: Arc::default(),
         },

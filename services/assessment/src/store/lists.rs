@@ -1,30 +1,7 @@
-//! Whom a list is about, page by page (keyset), filtered in SQL. A region is a range of codes: the digits of `130300`
-//! without its trailing pairs of zeros are the prefix of everything in it.
+//! Whom a list is about, page by page (keyset), filtered in SQL; a region is a range of codes ([`RegionRange`]).
 
+pub use shipei_mirror::RegionRange;
 use shipei_store::{StoreError, Tx, fetch_all};
-
-/// A range of region codes: `from <= code < until`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegionRange {
-    /// The first code.
-    pub from: String,
-    /// The first text after the last code.
-    pub until: String,
-}
-
-impl RegionRange {
-    /// Everything in a region; every code for the empty one.
-    pub fn of(region_code: &str) -> Self {
-        let mut prefix = region_code;
-        while let Some(shorter) = prefix.strip_suffix("00")
-            && prefix.len().is_multiple_of(2)
-        {
-            prefix = shorter;
-        }
-        // ':' follows '9' in ASCII, so it ends what begins with the prefix and a digit.
-        Self { from: prefix.to_owned(), until: format!("{prefix}:") }
-    }
-}
 
 fn first_columns(rows: Vec<(String,)>) -> Vec<String> {
     rows.into_iter().map(|(id,)| id).collect()
@@ -230,20 +207,4 @@ pub async fn tutor_points(
         after,
         limit
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn region_covers_what_lies_in_it_by_digits() {
-        let covers = |region: &str, code: &str| {
-            let range = RegionRange::of(region);
-            range.from.as_str() <= code && code < range.until.as_str()
-        };
-        assert!(covers("130300", "130302") && covers("130000", "130302") && covers("130302", "130302"));
-        assert!(covers("", "130302") && covers("", "650000"));
-        assert!(!covers("130300", "130402") && !covers("130302", "130303") && !covers("130000", "140000"));
-    }
 }

@@ -2,9 +2,12 @@
 //! method in the proto, its fields in `convert`, its decision in `domain`, its SQL in `store`, its handler here.
 
 mod course;
+mod presence;
 mod study;
 mod study_read;
 mod study_stream;
+
+pub(crate) use presence::{PRESENCE_WINDOW, group_of};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -13,7 +16,7 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Member, Programmes};
 use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_rules::vocabulary::Role;
-use shipei_service_kit::{Kit, Refusal, Result, Shutdown};
+use shipei_service_kit::{Kit, Refusal, Result, Shutdown, soft_state::presence::Presence};
 use shipei_store::Tx;
 
 use crate::catalogue::Catalogues;
@@ -33,6 +36,7 @@ pub(crate) struct StudyHandler {
     pub(crate) programmes: Programmes,
     pub(crate) catalogues: Catalogues,
     pub(crate) pipeline: Pipeline,
+    pub(crate) presence: Presence,
     pub(crate) shutdown: Shutdown,
     /// How many streams there were; a stream's number chooses its lane.
     pub(crate) streams: Arc<AtomicUsize>,

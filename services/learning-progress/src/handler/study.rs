@@ -2,8 +2,8 @@
 
 use shipei_contracts::learning::v1::study_service_server::StudyService;
 use shipei_contracts::learning::v1::{
-    GetProgressRequest, GetProgressResponse, ListSessionsRequest, ListSessionsResponse,
-    RecordHeartbeatRequest, RecordHeartbeatResponse, StreamHeartbeatsRequest,
+    GetPresenceRequest, GetPresenceResponse, GetProgressRequest, GetProgressResponse, ListSessionsRequest,
+    ListSessionsResponse, RecordHeartbeatRequest, RecordHeartbeatResponse, StreamHeartbeatsRequest,
 };
 use shipei_service_kit::{Call, Error, Refusal, Result, TOKEN_HEADER};
 use tonic::metadata::MetadataValue;
@@ -43,6 +43,13 @@ impl StudyService for StudyHandler {
         request: Request<ListSessionsRequest>,
     ) -> std::result::Result<Response<ListSessionsResponse>, Status> {
         self.kit.read(request, |unit, request| self.clone().sessions(unit, request)).await
+    }
+
+    async fn get_presence(
+        &self,
+        request: Request<GetPresenceRequest>,
+    ) -> std::result::Result<Response<GetPresenceResponse>, Status> {
+        self.kit.read(request, |unit, request| self.clone().presence(unit, request)).await
     }
 }
 

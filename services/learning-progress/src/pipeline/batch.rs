@@ -12,12 +12,21 @@ use shipei_store::{NewEvent, Partition, Tx, event_log};
 use super::desk::{Desk, Owner, Place};
 use super::{Answer, AttemptFailed, BeatAnswer, Message, Workshop};
 use crate::domain::study::{AchievedBy, Fact, admit_beat, take_beat};
+use crate::handler::group_of;
 
-/// Events to be, each with the index of the message that it belongs to.
+/// Events to be, each with the index of the message that it belongs to; and who was seen.
 #[derive(Default)]
 struct Events {
     events: Vec<NewEvent>,
     messages: Vec<usize>,
+    seen: Vec<Seen>,
+}
+
+/// A learner who sent a beat that was taken.
+struct Seen {
+    group: String,
+    person_id: String,
+    at: DateTime<Utc>,
 }
 
 impl Workshop {
@@ -43,6 +52,9 @@ impl Workshop {
         tx.commit().await?;
         if !positions.is_empty() {
             self.kit.wake().notify();
+        }
+        for Seen { group, person_id, at } in &events.seen {
+            self.presence.mark(group, person_id, *at);
         }
         for (position, message) in positions.iter().zip(events.messages) {
             let token = &mut answers[message].token;
@@ -73,6 +85,9 @@ impl Workshop {
         for place in std::mem::take(&mut desk.places) {
             let Some(message) = by_index.get(&place.message) else { continue };
             let taken = desk.take(&place, message, events);
+            if let Some(at) = last_taken(&place, &taken).filter(|at| self.presence.is_now(*at)) {
+                events.seen.push(desk.seen(&place, at));
+            }
             answers[place.message].sessions[place.index] = taken;
         }
         desk.save(tx, now).await?;
@@ -115,6 +130,14 @@ impl<'m> Desk<'m> {
             answers.push(answer);
         }
         answers
+    }
+
+    /// The learner whose beats these were.
+    fn seen(&self, place: &Place<'_>, at: DateTime<Utc>) -> Seen {
+        let learner = &self.learners[self.courses[place.course].learner];
+        let county_code = learner.member.as_ref().map_or("", |member| member.county_code.as_str());
+        let group = group_of(self.programme_id, county_code);
+        Seen { group, person_id: learner.person_id.to_owned(), at }
     }
 
     fn emit(
@@ -162,6 +185,12 @@ impl<'m> Desk<'m> {
             data,
         });
     }
+}
+
+/// The time of the last beat that was taken.
+fn last_taken(place: &Place<'_>, taken: &[BeatAnswer]) -> Option<DateTime<Utc>> {
+    let last = taken.iter().rposition(|answer| answer.is_ok())?;
+    place.beats.beats.get(last)?.at.as_ref().ok().copied()
 }
 
 fn encoded<M: prost::Message + Name>(message: &M) -> (String, Vec<u8>) {

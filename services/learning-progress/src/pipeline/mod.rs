@@ -18,7 +18,7 @@ use std::sync::Arc;
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Programmes;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
-use shipei_service_kit::{Error, Kit, Result, Shutdown, Token};
+use shipei_service_kit::{Error, Kit, Result, Shutdown, Token, soft_state::presence::Presence};
 use shipei_store::{Partition, Retryable, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -109,6 +109,7 @@ struct Workshop {
     kit: Kit,
     programmes: Programmes,
     catalogues: Catalogues,
+    presence: Presence,
 }
 
 impl Pipeline {
@@ -117,14 +118,19 @@ impl Pipeline {
         kit: &Kit,
         programmes: &Programmes,
         catalogues: &Catalogues,
+        presence: &Presence,
         shutdown: &Shutdown,
     ) -> Pipeline {
         let lanes_count = if kit.database().is_postgres() { LANES_POSTGRES } else { LANES_SQLITE };
         let mut lanes = Vec::new();
         for _ in 0..lanes_count {
             let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
-            let workshop =
-                Workshop { kit: kit.clone(), programmes: programmes.clone(), catalogues: catalogues.clone() };
+            let workshop = Workshop {
+                kit: kit.clone(),
+                programmes: programmes.clone(),
+                catalogues: catalogues.clone(),
+                presence: presence.clone(),
+            };
             shutdown.spawn(run_lane(workshop, receiver, shutdown.clone()));
             lanes.push(sender);
         }

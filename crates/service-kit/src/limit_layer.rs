@@ -1,0 +1,81 @@
+//! Refuses the calls of a caller who calls too often (`soft_state/rate_limit.rs`), before they reach a handler. Why
+//! inside of `call_layer.rs`: there the caller is known, and what is refused here is logged and measured like any
+//! answer. Services of the suite, health and reflection are not limited. A stream counts as one call.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use shipei_contracts::common::v1::Role;
+use tonic::{body::Body, transport::server::TcpConnectInfo};
+use tower::{Layer, Service};
+
+use crate::{call::Arrival, soft_state::rate_limit::RateLimiter, status::rate_limited};
+
+/// What the paths of health and reflection begin with, which are not limited.
+const STANDARD_PREFIX: &str = "/grpc.";
+
+/// Puts [`LimitService`] around the routes; without a limiter it does nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct LimitLayer(pub(crate) Option<RateLimiter>);
+
+/// The routes, for those who don't call too often.
+#[derive(Debug, Clone)]
+pub(crate) struct LimitService<S> {
+    inner: S,
+    limiter: Option<RateLimiter>,
+}
+
+impl<S> Layer<S> for LimitLayer {
+    type Service = LimitService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        LimitService { inner, limiter: self.0.clone() }
+    }
+}
+
+impl<S> Service<Request<Body>> for LimitService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let refused = self.limiter.as_ref().and_then(|limiter| {
+            let (service, caller) = who_calls_what(&request)?;
+            limiter.admit(service, &caller).err()
+        });
+        match refused {
+            Some(wait) => Box::pin(async move { Ok(rate_limited(wait).into_http()) }),
+            None => Box::pin(self.inner.call(request)),
+        }
+    }
+}
+
+/// The gRPC service and the caller, if their calls are counted: by name, else by address.
+fn who_calls_what(request: &Request<Body>) -> Option<(&str, String)> {
+    let path = request.uri().path();
+    let (service, _) =
+        path.strip_prefix('/').filter(|_| !path.starts_with(STANDARD_PREFIX))?.split_once('/')?;
+    let caller = &request.extensions().get::<Arrival>()?.caller;
+    match caller.role {
+        Role::Service => None,
+        Role::Unspecified => {
+            let connection = request.extensions().get::<TcpConnectInfo>();
+            let address = connection.and_then(TcpConnectInfo::remote_addr);
+            Some((service, address.map_or_else(String::new, |address| address.ip().to_string())))
+        }
+        _ => Some((service, caller.to_string())),
+    }
+}

@@ -1,0 +1,143 @@
+//! What the instances of a suite share in Redis, and may lose at any moment: wakes (`wakes.rs`), who is present
+//! (`presence.rs`), how often a caller has called (`rate_limit.rs`). What: one connection that is made when it is first
+//! needed and again whenever it breaks, with a short bound on every answer. Why nothing here is an error: without Redis a
+//! wake is a poll later, presence and limits are those of one instance, and no call fails. To share one more thing: a
+//! file here, whose state is whole without Redis.
+
+pub mod presence;
+pub mod rate_limit;
+pub mod wakes;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{
+    Client, FromRedisValue, Pipeline, TlsCertificates,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use shipei_store::crypto::Keys;
+
+/// How long Redis may take to answer.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
+/// How long a connection may take to be made.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// The first and the longest pause before a broken connection is made again; the client puts jitter on them.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How often one command waits for a new connection; the next command tries again.
+const RETRIES: usize = 1;
+/// The bytes of the keys' digest that tell suites apart which share a Redis.
+const NAMESPACE_BYTES: usize = 6;
+
+/// One instance of a service: its name, and what it shares with the others.
+#[derive(Debug, Clone, Default)]
+pub struct Instance {
+    /// Its name among those that run the same service.
+    pub name: String,
+    /// The Redis that they share, if there is one.
+    pub soft_state: Option<SoftState>,
+}
+
+impl Instance {
+    /// An instance that shares nothing.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), soft_state: None }
+    }
+}
+
+/// A Redis that can't be used, whatever its state: the address or the authority is wrong. The text holds no password.
+#[derive(Debug, thiserror::Error)]
+pub enum SoftStateError {
+    /// Not a URL of Redis.
+    #[error("it is no URL of a Redis")]
+    Url,
+    /// Not a certificate of an authority.
+    #[error("the authority's certificate can't be used: {0}")]
+    Authority(String),
+}
+
+/// The way to a Redis. Clones share its connection.
+#[derive(Clone)]
+pub struct SoftState {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    connection: ConnectionManager,
+    namespace: String,
+    answers: AtomicBool,
+}
+
+impl fmt::Debug for SoftState {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SoftState").field("namespace", &self.inner.namespace).finish_non_exhaustive()
+    }
+}
+
+impl SoftState {
+    /// Opens `redis://[:PASSWORD@]HOST[:PORT]`, or `rediss://` over TLS, trusting `authority` (PEM; the system's when
+    /// absent). Nothing is connected yet. Suites with other `keys` don't see each other. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address or the authority can't be used.
+    pub fn open(url: &str, authority: Option<Vec<u8>>, keys: &Keys) -> Result<Self, SoftStateError> {
+        let client = match authority {
+            None => Client::open(url).map_err(|_| SoftStateError::Url)?,
+            Some(pem) => {
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+                Client::build_with_tls(url, certificates)
+                    .map_err(|error| SoftStateError::Authority(error.category().to_owned()))?
+            }
+        };
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(ANSWER_TIME_MAX))
+            .set_connection_timeout(Some(CONNECT_TIME_MAX))
+            .set_min_delay(PAUSE_FIRST)
+            .set_max_delay(PAUSE_MAX)
+            .set_number_of_retries(RETRIES);
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)
+            .map_err(|_| SoftStateError::Url)?;
+        let digest = keys.lookup().digest(b"soft state", b"namespace");
+        let namespace: String = digest[..NAMESPACE_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+        let answers = AtomicBool::new(true);
+        Ok(Self { inner: Arc::new(Inner { client, connection, namespace, answers }) })
+    }
+
+    /// The name of something in Redis: a key or a channel.
+    fn key(&self, kind: &str, name: &str) -> String {
+        format!("shipei:{}:{kind}:{name}", self.inner.namespace)
+    }
+
+    /// Runs commands; None when Redis does not answer them in time. That it has stopped answering, or answers again, is
+    /// logged once.
+    async fn run<T: FromRedisValue>(&self, what: &'static str, commands: &Pipeline) -> Option<T> {
+        let mut connection = self.inner.connection.clone();
+        let answer = tokio::time::timeout(ANSWER_TIME_MAX, commands.query_async(&mut connection)).await;
+        let (answer, error) = match answer {
+            Ok(Ok(answer)) => (Some(answer), None),
+            Ok(Err(error)) => (None, Some(error.category().to_owned())),
+            Err(_) => (None, Some("no answer in time".to_owned())),
+        };
+        self.tell(what, error.as_deref());
+        answer
+    }
+
+    fn tell(&self, what: &'static str, error: Option<&str>) {
+        let answered_before = self.inner.answers.swap(error.is_none(), Ordering::Relaxed);
+        match error {
+            Some(error) if answered_before => {
+                tracing::warn!(what, error, "Redis does not answer; everything goes on without it");
+            }
+            None if !answered_before => tracing::info!("Redis answers again"),
+            _ => {}
+        }
+    }
+}

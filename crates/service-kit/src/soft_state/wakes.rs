@@ -1,0 +1,107 @@
+//! Wakes between instances: that a log has grown, told by Redis pub/sub. What: for each log of this process one task
+//! publishes its own wakes, and one task hands those of other instances in. Why a lost one does no harm: a wake is a
+//! hint, everybody who waits for one also polls.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use redis::Pipeline;
+use shipei_store::{Wake, crypto};
+use tokio_stream::StreamExt as _;
+
+use super::SoftState;
+use crate::{kit::Kit, shutdown::Shutdown};
+
+/// What names the channels of wakes.
+const KIND: &str = "wake";
+/// The first pause before a broken subscription is made again; it doubles up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a subscription may take to be made.
+const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// Carries wakes between these logs and the same logs' other instances, until shutdown. Nothing happens for a kit that
+/// has no Redis.
+pub fn carry(kits: &[Kit], shutdown: &Shutdown) {
+    let mut wakes = BTreeMap::new();
+    let mut shared = None;
+    for kit in kits {
+        let Some(soft_state) = &kit.instance().soft_state else { continue };
+        let channel = soft_state.key(KIND, kit.source());
+        wakes.insert(channel.clone(), kit.wake().clone());
+        shared = Some((soft_state.clone(), kit.instance().name.clone()));
+        let (soft_state, kit, own) = (soft_state.clone(), kit.clone(), shutdown.clone());
+        shutdown.spawn(async move { publish(&soft_state, &kit, &channel, &own).await });
+    }
+    if let Some((soft_state, instance)) = shared {
+        let own = shutdown.clone();
+        shutdown.spawn(async move { listen(&soft_state, &instance, &wakes, &own).await });
+    }
+}
+
+/// Tells the others. Wakes that come while one is under way are told as one.
+async fn publish(soft_state: &SoftState, kit: &Kit, channel: &str, shutdown: &Shutdown) {
+    let mut wakes = kit.wake().own_listener();
+    let mut command = Pipeline::new();
+    command.cmd("PUBLISH").arg(channel).arg(&kit.instance().name).ignore();
+    loop {
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = wakes.notified() => {}
+        }
+        let _: Option<()> = soft_state.run("telling a wake", &command).await;
+    }
+}
+
+/// Hears the others.
+async fn listen(soft_state: &SoftState, instance: &str, wakes: &BTreeMap<String, Wake>, shutdown: &Shutdown) {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let mut heard = false;
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = listen_once(soft_state, instance, wakes, &mut heard) => {}
+        }
+        if heard {
+            pause = PAUSE_FIRST;
+        }
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = tokio::time::sleep(crypto::jitter(pause)) => {}
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// One subscription, until it breaks.
+async fn listen_once(
+    soft_state: &SoftState,
+    instance: &str,
+    wakes: &BTreeMap<String, Wake>,
+    heard: &mut bool,
+) {
+    let subscribing = async {
+        let mut subscription = soft_state.inner.client.get_async_pubsub().await?;
+        for channel in wakes.keys() {
+            subscription.subscribe(channel).await?;
+        }
+        Ok::<_, redis::RedisError>(subscription)
+    };
+    let mut subscription = match tokio::time::timeout(SUBSCRIBE_TIME_MAX, subscribing).await {
+        Ok(Ok(subscription)) => subscription,
+        Ok(Err(error)) => return soft_state.tell("hearing wakes", Some(error.category())),
+        Err(_) => return soft_state.tell("hearing wakes", Some("no answer in time")),
+    };
+    *heard = true;
+    soft_state.tell("hearing wakes", None);
+    // What was told while nobody listened.
+    for wake in wakes.values() {
+        wake.notify_of_others();
+    }
+    let mut messages = subscription.on_message();
+    while let Some(message) = messages.next().await {
+        let is_own = message.get_payload::<String>().is_ok_and(|sender| sender == instance);
+        if !is_own && let Some(wake) = wakes.get(message.get_channel_name()) {
+            wake.notify_of_others();
+        }
+    }
+}
