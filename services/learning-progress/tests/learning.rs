@@ -2,15 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 
+mod presence;
 mod world;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use presence::trainees_who_study_are_counted_by_county;
 use shipei_contracts::common::v1::{EducationStage, ErrorReason, Role};
 use shipei_contracts::learning::v1::{self as proto, CourseCategory, HeartbeatOutcome, UncreditedReason};
-use shipei_service_kit::Token;
-use shipei_service_kit::status::reason_of;
+use shipei_service_kit::{Token, status::reason_of};
 use shipei_store::{Positions, fetch_all};
 use tonic::{Code, Status};
 use world::{
@@ -46,13 +47,13 @@ on_both!(
     single_beats_at_once_are_all_kept,
     course_made_elsewhere_is_seen,
     ending_service_tells_its_streams,
+    trainees_who_study_are_counted_by_county,
 );
 
 const DAY: &str = "2019-09-20T08:00:00+08:00";
 
 fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
-    let status = answer.unwrap_err();
-    (status.code(), reason_of(&status).unwrap_or_default())
+    answer.map_err(|status| (status.code(), reason_of(&status).unwrap_or_default())).unwrap_err()
 }
 
 fn progress_of(person_id: &str) -> proto::GetProgressRequest {

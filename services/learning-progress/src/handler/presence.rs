@@ -31,17 +31,16 @@ impl StudyHandler {
         let programme_id = programme.as_str();
         self.programmes.scheme(&mut unit.tx, programme_id).await?;
         let region_code = region.as_ref().map_or("", |region| region.as_str());
-        if !region_code.is_empty() {
-            let known = shipei_mirror::region(&mut unit.tx, programme_id, region_code).await?;
-            let known = known.ok_or_else(|| not_found("region_code"))?;
-            if request.include_trainees && !known.is_county() {
-                return Err(Error::invalid("region_code", "trainees are named of one county only"));
-            }
-        } else if request.include_trainees {
-            return Err(Error::invalid("region_code", "trainees are named of one county only"));
-        }
         let codes =
             shipei_mirror::open_counties(&mut unit.tx, programme_id, &RegionRange::of(region_code)).await?;
+        if codes.is_empty() && !region_code.is_empty() {
+            let known = shipei_mirror::region(&mut unit.tx, programme_id, region_code).await?;
+            known.ok_or_else(|| not_found("region_code"))?;
+        }
+        if request.include_trainees && codes != [region_code] {
+            let fault = "must be a county in which learning is open, for its trainees to be named";
+            return Err(Error::invalid("region_code", fault));
+        }
         let groups: Vec<String> = codes.iter().map(|code| group_of(programme_id, code)).collect();
         let (counts, mut known) = self.presence.count(&groups).await;
         let mut trainees = Vec::new();
