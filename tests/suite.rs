@@ -1,5 +1,5 @@
 //! What only the whole suite can show: seasons in and scores out, on both databases, in one process and in five,
-//! sent twice, rebuilt, called by other people's clients. One binary, so that it links once.
+//! sent twice, rebuilt, called by other people's clients, and as a cluster whose parts die. One binary, so that it links once.
 //!
 //! To add a test: a function in the module of its subject, or a module here. The harness starts and ends suites.
 #![cfg(test)]
@@ -8,6 +8,8 @@ mod architecture;
 mod backends;
 mod bad_input;
 mod clients;
+mod cluster;
+mod faults;
 mod harness;
 mod oracle;
 mod seasons;

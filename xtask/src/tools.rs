@@ -38,6 +38,9 @@ pub(crate) fn install_all() -> Result<Tools> {
     if !on_path("redis-server") {
         missing.push("redis-server");
     }
+    if !on_path("nginx") && !Path::new("/usr/sbin/nginx").exists() {
+        missing.push("nginx-light");
+    }
     if !on_path("python3") || !python_has_venv() {
         missing.extend(["python3", "python3-venv"]);
     }

@@ -4,7 +4,8 @@
 //! next call, and repeats a call that found the service away, which is safe because every write has a request id.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    error::Error as _,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -43,13 +44,23 @@ pub struct Clients {
     channels: BTreeMap<&'static str, Channel>,
     caller: String,
     written: Arc<Mutex<Token>>,
+    attempts: Arc<Mutex<Attempts>>,
+}
+
+/// How much patience the calls of a replay needed.
+#[derive(Debug, Clone, Default)]
+pub struct Attempts {
+    /// The most attempts that a call, or a message of a stream, took; 1 when all went well at once.
+    pub most: u32,
+    /// How often it was tried again, by what it was told.
+    pub again: HashMap<Code, u64>,
 }
 
 impl Clients {
     /// All five services behind one channel.
     pub fn of_channel(channel: &Channel) -> Clients {
         let channels = SERVICES.iter().map(|service| (*service, channel.clone())).collect();
-        Clients { channels, caller: "training_institution:shipei-cli".to_owned(), written: Arc::default() }
+        Clients::over(channels)
     }
 
     /// From `--server` values: one `ADDRESS` for all, or `SERVICE=ADDRESS` for some.
@@ -81,11 +92,16 @@ impl Clients {
                 addresses.get(service).with_context(|| format!("--server: no address for {service}"))?;
             channels.insert(service, channel_to(address, ca_file).await?);
         }
-        Ok(Clients {
+        Ok(Clients::over(channels))
+    }
+
+    fn over(channels: BTreeMap<&'static str, Channel>) -> Clients {
+        Clients {
             channels,
             caller: "training_institution:shipei-cli".to_owned(),
             written: Arc::default(),
-        })
+            attempts: Arc::default(),
+        }
     }
 
     /// The channel of a service.
@@ -119,6 +135,39 @@ impl Clients {
         let mut request = self.request(message);
         request.set_timeout(CALL_TIMEOUT);
         request
+    }
+
+    /// As [`call`], and notes how many attempts it took and why.
+    pub async fn call<T, F, Fut>(&self, mut attempt: F) -> Result<Response<T>, Status>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut attempts = 0;
+        call(|| {
+            attempts += 1;
+            let (number, attempted) = (attempts, attempt());
+            async move {
+                let answer = attempted.await;
+                self.note_attempt(number, answer.as_ref().err());
+                answer
+            }
+        })
+        .await
+    }
+
+    /// Notes an attempt, and its failure if it will be followed by another.
+    pub(crate) fn note_attempt(&self, number: u32, failure: Option<&Status>) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.most = attempts.most.max(number);
+        if let Some(status) = failure.filter(|status| is_transient(status)) {
+            *attempts.again.entry(status.code()).or_default() += 1;
+        }
+    }
+
+    /// The attempts of all calls and streams of replays by this client and its clones.
+    pub fn attempts(&self) -> Attempts {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The token of everything written so far.
@@ -168,6 +217,9 @@ pub fn is_transient(status: &Status) -> bool {
         Code::DeadlineExceeded | Code::Aborted => true,
         // What a connection that broke in the middle of a call looks like.
         Code::Unknown | Code::Cancelled => status::reason_of(status).is_none(),
+        // What it looks like when a load balancer stood between (it resets the stream): no answer of a service, but an
+        // error of the transport, which is its source.
+        Code::Internal => status::reason_of(status).is_none() && status.source().is_some(),
         _ => false,
     }
 }

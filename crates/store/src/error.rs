@@ -82,7 +82,9 @@ impl StoreError {
             return false;
         };
         match error {
-            sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
+            // A connection that is cut while it is made fails as a broken protocol: SSLRequest answered by nothing.
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+            sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
                 let Some(code) = error.code() else { return false };
                 if is_postgres(&**error) {

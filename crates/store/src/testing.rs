@@ -3,15 +3,16 @@
 //! The Postgres is started once for each test process, on a socket in a temporary directory, with the machine's own
 //! binaries; its default collation is deliberately not byte order, so that a query that relies on it shows. It is
 //! stopped and removed when the process ends, however it ends: a small shell waits for the end of a pipe that only
-//! this process holds. A Postgres that can't start is a panic, never a skipped test.
+//! this process holds. A Postgres that can't start is a panic, never a skipped test. A test that has a server of its
+//! own may stop, kill and start it through the same shell; one more thing to do to it is one more word there.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::crypto::random_name;
 use crate::{Database, PoolLimits, StoreError};
@@ -25,28 +26,71 @@ const OTHER_USERS: [&str; 2] = ["postgres", "nobody"];
 /// Connections that the test server takes.
 const CONNECTIONS_MAX: u32 = 400;
 
-/// Makes the cluster, starts it, says so, and when the pipe ends stops it and removes everything.
+/// Makes the cluster and starts it; then does what each line of its input says, and answers each with one line. When
+/// the pipe ends it stops the server and removes everything.
+///
+/// `kill_all`: a postmaster that is stopped (SIGSTOP) can't start children any more, so that none is missed. Its lock files
+/// go with it, as on a machine that starts anew: a dead process whose parent has not looked yet still has its number.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 bin="$1"; directory="$2"; settings="$3"
 initialize() {
   "$bin/initdb" -D "$directory/data" -U postgres -A trust -E UTF8 --no-sync "$@" >"$directory/initdb.log" 2>&1
 }
+start() {
+  "$bin/pg_ctl" -D "$directory/data" -w -t 60 -l "$directory/server.log" -o "$settings" start >"$directory/start.log" 2>&1
+}
+stop() {
+  "$bin/pg_ctl" -D "$directory/data" -w -t 60 -m "$1" stop >"$directory/stop.log" 2>&1
+}
+ended() {
+  ! [ -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+kill_all() {
+  read -r postmaster <"$directory/data/postmaster.pid" || return 1
+  kill -s STOP "$postmaster" || return 1
+  everybody="$postmaster"
+  for status in $(grep -ls "^PPid:.$postmaster\$" /proc/[0-9]*/status); do
+    child="${status#/proc/}"; everybody="$everybody ${child%/status}"
+  done
+  kill -s KILL $everybody
+  for process in $everybody; do until ended "$process"; do sleep 0.01; done; done
+  rm -f "$directory/data/postmaster.pid" "$directory"/.s.PGSQL.*
+}
+answer() {
+  if "$@"; then echo ready; else echo "$*: $(tail -3 "$directory/server.log" | tr '\n' ' ')"; fi
+}
 initialize --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US || initialize --locale=C.UTF-8 \
   || { echo "initdb: $(tail -3 "$directory/initdb.log" | tr '\n' ' ')"; exit 1; }
-"$bin/pg_ctl" -D "$directory/data" -w -t 60 -l "$directory/server.log" -o "$settings" start >"$directory/start.log" 2>&1 \
-  || { echo "pg_ctl: $(tail -3 "$directory/server.log" | tr '\n' ' ')"; exit 1; }
-echo ready
-cat >/dev/null
-"$bin/pg_ctl" -D "$directory/data" -m immediate stop >/dev/null 2>&1
+answer start
+while read -r words; do
+  case "$words" in
+    start | "stop fast" | "stop immediate" | kill_all) answer $words ;;
+    *) echo "$words: not understood" ;;
+  esac
+done
+stop immediate
 rm -rf "$directory"
 "#;
+
+/// How a Postgres is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Transactions are rolled back, connections told, everything written.
+    Fast,
+    /// At once; the next start recovers from the write-ahead log.
+    Immediate,
+}
 
 /// A private Postgres server. Stopped and removed when dropped or when this process ends.
 #[derive(Debug)]
 pub struct TestPostgres {
+    binaries: PathBuf,
     directory: PathBuf,
+    port: Option<u16>,
     keeper: Child,
+    /// The way to the keeper; taken when this is dropped.
+    talk: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
 }
 
 impl TestPostgres {
@@ -60,17 +104,34 @@ impl TestPostgres {
         })
     }
 
-    /// Starts another server, with settings of postgresql.conf.
+    /// Starts another server, with settings of postgresql.conf. It listens on a socket in its own directory.
     ///
     /// # Panics
     /// When there are no Postgres binaries or the server does not start.
     pub fn start(settings: &[(&str, &str)]) -> TestPostgres {
+        TestPostgres::begin(None, settings)
+    }
+
+    /// Starts another server that listens on this port of 127.0.0.1 too, now and whenever it is started again.
+    /// Whatever the environment says, what it has acknowledged is on disk (`fsync`, `synchronous_commit`).
+    ///
+    /// # Panics
+    /// As [`TestPostgres::start`].
+    pub fn start_on_port(port: u16) -> TestPostgres {
+        TestPostgres::begin(Some(port), &[("fsync", "on"), ("synchronous_commit", "on")])
+    }
+
+    fn begin(port: Option<u16>, settings: &[(&str, &str)]) -> TestPostgres {
         let binaries = find_binaries();
         let directory = temporary_directory("pg");
-        let mut options = format!(
-            "-c listen_addresses= -c unix_socket_directories={} -c max_connections={CONNECTIONS_MAX}",
+        let mut options = match port {
+            None => "-c listen_addresses=".to_owned(),
+            Some(port) => format!("-c listen_addresses=127.0.0.1 -c port={port}"),
+        };
+        options.push_str(&format!(
+            " -c unix_socket_directories={} -c max_connections={CONNECTIONS_MAX}",
             directory.display()
-        );
+        ));
         for (name, value) in settings {
             options.push_str(&format!(" -c {name}={value}"));
         }
@@ -86,24 +147,78 @@ impl TestPostgres {
         }
         let mut keeper =
             command.spawn().unwrap_or_else(|error| panic!("can't start Postgres for tests: {error}"));
-        let mut line = String::new();
-        if let Some(stdout) = keeper.stdout.take() {
-            let mut reader = BufReader::new(stdout);
-            let _ = reader.read_line(&mut line);
+        let talk = keeper.stdin.take().zip(keeper.stdout.take().map(BufReader::new));
+        let server = TestPostgres { binaries, directory, port, keeper, talk: Mutex::new(talk) };
+        server.expect_ready("Postgres for tests did not start");
+        server
+    }
+
+    /// Stops it and waits until it has stopped.
+    ///
+    /// # Panics
+    /// When it does not stop, or does not run.
+    pub fn stop(&self, how: Stop) {
+        self.tell(match how {
+            Stop::Fast => "stop fast",
+            Stop::Immediate => "stop immediate",
+        });
+    }
+
+    /// Kills all of its processes (SIGKILL) at once, and waits until they are gone.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&self) {
+        self.tell("kill_all");
+    }
+
+    /// Starts it again on the same data, socket and port, after [`TestPostgres::stop`] or [`TestPostgres::kill`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        self.tell("start");
+    }
+
+    fn tell(&self, word: &str) {
+        if let Some((input, _)) = self.talk.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            writeln!(input, "{word}").unwrap_or_else(|error| panic!("{word}: {error}"));
         }
-        assert!(line.trim() == "ready", "Postgres for tests did not start ({}): {line}", binaries.display());
-        TestPostgres { directory, keeper }
+        self.expect_ready(word);
+    }
+
+    /// Reads the keeper's answer to what it was told last.
+    fn expect_ready(&self, what: &str) {
+        let mut line = String::new();
+        if let Some((_, output)) = self.talk.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            let _ = output.read_line(&mut line);
+        }
+        assert!(line.trim() == "ready", "{what} ({}): {line}", self.binaries.display());
     }
 
     /// The URL of a schema of this server; it is created when the URL is opened.
     pub fn url(&self, schema: &str) -> String {
-        format!("postgres://postgres@localhost/postgres?host={}&schema={schema}", self.directory.display())
+        let port = self.port.map(|port| format!("port={port}&")).unwrap_or_default();
+        format!(
+            "postgres://postgres@localhost/postgres?{port}host={}&schema={schema}",
+            self.directory.display()
+        )
+    }
+
+    /// One of the programs that came with this server, as `pg_dump`, ready to speak to it as its superuser.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(name));
+        command.env("PGHOST", &self.directory).env("PGUSER", "postgres").env_remove("PGDATABASE");
+        if let Some(port) = self.port {
+            command.env("PGPORT", port.to_string());
+        }
+        command
     }
 }
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
+        drop(self.talk.lock().unwrap_or_else(PoisonError::into_inner).take());
         let _ = self.keeper.wait();
     }
 }

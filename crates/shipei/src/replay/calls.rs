@@ -9,7 +9,7 @@ use shipei_contracts::{
 use tonic::{Response, Status};
 
 use crate::{
-    client::{Clients, call},
+    client::Clients,
     season::{
         Numbered,
         line::{Event, Grade, Stage},
@@ -80,12 +80,13 @@ macro_rules! send {
     ($clients:expr, $service:literal, $client:path, $method:ident, $message:expr) => {{
         let message = $message;
         let channel = $clients.channel($service);
-        let response = call(|| {
-            let request = $clients.unary(message.clone());
-            let mut client = <$client>::new(channel.clone());
-            async move { client.$method(request).await }
-        })
-        .await;
+        let response = $clients
+            .call(|| {
+                let request = $clients.unary(message.clone());
+                let mut client = <$client>::new(channel.clone());
+                async move { client.$method(request).await }
+            })
+            .await;
         taken($clients, $service, response)
     }};
 }

@@ -18,7 +18,7 @@ use super::{
     calls::{send, taken},
 };
 use crate::{
-    client::{Clients, call, explain, is_transient},
+    client::{Clients, explain, is_transient},
     season::{Season, roster},
 };
 
@@ -67,12 +67,13 @@ async fn create_programme(clients: &Clients, season: &Season) -> Result<enrollme
     let message =
         enrollment::CreateProgrammeRequest { scheme_toml: season.scheme_toml()?, request_id: String::new() };
     let channel = clients.channel("enrollment");
-    let response = call(|| {
-        let request = clients.unary(message.clone());
-        let mut client = ProgrammeServiceClient::new(channel.clone());
-        async move { client.create_programme(request).await }
-    })
-    .await;
+    let response = clients
+        .call(|| {
+            let request = clients.unary(message.clone());
+            let mut client = ProgrammeServiceClient::new(channel.clone());
+            async move { client.create_programme(request).await }
+        })
+        .await;
     match response {
         Ok(response) => {
             clients.note(&response);
@@ -243,14 +244,16 @@ impl Import {
         let requests: Vec<enrollment::ImportRosterRequest> =
             parts.into_iter().map(|part| enrollment::ImportRosterRequest { part: Some(part) }).collect();
         let channel = self.clients.channel("enrollment");
-        let response = call(|| {
-            let request = self.clients.request(tokio_stream::iter(requests.clone()));
-            let mut client = PersonServiceClient::new(channel.clone())
-                .max_decoding_message_size(self.clients.message_bytes_max());
-            async move { client.import_roster(request).await }
-        })
-        .await
-        .map_err(|status| anyhow::anyhow!("people.csv: {}", explain(&status)))?;
+        let response = self
+            .clients
+            .call(|| {
+                let request = self.clients.request(tokio_stream::iter(requests.clone()));
+                let mut client = PersonServiceClient::new(channel.clone())
+                    .max_decoding_message_size(self.clients.message_bytes_max());
+                async move { client.import_roster(request).await }
+            })
+            .await
+            .map_err(|status| anyhow::anyhow!("people.csv: {}", explain(&status)))?;
         self.clients.note(&response);
         Ok(response.into_inner())
     }

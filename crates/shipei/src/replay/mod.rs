@@ -29,7 +29,7 @@ use shipei_service_kit::{event_feed::SOURCE_HEADER, status};
 use tonic::{Code, Status, metadata::MetadataValue};
 
 use crate::{
-    client::{Clients, call, explain},
+    client::{Clients, explain},
     season::{
         Extent, Numbered, Season,
         line::Event,
@@ -149,14 +149,15 @@ pub async fn replay_to(
 async fn wait_for_assessment(clients: &Clients) -> Result<()> {
     for source in ["enrollment", "learning-progress", "assignment-grading", "offline-activity"] {
         let channel = clients.channel(source);
-        let head = call(|| {
-            let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
-            request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
-            let mut client = EventFeedClient::new(channel.clone());
-            async move { client.get_head(request).await }
-        })
-        .await
-        .map_err(|status| anyhow::anyhow!("{source}: {}", explain(&status)))?;
+        let head = clients
+            .call(|| {
+                let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
+                request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+                let mut client = EventFeedClient::new(channel.clone());
+                async move { client.get_head(request).await }
+            })
+            .await
+            .map_err(|status| anyhow::anyhow!("{source}: {}", explain(&status)))?;
         clients.note_token(head.into_inner().consistency_token.as_bytes());
     }
     Ok(())

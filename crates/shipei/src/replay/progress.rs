@@ -1,8 +1,10 @@
-//! What a person sees of a replay: a bar while it runs, a summary when it ends.
+//! What a person sees of a replay: a bar while it runs, a summary when it ends. And what a program sees that does
+//! something at a certain point of a replay (the tests of faults do).
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
 
 use super::Report;
 
@@ -10,6 +12,8 @@ use super::Report;
 #[derive(Debug, Clone)]
 pub struct Progress {
     bar: ProgressBar,
+    /// Operations done; None before the first can be sent.
+    done: Arc<watch::Sender<Option<u64>>>,
 }
 
 impl Progress {
@@ -17,12 +21,28 @@ impl Progress {
     pub fn visible() -> Progress {
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(120));
-        Progress { bar }
+        Progress::of(bar)
     }
 
     /// A bar that does not.
     pub fn hidden() -> Progress {
-        Progress { bar: ProgressBar::hidden() }
+        Progress::of(ProgressBar::hidden())
+    }
+
+    fn of(bar: ProgressBar) -> Progress {
+        Progress { bar, done: Arc::new(watch::Sender::new(None)) }
+    }
+
+    /// The operations that are done by now; none before scheme and roster are in.
+    pub fn done(&self) -> u64 {
+        self.done.borrow().unwrap_or(0)
+    }
+
+    /// Returns when so many operations are done; with 0, when scheme and roster are in.
+    pub async fn reached(&self, operations: u64) {
+        let mut done = self.done.subscribe();
+        // The sender is ours, so it can't be gone.
+        let _ = done.wait_for(|done| done.is_some_and(|done| done >= operations)).await;
     }
 
     /// Says what is being done.
@@ -35,6 +55,7 @@ impl Progress {
     pub fn begin(&self, operations: u64) {
         self.bar.set_length(operations);
         self.bar.set_position(0);
+        self.done.send_replace(Some(0));
         self.bar.set_message("replaying");
         self.bar
             .set_style(style("{msg} [{bar:40}] {percent}% {human_pos}/{human_len} ({per_sec}, {eta} left)"));
@@ -43,6 +64,7 @@ impl Progress {
     /// So many operations more are done.
     pub fn advance(&self, operations: u64) {
         self.bar.inc(operations);
+        self.done.send_modify(|done| *done = Some(done.unwrap_or(0) + operations));
     }
 
     /// A line above the bar.

@@ -17,7 +17,7 @@ use shipei_contracts::assessment::v1::{
 };
 use tonic::transport::Channel;
 
-use crate::client::{Clients, call, explain};
+use crate::client::{Clients, explain};
 
 /// Scores of one page.
 const PAGE_SIZE: i32 = 1_000;
@@ -37,14 +37,16 @@ macro_rules! pages {
         loop {
             let mut message = $request;
             message.page_token = page_token.clone();
-            let answer = call(|| {
-                let request = $self.clients.unary(message.clone());
-                let mut client = $self.client();
-                async move { client.$method(request).await }
-            })
-            .await
-            .map_err(|status| anyhow::anyhow!("reading scores: {}", explain(&status)))?
-            .into_inner();
+            let answer = $self
+                .clients
+                .call(|| {
+                    let request = $self.clients.unary(message.clone());
+                    let mut client = $self.client();
+                    async move { client.$method(request).await }
+                })
+                .await
+                .map_err(|status| anyhow::anyhow!("reading scores: {}", explain(&status)))?
+                .into_inner();
             let $scores = answer.scores;
             $each;
             page_token = answer.next_page_token;

@@ -47,13 +47,17 @@ pub async fn send_study(
 ) -> Result<(), Status> {
     let messages = messages_of(programme, &clients.token(), study);
     let mut done = 0;
-    let mut attempts = 0;
+    let mut attempts = 1;
     while done < messages.len() {
         let before = done;
         let outcome = send_from(clients, &messages, &mut done, &refused, &answered).await;
+        clients.note_attempt(attempts, outcome.as_ref().err());
+        if done > before {
+            attempts = 1;
+        }
         let Err(status) = outcome else { continue };
-        attempts = if done > before { 0 } else { attempts + 1 };
-        if !is_transient(&status) || attempts >= STREAM_ATTEMPTS_MAX {
+        attempts += 1;
+        if !is_transient(&status) || attempts > STREAM_ATTEMPTS_MAX {
             return Err(status);
         }
         tokio::time::sleep(status::retry_after(&status).unwrap_or(STREAM_BACK_OFF)).await;

@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::StudyHandler;
 use super::study_stream::Answers;
 use crate::convert::{self, Sender};
+use crate::pipeline::Line;
 
 #[tonic::async_trait]
 impl StudyService for StudyHandler {
@@ -67,7 +68,7 @@ impl StudyHandler {
         let lane = message.sessions.iter().find_map(|session| session.keys.as_ref());
         let lane = lane.map_or(0, |keys| self.pipeline.lane_of(&keys.person));
 
-        let pending = self.pipeline.submit(lane, message).await?;
+        let pending = self.pipeline.submit(&Line::new(lane), message).await?;
         let answer = pending.await.map_err(|_| Error::Unavailable("the service is ending".to_owned()))??;
         token.merge(&answer.token);
         let beat = answer.sessions.into_iter().flatten().next();

@@ -1,4 +1,4 @@
-//! `StreamHeartbeats`: a task reads the stream and puts message after message into the stream's lane; the answers come
+//! `StreamHeartbeats`: a task reads the stream and puts message after message into the stream's line; the answers come
 //! back in the same order, each when its message is on disk. A few messages of a stream may be on their way at once, so
 //! that reading, computing and committing overlap. What ends a stream is an error of a whole message: its status is
 //! the last answer.
@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::StudyHandler;
 use crate::convert::{self, Sender};
-use crate::pipeline::{Answer, Pending};
+use crate::pipeline::{Answer, Line, Pending};
 
 /// The most messages of one stream that are on their way at once.
 const MESSAGES_ON_THEIR_WAY_MAX: usize = 8;
@@ -36,18 +36,18 @@ impl StudyHandler {
         if let Some(token) = &call.token {
             self.kit.applied().wait_for(token, call.deadline).await?;
         }
-        let lane = self.streams.fetch_add(1, Ordering::Relaxed);
+        let line = Line::new(self.streams.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = mpsc::channel(MESSAGES_ON_THEIR_WAY_MAX);
         let reader = self.clone();
         self.shutdown
-            .spawn(async move { reader.read_stream(lane, call, request.into_inner(), sender).await });
+            .spawn(async move { reader.read_stream(line, call, request.into_inner(), sender).await });
         Ok(Response::new(answers(receiver)))
     }
 
     /// Reads until the stream ends, a message can't be, nobody wants the answers, or the service ends.
     async fn read_stream(
         self,
-        lane: usize,
+        line: Line,
         call: Call,
         mut messages: Streaming<StreamHeartbeatsRequest>,
         on_their_way: mpsc::Sender<OnItsWay>,
@@ -61,7 +61,7 @@ impl StudyHandler {
             };
             let put: OnItsWay = match message {
                 Ok(None) => return,
-                Ok(Some(message)) => self.put(lane, &call, &sender, message).await.map_err(Status::from),
+                Ok(Some(message)) => self.put(&line, &call, &sender, message).await.map_err(Status::from),
                 Err(status) => Err(status),
             };
             let ends = put.is_err();
@@ -74,7 +74,7 @@ impl StudyHandler {
     /// Puts one message into the lane, after what its token names is known here.
     async fn put(
         &self,
-        lane: usize,
+        line: &Line,
         call: &Call,
         sender: &Sender,
         message: StreamHeartbeatsRequest,
@@ -85,7 +85,7 @@ impl StudyHandler {
         }
         let number = message.batch_number;
         let message = convert::stream_message(&message, sender, self.kit.clock().now())?;
-        Ok((number, self.pipeline.submit(lane, message).await?))
+        Ok((number, self.pipeline.submit(line, message).await?))
     }
 }
 

@@ -4,7 +4,8 @@
 //! transaction (group commit), so that a thousand players who send one beat each share a commit. SQLite has one writer,
 //! so it has one lane; Postgres has some, and a stream or learner stays in its lane, which keeps the order and mostly
 //! keeps two writers off the same learner (row locks see to the rest, also between processes). A message is never
-//! split: all of it is on disk, or none. What waits is bounded, and who sends more is made to wait.
+//! split: all of it is on disk, or none. What waits is bounded, and who sends more is made to wait. After a message that
+//! failed no later one of its [`Line`] is carried out.
 //!
 //! `batch` is one transaction's work: load by keys, compute in memory, write in bulk. `desk` is what it has in memory.
 
@@ -14,6 +15,7 @@ mod load;
 mod save;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Programmes;
@@ -88,12 +90,43 @@ pub(crate) struct Answer {
 /// An answer to come.
 pub(crate) type Pending = oneshot::Receiver<Result<Answer>>;
 
+/// The messages of one stream: they are carried out in their order, and after one that failed none. Were a later one
+/// taken, the heartbeats of the failed one would come after it when they are sent again, and a session passes over what
+/// comes before its last: seconds would be lost that the learner was told to send again.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    lane: usize,
+    broken: Arc<AtomicBool>,
+}
+
+impl Line {
+    /// A line in a lane: any number; the same number is the same lane.
+    pub(crate) fn new(lane: usize) -> Line {
+        Line { lane, broken: Arc::default() }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+}
+
 /// A message in a lane.
 struct Job {
     message: Message,
+    line: Line,
     beats: usize,
     answer: oneshot::Sender<Result<Answer>>,
     _room: OwnedSemaphorePermit,
+}
+
+impl Job {
+    /// Answers; a failure ends the line. Who no longer waits for the answer needs none.
+    fn answer(self, answer: Result<Answer>) {
+        if answer.is_err() {
+            self.line.broken.store(true, Ordering::Release);
+        }
+        let _ = self.answer.send(answer);
+    }
 }
 
 /// The way into the lanes. Clones lead to the same ones.
@@ -142,16 +175,17 @@ impl Pipeline {
         Partition::of(person.as_str()).index()
     }
 
-    /// Puts a message into a lane (any number; the same number is the same lane), after those that were put there
-    /// before; waits while there is no room. The answer comes when it is on disk.
-    pub(crate) async fn submit(&self, lane: usize, message: Message) -> Result<Pending> {
+    /// Puts a message into its line, after those that were put there before; waits while there is no room. The answer
+    /// comes when it is on disk.
+    pub(crate) async fn submit(&self, line: &Line, message: Message) -> Result<Pending> {
         let ended = || Error::Unavailable("the service is ending".to_owned());
         let beats = message.beats();
         let room = u32::try_from(beats.clamp(1, BEATS_WAITING_MAX)).unwrap_or(1);
         let room = Arc::clone(&self.room).acquire_many_owned(room).await.map_err(|_| ended())?;
         let (answer, pending) = oneshot::channel();
-        let lane = self.lanes.get(lane % self.lanes.len()).ok_or_else(ended)?;
-        lane.send(Job { message, beats, answer, _room: room }).await.map_err(|_| ended())?;
+        let lane = self.lanes.get(line.lane % self.lanes.len()).ok_or_else(ended)?;
+        let job = Job { message, line: line.clone(), beats, answer, _room: room };
+        lane.send(job).await.map_err(|_| ended())?;
         Ok(pending)
     }
 }
@@ -214,38 +248,54 @@ impl From<StoreError> for AttemptFailed {
 impl Workshop {
     /// Answers every job of the group, from one transaction. When that fails for a reason that lies in what it holds (a
     /// corrupt row), each job is done again alone, so that one can't fail the others.
-    async fn carry_out(&self, mut group: Vec<Job>) {
+    async fn carry_out(&self, group: Vec<Job>) {
+        let (broken, mut group): (Vec<Job>, Vec<Job>) =
+            group.into_iter().partition(|job| job.line.is_broken());
+        for job in broken {
+            job.answer(Err(earlier_failed()));
+        }
+        if group.is_empty() {
+            return;
+        }
         let messages: Vec<&Message> = group.iter().map(|job| &job.message).collect();
         let done = self.kit.database().retry(|| self.attempt(&messages)).await;
         match done {
             Ok(answers) => {
                 for (job, answer) in group.into_iter().zip(answers) {
-                    // Who no longer waits for the answer needs none.
-                    let _ = job.answer.send(Ok(answer));
+                    job.answer(Ok(answer));
                 }
             }
             Err(AttemptFailed(error)) if group.len() == 1 => {
                 if let Some(job) = group.pop() {
-                    let _ = job.answer.send(Err(error));
+                    job.answer(Err(error));
                 }
             }
             Err(AttemptFailed(Error::Store(error))) if error.is_unavailable() => {
                 tracing::warn!(%error, messages = group.len(), "heartbeats could not be written");
                 for job in group {
-                    let _ =
-                        job.answer.send(Err(Error::Unavailable("the database can't be reached".to_owned())));
+                    job.answer(Err(Error::Unavailable("the database can't be reached".to_owned())));
                 }
             }
             Err(AttemptFailed(error)) => {
                 tracing::warn!(%error, messages = group.len(), "a group of messages failed: each is done alone");
                 for job in group {
-                    let alone = [&job.message];
-                    let alone = self.kit.database().retry(|| self.attempt(&alone)).await;
-                    let answer =
-                        alone.map_err(|failed| failed.0).map(|mut answers| answers.pop().unwrap_or_default());
-                    let _ = job.answer.send(answer);
+                    let answer = self.carry_out_alone(&job).await;
+                    job.answer(answer);
                 }
             }
         }
     }
+
+    async fn carry_out_alone(&self, job: &Job) -> Result<Answer> {
+        if job.line.is_broken() {
+            return Err(earlier_failed());
+        }
+        let alone = [&job.message];
+        let done = self.kit.database().retry(|| self.attempt(&alone)).await;
+        done.map_err(|failed| failed.0).map(|mut answers| answers.pop().unwrap_or_default())
+    }
+}
+
+fn earlier_failed() -> Error {
+    Error::Unavailable("an earlier message of the stream failed".to_owned())
 }

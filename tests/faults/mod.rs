@@ -1,0 +1,75 @@
+//! Faults done to a cluster, with the season's scores as the judge: whatever dies, stalls or starts again, the four
+//! files are the same byte for byte.
+//!
+//! A test replays a season through the load balancer and meanwhile does harm at moments that the replay's own progress
+//! marks, chosen from a seed; a failure names the seed, and `SHIPEI_TEST_SEED` takes it again. To add a fault: a
+//! function in the module of its kind that hands its harm to [`replay_while`].
+
+mod database;
+mod deployments;
+mod durable;
+mod killed;
+mod network;
+mod restored;
+mod rolled;
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use shipei::{
+    client::Clients,
+    replay::{Report, progress::Progress},
+};
+
+use crate::{
+    cluster::Cluster,
+    harness::{replay_folder_and_compare_watched, season_folder},
+};
+
+/// The season of load: 165,371 heartbeats and 1,829 other calls.
+const QINHUANGDAO: &str = "qinhuangdao-2019";
+/// Its heartbeats and other calls.
+const QINHUANGDAO_OPERATIONS: u64 = 167_200;
+
+/// The longest that a replay may take, faults included; one that stands still ends here.
+const REPLAY_MAX: Duration = Duration::from_secs(150);
+
+/// The seed of this run.
+fn seed() -> u64 {
+    let given = std::env::var("SHIPEI_TEST_SEED").ok();
+    given.map_or_else(|| fastrand::u64(..), |text| text.parse().expect("SHIPEI_TEST_SEED is a number"))
+}
+
+/// Replays a season through the balancer while `harm` goes on, and compares its four files. Harm that ends before the
+/// replay has ended well; harm that fails, fails.
+async fn replay_while<Harm, Harming>(cluster: &Cluster, season: &str, harm: Harm) -> Result<(Report, Clients)>
+where
+    Harm: FnOnce(Progress) -> Harming,
+    Harming: Future<Output = Result<()>>,
+{
+    let clients = cluster.clients().await?;
+    let progress = Progress::hidden();
+    let folder = season_folder(season);
+    let (expected, out) = (folder.join("expected"), cluster.out("scores"));
+    let report = {
+        let replay = replay_folder_and_compare_watched(&clients, &folder, &expected, &out, &progress);
+        let harm = harm(progress.clone());
+        tokio::pin!(replay, harm);
+        let both = async {
+            tokio::select! {
+                report = &mut replay => report,
+                harmed = &mut harm => {
+                    harmed?;
+                    replay.await
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(REPLAY_MAX, both).await;
+        in_time.with_context(|| {
+            format!("after {} s {} operations are done", REPLAY_MAX.as_secs(), progress.done())
+        })??
+    };
+    let operations = report.extent.heartbeats + report.extent.calls;
+    ensure!(progress.done() == operations, "{} of {operations} operations were answered", progress.done());
+    Ok((report, clients))
+}
