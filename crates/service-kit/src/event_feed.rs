@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     call::Call,
     consistency::{Token, to_proto},
-    error::{Refusal, Result},
+    error::{Error, Refusal, Result},
     heads::heads,
     kit::Kit,
     shutdown::Shutdown,
@@ -66,14 +66,17 @@ impl EventFeeds {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    fn log(&self, source: &str) -> Result<Kit> {
+    /// The log that a request asks for. One whose metadata names the same log was meant for a process that has it.
+    fn log<T>(&self, request: &Request<T>, source: &str) -> Result<Kit> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
-        logs.get(source).cloned().ok_or_else(|| {
-            Refusal::new(ErrorReason::NotFound)
-                .because("this server does not serve the log of that source")
-                .field("source")
-                .into()
-        })
+        if let Some(log) = logs.get(source) {
+            return Ok(log.clone());
+        }
+        if request.metadata().get(SOURCE_HEADER).is_some_and(|named| named.as_bytes() == source.as_bytes()) {
+            return Err(Error::Unavailable("this instance has other logs; the call was misdelivered".into()));
+        }
+        let refusal = Refusal::new(ErrorReason::NotFound).field("source");
+        Err(refusal.because("this server does not serve the log of that source").into())
     }
 }
 
@@ -87,8 +90,8 @@ impl EventFeed for EventFeeds {
         request: Request<SubscribeRequest>,
     ) -> std::result::Result<Response<Self::SubscribeStream>, Status> {
         let call = Call::of(&request)?;
+        let log = self.log(&request, &request.get_ref().source)?;
         let request = request.into_inner();
-        let log = self.log(&request.source)?;
         let filter = Filter::of(&request)?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
         let subscription = Subscription::begin(log, filter, &request.cursor, sender).await?;
@@ -103,7 +106,7 @@ impl EventFeed for EventFeeds {
         request: Request<GetHeadRequest>,
     ) -> std::result::Result<Response<GetHeadResponse>, Status> {
         Call::of(&request)?;
-        let log = self.log(&request.get_ref().source)?;
+        let log = self.log(&request, &request.get_ref().source)?;
         let heads = log.database().retry(|| heads(&log)).await?;
         Ok(Response::new(GetHeadResponse {
             consistency_token: Token::of(log.source(), &heads).encode(),

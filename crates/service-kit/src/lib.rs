@@ -13,6 +13,7 @@ pub mod connection;
 pub mod consistency;
 pub mod convert;
 pub mod descriptors;
+mod elsewhere;
 pub mod error;
 pub mod event_feed;
 pub mod follow;

@@ -5,6 +5,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -16,6 +17,8 @@ use tower::{Layer, Service};
 
 use crate::{call::Arrival, soft_state::rate_limit::RateLimiter, status::rate_limited};
 
+/// The header in which a proxy says for whom it calls; each appends an address.
+const FORWARDED_HEADER: &str = "x-forwarded-for";
 /// What the paths of health and reflection begin with, which are not limited.
 const STANDARD_PREFIX: &str = "/grpc.";
 
@@ -71,11 +74,20 @@ fn who_calls_what(request: &Request<Body>) -> Option<(&str, String)> {
     let caller = &request.extensions().get::<Arrival>()?.caller;
     match caller.role {
         Role::Service => None,
-        Role::Unspecified => {
-            let connection = request.extensions().get::<TcpConnectInfo>();
-            let address = connection.and_then(TcpConnectInfo::remote_addr);
-            Some((service, address.map_or_else(String::new, |address| address.ip().to_string())))
-        }
+        Role::Unspecified => Some((service, address_of(request))),
         _ => Some((service, caller.to_string())),
     }
+}
+
+/// Where a call comes from: as the last proxy before us says, else the other end of the connection; empty in memory. A
+/// caller that reaches us without a proxy may say what it likes, as it may name whom it likes.
+fn address_of(request: &Request<Body>) -> String {
+    let forwarded = request.headers().get(FORWARDED_HEADER).and_then(|value| value.to_str().ok());
+    if let Some(last) = forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse::<IpAddr>().ok()) {
+        return last.to_string();
+    }
+    let connection = request.extensions().get::<TcpConnectInfo>();
+    connection
+        .and_then(TcpConnectInfo::remote_addr)
+        .map_or_else(String::new, |address| address.ip().to_string())
 }

@@ -36,6 +36,7 @@ use crate::{
         STREAM_WINDOW_BYTES,
     },
     descriptors,
+    elsewhere::Elsewhere,
     event_feed::EventFeeds,
     kit::Kit,
     limit_layer::LimitLayer,
@@ -89,6 +90,7 @@ pub struct ServerBuilder {
 pub struct Server {
     routes: Routes,
     policies: Policies,
+    elsewhere: Elsewhere,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
     rate_limiter: Option<RateLimiter>,
@@ -178,6 +180,7 @@ impl ServerBuilder {
             names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
+        let elsewhere = Elsewhere::of(&self.descriptor_pool, &names);
 
         let health = HealthReporter::new();
         // Asked once before anybody can call: a server whose databases answer is never seen as not serving.
@@ -191,6 +194,7 @@ impl ServerBuilder {
         Ok(Server {
             routes: self.routes.routes().prepare(),
             policies,
+            elsewhere,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
             rate_limiter: self.rate_limiter,
@@ -248,8 +252,10 @@ impl Server {
         if let Some(age) = self.connection_age_max {
             server = server.max_connection_age(age);
         }
-        let server =
-            server.layer(CallLayer::new(self.shutdown.clone())).layer(LimitLayer(self.rate_limiter.clone()));
+        let server = server
+            .layer(CallLayer::new(self.shutdown.clone()))
+            .layer(self.elsewhere.clone())
+            .layer(LimitLayer(self.rate_limiter.clone()));
         let cut = self.shutdown.hard_token();
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();

@@ -215,6 +215,8 @@ pub fn is_transient(status: &Status) -> bool {
     match status.code() {
         Code::Unavailable => status::reason_of(status).is_none_or(|reason| reason != "CORRUPT_ROW"),
         Code::DeadlineExceeded | Code::Aborted => true,
+        // RATE_LIMITED says when a call will pass; other limits don't pass by waiting.
+        Code::ResourceExhausted => status::retry_after(status).is_some(),
         // What a connection that broke in the middle of a call looks like.
         Code::Unknown | Code::Cancelled => status::reason_of(status).is_none(),
         // What it looks like when a load balancer stood between (it resets the stream): no answer of a service, but an
@@ -257,4 +259,19 @@ async fn channel_to(address: &str, ca_file: Option<&Path>) -> Result<Channel> {
         .connect()
         .await
         .with_context(|| format!("--server {address}: nobody answers there; is `shipei serve` running?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_connection_broke_is_tried_again_and_what_a_service_said_is_not() {
+        let mut reset = Status::internal("h2 protocol error: error reading a body from connection");
+        reset.set_source(Arc::new(std::io::Error::other("stream error received: unspecific protocol error")));
+        assert!(is_transient(&reset));
+        assert!(is_transient(&Status::unavailable("no instance of the service answers")));
+        assert!(!is_transient(&Status::internal("internal error")));
+        assert!(!is_transient(&Status::invalid_argument("no")));
+    }
 }

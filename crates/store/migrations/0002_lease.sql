@@ -1,7 +1,7 @@
 -- How the instances of a service share its shards (src/lease.rs). Only Postgres has several instances; the tables are
 -- there on both so that there is one schema.
 
--- Who is there. A name is that of one process in one life.
+-- Who is there. A process that starts again under its old name has what it held.
 CREATE TABLE instance (
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     expires_at TIMESTAMPTZ NOT NULL

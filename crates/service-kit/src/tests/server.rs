@@ -197,3 +197,19 @@ async fn killed_server_cuts_running_calls_and_connections() {
     call::<_, PutNoteResponse>(channel, PUT_NOTE, put("", "hello")).await.unwrap_err();
     assert_eq!(counts(&test.kit).await, (0, 0));
 }
+
+#[tokio::test]
+async fn a_call_for_another_process_can_be_tried_again_and_one_for_nobody_can_not() {
+    let server = TestServer::start(|builder| builder).await;
+    for way in ways(&server).await {
+        let path = "/shipei.event.v1.EventFeed/GetHead";
+        let misdelivered = call::<_, PutNoteResponse>(way.clone(), path, put("", "")).await.unwrap_err();
+        assert_eq!(
+            (misdelivered.code(), reason_of(&misdelivered).as_deref()),
+            (Code::Unavailable, Some("UNAVAILABLE"))
+        );
+        let unknown = call::<_, PutNoteResponse>(way, "/shipei.event.v1.Nobody/GetHead", put("", "")).await;
+        assert_eq!(unknown.unwrap_err().code(), Code::Unimplemented);
+    }
+    assert!(server.shutdown.finish().await);
+}

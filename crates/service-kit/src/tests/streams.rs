@@ -206,6 +206,11 @@ async fn foreign_cursor_is_refused() {
     let unknown = SubscribeRequest { source: "nothing".into(), ..from("") };
     let status = subscribe(server.channel(), unknown).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
+    // A load balancer that was told of the log has sent this to the wrong instance: another try may reach the right one.
+    let mut misdelivered = tonic::Request::new(SubscribeRequest { source: "nothing".into(), ..from("") });
+    misdelivered.metadata_mut().insert("shipei-source", "nothing".parse().unwrap());
+    let status = EventFeedClient::new(server.channel()).subscribe(misdelivered).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
 
     let mut tx = test.kit.database().begin_write().await.unwrap();
     execute!(tx, "UPDATE log_epoch SET epoch = $1", "another life").unwrap();
