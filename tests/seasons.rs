@@ -1,6 +1,8 @@
 //! The given seasons byte for byte, on both databases, in one process.
 
 use anyhow::{Result, ensure};
+use shipei::{client::SERVICES, suite::forget_learned};
+use shipei_store::PoolLimits;
 
 use crate::harness::{Backend, Place, digest, embedded, log_lengths, replay_and_compare};
 
@@ -62,4 +64,37 @@ async fn edges_sent_twice_and_rebuilt_on_postgres_gives_the_same() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn qinhuangdao_sent_twice_and_rebuilt_on_sqlite_gives_the_same() -> Result<()> {
     twice_and_rebuilt_is_the_same("qinhuangdao-2019", Backend::Sqlite).await
+}
+
+/// Every service made to forget what it learned of others: started again it knows it all, with the same scores.
+async fn relearned_is_the_same(backend: Backend) -> Result<()> {
+    let place = Place::new(backend)?;
+    let (suite, clients) = embedded(&place).await?;
+    let programme = replay_and_compare(&clients, "edges", &place.out("once")).await?.programme.programme_id;
+    let first = digest(&clients, &programme).await?;
+    if backend == Backend::Postgres {
+        let refused = forget_learned("assessment", &place.storage, PoolLimits::default()).await;
+        let refused = refused.expect_err("a running service can't forget").to_string();
+        ensure!(refused.contains("1 instance(s) of assessment are running"), "{refused}");
+    }
+    suite.stop().await;
+    for service in SERVICES {
+        let forgot = forget_learned(service, &place.storage, PoolLimits::default()).await?;
+        ensure!(forgot == (service != "enrollment"), "{service}");
+    }
+    let (suite, clients) = embedded(&place).await?;
+    replay_and_compare(&clients, "edges", &place.out("relearned")).await?;
+    ensure!(digest(&clients, &programme).await? == first, "another digest after it was learned again");
+    suite.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_learned_again_on_sqlite_gives_the_same() -> Result<()> {
+    relearned_is_the_same(Backend::Sqlite).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_learned_again_on_postgres_gives_the_same() -> Result<()> {
+    relearned_is_the_same(Backend::Postgres).await
 }

@@ -20,6 +20,10 @@ pub use projector::{MirrorProjector, SOURCE, TYPES, apply};
 
 use sqlx::migrate::{Migration, Migrator};
 
+/// The mirror's tables, which hold nothing that is not in enrollment's log.
+pub const TABLES: [&str; 5] =
+    ["mirror_programme", "mirror_region", "mirror_class", "mirror_county", "mirror_member"];
+
 /// The mirror's migrations (versions 50 to 99).
 static OWN: Migrator = sqlx::migrate!("./migrations");
 

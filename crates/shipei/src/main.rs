@@ -41,6 +41,9 @@ enum Command {
     /// Bring the schemas of all five services, or of those that are named, up to date.
     #[command(after_help = operate::MIGRATE_EXAMPLES)]
     Migrate(config::Options),
+    /// Make services forget what they learned from other logs, to learn it again from the first event.
+    #[command(after_help = operate::RELEARN_EXAMPLES)]
+    Relearn(config::Options),
     /// Ask a running server whether it serves (grpc.health.v1).
     #[command(after_help = operate::HEALTH_EXAMPLES)]
     Health {
@@ -107,6 +110,11 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             let config = Config::load(&options)?;
             telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
             operate::migrate(&config).await?;
+        }
+        Command::Relearn(options) => {
+            let config = Config::load(&options)?;
+            telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
+            operate::relearn(&config).await?;
         }
         Command::Config(options) => {
             let config = Config::load(&options)?;

@@ -28,6 +28,16 @@ Examples:
 Run it before the first process of a new version. Several at once take turns; a second time does nothing.
 A schema is never made older: where it is newer than this shipei, nothing is changed.";
 
+/// What stands below the help of `shipei relearn`.
+pub const RELEARN_EXAMPLES: &str = "\
+Examples:
+  shipei relearn assessment --config /etc/shipei.toml      all scores again, from the other four logs
+  shipei relearn learning-progress offline-activity        what they keep of enrollment
+
+For a service that says EPOCH_CHANGED: a log that it follows was restored from a back-up, and what it learned after
+that back-up may be wrong. Its instances must be stopped; started again, they read the logs from the first event. What
+a service keeps itself is not touched, and scores come out the same, digest for digest.";
+
 /// What stands below the help of `shipei health`.
 pub const HEALTH_EXAMPLES: &str = "\
 Examples:
@@ -52,6 +62,17 @@ pub async fn migrate(config: &Config) -> Result<()> {
         match before.fit {
             Fit::Current => println!("{service}: version {}, up to date", before.version),
             _ => println!("{service}: from version {} to {}", before.version, before.needed),
+        }
+    }
+    Ok(())
+}
+
+/// Makes services forget what they learned from other logs.
+pub async fn relearn(config: &Config) -> Result<()> {
+    for service in &config.services {
+        match suite::forget_learned(service, &config.storage, config.limits).await? {
+            true => println!("{service}: forgotten; it learns again when it is started"),
+            false => println!("{service}: follows no log"),
         }
     }
     Ok(())

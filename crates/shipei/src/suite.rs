@@ -14,14 +14,16 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
     Clock, InMemory, Instance, Kit, Server, ServerBuilder, Shutdown, SoftState, connect_lazily,
+    shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
 use shipei_store::{
-    Database, Fit, PoolLimits, Schema,
-    crypto::{Keys, random_name},
+    Database, Fit, PoolLimits, Schema, StoreError,
+    crypto::{Keys, jitter, random_name},
+    cursor,
     sqlx::migrate::Migrator,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use tonic::transport::Channel;
 
 use crate::config::RedisAddress;
@@ -29,6 +31,12 @@ use crate::config::RedisAddress;
 /// After this age clients are asked to connect anew and streams end, so that load spreads over instances that came
 /// meanwhile.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long a start waits for a database that can't be reached.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+/// The first and the longest pause between two tries to reach it.
+const START_PAUSE_FIRST: Duration = Duration::from_millis(100);
+const START_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Gives the channel of the service that a log belongs to.
 type Peers = BTreeMap<&'static str, Channel>;
@@ -40,6 +48,8 @@ struct Member {
     serve: fn(ServerBuilder, &Kit, &Shutdown) -> ServerBuilder,
     /// The logs that it follows.
     follows: &'static [&'static str],
+    /// The tables that hold nothing but what was learned from them.
+    learned: &'static [&'static [&'static str]],
     follow: fn(&Kit, &Peers, &Shutdown),
 }
 
@@ -56,6 +66,7 @@ const MEMBERS: [Member; 5] = [
         migrations: shipei_enrollment::migrations,
         serve: |builder, kit, _| shipei_enrollment::serve(builder, kit),
         follows: &[],
+        learned: &[],
         follow: |_, _, _| {},
     },
     Member {
@@ -63,6 +74,7 @@ const MEMBERS: [Member; 5] = [
         migrations: shipei_learning_progress::migrations,
         serve: |builder, kit, shutdown| shipei_learning_progress::start(kit, shutdown).serve_with(builder),
         follows: &[ENROLLMENT],
+        learned: &[&shipei_mirror::TABLES],
         follow: |kit, peers, shutdown| {
             shipei_learning_progress::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
         },
@@ -72,6 +84,7 @@ const MEMBERS: [Member; 5] = [
         migrations: shipei_assignment_grading::migrations,
         serve: |builder, kit, _| shipei_assignment_grading::serve(builder, kit),
         follows: &[ENROLLMENT],
+        learned: &[&shipei_mirror::TABLES],
         follow: |kit, peers, shutdown| {
             shipei_assignment_grading::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
         },
@@ -81,6 +94,7 @@ const MEMBERS: [Member; 5] = [
         migrations: shipei_offline_activity::migrations,
         serve: |builder, kit, _| shipei_offline_activity::serve(builder, kit),
         follows: &[ENROLLMENT],
+        learned: &[&shipei_mirror::TABLES],
         follow: |kit, peers, shutdown| {
             shipei_offline_activity::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
         },
@@ -90,6 +104,7 @@ const MEMBERS: [Member; 5] = [
         migrations: shipei_assessment::migrations,
         serve: |builder, kit, _| builder.service(kit, shipei_assessment::service(kit)),
         follows: &[ENROLLMENT, LEARNING, ASSIGNMENT, OFFLINE],
+        learned: &[&shipei_mirror::TABLES, &shipei_assessment::TABLES],
         follow: |kit, peers, shutdown| {
             let peers = shipei_assessment::Peers {
                 enrollment: peers[ENROLLMENT].clone(),
@@ -163,7 +178,7 @@ impl Storage {
 
     /// Opens a service's database with a schema that this program can work on; gives the schema as it was before.
     async fn open(&self, member: &Member, limits: PoolLimits, migrate: bool) -> Result<(Database, Schema)> {
-        let database = Database::open(&self.url(member.name)?, limits)
+        let database = open_patiently(member.name, &self.url(member.name)?, limits)
             .await
             .with_context(|| format!("the database of {}", member.name))?;
         match ready(member, &database, migrate || !database.is_postgres()).await {
@@ -173,6 +188,22 @@ impl Storage {
                 Err(error)
             }
         }
+    }
+}
+
+/// Opens a database, and waits for one that can't be reached yet: whoever starts everything at once is not to blame.
+async fn open_patiently(service: &str, url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
+    let until = Instant::now() + START_PATIENCE;
+    let mut pause = START_PAUSE_FIRST;
+    loop {
+        match Database::open(url, limits).await {
+            Err(error) if error.is_unavailable() && Instant::now() < until => {
+                tracing::warn!(service, %error, "the database can't be reached yet, trying again");
+            }
+            opened => return opened,
+        }
+        tokio::time::sleep(jitter(pause)).await;
+        pause = (pause * 2).min(START_PAUSE_MAX);
     }
 }
 
@@ -200,12 +231,45 @@ async fn ready(member: &Member, database: &Database, migrate: bool) -> Result<Sc
     Ok(schema)
 }
 
+/// Makes a service forget what it learned from other logs, so that it reads them from their first events when it is
+/// started again. False when it follows no log.
+///
+/// # Errors
+/// When it is running, or when its database can't be used.
+pub async fn forget_learned(service: &str, storage: &Storage, limits: PoolLimits) -> Result<bool> {
+    let member = member_of(service)?;
+    let tables: Vec<&str> = member.learned.iter().flat_map(|tables| tables.iter().copied()).collect();
+    if tables.is_empty() {
+        return Ok(false);
+    }
+    let (database, _) = storage.open(member, limits, false).await?;
+    let forgetting = database.retry(|| async {
+        let mut tx = database.begin_write().await?;
+        let running = cursor::forget_learned(&mut tx, &tables).await?;
+        tx.commit().await?;
+        Ok::<i64, StoreError>(running)
+    });
+    let running = forgetting.await.with_context(|| format!("the database of {service}"));
+    database.close().await;
+    match running? {
+        0 => Ok(true),
+        running => bail!(
+            "{running} instance(s) of {service} are running: stop them first (one that was killed counts for {} s)",
+            LEASE_TERM.as_secs()
+        ),
+    }
+}
+
+fn member_of(service: &str) -> Result<&'static Member> {
+    const ALL: &[Member; 5] = &MEMBERS;
+    let member = ALL.iter().find(|member| member.name == service);
+    member
+        .with_context(|| format!("there is no service `{service}`; there are {}", service_names().join(", ")))
+}
+
 /// Brings the schema of a service up to date; gives it as it was before.
 pub async fn migrate(service: &str, storage: &Storage, limits: PoolLimits) -> Result<Schema> {
-    const ALL: &[Member; 5] = &MEMBERS;
-    let Some(member) = ALL.iter().find(|member| member.name == service) else {
-        bail!("there is no service `{service}`; there are {}", service_names().join(", "));
-    };
+    let member = member_of(service)?;
     let (database, before) = storage.open(member, limits, true).await?;
     database.close().await;
     Ok(before)
@@ -325,9 +389,7 @@ fn members_of(names: &[String]) -> Result<Vec<&'static Member>> {
     }
     let mut members: Vec<&Member> = Vec::new();
     for name in names {
-        let Some(member) = ALL.iter().find(|member| member.name == name) else {
-            bail!("there is no service `{name}`; there are {}", service_names().join(", "));
-        };
+        let member = member_of(name)?;
         if members.iter().all(|known| known.name != member.name) {
             members.push(member);
         }

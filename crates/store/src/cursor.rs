@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::AssertSqlSafe;
+
 use crate::positions::Positions;
-use crate::{StoreError, Tx, execute, fetch_all, fetch_optional};
+use crate::{StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional};
 
 /// A reader's place in one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +57,30 @@ pub async fn all(tx: &mut Tx) -> Result<BTreeMap<String, Positions>, StoreError>
         streams.entry(stream).or_default().merge(&positions);
     }
     Ok(streams)
+}
+
+/// Forgets all that was learned from other logs: every cursor and the rows of these tables, so that the logs are read
+/// from their first events. Gives how many instances of the service are running; then nothing was done, since they would
+/// go on as if they knew.
+pub async fn forget_learned(tx: &mut Tx, tables: &[&'static str]) -> Result<i64, StoreError> {
+    if tx.is_postgres() {
+        // Also keeps out who was about to begin.
+        execute!(tx, "LOCK TABLE consumer_cursor, instance IN EXCLUSIVE MODE")?;
+        let running = "SELECT COUNT(*) FROM instance WHERE expires_at > clock_timestamp()";
+        let (running,) = fetch_one!(tx, (i64,), running)?;
+        if running > 0 {
+            return Ok(running);
+        }
+    }
+    execute!(tx, "DELETE FROM consumer_cursor")?;
+    for table in tables {
+        // The names stand in the program. A million rows are gone at once on Postgres; SQLite has no such statement,
+        // and does the same for a DELETE without WHERE.
+        let statement =
+            if tx.is_postgres() { format!("TRUNCATE {table}") } else { format!("DELETE FROM {table}") };
+        execute!(tx, AssertSqlSafe(statement.clone()))?;
+    }
+    Ok(0)
 }
 
 /// Moves the cursor if it still has `expected_version`; `false` if somebody else moved it meanwhile: then roll back.

@@ -50,6 +50,29 @@ pub fn migrations() -> Migrator {
     shipei_mirror::migrations(&OWN_MIGRATIONS)
 }
 
+/// Its tables, all of which follow from the logs of the other services.
+pub const TABLES: [&str; 19] = [
+    "trainee_place",
+    "place_change",
+    "phase_achieved",
+    "submission",
+    "mark",
+    "seminar",
+    "post",
+    "bulletin",
+    "tutor_choice",
+    "county_fact",
+    "attendance",
+    "offline_score",
+    "programme_lock",
+    "class_lock",
+    "trainee_score",
+    "tutor_score",
+    "county_score",
+    "county_count",
+    "rescore",
+];
+
 /// The service; clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Assessment {
