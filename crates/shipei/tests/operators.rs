@@ -224,3 +224,18 @@ fn open_network_is_warned_of() -> Result<()> {
     assert!(warned.is_some_and(|line| line.contains("WARN")));
     Ok(())
 }
+
+#[test]
+fn bench_shows_how_instances_share_the_work() -> Result<()> {
+    let database = TestPostgres::shared().url("placeholder").replace("&schema=placeholder", "");
+    let mut command = shipei(&["bench", "--scale", "--json", "--learners", "80", "--seconds", "1"]);
+    let report: serde_json::Value = serde_json::from_str(&printed(command.arg("--database").arg(database))?)?;
+    let instances = report["instances"].as_array().context("instances are measured")?;
+    let counts: Vec<Option<u64>> = instances.iter().map(|one| one["instances"].as_u64()).collect();
+    assert_eq!(counts, [Some(1), Some(2), Some(4)]);
+    for one in instances {
+        assert!(one["heartbeats_per_second"].as_u64() > Some(0), "{one}");
+        assert!(one["events_scored_per_second"].as_u64() > Some(0), "{one}");
+    }
+    Ok(())
+}

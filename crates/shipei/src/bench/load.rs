@@ -53,6 +53,8 @@ const SUBMIT_AT: &str = "2019-11-05T08:00:00+08:00";
 /// How heartbeats are put into messages: groups of learners in turn, some beats each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
+    /// The number of the first learner.
+    pub(crate) first_learner: u64,
     /// All learners.
     pub(crate) learners: u64,
     /// Learners of one message.
@@ -65,7 +67,8 @@ impl Shape {
     /// Whose beats a message has.
     pub(crate) fn learners_of(&self, message: u64) -> Range<u64> {
         let first = message % self.groups() * self.per_message;
-        first..(first + self.per_message).min(self.learners)
+        let end = (first + self.per_message).min(self.learners);
+        self.first_learner + first..self.first_learner + end
     }
 
     /// The first of its beats, counted from the learner's first.
@@ -254,14 +257,18 @@ impl Load {
     /// Returns when assessment has applied what the four logs hold now; gives how many events that are.
     pub(crate) async fn wait_for_assessment(&self, channel: &Channel) -> Result<u64> {
         // Clients of their own: a token of four logs would weigh kilobytes in each call of the measurements.
-        let clients = Clients::of_channel(channel);
+        self.wait_for_assessment_of(&Clients::of_channel(channel)).await
+    }
+
+    /// The same, asked by these clients, which carry the token of all logs from then on.
+    pub(crate) async fn wait_for_assessment_of(&self, clients: &Clients) -> Result<u64> {
         let mut events = 0;
         for source in FOLLOWED {
             let (count, token) = self.head(source).await?;
             events += count;
             clients.note_token(token.as_bytes());
         }
-        self.page(&clients, 1, "").await?;
+        self.page(clients, 1, "").await?;
         Ok(events)
     }
 

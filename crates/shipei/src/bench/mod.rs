@@ -8,6 +8,7 @@
 mod load;
 mod raw;
 pub mod report;
+mod scale;
 mod setup;
 mod store;
 
@@ -57,6 +58,7 @@ Examples:
   shipei bench                                  SQLite, in the system's temporary folder
   shipei bench --data /mnt/disk --seconds 10    SQLite on that disk, longer and so steadier
   shipei bench --database postgres://shipei@localhost/bench --json > bench.json
+  shipei bench --database postgres://shipei@localhost/bench --scale      and how instances share the work
 
 How to read it: `rate` is the suite's, through gRPC, checked, with the event log, acknowledged when on disk; `raw
 limit` is that of plain statements without any of it; 50% means that the suite adds as much as the machine must do
@@ -79,6 +81,9 @@ pub struct Options {
     /// The folder in which the temporary databases are made; the disk below it is what is measured.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Measure 1, 2 and 4 instances of learning-progress and of assessment too, each a process of its own.
+    #[arg(long, requires = "database")]
+    pub scale: bool,
     /// Write JSON instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -88,7 +93,8 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<()> {
     let sizes = Sizes { learners: options.learners, time: Duration::from_secs(options.seconds) };
     let progress = Progress::visible();
-    let report = measure(options.database.as_deref(), options.data.as_deref(), sizes, &progress).await;
+    let report =
+        measure(options.database.as_deref(), options.data.as_deref(), sizes, options.scale, &progress).await;
     progress.end();
     let report = report?;
     if options.json {
@@ -113,6 +119,7 @@ pub async fn measure(
     database: Option<&str>,
     data: Option<&Path>,
     sizes: Sizes,
+    scale: bool,
     progress: &Progress,
 ) -> Result<Report> {
     let folder = match data {
@@ -125,7 +132,13 @@ pub async fn measure(
     let places = Places::new(database, folder.path())?;
     let raw = Database::open(&places.url(RAW), PoolLimits::default()).await.context("the raw database")?;
     let bench = Bench { raw, places, sizes, progress: progress.clone() };
-    let outcome = bench.all(folder.path()).await;
+    let mut outcome = bench.all(folder.path()).await;
+    if scale && let Ok(report) = &mut outcome {
+        match scale::measure(&bench, folder.path()).await {
+            Ok(scaled) => report.scaled = scaled,
+            Err(error) => outcome = Err(error.context("measuring instances")),
+        }
+    }
     bench.clean_up().await.and(outcome)
 }
 
@@ -197,7 +210,7 @@ impl Bench {
         let measured = self.cold(&suite, load).await;
         suite.stop().await;
         measurements.extend(measured?);
-        Ok(Report { machine, learners: self.sizes.learners, measurements })
+        Ok(Report { machine, learners: self.sizes.learners, measurements, scaled: Vec::new() })
     }
 
     async fn machine(&self, folder: &Path) -> Result<Machine> {
@@ -212,7 +225,7 @@ impl Bench {
 
     /// Sets the programme up and measures all writes.
     async fn warm(&self, suite: &Suite, folder: &Path) -> Result<(Load, Vec<Measurement>)> {
-        let season = setup::season(&folder.join("season"), self.sizes.learners)?;
+        let season = setup::season(&folder.join("season"), self.sizes.learners, setup::COUNTIES_OF_SEASON)?;
         let setting_up = Clients::of_channel(&suite.channel());
         let report = replay::replay(&setting_up, &season, &self.progress).await?;
         ensure!(
@@ -263,8 +276,12 @@ impl Bench {
 
     async fn streamed(&self, load: &Load) -> Result<Measurement> {
         let learners = self.sizes.learners;
-        let shape =
-            Shape { learners, per_message: LEARNERS_PER_MESSAGE.min(learners), beats_each: BEATS_EACH };
+        let shape = Shape {
+            first_learner: 0,
+            learners,
+            per_message: LEARNERS_PER_MESSAGE.min(learners),
+            beats_each: BEATS_EACH,
+        };
         self.progress.stage("heartbeats over a stream");
         load.wait_for_learning().await?;
         let raw = raw::bulk_study(&self.raw, shape, self.sizes.time).await?;
@@ -340,7 +357,9 @@ impl Bench {
 
     /// The schemas go; files go with their folder.
     async fn clean_up(&self) -> Result<()> {
-        for name in service_names().into_iter().chain([ASSESSMENT_ANEW, RAW]) {
+        let scaled = scale::schemas();
+        let names = service_names().into_iter().chain([ASSESSMENT_ANEW, RAW]);
+        for name in names.chain(scaled.iter().map(String::as_str)) {
             store::drop_schema(&self.raw, &self.places.schema(name)).await?;
         }
         self.raw.close().await;
@@ -354,7 +373,7 @@ mod tests {
 
     async fn tiny(database: Option<&str>) {
         let sizes = Sizes { learners: 20, time: Duration::from_millis(50) };
-        let report = measure(database, None, sizes, &Progress::hidden()).await.unwrap();
+        let report = measure(database, None, sizes, false, &Progress::hidden()).await.unwrap();
         assert_eq!(report.measurements.len(), 6);
         for measured in &report.measurements {
             assert!(measured.rate.count > 0 && measured.raw.count > 0, "{measured:?}");

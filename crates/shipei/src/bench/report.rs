@@ -68,6 +68,19 @@ pub struct Report {
     pub learners: u64,
     /// What.
     pub measurements: Vec<Measurement>,
+    /// How instances share the work; empty unless it was asked for.
+    pub scaled: Vec<Scaled>,
+}
+
+/// So many instances of learning-progress and of assessment, each a process of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Scaled {
+    /// How many of each.
+    pub instances: usize,
+    /// Heartbeats over as many streams as there are in every measurement, spread over the instances.
+    pub study: Rate,
+    /// Events scored from nothing.
+    pub scored: Rate,
 }
 
 impl Report {
@@ -92,10 +105,34 @@ impl Report {
         let Machine { cores, database, syncs } = &self.machine;
         let syncs = syncs.map(|rate| format!(", {} bare fdatasync/s", grouped(rate.per_second())));
         format!(
-            "{}\n{cores} cores, {database}{}\n",
+            "{}\n{}{cores} cores, {database}{}\n",
             table(&title, &headings, &rows),
+            self.scaled_text(),
             syncs.unwrap_or_default()
         )
+    }
+
+    fn scaled_text(&self) -> String {
+        let Some(one) = self.scaled.first() else { return String::new() };
+        let percent = |rate: Rate, of: Rate| {
+            format!("{}%", u128::from(rate.per_second()) * 100 / u128::from(of.per_second().max(1)))
+        };
+        let row = |scaled: &Scaled| {
+            vec![
+                scaled.instances.to_string(),
+                grouped(scaled.study.per_second()),
+                percent(scaled.study, one.study),
+                grouped(scaled.scored.per_second()),
+                percent(scaled.scored, one.scored),
+            ]
+        };
+        let rows: Vec<Vec<String>> = self.scaled.iter().map(row).collect();
+        let headings = ["instances of each", "heartbeats/s", "of one", "events scored/s", "of one"];
+        table(
+            "The same work on more instances, each a process; all share this machine and its database",
+            &headings,
+            &rows,
+        ) + "\n"
     }
 
     /// For a machine.
@@ -127,6 +164,11 @@ impl Report {
             },
             "learners": self.learners,
             "measurements": measurements,
+            "instances": self.scaled.iter().map(|scaled| json!({
+                "instances": scaled.instances,
+                "heartbeats_per_second": scaled.study.per_second(),
+                "events_scored_per_second": scaled.scored.per_second(),
+            })).collect::<Vec<Value>>(),
         })
     }
 }

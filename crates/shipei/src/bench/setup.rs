@@ -1,5 +1,5 @@
-//! The synthetic programme of the bench, as a season: the scheme and the counties of Qinhuangdao 2019, any number of
-//! learners, every county reported, paid for and opened. What is measured comes after.
+//! The synthetic programme of the bench, as a season: the scheme and the counties of Qinhuangdao 2019 and as many more as
+//! are asked for, any number of learners, every county reported, paid for and opened. What is measured comes after.
 
 use std::{fmt::Write as _, fs, path::Path};
 
@@ -15,8 +15,12 @@ const SCHOOLS: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/r
 const CLASSES: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/classes.csv");
 const PEOPLE: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/people.csv");
 
-/// The season's counties; learners are spread over them evenly.
+/// The season's counties, and how many there are. Learners are spread over all counties evenly.
 const COUNTIES: [&str; 4] = ["130302", "130303", "130304", "130306"];
+pub(crate) const COUNTIES_OF_SEASON: usize = COUNTIES.len();
+/// The last two digits of the first made-up county; and the most counties, made-up ones included.
+const FIRST_MADE_UP: usize = 10;
+pub(crate) const COUNTIES_MAX: usize = 90;
 /// The season's classes.
 const CLASS_COUNT: u64 = 8;
 /// Identity numbers of one birthday.
@@ -31,15 +35,23 @@ const STEPS: [(&str, &str, &str); 5] = [
 ];
 
 /// Writes the season's files.
-pub(crate) fn season(folder: &Path, learners: u64) -> Result<Season> {
+pub(crate) fn season(folder: &Path, learners: u64, counties: usize) -> Result<Season> {
+    let made_up =
+        FIRST_MADE_UP..FIRST_MADE_UP + counties.clamp(COUNTIES.len(), COUNTIES_MAX) - COUNTIES.len();
+    let made_up: Vec<String> = made_up.map(|number| format!("1303{number}")).collect();
+    let counties: Vec<&str> = COUNTIES.into_iter().chain(made_up.iter().map(String::as_str)).collect();
+    let mut regions = REGIONS.to_owned();
+    for county in &made_up {
+        let _ = writeln!(regions, "{county},{county},county,130300");
+    }
     let files = [
         ("scheme.toml", SCHEME.to_owned()),
-        ("season.ndjson", lines()),
-        ("roster/regions.csv", REGIONS.to_owned()),
+        ("season.ndjson", lines(&counties)),
+        ("roster/regions.csv", regions),
         ("roster/schools.csv", SCHOOLS.to_owned()),
         ("roster/classes.csv", CLASSES.to_owned()),
         ("roster/courses.csv", courses()),
-        ("roster/people.csv", people(learners)?),
+        ("roster/people.csv", people(learners, &counties)?),
     ];
     fs::create_dir_all(folder.join("roster"))
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -50,10 +62,10 @@ pub(crate) fn season(folder: &Path, learners: u64) -> Result<Season> {
     Season::open(folder)
 }
 
-fn lines() -> String {
+fn lines(counties: &[&str]) -> String {
     let mut text = String::new();
     for (at, kind, fields) in STEPS {
-        for county in COUNTIES {
+        for county in counties {
             let fields = fields.replace("{}", county);
             let comma = if fields.is_empty() { "" } else { "," };
             let _ = writeln!(text, r#"{{"at":"{at}","type":"{kind}","county":"{county}"{comma}{fields}}}"#);
@@ -72,25 +84,33 @@ fn courses() -> String {
     text
 }
 
-/// The season's staff, and learners of our own.
-fn people(learners: u64) -> Result<String> {
+/// The season's staff, a counselor for each made-up county, and learners of our own.
+fn people(learners: u64, counties: &[&str]) -> Result<String> {
     let mut text = String::new();
     for line in PEOPLE.lines().filter(|line| !line.contains(",trainee,")) {
         text.push_str(line);
         text.push('\n');
     }
-    for (learner, county) in (0..learners).zip(COUNTIES.iter().cycle()) {
+    for (number, county) in (0..).zip(&counties[COUNTIES.len()..]) {
+        let id_number = complete(&format!("{county}19700101{number:03}"))?;
+        let _ = writeln!(text, "K{county}1,测试,{id_number},county_counselor,{county},,,,,");
+    }
+    for (learner, county) in (0..learners).zip(counties.iter().cycle()) {
         let (day, number) = (learner / NUMBERS_PER_DAY, learner % NUMBERS_PER_DAY);
-        let digits = format!("{county}198001{:02}{number:03}", day + 1);
-        let id_number = identity_number::complete(&digits)
-            .map_err(|error| anyhow::anyhow!("the identity number of learner {learner}: {error}"))?;
+        let id_number = complete(&format!("{county}198001{:02}{number:03}", day + 1))?;
         let _ = writeln!(
             text,
-            "{},测试,{},trainee,{county},{county}S0,compulsory,语文,proficient,L{:04}",
+            "{},测试,{id_number},trainee,{county},{county}S0,compulsory,语文,proficient,L{:04}",
             load::person(learner),
-            id_number.reveal(),
             learner % CLASS_COUNT + 1
         );
     }
     Ok(text)
+}
+
+/// An identity number with its check digit.
+fn complete(digits: &str) -> Result<String> {
+    let number = identity_number::complete(digits)
+        .map_err(|error| anyhow::anyhow!("the identity number {digits}X: {error}"))?;
+    Ok(number.reveal().to_owned())
 }
