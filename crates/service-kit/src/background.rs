@@ -3,13 +3,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use shipei_store::retry;
-
 use crate::{
     access::Caller,
     call::Call,
     error::Result,
     kit::{Kit, append},
+    retry::retry,
+    telemetry::traces::Span,
     unit::Unit,
 };
 
@@ -26,8 +26,9 @@ impl Kit {
     {
         let caller = Caller::service(self.source());
         let actor: Arc<str> = caller.to_string().into();
-        let call = Arc::new(Call { caller, ..Call::default() });
-        let (done, emitted) = retry(|| async {
+        let span = Span::internal(cause);
+        let call = Arc::new(Call { caller, trace: span.traceparent(), ..Call::default() });
+        let working = retry(self.source(), || async {
             let tx = self.database().begin_write().await?;
             let now = self.clock().now();
             let unit = Unit::new(tx, now, now, Arc::clone(&call), Arc::clone(&actor), cause.into());
@@ -36,8 +37,8 @@ impl Kit {
             append(&mut tx, &events, now).await?;
             tx.commit().await?;
             Ok::<_, crate::error::Error>((done, !events.is_empty()))
-        })
-        .await?;
+        });
+        let (done, emitted) = span.around(working).await.inspect_err(|_| span.fail(cause))?;
         if emitted {
             self.wake().notify();
         }

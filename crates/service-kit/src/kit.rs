@@ -13,7 +13,6 @@ use shipei_store::{
     crypto::Keys,
     event_log,
     idempotency::{self, RequestRecord},
-    retry,
 };
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
@@ -26,6 +25,8 @@ use crate::{
     error::{Error, Refusal, Result},
     outcome::{Outcome, is_worth_recording},
     page::Page,
+    retry::retry,
+    telemetry::metrics,
     unit::{EVENTS_PER_UNIT_MAX, ReadUnit, Unit},
 };
 
@@ -99,6 +100,7 @@ impl fmt::Debug for Kit {
 impl Kit {
     /// The kit of the service `source` (e.g. `enrollment`), whose migrated database this is.
     pub fn new(source: &'static str, database: Database, clock: Clock, keys: &Keys) -> Self {
+        metrics::watch_pool(source, &database);
         let inner = Inner {
             source,
             database,
@@ -199,7 +201,7 @@ impl Kit {
             digest,
         };
 
-        let attempt = retry(|| self.attempt(&work, &request, &handler)).await;
+        let attempt = retry(self.inner.source, || self.attempt(&work, &request, &handler)).await;
         let written = match attempt {
             Ok(written) => written,
             Err(AttemptFailed { error: Error::Refused(refusal), .. }) => self.refuse(&work, refusal).await?,
@@ -234,7 +236,7 @@ impl Kit {
         let request = request.into_inner();
         self.wait_for_token(&call).await?;
         let now = self.inner.clock.now();
-        let (unit, response) = retry(|| async {
+        let (unit, response) = retry(self.inner.source, || async {
             let tx = self.inner.database.begin_read().await?;
             handler(ReadUnit { tx, now, call: call.clone() }, request.clone()).await
         })
@@ -324,7 +326,7 @@ impl Kit {
         if work.request_id.is_empty() || !is_worth_recording(&outcome) {
             return Ok(Written { outcome, token: Token::default() });
         }
-        let recorded = retry(|| async {
+        let recorded = retry(self.inner.source, || async {
             let mut tx = self.inner.database.begin_write().await.map_err(|error| work.failed(error))?;
             if let Some(written) = self.find_recorded(work, &mut tx).await? {
                 return Ok(Some(written));

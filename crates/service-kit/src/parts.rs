@@ -6,7 +6,6 @@
 use std::{future::Future, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use shipei_store::retry;
 use tonic::{Request, Response};
 
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     consistency::{Token, partition_number},
     error::Result,
     kit::{Kit, append, respond},
+    retry::retry,
     unit::Unit,
 };
 
@@ -59,7 +59,7 @@ impl Parts {
     {
         let (kit, call, now, cause) = (&self.kit, &self.call, self.now, &self.cause);
         let actor: Arc<str> = call.caller.to_string().into();
-        let (positions, out) = retry(|| async {
+        let (positions, out) = retry(kit.source(), || async {
             let tx = kit.database().begin_write().await?;
             let unit = Unit::new(tx, now, now, call.clone(), actor.clone(), cause.clone());
             let (unit, out) = handler(unit).await?;

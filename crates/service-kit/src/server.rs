@@ -31,6 +31,7 @@ use tower::Service;
 use crate::{
     access::{Policies, PolicyError},
     call_layer::CallLayer,
+    call_watch::Methods,
     connection::{
         CONNECTION_WINDOW_BYTES, Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
         STREAM_WINDOW_BYTES,
@@ -86,6 +87,7 @@ pub struct ServerBuilder {
 pub struct Server {
     routes: Routes,
     policies: Policies,
+    methods: Methods,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
 }
@@ -166,6 +168,7 @@ impl ServerBuilder {
             names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
+        let methods = Methods::of(&self.descriptor_pool, &names);
 
         let health = HealthReporter::new();
         // Asked once before anybody can call: a server whose databases answer is never seen as not serving.
@@ -179,6 +182,7 @@ impl ServerBuilder {
         Ok(Server {
             routes: self.routes.routes().prepare(),
             policies,
+            methods,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
         })
@@ -235,7 +239,7 @@ impl Server {
         if let Some(age) = self.connection_age_max {
             server = server.max_connection_age(age);
         }
-        let server = server.layer(CallLayer::new(self.shutdown.clone()));
+        let server = server.layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()));
         let cut = self.shutdown.hard_token();
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();

@@ -100,8 +100,17 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Serve(options) => {
             let config = Config::load(&options)?;
             config.require_peers()?;
-            telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
-            serve::run(&config).await?;
+            let process = telemetry::Process {
+                services: &config.services,
+                instance: &config.instance,
+                version: env!("CARGO_PKG_VERSION"),
+                collector: config.otlp.as_deref(),
+            };
+            let telemetry = telemetry::begin(config.log_format, telemetry::LOG_DEFAULT, &process)?;
+            let served = serve::run(&config).await;
+            // After the last call is answered, and also when serving failed: its last spans say why.
+            telemetry.shutdown().await;
+            served?;
         }
         Command::Migrate(options) => {
             let config = Config::load(&options)?;

@@ -12,14 +12,15 @@ mod batch;
 mod desk;
 mod load;
 mod save;
+mod tally;
 
 use std::sync::Arc;
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Programmes;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
-use shipei_service_kit::{Error, Kit, Result, Shutdown, Token};
-use shipei_store::{Partition, Retryable, StoreError, retry};
+use shipei_service_kit::{Error, Kit, Result, Shutdown, Token, retry, telemetry::metrics};
+use shipei_store::{Partition, Retryable, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::catalogue::Catalogues;
@@ -206,9 +207,11 @@ impl Workshop {
     /// corrupt row), each job is done again alone, so that one can't fail the others.
     async fn carry_out(&self, mut group: Vec<Job>) {
         let messages: Vec<&Message> = group.iter().map(|job| &job.message).collect();
-        let done = retry(|| self.attempt(&messages)).await;
+        let done = retry(self.kit.source(), || self.attempt(&messages)).await;
         match done {
             Ok(answers) => {
+                metrics::batch_size("heartbeats", group.iter().map(|job| job.beats).sum());
+                tally::count(&answers);
                 for (job, answer) in group.into_iter().zip(answers) {
                     // Who no longer waits for the answer needs none.
                     let _ = job.answer.send(Ok(answer));
@@ -230,7 +233,11 @@ impl Workshop {
                 tracing::warn!(%error, messages = group.len(), "a group of messages failed: each is done alone");
                 for job in group {
                     let alone = [&job.message];
-                    let alone = retry(|| self.attempt(&alone)).await;
+                    let alone = retry(self.kit.source(), || self.attempt(&alone)).await;
+                    if let Ok(answers) = &alone {
+                        metrics::batch_size("heartbeats", job.beats);
+                        tally::count(answers);
+                    }
                     let answer =
                         alone.map_err(|failed| failed.0).map(|mut answers| answers.pop().unwrap_or_default());
                     let _ = job.answer.send(answer);
