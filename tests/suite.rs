@@ -8,6 +8,8 @@ mod architecture;
 mod backends;
 mod bad_input;
 mod clients;
+mod collector;
 mod harness;
 mod oracle;
 mod seasons;
+mod telemetry;
