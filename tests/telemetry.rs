@@ -1,10 +1,13 @@
 //! What processes tell a collector: traces through the event log from one service to the next, metrics under the names
 //! of `deploy/observability`, log lines with trace ids. And what a collector that is away, dies, or was never named
-//! does to the suite: nothing.
+//! does to the suite: nothing. The names of metrics are one contract: code, alarms, dashboards, docs/operations.md.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     io::{BufRead as _, BufReader},
     net::TcpListener,
+    path::Path,
     process::{ChildStderr, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -396,5 +399,68 @@ async fn without_a_collector_nothing_connects_and_traces_only_pass_through() -> 
     listener.set_nonblocking(true)?;
     let came = listener.accept();
     ensure!(came.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "somebody came");
+    Ok(())
+}
+
+/// The names of metrics in a text, as they are written in code and docs.
+fn names_with_dots(text: &str) -> BTreeSet<String> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || b"._".contains(&byte);
+    let is_name = |word: &&str| {
+        let ours = word.starts_with("shipei.") || *word == "rpc.server.duration";
+        ours && !word.ends_with('.') && word.bytes().all(is_plain)
+    };
+    text.split(['"', '`']).filter(is_name).map(str::to_owned).collect()
+}
+
+/// The names of metrics in an expression, as Prometheus has them.
+fn names_with_underscores(text: &str) -> BTreeSet<String> {
+    let words = text.split(|byte: char| !(byte.is_ascii_alphanumeric() || byte == '_'));
+    let is_name = |word: &&str| word.starts_with("shipei_") || word.starts_with("rpc_server_");
+    words.filter(is_name).map(str::to_owned).collect()
+}
+
+#[test]
+fn alarms_dashboards_and_docs_name_what_is_exported() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).with_context(|| path.to_owned());
+    let mut exported = names_with_dots(&read("crates/service-kit/src/telemetry/metrics.rs")?);
+    exported.append(&mut names_with_dots(&read("services/learning-progress/src/pipeline/tally.rs")?));
+    // An attribute.
+    exported.remove("shipei.reason");
+    ensure!(exported.len() >= 10, "{exported:?}");
+
+    let mut known = BTreeSet::from(["shipei_reason".to_owned(), "shipei_calls_per_second".to_owned()]);
+    for name in exported.iter().map(|name| name.replace('.', "_")) {
+        known.extend(["_bucket", "_sum", "_count"].map(|part| format!("{name}{part}")));
+        known.insert(name);
+    }
+    let mut used = BTreeSet::new();
+    let alarms = "deploy/observability/prometheus/alarms.yml".to_owned();
+    let mut files = vec![alarms, "deploy/kubernetes/prometheus-adapter.yaml".to_owned()];
+    for dashboard in fs::read_dir(root.join("deploy/observability/grafana/dashboards"))? {
+        let name = dashboard?.file_name().to_string_lossy().into_owned();
+        files.push(format!("deploy/observability/grafana/dashboards/{name}"));
+    }
+    for file in files {
+        let names = names_with_underscores(&read(&file)?);
+        let unknown: Vec<&String> = names.difference(&known).collect();
+        ensure!(unknown.is_empty(), "{file} names {unknown:?}");
+        used.extend(names);
+    }
+    let docs = read("docs/operations.md")?;
+    let documented = names_with_dots(&docs);
+    for name in &exported {
+        ensure!(documented.contains(name), "docs/operations.md does not say what {name} is");
+        let shown = name.replace('.', "_");
+        ensure!(used.iter().any(|used| used.starts_with(&shown)), "no dashboard and no alarm shows {name}");
+    }
+    for alarm in read("deploy/observability/prometheus/alarms.yml")?.lines() {
+        if let Some(name) = alarm.trim().strip_prefix("- alert: ") {
+            ensure!(
+                docs.contains(&format!("| {name} |")),
+                "docs/operations.md does not say what to do about {name}"
+            );
+        }
+    }
     Ok(())
 }
