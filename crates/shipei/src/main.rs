@@ -128,8 +128,16 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             return Ok(if serves { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Bench(options) => {
-            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
-            bench::run(&options).await?;
+            let process = telemetry::Process {
+                services: &[],
+                instance: "bench",
+                version: env!("CARGO_PKG_VERSION"),
+                collector: options.otlp.as_deref(),
+            };
+            let telemetry = telemetry::begin(log_format, telemetry::LOG_DEFAULT_QUIET, &process)?;
+            let measured = bench::run(&options).await;
+            telemetry.shutdown().await;
+            measured?;
         }
         Command::Demo { data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

@@ -133,7 +133,7 @@ impl Call {
     }
 }
 
-/// A number of one service, that only grows: `static SEEN: Counter = Counter::new("shipei.seen", "{thing}", "..")`.
+/// A number of one service, that only grows: `static SEEN: Counter = Counter::new(NAME, UNIT, MEANING)`.
 pub struct Counter {
     name: &'static str,
     unit: &'static str,

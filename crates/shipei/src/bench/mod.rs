@@ -56,6 +56,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   shipei bench                                  SQLite, in the system's temporary folder
   shipei bench --data /mnt/disk --seconds 10    SQLite on that disk, longer and so steadier
+  shipei bench --otlp http://127.0.0.1:4317     with telemetry on; compare it with a run without
   shipei bench --database postgres://shipei@localhost/bench --json > bench.json
 
 How to read it: `rate` is the suite's, through gRPC, checked, with the event log, acknowledged when on disk; `raw
@@ -79,6 +80,9 @@ pub struct Options {
     /// The folder in which the temporary databases are made; the disk below it is what is measured.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Send traces and metrics to this OpenTelemetry collector meanwhile (http://HOST:4317), to see what that costs.
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
     /// Write JSON instead of a table.
     #[arg(long)]
     pub json: bool,
