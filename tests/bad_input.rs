@@ -15,7 +15,7 @@ use shipei_contracts::enrollment::v1::{
 use crate::harness::{Backend, Place, embedded, replay_folder_and_compare, season_folder};
 
 /// A copy of the edges season that a test may spoil.
-fn copy_of_edges(to: &Path) -> Result<()> {
+pub(crate) fn copy_of_edges(to: &Path) -> Result<()> {
     let from = season_folder("edges");
     fs::create_dir_all(to.join("roster"))?;
     for file in ["scheme.toml", "season.ndjson"] {
@@ -28,7 +28,7 @@ fn copy_of_edges(to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn edit(path: &Path, change: impl Fn(String) -> String) -> Result<()> {
+pub(crate) fn edit(path: &Path, change: impl Fn(String) -> String) -> Result<()> {
     fs::write(path, change(fs::read_to_string(path)?))?;
     Ok(())
 }

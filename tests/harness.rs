@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::OnceLock,
 };
 
@@ -201,7 +201,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn serve(services: &[&str], storage: &Storage, peers: &[(&str, &str)]) -> Result<Process> {
+    /// Serves these services (all five if none is named), with more said to the command by `configure`.
+    pub(crate) fn serve_with(
+        services: &[&str],
+        storage: &Storage,
+        peers: &[(&str, &str)],
+        configure: &dyn Fn(&mut Command),
+    ) -> Result<Process> {
         let mut command = Command::new(program());
         command.arg("serve").args(services).args(["--listen", "127.0.0.1:0"]);
         match storage {
@@ -223,6 +229,7 @@ impl Process {
             .env("SHIPEI_MIGRATE", "true")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
+        configure(&mut command);
         let mut child = command.spawn().context("the program starts")?;
         let stdout = child.stdout.take().context("its output is piped")?;
         let mut line = String::new();
@@ -233,6 +240,18 @@ impl Process {
         };
         let address = address.to_owned();
         Ok(Process { child, address })
+    }
+
+    /// Its log, if `configure` had it piped; once.
+    pub(crate) fn take_log(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has.
+    pub(crate) fn end(mut self) -> Result<ExitStatus> {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        ensure!(asked.success(), "kill {}", self.child.id());
+        Ok(self.child.wait()?)
     }
 }
 
@@ -245,13 +264,21 @@ impl Drop for Process {
 
 /// The five services as five processes, and a client of them.
 pub(crate) async fn five_processes(place: &Place) -> Result<(Vec<Process>, Clients)> {
-    let enrollment = Process::serve(&["enrollment"], &place.storage, &[])?;
+    five_processes_with(place, &|_| {}).await
+}
+
+/// As [`five_processes`], with more said to each command.
+pub(crate) async fn five_processes_with(
+    place: &Place,
+    configure: &dyn Fn(&mut Command),
+) -> Result<(Vec<Process>, Clients)> {
+    let enrollment = Process::serve_with(&["enrollment"], &place.storage, &[], configure)?;
     let mut processes = vec![enrollment];
     let mut addresses: Vec<(&str, String)> = vec![("enrollment", processes[0].address.clone())];
     for service in ["learning-progress", "assignment-grading", "offline-activity", "assessment"] {
         let peers: Vec<(&str, &str)> =
             addresses.iter().map(|(name, address)| (*name, address.as_str())).collect();
-        let process = Process::serve(&[service], &place.storage, &peers)?;
+        let process = Process::serve_with(&[service], &place.storage, &peers, configure)?;
         addresses.push((service, process.address.clone()));
         processes.push(process);
     }

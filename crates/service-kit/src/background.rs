@@ -8,6 +8,7 @@ use crate::{
     call::Call,
     error::Result,
     kit::{Kit, append},
+    telemetry::traces::Span,
     unit::Unit,
 };
 
@@ -24,20 +25,19 @@ impl Kit {
     {
         let caller = Caller::service(self.source());
         let actor: Arc<str> = caller.to_string().into();
-        let call = Arc::new(Call { caller, ..Call::default() });
-        let (done, emitted) = self
-            .database()
-            .retry(|| async {
-                let tx = self.database().begin_write().await?;
-                let now = self.clock().now();
-                let unit = Unit::new(tx, now, now, Arc::clone(&call), Arc::clone(&actor), cause.into());
-                let (unit, done) = work(unit).await?;
-                let (mut tx, events) = unit.into_parts();
-                append(&mut tx, &events, now).await?;
-                tx.commit().await?;
-                Ok::<_, crate::error::Error>((done, !events.is_empty()))
-            })
-            .await?;
+        let span = Span::internal(cause);
+        let call = Arc::new(Call { caller, trace: span.traceparent(), ..Call::default() });
+        let working = self.retry(|| async {
+            let tx = self.database().begin_write().await?;
+            let now = self.clock().now();
+            let unit = Unit::new(tx, now, now, Arc::clone(&call), Arc::clone(&actor), cause.into());
+            let (unit, done) = work(unit).await?;
+            let (mut tx, events) = unit.into_parts();
+            append(&mut tx, &events, now).await?;
+            tx.commit().await?;
+            Ok::<_, crate::error::Error>((done, !events.is_empty()))
+        });
+        let (done, emitted) = span.around(working).await.inspect_err(|_| span.fail(cause))?;
         if emitted {
             self.wake().notify();
         }

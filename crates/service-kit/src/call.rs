@@ -33,7 +33,7 @@ pub struct Call {
     pub token: Option<Token>,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
-    /// The W3C traceparent; empty when tracing is off.
+    /// The W3C traceparent of its own span; the caller's when tracing is off; empty without either.
     pub trace: String,
 }
 
@@ -43,6 +43,8 @@ pub(crate) struct Arrival {
     pub(crate) method: String,
     pub(crate) caller: Caller,
     pub(crate) deadline: Option<Instant>,
+    /// The traceparent of the call's own span; empty when tracing is off.
+    pub(crate) trace: String,
 }
 
 impl Call {
@@ -56,15 +58,15 @@ impl Call {
             Some(value) => Some(Token::decode(value.as_encoded_bytes())?),
             None => None,
         };
-        let trace = trace_of(metadata);
         if let Some(arrival) = request.extensions().get::<Arrival>() {
-            let Arrival { method, caller, deadline } = arrival.clone();
+            let Arrival { method, caller, deadline, trace } = arrival.clone();
+            let trace = if trace.is_empty() { trace_of(metadata) } else { trace };
             return Ok(Self { method, caller, token, deadline, trace });
         }
         let caller = Caller::of(metadata.as_ref())?;
         let patience = metadata.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
         let deadline = patience.and_then(parse_timeout).and_then(|wait| Instant::now().checked_add(wait));
-        Ok(Self { method: String::new(), caller, token, deadline, trace })
+        Ok(Self { method: String::new(), caller, token, deadline, trace: trace_of(metadata) })
     }
 }
 

@@ -1,4 +1,5 @@
-//! What surrounds every call: who calls and until when, the deadline, the end of the process, and one log line.
+//! What surrounds every call: who calls and until when, the deadline, the end of the process, and what is told of it
+//! (`call_watch.rs`).
 //! Why the deadline is here: tonic's own timeout answers CANCELLED, and clients must see DEADLINE_EXCEEDED, so this
 //! layer is a little quicker. Enforcing the access policies will belong here, before `inner.call`.
 
@@ -12,16 +13,17 @@ use std::{
 
 use http::{HeaderMap, Request, Response};
 use tokio::time::Instant;
-use tonic::{Code, Status, body::Body};
+use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use crate::{
     access::Caller,
     call::{Arrival, TIMEOUT_HEADER, parse_timeout},
+    call_watch::{Methods, Watch},
     error::Error,
     shutdown::Shutdown,
-    status::{deadline_exceeded, reason_of},
+    status::deadline_exceeded,
 };
 
 /// How much earlier than tonic's timeout a call is answered: a tenth of the patience, between these.
@@ -31,6 +33,7 @@ const HEAD_START_MAX: Duration = Duration::from_millis(20);
 /// Puts [`CallService`] around the routes.
 #[derive(Debug, Clone)]
 pub(crate) struct CallLayer {
+    methods: Methods,
     shutdown: Shutdown,
 }
 
@@ -38,12 +41,13 @@ pub(crate) struct CallLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct CallService<S> {
     inner: S,
+    methods: Methods,
     shutdown: Shutdown,
 }
 
 impl CallLayer {
-    pub(crate) fn new(shutdown: Shutdown) -> Self {
-        Self { shutdown }
+    pub(crate) fn new(methods: Methods, shutdown: Shutdown) -> Self {
+        Self { methods, shutdown }
     }
 }
 
@@ -51,7 +55,7 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CallService { inner, shutdown: self.shutdown.clone() }
+        CallService { inner, methods: self.methods.clone(), shutdown: self.shutdown.clone() }
     }
 }
 
@@ -69,33 +73,37 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let begun = Instant::now();
         let method = request.uri().path().to_owned();
+        let watch = Watch::begin(&self.methods, &method, request.headers());
+        let begun = watch.begun();
         let caller = match Caller::of(request.headers()) {
             Ok(caller) => caller,
-            Err(error) => return Box::pin(async move { Ok(answer(error.into())) }),
+            Err(error) => return Box::pin(async move { Ok(watch.answered(answer(error.into()))) }),
         };
         let patience = patience(request.headers());
         let deadline = patience.and_then(|patience| begun.checked_add(patience));
         let answer_by =
             patience.and_then(|patience| begun.checked_add(patience.saturating_sub(head_start(patience))));
-        let span = tracing::info_span!("call", method = %method);
-        request.extensions_mut().insert(Arrival { method, caller, deadline });
+        let line = watch.line();
+        let trace = watch.span().traceparent();
+        request.extensions_mut().insert(Arrival { method, caller, deadline, trace });
 
         // The clone is not ready; the one that was asked is.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let shutdown = self.shutdown.clone();
         let work = async move {
-            let response = tokio::select! {
-                response = inner.call(request) => response?,
-                () = until(answer_by) => answer(deadline_exceeded()),
-                () = shutdown.killed() => answer(Error::Unavailable("the server has ended".into()).into()),
+            let answering = async {
+                tokio::select! {
+                    response = inner.call(request) => response,
+                    () = until(answer_by) => Ok(answer(deadline_exceeded())),
+                    () = shutdown.killed() => Ok(answer(Error::Unavailable("the server has ended".into()).into())),
+                }
             };
-            log(&response, begun.elapsed());
-            Ok(response)
+            let response = watch.span().around(answering).await?;
+            Ok(watch.answered(response))
         };
-        Box::pin(work.instrument(span))
+        Box::pin(work.instrument(line))
     }
 }
 
@@ -116,28 +124,6 @@ async fn until(end: Option<Instant>) {
 
 fn answer(status: Status) -> Response<Body> {
     status.into_http()
-}
-
-/// One line for each call that failed; calls that went well are for debugging. Never what the messages held.
-fn log(response: &Response<Body>, duration: Duration) {
-    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    // A failure before the first message comes without a body: its status is in the headers.
-    let failed = response.headers().get(Status::GRPC_STATUS).is_some_and(|code| code != "0");
-    if !failed {
-        tracing::debug!(duration_ms, "answered");
-        return;
-    }
-    let status = Status::from_header_map(response.headers()).unwrap_or_else(|| Status::unknown(""));
-    let reason = reason_of(&status).unwrap_or_default();
-    match status.code() {
-        Code::Internal | Code::Unknown | Code::DataLoss => {
-            tracing::error!(code = ?status.code(), reason, duration_ms, "failed");
-        }
-        Code::Unavailable | Code::DeadlineExceeded => {
-            tracing::warn!(code = ?status.code(), reason, duration_ms, "failed");
-        }
-        code => tracing::info!(?code, reason, duration_ms, "refused"),
-    }
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl EventFeed for EventFeeds {
     ) -> std::result::Result<Response<GetHeadResponse>, Status> {
         Call::of(&request)?;
         let log = self.log(&request, &request.get_ref().source)?;
-        let heads = log.database().retry(|| heads(&log)).await?;
+        let heads = log.retry(|| heads(&log)).await?;
         Ok(Response::new(GetHeadResponse {
             consistency_token: Token::of(log.source(), &heads).encode(),
             positions: to_proto(log.source(), &heads),

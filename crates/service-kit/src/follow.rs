@@ -16,7 +16,9 @@ use crate::{
     error::{Error, Result},
     follower::Follower,
     kit::Kit,
+    lag,
     shutdown::Shutdown,
+    telemetry::metrics,
     unit::Unit,
 };
 
@@ -60,7 +62,12 @@ pub fn follow_in_shards<P: Projector>(
     let shards = if kit.database().is_postgres() { shards.clamp(1, PARTITIONS) } else { 1 };
     kit.applied().register(projector.source());
     let projector = Arc::new(projector);
+    let source = projector.source();
     let held = kit.shards().share(kit, shards, shutdown);
+    if metrics::is_on() {
+        let (kit, channel, ending) = (kit.clone(), channel.clone(), shutdown.clone());
+        shutdown.spawn(lag::report(kit, channel, source, shards, held.clone(), ending));
+    }
     for shard in 0..shards {
         let partitions = partitions_of(shard, shards);
         let follower =
@@ -70,7 +77,7 @@ pub fn follow_in_shards<P: Projector>(
     }
 }
 
-/// The partitions of a shard, for a subscription; all when there is one shard.
+/// The partitions of a shard, for a subscription; all when there is one shard. `lag.rs` knows the same rule.
 fn partitions_of(shard: u16, shards: u16) -> Vec<Partition> {
     if shards == 1 {
         return Vec::new();
@@ -86,7 +93,7 @@ pub(crate) async fn refresh_applied(kit: Kit, shutdown: Shutdown) {
             () = shutdown.begun() => return,
             () = kit.applied().somebody_waits() => {}
         }
-        let cursors = kit.database().retry(|| async {
+        let cursors = kit.retry(|| async {
             let mut tx = kit.database().begin_read().await?;
             let cursors = cursor::all(&mut tx).await?;
             tx.rollback().await?;

@@ -27,8 +27,12 @@ use crate::{
     shutdown::Shutdown,
     status::{reason_name, reason_of},
     subscription::PROGRESS_INTERVAL,
+    telemetry::{metrics, traces, traces::Span},
     unit::Unit,
 };
+
+/// What the span of an opened stream is called.
+const SUBSCRIBE: &str = "shipei.event.v1.EventFeed/Subscribe";
 
 /// The events after which a transaction takes no further responses.
 const EVENTS_PER_TRANSACTION: usize = 2000;
@@ -249,20 +253,29 @@ impl<P: Projector> Follower<P> {
             request.metadata_mut().insert(CALLER_HEADER, caller);
         }
         request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(self.source));
-        Ok(client.subscribe(request).await?.into_inner())
+        let span = Span::client(SUBSCRIBE);
+        span.in_scope(|| traces::carry(request.metadata_mut()));
+        let subscribed = span.around(client.subscribe(request)).await;
+        Ok(subscribed.inspect_err(|status| span.fail(status.code().description()))?.into_inner())
     }
 
     /// Applies one response; false when another instance has moved the cursor.
     async fn apply(&mut self, response: &SubscribeResponse) -> Result<bool> {
         let positions = from_proto(self.source, &response.positions);
-        let database = self.kit.database();
-        let emitted = match database.retry(|| self.apply_once(response, &positions)).await {
+        let (consumer, count) = (self.kit.source(), response.events.len());
+        let traceparents = response.events.iter().map(|event| event.trace_parent.as_str());
+        let span = Span::consumer(consumer, self.source, count, traceparents);
+        let begun = Instant::now();
+        let applying = self.kit.retry(|| self.apply_once(response, &positions));
+        let emitted = match span.around(applying).await.inspect_err(|_| span.fail("not applied")) {
             Ok(Some(emitted)) => emitted,
             Ok(None) => return Ok(false),
             // The cursor says which it was.
             Err(Error::Store(StoreError::CommitOutcomeUnknown(_))) => return Ok(false),
             Err(error) => return Err(error),
         };
+        metrics::batch_size("events applied", count);
+        metrics::applied(consumer, self.source, begun.elapsed());
         if emitted {
             self.kit.wake().notify();
         }
@@ -290,7 +303,8 @@ impl<P: Projector> Follower<P> {
         let now = self.kit.clock().now();
         let caller = Caller::service(self.kit.source());
         let actor = caller.to_string().into();
-        let call = Arc::new(Call { caller, ..Call::default() });
+        // What follows from the events is a part of the batch's trace.
+        let call = Arc::new(Call { caller, trace: traces::traceparent(), ..Call::default() });
         let mut unit = Unit::new(tx, now, now, call, actor, self.source.into());
         if !response.events.is_empty() {
             self.projector.apply(&mut unit, &response.events).await?;

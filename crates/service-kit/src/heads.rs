@@ -48,7 +48,7 @@ impl Heads {
                     () = self.wanted.notified() => {}
                 }
             }
-            let heads = log.database().retry(|| heads(&log)).await;
+            let heads = log.retry(|| heads(&log)).await;
             self.seen.send_if_modified(|seen| match heads {
                 Ok(positions) if positions == seen.positions => false,
                 Ok(positions) => {

@@ -28,6 +28,7 @@ use crate::{
     page::Page,
     shards::Shards,
     soft_state::Instance,
+    telemetry::metrics,
     unit::{EVENTS_PER_UNIT_MAX, ReadUnit, Unit},
 };
 
@@ -119,6 +120,7 @@ impl Kit {
         keys: &Keys,
         instance: Instance,
     ) -> Self {
+        metrics::watch_pool(source, &database);
         let inner = Inner {
             source,
             shards: Shards::new(&database),
@@ -237,7 +239,7 @@ impl Kit {
             digest,
         };
 
-        let attempt = self.inner.database.retry(|| self.attempt(&work, &request, &handler)).await;
+        let attempt = self.retry(|| self.attempt(&work, &request, &handler)).await;
         let written = match attempt {
             Ok(written) => written,
             Err(AttemptFailed { error: Error::Refused(refusal), .. }) => self.refuse(&work, refusal).await?,
@@ -273,8 +275,6 @@ impl Kit {
         self.wait_for_token(&call).await?;
         let now = self.inner.clock.now();
         let (unit, response) = self
-            .inner
-            .database
             .retry(|| async {
                 let tx = self.inner.database.begin_read().await?;
                 handler(ReadUnit { tx, now, call: call.clone() }, request.clone()).await
@@ -366,8 +366,6 @@ impl Kit {
             return Ok(Written { outcome, token: Token::default() });
         }
         let recorded = self
-            .inner
-            .database
             .retry(|| async {
                 let mut tx = self.inner.database.begin_write().await.map_err(|error| work.failed(error))?;
                 if let Some(written) = self.find_recorded(work, &mut tx).await? {

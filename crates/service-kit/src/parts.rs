@@ -59,7 +59,6 @@ impl Parts {
         let (kit, call, now, cause) = (&self.kit, &self.call, self.now, &self.cause);
         let actor: Arc<str> = call.caller.to_string().into();
         let (positions, out) = kit
-            .database()
             .retry(|| async {
                 let tx = kit.database().begin_write().await?;
                 let unit = Unit::new(tx, now, now, call.clone(), actor.clone(), cause.clone());

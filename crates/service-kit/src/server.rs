@@ -31,6 +31,7 @@ use tower::Service;
 use crate::{
     access::{Policies, PolicyError},
     call_layer::CallLayer,
+    call_watch::Methods,
     connection::{
         CONNECTION_WINDOW_BYTES, Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
         STREAM_WINDOW_BYTES,
@@ -91,6 +92,7 @@ pub struct Server {
     routes: Routes,
     policies: Policies,
     elsewhere: Elsewhere,
+    methods: Methods,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
     rate_limiter: Option<RateLimiter>,
@@ -181,6 +183,7 @@ impl ServerBuilder {
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
         let elsewhere = Elsewhere::of(&self.descriptor_pool, &names);
+        let methods = Methods::of(&self.descriptor_pool, &names);
 
         let health = HealthReporter::new();
         // Asked once before anybody can call: a server whose databases answer is never seen as not serving.
@@ -195,6 +198,7 @@ impl ServerBuilder {
             routes: self.routes.routes().prepare(),
             policies,
             elsewhere,
+            methods,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
             rate_limiter: self.rate_limiter,
@@ -253,7 +257,7 @@ impl Server {
             server = server.max_connection_age(age);
         }
         let server = server
-            .layer(CallLayer::new(self.shutdown.clone()))
+            .layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()))
             .layer(self.elsewhere.clone())
             .layer(LimitLayer(self.rate_limiter.clone()));
         let cut = self.shutdown.hard_token();

@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{follow::refresh_applied, kit::Kit, shutdown::Shutdown};
+use crate::{follow::refresh_applied, kit::Kit, shutdown::Shutdown, telemetry::metrics};
 
 /// How long a lease counts that is not renewed: the time after which a killed instance's shards are taken over.
 pub const LEASE_TERM: Duration = Duration::from_secs(4);
@@ -91,6 +91,7 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
             Ok(Ok(holding)) => {
                 renewed_at = Instant::now();
                 let shards = holding.map(|holding| holding.shards).unwrap_or_default();
+                metrics::leases_held(kit.source(), instance, u64::try_from(shards.len()).unwrap_or_default());
                 held.send_if_modified(|before| change(kit.source(), before, shards));
             }
             failed => {
@@ -101,6 +102,7 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
                 }
                 if renewed_at.elapsed() > LEASE_TERM {
                     // Others, who reach the database, have them by now.
+                    metrics::leases_held(kit.source(), instance, 0);
                     held.send_if_modified(|before| change(kit.source(), before, BTreeSet::new()));
                 }
             }

@@ -6,6 +6,9 @@ use std::{future::Future, time::Duration};
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
+
+use crate::telemetry::traces;
 
 /// How long running calls and streams have to end by themselves.
 pub const SOFT_PERIOD: Duration = Duration::from_secs(5);
@@ -24,13 +27,15 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Runs a task that `finish` waits for. It is dropped at its next await once the hard phase begins.
+    /// Runs a task that `finish` waits for. It is dropped at its next await once the hard phase begins. A task of a
+    /// call is logged and traced as a part of that call.
     pub fn spawn<F>(&self, task: F) -> JoinHandle<Option<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         let hard = self.hard.clone();
+        let task = traces::within_current(task).in_current_span();
         self.tasks.spawn(async move { hard.run_until_cancelled_owned(task).await })
     }
 

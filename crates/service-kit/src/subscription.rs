@@ -145,7 +145,7 @@ impl Subscription {
         cursor: &str,
         responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
     ) -> Result<Self> {
-        let (epoch, positions, marks) = log.database().retry(|| open_cursor(&log, &filter, cursor)).await?;
+        let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, cursor)).await?;
         let told = positions.clone();
         Ok(Self { log, filter, epoch, positions, marks, told, told_at: Instant::now(), responses })
     }
@@ -179,7 +179,7 @@ impl Subscription {
         let mut listener = self.log.heads().listener();
         let failures = listener.borrow_and_update().failures;
         let log = self.log.clone();
-        let mut heads = match log.database().retry(|| heads::heads(&log)).await {
+        let mut heads = match log.retry(|| heads::heads(&log)).await {
             Ok(heads) => heads,
             Err(error) => return Some(error),
         };
@@ -207,7 +207,7 @@ impl Subscription {
             }
             if self.is_beyond(&heads) {
                 // What is told may be a little older than what this stream has read itself.
-                match log.database().retry(|| heads::heads(&log)).await {
+                match log.retry(|| heads::heads(&log)).await {
                     Ok(own) => heads = own,
                     Err(error) => return Some(error),
                 }

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
     consistency::{TOKEN_HEADER, Token},
     status,
+    telemetry::traces,
 };
 use tonic::{
     Code, Request, Response, Status,
@@ -121,6 +122,7 @@ impl Clients {
         if let Ok(caller) = self.caller.parse() {
             metadata.insert("shipei-caller", caller);
         }
+        traces::carry(metadata);
         let token = self.token();
         if !token.is_empty()
             && let Ok(token) = token.parse()

@@ -103,8 +103,17 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Serve(options) => {
             let config = Config::load(&options)?;
             config.require_peers()?;
-            telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
-            serve::run(&config).await?;
+            let process = telemetry::Process {
+                services: &config.services,
+                instance: &config.instance,
+                version: env!("CARGO_PKG_VERSION"),
+                collector: config.otlp.as_deref(),
+            };
+            let telemetry = telemetry::begin(config.log_format, telemetry::LOG_DEFAULT, &process)?;
+            let served = serve::run(&config).await;
+            // After the last call is answered, and also when serving failed: its last spans say why.
+            telemetry.shutdown().await;
+            served?;
         }
         Command::Migrate(options) => {
             let config = Config::load(&options)?;
@@ -127,8 +136,16 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             return Ok(if serves { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Bench(options) => {
-            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
-            bench::run(&options).await?;
+            let process = telemetry::Process {
+                services: &[],
+                instance: "bench",
+                version: env!("CARGO_PKG_VERSION"),
+                collector: options.otlp.as_deref(),
+            };
+            let telemetry = telemetry::begin(log_format, telemetry::LOG_DEFAULT_QUIET, &process)?;
+            let measured = bench::run(&options).await;
+            telemetry.shutdown().await;
+            measured?;
         }
         Command::Demo { data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

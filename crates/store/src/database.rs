@@ -82,6 +82,17 @@ impl Default for PoolLimits {
     }
 }
 
+/// What the connections to a database do just now; together they are the most that there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// In somebody's hands.
+    pub used: u32,
+    /// Open, and waiting for work.
+    pub idle: u32,
+    /// Not open, and may be opened.
+    pub unopened: u32,
+}
+
 /// An open database. Clones share its connections.
 #[derive(Clone)]
 pub struct Database {
@@ -189,6 +200,21 @@ impl Database {
         self.limits
     }
 
+    /// What its connections do just now.
+    pub fn connections(&self) -> Connections {
+        match &self.pools {
+            Pools::Postgres { pool, .. } => connections_of(pool),
+            Pools::Sqlite { writer, readers } => {
+                let (one, many) = (connections_of(writer), connections_of(readers));
+                Connections {
+                    used: one.used + many.used,
+                    idle: one.idle + many.idle,
+                    unopened: one.unopened + many.unopened,
+                }
+            }
+        }
+    }
+
     /// Whether this is Postgres.
     pub fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres { .. })
@@ -204,6 +230,14 @@ impl Database {
             }
         }
     }
+}
+
+fn connections_of<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> Connections {
+    let open = pool.size();
+    // The two are read one after the other, so that idle ones may be more for a moment.
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(open);
+    let unopened = pool.options().get_max_connections().saturating_sub(open);
+    Connections { used: open - idle, idle, unopened }
 }
 
 /// Begins a transaction to its end, also when the caller goes away meanwhile (a deadline, a client that hung up). A

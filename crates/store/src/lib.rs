@@ -27,7 +27,7 @@ pub mod transaction;
 pub mod wake;
 
 pub use cursor::Cursor;
-pub use database::{Database, PoolLimits};
+pub use database::{Connections, Database, PoolLimits};
 pub use error::StoreError;
 pub use event_log::{LogPosition, NewEvent, PARTITIONS, Partition, ReadBatch, StoredEvent};
 pub use page_token::{InvalidToken, PageTokens, SealedTokens};

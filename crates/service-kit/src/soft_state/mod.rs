@@ -23,6 +23,8 @@ use redis::{
 };
 use shipei_store::crypto::Keys;
 
+use crate::telemetry::metrics;
+
 /// How long Redis may take to answer.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
 /// How long a connection may take to be made.
@@ -131,6 +133,9 @@ impl SoftState {
     }
 
     fn tell(&self, what: &'static str, error: Option<&str>) {
+        if error.is_some() {
+            metrics::redis_failed(what);
+        }
         let answered_before = self.inner.answers.swap(error.is_none(), Ordering::Relaxed);
         match error {
             Some(error) if answered_before => {

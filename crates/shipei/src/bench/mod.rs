@@ -57,6 +57,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   shipei bench                                  SQLite, in the system's temporary folder
   shipei bench --data /mnt/disk --seconds 10    SQLite on that disk, longer and so steadier
+  shipei bench --otlp http://127.0.0.1:4317     with telemetry on; compare it with a run without
   shipei bench --database postgres://shipei@localhost/bench --json > bench.json
   shipei bench --database postgres://shipei@localhost/bench --scale      and how instances share the work
 
@@ -84,6 +85,9 @@ pub struct Options {
     /// Measure 1, 2 and 4 instances of learning-progress and of assessment too, each a process of its own.
     #[arg(long, requires = "database")]
     pub scale: bool,
+    /// Send traces and metrics to this OpenTelemetry collector meanwhile (http://HOST:4317), to see what that costs.
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
     /// Write JSON instead of a table.
     #[arg(long)]
     pub json: bool,

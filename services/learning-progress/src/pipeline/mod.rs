@@ -13,6 +13,7 @@ mod batch;
 mod desk;
 mod load;
 mod save;
+mod tally;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Programmes;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
-use shipei_service_kit::{Error, Kit, Result, Shutdown, Token, soft_state::presence::Presence};
+use shipei_service_kit::{
+    Error, Kit, Result, Shutdown, Token, soft_state::presence::Presence, telemetry::metrics,
+};
 use shipei_store::{Partition, Retryable, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -258,9 +261,11 @@ impl Workshop {
             return;
         }
         let messages: Vec<&Message> = group.iter().map(|job| &job.message).collect();
-        let done = self.kit.database().retry(|| self.attempt(&messages)).await;
+        let done = self.kit.retry(|| self.attempt(&messages)).await;
         match done {
             Ok(answers) => {
+                metrics::batch_size("heartbeats", group.iter().map(|job| job.beats).sum());
+                tally::count(&answers);
                 for (job, answer) in group.into_iter().zip(answers) {
                     job.answer(Ok(answer));
                 }
@@ -291,7 +296,11 @@ impl Workshop {
             return Err(earlier_failed());
         }
         let alone = [&job.message];
-        let done = self.kit.database().retry(|| self.attempt(&alone)).await;
+        let done = self.kit.retry(|| self.attempt(&alone)).await;
+        if let Ok(answers) = &done {
+            metrics::batch_size("heartbeats", job.beats);
+            tally::count(answers);
+        }
         done.map_err(|failed| failed.0).map(|mut answers| answers.pop().unwrap_or_default())
     }
 }
