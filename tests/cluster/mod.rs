@@ -6,6 +6,7 @@
 //! [`Cluster::start`].
 
 mod balancer;
+mod certificates;
 mod process;
 pub(crate) mod proxy;
 
@@ -27,12 +28,15 @@ use tokio::sync::Mutex;
 
 use crate::harness::program;
 use balancer::Balancer;
+use certificates::Certificates;
 pub(crate) use process::until;
 use process::{Kept, free_port, logs_of, tail};
 use proxy::Proxy;
 
 /// The database of a cluster, with a schema for each service.
 const DATABASE: &str = "shipei";
+/// The password of a Redis that speaks TLS.
+const REDIS_PASSWORD: &str = "s3cret";
 /// The longest that anything may take until it is healthy again.
 const HEALTHY_MAX: Duration = Duration::from_secs(60);
 
@@ -49,6 +53,8 @@ pub(crate) enum Network {
     Direct,
     /// A proxy that does harm when told to.
     Proxied,
+    /// Nothing, but all that is said to Postgres and Redis is encrypted, and their certificates are checked.
+    Encrypted,
 }
 
 /// A process that serves one service. It may be away.
@@ -81,6 +87,8 @@ pub(crate) struct Cluster {
 struct Redis {
     port: u16,
     process: Mutex<Option<Kept>>,
+    /// What it speaks TLS with.
+    certificates: Option<Certificates>,
 }
 
 impl Cluster {
@@ -89,29 +97,43 @@ impl Cluster {
         let keep = std::env::var_os("SHIPEI_TEST_KEEP").is_some();
         let folder = tempfile::Builder::new().prefix("shipei-cluster-").disable_cleanup(keep).tempdir()?;
         let postgres_port = free_port()?;
-        let postgres =
-            tokio::task::spawn_blocking(move || TestPostgres::start_on_port(postgres_port)).await?;
+        let certificates = match network {
+            Network::Encrypted => Some(Certificates::make(folder.path())?),
+            _ => None,
+        };
+        let own = certificates.clone();
+        let postgres = tokio::task::spawn_blocking(move || match own {
+            Some(own) => TestPostgres::start_with_tls(
+                postgres_port,
+                &own.file("postgres-server.crt"),
+                &own.file("postgres-server.key"),
+            ),
+            None => TestPostgres::start_on_port(postgres_port),
+        })
+        .await?;
         let proxy = match network {
-            Network::Direct => None,
+            Network::Direct | Network::Encrypted => None,
             Network::Proxied => Some(Proxy::start(([127, 0, 0, 1], postgres_port).into()).await?),
         };
         let database_port = proxy.as_ref().map_or(postgres_port, |proxy| proxy.address.port());
-        let redis = Redis { port: free_port()?, process: Mutex::new(None) };
+        let redis = Redis { port: free_port()?, process: Mutex::new(None), certificates };
         let mut ports: BTreeMap<&'static str, Vec<u16>> = BTreeMap::new();
         for (service, count) in SERVICES.into_iter().zip(counts) {
             ports.insert(service, (0..count).map(|_| free_port()).collect::<Result<_>>()?);
         }
         let balancer = Balancer::start(folder.path(), &ports)?;
         let key_file = folder.path().join("shipei.key").display().to_string();
-        let common = [
-            "--key-file".to_owned(),
-            key_file,
-            "--database".to_owned(),
-            format!("postgres://postgres@127.0.0.1:{database_port}/{DATABASE}"),
-        ];
+        let database = match &redis.certificates {
+            None => format!("postgres://postgres@127.0.0.1:{database_port}/{DATABASE}"),
+            Some(certificates) => format!(
+                "postgres://postgres@localhost:{database_port}/{DATABASE}?sslmode=verify-full&sslrootcert={}",
+                certificates.authority().display()
+            ),
+        };
+        let common = ["--key-file".to_owned(), key_file, "--database".to_owned(), database];
         // Where bytes vanish, patience decides how long a test takes.
         let patience: &[&str] = match network {
-            Network::Direct => &[],
+            Network::Direct | Network::Encrypted => &[],
             Network::Proxied => &["--statement-timeout", "8s", "--acquire-timeout", "5s"],
         };
         let mut instances = Vec::new();
@@ -121,8 +143,7 @@ impl Cluster {
                 let mut arguments = vec!["serve".to_owned(), service.to_owned()];
                 arguments.extend_from_slice(&["--listen".to_owned(), format!("127.0.0.1:{port}")]);
                 arguments.extend_from_slice(&["--instance".to_owned(), name.clone()]);
-                arguments
-                    .extend_from_slice(&["--redis".to_owned(), format!("redis://127.0.0.1:{}", redis.port)]);
+                arguments.extend(redis.flags());
                 for peer in SERVICES.into_iter().filter(|peer| *peer != service) {
                     arguments
                         .extend_from_slice(&["--peer".to_owned(), format!("{peer}={}", balancer.address)]);
@@ -234,10 +255,33 @@ impl Cluster {
         let log = self.folder.path().join("redis.log");
         let port = self.redis.port.to_string();
         let folder = self.folder.path().display().to_string();
-        let arguments = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--dir", &folder];
-        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        let arguments = ["--bind", "127.0.0.1", "--save", "", "--dir", &folder];
+        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        match &self.redis.certificates {
+            None => arguments.extend(["--port".to_owned(), port]),
+            Some(certificates) => {
+                let file = |name: &str| certificates.file(name).display().to_string();
+                arguments.extend(["--port", "0", "--tls-port", &port].map(str::to_owned));
+                arguments.extend(["--requirepass", REDIS_PASSWORD].map(str::to_owned));
+                arguments.extend(["--tls-auth-clients", "no"].map(str::to_owned));
+                arguments.extend(["--tls-cert-file".to_owned(), file("redis-server.crt")]);
+                arguments.extend(["--tls-key-file".to_owned(), file("redis-server.key")]);
+                arguments.extend(["--tls-ca-cert-file".to_owned(), file("ca.crt")]);
+            }
+        }
         *self.redis.process.lock().await = Some(Kept::start(&log, Path::new("redis-server"), &arguments)?);
         Ok(())
+    }
+
+    /// Asks an encrypted Redis.
+    pub(crate) fn redis_says(&self, words: &[&str]) -> Result<String> {
+        let certificates = self.redis.certificates.as_ref().context("a Redis with TLS")?;
+        let mut command = std::process::Command::new("redis-cli");
+        command.args(["-h", "localhost", "-p", &self.redis.port.to_string(), "--tls", "--cacert"]);
+        command.arg(certificates.authority()).env("REDISCLI_AUTH", REDIS_PASSWORD).args(words);
+        let output = tokio::task::block_in_place(|| command.output())?;
+        ensure!(output.status.success(), "redis-cli: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Kills Redis.
@@ -260,6 +304,18 @@ impl Cluster {
             let tails = logs.iter().map(|log| format!("--- {}\n{}", log.display(), tail(log)));
             format!("{what}\n{}", tails.collect::<Vec<_>>().join("\n"))
         })
+    }
+}
+
+impl Redis {
+    /// How an instance is told where it is.
+    fn flags(&self) -> Vec<String> {
+        let Some(certificates) = &self.certificates else {
+            return vec!["--redis".to_owned(), format!("redis://127.0.0.1:{}", self.port)];
+        };
+        let url = format!("rediss://:{REDIS_PASSWORD}@localhost:{}", self.port);
+        let authority = certificates.authority().display().to_string();
+        vec!["--redis".to_owned(), url, "--redis-ca-file".to_owned(), authority]
     }
 }
 

@@ -8,6 +8,7 @@
 mod database;
 mod deployments;
 mod durable;
+mod encrypted;
 mod killed;
 mod network;
 mod restored;

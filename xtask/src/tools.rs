@@ -38,6 +38,9 @@ pub(crate) fn install_all() -> Result<Tools> {
     if !on_path("redis-server") {
         missing.push("redis-server");
     }
+    if !on_path("openssl") {
+        missing.push("openssl");
+    }
     if !on_path("nginx") && !Path::new("/usr/sbin/nginx").exists() {
         missing.push("nginx-light");
     }

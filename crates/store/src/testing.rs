@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -109,7 +109,7 @@ impl TestPostgres {
     /// # Panics
     /// When there are no Postgres binaries or the server does not start.
     pub fn start(settings: &[(&str, &str)]) -> TestPostgres {
-        TestPostgres::begin(None, settings)
+        TestPostgres::begin(None, settings, None)
     }
 
     /// Starts another server that listens on this port of 127.0.0.1 too, now and whenever it is started again.
@@ -118,10 +118,18 @@ impl TestPostgres {
     /// # Panics
     /// As [`TestPostgres::start`].
     pub fn start_on_port(port: u16) -> TestPostgres {
-        TestPostgres::begin(Some(port), &[("fsync", "on"), ("synchronous_commit", "on")])
+        TestPostgres::begin(Some(port), &[("fsync", "on"), ("synchronous_commit", "on")], None)
     }
 
-    fn begin(port: Option<u16>, settings: &[(&str, &str)]) -> TestPostgres {
+    /// The same, and it speaks TLS with this certificate and its key (PEM files).
+    ///
+    /// # Panics
+    /// When there are no Postgres binaries or the server does not start.
+    pub fn start_with_tls(port: u16, certificate: &Path, key: &Path) -> TestPostgres {
+        TestPostgres::begin(Some(port), &[("ssl", "on")], Some((certificate, key)))
+    }
+
+    fn begin(port: Option<u16>, settings: &[(&str, &str)], tls: Option<(&Path, &Path)>) -> TestPostgres {
         let binaries = find_binaries();
         let directory = temporary_directory("pg");
         let mut options = match port {
@@ -135,11 +143,21 @@ impl TestPostgres {
         for (name, value) in settings {
             options.push_str(&format!(" -c {name}={value}"));
         }
+        let owner = other_user(&directory);
+        if let Some((certificate, key)) = tls {
+            // Postgres takes a key that nobody but itself can read.
+            for (setting, source) in [("ssl_cert_file", certificate), ("ssl_key_file", key)] {
+                let own = directory.join(setting);
+                give_private_copy(source, &own, owner)
+                    .unwrap_or_else(|error| panic!("can't copy {}: {error}", source.display()));
+                options.push_str(&format!(" -c {setting}={}", own.display()));
+            }
+        }
         let mut command = Command::new("sh");
         command.arg("-c").arg(KEEPER).arg("keeper").arg(&binaries).arg(&directory).arg(&options);
         command.current_dir(&directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.process_group(0);
-        if let Some((user, group)) = other_user(&directory) {
+        if let Some((user, group)) = owner {
             chown(&directory, Some(user), Some(group)).unwrap_or_else(|error| {
                 panic!("can't give {} to another user: {error}", directory.display())
             });
@@ -262,6 +280,15 @@ impl Drop for TestDatabase {
         if let Some(directory) = &self.directory {
             let _ = fs::remove_dir_all(directory);
         }
+    }
+}
+
+fn give_private_copy(source: &Path, copy: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {
+    fs::copy(source, copy)?;
+    fs::set_permissions(copy, fs::Permissions::from_mode(0o600))?;
+    match owner {
+        Some((user, group)) => chown(copy, Some(user), Some(group)),
+        None => Ok(()),
     }
 }
 
