@@ -140,3 +140,12 @@ fn service_needs_its_sources() {
     assert!(load(&[]).unwrap().require_peers().is_ok());
     assert!(load(&["enrollment", "offline-activity"]).unwrap().require_peers().is_ok());
 }
+
+#[test]
+fn every_setting_has_its_place_in_the_docs() {
+    let docs = include_str!("../../../docs/operations.md");
+    for setting in &SETTINGS {
+        let row = format!("| `{}` | `SHIPEI_{}` |", setting.key, setting.key.to_uppercase());
+        assert!(docs.contains(&row), "docs/operations.md has no row `{row}`");
+    }
+}
