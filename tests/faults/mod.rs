@@ -35,14 +35,17 @@ const QINHUANGDAO_OPERATIONS: u64 = 167_200;
 /// The longest that a replay may take, faults included; one that stands still ends here.
 const REPLAY_MAX: Duration = Duration::from_secs(150);
 
+/// How long harm may go on after the replay.
+const HARM_ENDS_MAX: Duration = Duration::from_secs(40);
+
 /// The seed of this run.
 fn seed() -> u64 {
     let given = std::env::var("SHIPEI_TEST_SEED").ok();
     given.map_or_else(|| fastrand::u64(..), |text| text.parse().expect("SHIPEI_TEST_SEED is a number"))
 }
 
-/// Replays a season through the balancer while `harm` goes on, and compares its four files. Harm that ends before the
-/// replay has ended well; harm that fails, fails.
+/// Replays a season through the balancer while `harm` goes on, and compares its four files. Harm must end
+/// too, and harm that fails, fails.
 async fn replay_while<Harm, Harming>(cluster: &Cluster, season: &str, harm: Harm) -> Result<(Report, Clients)>
 where
     Harm: FnOnce(Progress) -> Harming,
@@ -58,7 +61,12 @@ where
         tokio::pin!(replay, harm);
         let both = async {
             tokio::select! {
-                report = &mut replay => report,
+                report = &mut replay => {
+                    // Harm that was not done to the end shows nothing.
+                    let harmed = tokio::time::timeout(HARM_ENDS_MAX, harm).await;
+                    harmed.context("the replay was over long before the harm")??;
+                    report
+                }
                 harmed = &mut harm => {
                     harmed?;
                     replay.await

@@ -71,11 +71,16 @@ impl Methods {
     }
 }
 
+/// How much of a path is logged, bytes; every RPC of the suite has a shorter one.
+const PATH_BYTES_LOGGED_MAX: usize = 128;
+
 impl Watch {
     /// A call of this path has come in.
     pub(crate) fn begin(methods: &Methods, path: &str, headers: &HeaderMap) -> Self {
-        // At the level of an error: a line of any level says which call it belongs to.
-        let line = tracing::error_span!(CALL_SPAN, method = %path);
+        // At the level of an error: a line of any level says which call it belongs to. A path may be as long as a caller
+        // likes.
+        let line =
+            tracing::error_span!(CALL_SPAN, method = path.get(..PATH_BYTES_LOGGED_MAX).unwrap_or(path));
         let (mut span, mut measured) = (Span::default(), None);
         if let Some(method) = methods.by_path.get(path) {
             measured = metrics::Call::begin(&method.service, &method.method);

@@ -74,8 +74,6 @@ pub(crate) struct Follower<P> {
     shard: i64,
     partitions: Vec<u32>,
     cursor: Cursor,
-    /// The kept cursor is of no use; begin at the first event.
-    start_over: bool,
 }
 
 /// How one stream ended.
@@ -105,7 +103,6 @@ impl<P: Projector> Follower<P> {
             shard,
             partitions: partitions.into_iter().map(partition_number).collect(),
             cursor: Cursor::default(),
-            start_over: false,
         }
     }
 
@@ -149,13 +146,14 @@ impl<P: Projector> Follower<P> {
                             "the log was restored or replaced: what was learned from it may be wrong, and nothing \
                              more is learned until `shipei relearn` has cleared it"
                         );
-                    } else if reason == reason_name(ErrorReason::InvalidCursor) && !self.start_over {
+                    } else if reason == reason_name(ErrorReason::InvalidCursor) {
                         tracing::warn!(
                             source,
                             "the cursor is of another filter or key: starting from the first event"
                         );
-                        self.start_over = true;
-                        continue;
+                        if let Err(error) = self.forget_cursor().await {
+                            tracing::warn!(source, %error, "the cursor could not be forgotten");
+                        }
                     } else {
                         tracing::warn!(source, code = ?status.code(), reason, "the stream broke");
                     }
@@ -174,6 +172,8 @@ impl<P: Projector> Follower<P> {
             Ok(responses) => responses,
             Err(status) => return Ended::Refused(status),
         };
+        // Only now: what the source does not take may be of another filter, and then less is known than it says.
+        self.kit.applied().publish(self.source, &self.cursor.positions);
         // Progress over unwanted events that is not kept yet, and when it will be.
         let mut unkept: Option<(Instant, SubscribeResponse)> = None;
         loop {
@@ -231,17 +231,34 @@ impl<P: Projector> Follower<P> {
     }
 
     async fn load_cursor(&mut self) -> Result<()> {
-        let mut tx = self.kit.database().begin_read().await?;
-        self.cursor = cursor::load(&mut tx, self.source, self.shard).await?;
-        tx.rollback().await?;
-        self.kit.applied().publish(self.source, &self.cursor.positions);
+        let kit = self.kit.clone();
+        let (source, shard) = (self.source, self.shard);
+        let loading = kit.retry(|| async {
+            let mut tx = kit.database().begin_read().await?;
+            let cursor = cursor::load(&mut tx, source, shard).await?;
+            tx.rollback().await?;
+            Ok::<_, Error>(cursor)
+        });
+        self.cursor = loading.await?;
         Ok(())
+    }
+
+    /// The kept cursor is of no use: nothing counts as applied until it is applied again.
+    async fn forget_cursor(&self) -> Result<()> {
+        self.kit
+            .retry(|| async {
+                let mut tx = self.kit.database().begin_write().await?;
+                let version = self.cursor.version;
+                cursor::advance(&mut tx, self.source, self.shard, version, "", &Positions::new()).await?;
+                Ok::<_, Error>(tx.commit().await?)
+            })
+            .await
     }
 
     async fn subscribe(&self) -> std::result::Result<Streaming<SubscribeResponse>, Status> {
         let mut client =
             EventFeedClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let cursor = if self.start_over { String::new() } else { self.cursor.token.clone() };
+        let cursor = self.cursor.token.clone();
         let mut request = Request::new(SubscribeRequest {
             source: self.source.to_owned(),
             cursor,
@@ -266,21 +283,26 @@ impl<P: Projector> Follower<P> {
         let traceparents = response.events.iter().map(|event| event.trace_parent.as_str());
         let span = Span::consumer(consumer, self.source, count, traceparents);
         let begun = Instant::now();
+        // Before the time of the attempt begins.
+        let turn = self.kit.shards().turn().await;
         let applying = self.kit.retry(|| self.apply_once(response, &positions));
         let emitted = match span.around(applying).await.inspect_err(|_| span.fail("not applied")) {
             Ok(Some(emitted)) => emitted,
             Ok(None) => return Ok(false),
-            // The cursor says which it was.
-            Err(Error::Store(StoreError::CommitOutcomeUnknown(_))) => return Ok(false),
+            Err(Error::Store(error @ StoreError::CommitOutcomeUnknown(_))) => {
+                // The cursor says which it was.
+                tracing::warn!(source = self.source, %error, "it is not known whether events were applied");
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         };
+        drop(turn);
         metrics::batch_size("events applied", count);
         metrics::applied(consumer, self.source, begun.elapsed());
         if emitted {
             self.kit.wake().notify();
         }
         self.kit.applied().publish(self.source, &positions);
-        self.start_over = false;
         self.cursor.version += 1;
         self.cursor.token.clone_from(&response.cursor);
         self.cursor.positions = positions;
@@ -290,7 +312,6 @@ impl<P: Projector> Follower<P> {
     /// One transaction: the cursor, what the events mean, and the events that follow from them. None when the
     /// cursor was moved by another; else whether events were emitted.
     async fn apply_once(&self, response: &SubscribeResponse, positions: &Positions) -> Result<Option<bool>> {
-        let _turn = self.kit.shards().turn().await;
         let mut tx = self.kit.database().begin_write().await?;
         let version = self.cursor.version;
         // First, so that two holders of one cursor meet here and not among the facts.

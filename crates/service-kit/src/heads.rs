@@ -3,18 +3,26 @@
 //! a hundred idle streams (the shards of every instance of every follower) would else be a hundred questions a second
 //! to the same row. It asks nothing while there is no stream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use shipei_store::{Positions, event_log};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{error::Result, kit::Kit, shutdown::Shutdown, subscription::POLL_INTERVAL};
+
+/// How long the database may not answer before streams end: a pool that is full for a moment is no reason to make all of
+/// them begin again.
+const FAILING_MAX: Duration = Duration::from_secs(20);
 
 /// The end of a log as it was last seen.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) positions: Positions,
-    /// How often the database did not answer; a stream that sees this grow ends, so that its consumer hears of it.
+    /// How often the database did not answer for [`FAILING_MAX`]; a stream that sees this grow ends, so that its consumer
+    /// hears of it.
     pub(crate) failures: u64,
 }
 
@@ -41,26 +49,33 @@ impl Heads {
     /// Asks until shutdown.
     pub(crate) async fn watch(self, log: Kit, shutdown: Shutdown) {
         let mut wakes = log.wake().listener();
+        let mut answered_at = Instant::now();
         loop {
             if self.seen.receiver_count() == 0 {
                 tokio::select! {
                     () = shutdown.begun() => return,
                     () = self.wanted.notified() => {}
                 }
+                answered_at = Instant::now();
             }
             let heads = log.retry(|| heads(&log)).await;
-            self.seen.send_if_modified(|seen| match heads {
-                Ok(positions) if positions == seen.positions => false,
+            match heads {
                 Ok(positions) => {
-                    seen.positions = positions;
-                    true
+                    answered_at = Instant::now();
+                    self.seen.send_if_modified(|seen| {
+                        let changed = positions != seen.positions;
+                        seen.positions = positions;
+                        changed
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(source = log.source(), %error, "the end of the log can't be read");
-                    seen.failures += 1;
-                    true
+                    if answered_at.elapsed() > FAILING_MAX {
+                        answered_at = Instant::now();
+                        self.seen.send_modify(|seen| seen.failures += 1);
+                    }
                 }
-            });
+            }
             tokio::select! {
                 () = shutdown.begun() => return,
                 _ = wakes.wait(POLL_INTERVAL) => {}

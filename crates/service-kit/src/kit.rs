@@ -274,13 +274,15 @@ impl Kit {
         let request = request.into_inner();
         self.wait_for_token(&call).await?;
         let now = self.inner.clock.now();
-        let (unit, response) = self
+        let response = self
             .retry(|| async {
                 let tx = self.inner.database.begin_read().await?;
-                handler(ReadUnit { tx, now, call: call.clone() }, request.clone()).await
+                let (unit, response) =
+                    handler(ReadUnit { tx, now, call: call.clone() }, request.clone()).await?;
+                unit.tx.rollback().await?;
+                Ok::<_, Error>(response)
             })
             .await?;
-        unit.tx.rollback().await.map_err(Error::from)?;
         match &call.token {
             Some(token) => Ok(respond(response, token)),
             None => Ok(Response::new(response)),

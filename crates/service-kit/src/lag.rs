@@ -37,6 +37,11 @@ pub(crate) async fn report(
             () = shutdown.begun() => return,
             () = tokio::time::sleep(crypto::jitter(INTERVAL)) => {}
         }
+        let held = held.borrow().clone();
+        let is_held = |partition: Partition| held.contains(&(partition.number() % i64::from(shards)));
+        for partition in Partition::all().filter(|partition| !is_held(*partition)) {
+            metrics::lag_forgotten(kit.source(), source, partition_number(partition));
+        }
         let mut request = Request::new(GetHeadRequest { source: source.to_owned() });
         request.set_timeout(ANSWER_TIME_MAX);
         request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
@@ -47,15 +52,10 @@ pub(crate) async fn report(
         let Ok(head) = EventFeedClient::new(channel.clone()).get_head(request).await else { continue };
         let head = from_proto(source, &head.into_inner().positions);
         let applied = kit.applied().positions(source).unwrap_or_default();
-        let held = held.borrow().clone();
-        for partition in Partition::all() {
-            let number = partition_number(partition);
-            if held.contains(&(partition.number() % i64::from(shards))) {
-                let behind = head.get(partition).saturating_sub(applied.get(partition));
-                metrics::lag(kit.source(), source, number, u64::try_from(behind).unwrap_or_default());
-            } else {
-                metrics::lag_forgotten(kit.source(), source, number);
-            }
+        for partition in Partition::all().filter(|partition| is_held(*partition)) {
+            let behind = head.get(partition).saturating_sub(applied.get(partition));
+            let behind = u64::try_from(behind).unwrap_or_default();
+            metrics::lag(kit.source(), source, partition_number(partition), behind);
         }
     }
 }

@@ -3,10 +3,12 @@
 //! answer. Services of the suite, health and reflection are not limited. A stream counts as one call.
 
 use std::{
+    collections::BTreeSet,
     convert::Infallible,
     future::Future,
     net::IpAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -19,25 +21,35 @@ use crate::{call::Arrival, soft_state::rate_limit::RateLimiter, status::rate_lim
 
 /// The header in which a proxy says for whom it calls; each appends an address.
 const FORWARDED_HEADER: &str = "x-forwarded-for";
-/// What the paths of health and reflection begin with, which are not limited.
-const STANDARD_PREFIX: &str = "/grpc.";
 
 /// Puts [`LimitService`] around the routes; without a limiter it does nothing.
 #[derive(Debug, Clone)]
-pub(crate) struct LimitLayer(pub(crate) Option<RateLimiter>);
+pub(crate) struct LimitLayer {
+    limiter: Option<RateLimiter>,
+    /// The gRPC services whose calls are counted; what else a caller may ask for has no place in memory.
+    services: Arc<BTreeSet<String>>,
+}
+
+impl LimitLayer {
+    /// Counts the calls of these gRPC services.
+    pub(crate) fn new(limiter: Option<RateLimiter>, services: &[&str]) -> Self {
+        let services = services.iter().map(|name| (*name).to_owned()).collect();
+        Self { limiter, services: Arc::new(services) }
+    }
+}
 
 /// The routes, for those who don't call too often.
 #[derive(Debug, Clone)]
 pub(crate) struct LimitService<S> {
     inner: S,
-    limiter: Option<RateLimiter>,
+    layer: LimitLayer,
 }
 
 impl<S> Layer<S> for LimitLayer {
     type Service = LimitService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        LimitService { inner, limiter: self.0.clone() }
+        LimitService { inner, layer: self.clone() }
     }
 }
 
@@ -55,8 +67,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let refused = self.limiter.as_ref().and_then(|limiter| {
+        let refused = self.layer.limiter.as_ref().and_then(|limiter| {
             let (service, caller) = who_calls_what(&request)?;
+            self.layer.services.get(service)?;
             limiter.admit(service, &caller).err()
         });
         match refused {
@@ -68,9 +81,7 @@ where
 
 /// The gRPC service and the caller, if their calls are counted: by name, else by address.
 fn who_calls_what(request: &Request<Body>) -> Option<(&str, String)> {
-    let path = request.uri().path();
-    let (service, _) =
-        path.strip_prefix('/').filter(|_| !path.starts_with(STANDARD_PREFIX))?.split_once('/')?;
+    let (service, _) = request.uri().path().strip_prefix('/')?.split_once('/')?;
     let caller = &request.extensions().get::<Arrival>()?.caller;
     match caller.role {
         Role::Service => None,

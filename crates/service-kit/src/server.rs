@@ -95,7 +95,7 @@ pub struct Server {
     methods: Methods,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
-    rate_limiter: Option<RateLimiter>,
+    limits: LimitLayer,
 }
 
 /// Makes a generated server with the suite's message limits: `grpc_server!(EnrollmentServiceServer, handler)`.
@@ -201,7 +201,7 @@ impl ServerBuilder {
             methods,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
-            rate_limiter: self.rate_limiter,
+            limits: LimitLayer::new(self.rate_limiter, &names),
         })
     }
 
@@ -259,7 +259,7 @@ impl Server {
         let server = server
             .layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()))
             .layer(self.elsewhere.clone())
-            .layer(LimitLayer(self.rate_limiter.clone()));
+            .layer(self.limits.clone());
         let cut = self.shutdown.hard_token();
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();

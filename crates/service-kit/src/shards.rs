@@ -87,9 +87,10 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
             }
             lease::tick(database, instance, shards, Term(LEASE_TERM)).await
         };
+        let begun = Instant::now();
         match tokio::time::timeout(RENEW_TIME_MAX, renewing).await {
             Ok(Ok(holding)) => {
-                renewed_at = Instant::now();
+                renewed_at = begun;
                 let shards = holding.map(|holding| holding.shards).unwrap_or_default();
                 metrics::leases_held(kit.source(), instance, u64::try_from(shards.len()).unwrap_or_default());
                 held.send_if_modified(|before| change(kit.source(), before, shards));

@@ -10,7 +10,7 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{Event, SubscribeRequest, SubscribeResponse},
 };
-use shipei_store::{LogPosition, Marks, Partition, Positions, StoredEvent, Tx, event_log};
+use shipei_store::{LogPosition, Marks, Partition, Positions, StoreError, StoredEvent, Tx, event_log};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
@@ -32,6 +32,8 @@ pub const EVENT_BYTES_PER_RESPONSE_MAX: usize = 1024 * 1024;
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a stream is silent at most.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+/// The most reads of one transaction, each of some thousand numbers of a partition.
+const READS_PER_TRANSACTION_MAX: usize = 64;
 /// The most event types of one filter.
 pub const FILTER_TYPES_MAX: usize = 100;
 /// The most regions of one filter.
@@ -228,16 +230,55 @@ impl Subscription {
         }
         let mut behind = self.filter.partitions.clone();
         behind.retain(|partition| heads.get(*partition) > self.positions.get(*partition));
+        let mut verified = false;
         while !behind.is_empty() {
-            let mut tx = self.log.database().begin_read().await?;
-            let events = self.read_some(&mut tx, &mut behind, heads).await?;
-            // No transaction is open while a slow consumer is waited for.
-            tx.rollback().await?;
-            if !events.is_empty() && self.tell(events).await.is_err() {
+            let time_max = self.log.database().attempt_time_max();
+            let reading = self.read_in_one_transaction(&mut behind, heads, !verified);
+            let events = match tokio::time::timeout(time_max, reading).await {
+                Ok(read) => read?,
+                Err(_) => return Err(Error::Store(StoreError::no_answer())),
+            };
+            verified = true;
+            // No transaction is open while a slow consumer is waited for. Much that is not wanted is read over in several
+            // of them, and the consumer is told now and then that this one is alive.
+            let is_silent = self.told_at.elapsed() >= PROGRESS_INTERVAL;
+            if (!events.is_empty() || is_silent) && self.tell(events).await.is_err() {
                 return Ok(Err(Gone));
             }
         }
         Ok(Ok(()))
+    }
+
+    async fn read_in_one_transaction(
+        &mut self,
+        behind: &mut Vec<Partition>,
+        heads: &Positions,
+        verify: bool,
+    ) -> Result<Vec<Event>> {
+        let mut tx = self.log.database().begin_read().await?;
+        if verify {
+            self.verify_marks(&mut tx, behind).await?;
+        }
+        let events = self.read_some(&mut tx, behind, heads).await?;
+        tx.rollback().await?;
+        Ok(events)
+    }
+
+    /// Are the events that this stream stands on still those that it has read? Another database may have taken over that
+    /// lacked them, and have numbered others like them since.
+    async fn verify_marks(&self, tx: &mut Tx, behind: &[Partition]) -> Result<()> {
+        let mut read = Positions::new();
+        for partition in behind {
+            read.set(*partition, self.positions.get(*partition));
+        }
+        let marks = event_log::marks_at(tx, &read).await?;
+        let is_same = |marks: &Marks| {
+            read.iter().all(|(partition, _)| marks.get(partition) == self.marks.get(partition))
+        };
+        match marks {
+            Some(marks) if is_same(&marks) => Ok(()),
+            _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
+        }
     }
 
     /// Reads up to one response from the partitions that are behind, and takes those off that are not any more.
@@ -249,11 +290,13 @@ impl Subscription {
     ) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         let mut bytes = 0_usize;
+        let mut reads = 0;
         'partitions: while let Some(partition) = behind.last().copied() {
             let room = EVENTS_PER_RESPONSE_MAX - events.len();
-            if room == 0 {
+            if room == 0 || reads == READS_PER_TRANSACTION_MAX {
                 break;
             }
+            reads += 1;
             let after = self.positions.get(partition);
             let (types, prefixes) = (&self.filter.types, &self.filter.region_prefixes);
             let batch = event_log::read_after(tx, partition, after, room, types, prefixes).await?;
@@ -321,7 +364,10 @@ async fn open_cursor(log: &Kit, filter: &Filter, cursor: &str) -> Result<(String
     let marks = event_log::marks_at(&mut tx, &positions).await?;
     tx.rollback().await?;
     match marks {
-        Some(marks) if body.epoch == epoch && body.marks == marks.digest() => Ok((epoch, positions, marks)),
+        // A cursor of a version that had no marks is taken as it is; the next one has them.
+        Some(marks) if body.epoch == epoch && (body.marks.is_empty() || body.marks == marks.digest()) => {
+            Ok((epoch, positions, marks))
+        }
         _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
     }
 }

@@ -3,7 +3,13 @@
 //! [`crate::settings`] collects what was said and where; here it gets its types. An error names the place; it never
 //! repeats a database's URL, which may hold a password.
 
-use std::{collections::BTreeMap, fmt::Write as _, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    num::NonZeroU32,
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
@@ -43,12 +49,19 @@ pub struct Options {
 }
 
 /// Where a Redis is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RedisAddress {
     /// Its URL, which may hold a password.
     pub url: String,
     /// The authority of its certificate; the system's when absent.
     pub ca_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for RedisAddress {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("RedisAddress").field(&masked(&self.url)).finish()
+    }
 }
 
 /// What is in force.
@@ -206,7 +219,7 @@ impl Config {
             "instance" => self.sources.contains_key(key).then(|| self.instance.clone()),
             "redis" => redis.map(|redis| masked(&redis.url)),
             "redis_ca_file" => Some(redis?.ca_file.as_ref()?.display().to_string()),
-            _ => self.otlp.clone(),
+            _ => self.otlp.as_deref().map(masked),
         }
     }
 

@@ -43,7 +43,7 @@ pub async fn run(config: &Config) -> Result<()> {
              read and change everything"
         );
     }
-    let suite = Suite::start(&suite::Options {
+    let options = suite::Options {
         services: config.services.iter().map(|service| (*service).to_owned()).collect(),
         storage: config.storage.clone(),
         peers: config.peers.clone(),
@@ -53,8 +53,13 @@ pub async fn run(config: &Config) -> Result<()> {
         rate_limit: config.rate_limit,
         limits: config.limits,
         migrate: config.migrate,
-    })
-    .await?;
+    };
+    // A start may wait for a database; who wants to end it is not made to wait.
+    let suite = tokio::select! {
+        suite = Suite::start(&options) => suite?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let address = suite.listen(listener)?;
     // The first line of standard output is the address: a script that let the system choose the port reads it here.
     say(&format!("listening on {address}"));

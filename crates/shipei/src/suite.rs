@@ -196,7 +196,11 @@ async fn open_patiently(service: &str, url: &str, limits: PoolLimits) -> Result<
     let until = Instant::now() + START_PATIENCE;
     let mut pause = START_PAUSE_FIRST;
     loop {
-        match Database::open(url, limits).await {
+        let opened = match tokio::time::timeout(START_PATIENCE, Database::open(url, limits)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(StoreError::no_answer()),
+        };
+        match opened {
             Err(error) if error.is_unavailable() && Instant::now() < until => {
                 tracing::warn!(service, %error, "the database can't be reached yet, trying again");
             }

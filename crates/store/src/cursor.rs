@@ -61,7 +61,7 @@ pub async fn all(tx: &mut Tx) -> Result<BTreeMap<String, Positions>, StoreError>
 
 /// Forgets all that was learned from other logs: every cursor and the rows of these tables, so that the logs are read
 /// from their first events. Gives how many instances of the service are running; then nothing was done, since they would
-/// go on as if they knew.
+/// go on as if they knew. On SQLite, where nobody notes who runs, it is for the caller to know that nobody does.
 pub async fn forget_learned(tx: &mut Tx, tables: &[&'static str]) -> Result<i64, StoreError> {
     if tx.is_postgres() {
         // Also keeps out who was about to begin.
@@ -72,7 +72,9 @@ pub async fn forget_learned(tx: &mut Tx, tables: &[&'static str]) -> Result<i64,
             return Ok(running);
         }
     }
-    execute!(tx, "DELETE FROM consumer_cursor")?;
+    // The versions go on: an instance that slept through it can't take the new cursors for those that it knew.
+    let nothing = Positions::new().to_bytes();
+    execute!(tx, "UPDATE consumer_cursor SET token = '', positions = $1, version = version + 1", nothing)?;
     for table in tables {
         // The names stand in the program. A million rows are gone at once on Postgres; SQLite has no such statement,
         // and does the same for a DELETE without WHERE.

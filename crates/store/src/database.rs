@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row as _, SqlitePool};
 
 use crate::{StoreError, Tx, migration};
 
@@ -36,6 +36,12 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 
 /// How long a connection that is given back, or was idle, may take to answer; one that takes longer is cut.
 const PING_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long closing may take; what is left then ends with the process.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// From so many connections on, one is kept apart for leases.
+const CONNECTIONS_WITH_ONE_APART: u32 = 4;
 
 /// What Postgres is told of a connection whose client vanished: a transaction that does nothing for this long is ended
 /// (milliseconds), and so is a connection on which nothing that was sent is acknowledged (seconds between probes, their
@@ -102,7 +108,7 @@ pub struct Database {
 
 #[derive(Clone)]
 enum Pools {
-    Postgres { pool: PgPool, unlimited: Box<PgConnectOptions> },
+    Postgres { pool: PgPool, apart: PgPool, unlimited: Box<PgConnectOptions> },
     Sqlite { writer: SqlitePool, readers: SqlitePool },
 }
 
@@ -145,7 +151,7 @@ impl Database {
             Pools::Postgres { unlimited, .. } => {
                 // A connection of its own: a migration may take longer than a statement, and the advisory lock that
                 // sqlx takes goes with the connection if anything fails.
-                let mut connection = PgConnection::connect_with(unlimited).await?;
+                let mut connection = connect_in_time(unlimited, self.limits).await?;
                 let migrated = migrator.run_direct(None, &mut connection, false).await;
                 connection.close().await?;
                 migrated?;
@@ -164,7 +170,7 @@ impl Database {
     pub async fn begin_write(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
-                begin_postgres(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await
+                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?))
             }
             Pools::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
         }
@@ -174,9 +180,20 @@ impl Database {
     pub async fn begin_read(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
-                begin_postgres(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?))
             }
             Pools::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)),
+        }
+    }
+
+    /// As [`Database::begin_write`], on a connection that is kept for what must not wait behind calls: leases, which would
+    /// be lost when load is highest.
+    pub(crate) async fn begin_apart(&self) -> Result<Tx, StoreError> {
+        match &self.pools {
+            Pools::Postgres { apart, .. } => {
+                Ok(Tx::Postgres(apart.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?))
+            }
+            Pools::Sqlite { .. } => self.begin_write().await,
         }
     }
 
@@ -223,7 +240,14 @@ impl Database {
     /// Closes all connections, after the transactions that hold them have ended. SQLite folds its WAL into the file.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Postgres { pool, .. } => pool.close().await,
+            Pools::Postgres { pool, apart, .. } => {
+                // One that has gone silent would be waited for.
+                let closing = async {
+                    apart.close().await;
+                    pool.close().await;
+                };
+                let _ = tokio::time::timeout(CLOSE_TIME_MAX, closing).await;
+            }
             Pools::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
@@ -238,18 +262,6 @@ fn connections_of<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> Connections {
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(open);
     let unopened = pool.options().get_max_connections().saturating_sub(open);
     Connections { used: open - idle, idle, unopened }
-}
-
-/// Begins a transaction to its end, also when the caller goes away meanwhile (a deadline, a client that hung up). A
-/// dropped `begin` would leave BEGIN sent and not yet counted: sqlx would send no ROLLBACK, and whoever got the
-/// connection next would work inside somebody else's transaction.
-async fn begin_postgres(pool: &PgPool, statement: &'static str) -> Result<Tx, StoreError> {
-    let pool = pool.clone();
-    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
-    match begun.await {
-        Ok(begun) => Ok(Tx::Postgres(begun?)),
-        Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
-    }
 }
 
 async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreError> {
@@ -294,15 +306,27 @@ async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreE
         // (20,000 rows by lists of 128 keys took 19 s; planned anew, 3 s).
         .options([("jit", "off"), ("plan_cache_mode", "force_custom_plan")]);
     if let Some(schema) = schema {
-        create_schema(&options, &schema).await?;
+        create_schema(&options, &schema, limits).await?;
         options = options.options([("search_path", schema)]);
     }
     let limited = options.clone().options(POSTGRES_LOST_CLIENT).options([
         ("statement_timeout", limits.statement_timeout.as_millis()),
         ("lock_timeout", limits.lock_timeout.as_millis()),
     ]);
-    let pool = PgPoolOptions::new()
-        .max_connections(limits.connections.max(1))
+    let all = limits.connections.max(1);
+    let apart = u32::from(all >= CONNECTIONS_WITH_ONE_APART);
+    let pool = postgres_pool(all - apart, limits).connect_with(limited.clone()).await?;
+    let apart = match apart {
+        0 => pool.clone(),
+        _ => postgres_pool(apart, limits).connect_lazy_with(limited),
+    };
+    let pools = Pools::Postgres { pool, apart, unlimited: Box::new(options) };
+    Ok(Database { pools, limits })
+}
+
+fn postgres_pool(connections: u32, limits: PoolLimits) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
         .acquire_timeout(limits.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(|connection, state| {
@@ -313,22 +337,27 @@ async fn open_postgres(url: &str, limits: PoolLimits) -> Result<Database, StoreE
                 Ok(true)
             })
         })
-        // sqlx asks the same again, without a bound: behind this one it is answered.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                ping_in_time(connection).await?;
-                Ok(true)
-            })
-        })
-        .connect_with(limited)
-        .await?;
-    let pools = Pools::Postgres { pool, unlimited: Box::new(options) };
-    Ok(Database { pools, limits })
+        .after_release(|connection, _| Box::pin(is_clean_in_time(connection)))
 }
 
-/// Also sends what waits to be sent, e.g. the ROLLBACK of a transaction that was dropped.
 async fn ping_in_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    match tokio::time::timeout(PING_TIME_MAX, connection.ping()).await {
+    in_time(connection.ping()).await
+}
+
+/// Whether a connection that is given back is outside of any transaction; it is closed if it is not, or if it does not
+/// answer. A caller that went away during BEGIN (a deadline, a client that hung up) leaves BEGIN sent and not counted: sqlx
+/// sends no ROLLBACK then, and whoever got the connection next would work inside of somebody else's transaction. Also
+/// sends what waits to be sent, as the ROLLBACK of a transaction that was dropped. (sqlx pings once more, without a
+/// bound: behind this it is answered.)
+async fn is_clean_in_time(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // One message of the simple protocol begins its own transaction at its own time, unless one is open already.
+    let asking =
+        sqlx::raw_sql("SELECT transaction_timestamp() = statement_timestamp()").fetch_one(connection);
+    in_time(asking).await?.try_get(0)
+}
+
+async fn in_time<T>(asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(PING_TIME_MAX, asking).await {
         Ok(answered) => answered,
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
     }
@@ -372,8 +401,20 @@ fn is_plain_name(name: &str) -> bool {
         && name.chars().all(|part| part.is_ascii_lowercase() || part.is_ascii_digit() || part == '_')
 }
 
-async fn create_schema(options: &PgConnectOptions, schema: &str) -> Result<(), StoreError> {
-    let mut connection = PgConnection::connect_with(options).await?;
+/// A connection of its own, outside of the pool.
+async fn connect_in_time(options: &PgConnectOptions, limits: PoolLimits) -> Result<PgConnection, StoreError> {
+    match tokio::time::timeout(limits.acquire_timeout, PgConnection::connect_with(options)).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+async fn create_schema(
+    options: &PgConnectOptions,
+    schema: &str,
+    limits: PoolLimits,
+) -> Result<(), StoreError> {
+    let mut connection = connect_in_time(options, limits).await?;
     let mut transaction = connection.begin().await?;
     // IF NOT EXISTS alone fails when two instances create it at once.
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *transaction).await?;

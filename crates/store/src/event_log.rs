@@ -330,7 +330,7 @@ pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks
     Ok(Some(marks))
 }
 
-/// The name of this log's life: a log restored from an older backup is given another one, and its readers start over.
+/// The name of this log's life: a log that begins anew has another one, and its readers can't go on.
 pub async fn epoch(tx: &mut Tx) -> Result<String, StoreError> {
     let (epoch,): (String,) = fetch_one!(tx, (String,), "SELECT epoch FROM log_epoch WHERE id = 1")?;
     Ok(epoch)

@@ -52,7 +52,7 @@ pub async fn tick(
         return Ok(None);
     }
     let milliseconds = i64::try_from(term.0.as_millis()).unwrap_or(i64::MAX);
-    let mut tx = database.begin_write().await?;
+    let mut tx = database.begin_apart().await?;
     execute!(
         tx,
         "INSERT INTO instance (name, expires_at) VALUES ($1, clock_timestamp() + $2 * INTERVAL '1 millisecond')
@@ -60,16 +60,23 @@ pub async fn tick(
         instance,
         milliseconds
     )?;
-    execute!(tx, "DELETE FROM instance WHERE expires_at < clock_timestamp()")?;
-    let (instances,): (i64,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM instance")?;
-    let share = fair_share(shards, instances);
+    // Skipping those that are being renewed just now, so that two who were away for long don't wait for each other.
+    execute!(
+        tx,
+        "DELETE FROM instance WHERE name IN
+         (SELECT name FROM instance WHERE name <> $1 AND expires_at < clock_timestamp() FOR UPDATE SKIP LOCKED)",
+        instance
+    )?;
+    let present = "SELECT COUNT(*), COUNT(*) FILTER (WHERE name < $1) FROM instance WHERE expires_at >= clock_timestamp()";
+    let (instances, before) = fetch_one!(tx, (i64, i64), present, instance)?;
+    let share = fair_share(shards, instances, before);
     let mut held = renew(&mut tx, instance, shards, milliseconds).await?;
     let extra: Vec<i64> = held.iter().skip(share).copied().collect();
     for shard in extra {
         held.remove(&shard);
         execute!(tx, "UPDATE lease SET holder = '' WHERE shard = $1 AND holder = $2", shard, instance)?;
     }
-    let wanted = i64::try_from(share - held.len()).unwrap_or_default();
+    let wanted = i64::try_from(share.saturating_sub(held.len())).unwrap_or_default();
     if wanted > 0 {
         let taken = fetch_all!(
             tx,
@@ -93,7 +100,7 @@ pub async fn tick(
 
 /// Gives everything back and says that the instance is gone.
 pub async fn leave(database: &Database, instance: &str) -> Result<(), StoreError> {
-    let mut tx = database.begin_write().await?;
+    let mut tx = database.begin_apart().await?;
     execute!(tx, "UPDATE lease SET holder = '' WHERE holder = $1", instance)?;
     execute!(tx, "DELETE FROM instance WHERE name = $1", instance)?;
     tx.commit().await
@@ -127,10 +134,12 @@ async fn renew(
     Ok(renewed.into_iter().map(|(shard,)| shard).collect())
 }
 
-/// The most that one of `instances` may hold, so that all shards are held and no two differ by much.
-fn fair_share(shards: i64, instances: i64) -> usize {
+/// The share of an instance with `before` others before it in the order of names: the shares of all add up to all shards,
+/// and no two differ by more than one.
+fn fair_share(shards: i64, instances: i64, before: i64) -> usize {
     let instances = instances.max(1);
-    usize::try_from((shards + instances - 1) / instances).unwrap_or_default()
+    let share = shards / instances + i64::from(before < shards % instances);
+    usize::try_from(share).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -161,7 +170,11 @@ mod tests {
         for instance in ["a", "b", "c"] {
             held(&database, instance, TERM).await;
         }
-        assert_eq!(held(&database, "c", TERM).await, 4);
+        let mut shares = Vec::new();
+        for instance in ["a", "b", "c"] {
+            shares.push(held(&database, instance, TERM).await);
+        }
+        assert_eq!(shares, [6, 5, 5]);
         leave(&database, "a").await.unwrap();
         assert_eq!(held(&database, "b", TERM).await, 8);
         assert_eq!(held(&database, "c", TERM).await, 8);
@@ -193,11 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn shares_cover_all_shards() {
-        for (shards, instances, share) in
-            [(16, 1, 16), (16, 3, 6), (16, 16, 1), (16, 17, 1), (1, 3, 1), (16, 0, 16)]
-        {
-            assert_eq!(fair_share(shards, instances), share, "{shards} among {instances}");
+    fn shares_cover_all_shards_and_differ_by_one_at_most() {
+        for (shards, instances) in [(16, 1), (16, 3), (16, 5), (16, 7), (16, 9), (16, 16), (16, 17), (1, 3)] {
+            let shares: Vec<usize> =
+                (0..instances).map(|before| fair_share(shards, instances, before)).collect();
+            assert_eq!(i64::try_from(shares.iter().sum::<usize>()), Ok(shards), "{instances}: {shares:?}");
+            let (least, most) = (shares.iter().min().unwrap(), shares.iter().max().unwrap());
+            assert!(most - least <= 1, "{instances}: {shares:?}");
         }
+        assert_eq!(fair_share(16, 0, 0), 16);
     }
 }

@@ -39,17 +39,23 @@ impl Database {
     /// When the database does not answer, or when a migration in it had another text than this program's.
     pub async fn schema(&self, service: &Migrator) -> Result<Schema, StoreError> {
         let known = migration::combined(service, self.is_postgres())?;
-        let mut tx = self.begin_read().await?;
-        let applied = applied_migrations(&mut tx).await?;
-        tx.rollback().await?;
-        compare(&known, &applied)
+        let applied = self.retry(|| async {
+            let mut tx = self.begin_read().await?;
+            let applied = applied_migrations(&mut tx).await?;
+            tx.rollback().await?;
+            Ok::<_, StoreError>(applied)
+        });
+        compare(&known, &applied.await?)
     }
 
     /// Gives the event log a name if it has none yet, as the end of a migration that was cut off would have done.
     pub async fn ensure_epoch(&self) -> Result<(), StoreError> {
-        let mut tx = self.begin_write().await?;
-        event_log::ensure_epoch(&mut tx, &crypto::random_name()?).await?;
-        tx.commit().await
+        self.retry(|| async {
+            let mut tx = self.begin_write().await?;
+            event_log::ensure_epoch(&mut tx, &crypto::random_name()?).await?;
+            tx.commit().await
+        })
+        .await
     }
 }
 

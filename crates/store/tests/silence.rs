@@ -11,6 +11,8 @@ use tokio::sync::watch;
 
 /// The name that Postgres gives its socket.
 const SOCKET: &str = ".s.PGSQL.5432";
+/// Connections of the pool.
+const CONNECTIONS: u32 = 3;
 /// No case may take longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -49,7 +51,7 @@ async fn silent_database_is_given_up_and_its_connections_replaced() {
     let (silence, silent) = watch::channel(false);
     let proxying = tokio::spawn(proxy(listener, std::path::Path::new(server).join(SOCKET), silent));
     let limits = PoolLimits {
-        connections: 2,
+        connections: CONNECTIONS,
         acquire_timeout: Duration::from_millis(500),
         statement_timeout: Duration::from_millis(300),
         lock_timeout: Duration::from_millis(200),
@@ -62,7 +64,19 @@ async fn silent_database_is_given_up_and_its_connections_replaced() {
         tx.rollback().await?;
         Ok::<i32, StoreError>(one)
     };
-    assert_eq!(database.retry(ask).await.unwrap(), 1);
+    // Every connection is open, and not long idle, when the silence begins.
+    let open_all = || async {
+        let mut open = Vec::new();
+        for _ in 0..CONNECTIONS {
+            open.push(database.begin_read().await?);
+        }
+        for mut tx in open {
+            fetch_one!(tx, (i32,), "SELECT 1")?;
+            tx.rollback().await?;
+        }
+        Ok::<(), StoreError>(())
+    };
+    open_all().await.unwrap();
 
     silence.send_replace(true);
     // More attempts than there are connections: each silent one is found out, none is kept.
@@ -71,7 +85,11 @@ async fn silent_database_is_given_up_and_its_connections_replaced() {
         assert!(error.is_unavailable(), "{error}");
     }
     silence.send_replace(false);
-    let healed = async { while database.retry(ask).await.is_err() {} };
-    tokio::time::timeout(PATIENCE, healed).await.unwrap();
+    let healed = async {
+        while database.retry(ask).await.is_err() {}
+        // None was lost to the silence.
+        open_all().await
+    };
+    tokio::time::timeout(PATIENCE, healed).await.unwrap().unwrap();
     proxying.abort();
 }

@@ -18,8 +18,9 @@ use std::{
 };
 
 use redis::{
-    Client, FromRedisValue, Pipeline, TlsCertificates,
+    Client, FromRedisValue, IntoConnectionInfo as _, Pipeline, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 use shipei_store::crypto::Keys;
 
@@ -27,6 +28,12 @@ use crate::telemetry::metrics;
 
 /// How long Redis may take to answer.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
+/// When an idle connection is tried, how often, and how many times in vain; and how long what was sent may stay
+/// unacknowledged.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const KEEPALIVE_RETRIES: u32 = 3;
+const UNACKNOWLEDGED_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a connection may take to be made.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 /// The first and the longest pause before a broken connection is made again; the client puts jitter on them.
@@ -74,7 +81,33 @@ struct Inner {
     client: Client,
     connection: ConnectionManager,
     namespace: String,
-    answers: AtomicBool,
+    /// Whether commands are answered, and whether wakes are heard: each has a connection of its own.
+    commands: Answering,
+    wakes: Answering,
+}
+
+/// Whether Redis answers on one of its connections. That it has stopped, or answers again, is logged once.
+#[derive(Debug)]
+pub(crate) struct Answering(AtomicBool);
+
+impl Answering {
+    fn new() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    fn tell(&self, what: &'static str, error: Option<&str>) {
+        if error.is_some() {
+            metrics::redis_failed(what);
+        }
+        let answered_before = self.0.swap(error.is_none(), Ordering::Relaxed);
+        match error {
+            Some(error) if answered_before => {
+                tracing::warn!(what, error, "Redis does not answer; everything goes on without it");
+            }
+            None if !answered_before => tracing::info!(what, "Redis answers again"),
+            _ => {}
+        }
+    }
 }
 
 impl fmt::Debug for SoftState {
@@ -91,11 +124,18 @@ impl SoftState {
     /// # Errors
     /// When the address or the authority can't be used.
     pub fn open(url: &str, authority: Option<Vec<u8>>, keys: &Keys) -> Result<Self, SoftStateError> {
+        // A connection whose other end vanished without a word is found out, and replaced.
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
+        let settings = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(keepalive.with_retries(KEEPALIVE_RETRIES))
+            .set_user_timeout(UNACKNOWLEDGED_TIME_MAX);
+        let address = url.into_connection_info().map_err(|_| SoftStateError::Url)?.set_tcp_settings(settings);
         let client = match authority {
-            None => Client::open(url).map_err(|_| SoftStateError::Url)?,
+            None => Client::open(address).map_err(|_| SoftStateError::Url)?,
             Some(pem) => {
                 let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
-                Client::build_with_tls(url, certificates)
+                Client::build_with_tls(address, certificates)
                     .map_err(|error| SoftStateError::Authority(error.category().to_owned()))?
             }
         };
@@ -109,8 +149,8 @@ impl SoftState {
             .map_err(|_| SoftStateError::Url)?;
         let digest = keys.lookup().digest(b"soft state", b"namespace");
         let namespace: String = digest[..NAMESPACE_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
-        let answers = AtomicBool::new(true);
-        Ok(Self { inner: Arc::new(Inner { client, connection, namespace, answers }) })
+        let (commands, wakes) = (Answering::new(), Answering::new());
+        Ok(Self { inner: Arc::new(Inner { client, connection, namespace, commands, wakes }) })
     }
 
     /// The name of something in Redis: a key or a channel.
@@ -118,8 +158,7 @@ impl SoftState {
         format!("shipei:{}:{kind}:{name}", self.inner.namespace)
     }
 
-    /// Runs commands; None when Redis does not answer them in time. That it has stopped answering, or answers again, is
-    /// logged once.
+    /// Runs commands; None when Redis does not answer them in time.
     async fn run<T: FromRedisValue>(&self, what: &'static str, commands: &Pipeline) -> Option<T> {
         let mut connection = self.inner.connection.clone();
         let answer = tokio::time::timeout(ANSWER_TIME_MAX, commands.query_async(&mut connection)).await;
@@ -128,21 +167,28 @@ impl SoftState {
             Ok(Err(error)) => (None, Some(error.category().to_owned())),
             Err(_) => (None, Some("no answer in time".to_owned())),
         };
-        self.tell(what, error.as_deref());
+        self.inner.commands.tell(what, error.as_deref());
         answer
     }
 
-    fn tell(&self, what: &'static str, error: Option<&str>) {
-        if error.is_some() {
-            metrics::redis_failed(what);
+    /// As [`SoftState::run`], for a call that waits: a Redis that did not answer last time is not waited for. Tasks in the
+    /// background find out when it answers again.
+    async fn run_for_a_call<T: FromRedisValue>(&self, what: &'static str, commands: &Pipeline) -> Option<T> {
+        match self.answers() {
+            true => self.run(what, commands).await,
+            false => None,
         }
-        let answered_before = self.inner.answers.swap(error.is_none(), Ordering::Relaxed);
-        match error {
-            Some(error) if answered_before => {
-                tracing::warn!(what, error, "Redis does not answer; everything goes on without it");
-            }
-            None if !answered_before => tracing::info!("Redis answers again"),
-            _ => {}
-        }
+    }
+
+    /// Whether Redis answered last time.
+    fn answers(&self) -> bool {
+        self.inner.commands.0.load(Ordering::Relaxed)
+    }
+
+    /// Asks a Redis that did not answer last time whether it does now.
+    async fn is_back(&self) -> bool {
+        let mut ping = Pipeline::new();
+        ping.cmd("PING").ignore();
+        self.run::<()>("asking for a sign of life", &ping).await.is_some()
     }
 }

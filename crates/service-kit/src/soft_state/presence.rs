@@ -107,7 +107,7 @@ impl Presence {
             if groups.is_empty() {
                 return (Vec::new(), Known::ByAll);
             }
-            let counts: Option<Vec<i64>> = soft_state.run("counting who is here", &commands).await;
+            let counts: Option<Vec<i64>> = soft_state.run_for_a_call("counting who is here", &commands).await;
             if let Some(counts) = counts.filter(|counts| counts.len() == groups.len()) {
                 return (counts, Known::ByAll);
             }
@@ -132,7 +132,7 @@ impl Presence {
             commands.cmd("ZREVRANGEBYSCORE").arg(soft_state.key(KIND, group)).arg("+inf");
             commands.arg(format!("({since}")).arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
             let members: Option<(Vec<(String, i64)>,)> =
-                soft_state.run("reading who is here", &commands).await;
+                soft_state.run_for_a_call("reading who is here", &commands).await;
             if let Some((members,)) = members {
                 return (timed(members), Known::ByAll);
             }
@@ -155,13 +155,29 @@ impl Presence {
                 () = tokio::time::sleep(SHARE_INTERVAL) => {}
             }
             let unshared = self.forget_old();
-            if let Some(soft_state) = self.soft_state()
-                && !unshared.is_empty()
-            {
-                // Who is here is marked again soon; what was not written is not kept.
-                let _: Option<()> = soft_state.run("sharing who is here", &self.commands(unshared)).await;
+            let Some(soft_state) = self.soft_state() else { continue };
+            if !soft_state.answers() {
+                // What was not written meanwhile is written when it is back: all of it, since it may be back empty.
+                if soft_state.is_back().await {
+                    self.share_all();
+                }
+                continue;
+            }
+            if !unshared.is_empty() {
+                let shared: Option<()> =
+                    soft_state.run("sharing who is here", &self.commands(unshared)).await;
+                if shared.is_some() {
+                    continue;
+                }
+                self.share_all();
             }
         }
+    }
+
+    /// Everything is to be written again.
+    fn share_all(&self) {
+        let mut marks = self.lock();
+        marks.unshared = marks.groups.clone();
     }
 
     fn forget_old(&self) -> HashMap<String, Members> {

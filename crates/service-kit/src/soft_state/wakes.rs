@@ -79,6 +79,7 @@ async fn listen_once(
     wakes: &BTreeMap<String, Wake>,
     heard: &mut bool,
 ) {
+    let answering = &soft_state.inner.wakes;
     let subscribing = async {
         let mut subscription = soft_state.inner.client.get_async_pubsub().await?;
         for channel in wakes.keys() {
@@ -88,11 +89,11 @@ async fn listen_once(
     };
     let mut subscription = match tokio::time::timeout(SUBSCRIBE_TIME_MAX, subscribing).await {
         Ok(Ok(subscription)) => subscription,
-        Ok(Err(error)) => return soft_state.tell("hearing wakes", Some(error.category())),
-        Err(_) => return soft_state.tell("hearing wakes", Some("no answer in time")),
+        Ok(Err(error)) => return answering.tell("hearing wakes", Some(error.category())),
+        Err(_) => return answering.tell("hearing wakes", Some("no answer in time")),
     };
     *heard = true;
-    soft_state.tell("hearing wakes", None);
+    answering.tell("hearing wakes", None);
     // What was told while nobody listened.
     for wake in wakes.values() {
         wake.notify_of_others();

@@ -168,10 +168,12 @@ impl Place<'_> {
                 command.args(["serve", service, "--listen", "127.0.0.1:0", "--migrate"]);
                 command.arg("--key-file").arg(self.key_file);
                 command.args(["--pool-connections", &CONNECTIONS.to_string()]);
-                for (other, known) in self.urls {
-                    let url = if *other == service { &url } else { known };
-                    command.arg("--database").arg(format!("{other}={url}"));
-                }
+                // In the environment, where a password is seen by fewer.
+                let database = |(other, known): (&&str, &String)| {
+                    format!("{other}={}", if **other == *service { &url } else { known })
+                };
+                let databases: Vec<String> = self.urls.iter().map(database).collect();
+                command.env("SHIPEI_DATABASE", databases.join(" "));
                 for peer in SERVICES.iter().filter(|peer| **peer != service) {
                     let address = match learning.first() {
                         Some(process) if *peer == LEARNING => process.address.as_str(),

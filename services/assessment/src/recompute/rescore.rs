@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use shipei_mirror::Programmes;
-use shipei_service_kit::{Kit, Result, Shutdown, Unit};
+use shipei_service_kit::{Error, Kit, Result, Shutdown, Unit};
 
 use crate::{
     facts::{Cause, Touched},
@@ -82,10 +82,13 @@ async fn page(
 /// # Errors
 /// What the database does.
 pub async fn finish(kit: &Kit, schemes: &Programmes) -> Result<()> {
-    let mut tx = kit.database().begin_read().await?;
-    let programmes = scores::rescoring(&mut tx, PROGRAMMES_PER_ROUND).await?;
-    tx.rollback().await?;
-    for programme_id in programmes {
+    let looking = kit.retry(|| async {
+        let mut tx = kit.database().begin_read().await?;
+        let programmes = scores::rescoring(&mut tx, PROGRAMMES_PER_ROUND).await?;
+        tx.rollback().await?;
+        Ok::<_, Error>(programmes)
+    });
+    for programme_id in looking.await? {
         loop {
             let more = kit
                 .write_by_itself("rescore", |mut unit| {

@@ -7,6 +7,7 @@ use shipei_contracts::learning::v1::{
 };
 use shipei_mirror::RegionRange;
 use shipei_service_kit::{Error, ReadUnit, Result, soft_state::presence::Known, to_timestamp};
+use tonic::{Request, Response, Status};
 
 use super::{StudyHandler, not_found};
 use crate::convert;
@@ -22,7 +23,38 @@ pub(crate) fn group_of(programme_id: &str, county_code: &str) -> String {
 }
 
 impl StudyHandler {
+    /// Counties first, from the database; then who is there, when nothing of the database is held any more: Redis may be
+    /// slow.
     pub(super) async fn presence(
+        &self,
+        request: Request<GetPresenceRequest>,
+    ) -> std::result::Result<Response<GetPresenceResponse>, Status> {
+        let asked = request.get_ref().clone();
+        let mut response =
+            self.kit.read(request, |unit, request| self.clone().counties(unit, request)).await?;
+        let answer = response.get_mut();
+        let group = |county_code: &str| group_of(&asked.programme_id, county_code);
+        let groups: Vec<String> = answer.counties.iter().map(|county| group(&county.county_code)).collect();
+        let (counts, mut known) = self.presence.count(&groups).await;
+        for (county, count) in answer.counties.iter_mut().zip(&counts) {
+            county.trainees = *count;
+        }
+        answer.total = counts.iter().sum();
+        if asked.include_trainees {
+            let (members, known_of) = self.presence.members(&group(&asked.region_code), TRAINEES_MAX).await;
+            for (person_id, last_time) in members {
+                answer.trainees.push(PresentTrainee { person_id, last_time: Some(to_timestamp(last_time)) });
+            }
+            if known_of == Known::ByOne {
+                known = Known::ByOne;
+            }
+        }
+        answer.complete = known == Known::ByAll;
+        Ok(response)
+    }
+
+    /// The counties that are asked for, and nobody in them.
+    async fn counties(
         self,
         mut unit: ReadUnit,
         request: GetPresenceRequest,
@@ -31,8 +63,8 @@ impl StudyHandler {
         let programme_id = programme.as_str();
         self.programmes.scheme(&mut unit.tx, programme_id).await?;
         let region_code = region.as_ref().map_or("", |region| region.as_str());
-        let codes =
-            shipei_mirror::open_counties(&mut unit.tx, programme_id, &RegionRange::of(region_code)).await?;
+        let range = RegionRange::of(region_code);
+        let codes = shipei_mirror::open_counties(&mut unit.tx, programme_id, &range).await?;
         if codes.is_empty() && !region_code.is_empty() {
             let known = shipei_mirror::region(&mut unit.tx, programme_id, region_code).await?;
             known.ok_or_else(|| not_found("region_code"))?;
@@ -41,29 +73,9 @@ impl StudyHandler {
             let fault = "must be a county in which learning is open, for its trainees to be named";
             return Err(Error::invalid("region_code", fault));
         }
-        let groups: Vec<String> = codes.iter().map(|code| group_of(programme_id, code)).collect();
-        let (counts, mut known) = self.presence.count(&groups).await;
-        let mut trainees = Vec::new();
-        if request.include_trainees {
-            let group = group_of(programme_id, region_code);
-            let (members, members_known) = self.presence.members(&group, TRAINEES_MAX).await;
-            if members_known == Known::ByOne {
-                known = Known::ByOne;
-            }
-            for (person_id, last_time) in members {
-                trainees.push(PresentTrainee { person_id, last_time: Some(to_timestamp(last_time)) });
-            }
-        }
-        let total = counts.iter().sum();
-        let counties = codes.into_iter().zip(counts);
-        let counties = counties.map(|(county_code, trainees)| CountyPresence { county_code, trainees });
-        let response = GetPresenceResponse {
-            counties: counties.collect(),
-            total,
-            trainees,
-            window_seconds: i64::try_from(PRESENCE_WINDOW.as_secs()).unwrap_or(i64::MAX),
-            complete: known == Known::ByAll,
-        };
-        Ok((unit, response))
+        let nobody = |county_code| CountyPresence { county_code, trainees: 0 };
+        let window_seconds = i64::try_from(PRESENCE_WINDOW.as_secs()).unwrap_or(i64::MAX);
+        let counties = codes.into_iter().map(nobody).collect();
+        Ok((unit, GetPresenceResponse { counties, window_seconds, ..Default::default() }))
     }
 }

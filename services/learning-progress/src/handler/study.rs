@@ -50,7 +50,7 @@ impl StudyService for StudyHandler {
         &self,
         request: Request<GetPresenceRequest>,
     ) -> std::result::Result<Response<GetPresenceResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().presence(unit, request)).await
+        self.presence(request).await
     }
 }
 
