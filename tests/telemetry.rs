@@ -285,9 +285,14 @@ async fn refusal_is_in_span_metric_and_log_line_with_its_reason() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_have_the_names_and_labels_of_the_dashboards() -> Result<()> {
-    let (collector, place) = (Collector::start()?, Place::new(Backend::Sqlite)?);
+    let (collector, place) = (Collector::start()?, Place::new(Backend::Postgres)?);
     let address = collector.address.to_string();
-    let (mut process, clients) = one(&place, &|command| tell(command, &address)).await?;
+    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let configure = |command: &mut Command| {
+        tell(command, &address);
+        command.env("SHIPEI_INSTANCE", "one").env("SHIPEI_REDIS", format!("redis://{nobody}"));
+    };
+    let (mut process, clients) = one(&place, &configure).await?;
     let _log = process.take_log().map(Log::of);
     enrolled(&clients, &place).await?;
     heartbeat(&clients, "P1", "S1", 0).await?;
@@ -310,6 +315,9 @@ async fn metrics_have_the_names_and_labels_of_the_dashboards() -> Result<()> {
         ("shipei.batch.size{what=heartbeats}", 4.0, "histogram", ""),
         ("shipei.batch.size{what=events applied}", 1.0, "histogram", ""),
         (applied, 1.0, "histogram", "ms"),
+        ("shipei.lease.held{instance=one,service=assessment}", 16.0, "gauge", "{lease}"),
+        ("shipei.event_log.lag{consumer=assessment,partition=0,source=enrollment}", 0.0, "gauge", "{event}"),
+        ("shipei.redis.failures{what=hearing wakes}", 1.0, "counter", "{failure}"),
         ("shipei.pool.connections{service=enrollment,state=idle}", 1.0, "gauge", "{connection}"),
         ("shipei.pool.connections{service=assessment,state=used}", 0.0, "gauge", "{connection}"),
         ("shipei.pool.connections{service=assessment,state=unopened}", 0.0, "gauge", "{connection}"),
@@ -360,6 +368,7 @@ async fn collector_that_dies_changes_no_answer_and_is_told_once() -> Result<()> 
     for process in processes {
         ensure!(process.end()?.success());
     }
+    ensure!(!log.0.iter().any(|line| is_told(&line)), "it was told again");
     Ok(())
 }
 

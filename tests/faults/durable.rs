@@ -81,6 +81,16 @@ impl Acknowledged {
     }
 }
 
+impl Acknowledged {
+    /// Has a write of each kind been acknowledged?
+    fn has_every_kind(&self) -> bool {
+        fn some<T>(list: &Mutex<Vec<T>>) -> bool {
+            !list.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        }
+        some(&self.logins) && some(&self.submissions) && some(&self.beats) && some(&self.messages)
+    }
+}
+
 fn taken<T>(list: Mutex<Vec<T>>) -> Vec<T> {
     list.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
@@ -207,7 +217,7 @@ async fn write_and_die(cluster: &Cluster, programme: &str, round: u32, writes: u
     let writers: Vec<Writer<'_>> = writers.collect();
     let mut count = acknowledged.count.subscribe();
     let die = async {
-        let enough = count.wait_for(|count| *count >= writes);
+        let enough = count.wait_for(|count| *count >= writes && acknowledged.has_every_kind());
         let reached = tokio::time::timeout(ACKNOWLEDGED_WITHIN, enough).await.is_ok();
         cluster.kill_everything().await;
         reached
