@@ -74,8 +74,11 @@ def check(path, secrets, settings, metrics, connections):
                     if value.startswith("/"):
                         need(any(value.startswith(mount["mountPath"] + "/") for mount in container["volumeMounts"]), f"{name}: {key} is {value}, where nothing is mounted")
             if container["image"].split("/")[-1].startswith("shipei:"):
+                # The SDK's own variables, and names that others are put together from.
+                texts = " ".join(variable.get("value", "") for variable in container.get("env", []))
                 for variable in container.get("env", []):
-                    need(variable["name"] in settings, f"{name}: {variable['name']} is no setting of the binary")
+                    known = variable["name"] in settings or variable["name"].startswith("OTEL_") or f"$({variable['name']})" in texts
+                    need(known, f"{name}: {variable['name']} is no setting of the binary")
                 serves = container["args"][0] == "serve"
                 instance = [v["valueFrom"]["fieldRef"]["fieldPath"] for v in container.get("env", []) if v["name"] == "SHIPEI_INSTANCE"]
                 need(not serves or instance == ["metadata.name"], f"{name}: instances don't bear their pod's name")
