@@ -182,7 +182,8 @@ fn links_to<'a>(traceparents: impl Iterator<Item = &'a str>) -> Vec<Link> {
         if links.len() == LINKS_MAX {
             break;
         }
-        if traceparent.is_empty() || !seen.insert(traceparent) {
+        // By far the most are not kept, and are passed over by a look at their last bit.
+        if !may_be_kept(traceparent) || !seen.insert(traceparent) {
             continue;
         }
         let context =
@@ -193,6 +194,12 @@ fn links_to<'a>(traceparents: impl Iterator<Item = &'a str>) -> Vec<Link> {
         }
     }
     links
+}
+
+/// Is the bit set that says "kept", the last of the flags? The rest is not looked at.
+fn may_be_kept(traceparent: &str) -> bool {
+    let last = traceparent.chars().next_back().and_then(|digit| digit.to_digit(16));
+    last.is_some_and(|digit| digit & 1 == 1)
 }
 
 /// The headers of a call that comes in.
