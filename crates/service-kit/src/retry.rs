@@ -6,7 +6,7 @@ use shipei_store::Retryable;
 
 use crate::telemetry::metrics;
 
-/// As [`shipei_store::retry`]; what was run again is counted for `service`.
+/// As [`shipei_store::retry()`]; what was run again is counted for `service`.
 ///
 /// # Errors
 /// What the last attempt failed with.
