@@ -1,6 +1,6 @@
 //! Spans: one for each call that is answered, each batch of events that is applied, each stream that is opened, each
-//! piece of a service's own work. What: [`Span`] is one that may be off; it is handed along as a value, and a future
-//! that runs [`Span::around`] has it as the current one, which log lines and outgoing calls read. Why no `tracing`
+//! piece of a service's own work. What: `Span` is one that may be off; it is handed along as a value, and a future
+//! that runs `Span::around` has it as the current one, which log lines and outgoing calls read. Why no `tracing`
 //! spans: whether a span is recorded must not hang on what is logged.
 //!
 //! A trace goes on through the event log: what a call emits carries the traceparent of its own span, and the span of
