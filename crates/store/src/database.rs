@@ -37,6 +37,9 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 /// How long a connection that is given back, or was idle, may take to answer; one that takes longer is cut.
 const PING_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// How long an opening waits before it tries again to open a SQLite file that is held by another.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
 /// How long closing may take; what is left then ends with the process.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -290,7 +293,18 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
             .idle_timeout(None)
             .test_before_acquire(false)
     };
-    let writer = pool().min_connections(1).max_connections(1).connect_with(options.clone()).await?;
+    // Whoever opens a fresh file at the same moment may hold it while it becomes a WAL file, and for that SQLite does
+    // not wait by itself.
+    let until = tokio::time::Instant::now() + limits.lock_timeout;
+    let writer = loop {
+        let opening = pool().min_connections(1).max_connections(1).connect_with(options.clone());
+        match opening.await.map_err(StoreError::from) {
+            Err(error) if error.is_retryable() && tokio::time::Instant::now() < until => {
+                tokio::time::sleep(crate::crypto::jitter(BUSY_PAUSE)).await;
+            }
+            opened => break opened?,
+        }
+    };
     let readers = pool()
         .max_connections(limits.connections.clamp(1, SQLITE_READERS_MAX))
         .connect_lazy_with(options.pragma("cache_size", SQLITE_READER_CACHE).pragma("query_only", "ON"));

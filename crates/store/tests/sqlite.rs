@@ -18,13 +18,16 @@ async fn sqlite_conforms() {
 }
 
 #[tokio::test]
-async fn two_processes_migrate_one_file_at_once() {
-    let file = TestDatabase::sqlite();
-    let migrator = conformance::migrator();
-    let databases = futures::future::join_all((0..3).map(|_| file.open())).await;
-    let migrated = databases.iter().map(|database| database.as_ref().unwrap().migrate(&migrator));
-    for result in futures::future::join_all(migrated).await {
-        result.unwrap();
+async fn processes_open_and_migrate_one_file_at_once() {
+    // Again and again: who opens a fresh file at the very same moment meets others in it only now and then.
+    for _ in 0..20 {
+        let file = TestDatabase::sqlite();
+        let migrator = conformance::migrator();
+        let databases = futures::future::join_all((0..4).map(|_| file.open())).await;
+        let migrated = databases.iter().map(|database| database.as_ref().unwrap().migrate(&migrator));
+        for result in futures::future::join_all(migrated).await {
+            result.unwrap();
+        }
     }
 }
 
