@@ -173,7 +173,7 @@ impl Database {
     pub async fn begin_write(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
-                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?))
+                begin_postgres(pool, "BEGIN ISOLATION LEVEL READ COMMITTED", self.limits).await
             }
             Pools::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
         }
@@ -183,7 +183,7 @@ impl Database {
     pub async fn begin_read(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
-                Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?))
+                begin_postgres(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", self.limits).await
             }
             Pools::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)),
         }
@@ -194,7 +194,7 @@ impl Database {
     pub(crate) async fn begin_apart(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres { apart, .. } => {
-                Ok(Tx::Postgres(apart.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?))
+                begin_postgres(apart, "BEGIN ISOLATION LEVEL READ COMMITTED", self.limits).await
             }
             Pools::Sqlite { .. } => self.begin_write().await,
         }
@@ -265,6 +265,24 @@ fn connections_of<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> Connections {
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(open);
     let unopened = pool.options().get_max_connections().saturating_sub(open);
     Connections { used: open - idle, idle, unopened }
+}
+
+/// Begins a transaction to its end, also when the caller goes away meanwhile (a deadline, a client that hung up). A
+/// dropped `begin` would leave BEGIN sent and not yet counted: sqlx would send no ROLLBACK. A database that is silent
+/// keeps it no longer than a statement may take; what is given back then is looked at by [`is_clean_in_time`].
+async fn begin_postgres(
+    pool: &PgPool,
+    statement: &'static str,
+    limits: PoolLimits,
+) -> Result<Tx, StoreError> {
+    let pool = pool.clone();
+    let time_max = limits.acquire_timeout + limits.statement_timeout;
+    let begun = tokio::spawn(async move { tokio::time::timeout(time_max, pool.begin_with(statement)).await });
+    match begun.await {
+        Ok(Ok(begun)) => Ok(Tx::Postgres(begun?)),
+        Ok(Err(_)) => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
+        Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
+    }
 }
 
 async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreError> {
