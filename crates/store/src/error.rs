@@ -11,6 +11,9 @@ use std::fmt;
 const RETRYABLE_SQLSTATES: [&str; 8] =
     ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03"];
 
+/// What Postgres says of a statement that took longer than it may. It is rolled back; at once again it would take as long.
+const SQLSTATE_QUERY_CANCELED: &str = "57014";
+
 /// SQLite's primary result codes BUSY and LOCKED (extended codes keep them in the low byte).
 const RETRYABLE_SQLITE_CODES: [i64; 2] = [5, 6];
 
@@ -101,7 +104,11 @@ impl StoreError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             StoreError::Database(error) => {
-                matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) || self.is_retryable()
+                matches!(
+                    error,
+                    sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::BeginFailed
+                ) || error.as_database_error().is_some_and(was_cancelled)
+                    || self.is_retryable()
             }
             StoreError::CommitOutcomeUnknown(_) => true,
             _ => false,
@@ -165,6 +172,11 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
             other => StoreError::Migration(other.to_string()),
         }
     }
+}
+
+/// Whether the statement ran into `statement_timeout`, e.g. behind the locks of a session whose client has vanished.
+fn was_cancelled(error: &dyn sqlx::error::DatabaseError) -> bool {
+    is_postgres(error) && error.code().is_some_and(|code| code == SQLSTATE_QUERY_CANCELED)
 }
 
 fn is_postgres(error: &dyn sqlx::error::DatabaseError) -> bool {

@@ -57,3 +57,13 @@ async fn dropped_server_is_gone() {
     let error = Database::open(&url, PoolLimits::default()).await.unwrap_err();
     assert!(error.is_unavailable(), "{error}");
 }
+
+#[tokio::test]
+async fn statement_that_takes_too_long_is_unavailable_and_not_tried_again() {
+    let limits =
+        PoolLimits { statement_timeout: std::time::Duration::from_millis(50), ..PoolLimits::default() };
+    let database = Database::open(TestDatabase::postgres().url(), limits).await.unwrap();
+    let mut tx = database.begin_write().await.unwrap();
+    let error = shipei_store::execute!(tx, "SELECT pg_sleep(30)").unwrap_err();
+    assert!(error.is_unavailable() && !error.is_retryable(), "{error}");
+}
