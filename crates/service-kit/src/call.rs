@@ -47,6 +47,14 @@ pub(crate) struct Arrival {
     pub(crate) trace: String,
 }
 
+/// Waits for a moment; without one, for ever.
+pub(crate) async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Call {
     /// Reads the call from a request.
     ///

@@ -12,14 +12,13 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response};
-use tokio::time::Instant;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use crate::{
     access::Caller,
-    call::{Arrival, TIMEOUT_HEADER, parse_timeout},
+    call::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
     call_watch::{Methods, Watch},
     error::Error,
     shutdown::Shutdown,
@@ -113,13 +112,6 @@ fn patience(headers: &HeaderMap) -> Option<Duration> {
 
 fn head_start(patience: Duration) -> Duration {
     (patience / 10).clamp(HEAD_START_MIN, HEAD_START_MAX)
-}
-
-async fn until(end: Option<Instant>) {
-    match end {
-        Some(end) => tokio::time::sleep_until(end).await,
-        None => std::future::pending().await,
-    }
 }
 
 fn answer(status: Status) -> Response<Body> {

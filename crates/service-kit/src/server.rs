@@ -39,8 +39,9 @@ use crate::{
     descriptors,
     elsewhere::Elsewhere,
     event_feed::EventFeeds,
+    gate::GateLayer,
     kit::Kit,
-    limit_layer::LimitLayer,
+    limit::Limit,
     shutdown::Shutdown,
     soft_state::rate_limit::RateLimiter,
 };
@@ -95,7 +96,7 @@ pub struct Server {
     methods: Methods,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
-    limits: LimitLayer,
+    limits: Limit,
 }
 
 /// Makes a generated server with the suite's message limits: `grpc_server!(EnrollmentServiceServer, handler)`.
@@ -201,7 +202,7 @@ impl ServerBuilder {
             methods,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
-            limits: LimitLayer::new(self.rate_limiter, &names),
+            limits: Limit::new(self.rate_limiter, &names),
         })
     }
 
@@ -258,8 +259,8 @@ impl Server {
         }
         let server = server
             .layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()))
-            .layer(self.elsewhere.clone())
-            .layer(self.limits.clone());
+            .layer(GateLayer(self.elsewhere.clone()))
+            .layer(GateLayer(self.limits.clone()));
         let cut = self.shutdown.hard_token();
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();

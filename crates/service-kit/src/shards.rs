@@ -76,7 +76,8 @@ impl Shards {
 
 /// Takes and renews leases until shutdown, then gives them back.
 async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdown: Shutdown) {
-    let (database, instance) = (kit.database(), kit.instance().name.as_str());
+    let (database, instance) = (kit.database(), kit.instance());
+    let process = instance.process();
     let mut prepared = false;
     let mut renewed_at = Instant::now();
     while !shutdown.has_begun() {
@@ -85,14 +86,18 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
                 lease::prepare(database, shards).await?;
                 prepared = true;
             }
-            lease::tick(database, instance, shards, Term(LEASE_TERM)).await
+            lease::tick(database, process, shards, Term(LEASE_TERM)).await
         };
         let begun = Instant::now();
         match tokio::time::timeout(RENEW_TIME_MAX, renewing).await {
             Ok(Ok(holding)) => {
                 renewed_at = begun;
                 let shards = holding.map(|holding| holding.shards).unwrap_or_default();
-                metrics::leases_held(kit.source(), instance, u64::try_from(shards.len()).unwrap_or_default());
+                metrics::leases_held(
+                    kit.source(),
+                    instance.name(),
+                    u64::try_from(shards.len()).unwrap_or_default(),
+                );
                 held.send_if_modified(|before| change(kit.source(), before, shards));
             }
             failed => {
@@ -103,7 +108,7 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
                 }
                 if renewed_at.elapsed() > LEASE_TERM {
                     // Others, who reach the database, have them by now.
-                    metrics::leases_held(kit.source(), instance, 0);
+                    metrics::leases_held(kit.source(), instance.name(), 0);
                     held.send_if_modified(|before| change(kit.source(), before, BTreeSet::new()));
                 }
             }
@@ -113,7 +118,7 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
             () = tokio::time::sleep(crypto::jitter(RENEW_INTERVAL)) => {}
         }
     }
-    let left = tokio::time::timeout(LEAVE_TIME_MAX, lease::leave(database, instance)).await;
+    let left = tokio::time::timeout(LEAVE_TIME_MAX, lease::leave(database, process)).await;
     if !matches!(left, Ok(Ok(()))) {
         tracing::warn!(source = kit.source(), "leases were not given back, they will expire");
     }

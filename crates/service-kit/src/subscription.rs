@@ -15,6 +15,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
 use crate::{
+    call::until,
     consistency::{partition_number, to_proto},
     convert::{Fields, to_timestamp},
     error::{Error, Refusal, Result},
@@ -369,13 +370,6 @@ async fn open_cursor(log: &Kit, filter: &Filter, cursor: &str) -> Result<(String
             Ok((epoch, positions, marks))
         }
         _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
-    }
-}
-
-async fn until(end: Option<Instant>) {
-    match end {
-        Some(end) => tokio::time::sleep_until(end).await,
-        None => std::future::pending().await,
     }
 }
 

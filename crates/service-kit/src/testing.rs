@@ -2,12 +2,7 @@
 //! tests use it; it is public because tests of other crates need it too. Panics say what could not be set up.
 
 use chrono::{DateTime, Utc};
-use shipei_store::{
-    Database,
-    crypto::{Keys, random_name},
-    sqlx::migrate::Migrator,
-    testing::TestDatabase,
-};
+use shipei_store::{Database, crypto::Keys, sqlx::migrate::Migrator, testing::TestDatabase};
 
 use crate::{
     clock::Clock,
@@ -62,7 +57,8 @@ impl TestKit {
         Self { kit, clock, database: test_database }
     }
 
-    /// A second kit over the same database, as another instance of the service has it.
+    /// A second kit over the same database, as another instance of the service has it; both have one name, as two
+    /// processes by mistake may.
     ///
     /// # Panics
     /// When it can't be opened.
@@ -74,8 +70,8 @@ impl TestKit {
     }
 
     fn kit(source: &'static str, database: Database, clock: &Clock) -> Kit {
-        let instance = random_name().unwrap_or_else(|error| panic!("{error}"));
-        Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY), Instance::named(instance))
+        let instance = Instance::new("test", None).unwrap_or_else(|error| panic!("{error}"));
+        Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY), instance)
     }
 }
 

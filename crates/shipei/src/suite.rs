@@ -331,14 +331,12 @@ impl Suite {
     pub async fn start(options: &Options) -> Result<Suite> {
         let members = members_of(&options.services)?;
         let keys = options.storage.keys()?;
-        let instance = Instance {
-            name: options.instance.clone(),
-            soft_state: options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?,
-        };
+        let soft_state = options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?;
+        let instance = Instance::new(&options.instance, soft_state)?;
         let shutdown = Shutdown::new();
         let mut builder = ServerBuilder::new(&shutdown).connection_age_max(CONNECTION_AGE_MAX);
         if let Some(limit) = options.rate_limit {
-            let limiter = RateLimiter::start(limit, &options.clock, instance.soft_state.as_ref(), &shutdown);
+            let limiter = RateLimiter::start(limit, &options.clock, instance.soft_state(), &shutdown);
             builder = builder.rate_limiter(limiter);
         }
         let mut kits = Vec::new();

@@ -40,7 +40,7 @@ pub async fn prepare(database: &Database, shards: i64) -> Result<(), StoreError>
     tx.commit().await
 }
 
-/// Says that an instance is there, and gives it its share of the shards. `None` on SQLite, whose file has one process:
+/// Says that an instance is there, under a name that no other process has, and gives it its share of the shards. `None` on SQLite, whose file has one process:
 /// it holds everything.
 pub async fn tick(
     database: &Database,

@@ -22,7 +22,10 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
-use shipei_store::crypto::Keys;
+use shipei_store::{
+    StoreError,
+    crypto::{self, Keys},
+};
 
 use crate::telemetry::metrics;
 
@@ -43,20 +46,42 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 const RETRIES: usize = 1;
 /// The bytes of the keys' digest that tell suites apart which share a Redis.
 const NAMESPACE_BYTES: usize = 6;
+/// How much of a process's name is random, hexadecimal digits.
+const PROCESS_DIGITS: usize = 8;
 
 /// One instance of a service: its name, and what it shares with the others.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Instance {
-    /// Its name among those that run the same service.
-    pub name: String,
-    /// The Redis that they share, if there is one.
-    pub soft_state: Option<SoftState>,
+    name: String,
+    process: String,
+    soft_state: Option<SoftState>,
 }
 
 impl Instance {
-    /// An instance that shares nothing.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), soft_state: None }
+    /// This process, under the name that people know it by, with the Redis that instances share, if there is one.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn new(name: &str, soft_state: Option<SoftState>) -> Result<Self, StoreError> {
+        let random = crypto::random_name()?;
+        let process = format!("{name}/{}", random.get(..PROCESS_DIGITS).unwrap_or(&random));
+        Ok(Self { name: name.to_owned(), process, soft_state })
+    }
+
+    /// Its name among those that run the same service, for people: it stays the same when the process starts again.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of this very process, in leases and wakes: its name and a random part, so that nothing goes wrong when
+    /// two processes were given one name.
+    pub fn process(&self) -> &str {
+        &self.process
+    }
+
+    /// The Redis that instances share, if there is one.
+    pub fn soft_state(&self) -> Option<&SoftState> {
+        self.soft_state.as_ref()
     }
 }
 

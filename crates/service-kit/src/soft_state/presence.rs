@@ -213,7 +213,7 @@ impl Presence {
     }
 
     fn soft_state(&self) -> Option<&SoftState> {
-        self.inner.kit.instance().soft_state.as_ref()
+        self.inner.kit.instance().soft_state()
     }
 
     fn now_ms(&self) -> i64 {

@@ -25,16 +25,16 @@ pub fn carry(kits: &[Kit], shutdown: &Shutdown) {
     let mut wakes = BTreeMap::new();
     let mut shared = None;
     for kit in kits {
-        let Some(soft_state) = &kit.instance().soft_state else { continue };
+        let Some(soft_state) = kit.instance().soft_state() else { continue };
         let channel = soft_state.key(KIND, kit.source());
         wakes.insert(channel.clone(), kit.wake().clone());
-        shared = Some((soft_state.clone(), kit.instance().name.clone()));
+        shared = Some((soft_state.clone(), kit.instance().process().to_owned()));
         let (soft_state, kit, own) = (soft_state.clone(), kit.clone(), shutdown.clone());
         shutdown.spawn(async move { publish(&soft_state, &kit, &channel, &own).await });
     }
-    if let Some((soft_state, instance)) = shared {
+    if let Some((soft_state, process)) = shared {
         let own = shutdown.clone();
-        shutdown.spawn(async move { listen(&soft_state, &instance, &wakes, &own).await });
+        shutdown.spawn(async move { listen(&soft_state, &process, &wakes, &own).await });
     }
 }
 
@@ -42,7 +42,7 @@ pub fn carry(kits: &[Kit], shutdown: &Shutdown) {
 async fn publish(soft_state: &SoftState, kit: &Kit, channel: &str, shutdown: &Shutdown) {
     let mut wakes = kit.wake().own_listener();
     let mut command = Pipeline::new();
-    command.cmd("PUBLISH").arg(channel).arg(&kit.instance().name).ignore();
+    command.cmd("PUBLISH").arg(channel).arg(kit.instance().process()).ignore();
     loop {
         tokio::select! {
             () = shutdown.begun() => return,
@@ -53,13 +53,13 @@ async fn publish(soft_state: &SoftState, kit: &Kit, channel: &str, shutdown: &Sh
 }
 
 /// Hears the others.
-async fn listen(soft_state: &SoftState, instance: &str, wakes: &BTreeMap<String, Wake>, shutdown: &Shutdown) {
+async fn listen(soft_state: &SoftState, process: &str, wakes: &BTreeMap<String, Wake>, shutdown: &Shutdown) {
     let mut pause = PAUSE_FIRST;
     loop {
         let mut heard = false;
         tokio::select! {
             () = shutdown.begun() => return,
-            () = listen_once(soft_state, instance, wakes, &mut heard) => {}
+            () = listen_once(soft_state, process, wakes, &mut heard) => {}
         }
         if heard {
             pause = PAUSE_FIRST;
@@ -75,7 +75,7 @@ async fn listen(soft_state: &SoftState, instance: &str, wakes: &BTreeMap<String,
 /// One subscription, until it breaks.
 async fn listen_once(
     soft_state: &SoftState,
-    instance: &str,
+    process: &str,
     wakes: &BTreeMap<String, Wake>,
     heard: &mut bool,
 ) {
@@ -100,7 +100,7 @@ async fn listen_once(
     }
     let mut messages = subscription.on_message();
     while let Some(message) = messages.next().await {
-        let is_own = message.get_payload::<String>().is_ok_and(|sender| sender == instance);
+        let is_own = message.get_payload::<String>().is_ok_and(|sender| sender == process);
         if !is_own && let Some(wake) = wakes.get(message.get_channel_name()) {
             wake.notify_of_others();
         }

@@ -239,7 +239,7 @@ async fn instances_share_a_log_and_take_over() {
     caught_up(&twin, &test.kit).await;
     assert_eq!(counts(&copies.kit).await, (count, count));
     let share = |instance: &Kit| {
-        let (database, name) = (instance.database().clone(), instance.instance().name.clone());
+        let (database, name) = (instance.database().clone(), instance.instance().process().to_owned());
         async move {
             let mut tx = database.begin_read().await.unwrap();
             let holders = shipei_store::lease::holders(&mut tx).await.unwrap();

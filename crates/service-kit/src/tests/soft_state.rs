@@ -26,10 +26,10 @@ fn share(redis: &TestRedis) -> SoftState {
     SoftState::open(&redis.url(), None, &Keys::derive(&[7; 32])).unwrap()
 }
 
-/// A kit that shares what the other kits of this Redis share.
-async fn sharing(redis: &TestRedis, name: &str) -> TestKit {
+/// A kit that shares what the other kits of this Redis share, and its name too, as two processes by mistake may.
+async fn sharing(redis: &TestRedis) -> TestKit {
     let test = TestKit::over(TestDatabase::sqlite(), "notes", &migrator()).await;
-    let instance = Instance { name: name.to_owned(), soft_state: Some(share(redis)) };
+    let instance = Instance::new("one name for all", Some(share(redis))).unwrap();
     let database = test.kit.database().clone();
     let kit = Kit::new("notes", database, test.clock.clone(), &Keys::derive(&[7; 32]), instance);
     TestKit { kit, ..test }
@@ -52,7 +52,7 @@ async fn heard(speaker: &Wake, listener: &mut WakeListener) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wake_of_one_instance_is_heard_by_the_other_also_after_redis_died() {
     let mut redis = TestRedis::start();
-    let (one, other) = (sharing(&redis, "one").await, sharing(&redis, "other").await);
+    let (one, other) = (sharing(&redis).await, sharing(&redis).await);
     let shutdown = Shutdown::new();
     wakes::carry(std::slice::from_ref(&one.kit), &shutdown);
     wakes::carry(std::slice::from_ref(&other.kit), &shutdown);
@@ -86,7 +86,7 @@ async fn counted(presence: &Presence, groups: &[String], expected: &[i64], known
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn presence_is_that_of_all_instances_and_of_one_without_redis() {
     let mut redis = TestRedis::start();
-    let (one, other) = (sharing(&redis, "one").await, sharing(&redis, "other").await);
+    let (one, other) = (sharing(&redis).await, sharing(&redis).await);
     let shutdown = Shutdown::new();
     let here = [&one, &other].map(|test| Presence::start(&test.kit, WINDOW, &shutdown));
     let now = one.clock.now();

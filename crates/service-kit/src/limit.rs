@@ -2,35 +2,26 @@
 //! inside of `call_layer.rs`: there the caller is known, and what is refused here is logged and measured like any
 //! answer. Services of the suite, health and reflection are not limited. A stream counts as one call.
 
-use std::{
-    collections::BTreeSet,
-    convert::Infallible,
-    future::Future,
-    net::IpAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use http::{Request, Response};
+use http::Request;
 use shipei_contracts::common::v1::Role;
-use tonic::{body::Body, transport::server::TcpConnectInfo};
-use tower::{Layer, Service};
+use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 
-use crate::{call::Arrival, soft_state::rate_limit::RateLimiter, status::rate_limited};
+use crate::{call::Arrival, gate::Gate, soft_state::rate_limit::RateLimiter, status::rate_limited};
 
 /// The header in which a proxy says for whom it calls; each appends an address.
 const FORWARDED_HEADER: &str = "x-forwarded-for";
 
-/// Puts [`LimitService`] around the routes; without a limiter it does nothing.
+/// Refuses those who call too often; without a limiter nobody.
 #[derive(Debug, Clone)]
-pub(crate) struct LimitLayer {
+pub(crate) struct Limit {
     limiter: Option<RateLimiter>,
     /// The gRPC services whose calls are counted; what else a caller may ask for has no place in memory.
     services: Arc<BTreeSet<String>>,
 }
 
-impl LimitLayer {
+impl Limit {
     /// Counts the calls of these gRPC services.
     pub(crate) fn new(limiter: Option<RateLimiter>, services: &[&str]) -> Self {
         let services = services.iter().map(|name| (*name).to_owned()).collect();
@@ -38,44 +29,12 @@ impl LimitLayer {
     }
 }
 
-/// The routes, for those who don't call too often.
-#[derive(Debug, Clone)]
-pub(crate) struct LimitService<S> {
-    inner: S,
-    layer: LimitLayer,
-}
-
-impl<S> Layer<S> for LimitLayer {
-    type Service = LimitService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        LimitService { inner, layer: self.clone() }
-    }
-}
-
-impl<S> Service<Request<Body>> for LimitService<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let refused = self.layer.limiter.as_ref().and_then(|limiter| {
-            let (service, caller) = who_calls_what(&request)?;
-            self.layer.services.get(service)?;
-            limiter.admit(service, &caller).err()
-        });
-        match refused {
-            Some(wait) => Box::pin(async move { Ok(rate_limited(wait).into_http()) }),
-            None => Box::pin(self.inner.call(request)),
-        }
+impl Gate for Limit {
+    fn refusal(&self, request: &Request<Body>) -> Option<Status> {
+        let limiter = self.limiter.as_ref()?;
+        let (service, caller) = who_calls_what(request)?;
+        self.services.get(service)?;
+        limiter.admit(service, &caller).err().map(rate_limited)
     }
 }
 
