@@ -131,6 +131,8 @@ fn partition_of(position: &LogPosition) -> Option<Partition> {
 #[derive(Debug, Clone, Default)]
 pub struct Applied {
     sources: Arc<RwLock<BTreeMap<String, watch::Sender<Positions>>>>,
+    /// The source of each stream under whose name its cursors are kept.
+    streams: Arc<RwLock<BTreeMap<String, String>>>,
     /// How many calls wait.
     waiting: Arc<watch::Sender<usize>>,
 }
@@ -161,6 +163,20 @@ impl Applied {
     pub fn register(&self, source: &str) {
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
         sources.entry(source.to_owned()).or_insert_with(|| watch::Sender::new(Positions::new()));
+    }
+
+    /// The cursors of this log are kept under this name.
+    pub(crate) fn keep_under(&self, source: &str, stream: &str) {
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        streams.insert(stream.to_owned(), source.to_owned());
+    }
+
+    /// As [`Applied::publish`], for what cursors say; those of a stream that nobody here follows are passed over.
+    pub(crate) fn publish_kept(&self, stream: &str, positions: &Positions) {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = streams.get(stream) {
+            self.publish(source, positions);
+        }
     }
 
     /// Says that everything up to these positions is known here. Never goes back; a log that is
@@ -275,6 +291,17 @@ mod tests {
         waiting.await.unwrap().unwrap();
         applied.publish("enrollment", &positions(&[(3, 2)]));
         assert_eq!(applied.positions("enrollment"), Some(positions(&[(3, 7), (1, 1)])));
+    }
+
+    #[test]
+    fn cursor_that_was_kept_for_other_wants_says_nothing() {
+        let applied = Applied::new();
+        applied.register("enrollment");
+        applied.keep_under("enrollment", "enrollment/now");
+        applied.publish_kept("enrollment/before", &positions(&[(3, 7)]));
+        assert_eq!(applied.positions("enrollment"), Some(Positions::new()));
+        applied.publish_kept("enrollment/now", &positions(&[(3, 2)]));
+        assert_eq!(applied.positions("enrollment"), Some(positions(&[(3, 2)])));
     }
 
     #[tokio::test]

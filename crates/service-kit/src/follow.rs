@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use prost::{Message, Name};
 use shipei_contracts::event::v1::Event;
-use shipei_store::{Partition, cursor, event_log::PARTITIONS};
+use shipei_store::{Partition, cursor, event_log::PARTITIONS, idempotency};
 use tonic::transport::Channel;
 
 use crate::{
@@ -24,6 +24,8 @@ use crate::{
 
 /// How often cursors that other instances move are read while a call waits for them.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(40);
+/// How many bytes of the digest of what is wanted of a log tell its cursors apart.
+const WANTS_BYTES: usize = 6;
 
 /// What a service makes of another one's events.
 #[tonic::async_trait]
@@ -63,6 +65,8 @@ pub fn follow_in_shards<P: Projector>(
     kit.applied().register(projector.source());
     let projector = Arc::new(projector);
     let source = projector.source();
+    let stream = stream_of(source, &projector.types(), shards);
+    kit.applied().keep_under(source, &stream);
     let held = kit.shards().share(kit, shards, shutdown);
     if metrics::is_on() {
         let (kit, channel, ending) = (kit.clone(), channel.clone(), shutdown.clone());
@@ -70,11 +74,20 @@ pub fn follow_in_shards<P: Projector>(
     }
     for shard in 0..shards {
         let partitions = partitions_of(shard, shards);
+        let projector = Arc::clone(&projector);
         let follower =
-            Follower::new(kit, channel.clone(), Arc::clone(&projector), i64::from(shard), partitions);
+            Follower::new(kit, channel.clone(), projector, stream.clone(), i64::from(shard), partitions);
         let (held, own) = (held.clone(), shutdown.clone());
         shutdown.spawn(async move { follower.run(held, &own).await });
     }
+}
+
+/// What the cursors of a log are kept under: its source, and what is wanted of it in how many shards. Other wants are
+/// other cursors, so that while instances of two versions run, neither takes the other's for its own.
+fn stream_of(source: &str, types: &[String], shards: u16) -> String {
+    let wants = idempotency::digest(&shards.to_string(), types.join(",").as_bytes());
+    let wants: String = wants.iter().take(WANTS_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    format!("{source}/{wants}")
 }
 
 /// The partitions of a shard, for a subscription; all when there is one shard. `lag.rs` knows the same rule.
@@ -102,7 +115,7 @@ pub(crate) async fn refresh_applied(kit: Kit, shutdown: Shutdown) {
         match cursors.await {
             Ok(cursors) => {
                 for (stream, positions) in cursors {
-                    kit.applied().publish(&stream, &positions);
+                    kit.applied().publish_kept(&stream, &positions);
                 }
             }
             Err(error) => tracing::warn!(%error, "the cursors can't be read"),

@@ -71,9 +71,12 @@ pub(crate) struct Follower<P> {
     channel: Channel,
     projector: Arc<P>,
     source: &'static str,
+    stream: String,
     shard: i64,
     partitions: Vec<u32>,
     cursor: Cursor,
+    /// Whether the last batch could not be applied.
+    has_failed: bool,
 }
 
 /// How one stream ended.
@@ -87,11 +90,12 @@ enum Ended {
 }
 
 impl<P: Projector> Follower<P> {
-    /// Of these partitions of the projector's log; all when empty.
+    /// Of these partitions of the projector's log; all when empty. Its cursor is that of the stream's shard.
     pub(crate) fn new(
         kit: &Kit,
         channel: Channel,
         projector: Arc<P>,
+        stream: String,
         shard: i64,
         partitions: Vec<Partition>,
     ) -> Self {
@@ -100,9 +104,11 @@ impl<P: Projector> Follower<P> {
             channel,
             source: projector.source(),
             projector,
+            stream,
             shard,
             partitions: partitions.into_iter().map(partition_number).collect(),
             cursor: Cursor::default(),
+            has_failed: false,
         }
     }
 
@@ -184,9 +190,12 @@ impl<P: Projector> Follower<P> {
             let next = tokio::time::timeout_at(wait_until, responses.next()).await;
             let (batch, ended) = match (next, unkept.take()) {
                 (Ok(Some(Ok(response))), progress) => {
-                    let (batch, ended) = take_ready(response, &mut responses);
+                    // After a failure what comes is applied in small pieces: it may have been too much at once.
+                    let (batch, ended) = match self.has_failed {
+                        true => (response, None),
+                        false => take_ready(response, &mut responses),
+                    };
                     self.publish(&batch);
-                    *progressed = true;
                     if batch.events.is_empty() && ended.is_none() && self.is_news(&batch) {
                         let keep_at = match progress {
                             Some((keep_at, _)) => keep_at,
@@ -205,12 +214,15 @@ impl<P: Projector> Follower<P> {
                 (Err(_), None) => return Ended::Refused(Status::unavailable("the stream is silent")),
             };
             if !batch.events.is_empty() || self.is_news(&batch) {
-                match self.apply(&batch).await {
+                let applied = self.apply(&batch).await;
+                self.has_failed = !matches!(applied, Ok(true));
+                match applied {
                     Ok(true) => {}
                     Ok(false) => return Ended::Overtaken,
                     Err(error) => return Ended::Failed(error),
                 }
             }
+            *progressed = true;
             if let Some(ended) = ended {
                 return ended;
             }
@@ -232,10 +244,10 @@ impl<P: Projector> Follower<P> {
 
     async fn load_cursor(&mut self) -> Result<()> {
         let kit = self.kit.clone();
-        let (source, shard) = (self.source, self.shard);
+        let (stream, shard) = (self.stream.as_str(), self.shard);
         let loading = kit.retry(|| async {
             let mut tx = kit.database().begin_read().await?;
-            let cursor = cursor::load(&mut tx, source, shard).await?;
+            let cursor = cursor::load(&mut tx, stream, shard).await?;
             tx.rollback().await?;
             Ok::<_, Error>(cursor)
         });
@@ -249,7 +261,7 @@ impl<P: Projector> Follower<P> {
             .retry(|| async {
                 let mut tx = self.kit.database().begin_write().await?;
                 let version = self.cursor.version;
-                cursor::advance(&mut tx, self.source, self.shard, version, "", &Positions::new()).await?;
+                cursor::advance(&mut tx, &self.stream, self.shard, version, "", &Positions::new()).await?;
                 Ok::<_, Error>(tx.commit().await?)
             })
             .await
@@ -272,7 +284,10 @@ impl<P: Projector> Follower<P> {
         request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(self.source));
         let span = Span::client(SUBSCRIBE);
         span.in_scope(|| traces::carry(request.metadata_mut()));
-        let subscribed = span.around(client.subscribe(request)).await;
+        // A load balancer may keep a call waiting for an instance that has frozen.
+        let subscribing = tokio::time::timeout(SILENCE_MAX, client.subscribe(request));
+        let silent = |_| Err(Status::unavailable("nobody answers"));
+        let subscribed = span.around(async { subscribing.await.unwrap_or_else(silent) }).await;
         Ok(subscribed.inspect_err(|status| span.fail(status.code().description()))?.into_inner())
     }
 
@@ -316,7 +331,7 @@ impl<P: Projector> Follower<P> {
         let version = self.cursor.version;
         // First, so that two holders of one cursor meet here and not among the facts.
         let moved =
-            cursor::advance(&mut tx, self.source, self.shard, version, &response.cursor, positions).await?;
+            cursor::advance(&mut tx, &self.stream, self.shard, version, &response.cursor, positions).await?;
         if !moved {
             tx.rollback().await?;
             return Ok(None);

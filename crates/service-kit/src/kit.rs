@@ -243,6 +243,12 @@ impl Kit {
         let written = match attempt {
             Ok(written) => written,
             Err(AttemptFailed { error: Error::Refused(refusal), .. }) => self.refuse(&work, refusal).await?,
+            Err(AttemptFailed { error: Error::Store(StoreError::CommitOutcomeUnknown(error)), .. })
+                if request_id.is_empty() =>
+            {
+                tracing::warn!(error = %StoreError::CommitOutcomeUnknown(error), "a write that can't be repeated");
+                return Err(Refusal::new(ErrorReason::OutcomeUnknown).into());
+            }
             Err(failed) => return Err(failed.error.into()),
         };
         let token = merged(&work.call, written.token);
@@ -326,15 +332,29 @@ impl Kit {
             Error::Store(error) => work.failed(error),
             error => AttemptFailed { error, again: false },
         })?;
+        let token = self.token_of(&positions, &mut tx).await.map_err(|error| work.failed(error))?;
         tx.commit().await.map_err(|error| work.failed(error))?;
         if !positions.is_empty() {
             self.inner.wake.notify();
+        }
+        Ok(Written { outcome, token })
+    }
+
+    /// The token of what was written. What writes nothing has found it written already, maybe by a call whose answer was
+    /// lost, and then the token is that of the whole log.
+    async fn token_of(
+        &self,
+        positions: &[LogPosition],
+        tx: &mut Tx,
+    ) -> std::result::Result<Token, StoreError> {
+        if positions.is_empty() {
+            return Ok(Token::of(self.inner.source, &event_log::heads(tx).await?));
         }
         let mut token = Token::default();
         for position in positions {
             token.raise(self.inner.source, partition_number(position.partition), position.number);
         }
-        Ok(Written { outcome, token })
+        Ok(token)
     }
 
     /// The answer that was given to this request before, if it was.

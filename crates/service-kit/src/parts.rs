@@ -6,11 +6,12 @@
 use std::{future::Future, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use shipei_store::event_log;
 use tonic::{Request, Response};
 
 use crate::{
     call::Call,
-    consistency::{Token, partition_number},
+    consistency::Token,
     error::Result,
     kit::{Kit, append, respond},
     unit::Unit,
@@ -58,24 +59,23 @@ impl Parts {
     {
         let (kit, call, now, cause) = (&self.kit, &self.call, self.now, &self.cause);
         let actor: Arc<str> = call.caller.to_string().into();
-        let (positions, out) = kit
+        let (has_written, heads, out) = kit
             .retry(|| async {
                 let tx = kit.database().begin_write().await?;
                 let unit = Unit::new(tx, now, now, call.clone(), actor.clone(), cause.clone());
                 let (unit, out) = handler(unit).await?;
                 let (mut tx, events) = unit.into_parts();
-                let positions = append(&mut tx, &events, now).await?;
+                let has_written = !append(&mut tx, &events, now).await?.is_empty();
+                // What was there already may have been written by a call whose answer was lost.
+                let heads = event_log::heads(&mut tx).await?;
                 tx.commit().await?;
-                Ok::<_, crate::error::Error>((positions, out))
+                Ok::<_, crate::error::Error>((has_written, heads, out))
             })
             .await?;
-        if !positions.is_empty() {
+        if has_written {
             self.kit.wake().notify();
         }
-        for position in positions {
-            let partition = partition_number(position.partition);
-            self.token.raise(self.kit.source(), partition, position.number);
-        }
+        self.token.merge(&Token::of(self.kit.source(), &heads));
         Ok(out)
     }
 

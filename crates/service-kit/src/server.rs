@@ -46,6 +46,8 @@ use crate::{
     soft_state::rate_limit::RateLimiter,
 };
 
+/// The pause after a connection that could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The largest message, bytes, either way.
 pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most calls of one connection that wait for their first answer; more wait in line.
@@ -262,6 +264,14 @@ impl Server {
             .layer(GateLayer(self.elsewhere.clone()))
             .layer(GateLayer(self.limits.clone()));
         let cut = self.shutdown.hard_token();
+        let incoming = incoming.then(async |io| {
+            if let Err(error) = &io {
+                // Out of file descriptors: tonic would ask again at once, and in silence.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            io
+        });
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();
         let serving = server.serve_with_incoming_shutdown(self.routes.clone(), incoming, signal);

@@ -34,6 +34,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen.socket_address())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
+    raise_descriptors();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     if !config.listen.is_loopback() {
@@ -76,6 +77,15 @@ pub async fn run(config: &Config) -> Result<()> {
     say("stopping");
     suite.stop().await;
     Ok(())
+}
+
+/// Lets the process have as many file descriptors as it may: every player is a connection, and the usual limit (1,024) is
+/// meant for programs that still use select().
+fn raise_descriptors() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "file descriptors"),
+        Err(error) => tracing::warn!(%error, "the limit of file descriptors stays as it is"),
+    }
 }
 
 /// A line of standard output; that nobody reads it any more is no reason to end.

@@ -216,6 +216,9 @@ fn create_key_file(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     file.sync_all()?;
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside)?;
+    // The file's name is to be on the disk before anything that only its key can open.
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
     match linked {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
         _ => Ok(()),

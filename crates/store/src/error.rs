@@ -11,11 +11,19 @@ use std::fmt;
 const RETRYABLE_SQLSTATES: [&str; 8] =
     ["40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03"];
 
-/// What Postgres says of a statement that took longer than it may. It is rolled back; at once again it would take as long.
-const SQLSTATE_QUERY_CANCELED: &str = "57014";
+/// Postgres codes after which the same may succeed later, but not at once: a statement that took longer than it may
+/// (behind the locks of a session whose client has vanished, too), a server that has become a standby, its disk or its
+/// operating system. Class 53 (disk full, out of memory) is among them as a whole.
+const PASSING_SQLSTATES: [&str; 4] = ["57014", "25006", "58000", "58030"];
 
-/// SQLite's primary result codes BUSY and LOCKED (extended codes keep them in the low byte).
+/// SQLite's primary result codes BUSY and LOCKED.
 const RETRYABLE_SQLITE_CODES: [i64; 2] = [5, 6];
+
+/// SQLite's primary result codes NOMEM, IOERR and FULL: what an operator will mend.
+const PASSING_SQLITE_CODES: [i64; 3] = [7, SQLITE_IOERR, 13];
+
+/// SQLite's primary result code of a disk that fails.
+const SQLITE_IOERR: i64 = 10;
 
 /// SQLite's extended result code of a broken PRIMARY KEY.
 const SQLITE_CONSTRAINT_PRIMARYKEY: &str = "1555";
@@ -90,24 +98,24 @@ impl StoreError {
             sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => {
                 let Some(code) = error.code() else { return false };
-                if is_postgres(&**error) {
-                    return code.starts_with("08") || RETRYABLE_SQLSTATES.contains(&code.as_ref());
+                match sqlite_code(&**error) {
+                    Some(code) => RETRYABLE_SQLITE_CODES.contains(&code),
+                    None => code.starts_with("08") || RETRYABLE_SQLSTATES.contains(&code.as_ref()),
                 }
-                code.parse::<i64>().is_ok_and(|code| RETRYABLE_SQLITE_CODES.contains(&(code & 0xff)))
             }
             _ => false,
         }
     }
 
-    /// Whether the database could not be reached in time (no free connection, connection refused or lost): the
-    /// caller should be told to come again later.
+    /// Whether the database could not be reached in time (no free connection, connection refused or lost) or can't do
+    /// its work for now (a full disk, a standby): the caller should be told to come again later.
     pub fn is_unavailable(&self) -> bool {
         match self {
             StoreError::Database(error) => {
                 matches!(
                     error,
                     sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::BeginFailed
-                ) || error.as_database_error().is_some_and(was_cancelled)
+                ) || error.as_database_error().is_some_and(will_pass)
                     || self.is_retryable()
             }
             StoreError::CommitOutcomeUnknown(_) => true,
@@ -137,7 +145,12 @@ impl StoreError {
             return error;
         }
         match error {
-            StoreError::Database(sqlx::Error::Database(ref inner)) if !is_postgres(&**inner) => error,
+            // SQLite says what it did, unless the disk failed it.
+            StoreError::Database(sqlx::Error::Database(ref inner))
+                if sqlite_code(&**inner).is_some_and(|code| code != SQLITE_IOERR) =>
+            {
+                error
+            }
             StoreError::Database(sqlx::Error::Database(ref inner))
                 if inner.code().is_some_and(|code| code.starts_with("40")) =>
             {
@@ -174,9 +187,21 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
     }
 }
 
-/// Whether the statement ran into `statement_timeout`, e.g. behind the locks of a session whose client has vanished.
-fn was_cancelled(error: &dyn sqlx::error::DatabaseError) -> bool {
-    is_postgres(error) && error.code().is_some_and(|code| code == SQLSTATE_QUERY_CANCELED)
+/// Whether the same may succeed later, though not at once.
+fn will_pass(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let Some(code) = error.code() else { return false };
+    match sqlite_code(error) {
+        Some(code) => PASSING_SQLITE_CODES.contains(&code),
+        None => code.starts_with("53") || PASSING_SQLSTATES.contains(&code.as_ref()),
+    }
+}
+
+/// The primary result code, if this is an error of SQLite.
+fn sqlite_code(error: &dyn sqlx::error::DatabaseError) -> Option<i64> {
+    if is_postgres(error) {
+        return None;
+    }
+    Some(error.code()?.parse::<i64>().ok()? & 0xff)
 }
 
 fn is_postgres(error: &dyn sqlx::error::DatabaseError) -> bool {

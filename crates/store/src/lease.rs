@@ -5,6 +5,9 @@
 //! of an instance coming, and within [`Term`] of one dying. All times are the database's, so clocks of machines don't
 //! matter.
 //!
+//! Holders are processes, not names: one that starts again has another holder's name, and waits for its old leases to
+//! expire as anybody does (what migration 0002 says of old names was so once).
+//!
 //! A lease is for efficiency, not for safety: two instances may for a moment believe that they hold one shard. What
 //! makes that harmless is the compare-and-set of [`crate::cursor`].
 

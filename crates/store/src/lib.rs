@@ -20,6 +20,7 @@ pub mod lease;
 pub mod migration;
 pub mod page_token;
 pub mod positions;
+mod postgres;
 pub mod retry;
 pub mod schema;
 pub mod testing;

@@ -67,3 +67,47 @@ async fn statement_that_takes_too_long_is_unavailable_and_not_tried_again() {
     let error = shipei_store::execute!(tx, "SELECT pg_sleep(30)").unwrap_err();
     assert!(error.is_unavailable() && !error.is_retryable(), "{error}");
 }
+
+#[tokio::test]
+async fn standby_is_unavailable_and_not_a_defect() {
+    let test = TestDatabase::postgres();
+    let database = test.open().await.unwrap();
+    database.migrate(&conformance::migrator()).await.unwrap();
+    // A transaction that only reads says what a standby says to a write.
+    let mut tx = database.begin_read().await.unwrap();
+    let error = shipei_store::execute!(tx, "UPDATE event_head SET position = 0").unwrap_err();
+    assert!(error.is_unavailable() && !error.is_retryable(), "{error}");
+}
+
+#[tokio::test]
+async fn database_whose_connections_are_all_at_work_answers() {
+    let limits = PoolLimits {
+        connections: 4,
+        acquire_timeout: std::time::Duration::from_millis(50),
+        ..PoolLimits::default()
+    };
+    let database = Database::open(TestDatabase::postgres().url(), limits).await.unwrap();
+    let mut at_work = Vec::new();
+    let error = loop {
+        match database.begin_write().await {
+            Ok(tx) => at_work.push(tx),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.is_unavailable() && at_work.len() == 3, "{error}");
+    database.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_goes_away_leaves_the_line_for_a_connection() {
+    let limits = PoolLimits { connections: 1, ..PoolLimits::default() };
+    let database = Database::open(TestDatabase::postgres().url(), limits).await.unwrap();
+    let at_work = database.begin_write().await.unwrap();
+    let patience = std::time::Duration::from_millis(50);
+    for _ in 0..20 {
+        assert!(tokio::time::timeout(patience / 10, database.begin_write()).await.is_err());
+    }
+    drop(at_work);
+    let begun = tokio::time::timeout(std::time::Duration::from_secs(5), database.begin_write()).await;
+    begun.unwrap().unwrap();
+}

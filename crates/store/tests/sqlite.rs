@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
-use shipei_store::conformance;
 use shipei_store::testing::TestDatabase;
+use shipei_store::{StoreError, conformance, execute};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sqlite_conforms() {
@@ -36,4 +36,37 @@ async fn abandoned_begin_leaves_the_connection_clean() {
     let directory = TestDatabase::sqlite();
     let database = directory.open().await.unwrap();
     conformance::abandoned_begin(&database).await.unwrap();
+}
+
+#[tokio::test]
+async fn full_disk_is_unavailable_and_not_a_defect() {
+    let file = TestDatabase::sqlite();
+    let database = file.open().await.unwrap();
+    database.migrate(&conformance::migrator()).await.unwrap();
+    let mut tx = database.begin_write().await.unwrap();
+    execute!(tx, "PRAGMA max_page_count = 1").unwrap();
+    let error: StoreError = loop {
+        let code = shipei_store::crypto::random_name().unwrap();
+        let added = execute!(
+            tx,
+            "INSERT INTO item (county, code, amount, active) VALUES ('c', $1, 0, TRUE)",
+            code.repeat(100)
+        );
+        if let Err(error) = added {
+            break error;
+        }
+    };
+    assert!(error.is_unavailable() && !error.is_retryable(), "{error}");
+}
+
+#[tokio::test]
+async fn file_whose_readers_are_all_at_work_answers() {
+    let file = TestDatabase::sqlite();
+    let database = file.open().await.unwrap();
+    database.ping().await.unwrap();
+    let mut at_work = Vec::new();
+    for _ in 0..database.limits().connections.min(4) {
+        at_work.push(database.begin_read().await.unwrap());
+    }
+    database.ping().await.unwrap();
 }

@@ -17,8 +17,8 @@ use crate::{kit::Kit, shutdown::Shutdown, soft_state::SoftState};
 const SHARE_INTERVAL: Duration = Duration::from_secs(1);
 /// The most members that one instance keeps; further ones are not marked.
 pub const MEMBERS_MAX: usize = 500_000;
-/// The most members of one command to Redis.
-const MEMBERS_PER_COMMAND: usize = 500;
+/// The most members that are written to Redis at once.
+const MEMBERS_PER_COMMAND: usize = 2_000;
 /// How far ahead of the clock a mark may be, milliseconds; clocks differ.
 const AHEAD_MAX_MS: i64 = 60_000;
 /// What names the keys of presence.
@@ -149,38 +149,50 @@ impl Presence {
 
     /// Writes marks to Redis and forgets old ones, until shutdown.
     async fn share(&self, shutdown: &Shutdown) {
+        // Whether Redis may lack marks: it did not answer, and may be back empty.
+        let mut lacks_marks = false;
         loop {
             tokio::select! {
                 () = shutdown.begun() => return,
                 () = tokio::time::sleep(SHARE_INTERVAL) => {}
             }
-            let unshared = self.forget_old();
+            self.forget_old();
             let Some(soft_state) = self.soft_state() else { continue };
-            if !soft_state.answers() {
-                // What was not written meanwhile is written when it is back: all of it, since it may be back empty.
-                if soft_state.is_back().await {
-                    self.share_all();
-                }
+            if !soft_state.answers() && !soft_state.is_back().await {
+                drop(self.take_marks(false));
+                lacks_marks = true;
                 continue;
             }
-            if !unshared.is_empty() {
-                let shared: Option<()> =
-                    soft_state.run("sharing who is here", &self.commands(unshared)).await;
-                if shared.is_some() {
-                    continue;
-                }
-                self.share_all();
-            }
+            let marks = self.take_marks(lacks_marks);
+            lacks_marks = !self.write(soft_state, marks).await;
         }
     }
 
-    /// Everything is to be written again.
-    fn share_all(&self) {
-        let mut marks = self.lock();
-        marks.unshared = marks.groups.clone();
+    /// Writes marks piece by piece, so that wakes on the same connection need not wait for all of them; false when Redis
+    /// does not take one.
+    async fn write(&self, soft_state: &SoftState, marks: HashMap<String, Members>) -> bool {
+        for (group, members) in marks {
+            let members: Vec<(i64, Arc<str>)> =
+                members.into_iter().map(|(name, seen)| (seen, name)).collect();
+            for piece in members.chunks(MEMBERS_PER_COMMAND) {
+                let command = self.command(soft_state, &group, piece);
+                let written: Option<()> = soft_state.run("sharing who is here", &command).await;
+                if written.is_none() {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
-    fn forget_old(&self) -> HashMap<String, Members> {
+    /// What Redis has not got yet, or all that there is.
+    fn take_marks(&self, all: bool) -> HashMap<String, Members> {
+        let mut marks = self.lock();
+        let unshared = std::mem::take(&mut marks.unshared);
+        if all { marks.groups.clone() } else { unshared }
+    }
+
+    fn forget_old(&self) {
         let since = self.now_ms() - self.inner.window_ms;
         let mut marks = self.lock();
         marks.groups.retain(|_, members| {
@@ -188,28 +200,20 @@ impl Presence {
             !members.is_empty()
         });
         marks.members = marks.groups.values().map(HashMap::len).sum();
-        std::mem::take(&mut marks.unshared)
     }
 
-    fn commands(&self, unshared: HashMap<String, Members>) -> Pipeline {
-        let mut commands = Pipeline::new();
-        let Some(soft_state) = self.soft_state() else { return commands };
+    fn command(&self, soft_state: &SoftState, group: &str, members: &[(i64, Arc<str>)]) -> Pipeline {
+        let mut command = Pipeline::new();
+        let key = soft_state.key(KIND, group);
         let since = self.now_ms() - self.inner.window_ms;
-        for (group, members) in unshared {
-            let key = soft_state.key(KIND, &group);
-            let members: Vec<(i64, Arc<str>)> =
-                members.into_iter().map(|(name, seen)| (seen, name)).collect();
-            for cut in members.chunks(MEMBERS_PER_COMMAND) {
-                commands.cmd("ZADD").arg(&key).arg("GT");
-                for (seen, name) in cut {
-                    commands.arg(*seen).arg(&**name);
-                }
-                commands.ignore();
-            }
-            commands.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(since).ignore();
-            commands.cmd("PEXPIRE").arg(&key).arg(2 * self.inner.window_ms).ignore();
+        command.cmd("ZADD").arg(&key).arg("GT");
+        for (seen, name) in members {
+            command.arg(*seen).arg(&**name);
         }
-        commands
+        command.ignore();
+        command.cmd("ZREMRANGEBYSCORE").arg(&key).arg("-inf").arg(since).ignore();
+        command.cmd("PEXPIRE").arg(&key).arg(2 * self.inner.window_ms).ignore();
+        command
     }
 
     fn soft_state(&self) -> Option<&SoftState> {

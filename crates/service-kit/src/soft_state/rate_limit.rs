@@ -53,9 +53,9 @@ struct Count {
 }
 
 impl Count {
-    /// Moves on to a window.
+    /// Moves on to a window; back to one, should the clock have been set back, where counting begins anew.
     fn advance(&mut self, window: i64) {
-        if window <= self.window {
+        if window == self.window {
             return;
         }
         let present = self.shared + self.unshared;
@@ -209,6 +209,9 @@ mod tests {
         clock.advance(TimeDelta::from_std(wait).unwrap());
         assert!(limiter.admit("notes", "a").is_ok(), "{wait:?}");
         clock.advance(TimeDelta::seconds(180));
+        assert_eq!(passed(&limiter, "a"), 60);
+        // A clock that is set back lets callers in again.
+        clock.set(start());
         assert_eq!(passed(&limiter, "a"), 60);
     }
 

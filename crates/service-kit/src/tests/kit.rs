@@ -101,6 +101,20 @@ async fn failure_rolls_back_and_is_not_recorded() {
 }
 
 #[tokio::test]
+async fn write_of_unknown_outcome_is_repeated_only_when_it_can_be_told_from_another() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let status = notes.put_note(put("", "lost commit")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unknown);
+    assert_eq!(reason_of(&status).as_deref(), Some("OUTCOME_UNKNOWN"));
+    assert_eq!((retry_after(&status), notes.attempts.load(Ordering::SeqCst)), (None, 1));
+    let status = notes.put_note(put("R1", "lost commit")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(retry_after(&status).is_some() && notes.attempts.load(Ordering::SeqCst) > 2);
+    assert_eq!(counts(&test.kit).await, (0, 0));
+}
+
+#[tokio::test]
 async fn busy_database_reruns_the_whole_handler() {
     let test = test_kit().await;
     let notes = Notes::new(&test.kit);

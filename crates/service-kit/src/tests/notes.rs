@@ -158,6 +158,7 @@ impl Notes {
                 Err(Refusal::new(ErrorReason::WindowClosed).with("window", "phase_3").into())
             }
             "fail" => Err(Error::Internal("secret".into())),
+            "lost commit" => Err(StoreError::no_answer().into()),
             "busy once" if attempt == 0 => Err(StoreError::Database(sqlx::Error::WorkerCrashed).into()),
             _ => Ok(()),
         }

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use prost::Name;
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1::{self as proto, CourseCompleted, PhaseAchieved, SessionOpened};
-use shipei_service_kit::{Error, Result, consistency::partition_number};
+use shipei_rules::study_time::HeartbeatOutcome;
+use shipei_service_kit::{Error, Result, Token, consistency::partition_number};
 use shipei_store::{NewEvent, Partition, Tx, event_log};
 
 use super::desk::{Desk, Owner, Place};
@@ -49,6 +50,14 @@ impl Workshop {
                 .map_err(AttemptFailed)?;
         }
         let positions = event_log::append(&mut tx, &events.events, now).await?;
+        if answers.iter().any(has_duplicates) {
+            // Those were taken before, maybe in a call whose answer was lost: what they led to is somewhere in the log.
+            let known = Token::of(self.kit.source(), &event_log::heads(&mut tx).await?);
+            answers
+                .iter_mut()
+                .filter(|answer| has_duplicates(answer))
+                .for_each(|answer| answer.token.merge(&known));
+        }
         tx.commit().await?;
         if !positions.is_empty() {
             self.kit.wake().notify();
@@ -185,6 +194,13 @@ impl<'m> Desk<'m> {
             data,
         });
     }
+}
+
+/// Does it answer beats that had been taken before?
+fn has_duplicates(answer: &Answer) -> bool {
+    let duplicate =
+        |beat: &BeatAnswer| matches!(beat, Ok(worth) if worth.outcome == HeartbeatOutcome::Duplicate);
+    answer.sessions.iter().flatten().any(duplicate)
 }
 
 /// The time of the last beat that was taken.

@@ -1,0 +1,226 @@
+//! The connections to Postgres: their options, what is made sure of before they are used and after they are given back,
+//! and how a transaction begins on one. Why so much: a pool outlives the servers, clients and networks that its
+//! connections lead to, and each of them may vanish in the middle of a word.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row as _};
+
+use crate::database::{PoolLimits, STATEMENTS_CACHED};
+use crate::{StoreError, Tx};
+
+/// A Postgres connection that was idle longer than this is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+
+/// How long a connection that is given back, or was idle, may take to answer; one that takes longer is cut.
+const PING_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long BEGIN may take: it waits for nobody.
+const BEGIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// From so many connections on, one is kept apart, for leases and for health.
+const CONNECTIONS_WITH_ONE_APART: u32 = 4;
+
+/// What Postgres is told of a connection whose client vanished: a transaction that does nothing for this long is ended
+/// (milliseconds), and so is a connection on which nothing that was sent is acknowledged (seconds between probes, their
+/// number, milliseconds in all), also during a long statement.
+const POSTGRES_LOST_CLIENT: [(&str, &str); 6] = [
+    ("idle_in_transaction_session_timeout", "15000"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "20000"),
+    ("client_connection_check_interval", "5000"),
+];
+
+/// The longest name of a schema, as Postgres has it.
+const SCHEMA_NAME_MAX: usize = 63;
+
+/// The advisory lock under which schemas are created.
+const SCHEMA_LOCK: i64 = 0x7368_6970_6569;
+
+/// The pools of one schema.
+#[derive(Clone)]
+pub(crate) struct PostgresPools {
+    /// For calls.
+    pub(crate) pool: PgPool,
+    /// For what must not wait behind calls.
+    pub(crate) apart: PgPool,
+    /// How to connect without limits.
+    pub(crate) unlimited: Box<PgConnectOptions>,
+}
+
+/// Begins a transaction. Once there is a connection BEGIN is carried to its end, also when the caller goes away meanwhile
+/// (a deadline, a client that hung up): dropped, it would leave BEGIN sent and not yet counted, and sqlx would send no
+/// ROLLBACK. While it waits for a connection a caller that goes away leaves the line, so that nothing is done for nobody.
+pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> Result<Tx, StoreError> {
+    let connection = pool.acquire().await?;
+    // Hidden in sqlx's documentation: the only way to begin on a connection of a pool that one has already.
+    let beginning = sqlx::Transaction::begin(connection, Some(sqlx::SqlStr::from_static(statement)));
+    let begun = tokio::spawn(tokio::time::timeout(BEGIN_TIME_MAX, beginning));
+    match begun.await {
+        Ok(Ok(begun)) => Ok(Tx::Postgres(begun?)),
+        // The connection is silent; another one may not be. What it is given back as, is_clean_in_time finds out.
+        Ok(Err(_)) => Err(StoreError::Database(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+        Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
+    }
+}
+
+/// Opens the pools of a schema.
+pub(crate) async fn open(url: &str, limits: PoolLimits) -> Result<PostgresPools, StoreError> {
+    let (options, schema) = options_of(url)?;
+    let mut options = options
+        .application_name("shipei")
+        .statement_cache_capacity(STATEMENTS_CACHED)
+        // Tables grow from nothing within one season: a generic plan made for an almost empty table reads all of it
+        // (20,000 rows by lists of 128 keys took 19 s; planned anew, 3 s).
+        .options([("jit", "off"), ("plan_cache_mode", "force_custom_plan")]);
+    if let Some(schema) = schema {
+        create_schema(&options, &schema, limits).await?;
+        options = options.options([("search_path", schema)]);
+    }
+    let limited = options.clone().options(POSTGRES_LOST_CLIENT).options([
+        ("statement_timeout", limits.statement_timeout.as_millis()),
+        ("lock_timeout", limits.lock_timeout.as_millis()),
+    ]);
+    let all = limits.connections.max(1);
+    let apart = u32::from(all >= CONNECTIONS_WITH_ONE_APART);
+    let pool = pool_of(all - apart, limits).connect_with(limited.clone()).await?;
+    let apart = match apart {
+        0 => pool.clone(),
+        _ => pool_of(apart, limits).connect_lazy_with(limited),
+    };
+    Ok(PostgresPools { pool, apart, unlimited: Box::new(options) })
+}
+
+fn pool_of(connections: u32, limits: PoolLimits) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(limits.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, state| {
+            Box::pin(async move {
+                if state.idle_for > TRUSTED_IDLE {
+                    ping_in_time(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(|connection, _| Box::pin(is_clean_in_time(connection)))
+}
+
+async fn ping_in_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    in_time(connection.ping()).await
+}
+
+/// Whether a connection that is given back is outside of any transaction, and its server not a standby, as one may become
+/// in a failover; it is closed else, or if it does not answer. A caller that went away during BEGIN (a deadline, a client that hung up) leaves BEGIN sent and not counted: sqlx
+/// sends no ROLLBACK then, and whoever got the connection next would work inside of somebody else's transaction. Also
+/// sends what waits to be sent, as the ROLLBACK of a transaction that was dropped. (sqlx pings once more, without a
+/// bound: behind this it is answered.)
+async fn is_clean_in_time(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // One message of the simple protocol begins its own transaction at its own time, unless one is open already.
+    let asking = sqlx::raw_sql(
+        "SELECT transaction_timestamp() = statement_timestamp() AND NOT pg_catalog.pg_is_in_recovery()",
+    )
+    .fetch_one(connection);
+    in_time(asking).await?.try_get(0)
+}
+
+async fn in_time<T>(asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(PING_TIME_MAX, asking).await {
+        Ok(answered) => answered,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// What a Postgres URL says, and the schema in it.
+pub(crate) fn options_of(url: &str) -> Result<(PgConnectOptions, Option<String>), StoreError> {
+    let (url, schema) = take_schema(url)?;
+    let options = PgConnectOptions::from_str(&url)
+        .map_err(|_| StoreError::BadUrl("it is no URL of a Postgres database".to_owned()))?;
+    Ok((options, schema))
+}
+
+/// Takes `schema=NAME` out of the URL's query, since Postgres knows no such option.
+fn take_schema(url: &str) -> Result<(String, Option<String>), StoreError> {
+    let Some((base, query)) = url.split_once('?') else {
+        return Ok((url.to_owned(), None));
+    };
+    let mut schema = None;
+    let mut others = Vec::new();
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        match option.strip_prefix("schema=") {
+            Some(name) => schema = Some(name.to_owned()),
+            None => others.push(option),
+        }
+    }
+    if let Some(name) = &schema
+        && !is_plain_name(name)
+    {
+        return Err(StoreError::BadUrl("a schema's name has only a-z, 0-9 and _".to_owned()));
+    }
+    if others.is_empty() {
+        return Ok((base.to_owned(), schema));
+    }
+    Ok((format!("{base}?{}", others.join("&")), schema))
+}
+
+fn is_plain_name(name: &str) -> bool {
+    name.len() <= SCHEMA_NAME_MAX
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|part| part.is_ascii_lowercase() || part.is_ascii_digit() || part == '_')
+}
+
+/// A connection of its own, outside of the pool.
+pub(crate) async fn connect_in_time(
+    options: &PgConnectOptions,
+    limits: PoolLimits,
+) -> Result<PgConnection, StoreError> {
+    match tokio::time::timeout(limits.acquire_timeout, PgConnection::connect_with(options)).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(StoreError::Database(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+async fn create_schema(
+    options: &PgConnectOptions,
+    schema: &str,
+    limits: PoolLimits,
+) -> Result<(), StoreError> {
+    let mut connection = connect_in_time(options, limits).await?;
+    let mut transaction = connection.begin().await?;
+    // IF NOT EXISTS alone fails when two instances create it at once.
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *transaction).await?;
+    let exists: Option<(i32,)> = sqlx::query_as("SELECT 1 FROM pg_namespace WHERE nspname = $1")
+        .bind(schema)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    if exists.is_none() {
+        // The name was checked by is_plain_name.
+        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    connection.close().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schema_is_taken_out_of_the_url() {
+        let taken = |url| take_schema(url).unwrap();
+        assert_eq!(taken("postgres://h/d"), ("postgres://h/d".to_owned(), None));
+        assert_eq!(taken("postgres://h/d?schema=one"), ("postgres://h/d".to_owned(), Some("one".to_owned())));
+        assert_eq!(
+            taken("postgres://h/d?host=/tmp/x&schema=one&sslmode=disable"),
+            ("postgres://h/d?host=/tmp/x&sslmode=disable".to_owned(), Some("one".to_owned()))
+        );
+        assert!(take_schema("postgres://h/d?schema=a\"b").is_err());
+        assert!(take_schema("postgres://h/d?schema=").is_err());
+    }
+}
