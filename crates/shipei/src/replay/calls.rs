@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-/// What a line's call must keep its order with: the calls that name the same thing. `author` gives the trainee of a
-/// submission that an earlier line made.
-pub fn keys_of(event: &Event, author: impl Fn(&str) -> Option<String>) -> Vec<String> {
+/// What a line's call must keep its order with: the calls that name the same thing. `authors` gives the trainees who say
+/// that a submission is theirs: whether it may still be reviewed depends on what else its author hands in.
+pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<String> {
     let person = |person: &String| format!("person/{person}");
     match event {
         Event::RosterReported { county, .. }
@@ -41,7 +41,7 @@ pub fn keys_of(event: &Event, author: impl Fn(&str) -> Option<String>) -> Vec<St
         }
         Event::AssignmentReviewed { submission, .. } | Event::AssignmentReturned { submission, .. } => {
             let mut keys = vec![format!("submission/{submission}")];
-            keys.extend(author(submission).map(|author| person(&author)));
+            keys.extend(authors(submission).iter().map(person));
             keys
         }
         Event::SeminarOpened { seminar, .. } | Event::SeminarSummarised { seminar, .. } => {

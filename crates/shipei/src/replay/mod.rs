@@ -169,8 +169,8 @@ struct Run {
     programme: String,
     progress: Progress,
     rejections: Mutex<BTreeMap<u64, String>>,
-    /// The trainee of each submission that is under way; graded work stays here until its season ends.
-    authors: Mutex<HashMap<String, String>>,
+    /// The trainees who say that a submission is theirs: one, unless an id is claimed twice, of which one claim is refused.
+    authors: Mutex<HashMap<String, Vec<String>>>,
 }
 
 impl Run {
@@ -216,15 +216,19 @@ impl Run {
         for numbered in &calls {
             if let Event::AssignmentSubmitted { person, submission, .. } = &numbered.line.event {
                 let mut authors = self.authors.lock().unwrap_or_else(PoisonError::into_inner);
-                authors.insert(submission.clone(), person.clone());
+                let claimants = authors.entry(submission.clone()).or_default();
+                if !claimants.contains(person) {
+                    claimants.push(person.clone());
+                }
             }
         }
-        let author = |submission: &str| {
-            self.authors.lock().unwrap_or_else(PoisonError::into_inner).get(submission).cloned()
+        let authors = |submission: &str| {
+            let authors = self.authors.lock().unwrap_or_else(PoisonError::into_inner);
+            authors.get(submission).cloned().unwrap_or_default()
         };
         schedule::run_in_order(
             calls,
-            |numbered| calls::keys_of(&numbered.line.event, author),
+            |numbered| calls::keys_of(&numbered.line.event, authors),
             |numbered| async move {
                 let answer = calls::send_line(&self.clients, &self.programme, &numbered).await;
                 self.progress.advance(1);
