@@ -39,6 +39,8 @@ pub struct SubmissionFacts {
     pub id: SubmissionId,
     /// When it was submitted.
     pub submitted_at: DateTime<Utc>,
+    /// When a newer one superseded it; of two at one instant this tells which is the newer.
+    pub superseded_at: Option<DateTime<Utc>>,
     /// Its reviews and returns.
     pub marks: Vec<Mark>,
 }
@@ -159,8 +161,8 @@ fn judge_phase(online: &[OnlineEntry], index: usize, facts: &TraineeFacts, as_of
     Finding::not_earned(previous_over, ReasonCode::PreviousPhaseMissed).dated(at)
 }
 
-/// Annex 2, phase 3. The newest submission is the one submitted last (of two at one instant, the one with the larger id);
-/// its last mark counts. Until `review_until` a fail or a return can still be made good, so it is pending.
+/// Annex 2, phase 3. The newest submission is the one submitted last (of two at one instant, the one that the other did not
+/// supersede); its last mark counts. Until `review_until` a fail or a return can still be made good, so it is pending.
 fn judge_assignment(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
     let rules = &scheme.trainee.assignment;
     let newest = facts
@@ -169,7 +171,10 @@ fn judge_assignment(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>)
         .filter(|submission| {
             submission.submitted_at <= as_of && rules.period.contains(submission.submitted_at)
         })
-        .max_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
+        .max_by_key(|submission| {
+            let superseded = submission.superseded_at.is_some_and(|at| at <= as_of);
+            (submission.submitted_at, !superseded, &submission.id)
+        });
     let Some(newest) = newest else {
         return Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotSubmitted);
     };

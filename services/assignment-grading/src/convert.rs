@@ -17,10 +17,8 @@ use shipei_service_kit::{
 use crate::domain::{Bulletin, Mark, Post, Seminar, Submission};
 
 /// The most characters of a title or topic.
-const TITLE_CHARS_MAX: usize = 500;
-/// The most characters of a tutor's comment.
-const COMMENT_CHARS_MAX: usize = 10_000;
-/// The most characters of a work, a post, a summary, a bulletin.
+const TITLE_CHARS_MAX: usize = 2_000;
+/// The most characters of a work, a comment, a post, a summary, a bulletin.
 const TEXT_CHARS_MAX: usize = 200_000;
 
 /// SubmitAssignment.
@@ -176,16 +174,13 @@ pub(crate) struct Summarise {
     pub(crate) summary: String,
 }
 
-/// Reads a SummariseSeminar.
+/// Reads a SummariseSeminar. The law asks for a published summary and of a comment alone that it is not blank.
 pub(crate) fn summarise(request: &proto::SummariseSeminarRequest) -> Result<Summarise> {
     let mut fields = Fields::new();
     let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
     let tutor = fields.id("tutor_id", &request.tutor_id, PersonId::parse);
     let seminar = fields.id("seminar_id", &request.seminar_id, SeminarId::parse);
-    let summary = match request.summary.trim().is_empty() {
-        true => fields.fault("summary", "required"),
-        false => long_text(&mut fields, "summary", &request.summary),
-    };
+    let summary = long_text(&mut fields, "summary", &request.summary);
     let (programme, tutor, seminar, summary) = fields.all((programme, tutor, seminar, summary))?;
     Ok(Summarise { programme, tutor, seminar, summary })
 }
@@ -229,16 +224,16 @@ pub(crate) fn publish(request: &proto::PublishBulletinRequest) -> Result<Publish
     Ok(Publish { programme, tutor, class, number: request.number, title, text })
 }
 
-/// A title or topic, which must be there.
+/// A title or topic, which may be empty: no annex asks for one.
 fn title(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
     without_nul(fields, field, value)?;
-    fields.text(field, value, TITLE_CHARS_MAX)
+    fields.optional_text(field, value, TITLE_CHARS_MAX)
 }
 
 /// A comment, which may be blank as yet.
 fn comment(fields: &mut Fields, value: &str) -> Option<String> {
     without_nul(fields, "comment", value)?;
-    fields.optional_text("comment", value, COMMENT_CHARS_MAX)
+    fields.optional_text("comment", value, TEXT_CHARS_MAX)
 }
 
 /// A long text, which may be empty. It is kept as it was written: Chinese paragraphs begin with blanks.

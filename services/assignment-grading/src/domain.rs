@@ -30,13 +30,6 @@ pub(crate) struct Submission {
     pub(crate) superseded_at: Option<DateTime<Utc>>,
 }
 
-impl Submission {
-    /// Its place among a trainee's submissions: the greatest is the newest.
-    fn place(&self) -> (DateTime<Utc>, &str) {
-        (self.submitted_at, &self.submission_id)
-    }
-}
-
 /// One act of marking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -77,7 +70,8 @@ pub(crate) enum Standing {
 
 /// Whether a trainee may submit, and where the submission stands (Annex 2, practical assignment).
 ///
-/// `newest` is the trainee's newest submission with its marks, `following` the first one that is newer than `new`.
+/// `newest` is the trainee's newest submission with its marks, `following` the first one that is newer than `new`. Of two
+/// at one instant the one that arrived later is the newer.
 ///
 /// # Errors
 /// WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, INVALID_KIND, ALREADY_GRADED.
@@ -101,7 +95,7 @@ pub(crate) fn decide_submission(
         });
     }
     let Some((newest, marks)) = newest else { return Ok(Standing::Newest { replaces: None }) };
-    debug_assert!(newest.place() <= new.place(), "what follows was looked for");
+    debug_assert!(newest.submitted_at <= new.submitted_at, "what follows was looked for");
     if matches!(grade_of(marks), Some(Grade::Pass | Grade::Excellent)) {
         return Err(Refusal::new(ErrorReason::AlreadyGraded).with("submission_id", &newest.submission_id));
     }

@@ -110,7 +110,7 @@ async fn opening_is_refused_by_cause(world: World) {
         (open("U1", "L1", "N1", "11-21T00:00:01"), "ALREADY_EXISTS"),
         (open("U2", "L2", "N1", "11-21T00:00:00"), "ALREADY_EXISTS"),
         (
-            proto::OpenSeminarRequest { topic: " ".to_owned(), ..open("U1", "L1", "N2", "11-21T00:00:00") },
+            proto::OpenSeminarRequest { topic: "\0".to_owned(), ..open("U1", "L1", "N2", "11-21T00:00:00") },
             "INVALID_FIELD",
         ),
     ] {
@@ -148,7 +148,7 @@ async fn summary_is_refused_by_cause_and_replaced_by_a_later_one(world: World) {
         (summary("T1", "N1", "总结", "11-25T10:00:00"), "NOT_FOUND"),
         (summary("U2", "N1", "总结", "11-25T10:00:00"), "NOT_CLASS_TUTOR"),
         (summary("U1", "N1", "总结", "12-21T00:00:00"), "WINDOW_CLOSED"),
-        (summary("U1", "N1", "\u{3000} ", "11-25T10:00:00"), "INVALID_FIELD"),
+        (summary("U1", "N1", "\0", "11-25T10:00:00"), "INVALID_FIELD"),
     ] {
         let label = format!("{request:?}");
         assert_eq!(reason(client.summarise_seminar(request).await), expected, "{label}");

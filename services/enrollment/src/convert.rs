@@ -127,7 +127,7 @@ pub(crate) fn remittance(
         programme(&mut fields, &request.programme_id),
         region(&mut fields, "county_code", &request.county_code),
         fields.id("ref", &request.r#ref, RemittanceRef::parse),
-        fields.integer("amount_fen", request.amount_fen, 1..=AMOUNT_FEN_MAX),
+        fields.integer("amount_fen", request.amount_fen, 0..=AMOUNT_FEN_MAX),
     );
     fields.all(parsed)
 }

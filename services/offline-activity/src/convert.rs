@@ -16,9 +16,9 @@ use shipei_service_kit::{
 use crate::domain::{Activity, Attendance, Plan, Results};
 
 /// The most characters of a title or theme.
-const TITLE_CHARS_MAX: usize = 500;
+const TITLE_CHARS_MAX: usize = 2_000;
 /// The most people in one RecordAttendance.
-pub(crate) const PERSONS_PER_CALL_MAX: usize = 10_000;
+pub(crate) const PERSONS_PER_CALL_MAX: usize = 100_000;
 
 /// SubmitPlan or SubmitResults.
 #[derive(Debug, Clone)]
@@ -104,10 +104,11 @@ pub(crate) fn attend(request: proto::RecordAttendanceRequest) -> Result<Attend> 
     let counselor = fields.id("counselor_id", &request.counselor_id, PersonId::parse);
     let activity = fields.id("activity_id", &request.activity_id, ActivityId::parse);
     let mut seen = std::collections::BTreeSet::new();
-    let persons = fields.list("person_ids", request.person_ids, PERSONS_PER_CALL_MAX, |fields, person_id| {
-        let person = fields.id("", &person_id, PersonId::parse)?;
-        Some(seen.insert(person).then_some(person_id))
-    });
+    let persons =
+        fields.optional_list("person_ids", request.person_ids, PERSONS_PER_CALL_MAX, |fields, person_id| {
+            let person = fields.id("", &person_id, PersonId::parse)?;
+            Some(seen.insert(person).then_some(person_id))
+        });
     let (programme, counselor, activity, persons) = fields.all((programme, counselor, activity, persons))?;
     let person_ids = persons.into_iter().flatten().collect();
     Ok(Attend { programme, counselor, activity, person_ids })
@@ -175,12 +176,12 @@ fn stage_of(stage: ProtoStage) -> Option<EducationStage> {
     }
 }
 
-/// A title or theme, which must be there. Postgres can't keep U+0000 in a text.
+/// A title or theme, which may be empty: no annex asks for one. Postgres can't keep U+0000 in a text.
 fn title(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
     if value.contains('\0') {
         return fields.fault(field, "must not contain U+0000");
     }
-    fields.text(field, value, TITLE_CHARS_MAX)
+    fields.optional_text(field, value, TITLE_CHARS_MAX)
 }
 
 /// An education stage, for an answer or an event.

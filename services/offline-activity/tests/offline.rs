@@ -139,7 +139,7 @@ async fn county_papers_are_refused_by_cause(world: World) {
         ("K2", "130302", COMPULSORY, "题", day, "NOT_COUNTY_COUNSELOR"),
         ("K1", "130302", EducationStage::Unspecified, "题", day, "INVALID_FIELD"),
         ("K1", "13", COMPULSORY, "题", day, "INVALID_FIELD"),
-        ("K1", "130302", COMPULSORY, " ", day, "INVALID_FIELD"),
+        ("K1", "130302", COMPULSORY, "\0", day, "INVALID_FIELD"),
         ("K1", "130302", COMPULSORY, "题", "12-11T00:00:00", "WINDOW_CLOSED"),
     ] {
         let label = format!("{counselor} {county} {stage:?} {title} {when}");
@@ -219,13 +219,15 @@ async fn attendance_is_refused_by_cause(world: World) {
         ("K1", "O1", vec!["T1", "T4"], day, "WITHDRAWN"),
         ("K1", "O1", vec!["T1"], "12-11T00:00:00", "WINDOW_CLOSED"),
         ("K1", "O1", vec!["T1", "T5"], day, "NOT_COUNTY_TRAINEE"),
-        ("K1", "O1", vec![], day, "INVALID_FIELD"),
+        ("K1", "O9", vec![], day, "NOT_FOUND"),
         ("K1", "O1", vec!["T1", "张三"], day, "INVALID_FIELD"),
-        ("K1", "O1", vec!["T1"; 10_001], day, "TOO_MANY"),
+        ("K1", "O1", vec!["T1"; 100_001], day, "TOO_MANY"),
     ] {
         let answer = client.record_attendance(attend(counselor, activity, &people, when)).await;
         assert_eq!(reason(answer), expected, "{counselor} {activity} {when} {:?}", people.last());
     }
+    let nobody = client.record_attendance(attend("K1", "O1", &[], day)).await.unwrap().into_inner();
+    assert_eq!(nobody, proto::RecordAttendanceResponse { added: 0, attended: 0 });
     assert_eq!(attendances(&mut client).await, []);
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn submission(id: &str, submitted: &str, marks: &[(&str, Option<Grade
     let mut facts = SubmissionFacts {
         id: SubmissionId::parse(id).unwrap(),
         submitted_at: at(submitted),
+        superseded_at: None,
         marks: Vec::new(),
     };
     for (index, (marked, grade)) in marks.iter().enumerate() {

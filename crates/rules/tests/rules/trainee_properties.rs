@@ -36,6 +36,7 @@ fn submission_facts() -> impl Strategy<Value = SubmissionFacts> {
         let mut facts = SubmissionFacts {
             id: SubmissionId::parse(&format!("A{id}")).unwrap(),
             submitted_at,
+            superseded_at: None,
             marks: Vec::new(),
         };
         for (index, (at, kind)) in marks.into_iter().enumerate() {

@@ -137,6 +137,16 @@ fn assignment_is_judged_by_the_last_mark_of_the_newest_submission() {
 }
 
 #[test]
+fn assignment_of_one_instant_is_the_one_that_was_not_superseded() {
+    let submitted = "2019-11-04T10:00:00";
+    let mut first = submission("A9", submitted, &[("2019-11-05T10:00:00", FAIL)]);
+    first.superseded_at = Some(at(submitted));
+    let second = submission("A1", submitted, &[("2019-11-05T10:00:00", PASS)]);
+    assert_eq!(assignment_of(vec![first.clone(), second.clone()]), (20, String::new()));
+    assert_eq!(assignment_of(vec![second, first]), (20, String::new()));
+}
+
+#[test]
 fn assignment_is_pending_while_it_can_still_be_made_good() {
     let scheme = qinhuangdao();
     let mut facts = diligent();

@@ -376,3 +376,21 @@ async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::season::line::Line;
+
+    #[test]
+    fn review_keeps_its_order_with_all_who_claim_the_submission() {
+        let line = r#"{"at":"2019-11-05T00:00:00+08:00","type":"assignment.reviewed","tutor":"U1","submission":"A1",
+                       "grade":"pass","comment":"c"}"#;
+        let event = Line::parse(line).expect("a right line").event;
+        let authors = |submission: &str| {
+            assert_eq!(submission, "A1");
+            vec!["T1".to_owned(), "T2".to_owned()]
+        };
+        assert_eq!(keys_of(&event, authors), ["submission/A1", "person/T1", "person/T2"]);
+    }
+}

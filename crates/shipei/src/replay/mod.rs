@@ -27,6 +27,7 @@ use shipei_contracts::{
 use shipei_rules::scheme::Scheme;
 use shipei_service_kit::{event_feed::SOURCE_HEADER, status};
 use tonic::{Code, Status, metadata::MetadataValue};
+use tonic_types::StatusExt as _;
 
 use crate::{
     client::{Clients, explain},
@@ -234,7 +235,7 @@ impl Run {
                 self.progress.advance(1);
                 match answer {
                     Ok(()) => Ok(()),
-                    Err(status) => self.refused(numbered.number, &status),
+                    Err(status) => self.refused(&numbered, &status),
                 }
             },
         )
@@ -254,25 +255,48 @@ impl Run {
     }
 
     /// A refusal with a reason is the season's business; anything else ends the replay.
-    fn refused(&self, line: u64, status: &Status) -> Result<()> {
+    fn refused(&self, numbered: &Numbered, status: &Status) -> Result<()> {
         let transient = crate::client::is_transient(status);
         let reason = match status.code() {
             // The transport's own refusal of a message that is too large, before any service has seen it.
             Code::OutOfRange | Code::ResourceExhausted => {
                 status::reason_of(status).or_else(|| Some("TOO_MANY".to_owned()))
             }
+            Code::InvalidArgument if names_nobody(&numbered.line.event, status) => Some(NOT_FOUND.to_owned()),
             _ => status::reason_of(status),
         };
         let Some(reason) = reason.filter(|_| !transient) else {
-            bail!("season.ndjson line {line}: {}", explain(status));
+            bail!("season.ndjson line {}: {}", numbered.number, explain(status));
         };
-        self.note_rejection(line, reason);
+        self.note_rejection(numbered.number, reason);
         Ok(())
     }
 
     fn note_rejection(&self, line: u64, reason: String) {
         self.rejections.lock().unwrap_or_else(PoisonError::into_inner).entry(line).or_insert(reason);
     }
+}
+
+/// A season's word for an id of nobody and nothing; what can't be an id at all is one.
+const NOT_FOUND: &str = "NOT_FOUND";
+
+/// Whether a line was refused for nothing but ids that can't be ids, of what it says is there.
+fn names_nobody(event: &Event, status: &Status) -> bool {
+    let made = match event {
+        Event::RemittanceSent { .. } => "ref",
+        Event::AssignmentSubmitted { .. } => "submission_id",
+        Event::SeminarOpened { .. } => "seminar_id",
+        Event::OfflineActivityHeld { .. } => "activity_id",
+        _ => "",
+    };
+    let is_named = |field: &str| {
+        let is_id = field.ends_with("_id") || field.ends_with("_code") || field.starts_with("person_ids[");
+        field != made && (is_id || field == "ref")
+    };
+    let violations = status.get_details_bad_request().map(|details| details.field_violations);
+    violations.is_some_and(|violations| {
+        !violations.is_empty() && violations.iter().all(|violation| is_named(&violation.field))
+    })
 }
 
 /// Opens a season and replays it, for the command line.

@@ -106,7 +106,12 @@ fn take_answer(
         for refusal in &result.refused {
             let line = usize::try_from(refusal.index).ok().and_then(|index| lines.get(index));
             let Some(line) = line else { return Err(Status::internal("a refusal of no heartbeat")) };
-            refused(*line, reason_name(refusal.reason()));
+            // Of what a season's heartbeat says only an id can be what can't be.
+            let reason = match refusal.reason() {
+                ErrorReason::InvalidField => ErrorReason::NotFound,
+                reason => reason,
+            };
+            refused(*line, status::reason_name(reason));
         }
         let refusals =
             result.outcomes.iter().filter(|outcome| **outcome == i32::from(HeartbeatOutcome::Refused));
@@ -115,10 +120,6 @@ fn take_answer(
         }
     }
     Ok(())
-}
-
-fn reason_name(reason: ErrorReason) -> &'static str {
-    status::reason_name(reason)
 }
 
 /// Packs the heartbeats: consecutive beats of one session are one SessionHeartbeats, a learner is never split over

@@ -177,7 +177,8 @@ fn submissions(
             first_mark_at: own_marks.iter().map(|mark| mark.at).min(),
             stored_duty: (row.owed_class_id, row.late_class_id),
         });
-        judged.push(SubmissionFacts { id, submitted_at, marks: own_marks });
+        let superseded_at = row.superseded_at;
+        judged.push(SubmissionFacts { id, submitted_at, superseded_at, marks: own_marks });
     }
     Ok((judged, records))
 }

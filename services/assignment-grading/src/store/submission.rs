@@ -78,7 +78,7 @@ pub(crate) async fn submission(
     Ok(row.map(Submission::from))
 }
 
-/// A trainee's newest submission.
+/// A trainee's newest submission: of those of one instant, the one that none of them replaced.
 pub(crate) async fn newest_submission(
     tx: &mut Tx,
     programme_id: &str,
@@ -89,7 +89,7 @@ pub(crate) async fn newest_submission(
         SubmissionRow,
         select_submission!(
             "WHERE s.programme_id = $1 AND s.person_id = $2 \
-             ORDER BY s.submitted_at DESC, s.submission_id DESC LIMIT 1"
+             ORDER BY s.submitted_at DESC, CASE WHEN s.superseded_at IS NULL THEN 0 ELSE 1 END LIMIT 1"
         ),
         programme_id,
         person_id
@@ -97,7 +97,7 @@ pub(crate) async fn newest_submission(
     Ok(row.map(Submission::from))
 }
 
-/// A trainee's first submission that is newer than this one.
+/// A trainee's first submission that is newer than this one, which has just arrived; of one instant, any.
 pub(crate) async fn following_submission(
     tx: &mut Tx,
     programme_id: &str,
@@ -107,13 +107,12 @@ pub(crate) async fn following_submission(
         tx,
         SubmissionRow,
         select_submission!(
-            "WHERE s.programme_id = $1 AND s.person_id = $2 AND (s.submitted_at, s.submission_id) > ($3, $4) \
+            "WHERE s.programme_id = $1 AND s.person_id = $2 AND s.submitted_at > $3 \
              ORDER BY s.submitted_at, s.submission_id LIMIT 1"
         ),
         programme_id,
         &of.person_id,
-        of.submitted_at,
-        &of.submission_id
+        of.submitted_at
     )?;
     Ok(row.map(Submission::from))
 }

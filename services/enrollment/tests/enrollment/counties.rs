@@ -157,7 +157,7 @@ async fn remittance_is_what_it_was(world: World) {
     world.with_people().await;
     let mut client = world.counties();
     assert_eq!(reason(client.send_remittance(send("130399", "R1", 100, DAY_1)).await), "NOT_FOUND");
-    assert_eq!(reason(client.send_remittance(send("130302", "R1", 0, DAY_1)).await), "INVALID_FIELD");
+    assert_eq!(reason(client.send_remittance(send("130302", "R1", -1, DAY_1)).await), "INVALID_FIELD");
     let sent = client.send_remittance(send("130302", "R1", 100, DAY_1)).await.unwrap().into_inner();
     assert_eq!(client.send_remittance(send("130302", "R1", 100, DAY_1)).await.unwrap().into_inner(), sent);
     assert_eq!(reason(client.send_remittance(send("130302", "R1", 101, DAY_1)).await), "ALREADY_EXISTS");
