@@ -72,11 +72,19 @@ pub fn follow_in_shards<P: Projector>(
         let (kit, channel, ending) = (kit.clone(), channel.clone(), shutdown.clone());
         shutdown.spawn(lag::report(kit, channel, source, shards, held.clone(), ending));
     }
+    let trouble = Arc::default();
     for shard in 0..shards {
         let partitions = partitions_of(shard, shards);
         let projector = Arc::clone(&projector);
-        let follower =
-            Follower::new(kit, channel.clone(), projector, stream.clone(), i64::from(shard), partitions);
+        let follower = Follower::new(
+            kit,
+            channel.clone(),
+            projector,
+            stream.clone(),
+            i64::from(shard),
+            partitions,
+            Arc::clone(&trouble),
+        );
         let (held, own) = (held.clone(), shutdown.clone());
         shutdown.spawn(async move { follower.run(held, &own).await });
     }

@@ -3,7 +3,14 @@
 //! Why a follower that loses its shard is simply dropped: what it had not committed was never there, and the
 //! compare-and-set on the cursor keeps two holders from applying one event twice.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::FutureExt as _;
 use shipei_contracts::{
@@ -39,6 +46,8 @@ const EVENTS_PER_TRANSACTION: usize = 2000;
 /// The first pause after a broken stream; it doubles up to the longest.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The pause from which on it is said that a log can't be followed: a restart of its service is over before.
+const TROUBLE_AFTER: Duration = Duration::from_secs(1);
 /// A stream that is silent for longer is broken: the server promises a message each [`PROGRESS_INTERVAL`].
 const SILENCE_MAX: Duration = Duration::from_secs(3 * PROGRESS_INTERVAL.as_secs());
 /// How long a cursor that only moved over unwanted events waits to be kept, for what may come meanwhile.
@@ -77,6 +86,8 @@ pub(crate) struct Follower<P> {
     cursor: Cursor,
     /// Whether the last batch could not be applied.
     has_failed: bool,
+    /// Whether it was said that this log can't be followed; all shards say it once.
+    trouble: Arc<AtomicBool>,
 }
 
 /// How one stream ended.
@@ -85,8 +96,18 @@ enum Ended {
     Closed,
     /// Another instance has moved the cursor.
     Overtaken,
-    Failed(Error),
+    Failed(Failure),
     Refused(Status),
+}
+
+/// What went wrong here, and with which event, or those behind it.
+struct Failure {
+    error: Error,
+    first_event: Option<String>,
+}
+
+fn reason_is(status: &Status, reason: ErrorReason) -> bool {
+    reason_of(status).as_deref() == Some(reason_name(reason))
 }
 
 impl<P: Projector> Follower<P> {
@@ -98,6 +119,7 @@ impl<P: Projector> Follower<P> {
         stream: String,
         shard: i64,
         partitions: Vec<Partition>,
+        trouble: Arc<AtomicBool>,
     ) -> Self {
         Self {
             kit: kit.clone(),
@@ -109,6 +131,7 @@ impl<P: Projector> Follower<P> {
             partitions: partitions.into_iter().map(partition_number).collect(),
             cursor: Cursor::default(),
             has_failed: false,
+            trouble,
         }
     }
 
@@ -137,47 +160,78 @@ impl<P: Projector> Follower<P> {
             if progressed {
                 pause = PAUSE_FIRST;
             }
-            let source = self.source;
-            match ended {
-                Ended::Closed => tracing::debug!(source, "the stream was closed, opening it again"),
-                Ended::Overtaken => tracing::debug!(source, "another instance moved the cursor"),
-                Ended::Failed(error) => tracing::error!(source, %error, "events could not be applied"),
-                Ended::Refused(status) => {
-                    let reason = reason_of(&status).unwrap_or_default();
-                    if reason == reason_name(ErrorReason::EpochChanged) {
-                        // A person must decide; this goes on asking, so that nothing has to be started again then.
-                        tracing::error!(
-                            source,
-                            shard = self.shard,
-                            "the log was restored or replaced: what was learned from it may be wrong, and nothing \
-                             more is learned until `shipei relearn` has cleared it"
-                        );
-                    } else if reason == reason_name(ErrorReason::InvalidCursor) {
-                        tracing::warn!(
-                            source,
-                            "the cursor is of another filter or key: starting from the first event"
-                        );
-                        if let Err(error) = self.forget_cursor().await {
-                            tracing::warn!(source, %error, "the cursor could not be forgotten");
-                        }
-                    } else {
-                        tracing::warn!(source, code = ?status.code(), reason, "the stream broke");
-                    }
-                }
-            }
+            self.tell(ended, pause).await;
             tokio::time::sleep(crypto::jitter(pause)).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
+    /// Says how a stream ended, as loudly as it deserves.
+    async fn tell(&self, ended: Ended, pause: Duration) {
+        let (consumer, source, shard) = (self.kit.source(), self.source, self.shard);
+        match ended {
+            Ended::Closed => {
+                tracing::debug!(consumer, source, shard, "the stream was closed, opening it again")
+            }
+            Ended::Overtaken => tracing::debug!(consumer, source, shard, "another instance moved the cursor"),
+            Ended::Failed(error) => {
+                let first_event = error.first_event.as_deref().unwrap_or_default();
+                let error = &error.error;
+                tracing::error!(consumer, source, shard, first_event, %error, "events could not be applied");
+            }
+            Ended::Refused(status) if reason_is(&status, ErrorReason::EpochChanged) => {
+                // A person must decide; this goes on asking, so that nothing has to be started again then.
+                tracing::error!(
+                    consumer,
+                    source,
+                    shard,
+                    reason = reason_name(ErrorReason::EpochChanged),
+                    "the log of {source} was restored or replaced: what {consumer} learned from it may be wrong, and it \
+                     learns nothing more until it is stopped, `shipei relearn {consumer}` has cleared that, and it is \
+                     started again"
+                );
+            }
+            Ended::Refused(status) if reason_is(&status, ErrorReason::InvalidCursor) => {
+                tracing::warn!(
+                    consumer,
+                    source,
+                    shard,
+                    "the cursor is of another key: starting from the first event"
+                );
+                if let Err(error) = self.forget_cursor().await {
+                    tracing::warn!(consumer, source, shard, %error, "the cursor could not be forgotten");
+                }
+            }
+            // Streams end now and then, so that load spreads; one that can't be opened again is another matter.
+            Ended::Refused(status) => {
+                let (code, error) = (status.code(), status.message());
+                if pause >= TROUBLE_AFTER && !self.trouble.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(consumer, source, ?code, error, "the log can't be followed; trying again");
+                } else {
+                    tracing::debug!(
+                        consumer,
+                        source,
+                        shard,
+                        ?code,
+                        error,
+                        "the stream broke, opening it again"
+                    );
+                }
+            }
+        }
+    }
+
     async fn follow_once(&mut self, progressed: &mut bool) -> Ended {
         if let Err(error) = self.load_cursor().await {
-            return Ended::Failed(error);
+            return Ended::Failed(Failure { error, first_event: None });
         }
         let mut responses = match self.subscribe().await {
             Ok(responses) => responses,
             Err(status) => return Ended::Refused(status),
         };
+        if self.trouble.swap(false, Ordering::Relaxed) {
+            tracing::info!(consumer = self.kit.source(), source = self.source, "the log is followed again");
+        }
         // Only now: what the source does not take may be of another filter, and then less is known than it says.
         self.kit.applied().publish(self.source, &self.cursor.positions);
         // Progress over unwanted events that is not kept yet, and when it will be.
@@ -219,7 +273,10 @@ impl<P: Projector> Follower<P> {
                 match applied {
                     Ok(true) => {}
                     Ok(false) => return Ended::Overtaken,
-                    Err(error) => return Ended::Failed(error),
+                    Err(error) => {
+                        let first_event = batch.events.first().map(|event| event.id.clone());
+                        return Ended::Failed(Failure { error, first_event });
+                    }
                 }
             }
             *progressed = true;

@@ -96,6 +96,7 @@ pub fn code_of(reason: ErrorReason) -> Code {
         ReasonCode::Unavailable => Code::Unavailable,
         ReasonCode::ResourceExhausted => Code::ResourceExhausted,
         ReasonCode::OutOfRange => Code::OutOfRange,
+        ReasonCode::DataLoss => Code::DataLoss,
     }
 }
 
@@ -106,8 +107,7 @@ pub fn reason_name(reason: ErrorReason) -> &'static str {
 }
 
 fn refused(refusal: &Refusal) -> Status {
-    let retry = (refusal.reason != ErrorReason::CorruptRow && code_of(refusal.reason) == Code::Unavailable)
-        .then_some(RETRY_AFTER_UNAVAILABLE);
+    let retry = (code_of(refusal.reason) == Code::Unavailable).then_some(RETRY_AFTER_UNAVAILABLE);
     answer(refusal, retry)
 }
 

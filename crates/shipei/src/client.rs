@@ -215,8 +215,7 @@ where
 /// Whether the same call may pass later.
 pub fn is_transient(status: &Status) -> bool {
     match status.code() {
-        Code::Unavailable => status::reason_of(status).is_none_or(|reason| reason != "CORRUPT_ROW"),
-        Code::DeadlineExceeded | Code::Aborted => true,
+        Code::Unavailable | Code::DeadlineExceeded | Code::Aborted => true,
         // RATE_LIMITED says when a call will pass; other limits don't pass by waiting.
         Code::ResourceExhausted => status::retry_after(status).is_some(),
         // What a connection that broke in the middle of a call looks like.

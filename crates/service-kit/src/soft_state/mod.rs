@@ -135,6 +135,14 @@ impl Answering {
     }
 }
 
+/// What kind of error it is, and Redis's own word for it (`NOAUTH`, `WRONGPASS`, `OOM`), which holds nothing private.
+fn told_by(error: &redis::RedisError) -> String {
+    match error.code() {
+        Some(code) => format!("{}: {code}", error.category()),
+        None => error.category().to_owned(),
+    }
+}
+
 impl fmt::Debug for SoftState {
     /// Without the address, which may hold a password.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,7 +197,7 @@ impl SoftState {
         let answer = tokio::time::timeout(ANSWER_TIME_MAX, commands.query_async(&mut connection)).await;
         let (answer, error) = match answer {
             Ok(Ok(answer)) => (Some(answer), None),
-            Ok(Err(error)) => (None, Some(error.category().to_owned())),
+            Ok(Err(error)) => (None, Some(told_by(&error))),
             Err(_) => (None, Some("no answer in time".to_owned())),
         };
         self.inner.commands.tell(what, error.as_deref());

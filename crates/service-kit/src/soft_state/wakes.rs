@@ -8,7 +8,7 @@ use redis::Pipeline;
 use shipei_store::{Wake, crypto};
 use tokio_stream::StreamExt as _;
 
-use super::SoftState;
+use super::{SoftState, told_by};
 use crate::{kit::Kit, shutdown::Shutdown};
 
 /// What names the channels of wakes.
@@ -89,7 +89,7 @@ async fn listen_once(
     };
     let mut subscription = match tokio::time::timeout(SUBSCRIBE_TIME_MAX, subscribing).await {
         Ok(Ok(subscription)) => subscription,
-        Ok(Err(error)) => return answering.tell("hearing wakes", Some(error.category())),
+        Ok(Err(error)) => return answering.tell("hearing wakes", Some(&told_by(&error))),
         Err(_) => return answering.tell("hearing wakes", Some("no answer in time")),
     };
     *heard = true;

@@ -256,16 +256,17 @@ impl Run {
 
     /// A refusal with a reason is the season's business; anything else ends the replay.
     fn refused(&self, numbered: &Numbered, status: &Status) -> Result<()> {
-        let transient = crate::client::is_transient(status);
         let reason = match status.code() {
             // The transport's own refusal of a message that is too large, before any service has seen it.
             Code::OutOfRange | Code::ResourceExhausted => {
                 status::reason_of(status).or_else(|| Some("TOO_MANY".to_owned()))
             }
             Code::InvalidArgument if names_nobody(&numbered.line.event, status) => Some(NOT_FOUND.to_owned()),
+            // Not what the line says, but what a service could not do.
+            Code::Internal | Code::DataLoss | Code::Unknown => None,
             _ => status::reason_of(status),
         };
-        let Some(reason) = reason.filter(|_| !transient) else {
+        let Some(reason) = reason.filter(|_| !crate::client::is_transient(status)) else {
             bail!("season.ndjson line {}: {}", numbered.number, explain(status));
         };
         self.note_rejection(numbered.number, reason);
