@@ -42,12 +42,13 @@ pub(super) enum Owner {
     Nobody,
     /// Of the learner's course with this index.
     Course(usize),
-    /// Of somebody who is not in this transaction.
+    /// Of another course of this learner, which is not in this transaction.
     Elsewhere,
 }
 
 /// A session of this transaction.
 pub(super) struct SessionDesk<'m> {
+    pub(super) person_id: &'m str,
     pub(super) session_id: &'m str,
     pub(super) owner: Owner,
     pub(super) state: Option<Session>,
@@ -80,7 +81,8 @@ pub(super) struct Desk<'m> {
     pub(super) places: Vec<Place<'m>>,
     pub(super) learner_of: HashMap<&'m str, usize>,
     pub(super) course_of: HashMap<(&'m str, &'m str), usize>,
-    pub(super) session_of: HashMap<&'m str, usize>,
+    /// By learner and session: a player chooses its sessions' ids, and need not know those of others.
+    pub(super) session_of: HashMap<(&'m str, &'m str), usize>,
 }
 
 impl<'m> Desk<'m> {
@@ -107,7 +109,7 @@ impl<'m> Desk<'m> {
             for (index, beats) in content.sessions.iter().enumerate() {
                 let Some(keys) = &beats.keys else { continue };
                 let course = desk.place_course(keys.person.as_str(), keys.course.as_str());
-                let session = desk.place_session(keys.session.as_str());
+                let session = desk.place_session(keys.person.as_str(), keys.session.as_str());
                 desk.places.push(Place { message: *message, index, course, session, beats });
             }
         }
@@ -138,9 +140,10 @@ impl<'m> Desk<'m> {
         self.courses.len() - 1
     }
 
-    fn place_session(&mut self, session_id: &'m str) -> usize {
-        *self.session_of.entry(session_id).or_insert_with(|| {
-            self.sessions.push(SessionDesk { session_id, owner: Owner::Nobody, state: None, actor: "" });
+    fn place_session(&mut self, person_id: &'m str, session_id: &'m str) -> usize {
+        *self.session_of.entry((person_id, session_id)).or_insert_with(|| {
+            let owner = Owner::Nobody;
+            self.sessions.push(SessionDesk { person_id, session_id, owner, state: None, actor: "" });
             self.sessions.len() - 1
         })
     }

@@ -158,9 +158,11 @@ impl<'m> Desk<'m> {
     }
 
     async fn load_sessions(&mut self, tx: &mut Tx) -> Result<()> {
-        let session_ids: Vec<&'m str> = self.sessions.iter().map(|session| session.session_id).collect();
-        for row in study::sessions(tx, self.programme_id, &session_ids).await? {
-            let Some(index) = self.session_of.get(row.session_id.as_str()) else { continue };
+        let keys: Vec<(&'m str, &'m str)> =
+            self.sessions.iter().map(|session| (session.person_id, session.session_id)).collect();
+        for row in study::sessions(tx, self.programme_id, &keys).await? {
+            let key = (row.person_id.as_str(), row.session_id.as_str());
+            let Some(index) = self.session_of.get(&key) else { continue };
             let key = (row.person_id.as_str(), row.course_id.as_str());
             let desk = &mut self.sessions[*index];
             desk.owner = self.course_of.get(&key).map_or(Owner::Elsewhere, |course| Owner::Course(*course));

@@ -43,13 +43,13 @@ impl Desk<'_> {
             let course = &self.courses[course];
             sessions.push(KeptSession {
                 session_id: desk.session_id,
-                person_id: self.learners[course.learner].person_id,
+                person_id: desk.person_id,
                 course_id: course.course_id,
                 session,
                 actor: desk.actor,
             });
         }
-        sessions.sort_unstable_by_key(|kept| kept.session_id);
+        sessions.sort_unstable_by_key(|kept| (kept.person_id, kept.session_id));
 
         study::save_learners(tx, self.programme_id, &learners).await?;
         study::save_sessions(tx, self.programme_id, &sessions, recorded_at).await?;

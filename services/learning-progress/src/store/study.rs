@@ -235,11 +235,11 @@ pub(crate) async fn selected(
     )
 }
 
-/// The sessions of these ids that are stored, whoever's they are.
+/// The sessions of these learners and ids that are stored.
 pub(crate) async fn sessions(
     tx: &mut Tx,
     programme_id: &str,
-    session_ids: &[&str],
+    keys: &[(&str, &str)],
 ) -> Result<Vec<SessionRow>, StoreError> {
     select_by_keys!(
         tx,
@@ -250,10 +250,10 @@ pub(crate) async fn sessions(
              daily_cap_seconds, daily_cap_beats, outside_window_seconds, outside_window_beats, duplicate_beats \
              FROM session WHERE programme_id = ",
             programme_id,
-            " AND session_id IN "
+            " AND (person_id, session_id) IN "
         ],
-        session_ids,
-        |session_id| (*session_id)
+        keys,
+        |(person_id, session_id)| (*person_id, *session_id)
     )
 }
 
@@ -366,7 +366,7 @@ pub(crate) async fn save_sessions(
     sessions: &[KeptSession<'_>],
     recorded_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    const UPDATE: &str = " ON CONFLICT (programme_id, session_id) DO UPDATE SET last_at = excluded.last_at, \
+    const UPDATE: &str = " ON CONFLICT (programme_id, person_id, session_id) DO UPDATE SET last_at = excluded.last_at, \
         last_seq = excluded.last_seq, credited_seconds = excluded.credited_seconds, \
         overlap_seconds = excluded.overlap_seconds, overlap_beats = excluded.overlap_beats, \
         gap_seconds = excluded.gap_seconds, gap_beats = excluded.gap_beats, \
