@@ -62,7 +62,7 @@ async fn malformed_line_stops_the_replay_before_anything_is_written() -> Result<
             "time order",
         ),
         (
-            "{\"at\":\"2019-12-30T10:00:00+08:00\",\"type\":\"offline.scored\",\"counselor\":\"K1\",\"activity\":\"O1\",\"person\":\"T01\",\"score\":1e99}",
+            "{\"at\":\"2019-12-30T10:00:00+08:00\",\"type\":\"offline.scored\",\"counselor\":\"K1\",\"activity\":\"O1\",\"person\":\"T01\",\"score\":\"7\"}",
             "invalid type",
         ),
         (

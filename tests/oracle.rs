@@ -49,6 +49,14 @@ async fn other_seeds_of_the_model_scheme_agree() -> Result<()> {
     generated_season_agrees(8, 120, "qinhuangdao", "130300", Backend::Postgres).await
 }
 
+/// Figures that look odd, and a roster whose odd rows must lose nobody: `odd-a` and `odd-b` of `gen_schemes.py`.
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_schemes_and_rosters_agree() -> Result<()> {
+    generated_season_agrees(21, 150, "odd-a", "130300", Backend::Sqlite).await?;
+    generated_season_agrees(22, 120, "odd-a", "130300", Backend::Postgres).await?;
+    generated_season_agrees(23, 120, "odd-b", "130200", Backend::Sqlite).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn variant_a_agrees() -> Result<()> {
     generated_season_agrees(11, 150, "variant-a", "130200", Backend::Sqlite).await

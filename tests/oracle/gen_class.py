@@ -69,16 +69,19 @@ class Assignments:
 
     def round(self, t: Trainee, name: str, at: int, n: int) -> int | None:
         """What happens to one submission; when the next one comes, if one does."""
+        if t.class_.tutor not in self.style:
+            return None  # a class without a tutor: nobody may review
         if self.w.chance(0.03):
             return self.superseded(t, name, at)
         if t.class_.tutor not in self.faithful and self.w.chance(0.04):
             return None  # never reviewed
         when = self.review_time(t, at)
         if when >= self.review_end:
-            if t.class_.tutor in self.faithful:
+            if t.class_.tutor in self.faithful and at < self.review_end - 1:
                 when = self.review_end - 1
             elif t.active(when):
-                self.review(t, self.review_end + self.dice.choice((0, HOUR)), name, "pass")  # WINDOW_CLOSED
+                late = self.review_end + self.dice.choice((0, HOUR))
+                self.review(t, late if late > at else when, name, "pass")  # WINDOW_CLOSED
                 return None
         if not t.active(when):
             if self.w.doubtful:
@@ -165,7 +168,7 @@ class ClassLife:
             if c.id in self.open:
                 self.posts(c)
                 self.summary(c, c.tutor in good)
-            for bulletin in self.w.scheme["tutor"]["bulletin"]:
+            for bulletin in self.w.scheme["tutor"].get("bulletin", ()):
                 self.bulletin(c, bulletin, c.tutor in good)
 
     def other_tutor(self, c: Class_) -> str:
@@ -212,7 +215,8 @@ class ClassLife:
         """Too short by one, in another class, too late, nowhere, by somebody else."""
         kind = self.dice.randrange(8)
         if kind < 4:
-            self.post(t, at, seminar, self.minimum - self.dice.choice((1, 1, 20)), True)  # TEXT_TOO_SHORT
+            wanted = self.minimum - self.dice.choice((1, 1, 20))
+            self.post(t, at, seminar, max(0, wanted), True)  # TEXT_TOO_SHORT, unless nothing is asked
         elif kind == 4:
             others = [(s, o) for c, (s, o) in self.open.items() if c != t.class_.id and o < at]
             if others:

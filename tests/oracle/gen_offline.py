@@ -93,7 +93,7 @@ class Offline:
     def stranger(self, county: County) -> str:
         return self.dice.choice([c for c in self.w.counties if c is not county]).counselors[0]
 
-    def put_score(self, at: int, name: str, who: str, person: str, score: int) -> None:
+    def put_score(self, at: int, name: str, who: str, person: str, score: float) -> None:
         self.w.sink.put(at, "offline.scored", counselor=who, activity=name, person=person, score=score)
 
     def score(self, t: Trainee, name: str, who: str, at: int, flat: int | None) -> None:
@@ -112,7 +112,7 @@ class Offline:
         when = at + 2 * HOUR
         for t in here[:40]:
             if self.w.chance(0.03) and t.active(when) and when < self.end:
-                self.put_score(when, name, who, t.id, self.dice.choice((self.high + 1, self.low - 1, 100)))  # SCORE_OUT_OF_RANGE
+                self.put_score(when, name, who, t.id, self.dice.choice((self.high + 1, self.low - 1, 100, 1e20, self.low + 0.5)))  # SCORE_OUT_OF_RANGE
         absent = [t for t in people if t not in here and t.active(when)] if len(people) < 3000 else []
         if absent and when < self.end:
             self.put_score(when, name, who, self.dice.choice(absent).id, self.high)  # NOT_ATTENDED
@@ -128,7 +128,8 @@ class Offline:
         """Plans, activities and results for another county, by somebody of another role, nowhere."""
         one = next(c for c in self.w.counties if c.opened is not None)
         at = self.first + DAY
-        self.say(at, "offline.plan_submitted", one, "compulsory", self.stranger(one))  # NOT_COUNTY_COUNSELOR
+        if self.reporting <= at:
+            self.say(at, "offline.plan_submitted", one, "compulsory", self.stranger(one))  # NOT_COUNTY_COUNSELOR
         self.say(at, "offline.results_submitted", one, "compulsory", self.stranger(one))  # NOT_COUNTY_COUNSELOR
         self.hold(at, "O-other", one, "compulsory", self.stranger(one))  # NOT_COUNTY_COUNSELOR
         self.hold(at, "O-lead", one, "compulsory", self.w.leads[0])  # NOT_FOUND

@@ -32,6 +32,9 @@ class Roster:
         self.make_staff()
         self.make_classes(trainees)
         self.make_trainees(trainees)
+        self.nobodys: list[Class_] = []
+        if world.scheme.get("_odd_roster"):
+            self.make_odd()
 
     def name(self) -> str:
         return self.dice.choice(SURNAMES) + "".join(self.dice.choice(GIVEN) for _ in range(self.dice.randint(1, 2)))
@@ -63,10 +66,12 @@ class Roster:
 
     def make_courses(self) -> None:
         need = {"public": 0, "it_integration": 0, "professional": 0}
-        for entry in self.w.scheme["trainee"]["online"]:
+        for entry in self.w.scheme["trainee"].get("online", ()):
             share = {"public": 0.25, "it_integration": 0.3, "professional": 0.6} if len(entry["categories"]) > 1 else {}
             for category in entry["categories"]:
                 need[category] = max(need[category], int(entry["minutes"] * share.get(category, 1)))
+
+        need |= self.w.scheme.get("_need", {})
 
         def add(title: str, category: str, main: bool, minutes: int, subject: str = "", stage: str = "") -> None:
             self.w.courses.append(Course(f"C{len(self.w.courses) + 1:03d}", title, category, main, max(5, minutes), subject, stage))
@@ -131,18 +136,43 @@ class Roster:
             county.trainees.append(t)
             class_.members.append(t)
 
+    def make_odd(self) -> None:
+        """Rows that look odd and lose nobody: classes without a tutor, staff with a class, names, schools, numbers."""
+        self.nobodys = [Class_("L9998", ""), Class_("L9999", "U-none")]
+        rows = {row[0]: row for row in self.rows}
+        for n, t in enumerate(self.w.trainees[1:], 1):
+            row = rows[t.id]
+            if n % 23 == 0:
+                t.class_.members.remove(t)
+                t.class_ = self.nobodys[n % 2]
+                row[9] = t.class_.id
+            elif n % 19 == 0:
+                row[2] = rows[self.w.tutors[0]][2]  # the tutor's number
+            elif n % 17 == 0:
+                row[1] = ""
+            elif n % 13 == 0:
+                row[5] = next(s[0] for s in self.schools if s[2] != t.county.code)
+        for c in self.w.classes:
+            rows[c.tutor][9] = c.id
+        self.schools[0] = (self.schools[0][0], "", self.schools[0][2])
+
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         city = self.w.scheme["_city"]
         name = gen_schemes.CITIES.get(city, "某市")
         regions = [["130000", "河北省", "province", ""], [city, name, "city", "130000"]]
+        odd = self.nobodys != []
         regions += [[c.code, c.name, "county", city] for c in self.w.counties]
+        if odd:
+            regions[-1][3] = "130000"  # directly under the province
         self.table(folder / "regions.csv", "code,name,level,parent_code", regions)
         self.table(folder / "schools.csv", "school_code,name,county_code", self.schools)
         self.table(folder / "classes.csv", "class_id,name,region_code,tutor_id",
-                   [[c.id, f"{name}{n}班", city, c.tutor] for n, c in enumerate(self.w.classes, 1)])
+                   [[c.id, f"{name}{n}班", city, c.tutor] for n, c in enumerate(self.w.classes, 1)]
+                   + [[c.id, "", city, c.tutor] for c in self.nobodys])
         self.table(folder / "courses.csv", "course_id,title,category,main_line,minutes,subject,education_stage",
-                   [[c.id, c.title, c.category, str(c.main_line).lower(), c.minutes, c.subject, c.stage] for c in self.w.courses])
+                   [[c.id, c.title, c.category, str(c.main_line).lower(), c.minutes, c.subject, c.stage] for c in self.w.courses]
+                   + ([["C900", "", "public", "true", 0, "", ""], ["C901", "", "professional", "false", 0, "", ""]] if odd else []))
         self.table(folder / "people.csv", "person_id,name,id_number,role,county_code,school_code,education_stage,subject,"
                    "development_stage,class_id", self.rows)
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from datetime import date, timedelta
 
 COUNTIES = {
@@ -54,7 +55,9 @@ BASE: dict = {
 
 def _merge(into: dict, change: dict) -> dict:
     for key, value in change.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
+        if value is None:
+            del into[key]
+        elif isinstance(value, dict) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:
             into[key] = value
@@ -133,6 +136,45 @@ VARIANTS: dict[str, dict] = {
         "tutor": {"marking": {"late_week": {"from": "11-04", "disqualify_at": 2, "grace_hours": 168}}},
         "counselor": {"offline": {"items": ["plan", "scoring"], "stages": ["non_compulsory", "compulsory"]}},
     },
+    # legal values that look odd: phases in the order of nothing, one of 0 minutes, one out of reach of the daily cap but
+    # for its main line, reviews that end before submissions do, pass worth more than excellent, 0 points, an empty post
+    "odd-a": {
+        "_city": "130300", "_year": 2021, "_counties": 4, "_odd_roster": True,
+        "_need": {"public": 40, "it_integration": 40, "professional": 60},
+        "calendar": {"login": ("07-10", "09-14"), "marking": ("11-05", "11-24")},
+        "study": {"daily_cap_minutes": 30},
+        "trainee": {
+            "pass_total": 0,
+            "online": [
+                {"window": "phase_2", "categories": ["professional", "professional"], "minutes": 5000, "points": 0,
+                 "requires_previous": True},
+                {"window": "phase_1", "categories": ["public"], "minutes": 30, "points": 10, "requires_previous": True},
+                {"window": "phase_3", "categories": ["it_integration"], "minutes": 0, "points": 7, "requires_previous": True},
+                {"window": "phase_1", "categories": ["it_integration"], "minutes": 0, "points": 3},
+            ],
+            "assignment": {"review_until": "marking", "kinds": ["教学设计", "Micro lesson", "教学设计"],
+                           "points": {"excellent": 5, "pass": 20, "fail": 12}},
+            "seminar": {"points": 0, "min_characters": 0},
+            "offline": {"distinct": {"from_participants": 2, "min_distinct_scores": 50}},
+        },
+        "tutor": {"qualify_total": 0, "marking": {"late_week": {"from": "11-01", "disqualify_at": 60, "grace_hours": 500}},
+                  "bulletin": []},
+        "counselor": {"registration_login": {"tasks": ["phase_3", "login", "phase_2", "assignment"]}},
+    },
+    # nothing at all where a list may be empty, totals out of reach, offline over before rosters are reported
+    "odd-b": {
+        "_city": "130200", "_year": 2020, "_counties": 3, "_unquoted": True,
+        "trainee": {
+            "pass_total": 101, "seminar_required": False, "online": None,
+            "assignment": {"points": {"excellent": 0, "pass": 0, "fail": 0}},
+            "seminar": {"min_characters": 1},
+            "offline": {"window": "preparation", "min_score": 0, "max_score": 0,
+                        "distinct": {"from_participants": 0, "min_distinct_scores": 1}},
+        },
+        "tutor": {"qualify_total": 999, "marking": {"points": 0, "late_week": {"from": "11-01", "disqualify_at": 0, "grace_hours": 0}},
+                  "bulletin": None, "seminar": {"points": 0}},
+        "counselor": {"registration_login": {"tasks": []}, "offline": {"window": "preparation", "points": 0}},
+    },
 }
 
 
@@ -170,7 +212,7 @@ def _value(value: object) -> str:
 
 
 def toml(scheme: dict) -> str:
-    """The scheme in the layout of design/qinhuangdao-2019.toml."""
+    """The scheme in the layout of design/qinhuangdao-2019.toml, or with TOML's own dates."""
     inline = {"points", "distinct", "late_week"}
     lines: list[str] = []
 
@@ -191,7 +233,8 @@ def toml(scheme: dict) -> str:
 
     top = {k: scheme[k] for k in ("id", "title", "region", "time_zone", "calendar", "study", "trainee", "tutor", "counselor")}
     table("", top)
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return re.sub(r'"(\d{4}-\d\d-\d\d)"', r"\1", text) if scheme.get("_unquoted") else text
 
 
 def span(scheme: dict, window: str) -> tuple[date, date]:

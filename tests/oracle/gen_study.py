@@ -25,8 +25,8 @@ def enrollment(w: World) -> None:
             w.sink.put(end + w.dice.choice((0, 3 * HOUR)), "roster.reported", county=county.code, counselor=who)
         else:
             w.sink.put(reported, "roster.reported", county=county.code, counselor=who)
-        money(w, county, reported)
-        opening(w, county, login)
+        ready = money(w, county, reported) // DAY * DAY + DAY
+        opening(w, county, max(login, ready))
     bad_enrollment(w, first)
     for tutor in w.tutors:
         if w.chance(0.9):
@@ -34,26 +34,28 @@ def enrollment(w: World) -> None:
     w.sink.put(w.moment(first, end), "prejob.attended", person="U9999")  # NOT_FOUND
 
 
-def money(w: World, county: County, reported: int) -> None:
+def money(w: World, county: County, reported: int) -> int:
+    """When the money is there, if it ever is."""
     ref = f"R{county.code}"
     sent = reported + DAY + w.dice.randrange(6 * HOUR)
     confirmed = sent + DAY + w.dice.randrange(6 * HOUR)
     w.sink.put(sent, "remittance.sent", county=county.code, ref=ref, amount_fen=100_000 * len(county.trainees))
     if county.fate == "unremitted":
         w.sink.put(confirmed, "invoice.issued", county=county.code, ref=ref)  # NOT_REMITTED
-        return
+        return confirmed
     if w.chance(0.3):
         w.sink.put(confirmed - HOUR, "invoice.issued", county=county.code, ref=ref)  # NOT_REMITTED
     if w.chance(0.3) and county.fate == "open":
         w.sink.put(confirmed - MINUTE, "learning.opened", county=county.code)  # NOT_REMITTED
     w.sink.put(confirmed, "remittance.confirmed", county=county.code, ref=ref)
     w.sink.put(confirmed + HOUR, "invoice.issued", county=county.code, ref=ref)
+    return confirmed
 
 
 def opening(w: World, county: County, login: int) -> None:
     at = login + w.dice.randrange(6 * HOUR, 8 * HOUR)
     if county.fate == "late":
-        start = min(w.window(e["window"])[0] for e in w.scheme["trainee"]["online"])
+        start = min((w.window(e["window"])[0] for e in w.scheme["trainee"].get("online", ())), default=at)
         at = start + w.dice.randint(2, 9) * DAY + w.dice.randrange(9 * HOUR, 20 * HOUR)
     w.sink.put(at, "learning.opened", county=county.code)
     if county.fate in ("open", "late"):
@@ -76,8 +78,8 @@ class Study:
         self.w, self.dice, self.serial = w, w.dice, 0
         self.selected: set[tuple[str, str]] = set()
         self.gap = w.scheme["study"]["heartbeat_max_gap_seconds"]
-        self.entries = [(*w.window(e["window"]), e["categories"]) for e in w.scheme["trainee"]["online"]]
-        self.study_first = min(e[0] for e in self.entries)
+        self.entries = [(*w.window(e["window"]), e["categories"]) for e in w.scheme["trainee"].get("online", ())]
+        self.study_first = min((e[0] for e in self.entries), default=w.window("login")[1])
 
     def run(self) -> None:
         for t in self.w.trainees:
@@ -129,6 +131,8 @@ class Study:
     # -- the plan
 
     def plan(self, t: Trainee, access: int | None) -> list[Session]:
+        if not self.entries:
+            return []
         if access is None:
             some = [c for c in self.w.courses if c.main_line and c.fits(t)]
             return [self.place(t, c, self.entries[0][0], self.entries[0][1], 1.0, []) for c in self.dice.sample(some, 2)]

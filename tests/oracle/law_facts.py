@@ -100,7 +100,7 @@ class Facts:
     def within(self, window: Window) -> None:
         if self.at < window.first:
             self.no("WINDOW_NOT_OPEN")
-        if self.at >= window.end:
+        elif self.at >= window.end:
             self.no("WINDOW_CLOSED")
 
     # -- who and what
@@ -355,11 +355,12 @@ class Facts:
         if person.id not in activity.attended:
             self.no("NOT_ATTENDED")
         rule = self.scheme.trainee["offline"]
-        if not rule["min_score"] <= e["score"] <= rule["max_score"]:
+        score = int(e["score"])
+        if score != e["score"] or not rule["min_score"] <= score <= rule["max_score"]:
             self.no("SCORE_OUT_OF_RANGE")
         self.accept()
         had = activity.scores.get(person.id)
-        keep = {"last": e["score"], "first": e["score"] if had is None else had, "max": max(e["score"], had or 0)}
+        keep = {"last": score, "first": score if had is None else had, "max": max(score, had or 0)}
         activity.scores[person.id] = keep[self.readings["score_counts"]]
         activity.order[person.id] = self.line
 

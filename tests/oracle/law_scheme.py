@@ -58,7 +58,7 @@ class Scheme:
         self.trainee = self.raw["trainee"]
         self.tutor = self.raw["tutor"]
         self.counselor = self.raw["counselor"]
-        self.online = [self._online(entry) for entry in self.trainee["online"]]
+        self.online = [self._online(entry) for entry in self.trainee.get("online", ())]
         self.as_of = self.calendar["summary"].end
 
     def _window(self, pair: list[object]) -> Window:

@@ -206,11 +206,11 @@ class Scores:
             return 0, Fraction(0), Fraction(0)
         tasks = rules["registration_login"]["tasks"]
         done = sum(self.did(task, p) for task in tasks for p in people)
-        login = Fraction(100 * rules["registration_login"]["points"] * done, len(tasks) * len(people))
+        login = Fraction(100 * rules["registration_login"]["points"] * done, len(tasks) * len(people) or 1)
         present = {p.stage for p in people}
         stages = [s for s in rules["offline"]["stages"] if s in present or self.readings["stage_share"] == "all"]
         items = rules["offline"]["items"]
-        if not stages:
+        if not stages or not items:
             return len(people), login, Fraction(0)
         earned = sum(self.item(i, county, s) for i in items for s in stages)
         return len(people), login, Fraction(100 * rules["offline"]["points"] * earned, len(items) * len(stages))

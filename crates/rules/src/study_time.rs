@@ -238,7 +238,8 @@ pub struct PhaseStudy {
 
 impl PhaseStudy {
     /// Adds a credit dated `at` (one that names this phase) and tells whether it achieved the phase just now.
-    /// `main_line_complete` is as of after this credit. An achievement is never taken back.
+    /// `main_line_complete` is as of after this credit. An achievement is never taken back; a phase that asks for 0 minutes
+    /// is achieved without study ([`OnlineEntry::given_at`]).
     pub fn add(
         &mut self,
         entry: &OnlineEntry,
@@ -247,7 +248,8 @@ impl PhaseStudy {
         at: DateTime<Utc>,
     ) -> bool {
         self.seconds += credited_seconds;
-        if self.achieved_at.is_some() || !phase_achieved(entry, self.seconds, main_line_complete) {
+        let known_before = self.achieved_at.is_some() || entry.given_at().is_some();
+        if known_before || !phase_achieved(entry, self.seconds, main_line_complete) {
             return false;
         }
         self.achieved_at = Some(at);

@@ -118,8 +118,8 @@ pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Tra
         let finding = judge_phase(&rules.online, index, facts, as_of);
         items.push(finding.into_item(format!("phase_{}", index + 1), entry.points, CLAUSE_ONLINE));
     }
-    let excellent = rules.assignment.points.excellent;
-    items.push(judge_assignment(scheme, facts, as_of).into_item("assignment", excellent, CLAUSE_ASSIGNMENT));
+    let most = rules.assignment.points.most();
+    items.push(judge_assignment(scheme, facts, as_of).into_item("assignment", most, CLAUSE_ASSIGNMENT));
     let seminar =
         judge_seminar(scheme, facts, as_of).into_item("seminar", rules.seminar.points, CLAUSE_SEMINAR);
     let seminar_earned = seminar.is_earned();
@@ -142,8 +142,9 @@ fn achieved_at(
     facts: &TraineeFacts,
     as_of: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    let at = (*facts.phases.get(index)?)?;
-    (at <= as_of && online[index].period.contains(at)).then_some(at)
+    let entry = &online[index];
+    let at = entry.given_at().or_else(|| facts.phases.get(index).copied().flatten())?;
+    (at <= as_of && entry.period.contains(at)).then_some(at)
 }
 
 /// Annex 2, online. `requires_previous` asks whether the entry directly before was ACHIEVED, not whether it earned its

@@ -58,12 +58,22 @@ pub(crate) fn optional<T, E: std::fmt::Display>(
     fields.optional_id(field, value, parse).map(|_| value.to_owned())
 }
 
-/// A name that must be there.
+/// A name, which may be empty: lists of counties have gaps, no rule reads a name, and without a region, a school or a
+/// class all its people would be lost.
 pub(crate) fn name(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
     if value.contains('\0') {
         return fields.fault(field, "has a NUL character");
     }
-    fields.text(field, value, NAME_CHARACTERS_MAX)
+    fields.optional_text(field, value, NAME_CHARACTERS_MAX)
+}
+
+/// The tutor of a new class; empty for none. Their id goes into events before anybody of that id need be enrolled, so
+/// what can be an identity number is refused.
+fn tutor(fields: &mut Fields, value: &str) -> Option<String> {
+    if IdentityNumber::parse(value).is_ok() {
+        return fields.fault("tutor_id", "an identity number must not serve as an id");
+    }
+    optional(fields, "tutor_id", value, PersonId::parse)
 }
 
 /// Programme and person.
@@ -189,12 +199,11 @@ pub(crate) fn new_class(request: &pb::CreateClassRequest) -> Result<(ProgrammeId
         fields.id("class_id", &request.class_id, ClassId::parse),
         name(&mut fields, "name", &request.name),
         region(&mut fields, "region_code", &request.region_code),
-        person(&mut fields, "tutor_id", &request.tutor_id),
+        tutor(&mut fields, &request.tutor_id),
     );
     let (programme_id, class_id, name, region_code, tutor_id) = fields.all(parsed)?;
     let region_code = region_code.as_str().to_owned();
-    let (class_id, tutor_id) = (class_id.to_string(), tutor_id.to_string());
-    Ok((programme_id, ClassRow { class_id, name, region_code, tutor_id }))
+    Ok((programme_id, ClassRow { class_id: class_id.to_string(), name, region_code, tutor_id }))
 }
 
 /// Who leaves, and why.

@@ -130,27 +130,27 @@ pub(crate) fn by_then(happened: Option<Time>, at: Time) -> bool {
     happened.is_some_and(|happened| happened <= at)
 }
 
-/// The region above a new region must be there, one level up; a province has none.
+/// The region above a new region must be there: a city's is a province, a county's is a city, or a province for the
+/// counties that GB/T 2260 puts directly under one (Hebei's 139001, 139002); a province has none.
 pub(crate) fn decide_region(
     level: RegionLevel,
     parent: Option<RegionLevel>,
     parent_given: bool,
 ) -> Result<(), Refusal> {
-    let above = match level {
-        RegionLevel::Province if parent_given => {
-            return Err(invalid_field("parent_code", "a province has no region above"));
-        }
-        RegionLevel::Province => return Ok(()),
-        RegionLevel::City => RegionLevel::Province,
-        RegionLevel::County => RegionLevel::City,
-    };
-    if !parent_given {
-        return Err(invalid_field("parent_code", "required: a city lies in a province, a county in a city"));
+    if level == RegionLevel::Province {
+        return match parent_given {
+            true => Err(invalid_field("parent_code", "a province has no region above")),
+            false => Ok(()),
+        };
     }
-    match parent {
-        None => Err(not_found("parent_code")),
-        Some(parent) if parent == above => Ok(()),
-        Some(_) => Err(invalid_field("parent_code", "must be one level above")),
+    if !parent_given {
+        let cause = "required: a city lies in a province, a county in a city or directly in a province";
+        return Err(invalid_field("parent_code", cause));
+    }
+    match (level, parent) {
+        (_, None) => Err(not_found("parent_code")),
+        (_, Some(RegionLevel::Province)) | (RegionLevel::County, Some(RegionLevel::City)) => Ok(()),
+        _ => Err(invalid_field("parent_code", "must be of a level above")),
     }
 }
 
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn region_lies_one_level_below_its_parent() {
+    fn region_lies_below_its_parent() {
         use RegionLevel::{City, County, Province};
         for (level, parent, given, expected) in [
             (Province, None, false, None),
@@ -320,7 +320,10 @@ mod tests {
             (City, None, true, Some(ErrorReason::NotFound)),
             (City, Some(City), true, Some(ErrorReason::InvalidField)),
             (County, Some(City), true, None),
-            (County, Some(Province), true, Some(ErrorReason::InvalidField)),
+            (County, Some(Province), true, None),
+            (County, Some(County), true, Some(ErrorReason::InvalidField)),
+            (County, None, true, Some(ErrorReason::NotFound)),
+            (County, None, false, Some(ErrorReason::InvalidField)),
         ] {
             assert_eq!(reason(decide_region(level, parent, given)), expected, "{level:?} {parent:?}");
         }

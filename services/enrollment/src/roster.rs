@@ -1,10 +1,11 @@
 //! A roster's rows, judged one by one: pure. What: [`read_row`] takes the cells of a row, [`check_places`] asks
 //! whether what it names is there, [`judge`] compares it with who is enrolled already. Why each by itself: a county
 //! sends thousands of rows, the good ones are taken and each bad one is named with its first fault. No message repeats
-//! a cell: somebody may have put an identity number there. A new column is a field of [`Cells`] and a step of
-//! [`read_row`].
+//! a cell: somebody may have put an identity number there. A row is refused for what nothing can be done with, and
+//! taken with a warning for what is only odd ([`warnings`]): who is not taken loses the whole season, and with a tutor
+//! the whole class does. A new column is a field of [`Cells`] and a step of [`read_row`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use shipei_contracts::common::v1::ErrorReason;
@@ -19,6 +20,8 @@ use crate::{convert::NAME_CHARACTERS_MAX, domain::Place};
 
 /// The most rows of one import.
 pub const MAX_ROSTER_ROWS: usize = 100_000;
+/// The most others with one identity number whom a warning names.
+const HOLDERS_NAMED_MAX: usize = 3;
 /// The columns that a roster file must have.
 pub const COLUMNS: [&str; 10] = [
     "person_id",
@@ -109,10 +112,6 @@ pub(crate) fn read_row(cells: &Cells, today: NaiveDate) -> Result<Candidate, Fau
     if showable_person_id(cells).is_none() {
         return invalid("person_id", "an identity number must not serve as an id");
     }
-    let name = text("name", name)?;
-    if name.is_empty() {
-        return invalid("name", "required");
-    }
     let identity_number = read_identity_number(id_number, today)?;
     let Some(role) = Role::parse(role) else {
         return invalid(
@@ -138,7 +137,7 @@ pub(crate) fn read_row(cells: &Cells, today: NaiveDate) -> Result<Candidate, Fau
     Ok(Candidate {
         row: cells.row,
         person_id: person_id.clone(),
-        name,
+        name: text("name", name)?,
         identity_number,
         role,
         place,
@@ -184,13 +183,12 @@ fn read_place(role: Role, county: &str, school: &str, class: &str) -> Result<Pla
             return invalid("county_code", "required with a school");
         }
     }
-    if !class.is_empty() {
-        if role != Role::Trainee {
-            return invalid("class_id", "only a trainee is a member of a class");
-        }
-        if let Err(error) = ClassId::parse(class) {
-            return invalid("class_id", format!("the id {}", error.cause));
-        }
+    // Only a trainee is a member of a class; lists of staff often name the class that somebody runs.
+    let class = if role == Role::Trainee { class } else { "" };
+    if !class.is_empty()
+        && let Err(error) = ClassId::parse(class)
+    {
+        return invalid("class_id", format!("the id {}", error.cause));
     }
     Ok(Place { county_code: county.to_owned(), school_code: school.to_owned(), class_id: class.to_owned() })
 }
@@ -210,19 +208,49 @@ pub(crate) struct Known {
     pub(crate) classes: HashSet<String>,
 }
 
-impl Known {
-    /// Whether the school of a row, if it names one, is in the list of schools.
-    pub(crate) fn lists_school(&self, candidate: &Candidate) -> bool {
-        let school = &candidate.place.school_code;
-        school.is_empty() || self.schools.contains_key(school)
-    }
+/// Something about a row that was taken that is worth a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Warning {
+    /// The column.
+    pub(crate) field: &'static str,
+    /// What is odd, without any content of the row but ids.
+    pub(crate) message: String,
 }
 
-/// Whether county, school and class of a row are there: a trainee's and a counselor's is a county, a municipal lead's
-/// is a city, any other's may be any region. A school of another county is refused; one that nobody has listed yet is
-/// taken as it is, because the counties' lists of schools lag behind their rosters (the seasons have such a row).
+/// What is worth a look in a row that can be taken.
+///
+/// - A school that nobody has listed, or that is listed under another county: the counties' lists of schools lag behind
+///   their rosters (the seasons have such a row), and no score is by school.
+/// - Others with the same identity number, by their ids: the law asks that a number be right (GB 11643), nowhere that it
+///   be one person's only, and a teacher may be a trainee here and a tutor there under two ids.
+pub(crate) fn warnings(
+    candidate: &Candidate,
+    digest: IdentityDigest,
+    known: &Known,
+    register: &Register,
+) -> Vec<Warning> {
+    let mut found = Vec::new();
+    let Place { county_code, school_code, .. } = &candidate.place;
+    let school = match known.schools.get(school_code) {
+        _ if school_code.is_empty() => None,
+        None => Some("the list of schools does not have this one"),
+        Some(county) if county != county_code => Some("the list of schools has this one in another county"),
+        Some(_) => None,
+    };
+    found.extend(school.map(|message| Warning { field: "school_code", message: message.to_owned() }));
+    let others = register.others_with(digest, &candidate.person_id);
+    if !others.is_empty() {
+        let (id, others) = (&candidate.person_id, others.join(", "));
+        let message = format!("{id} has the same identity number as {others}");
+        found.push(Warning { field: "id_number", message });
+    }
+    found
+}
+
+/// Whether county and class of a row are there: a trainee's and a counselor's is a county, a municipal lead's is a city,
+/// any other's may be any region. A school need not be there ([`warnings`]).
 pub(crate) fn check_places(candidate: &Candidate, known: &Known) -> Result<(), Fault> {
-    let Place { county_code, school_code, class_id } = &candidate.place;
+    let Place { county_code, class_id, .. } = &candidate.place;
     if !county_code.is_empty() {
         let Some(level) = known.regions.get(county_code) else {
             return Err(missing("county_code", "there is no such region"));
@@ -236,9 +264,6 @@ pub(crate) fn check_places(candidate: &Candidate, known: &Known) -> Result<(), F
             }
             _ => {}
         }
-    }
-    if known.schools.get(school_code).is_some_and(|county| county != county_code) {
-        return Err(missing("school_code", "the county has no such school"));
     }
     if !class_id.is_empty() && !known.classes.contains(class_id) {
         return Err(missing("class_id", "there is no such class"));
@@ -290,13 +315,14 @@ impl Enrolled {
 #[derive(Debug, Default)]
 pub(crate) struct Register {
     people: HashMap<String, Enrolled>,
-    holders: HashMap<IdentityDigest, String>,
+    /// Who holds an identity number, by id; more than one may.
+    holders: HashMap<IdentityDigest, BTreeSet<String>>,
 }
 
 impl Register {
     /// Adds somebody.
     pub(crate) fn add(&mut self, person_id: String, enrolled: Enrolled) {
-        self.holders.insert(enrolled.digest, person_id.clone());
+        self.add_holder(enrolled.digest, person_id.clone());
         self.people.insert(person_id, enrolled);
     }
 
@@ -307,7 +333,13 @@ impl Register {
 
     /// Adds who holds an identity number.
     pub(crate) fn add_holder(&mut self, digest: IdentityDigest, person_id: String) {
-        self.holders.insert(digest, person_id);
+        self.holders.entry(digest).or_default().insert(person_id);
+    }
+
+    /// The others who hold an identity number, by id; of many, the first [`HOLDERS_NAMED_MAX`].
+    fn others_with(&self, digest: IdentityDigest, person_id: &str) -> Vec<&str> {
+        let holders = self.holders.get(&digest).into_iter().flatten().map(String::as_str);
+        holders.filter(|holder| *holder != person_id).take(HOLDERS_NAMED_MAX).collect()
     }
 }
 
@@ -326,11 +358,6 @@ pub(crate) fn judge(
     digest: IdentityDigest,
     register: &Register,
 ) -> Result<Verdict, Fault> {
-    let exists = |field, message: String| Err(Fault::new(ErrorReason::AlreadyExists, field, message));
-    let holder = register.holders.get(&digest);
-    if holder.is_some_and(|holder| *holder != candidate.person_id) {
-        return exists("id_number", "another person of the programme has this identity number".to_owned());
-    }
     let Some(enrolled) = register.people.get(&candidate.person_id) else { return Ok(Verdict::New) };
     let place_is_known = candidate.place == enrolled.roster_place || candidate.place == enrolled.place;
     let mut different = Vec::new();
@@ -353,7 +380,8 @@ pub(crate) fn judge(
     if different.is_empty() {
         return Ok(Verdict::Same);
     }
-    exists("person_id", format!("this person is enrolled with other content: {}", different.join(", ")))
+    let message = format!("this person is enrolled with other content: {}", different.join(", "));
+    Err(Fault::new(ErrorReason::AlreadyExists, "person_id", message))
 }
 
 #[cfg(test)]

@@ -85,9 +85,9 @@ pub(crate) fn new_course(request: &proto::CreateCourseRequest) -> Result<(Progra
 fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
     let id = fields.id("course_id", &course.course_id, CourseId::parse);
     let title = plain_text(fields, "title", &course.title);
-    let title = title.and_then(|title| fields.text("title", title, NAME_CHARACTERS_MAX));
+    let title = title.and_then(|title| fields.optional_text("title", title, NAME_CHARACTERS_MAX));
     let category = fields.choice::<proto::CourseCategory>("category", course.category);
-    let minutes = fields.integer("minutes", course.minutes, 1..=MINUTES_MAX);
+    let minutes = fields.integer("minutes", course.minutes, 0..=MINUTES_MAX);
     let subject = plain_text(fields, "subject", &course.subject);
     let subject = subject.and_then(|subject| fields.optional_text("subject", subject, NAME_CHARACTERS_MAX));
     let stage = fields.optional_choice::<common::EducationStage>("education_stage", course.education_stage);

@@ -1,8 +1,9 @@
-//! The scheme: one programme's assessment rules as data (考核办法), read from TOML and refused when they can't work.
+//! The scheme: one programme's assessment rules as data (考核办法), read from TOML and refused when they can't be computed.
 //!
 //! Another city or another year is another file, never another build, so everything that a rule needs is here: windows
 //! as instants, points, requirements. Reading is strict: a key that no rule uses is an error with its line, since a
-//! misspelt key would silently change who passes; so is a scheme that nobody could pass (`parse/`).
+//! misspelt key would silently change who passes. Figures are not judged: 0 points, a total out of reach or phases in any
+//! order are some city's will (`parse/`).
 //!
 //! How to add a key: a field here, its reading with its limits in `parse/`, a line in the model scheme
 //! (`data/qinhuangdao-2019.toml`), and an impossible value in `tests/schemes.rs`.
@@ -25,8 +26,9 @@ use crate::region::RegionCode;
 
 /// The most entries that any list of a scheme may have.
 pub const LIST_LENGTH_MAX: usize = 64;
-/// The most points that any single figure of a scheme may give or ask.
-pub const POINTS_MAX: i64 = 10_000;
+/// The most that any single figure of a scheme may be (points, minutes, counts): a thousand million, so that no sum and
+/// no product of figures overflows.
+pub const FIGURE_MAX: i64 = 1_000_000_000;
 
 /// One programme's assessment rules, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub struct TraineeRules {
     pub pass_total: i64,
     /// Whether passing needs the seminar item too.
     pub seminar_required: bool,
-    /// The online phases in order; the entry at index 0 is the item `phase_1`.
+    /// The online phases in the scheme's order, whatever that of their windows; the entry at index 0 is `phase_1`.
     pub online: Vec<OnlineEntry>,
     /// The practical assignment.
     pub assignment: AssignmentRules,
@@ -99,12 +101,20 @@ pub struct OnlineEntry {
     pub period: Period,
     /// The categories of courses that it takes.
     pub categories: Vec<Category>,
-    /// The credited seconds that achieve it (`minutes * 60`).
+    /// The credited seconds that achieve it (`minutes * 60`); with 0, see [`OnlineEntry::given_at`].
     pub required_seconds: i64,
     /// Its points.
     pub points: i64,
-    /// Whether it earns nothing unless the entry before it was achieved too.
+    /// Whether it earns nothing unless the entry before it was achieved too; of the first entry it says nothing.
     pub requires_previous: bool,
+}
+
+impl OnlineEntry {
+    /// When an entry that asks for 0 minutes is achieved, by everybody: the law's "first moment inside the window at which
+    /// the sum reaches `minutes * 60`" is then the window's first. No study leads to it, so no event tells of it.
+    pub fn given_at(&self) -> Option<DateTime<Utc>> {
+        (self.required_seconds == 0).then_some(self.period.from)
+    }
 }
 
 /// The practical assignment of a trainee.
@@ -116,20 +126,21 @@ pub struct AssignmentRules {
     pub period: Period,
     /// The first instant at which a review or a return no longer counts: the end of the `review_until` window.
     pub review_until: DateTime<Utc>,
-    /// The kinds that may be submitted.
+    /// The kinds that may be submitted; with none, nothing may.
     pub kinds: Vec<String>,
     /// The points of each grade.
     pub points: GradePoints,
 }
 
 impl AssignmentRules {
-    /// When a tutor may review or return: from the opening of submission to `review_until`.
+    /// When a tutor may review or return: from the opening of submission to `review_until`. Empty when reviews end before
+    /// submissions begin.
     pub fn review_period(&self) -> Period {
         Period { from: self.period.from, until: self.review_until }
     }
 }
 
-/// The points of each grade, excellent >= pass >= fail.
+/// The points of each grade; the scheme may order them as it will.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GradePoints {
     /// Points of `excellent`.
@@ -141,6 +152,11 @@ pub struct GradePoints {
 }
 
 impl GradePoints {
+    /// The most that a grade can give.
+    pub fn most(&self) -> i64 {
+        self.excellent.max(self.pass).max(self.fail)
+    }
+
     /// The points of a grade.
     pub fn of(&self, grade: Grade) -> i64 {
         match grade {
@@ -211,7 +227,7 @@ pub struct MarkingRules {
 pub struct LateWeekRule {
     /// A day of the first week that counts.
     pub from: NaiveDate,
-    /// So many late weeks disqualify from excellence.
+    /// So many late weeks disqualify from excellence; 0 disqualifies everybody.
     pub disqualify_at: i64,
     /// Seconds after a week's Sunday within which marking is still on time.
     pub grace_seconds: i64,
@@ -338,7 +354,8 @@ impl Scheme {
         self.required_period("assessment")
     }
 
-    /// When an offline plan counts: from the first day of reporting to the end of the counselor's offline window.
+    /// When an offline plan counts: from the first day of reporting to the end of the counselor's offline window. Empty
+    /// when that window ends before reporting begins.
     pub fn plan_period(&self) -> Period {
         Period { from: self.reporting().from, until: self.counselor.offline.period.until }
     }

@@ -107,9 +107,14 @@ impl<'t> Value<'t> {
         self.refuse(format!("must be {wanted}, not {}", self.value.type_str()))
     }
 
+    /// A text, which may be empty.
+    pub(super) fn any_text(&self) -> Result<&'t str, SchemeError> {
+        self.value.as_str().ok_or_else(|| self.wrong_kind("a text in quotation marks"))
+    }
+
     /// A text with at least one character that is not blank.
     pub(super) fn text(&self) -> Result<&'t str, SchemeError> {
-        let text = self.value.as_str().ok_or_else(|| self.wrong_kind("a text in quotation marks"))?;
+        let text = self.any_text()?;
         if text.trim().is_empty() {
             return Err(self.refuse("must not be empty"));
         }
@@ -129,9 +134,13 @@ impl<'t> Value<'t> {
         if range.contains(&number) { Ok(number) } else { Err(outside()) }
     }
 
-    /// A calendar day, `"2019-09-15"`.
+    /// A calendar day, `"2019-09-15"` or TOML's own date `2019-09-15`.
     pub(super) fn day(&self) -> Result<NaiveDate, SchemeError> {
-        let text = self.text()?;
+        let written = self.value.as_datetime().map(ToString::to_string);
+        let text = match &written {
+            Some(date) => date,
+            None => self.text()?,
+        };
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
         match day {
             Some(day) if YEARS.contains(&day.year()) => Ok(day),
@@ -155,12 +164,9 @@ impl<'t> Value<'t> {
         Ok(Section { table, path: self.path.clone(), line: self.line, text: self.text })
     }
 
-    /// A list of at least one value and at most [`super::LIST_LENGTH_MAX`].
+    /// A list of at most [`super::LIST_LENGTH_MAX`] values, perhaps none.
     pub(super) fn list(&self) -> Result<Vec<Value<'t>>, SchemeError> {
         let array = self.value.as_array().ok_or_else(|| self.wrong_kind("a list"))?;
-        if array.is_empty() {
-            return Err(self.refuse("must not be empty"));
-        }
         if array.len() > super::LIST_LENGTH_MAX {
             return Err(self.refuse(format!("must not have more than {} entries", super::LIST_LENGTH_MAX)));
         }
@@ -176,20 +182,42 @@ impl<'t> Value<'t> {
         Ok(values)
     }
 
-    /// A list of distinct values that `read_one` understands; `what` names one of them in the fault.
+    /// A list of words that `read_one` understands; `what` names one of them in the fault. A word twice is as good as
+    /// once.
+    pub(super) fn word_list<T: PartialEq>(
+        &self,
+        what: &str,
+        read_one: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, SchemeError> {
+        self.read_words(what, read_one, |_, _| Ok(()))
+    }
+
+    /// A [`Value::word_list`] whose length divides, so that a word twice has no one meaning (weighed twice, or once?).
     pub(super) fn distinct_list<T: PartialEq>(
         &self,
         what: &str,
         read_one: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, SchemeError> {
+        self.read_words(what, read_one, |value, word| {
+            Err(value.refuse(format!("\"{word}\" stands here twice")))
+        })
+    }
+
+    fn read_words<T: PartialEq>(
+        &self,
+        what: &str,
+        read_one: impl Fn(&str) -> Option<T>,
+        twice: impl Fn(&Value<'_>, &str) -> Result<(), SchemeError>,
     ) -> Result<Vec<T>, SchemeError> {
         let mut read = Vec::new();
         for value in self.list()? {
             let word = value.text()?;
             let one = read_one(word).ok_or_else(|| value.refuse(format!("there is no {what} \"{word}\"")))?;
             if read.contains(&one) {
-                return Err(value.refuse(format!("\"{word}\" stands here twice")));
+                twice(&value, word)?;
+            } else {
+                read.push(one);
             }
-            read.push(one);
         }
         Ok(read)
     }

@@ -8,6 +8,8 @@ mod counties;
 #[cfg(test)]
 mod identity_numbers;
 #[cfg(test)]
+mod odd_schemes;
+#[cfg(test)]
 mod schemes;
 #[cfg(test)]
 mod study_time;

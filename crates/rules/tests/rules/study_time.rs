@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
-use shipei_rules::scheme::{Category, Scheme};
+use shipei_rules::scheme::{Category, OnlineEntry, Scheme};
 use shipei_rules::study_time::{
     CourseStudy, Credit, HeartbeatOutcome, LearnerStudy, OutOfOrder, PhaseStudy, SessionStudy,
     UncreditedReason, heartbeat, main_line_complete, phase_achieved,
@@ -161,6 +161,12 @@ fn phase_is_achieved_by_minutes_or_by_the_main_line() {
     assert!(phase.add(entry, 1, false, at("2019-09-20T08:00:01")));
     assert!(!phase.add(entry, 1, true, at("2019-09-20T08:00:02")));
     assert_eq!(phase.achieved_at, Some(at("2019-09-20T08:00:01")));
+
+    // What is given without study is achieved by none.
+    let given = OnlineEntry { required_seconds: 0, ..entry.clone() };
+    let mut phase = PhaseStudy::default();
+    assert!(!phase.add(&given, 60, true, at("2019-09-20T08:00:00")));
+    assert_eq!((given.given_at(), phase.achieved_at), (Some(at("2019-09-15T00:00:00")), None));
 }
 
 /// A heartbeat of one of three sessions: how long after the one before it in time, and in which session.

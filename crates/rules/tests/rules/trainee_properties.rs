@@ -11,7 +11,7 @@ use shipei_rules::trainee::{
 
 use crate::support::{at, qinhuangdao};
 
-fn instant() -> impl Strategy<Value = DateTime<Utc>> {
+pub(crate) fn instant() -> impl Strategy<Value = DateTime<Utc>> {
     (0_i64..190 * 8).prop_map(|eighths| at("2019-07-01T00:00:00") + TimeDelta::hours(eighths * 3))
 }
 
@@ -46,7 +46,7 @@ fn submission_facts() -> impl Strategy<Value = SubmissionFacts> {
     })
 }
 
-fn any_facts() -> impl Strategy<Value = TraineeFacts> {
+pub(crate) fn any_facts() -> impl Strategy<Value = TraineeFacts> {
     (
         prop::option::weighted(0.8, fitting("2019-09-15T00:00:00", 46)),
         prop::option::weighted(0.8, fitting("2019-10-10T00:00:00", 52)),

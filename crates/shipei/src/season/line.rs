@@ -83,7 +83,13 @@ pub enum Event {
     #[serde(rename = "offline.attended")]
     OfflineAttended { counselor: String, activity: String, persons: Vec<String> },
     #[serde(rename = "offline.scored")]
-    OfflineScored { counselor: String, activity: String, person: String, score: i64 },
+    OfflineScored {
+        counselor: String,
+        activity: String,
+        person: String,
+        #[serde(deserialize_with = "score")]
+        score: i64,
+    },
     #[serde(rename = "offline.results_submitted")]
     OfflineResultsSubmitted { counselor: String, county: String, education_stage: Stage, title: String },
     #[serde(rename = "tutor.chosen")]
@@ -135,18 +141,19 @@ impl StudySession {
     /// How many heartbeats the session stands for.
     pub fn beats(&self) -> i64 {
         let span = (self.end - self.start).num_milliseconds();
-        let step = self.every_s * 1_000;
+        let step = self.every_s.saturating_mul(1_000);
         1 + span / step + i64::from(span % step != 0)
     }
 
     /// When heartbeat `seq` is due, from 0 to `beats() - 1`.
     pub fn beat_at(&self, seq: i64) -> DateTime<Utc> {
-        (self.start + chrono::Duration::seconds(seq * self.every_s)).min(self.end)
+        let since_start = chrono::TimeDelta::try_seconds(seq.saturating_mul(self.every_s));
+        let due = since_start.and_then(|since_start| self.start.checked_add_signed(since_start));
+        due.map_or(self.end, |due| due.min(self.end))
     }
 
     fn check(&self, at: DateTime<Utc>) -> Result<()> {
         ensure!(self.every_s > 0, "`every_s` must be more than 0");
-        ensure!(self.every_s <= 86_400, "`every_s` must be at most a day (86400)");
         ensure!(self.end >= self.start, "`end` is before `start`");
         ensure!(self.start >= at, "`start` is before `at`");
         ensure!(
@@ -170,6 +177,22 @@ impl Line {
         }
         Ok(line)
     }
+}
+
+/// What no scheme takes as a score: figures of a scheme are 0 or more.
+const NO_SCORE: i64 = i64::MIN;
+
+/// A score is whatever number the platform reported. The law takes whole ones of a range and refuses others with
+/// `SCORE_OUT_OF_RANGE`; the contract carries whole numbers, so a fraction or a number that is too large goes as one that
+/// is in no range, and the service says what it says of those.
+fn score<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    if let Some(whole) = number.as_i64() {
+        return Ok(whole);
+    }
+    // `7.0` is a whole number too; with a fraction, or too large, the text of it is no i64's.
+    let whole = number.as_f64().and_then(|number| number.to_string().parse().ok());
+    Ok(whole.unwrap_or(NO_SCORE))
 }
 
 /// ISO 8601 with an offset; a time without one means nothing across a province's servers and is refused.
@@ -209,6 +232,39 @@ mod tests {
         assert_eq!(odd.beat_at(3), odd.end);
         let point = study("2019-09-15T08:00:00+08:00", "2019-09-15T08:00:00+08:00", 120);
         assert_eq!(point.beats(), 1);
+    }
+
+    #[test]
+    fn session_may_beat_more_seldom_than_it_lasts() {
+        for every in [86_401, 1_000_000_000, i64::MAX] {
+            let rare = study("2019-09-15T08:00:00+08:00", "2019-09-15T08:06:00+08:00", every);
+            assert_eq!((rare.beats(), rare.beat_at(0), rare.beat_at(1)), (2, rare.start, rare.end));
+        }
+    }
+
+    #[test]
+    fn score_that_is_no_whole_number_is_in_no_range() {
+        for (written, read) in [
+            ("7", 7),
+            ("-3", -3),
+            ("7.0", 7),
+            ("7.5", NO_SCORE),
+            ("0.1", NO_SCORE),
+            ("1e20", NO_SCORE),
+            ("-1e20", NO_SCORE),
+            ("18446744073709551615", NO_SCORE),
+            ("123456789012345678901234567890", NO_SCORE),
+        ] {
+            let text = format!(
+                r#"{{"at":"2019-10-15T00:00:00Z","type":"offline.scored","counselor":"K1","activity":"O1","person":"T1","score":{written}}}"#
+            );
+            match Line::parse(&text).expect(written).event {
+                Event::OfflineScored { score, .. } => assert_eq!(score, read, "{written}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        let text = r#"{"at":"2019-10-15T00:00:00Z","type":"offline.scored","counselor":"K1","activity":"O1","person":"T1","score":"7"}"#;
+        assert!(Line::parse(text).is_err());
     }
 
     #[test]

@@ -65,7 +65,9 @@ fn gather(events: &[Event]) -> Result<Batches> {
             transferred(&mut batches, event, fact)?;
         } else if let Some(fact) = decode::<enrollment::ClassCreated>(event)? {
             let batch = batch_of(&mut batches, &fact.programme_id);
-            batch.touched.tutor(&fact.tutor_id, &cause);
+            if !fact.tutor_id.is_empty() {
+                batch.touched.tutor(&fact.tutor_id, &cause);
+            }
             batch.touched.class(&fact.class_id, &cause);
         } else if let Some(fact) = decode::<enrollment::TutorChosen>(event)? {
             let batch = batch_of(&mut batches, &fact.programme_id);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shipei_rules::{
     counselor::{CountyFacts, CountyScore},
-    scheme::Scheme,
+    scheme::{OnlineEntry, Scheme},
 };
 use shipei_service_kit::Result;
 use shipei_store::Tx;
@@ -83,7 +83,8 @@ pub async fn count_as_of(
 }
 
 /// The scores of these counties as of a time, by code. Where nothing has happened after it, the stored counts hold for
-/// it too: what is done by the end is done by then. Otherwise the county's trainees are counted one page after the other.
+/// it too: what is done by the end is done by then (a phase that is given without study must be given by then). Otherwise
+/// the county's trainees are counted one page after the other.
 pub async fn judge_as_of(
     tx: &mut Tx,
     programme_id: &str,
@@ -93,6 +94,9 @@ pub async fn judge_as_of(
 ) -> Result<BTreeMap<String, CountyRecord>> {
     let rescoring = scores::is_rescoring(tx, programme_id).await?;
     let end = scheme.final_as_of();
+    let phases = &scheme.trainee.online;
+    let nothing_given_after =
+        phases.iter().filter_map(OnlineEntry::given_at).all(|given_at| given_at <= as_of.min(end));
     let mut latest = BTreeMap::new();
     for row in scores::counties(tx, programme_id, county_codes).await? {
         latest.insert(row.county_code, row.latest_fact_at);
@@ -101,7 +105,8 @@ pub async fn judge_as_of(
     let mut counts = Contribution::default();
     for county_code in county_codes {
         let latest = latest.get(*county_code).copied().flatten();
-        let nothing_after = latest.is_none_or(|latest| latest <= as_of && latest <= end);
+        let nothing_after =
+            nothing_given_after && latest.is_none_or(|latest| latest <= as_of && latest <= end);
         if !rescoring && (as_of == end || nothing_after) {
             stored.push(*county_code);
             continue;

@@ -27,7 +27,8 @@ pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &Touched) -> 
     scores::lock_classes(&mut unit.tx, work.programme_id, &class_ids).await?;
     let mut causes: BTreeMap<String, &Cause> = BTreeMap::new();
     for class in load::tutors_of(&mut unit.tx, work.programme_id, &class_ids).await? {
-        if let Some(cause) = touched.classes.get(&class.class_id) {
+        let has_tutor = !class.tutor_id.is_empty();
+        if has_tutor && let Some(cause) = touched.classes.get(&class.class_id) {
             causes.insert(class.tutor_id, cause);
         }
     }

@@ -20,8 +20,8 @@ use super::{Answer, Handler, programme_head};
 use crate::{
     convert,
     roster::{
-        COLUMNS, Candidate, Cells, Fault, IdentityDigest, MAX_ROSTER_ROWS, Register, Verdict, check_places,
-        judge, read_row, showable_person_id,
+        COLUMNS, Candidate, Cells, Fault, IdentityDigest, MAX_ROSTER_ROWS, Register, Verdict, Warning,
+        check_places, judge, read_row, showable_person_id, warnings,
     },
     store::{
         Stamp,
@@ -62,11 +62,11 @@ struct Import<'a> {
     today: NaiveDate,
 }
 
-/// What becomes of a row, and whether its school is in the list of schools.
+/// What becomes of a row, and what is worth a look in it if it is taken.
 #[derive(Debug)]
 struct Judgement {
     verdict: std::result::Result<Verdict, Fault>,
-    school_is_listed: bool,
+    warnings: Vec<Warning>,
 }
 
 /// Rows that can be, with the digests of their identity numbers.
@@ -295,7 +295,8 @@ impl<'a> Import<'a> {
             if verdict == Ok(Verdict::New) {
                 register.add_candidate(candidate, *digest);
             }
-            judgements.push(Judgement { verdict, school_is_listed: known.lists_school(candidate) });
+            let warnings = warnings(candidate, *digest, &known, register);
+            judgements.push(Judgement { verdict, warnings });
         }
         Ok(judgements)
     }
@@ -326,13 +327,14 @@ impl<'a> Import<'a> {
 }
 
 impl Judgement {
-    /// The result of the row; a school that nobody has listed is pointed out, since it may be misspelt.
+    /// The result of the row. In one that is taken, what is odd is pointed out, since it may be a slip.
     fn into_result(self, candidate: &Candidate) -> pb::RosterRowResult {
         let taken = self.verdict.is_ok();
         let mut result = result_of(candidate.row, &candidate.person_id, self.verdict);
-        if taken && !self.school_is_listed {
-            result.field = "school_code".to_owned();
-            result.message = "taken, but the list of schools does not have this one".to_owned();
+        if taken && let [first, ..] = self.warnings.as_slice() {
+            let messages: Vec<&str> = self.warnings.iter().map(|warning| warning.message.as_str()).collect();
+            result.field = first.field.to_owned();
+            result.message = format!("taken, but {}", messages.join("; "));
         }
         result
     }

@@ -62,7 +62,6 @@ fn row_with_one_fault_is_refused_for_it() {
         ("person_id", "", InvalidField),
         ("person_id", "张三", InvalidField),
         ("person_id", "130302198001010118", InvalidField),
-        ("name", "", InvalidField),
         ("name", "a\0b", InvalidField),
         ("name", &long, TextTooLong),
         ("id_number", "", InvalidIdentityNumber),
@@ -75,7 +74,6 @@ fn row_with_one_fault_is_refused_for_it() {
         ("county_code", "1303", InvalidField),
         ("county_code", "130399", NotFound),
         ("county_code", "130300", NotFound),
-        ("school_code", "130303S0", NotFound),
         ("school_code", "学校", InvalidField),
         ("education_stage", "", InvalidField),
         ("education_stage", "primary", InvalidField),
@@ -88,7 +86,9 @@ fn row_with_one_fault_is_refused_for_it() {
         assert_eq!(fault(&[(column, value)]), Some((*column, *reason)), "{column}");
     }
     assert_eq!(fault(&[]), None);
+    assert_eq!(fault(&[("name", "")]), None);
     assert_eq!(fault(&[("school_code", "130302S9")]), None);
+    assert_eq!(fault(&[("school_code", "130303S0")]), None);
     assert_eq!(
         fault(&[("school_code", ""), ("class_id", ""), ("subject", ""), ("development_stage", "")]),
         None
@@ -119,8 +119,41 @@ fn region_is_that_of_the_role() {
         let changes = [&without[..], &[("role", role), ("county_code", county)]].concat();
         assert_eq!(fault(&changes).is_some(), refused, "{role} {county}");
     }
-    let tutor_in_class = fault(&[("role", "class_tutor")]);
-    assert_eq!(tutor_in_class, Some(("class_id", ErrorReason::InvalidField)));
+}
+
+#[test]
+fn class_of_somebody_who_is_no_trainee_is_ignored() {
+    for role in Role::ALL.iter().filter(|role| **role != Role::Trainee) {
+        for class in ["L1", "L9", "一班"] {
+            let row = cells(&[("role", role.as_str()), ("class_id", class)]);
+            assert_eq!(read_row(&row, today()).unwrap().place.class_id, "", "{role} {class}");
+        }
+    }
+}
+
+#[test]
+fn odd_row_that_is_taken_is_pointed_out() {
+    let read = |changes: &[(&str, &str)]| read_row(&cells(changes), today()).unwrap();
+    let digest = [1; 32];
+    let mut register = Register::default();
+    register.add_holder([2; 32], "T09".to_owned());
+    let found = |changes: &[(&str, &str)], register: &Register| -> Vec<(&'static str, String)> {
+        let found = warnings(&read(changes), digest, &known(), register);
+        found.into_iter().map(|warning| (warning.field, warning.message)).collect()
+    };
+    assert_eq!(found(&[], &register), []);
+    assert_eq!(found(&[("school_code", "")], &register), []);
+    for (school, part) in [("130302S9", "does not have this one"), ("130303S0", "in another county")] {
+        let odd = found(&[("school_code", school)], &register);
+        assert_eq!((odd.len(), odd[0].0), (1, "school_code"));
+        assert!(odd[0].1.contains(part) && !odd[0].1.contains(school), "{}", odd[0].1);
+    }
+    for person_id in ["T01", "T07", "T03", "T05", "T04"] {
+        register.add_holder(digest, person_id.to_owned());
+    }
+    let same_number = "T01 has the same identity number as T03, T04, T05".to_owned();
+    assert_eq!(found(&[], &register), [("id_number", same_number)]);
+    assert_eq!(found(&[("school_code", "130302S9")], &register).len(), 2);
 }
 
 #[test]
@@ -136,8 +169,7 @@ fn same_row_again_is_unchanged_and_another_is_named() {
     assert_eq!(judge(&read(&[("class_id", "L2")]), digest, &register), Ok(Verdict::Same));
     assert_eq!(judge(&read(&[("person_id", "T02")]), other_digest, &register), Ok(Verdict::New));
 
-    let taken = judge(&read(&[("person_id", "T02")]), digest, &register).unwrap_err();
-    assert_eq!((taken.reason, taken.field), (ErrorReason::AlreadyExists, "id_number"));
+    assert_eq!(judge(&read(&[("person_id", "T02")]), digest, &register), Ok(Verdict::New));
     let changed = judge(&read(&[("class_id", "L3"), ("name", "改名")]), other_digest, &register).unwrap_err();
     assert_eq!((changed.reason, changed.field), (ErrorReason::AlreadyExists, "person_id"));
     assert!(changed.message.ends_with("name, id_number, class_id"), "{}", changed.message);

@@ -2,7 +2,7 @@
 
 use shipei_contracts::{common::v1::Role, enrollment::v1 as pb};
 
-use crate::world::{PROGRAMME, SCHEME, World, at, class_of, reason, region, school};
+use crate::world::{PROGRAMME, SCHEME, World, at, class_of, id_number, reason, region, row, school};
 
 crate::on_both!(
     programme_is_created_once,
@@ -10,6 +10,8 @@ crate::on_both!(
     duties_have_the_days_of_the_scheme,
     regions_form_a_tree,
     schools_and_classes_need_what_they_name,
+    class_needs_no_tutor_and_nothing_needs_a_name,
+    county_directly_under_the_province_is_taken,
 );
 
 fn create(scheme_toml: &str) -> pb::CreateProgrammeRequest {
@@ -123,7 +125,7 @@ async fn regions_form_a_tree(world: World) {
         ("1303", pb::RegionLevel::County, "130300", "INVALID_FIELD"),
         ("130305", pb::RegionLevel::Unspecified, "130300", "INVALID_FIELD"),
         ("130305", pb::RegionLevel::County, "", "INVALID_FIELD"),
-        ("130305", pb::RegionLevel::County, "130000", "INVALID_FIELD"),
+        ("130305", pb::RegionLevel::City, "130300", "INVALID_FIELD"),
         ("130305", pb::RegionLevel::County, "130900", "NOT_FOUND"),
         ("140000", pb::RegionLevel::Province, "130000", "INVALID_FIELD"),
     ] {
@@ -148,6 +150,34 @@ async fn regions_form_a_tree(world: World) {
     assert_eq!(codes, ["130302", "130303", "130304", "130371"]);
 }
 
+async fn class_needs_no_tutor_and_nothing_needs_a_name(world: World) {
+    world.with_people().await;
+    let mut client = world.regions();
+    for (class, tutor) in [("L7", ""), ("L8", "U8"), ("L9", "T1")] {
+        let nameless = pb::CreateClassRequest { name: String::new(), ..class_of(class, "130300", tutor) };
+        for _ in ["first", "again"] {
+            let created = client.create_class(nameless.clone()).await.unwrap().into_inner().class.unwrap();
+            assert_eq!((created.name.as_str(), created.tutor_id.as_str()), ("", tutor));
+        }
+    }
+    let trainees: Vec<pb::RosterRow> = ["L7", "L8", "L9"]
+        .map(|class| row(60, &format!("T-{class}"), "trainee", "130302", "S2A", class))
+        .into();
+    assert_eq!(world.import_rows(trainees, false).await.unwrap().created, 3);
+    let nameless = pb::CreateSchoolRequest { name: " ".to_owned(), ..school("S9", "130302") };
+    assert_eq!(client.create_school(nameless).await.unwrap().into_inner().school.unwrap().name, "");
+}
+
+async fn county_directly_under_the_province_is_taken(world: World) {
+    world.with_regions().await;
+    let mut client = world.regions();
+    client.create_region(region("139001", "定州市", pb::RegionLevel::County, "130000")).await.unwrap();
+    let taken = world.import_rows(vec![row(1, "T1", "trainee", "139001", "", "")], false).await.unwrap();
+    assert_eq!(taken.created, 1, "{:?}", taken.results);
+    let under = region("139009", "甲县", pb::RegionLevel::County, "139001");
+    assert_eq!(reason(client.create_region(under).await), "INVALID_FIELD");
+}
+
 async fn schools_and_classes_need_what_they_name(world: World) {
     world.with_people().await;
     let mut client = world.regions();
@@ -159,7 +189,9 @@ async fn schools_and_classes_need_what_they_name(world: World) {
     client.create_class(class_of("L1", "130300", "U1")).await.unwrap();
     assert_eq!(reason(client.create_class(class_of("L1", "130300", "U2")).await), "ALREADY_EXISTS");
     assert_eq!(reason(client.create_class(class_of("L9", "130399", "U1")).await), "NOT_FOUND");
-    assert_eq!(reason(client.create_class(class_of("L9", "130300", "T1")).await), "NOT_FOUND");
+    let number = id_number(4);
+    assert_eq!(reason(client.create_class(class_of("L9", "130300", &number)).await), "INVALID_FIELD");
+    assert_eq!(reason(client.create_class(class_of("L9", "130300", "张 三")).await), "INVALID_FIELD");
     assert_eq!(world.events("ClassCreated").await.len(), 3);
 
     let by = |tutor: &str, region: &str| pb::ListClassesRequest {

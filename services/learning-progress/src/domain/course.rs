@@ -49,7 +49,11 @@ impl Course {
     }
 }
 
-/// How many of the main-line courses apply to such a trainee and count for a phase.
+/// How many of the main-line courses such a trainee must complete for a phase.
+///
+/// A course of 0 minutes is none of them. It is "complete when credited in full" (scoring.md, Study time), so from the
+/// start, and asks nothing of anybody beside others; and a main line of nothing but such courses has no course to
+/// complete (Annex 2: "with at least one such course"), or the phase would be everybody's without a second of study.
 pub(crate) fn main_line_total<'a>(
     main_line: impl IntoIterator<Item = &'a Course>,
     entry: &OnlineEntry,
@@ -57,7 +61,7 @@ pub(crate) fn main_line_total<'a>(
 ) -> i64 {
     let mut total = 0;
     for course in main_line {
-        if entry.categories.contains(&course.category) && course.applies_to(teaches) {
+        if course.minutes > 0 && entry.categories.contains(&course.category) && course.applies_to(teaches) {
             total += 1;
         }
     }
@@ -118,6 +122,19 @@ mod tests {
             ("数学", Some(EducationStage::Compulsory), false),
         ] {
             assert_eq!(course(subject, stage).applies_to(teaches), applies, "{subject} {stage:?}");
+        }
+    }
+
+    #[test]
+    fn main_line_waits_for_no_course_of_no_minutes() {
+        let scheme = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
+        let scheme = shipei_rules::scheme::Scheme::parse(scheme).unwrap();
+        let teaches = Teaches { subject: "语文", education_stage: None };
+        let (watched, given) = (course("", None), Course { minutes: 0, ..course("", None) });
+        for (courses, total) in
+            [(vec![], 0), (vec![&watched], 1), (vec![&watched, &given], 1), (vec![&given, &given], 0)]
+        {
+            assert_eq!(main_line_total(courses, &scheme.trainee.online[0], teaches), total);
         }
     }
 

@@ -38,7 +38,7 @@ impl StudyHandler {
             known.insert(row.phase_index, row.phase()?);
         }
         let held = store::progress::phase_courses(&mut unit.tx, programme_id, person_id).await?;
-        let phases = phases_to_proto(&scheme, &catalogue, teaches, &known, &held);
+        let phases = phases_to_proto(&scheme, &catalogue, teaches, &known, &held, unit.now);
 
         let mut courses = Vec::new();
         for row in store::progress::courses(&mut unit.tx, programme_id, person_id).await? {
@@ -97,6 +97,7 @@ fn phases_to_proto(
     teaches: Teaches<'_>,
     known: &HashMap<i64, Phase>,
     held: &[PhaseCourseRow],
+    now: DateTime<Utc>,
 ) -> Vec<PhaseProgress> {
     let mut phases = Vec::new();
     for (index, entry) in (0_i64..).zip(&scheme.trainee.online) {
@@ -104,17 +105,20 @@ fn phases_to_proto(
         for row in held.iter().filter(|row| row.phase_index == index) {
             let course = catalogue.course(&row.course_id);
             complete += i64::from(course.is_some_and(|course| {
-                course.main_line && course.applies_to(teaches) && row.seconds >= course.length_seconds()
+                let counts = course.main_line && course.minutes > 0 && course.applies_to(teaches);
+                counts && row.seconds >= course.length_seconds()
             }));
         }
         let phase = known.get(&index);
+        let achieved_at = phase.and_then(|phase| phase.study.achieved_at);
+        let given_at = entry.given_at().filter(|given_at| *given_at <= now);
         phases.push(PhaseProgress {
             phase: format!("phase_{}", index + 1),
             credited_seconds: phase.map_or(0, |phase| phase.study.seconds),
             required_seconds: entry.required_seconds,
             main_line_courses: main_line_total(catalogue.main_line(), entry, teaches),
             main_line_complete: complete,
-            achieved_time: phase.and_then(|phase| phase.study.achieved_at).map(to_timestamp),
+            achieved_time: given_at.or(achieved_at).map(to_timestamp),
         });
     }
     phases

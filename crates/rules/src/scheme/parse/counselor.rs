@@ -1,6 +1,6 @@
 //! `[counselor]`: Annex 4.
 
-use super::{Calendar, POINTS};
+use super::{Calendar, FIGURE};
 use crate::scheme::error::SchemeError;
 use crate::scheme::reader::Value;
 use crate::scheme::{
@@ -24,21 +24,16 @@ fn registration_login(value: &Value<'_>, phases: usize) -> Result<RegistrationLo
     let task =
         |word: &str| Task::parse(word).filter(|task| !matches!(task, Task::Phase(index) if *index >= phases));
     Ok(RegistrationLoginRules {
-        points: section.required("points")?.integer(POINTS)?,
+        points: section.required("points")?.integer(FIGURE)?,
         tasks: section.required("tasks")?.distinct_list("task", task)?,
     })
 }
 
 fn offline(value: &Value<'_>, calendar: &Calendar) -> Result<CounselorOfflineRules, SchemeError> {
     let section = value.section(&["points", "window", "items", "stages"])?;
-    let window_value = section.required("window")?;
-    let window = calendar.window(&window_value)?;
-    if window.period.until <= calendar.windows["reporting"].period.from {
-        return Err(window_value.refuse("ends before reporting begins, so no plan could be submitted"));
-    }
     Ok(CounselorOfflineRules {
-        points: section.required("points")?.integer(POINTS)?,
-        period: window.period,
+        points: section.required("points")?.integer(FIGURE)?,
+        period: calendar.window(&section.required("window")?)?.period,
         items: section.required("items")?.distinct_list("item", OfflineItem::parse)?,
         stages: section.required("stages")?.distinct_list("education stage", EducationStage::parse)?,
     })
