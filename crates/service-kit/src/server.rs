@@ -275,9 +275,11 @@ impl Server {
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();
         let serving = server.serve_with_incoming_shutdown(self.routes.clone(), incoming, signal);
+        let shutdown = self.shutdown.clone();
         self.shutdown.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the server has ended with an error");
+                shutdown.fail("nobody can be served any more");
             }
         });
     }

@@ -370,10 +370,15 @@ impl Suite {
         self.in_memory.channel()
     }
 
-    /// Ends it: calls under way are answered first, within bounds.
-    pub async fn stop(self) {
-        self.shutdown.begin();
+    /// Returns when it ends by itself, since a part of it has failed.
+    pub async fn ended(&self) {
+        self.shutdown.begun().await;
+    }
+
+    /// Ends it: calls under way are answered first, within bounds. False when a part of it has failed.
+    pub async fn stop(self) -> bool {
         self.shutdown.finish().await;
+        !self.shutdown.has_failed()
     }
 }
 
@@ -425,4 +430,20 @@ fn peers_of(
 /// `host:port` as a URL.
 pub fn with_scheme(address: &str) -> String {
     if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn suite_of_which_a_part_fails_ends_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::Directory(folder.path().to_owned());
+        assert!(Suite::start_embedded(&storage).await.unwrap().stop().await);
+        let suite = Suite::start_embedded(&storage).await.unwrap();
+        drop(suite.shutdown.spawn(async { panic!("as a follower may") }));
+        suite.ended().await;
+        assert!(!suite.stop().await);
+    }
 }
