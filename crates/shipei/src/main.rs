@@ -102,7 +102,7 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
     match command {
         Command::Serve(options) => {
             let config = Config::load(&options)?;
-            config.require_peers()?;
+            config.require_servable()?;
             let process = telemetry::Process {
                 services: &config.services,
                 instance: &config.instance,
@@ -127,7 +127,7 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         }
         Command::Config(options) => {
             let config = Config::load(&options)?;
-            config.require_peers()?;
+            config.require_servable()?;
             print!("{}", config.to_toml());
         }
         Command::Health { address, service } => {
