@@ -34,6 +34,8 @@ use crate::{
 /// The metadata in which a client repeats the log that it asks for: every service serves `EventFeed`, so a load
 /// balancer, which does not read messages, can only tell by this whose instances to ask.
 pub const SOURCE_HEADER: &str = "shipei-source";
+/// What a call is told whose [`SOURCE_HEADER`] was meant for another process.
+pub const OTHER_LOGS: &str = "this instance has other logs; the call was misdelivered";
 /// The most responses that wait for one consumer; more are not read from the log.
 pub const RESPONSES_BUFFERED_MAX: usize = 4;
 
@@ -73,7 +75,7 @@ impl EventFeeds {
             return Ok(log.clone());
         }
         if request.metadata().get(SOURCE_HEADER).is_some_and(|named| named.as_bytes() == source.as_bytes()) {
-            return Err(Error::Unavailable("this instance has other logs; the call was misdelivered".into()));
+            return Err(Error::Unavailable(OTHER_LOGS.into()));
         }
         let refusal = Refusal::new(ErrorReason::NotFound).field("source");
         Err(refusal.because("this server does not serve the log of that source").into())
@@ -97,7 +99,8 @@ impl EventFeed for EventFeeds {
         let subscription = Subscription::begin(log, filter, &request.cursor, sender).await?;
         let shutdown = self.shutdown.clone();
         let age_max = self.stream_age_max;
-        self.shutdown.spawn(async move { subscription.run(&shutdown, call.deadline, age_max).await });
+        self.shutdown
+            .spawn_for_call(async move { subscription.run(&shutdown, call.deadline, age_max).await });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 

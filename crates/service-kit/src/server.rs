@@ -275,9 +275,11 @@ impl Server {
         let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();
         let serving = server.serve_with_incoming_shutdown(self.routes.clone(), incoming, signal);
+        let shutdown = self.shutdown.clone();
         self.shutdown.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the server has ended with an error");
+                shutdown.fail("nobody can be served any more");
             }
         });
     }
@@ -309,17 +311,24 @@ async fn tell_health(
     services: &BTreeMap<&'static str, &'static str>,
     kits: &BTreeMap<&'static str, Kit>,
 ) {
-    let mut silent = Vec::new();
-    for (source, kit) in kits {
-        if !answers(kit.database()).await {
-            tracing::warn!(source, "the database does not answer");
-            silent.push(*source);
-        }
+    let silent = silent_of(kits.iter().map(|(source, kit)| (*source, answers(kit.database())))).await;
+    for source in &silent {
+        tracing::warn!(source, "the database does not answer");
     }
     for (name, source) in services {
         health.set_service_status(name, status_of(!silent.contains(source))).await;
     }
     health.set_service_status(OVERALL, status_of(silent.is_empty())).await;
+}
+
+/// Which sources' databases don't answer. They are asked at once: they are most often one server, and when it is silent
+/// each question takes all the time that it may.
+async fn silent_of(
+    asked: impl Iterator<Item = (&'static str, impl Future<Output = bool>)>,
+) -> Vec<&'static str> {
+    let answered = asked.map(async |(source, answers)| (source, answers.await));
+    let answered = futures::future::join_all(answered).await;
+    answered.into_iter().filter(|(_, answers)| !answers).map(|(source, _)| source).collect()
 }
 
 async fn answers(database: &Database) -> bool {
@@ -328,4 +337,26 @@ async fn answers(database: &Database) -> bool {
 
 fn status_of(serves: bool) -> ServingStatus {
     if serves { ServingStatus::Serving } else { ServingStatus::NotServing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn databases_are_asked_at_once() {
+        let sources = ["one", "two", "three", "four", "five"];
+        // Nobody has an answer before all are asked.
+        let asked_all = tokio::sync::Barrier::new(sources.len());
+        let asked_all = &asked_all;
+        let asked = sources.map(|source| {
+            let answering = async move {
+                asked_all.wait().await;
+                source == "two"
+            };
+            (source, answering)
+        });
+        let silent = tokio::time::timeout(Duration::from_secs(60), silent_of(asked.into_iter())).await;
+        assert_eq!(silent.unwrap(), ["one", "three", "four", "five"]);
+    }
 }

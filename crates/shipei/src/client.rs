@@ -12,13 +12,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use shipei_contracts::event::v1::{GetHeadRequest, event_feed_client::EventFeedClient};
 use shipei_service_kit::{
     consistency::{TOKEN_HEADER, Token},
+    event_feed::{OTHER_LOGS, SOURCE_HEADER},
     status,
     telemetry::traces,
 };
 use tonic::{
     Code, Request, Response, Status,
+    metadata::MetadataValue,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
@@ -36,6 +39,8 @@ const ATTEMPTS_MAX: u32 = 60;
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 /// The longest wait between two tries.
 const BACK_OFF_MAX: Duration = Duration::from_secs(2);
+/// How often a service may be missing where it should be before it isn't there.
+const MISDELIVERED_MAX: u32 = 5;
 /// The largest message that is read, bytes.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -94,6 +99,20 @@ impl Clients {
             channels.insert(service, channel_to(address, ca_file).await?);
         }
         Ok(Clients::over(channels))
+    }
+
+    /// Makes sure that each service is where it was said to be, by asking there for its log: who calls it for minutes would
+    /// take the wrong address for a service that is away.
+    ///
+    /// # Errors
+    /// When one isn't there.
+    pub async fn require_services(&self) -> Result<()> {
+        for (service, channel) in &self.channels {
+            if !is_there(channel, service).await {
+                bail!("{service} isn't at the address of --server; give --server SERVICE=ADDRESS for each");
+            }
+        }
+        Ok(())
     }
 
     fn over(channels: BTreeMap<&'static str, Channel>) -> Clients {
@@ -244,22 +263,46 @@ pub fn explain(status: &Status) -> String {
 }
 
 async fn channel_to(address: &str, ca_file: Option<&Path>) -> Result<Channel> {
-    let url = with_scheme(address);
-    if url.starts_with("https://") && ca_file.is_none() {
-        bail!("--server {address}: say with --ca-file which authority signed its certificate");
-    }
-    let mut endpoint = Endpoint::from_shared(url)
-        .with_context(|| format!("--server {address}: not an address; write e.g. 127.0.0.1:7300"))?
-        .tcp_nodelay(true);
-    if let Some(file) = ca_file {
-        let pem = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-        endpoint = endpoint.tls_config(tls).with_context(|| format!("--ca-file {}", file.display()))?;
-    }
+    let endpoint = endpoint_of(address, ca_file).with_context(|| format!("--server {address}"))?;
     endpoint
+        .tcp_nodelay(true)
         .connect()
         .await
         .with_context(|| format!("--server {address}: nobody answers there; is `shipei serve` running?"))
+}
+
+/// How to connect to an address that an operator gave; `ca_file` names the authority (PEM) that signed the certificate
+/// of an `https://` one.
+pub(crate) fn endpoint_of(address: &str, ca_file: Option<&Path>) -> Result<Endpoint> {
+    let url = with_scheme(address);
+    if url.starts_with("https://") && ca_file.is_none() {
+        bail!("{address}: say with --ca-file which authority signed its certificate");
+    }
+    let endpoint = Endpoint::from_shared(url)
+        .with_context(|| format!("{address} is not an address; write e.g. 127.0.0.1:7300"))?;
+    let Some(file) = ca_file else { return Ok(endpoint) };
+    let pem = std::fs::read(file).with_context(|| format!("--ca-file: cannot read {}", file.display()))?;
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+    endpoint.tls_config(tls).with_context(|| format!("--ca-file {}", file.display()))
+}
+
+/// Whether a service is where a channel leads. A load balancer may hand the question to a wrong instance for a moment, so
+/// it is asked some times.
+async fn is_there(channel: &Channel, service: &'static str) -> bool {
+    let mut pause = BACK_OFF_FIRST;
+    for _ in 0..MISDELIVERED_MAX {
+        let mut request = Request::new(GetHeadRequest { source: service.to_owned() });
+        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(service));
+        request.set_timeout(CALL_TIMEOUT);
+        match EventFeedClient::new(channel.clone()).get_head(request).await {
+            Err(status) if status.message() == OTHER_LOGS => {}
+            // Whatever else is wrong, the calls themselves will find it, and wait for it.
+            _ => return true,
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    false
 }
 
 #[cfg(test)]

@@ -11,21 +11,20 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_service_kit::{config::ListenAddress, telemetry::LogFormat};
 use shipei_store::{Database, PoolLimits, crypto};
-use tonic::transport::Endpoint;
+use tonic::transport::{Endpoint, Uri};
 
 use crate::{
     settings::{Flags, Given, Givens, SETTINGS, Source},
-    suite::{Storage, service_names, sources_missing, with_scheme},
+    storage::KEY_FILE,
+    suite::{Storage, peer_missing, service_names, sources_missing, with_scheme},
 };
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
 const DATA_DEFAULT: &str = "shipei-data";
-/// The name of the key file in the data folder.
-const KEY_FILE: &str = "shipei.key";
 /// The most connections to one database.
 const CONNECTIONS_MAX: u32 = 1_000;
 /// The longest that a timeout may be.
@@ -34,6 +33,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const INSTANCE_BYTES_MAX: usize = 63;
 /// How much of an instance's own name is random, hexadecimal digits.
 const INSTANCE_RANDOM_BYTES: usize = 8;
+/// The word for all five services, where they must be named.
+const ALL: &str = "all";
 /// What stands where a secret was.
 const MASK: &str = "***";
 
@@ -46,6 +47,28 @@ pub struct Options {
     /// The settings.
     #[command(flatten)]
     pub flags: Flags,
+}
+
+/// What a command is told that takes nothing for granted: the services must be named.
+#[derive(Debug, Args)]
+pub struct NamedOptions {
+    /// The services, or `all`.
+    #[arg(
+        value_name = "SERVICE|all",
+        required = true,
+        value_parser = PossibleValuesParser::new(service_names().into_iter().chain([ALL]))
+    )]
+    services: Vec<String>,
+    /// The settings.
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl From<NamedOptions> for Options {
+    fn from(named: NamedOptions) -> Options {
+        let all = named.services.iter().any(|service| service == ALL);
+        Options { services: if all { Vec::new() } else { named.services }, flags: named.flags }
+    }
 }
 
 /// Where a Redis is.
@@ -153,17 +176,21 @@ impl Config {
         })
     }
 
-    /// Refuses to serve a service whose sources are neither here nor at a known address.
+    /// Refuses what can't be served: a service whose sources are neither here nor at a known address, or with files
+    /// that can't be read.
     ///
     /// # Errors
-    /// When an address is missing.
-    pub fn require_peers(&self) -> Result<()> {
-        match sources_missing(&self.services, &self.peers).first() {
-            Some((service, source)) => {
-                bail!("{service} follows the log of {source}: say where it runs with --peer {source}=ADDRESS")
-            }
-            None => Ok(()),
+    /// When an address is missing, or a file.
+    pub fn require_servable(&self) -> Result<()> {
+        if let Some((service, source)) = sources_missing(&self.services, &self.peers).first() {
+            bail!("{}", peer_missing(service, source));
         }
+        if let Some(file) = self.redis.as_ref().and_then(|redis| redis.ca_file.as_ref()) {
+            let source = self.sources.get("redis_ca_file").unwrap_or(&Source::Default);
+            std::fs::read(file)
+                .with_context(|| format!("{source}: `redis_ca_file`: cannot read {}", file.display()))?;
+        }
+        Ok(())
     }
 
     /// All settings as a file of settings, with where each comes from and without secrets.
@@ -335,12 +362,18 @@ fn databases(values: &[String], services: &[&'static str]) -> Result<BTreeMap<&'
     let mut urls = BTreeMap::new();
     let mut for_all = None;
     for value in values {
-        let own = value.split_once('=').and_then(|(name, url)| Some((service_named(name)?, url)));
+        // A URL's own `=` stands behind a `:`, a service's name before one.
+        let own = match value.split_once('=') {
+            Some((name, url)) if !name.contains(':') => Some((required_service(name)?, url)),
+            _ => None,
+        };
         let url = own.map_or(value.as_str(), |(_, url)| url);
         Database::check_url(url).map_err(|error| error.to_string())?;
         match own {
             Some((service, url)) => {
-                urls.insert(service, url.to_owned());
+                if urls.insert(service, url.to_owned()).is_some() {
+                    return Err(format!("two URLs for {service}"));
+                }
             }
             None if url.starts_with("sqlite:") || url.contains("schema=") => {
                 return Err(
@@ -348,6 +381,7 @@ fn databases(values: &[String], services: &[&'static str]) -> Result<BTreeMap<&'
                         .to_owned(),
                 );
             }
+            None if for_all.is_some() => return Err("two URLs for all services".to_owned()),
             None => for_all = Some(url),
         }
     }
@@ -376,28 +410,51 @@ fn peers(values: &[String]) -> Result<BTreeMap<String, String>, String> {
         let Some((name, address)) = value.split_once('=') else {
             return Err(format!("`{}` is not SERVICE=ADDRESS", masked(value)));
         };
-        let Some(service) = service_named(name) else {
-            return Err(format!("there is no service `{name}`; there are {}", service_names().join(", ")));
-        };
-        if address.is_empty() || Endpoint::from_shared(with_scheme(address)).is_err() {
+        let service = required_service(name)?;
+        if !is_peer(address) {
             return Err(format!(
-                "`{}` is no address of {service}; write HOST:PORT or http://HOST:PORT",
+                "`{}` is no address of {service}; write HOST:PORT or http://HOST:PORT (peers are spoken to without TLS)",
                 masked(address)
             ));
         }
-        addresses.insert(service.to_owned(), address.to_owned());
+        if addresses.insert(service.to_owned(), address.to_owned()).is_some() {
+            return Err(format!("two addresses for {service}"));
+        }
     }
     Ok(addresses)
 }
 
-fn service_named(name: &str) -> Option<&'static str> {
-    service_names().into_iter().find(|service| *service == name)
+/// Whether a peer can be spoken to at an address: in plain text, at a port that is named.
+fn is_peer(address: &str) -> bool {
+    let Ok(uri) = with_scheme(address).parse::<Uri>() else { return false };
+    let plain = uri.scheme_str() == Some("http") && uri.port_u16().is_some();
+    plain && uri.host().is_some_and(|host| !host.is_empty()) && uri.path() == "/" && uri.query().is_none()
+}
+
+fn required_service(name: &str) -> Result<&'static str, String> {
+    let known = service_names().into_iter().find(|service| *service == name);
+    known.ok_or_else(|| format!("there is no service `{name}`; there are {}", service_names().join(", ")))
 }
 
 /// A text as TOML writes it.
 fn text(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
+
+/// The options of a URL whose values may be shown; whatever else there is, mistyped ones too, may be a password.
+const OPTIONS_SHOWN: [&str; 11] = [
+    "schema",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "application_name",
+];
 
 /// A URL without its passwords: neither `user:PASSWORD@` nor `?password=PASSWORD`.
 pub fn masked(url: &str) -> String {
@@ -412,8 +469,9 @@ pub fn masked(url: &str) -> String {
     };
     let Some((place, query)) = host.split_once('?') else { return format!("{scheme}://{user}{host}") };
     let options = query.split('&').map(|option| match option.split_once('=') {
-        Some((name, _)) if name.contains("password") => format!("{name}={MASK}"),
-        _ => option.to_owned(),
+        Some((name, _)) if OPTIONS_SHOWN.contains(&name) => option.to_owned(),
+        Some((name, _)) => format!("{name}={MASK}"),
+        None => MASK.to_owned(),
     });
     format!("{scheme}://{user}{place}?{}", options.collect::<Vec<_>>().join("&"))
 }

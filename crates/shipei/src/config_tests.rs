@@ -25,6 +25,7 @@ fn secrets_are_masked() {
         ("postgres://shipei:s3cret@db:5432/d", "postgres://shipei:***@db:5432/d"),
         ("postgres://shipei:s3:c@r/et@db/d?sslmode=require", "postgres://shipei:***@db/d?sslmode=require"),
         ("postgres://shipei@db/d?password=s3cret&schema=a", "postgres://shipei@db/d?password=***&schema=a"),
+        ("postgres://h/d?pasword=s3cret&schema=a&s3cret", "postgres://h/d?pasword=***&schema=a&***"),
         ("rediss://:s3cret@redis:6379/", "rediss://:***@redis:6379/"),
         ("sqlite:/var/lib/a@b.sqlite", "sqlite:/var/lib/a@b.sqlite"),
     ] {
@@ -88,6 +89,22 @@ fn mistake_is_named_where_it_stands_and_secrets_are_not() {
         (vec!["--database", "sqlite:a"], "SERVICE=URL"),
         (vec!["--peer", "enrolment=a:1"], "there is no service `enrolment`"),
         (vec!["--peer", "enrollment"], "`enrollment` is not SERVICE=ADDRESS"),
+        (vec!["--peer", "enrollment=a:1", "--peer", "enrollment=b:1"], "two addresses for enrollment"),
+        (vec!["--peer", "enrollment=ftp://x:1"], "write HOST:PORT or http://HOST:PORT"),
+        (vec!["--peer", "enrollment=nohost"], "write HOST:PORT or http://HOST:PORT"),
+        (vec!["--peer", "enrollment=http://a:1/b"], "write HOST:PORT or http://HOST:PORT"),
+        (vec!["--peer", "enrollment=https://u:s3cret@a:1"], "(peers are spoken to without TLS)"),
+        (vec!["--database", "postgres://h/a", "--database", "postgres://h/b"], "two URLs for all services"),
+        (vec!["--database", "assessment=sqlite:a assessment=sqlite:b"], "two URLs for assessment"),
+        (
+            vec!["--database", "assessmnt=postgres://h/d"],
+            "there is no service `assessmnt`; there are enrollment",
+        ),
+        (vec!["--database", "postgres://h/d?ssslmode=s3cret"], "there is no option `ssslmode`"),
+        (
+            vec!["--database", "postgres://u:s3cret@h/d?sslrootcert=/nowhere/ca.crt"],
+            "`sslrootcert`: cannot read /nowhere/ca.crt",
+        ),
         (vec!["--lock-timeout", "5"], "500ms"),
         (vec!["--lock-timeout", "0s"], "500ms"),
         (vec!["--lock-timeout", "9999999999999999999m"], "500ms"),
@@ -127,6 +144,8 @@ fn key_file_counts_for_sqlite_too() {
 #[test]
 fn redis_is_shown_without_its_password() {
     let config = load(&["--redis", "rediss://u:s3cret@h:6379", "--redis-ca-file", "ca.crt"]).unwrap();
+    let missing = config.require_servable().unwrap_err().to_string();
+    assert!(missing.contains("flag --redis-ca-file: `redis_ca_file`: cannot read ca.crt"), "{missing}");
     let shown = config.to_toml();
     assert!(shown.contains("redis = \"rediss://u:***@h:6379\" # flag --redis"), "{shown}");
     assert!(shown.contains("# otlp is not set # default") && !shown.contains("s3cret"), "{shown}");
@@ -135,10 +154,11 @@ fn redis_is_shown_without_its_password() {
 
 #[test]
 fn service_needs_its_sources() {
-    let refusal = load(&["assessment", "--peer", "enrollment=a:1"]).unwrap().require_peers().unwrap_err();
-    assert!(refusal.to_string().contains("--peer learning-progress=ADDRESS"), "{refusal}");
-    assert!(load(&[]).unwrap().require_peers().is_ok());
-    assert!(load(&["enrollment", "offline-activity"]).unwrap().require_peers().is_ok());
+    let refusal = load(&["assessment", "--peer", "enrollment=a:1"]).unwrap().require_servable().unwrap_err();
+    let refusal = refusal.to_string();
+    assert!(refusal.contains("--peer learning-progress=ADDRESS (in a file of settings `peers`"), "{refusal}");
+    assert!(load(&[]).unwrap().require_servable().is_ok());
+    assert!(load(&["enrollment", "offline-activity"]).unwrap().require_servable().is_ok());
 }
 
 #[test]

@@ -8,10 +8,11 @@ use shipei_contracts::{
     assessment::v1::{CountyScore, TraineeScore, TutorScore},
     enrollment::v1::{ListRegionsRequest, region_service_client::RegionServiceClient},
 };
+use shipei_store::crypto::make_private_folder;
 
 use crate::{
     client::{Clients, call, explain},
-    display::{histogram, table},
+    display::{histogram, say, table},
     replay::{
         self,
         progress::{Progress, summary},
@@ -46,10 +47,11 @@ struct Counted {
 
 /// Runs the demo; what it keeps stays in `data`, so that it can be served afterwards.
 pub async fn run(data: &Path) -> Result<()> {
-    println!(
+    say(&format!(
         "shipei demo: the season of Qinhuangdao 2019, all five services in this process, data in {}\n",
         data.display()
-    );
+    ));
+    make_private_folder(data).with_context(|| format!("cannot make the folder {}", data.display()))?;
     let season_folder = data.join("season");
     for (name, text) in FILES {
         let path = season_folder.join(name);
@@ -73,12 +75,12 @@ pub async fn run(data: &Path) -> Result<()> {
         })
         .await?;
     let names = county_names(&clients, &report.programme.programme_id).await?;
-    println!("{}", counties(&scores.counties().await?, &names));
-    println!("{}", tutors(&scores.tutors().await?));
-    println!("{}", trainees(&counted));
-    println!("{}", distribution(&counted));
-    println!("{}", summary(&report, &out));
-    println!("{}", next(data, &report.programme.programme_id));
+    say(&counties(&scores.counties().await?, &names));
+    say(&tutors(&scores.tutors().await?));
+    say(&trainees(&counted));
+    say(&distribution(&counted));
+    say(&summary(&report, &out));
+    say(&next(data, &report.programme.programme_id));
     suite.stop().await;
     Ok(())
 }

@@ -1,4 +1,6 @@
-//! Tables and plots for the terminal, with columns that stay aligned when Chinese text is in them.
+//! Text for the terminal: lines, and tables and plots with columns that stay aligned when Chinese text is in them.
+
+use std::io::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
@@ -7,6 +9,12 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 /// The width of a plot's longest bar, columns.
 const BAR_COLUMNS: u64 = 50;
+
+/// A line of standard output, or several. That nobody reads them any more (`shipei migrate | head -1`) is no reason to end
+/// with half of the work done, as `println!` would.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
 
 /// A table: a title, headings, rows. Columns of numbers stand to the right.
 pub fn table(title: &str, headings: &[&str], rows: &[Vec<String>]) -> String {

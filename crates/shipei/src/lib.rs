@@ -13,4 +13,5 @@ pub mod replay;
 pub mod season;
 pub mod serve;
 pub mod settings;
+mod storage;
 pub mod suite;

@@ -1,6 +1,6 @@
 //! The command line of shipei; the work is in the library.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -8,7 +8,9 @@ use shipei::{
     bench,
     client::Clients,
     config::{self, Config},
-    demo, operate, replay, serve,
+    demo,
+    display::say,
+    operate, replay, serve, settings,
     suite::{Storage, Suite},
 };
 use shipei_service_kit::telemetry::{self, LogFormat};
@@ -39,20 +41,14 @@ enum Command {
     #[command(after_help = serve::EXAMPLES)]
     Serve(config::Options),
     /// Bring the schemas of all five services, or of those that are named, up to date.
-    #[command(after_help = operate::MIGRATE_EXAMPLES)]
+    #[command(after_help = operate::MIGRATE_EXAMPLES, mut_args(settings::hide_what_only_servers_use))]
     Migrate(config::Options),
     /// Make services forget what they learned from other logs, to learn it again from the first event.
-    #[command(after_help = operate::RELEARN_EXAMPLES)]
-    Relearn(config::Options),
+    #[command(after_help = operate::RELEARN_EXAMPLES, mut_args(settings::hide_what_only_servers_use))]
+    Relearn(config::NamedOptions),
     /// Ask a running server whether it serves (grpc.health.v1).
     #[command(after_help = operate::HEALTH_EXAMPLES)]
-    Health {
-        /// Where it listens: HOST:PORT or http://HOST:PORT.
-        address: String,
-        /// The full name of a gRPC service; the whole server if none is named.
-        #[arg(value_name = "GRPC_SERVICE", default_value = "", hide_default_value = true)]
-        service: String,
-    },
+    Health(operate::Question),
     /// Print the settings that are in force, and where each comes from.
     #[command(after_help = operate::CONFIG_EXAMPLES)]
     Config(config::Options),
@@ -89,20 +85,33 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments.command, arguments.log_format.unwrap_or_default()).await {
+    let log_format = arguments.log_format.unwrap_or_default();
+    let serving = matches!(arguments.command, Command::Serve(_));
+    match run(arguments.command, log_format).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("shipei: {error:#}");
+            tell_why(&error, log_format, serving);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says why the process ends: in plain words, which no filter takes away, and for who reads nothing but logs as one of
+/// them. (That standard error can't be written is no reason to panic.)
+fn tell_why(error: &anyhow::Error, log_format: LogFormat, serving: bool) {
+    if serving || log_format == LogFormat::Json {
+        // Begun already, unless the settings are what is wrong.
+        let _ = telemetry::init(log_format, telemetry::LOG_DEFAULT);
+        tracing::error!(reason = format!("{error:#}"), "shipei ends");
+    }
+    let _ = writeln!(std::io::stderr(), "shipei: {error:#}");
 }
 
 async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
     match command {
         Command::Serve(options) => {
             let config = Config::load(&options)?;
-            config.require_peers()?;
+            config.require_servable()?;
             let process = telemetry::Process {
                 services: &config.services,
                 instance: &config.instance,
@@ -110,6 +119,13 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
                 collector: config.otlp.as_deref(),
             };
             let telemetry = telemetry::begin(config.log_format, telemetry::LOG_DEFAULT, &process)?;
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                services = config.services.join(", "),
+                // A JSON line has a field `instance` of its own.
+                name = config.instance,
+                "shipei begins"
+            );
             let served = serve::run(&config).await;
             // After the last call is answered, and also when serving failed: its last spans say why.
             telemetry.shutdown().await;
@@ -121,18 +137,19 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             operate::migrate(&config).await?;
         }
         Command::Relearn(options) => {
-            let config = Config::load(&options)?;
+            let config = Config::load(&options.into())?;
             telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
             operate::relearn(&config).await?;
         }
         Command::Config(options) => {
             let config = Config::load(&options)?;
-            config.require_peers()?;
-            print!("{}", config.to_toml());
+            config.require_servable()?;
+            telemetry::check_variable()?;
+            say(config.to_toml().trim_end());
         }
-        Command::Health { address, service } => {
-            let serves = operate::health(&address, &service).await?;
-            println!("{}", if serves { "SERVING" } else { "NOT_SERVING" });
+        Command::Health(question) => {
+            let serves = operate::ask_health(&question).await?;
+            say(if serves { "SERVING" } else { "NOT_SERVING" });
             return Ok(if serves { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Bench(options) => {
@@ -154,7 +171,9 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Replay { season, out, servers, ca_file, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             if !servers.is_empty() {
-                replay::run(&Clients::connect(&servers, ca_file.as_deref()).await?, &season, &out).await?;
+                let clients = Clients::connect(&servers, ca_file.as_deref()).await?;
+                clients.require_services().await?;
+                replay::run(&clients, &season, &out).await?;
                 return Ok(ExitCode::SUCCESS);
             }
             let temporary = tempfile::tempdir()?;

@@ -1,8 +1,6 @@
 //! `shipei serve`: all five services or some, until a signal ends them.
 
-use std::io::Write as _;
-
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::Clock;
 use tokio::{
     net::TcpListener,
@@ -11,6 +9,7 @@ use tokio::{
 
 use crate::{
     config::Config,
+    display::say,
     suite::{self, Suite},
 };
 
@@ -24,12 +23,16 @@ Examples:
       --peer learning-progress=127.0.0.1:7302 --peer assignment-grading=127.0.0.1:7303 \\
       --peer offline-activity=127.0.0.1:7304     one of five processes
   shipei serve --config /etc/shipei.toml --listen 10.0.0.7:7300 --open-network
-                                                 for a private network; the passwords are in the file
+                                                 for a private network
 
-A service on Postgres starts on a schema of its own version only: run `shipei migrate` before, or give --migrate.
-`shipei config` with the same flags shows what would be in force, and where each value comes from.";
+A service on Postgres starts on a schema of its own version only: run `shipei migrate` before,
+or give --migrate. `shipei config` with the same flags shows what would be in force, and where
+each value comes from.";
 
 /// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When it can't start, or when a part of it has failed that it can't do without.
 pub async fn run(config: &Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen.socket_address())
         .await
@@ -44,17 +47,7 @@ pub async fn run(config: &Config) -> Result<()> {
              read and change everything"
         );
     }
-    let options = suite::Options {
-        services: config.services.iter().map(|service| (*service).to_owned()).collect(),
-        storage: config.storage.clone(),
-        peers: config.peers.clone(),
-        clock: Clock::system(),
-        instance: config.instance.clone(),
-        redis: config.redis.clone(),
-        rate_limit: config.rate_limit,
-        limits: config.limits,
-        migrate: config.migrate,
-    };
+    let options = options_of(config);
     // A start may wait for a database; who wants to end it is not made to wait.
     let suite = tokio::select! {
         suite = Suite::start(&options) => suite?,
@@ -73,10 +66,27 @@ pub async fn run(config: &Config) -> Result<()> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = suite.ended() => {}
     }
     say("stopping");
-    suite.stop().await;
+    if !suite.stop().await {
+        bail!("a part of it has failed; what and why stands in the log above");
+    }
     Ok(())
+}
+
+fn options_of(config: &Config) -> suite::Options {
+    suite::Options {
+        services: config.services.iter().map(|service| (*service).to_owned()).collect(),
+        storage: config.storage.clone(),
+        peers: config.peers.clone(),
+        clock: Clock::system(),
+        instance: config.instance.clone(),
+        redis: config.redis.clone(),
+        rate_limit: config.rate_limit,
+        limits: config.limits,
+        migrate: config.migrate,
+    }
 }
 
 /// Lets the process have as many file descriptors as it may: every player is a connection, and the usual limit (1,024) is
@@ -86,9 +96,4 @@ fn raise_descriptors() {
         Ok(limit) => tracing::debug!(limit, "file descriptors"),
         Err(error) => tracing::warn!(%error, "the limit of file descriptors stays as it is"),
     }
-}
-
-/// A line of standard output; that nobody reads it any more is no reason to end.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -115,7 +115,7 @@ pub const SETTINGS: [Setting; 17] = [
         shape: Shape::Text,
         value: "FILE",
         heading: STORAGE,
-        help: "The secret (32 bytes in base64) for identity numbers and tokens; the same for every process of a suite. Made if it is not there [default: shipei.key in --data]",
+        help: "The secret (32 bytes in base64) for identity numbers and tokens; the same for every process of a suite. Made if it is not there and nothing is sealed yet [default: shipei.key in --data]",
     },
     Setting {
         key: "migrate",
@@ -233,6 +233,16 @@ impl Setting {
             Shape::ByService => argument.action(ArgAction::Append).value_delimiter(' '),
         }
     }
+}
+
+/// Leaves what only a server is told out of the help of other commands. They take it all the same, so that one file and
+/// one environment do for all.
+pub fn hide_what_only_servers_use(argument: Arg) -> Arg {
+    let hidden = SETTINGS.iter().any(|setting| {
+        argument.get_id() == setting.key
+            && (matches!(setting.heading, NETWORK | MANY) || setting.key == "migrate")
+    });
+    argument.hide(hidden)
 }
 
 /// Where a value comes from.

@@ -3,13 +3,7 @@
 //! All five in one process or each in its own is the same to a service: it follows the others' logs over gRPC, over
 //! an in-memory connection to this process's server or over TCP to another one. To add a service: one more `Member`.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    num::NonZeroU32,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
@@ -18,25 +12,20 @@ use shipei_service_kit::{
     soft_state::{rate_limit::RateLimiter, wakes},
 };
 use shipei_store::{
-    Database, Fit, PoolLimits, Schema, StoreError,
-    crypto::{Keys, jitter, random_name},
+    Claim, PoolLimits, Schema, StoreError,
+    crypto::{Keys, random_name},
     cursor,
     sqlx::migrate::Migrator,
 };
-use tokio::{net::TcpListener, time::Instant};
+use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
 use crate::config::RedisAddress;
+pub use crate::storage::Storage;
 
 /// After this age clients are asked to connect anew and streams end, so that load spreads over instances that came
 /// meanwhile.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
-
-/// How long a start waits for a database that can't be reached.
-const START_PATIENCE: Duration = Duration::from_secs(60);
-/// The first and the longest pause between two tries to reach it.
-const START_PAUSE_FIRST: Duration = Duration::from_millis(100);
-const START_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Gives the channel of the service that a log belongs to.
 type Peers = BTreeMap<&'static str, Channel>;
@@ -133,108 +122,6 @@ pub fn sources_missing(
     follows.filter(|(_, source)| !services.contains(source) && !addresses.contains_key(*source)).collect()
 }
 
-/// Where state is kept.
-#[derive(Debug, Clone)]
-pub enum Storage {
-    /// A folder with a SQLite file for each service and the key file; made if it is not there.
-    Directory(PathBuf),
-    /// A database URL for each service, and the file of keys.
-    Databases {
-        /// By service.
-        urls: BTreeMap<&'static str, String>,
-        /// The file of keys; made if it is not there.
-        key_file: PathBuf,
-    },
-}
-
-impl Storage {
-    /// The keys that identity numbers and tokens are sealed with.
-    fn keys(&self) -> Result<Keys> {
-        let file = match self {
-            Storage::Directory(folder) => {
-                std::fs::create_dir_all(folder)
-                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-                &folder.join("shipei.key")
-            }
-            Storage::Databases { key_file, .. } => key_file,
-        };
-        Ok(Keys::load_or_create(file)?)
-    }
-
-    /// The URL of the SQLite file of a service in a folder.
-    pub(crate) fn sqlite_url(folder: &Path, service: &str) -> String {
-        format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display())
-    }
-
-    /// The URL of a service's database.
-    pub(crate) fn url(&self, service: &str) -> Result<String> {
-        match self {
-            Storage::Directory(folder) => Ok(Storage::sqlite_url(folder, service)),
-            Storage::Databases { urls, .. } => {
-                urls.get(service).cloned().with_context(|| format!("no database URL for {service}"))
-            }
-        }
-    }
-
-    /// Opens a service's database with a schema that this program can work on; gives the schema as it was before.
-    async fn open(&self, member: &Member, limits: PoolLimits, migrate: bool) -> Result<(Database, Schema)> {
-        let database = open_patiently(member.name, &self.url(member.name)?, limits)
-            .await
-            .with_context(|| format!("the database of {}", member.name))?;
-        match ready(member, &database, migrate || !database.is_postgres()).await {
-            Ok(schema) => Ok((database, schema)),
-            Err(error) => {
-                database.close().await;
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Opens a database, and waits for one that can't be reached yet: whoever starts everything at once is not to blame.
-async fn open_patiently(service: &str, url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
-    let until = Instant::now() + START_PATIENCE;
-    let mut pause = START_PAUSE_FIRST;
-    loop {
-        let opened = match tokio::time::timeout(START_PATIENCE, Database::open(url, limits)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(StoreError::no_answer()),
-        };
-        match opened {
-            Err(error) if error.is_unavailable() && Instant::now() < until => {
-                tracing::warn!(service, %error, "the database can't be reached yet, trying again");
-            }
-            opened => return opened,
-        }
-        tokio::time::sleep(jitter(pause)).await;
-        pause = (pause * 2).min(START_PAUSE_MAX);
-    }
-}
-
-/// Brings an older schema up to date if `migrate`, else refuses it; a newer one is refused always. Gives the schema as
-/// it was before.
-async fn ready(member: &Member, database: &Database, migrate: bool) -> Result<Schema> {
-    let named = || format!("the database of {}", member.name);
-    let migrations = (member.migrations)();
-    let schema = database.schema(&migrations).await.with_context(named)?;
-    let Schema { version, needed, fit } = schema;
-    match fit {
-        Fit::Newer => bail!(
-            "the schema of {} is at version {version}, newer than this shipei, which knows version {needed}: \
-             use a newer shipei",
-            member.name
-        ),
-        Fit::Older if !migrate => bail!(
-            "the schema of {} is at version {version}, older than this shipei, which needs version {needed}: \
-             run `shipei migrate` first (or serve with --migrate)",
-            member.name
-        ),
-        Fit::Older => database.migrate(&migrations).await.with_context(named)?,
-        Fit::Current => database.ensure_epoch().await.with_context(named)?,
-    }
-    Ok(schema)
-}
-
 /// Makes a service forget what it learned from other logs, so that it reads them from their first events when it is
 /// started again. False when it follows no log.
 ///
@@ -246,7 +133,8 @@ pub async fn forget_learned(service: &str, storage: &Storage, limits: PoolLimits
     if tables.is_empty() {
         return Ok(false);
     }
-    let (database, _) = storage.open(member, limits, false).await?;
+    let _claim = storage.claim(member.name)?;
+    let (database, _) = storage.open(member.name, &(member.migrations)(), limits, false).await?;
     let forgetting = database.retry(|| async {
         let mut tx = database.begin_write().await?;
         let running = cursor::forget_learned(&mut tx, &tables).await?;
@@ -274,7 +162,7 @@ fn member_of(service: &str) -> Result<&'static Member> {
 /// Brings the schema of a service up to date; gives it as it was before.
 pub async fn migrate(service: &str, storage: &Storage, limits: PoolLimits) -> Result<Schema> {
     let member = member_of(service)?;
-    let (database, before) = storage.open(member, limits, true).await?;
+    let (database, before) = storage.open(member.name, &(member.migrations)(), limits, true).await?;
     database.close().await;
     Ok(before)
 }
@@ -308,6 +196,7 @@ pub struct Suite {
     server: Server,
     in_memory: InMemory,
     shutdown: Shutdown,
+    _claims: Vec<Claim>,
 }
 
 impl Suite {
@@ -330,7 +219,16 @@ impl Suite {
     /// Opens the databases, builds the server, follows the logs. It listens nowhere yet but in memory.
     pub async fn start(options: &Options) -> Result<Suite> {
         let members = members_of(&options.services)?;
-        let keys = options.storage.keys()?;
+        let mut databases = Vec::new();
+        let mut claims = Vec::new();
+        for member in &members {
+            claims.push(options.storage.claim(member.name)?);
+            let migrations = (member.migrations)();
+            let opening = options.storage.open(member.name, &migrations, options.limits, options.migrate);
+            databases.push((member.name, opening.await?.0));
+        }
+        // Behind everything that may refuse the start, since it may make the key file.
+        let keys = options.storage.keys(&databases, options.limits).await?;
         let soft_state = options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?;
         let instance = Instance::new(&options.instance, soft_state)?;
         let shutdown = Shutdown::new();
@@ -340,8 +238,7 @@ impl Suite {
             builder = builder.rate_limiter(limiter);
         }
         let mut kits = Vec::new();
-        for member in &members {
-            let (database, _) = options.storage.open(member, options.limits, options.migrate).await?;
+        for (member, (_, database)) in members.iter().zip(databases) {
             let kit = Kit::new(member.name, database, options.clock.clone(), &keys, instance.clone());
             for source in member.follows {
                 // Before anybody calls: from now on a call that carries a token waits.
@@ -357,7 +254,7 @@ impl Suite {
             (member.follow)(kit, &peers, &shutdown);
         }
         wakes::carry(&kits, &shutdown);
-        Ok(Suite { server, in_memory, shutdown })
+        Ok(Suite { server, in_memory, shutdown, _claims: claims })
     }
 
     /// Listens on TCP too; gives the address, with the port if it was 0.
@@ -370,16 +267,22 @@ impl Suite {
         self.in_memory.channel()
     }
 
-    /// Ends it: calls under way are answered first, within bounds.
-    pub async fn stop(self) {
-        self.shutdown.begin();
+    /// Returns when it ends by itself, since a part of it has failed.
+    pub async fn ended(&self) {
+        self.shutdown.begun().await;
+    }
+
+    /// Ends it: calls under way are answered first, within bounds. False when a part of it has failed.
+    pub async fn stop(self) -> bool {
         self.shutdown.finish().await;
+        !self.shutdown.has_failed()
     }
 }
 
 fn soft_state(redis: &RedisAddress, keys: &Keys) -> Result<SoftState> {
-    let read =
-        |file: &PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    let read = |file: &PathBuf| {
+        std::fs::read(file).with_context(|| format!("`redis_ca_file`: cannot read {}", file.display()))
+    };
     let authority = redis.ca_file.as_ref().map(read).transpose()?;
     SoftState::open(&redis.url, authority, keys).context("Redis")
 }
@@ -412,17 +315,38 @@ fn peers_of(
             _ if here.iter().any(|member| member.name == *source) => in_memory.channel(),
             Some(address) => connect_lazily(&with_scheme(address))
                 .with_context(|| format!("--peer {source}={address} is not an address"))?,
-            None => bail!(
-                "{} follows the log of {source}: say where it runs with --peer {source}=ADDRESS",
-                member.name
-            ),
+            None => bail!("{}", peer_missing(member.name, source)),
         };
         peers.insert(source, channel);
     }
     Ok(peers)
 }
 
+/// What is said of a service that follows a log of which nobody knows where it is.
+pub(crate) fn peer_missing(service: &str, source: &str) -> String {
+    format!(
+        "{service} follows the log of {source}: say where it runs with --peer {source}=ADDRESS (in a file of settings \
+         `peers`, SHIPEI_PEERS in the environment)"
+    )
+}
+
 /// `host:port` as a URL.
 pub fn with_scheme(address: &str) -> String {
     if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn suite_of_which_a_part_fails_ends_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::Directory(folder.path().to_owned());
+        assert!(Suite::start_embedded(&storage).await.unwrap().stop().await);
+        let suite = Suite::start_embedded(&storage).await.unwrap();
+        drop(suite.shutdown.spawn(async { panic!("as a follower may") }));
+        suite.ended().await;
+        assert!(!suite.stop().await);
+    }
 }

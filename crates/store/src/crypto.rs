@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,12 +29,16 @@ const NONCE_BYTES: usize = 12;
 /// The only owner may read the key file.
 const KEY_FILE_MODE: u32 = 0o600;
 
+/// The only owner may look into a folder of data.
+const FOLDER_MODE: u32 = 0o700;
+
 /// All keys of one installation.
 #[derive(Clone)]
 pub struct Keys {
     vault: Vault,
     lookup: LookupKey,
     tokens: TokenKey,
+    tag: String,
 }
 
 /// Encrypts values at rest (AES-256-GCM).
@@ -61,6 +65,7 @@ impl Keys {
             vault: Vault(Aes256Gcm::new(&hmac_sha256(master, &[b"shipei vault 1"]).into())),
             lookup: LookupKey(hmac_sha256(master, &[b"shipei lookup 1"])),
             tokens: TokenKey(hmac_sha256(master, &[b"shipei tokens 1"])),
+            tag: hex(&hmac_sha256(master, &[b"shipei tag 1"])),
         }
     }
 
@@ -69,14 +74,25 @@ impl Keys {
         Ok(Keys::derive(&random_bytes()?))
     }
 
-    /// Reads the master key (base64 in one line) from `path`; a missing file is created with a fresh key and mode
-    /// 0600. Two processes that start at once get the same key. Losing the file loses what the vault sealed.
-    pub fn load_or_create(path: &Path) -> Result<Keys, StoreError> {
-        if !path.exists() {
-            create_key_file(path).map_err(|error| key_file(path, error))?;
+    /// Reads the master key (base64 in one line) from `path`; `None` when there is no such file.
+    pub fn load(path: &Path) -> Result<Option<Keys>, StoreError> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| key_file(path, error))?,
+        };
+        let keys = Keys::from_base64(text.trim());
+        keys.map(Some).map_err(|_| key_file(path, "it must hold 32 bytes in base64"))
+    }
+
+    /// As [`Keys::load`]; a missing file is created with a fresh key and mode 0600. Two processes that start at once get
+    /// the same key. Losing the file loses what the vault sealed. True when it was made here.
+    pub fn load_or_create(path: &Path) -> Result<(Keys, bool), StoreError> {
+        if let Some(keys) = Keys::load(path)? {
+            return Ok((keys, false));
         }
-        let text = fs::read_to_string(path).map_err(|error| key_file(path, error))?;
-        Keys::from_base64(text.trim()).map_err(|_| key_file(path, "it must hold 32 bytes in base64"))
+        let made = create_key_file(path).map_err(|error| key_file(path, error))?;
+        let keys = Keys::load(path)?.ok_or_else(|| key_file(path, "it vanished while it was made"))?;
+        Ok((keys, made))
     }
 
     /// The keys of a master key in base64 (standard alphabet), as an environment variable or a mounted secret has it.
@@ -84,6 +100,11 @@ impl Keys {
         let bytes = STANDARD.decode(text.trim()).map_err(|_| InvalidKey)?;
         let master: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| InvalidKey)?;
         Ok(Keys::derive(&master))
+    }
+
+    /// What a database notes of the master key that seals what is in it, to know it again: it says nothing of the key.
+    pub fn tag(&self) -> &str {
+        &self.tag
     }
 
     /// For values at rest.
@@ -178,7 +199,11 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], StoreError> {
 /// A random name of 32 hexadecimal digits.
 pub fn random_name() -> Result<String, StoreError> {
     let bytes: [u8; 16] = random_bytes()?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A duration between one half and one whole of `most`, at random: for pauses and poll intervals that should not
@@ -203,10 +228,11 @@ fn hmac_sha256(key: &[u8; KEY_BYTES], parts: &[&[u8]]) -> [u8; 32] {
     hmac_of(key, parts).map_or([0; 32], |mac| mac.finalize().into_bytes().into())
 }
 
-/// Writes the whole file aside and links it into place, so that nobody ever reads half a key and the first one wins.
-fn create_key_file(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+/// Writes the whole file aside and links it into place, so that nobody ever reads half a key and the first one wins. False
+/// when another was first.
+fn create_key_file(path: &Path) -> Result<bool, Box<dyn std::error::Error>> {
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        make_private_folder(directory)?;
     }
     let master: [u8; KEY_BYTES] = random_bytes()?;
     let aside = path.with_extension(format!("new-{}", random_name()?));
@@ -221,8 +247,14 @@ fn create_key_file(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
     match linked {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
-        _ => Ok(()),
+        linked => Ok(linked.is_ok()),
     }
+}
+
+/// Makes a folder, and those above it, that nobody but its owner may look into: people's names will be in it. One that is
+/// there stays as it is.
+pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
 fn key_file(path: &Path, reason: impl fmt::Display) -> StoreError {
@@ -257,9 +289,15 @@ mod tests {
     fn key_file_is_created_once_and_private() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data/master.key");
-        let sealed = Keys::load_or_create(&path).unwrap().vault().seal(b"c", b"v").unwrap();
-        assert_eq!(Keys::load_or_create(&path).unwrap().vault().open(b"c", &sealed), Ok(b"v".to_vec()));
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(Keys::load(&path).unwrap().is_none());
+        let (made, first) = Keys::load_or_create(&path).unwrap();
+        let (read, second) = Keys::load_or_create(&path).unwrap();
+        assert!(first && !second);
+        let sealed = made.vault().seal(b"c", b"v").unwrap();
+        assert_eq!(read.vault().open(b"c", &sealed), Ok(b"v".to_vec()));
+        assert!(made.tag() == read.tag() && made.tag() != Keys::derive(&[7; 32]).tag());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         fs::write(&path, "short").unwrap();
         assert!(Keys::load_or_create(&path).unwrap_err().to_string().contains("32 bytes"));

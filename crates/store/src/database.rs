@@ -98,8 +98,8 @@ impl Database {
     /// Opens `sqlite:PATH` (created if missing, its directory too) or `postgres://USER:PASSWORD@HOST/NAME`, where
     /// `?schema=NAME` (created if missing) lets several services share one Postgres database.
     pub async fn open(url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
-        if let Some(path) = url.strip_prefix("sqlite:") {
-            return open_sqlite(path.strip_prefix("//").unwrap_or(path), limits).await;
+        if let Some(path) = Database::sqlite_path(url) {
+            return open_sqlite(path, limits).await;
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pools = Pools::Postgres(postgres::open(url, limits).await?);
@@ -108,12 +108,34 @@ impl Database {
         Err(StoreError::BadUrl(NEITHER.to_owned()))
     }
 
-    /// Whether [`Database::open`] could make sense of a URL; nothing is opened.
+    /// The file of a `sqlite:` URL.
+    pub fn sqlite_path(url: &str) -> Option<&str> {
+        url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path))
+    }
+
+    /// Whether there is the file, or the schema, of a URL; makes neither.
+    pub async fn exists(url: &str, limits: PoolLimits) -> Result<bool, StoreError> {
+        match Database::sqlite_path(url) {
+            Some(path) => Ok(std::path::Path::new(path).exists()),
+            None => postgres::schema_exists(url, limits).await,
+        }
+    }
+
+    /// Where a URL leads, as an operator looks for it: a file, HOST:PORT or a socket's folder. Never a password.
+    pub fn place(url: &str) -> String {
+        match Database::sqlite_path(url) {
+            Some(path) => path.to_owned(),
+            None => postgres::place(url),
+        }
+    }
+
+    /// Whether [`Database::open`] could make sense of a URL, and read the certificates that it names; nothing is opened.
     pub fn check_url(url: &str) -> Result<(), StoreError> {
         if url.strip_prefix("sqlite:").is_some_and(|path| !path.is_empty()) {
             return Ok(());
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            postgres::check_files(url)?;
             return postgres::options_of(url).map(|_| ());
         }
         Err(StoreError::BadUrl(NEITHER.to_owned()))
@@ -255,7 +277,7 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
         return Err(StoreError::BadUrl("sqlite: needs the path of a file, without options".to_owned()));
     }
     if let Some(directory) = std::path::Path::new(path).parent() {
-        std::fs::create_dir_all(directory)
+        crate::crypto::make_private_folder(directory)
             .map_err(|error| StoreError::BadUrl(format!("the directory can't be created: {error}")))?;
     }
     let options = SqliteConnectOptions::new()
@@ -298,9 +320,37 @@ async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreEr
 mod tests {
     use super::*;
 
+    #[test]
+    fn place_of_a_database_has_no_password() {
+        for (url, place) in [
+            ("sqlite:a/b.sqlite", "a/b.sqlite"),
+            ("postgres://u:secret@h/d?schema=a", "h:5432"),
+            ("postgres://u@h:6432/d?password=secret", "h:6432"),
+            ("postgres://u:secret@localhost/d?host=/run/pg&port=7", "/run/pg, port 7"),
+        ] {
+            assert_eq!(Database::place(url), place);
+        }
+    }
+
+    #[tokio::test]
+    async fn folder_that_is_made_for_a_file_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let test = crate::testing::TestDatabase::sqlite();
+        let folder = std::path::Path::new(Database::sqlite_path(test.url()).unwrap()).with_file_name("data");
+        let url = format!("sqlite:{}", folder.join("a.sqlite").display());
+        Database::open(&url, PoolLimits::default()).await.unwrap();
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
     #[tokio::test]
     async fn url_of_nothing_known_is_refused_without_repeating_it() {
-        for url in ["mysql://secret@h/d", "sqlite:", "sqlite::memory:", "postgres://h/d?schema=A secret"] {
+        for url in [
+            "mysql://secret@h/d",
+            "sqlite:",
+            "sqlite::memory:",
+            "postgres://h/d?schema=A secret",
+            "postgres://h/d?pasword=secret",
+        ] {
             let error = Database::open(url, PoolLimits::default()).await.unwrap_err();
             assert!(matches!(error, StoreError::BadUrl(_)));
             assert!(!error.to_string().contains("secret"));

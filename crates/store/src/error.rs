@@ -4,6 +4,7 @@
 //! those about structure are kept. To add a kind, add a variant, and say in [`StoreError::is_retryable`] if running
 //! the whole transaction again can help.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Postgres codes after which the same transaction may well succeed: serialization failure, deadlock,
@@ -15,6 +16,12 @@ const RETRYABLE_SQLSTATES: [&str; 8] =
 /// (behind the locks of a session whose client has vanished, too), a server that has become a standby, its disk or its
 /// operating system. Class 53 (disk full, out of memory) is among them as a whole.
 const PASSING_SQLSTATES: [&str; 4] = ["57014", "25006", "58000", "58030"];
+
+/// Postgres codes for the lack of a right: one is refused, or the schema that one may not use counts as none.
+const MISSING_RIGHT_SQLSTATES: [&str; 2] = ["42501", "3F000"];
+
+/// What a role needs to bring a schema up to date.
+const RIGHT_TO_MIGRATE: &str = "USAGE and CREATE on the schema, and the tables in it must be its own";
 
 /// SQLite's primary result codes BUSY and LOCKED.
 const RETRYABLE_SQLITE_CODES: [i64; 2] = [5, 6];
@@ -57,6 +64,22 @@ pub enum StoreError {
     /// The database's URL can't be used. The text does not repeat the URL, which may hold a password.
     #[error("bad database URL: {0}")]
     BadUrl(String),
+    /// The database's role may not do what it must; the text names the right.
+    #[error("the database's role lacks a right: {right} ({reason})")]
+    MissingRight {
+        /// The right, as `GRANT` has it, and what for.
+        right: String,
+        /// The database's own words.
+        reason: String,
+    },
+    /// The lock beside a SQLite file can't be had, by nobody.
+    #[error("cannot lock {path}: {reason}")]
+    Claim {
+        /// The lock's file.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
     /// A migration's file or the list of applied migrations is wrong.
     #[error("migration: {0}")]
     Migration(String),
@@ -123,6 +146,30 @@ impl StoreError {
         }
     }
 
+    /// Whether TLS or a certificate is what is wrong, which waiting doesn't mend: the server speaks no TLS, nobody known
+    /// has signed its certificate, or ours can't be used. For who starts: once it has run, a server that is being set up
+    /// anew may say the same for a moment, so [`StoreError::is_retryable`] has it too.
+    pub fn is_about_tls(&self) -> bool {
+        match self {
+            StoreError::Database(sqlx::Error::Tls(_)) => true,
+            // What rustls finds wrong with what it was sent comes as invalid data; a connection that is cut meanwhile
+            // as an unexpected end.
+            StoreError::Database(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::InvalidData,
+            _ => false,
+        }
+    }
+
+    /// An error of the database that names the right, if it is for the lack of one.
+    pub(crate) fn of_missing_right(error: sqlx::Error, right: &str) -> StoreError {
+        let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
+        match code.as_deref() {
+            Some(code) if MISSING_RIGHT_SQLSTATES.contains(&code) => {
+                StoreError::MissingRight { right: right.to_owned(), reason: describe(&error) }
+            }
+            _ => error.into(),
+        }
+    }
+
     /// The error of work that the database did not answer in time: what it did may have been kept or not.
     pub fn no_answer() -> StoreError {
         StoreError::CommitOutcomeUnknown(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
@@ -177,12 +224,16 @@ impl From<sqlx::Error> for StoreError {
 
 impl From<sqlx::migrate::MigrateError> for StoreError {
     fn from(error: sqlx::migrate::MigrateError) -> StoreError {
-        match error {
-            sqlx::migrate::MigrateError::Execute(error) => StoreError::Migration(describe(&error)),
+        let (error, place) = match error {
+            sqlx::migrate::MigrateError::Execute(error) => (error, String::new()),
             sqlx::migrate::MigrateError::ExecuteMigration(error, version) => {
-                StoreError::Migration(format!("version {version}: {}", describe(&error)))
+                (error, format!("version {version}: "))
             }
-            other => StoreError::Migration(other.to_string()),
+            other => return StoreError::Migration(other.to_string()),
+        };
+        match StoreError::of_missing_right(error, RIGHT_TO_MIGRATE) {
+            StoreError::Database(error) => StoreError::Migration(format!("{place}{}", describe(&error))),
+            other => other,
         }
     }
 }
@@ -250,5 +301,26 @@ fn describe(error: &sqlx::Error) -> String {
         sqlx::Error::Encode(_) => "a value could not be encoded".to_owned(),
         sqlx::Error::Configuration(_) => "the connection's configuration is wrong".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn certificate_ends_a_start_and_a_cut_connection_does_not() {
+        let of = |kind: ErrorKind| StoreError::from(sqlx::Error::Io(kind.into()));
+        let tls = StoreError::from(sqlx::Error::Tls("server does not support TLS".into()));
+        // rustls's own errors come as invalid data: sqlx-core's tls_rustls.rs hands on what complete_io() says.
+        for error in [tls, of(ErrorKind::InvalidData)] {
+            assert!(error.is_about_tls() && error.is_retryable(), "{error}");
+        }
+        let cut = StoreError::from(sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into()));
+        for error in [cut, of(ErrorKind::UnexpectedEof), of(ErrorKind::ConnectionReset)] {
+            assert!(!error.is_about_tls() && error.is_retryable(), "{error}");
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! `migrations/00NN_name.sql`, name it in [`migration`], give it a module here and a case in [`conformance`].
 
 pub mod bulk;
+pub mod claim;
 pub mod conformance;
 pub mod crypto;
 pub mod cursor;
@@ -16,6 +17,7 @@ pub mod database;
 pub mod error;
 pub mod event_log;
 pub mod idempotency;
+pub mod key_tag;
 pub mod lease;
 pub mod migration;
 pub mod page_token;
@@ -27,10 +29,12 @@ pub mod testing;
 pub mod transaction;
 pub mod wake;
 
+pub use claim::Claim;
 pub use cursor::Cursor;
 pub use database::{Connections, Database, PoolLimits};
 pub use error::StoreError;
 pub use event_log::{LogPosition, NewEvent, PARTITIONS, Partition, ReadBatch, StoredEvent};
+pub use key_tag::Sealed;
 pub use page_token::{InvalidToken, PageTokens, SealedTokens};
 pub use positions::{Marks, Positions};
 pub use retry::Retryable;

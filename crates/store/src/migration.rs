@@ -23,9 +23,10 @@ pub const STORE_VERSION_MAX: i64 = 49;
 const BYTE_ORDER: &str = " COLLATE \"C\"";
 
 /// The store's own migrations: version, description, text.
-const STORE_MIGRATIONS: [(i64, &str, &str); 2] = [
+const STORE_MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "store", include_str!("../migrations/0001_store.sql")),
     (2, "lease", include_str!("../migrations/0002_lease.sql")),
+    (3, "key tag", include_str!("../migrations/0003_key_tag.sql")),
 ];
 
 /// The store's migrations and the service's as one list, in the words of one database.

@@ -2,6 +2,7 @@
 //! and how a transaction begins on one. Why so much: a pool outlives the servers, clients and networks that its
 //! connections lead to, and each of them may vanish in the middle of a word.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -34,6 +35,33 @@ const POSTGRES_LOST_CLIENT: [(&str, &str); 6] = [
     ("tcp_user_timeout", "20000"),
     ("client_connection_check_interval", "5000"),
 ];
+
+/// What a URL may say behind its `?`: what sqlx knows (besides `options[NAME]`), and `schema`, which is ours.
+const OPTIONS_KNOWN: [&str; 19] = [
+    "schema",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// Those of them that name a file.
+const OPTIONS_OF_FILES: [&str; 7] =
+    ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
 
 /// The longest name of a schema, as Postgres has it.
 const SCHEMA_NAME_MAX: usize = 63;
@@ -138,10 +166,50 @@ async fn in_time<T>(asking: impl Future<Output = Result<T, sqlx::Error>>) -> Res
 
 /// What a Postgres URL says, and the schema in it.
 pub(crate) fn options_of(url: &str) -> Result<(PgConnectOptions, Option<String>), StoreError> {
+    for (name, _) in query_of(url) {
+        let known = OPTIONS_KNOWN.contains(&&*name) || name.starts_with("options[");
+        if !known {
+            // sqlx would go on without it, as a mistyped sslmode without TLS, and log its value.
+            return Err(StoreError::BadUrl(format!(
+                "there is no option `{name}`; there are {}",
+                OPTIONS_KNOWN.join(", ")
+            )));
+        }
+    }
     let (url, schema) = take_schema(url)?;
     let options = PgConnectOptions::from_str(&url)
         .map_err(|_| StoreError::BadUrl("it is no URL of a Postgres database".to_owned()))?;
     Ok((options, schema))
+}
+
+/// The options of a URL, decoded.
+fn query_of(url: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    form_urlencoded::parse(query.as_bytes())
+}
+
+/// Whether the certificates that a URL names can be read.
+pub(crate) fn check_files(url: &str) -> Result<(), StoreError> {
+    for (name, file) in query_of(url) {
+        // A certificate may stand in the URL itself.
+        if !OPTIONS_OF_FILES.contains(&&*name) || file.trim_start().starts_with("-----BEGIN") {
+            continue;
+        }
+        std::fs::File::open(&*file)
+            .and_then(|mut file| std::io::copy(&mut file, &mut std::io::sink()))
+            .map_err(|error| StoreError::BadUrl(format!("`{name}`: cannot read {file}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Where a URL leads, without user and password.
+pub(crate) fn place(url: &str) -> String {
+    let Ok((options, _)) = options_of(url) else { return "an unknown place".to_owned() };
+    match options.get_socket() {
+        Some(folder) => format!("{}, port {}", folder.display(), options.get_port()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
 }
 
 /// Takes `schema=NAME` out of the URL's query, since Postgres knows no such option.
@@ -185,6 +253,20 @@ pub(crate) async fn connect_in_time(
     }
 }
 
+/// Whether the schema that a URL names is there; without one it is the database's own.
+pub(crate) async fn schema_exists(url: &str, limits: PoolLimits) -> Result<bool, StoreError> {
+    let (options, Some(schema)) = options_of(url)? else { return Ok(true) };
+    let mut connection = connect_in_time(&options, limits).await?;
+    let exists = has_schema(&mut connection, &schema).await;
+    connection.close().await?;
+    exists
+}
+
+async fn has_schema(connection: &mut PgConnection, schema: &str) -> Result<bool, StoreError> {
+    let found = sqlx::query("SELECT 1 FROM pg_namespace WHERE nspname = $1").bind(schema);
+    Ok(found.fetch_optional(connection).await?.is_some())
+}
+
 async fn create_schema(
     options: &PgConnectOptions,
     schema: &str,
@@ -194,13 +276,13 @@ async fn create_schema(
     let mut transaction = connection.begin().await?;
     // IF NOT EXISTS alone fails when two instances create it at once.
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *transaction).await?;
-    let exists: Option<(i32,)> = sqlx::query_as("SELECT 1 FROM pg_namespace WHERE nspname = $1")
-        .bind(schema)
-        .fetch_optional(&mut *transaction)
-        .await?;
-    if exists.is_none() {
+    if !has_schema(&mut transaction, schema).await? {
         // The name was checked by is_plain_name.
-        sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).execute(&mut *transaction).await?;
+        let creating = sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\"")));
+        creating.execute(&mut *transaction).await.map_err(|error| {
+            let right = format!("CREATE on the database, to make the schema {schema}");
+            StoreError::of_missing_right(error, &right)
+        })?;
     }
     transaction.commit().await?;
     connection.close().await?;
@@ -210,6 +292,23 @@ async fn create_schema(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn option_that_nothing_knows_is_refused_by_name_only() {
+        for url in ["postgres://h/d?ssslmode=s3cret", "postgres://h/d?sslmode=require&s3%63ret=s3cret"] {
+            let error = options_of(url).unwrap_err().to_string();
+            assert!(error.contains("there is no option `s"), "{error}");
+            assert!(!error.contains("ssslmode=") && !error.contains("=s3cret"), "{error}");
+        }
+        assert!(options_of("postgres://h/d?sslmode=require&options[work_mem]=1MB&schema=a").is_ok());
+    }
+
+    #[test]
+    fn certificates_must_be_readable() {
+        let error = check_files("postgres://h/d?sslrootcert=%2Fnowhere%2Fca.crt").unwrap_err().to_string();
+        assert!(error.contains("`sslrootcert`: cannot read /nowhere/ca.crt"), "{error}");
+        assert!(check_files("postgres://h/d?sslmode=require&sslrootcert=Cargo.toml").is_ok());
+    }
 
     #[test]
     fn schema_is_taken_out_of_the_url() {

@@ -111,3 +111,23 @@ async fn who_goes_away_leaves_the_line_for_a_connection() {
     let begun = tokio::time::timeout(std::time::Duration::from_secs(5), database.begin_write()).await;
     begun.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn certificate_that_nobody_known_has_signed_is_about_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["own.crt", "own.key"].map(|name| folder.path().join(name));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout"]);
+    let made = openssl.arg(&key).arg("-out").arg(&certificate).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = TestPostgres::start_with_tls(port, &certificate, &key);
+    let open = async |sslmode: &str| {
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode={sslmode}");
+        Database::open(&url, PoolLimits::default()).await
+    };
+    open("require").await.unwrap();
+    let error = open("verify-full").await.unwrap_err();
+    assert!(error.is_about_tls() && error.to_string().contains("certificate"), "{error}");
+    drop(server);
+}

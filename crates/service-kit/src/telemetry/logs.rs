@@ -5,15 +5,16 @@
 //! needs put behind: `service` and `instance` of the process, `method` of the call, `trace_id` and `span_id` of the span
 //! in whose course it was written. To add a field to every line, add it in `JsonLines`.
 
-use std::fmt;
+use std::{fmt, io::IsTerminal as _};
 
 use opentelemetry::trace::SpanContext;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
+    filter::LevelFilter,
     fmt::{
-        FmtContext, FormatEvent, FormatFields, FormattedFields,
-        format::{Format, Json, Writer},
+        FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter, SubscriberBuilder,
+        format::{DefaultFields, Format, Json, JsonFields, Writer},
     },
     registry::LookupSpan,
 };
@@ -55,15 +56,45 @@ impl std::str::FromStr for LogFormat {
 pub(super) fn init(format: LogFormat, default: &str, process: String) -> Result<(), TelemetryError> {
     let text = std::env::var(LOG_VARIABLE).unwrap_or_default();
     let filter = filter(&text, default)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let begun = match format {
-        LogFormat::Human => lines.with_target(false).try_init(),
-        LogFormat::Json => {
-            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            lines.map_event_format(|json| JsonLines { json, process }).try_init()
+        LogFormat::Human => {
+            let lines = lines_to(std::io::stderr).with_target(false).with_ansi(has_colours());
+            lines.with_env_filter(filter).try_init()
         }
+        LogFormat::Json => json_lines(std::io::stderr, process).with_env_filter(filter).try_init(),
     };
     begun.map_err(|error| TelemetryError::Again(error.to_string()))
+}
+
+/// Whether `SHIPEI_LOG` can be understood.
+///
+/// # Errors
+/// When it can't.
+pub fn check_variable() -> Result<(), TelemetryError> {
+    filter(&std::env::var(LOG_VARIABLE).unwrap_or_default(), LOG_DEFAULT).map(drop)
+}
+
+/// Colours are for a terminal, and for who has not said that they want none (<https://no-color.org>).
+fn has_colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Lines of either format. One that can't be written is lost: tracing-subscriber would tell of it by `eprintln!`, which
+/// panics where standard error is what can't be written, in whichever task wrote the line.
+fn lines_to<W>(writer: W) -> SubscriberBuilder<DefaultFields, Format, LevelFilter, W>
+where
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    tracing_subscriber::fmt().with_writer(writer).log_internal_errors(false)
+}
+
+/// JSON lines; `process` is what stands in each.
+fn json_lines<W>(writer: W, process: String) -> SubscriberBuilder<JsonFields, JsonLines, LevelFilter, W>
+where
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    let lines = lines_to(writer).json().flatten_event(true).with_current_span(false).with_span_list(false);
+    lines.map_event_format(|json| JsonLines { json, process })
 }
 
 /// What stands in each JSON line of a process. Both are plain names.
@@ -146,9 +177,7 @@ mod tests {
         let lines = Lines::default();
         let sink = lines.clone();
         let process = process_fields("one", "a-1");
-        let subscriber = tracing_subscriber::fmt().with_writer(move || sink.clone()).json();
-        let subscriber = subscriber.flatten_event(true).with_current_span(false).with_span_list(false);
-        let subscriber = subscriber.map_event_format(|json| JsonLines { json, process }).finish();
+        let subscriber = json_lines(move || sink.clone(), process).finish();
         tracing::subscriber::with_default(subscriber, work);
         let bytes = lines.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

@@ -17,7 +17,7 @@ pub mod traces;
 use std::time::Duration;
 
 pub(crate) use logs::CALL_SPAN;
-pub use logs::{LOG_DEFAULT, LOG_DEFAULT_QUIET, LOG_VARIABLE, LogFormat};
+pub use logs::{LOG_DEFAULT, LOG_DEFAULT_QUIET, LOG_VARIABLE, LogFormat, check_variable};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 

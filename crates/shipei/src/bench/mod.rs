@@ -23,6 +23,7 @@ use shipei_store::{Database, PoolLimits, crypto};
 
 use crate::{
     client::Clients,
+    display::say,
     replay::{self, progress::Progress},
     suite::{Storage, Suite, service_names},
 };
@@ -59,12 +60,14 @@ Examples:
   shipei bench --data /mnt/disk --seconds 10    SQLite on that disk, longer and so steadier
   shipei bench --otlp http://127.0.0.1:4317     with telemetry on; compare it with a run without
   shipei bench --database postgres://shipei@localhost/bench --json > bench.json
-  shipei bench --database postgres://shipei@localhost/bench --scale      and how instances share the work
+  shipei bench --database postgres://shipei@localhost/bench --scale
+                                                and how instances share the work
 
-How to read it: `rate` is the suite's, through gRPC, checked, with the event log, acknowledged when on disk; `raw
-limit` is that of plain statements without any of it; 50% means that the suite adds as much as the machine must do
-anyway. More than 100% is a group commit: many calls share a transaction that the raw rows have each for themselves.
-Each side is measured once, the raw one just before or after: run it on a quiet machine, and more than once.";
+How to read it: `rate` is the suite's, through gRPC, checked, with the event log, acknowledged
+when on disk; `raw limit` is that of plain statements without any of it; 50% means that the
+suite adds as much as the machine must do anyway. More than 100% is a group commit: many calls
+share a transaction that the raw rows have each for themselves. Each side is measured once, the
+raw one just before or after: run it on a quiet machine, and more than once.";
 
 /// What is asked for on the command line.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,9 +105,9 @@ pub async fn run(options: &Options) -> Result<()> {
     progress.end();
     let report = report?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&report.json())?);
+        say(&serde_json::to_string_pretty(&report.json())?);
     } else {
-        print!("{}", report.text());
+        say(report.text().trim_end());
     }
     Ok(())
 }
