@@ -107,12 +107,12 @@ async fn service_on_postgres_needs_its_own_schema_version() -> Result<()> {
     shipei_store::execute!(
         tx,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         SELECT 109, 'future', TRUE, checksum, 0 FROM _sqlx_migrations WHERE version = 100"
+         SELECT 109, 'future', TRUE, checksum, 0 FROM _sqlx_migrations WHERE version = 101"
     )?;
     tx.commit().await?;
     for command in ["serve", "migrate"] {
         let newer = refusal(&mut place.enrollment(command))?;
-        assert!(newer.contains("version 109, newer than this shipei, which knows version 100"), "{newer}");
+        assert!(newer.contains("version 109, newer than this shipei, which knows version 101"), "{newer}");
         assert!(newer.contains("use a newer shipei"), "{newer}");
     }
     Ok(())

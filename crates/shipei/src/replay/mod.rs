@@ -305,6 +305,6 @@ pub async fn run(clients: &Clients, season: &Path, out: &Path) -> Result<()> {
     let season = Season::open(season)?;
     let progress = Progress::visible();
     let report = replay_to(clients, &season, out, &progress).await.context("the replay stopped")?;
-    print!("{}", progress::summary(&report, out));
+    crate::display::say(progress::summary(&report, out).trim_end_matches('\n'));
     Ok(())
 }

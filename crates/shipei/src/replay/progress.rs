@@ -1,7 +1,7 @@
 //! What a person sees of a replay: a bar while it runs, a summary when it ends. And what a program sees that does
 //! something at a certain point of a replay (the tests of faults do).
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
@@ -70,7 +70,7 @@ impl Progress {
     /// A line above the bar.
     pub fn say(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            let _ = writeln!(std::io::stderr(), "{text}");
         } else {
             self.bar.println(text);
         }

@@ -39,8 +39,9 @@ impl StudyHandler {
         let line = Line::new(self.streams.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = mpsc::channel(MESSAGES_ON_THEIR_WAY_MAX);
         let reader = self.clone();
-        self.shutdown
-            .spawn(async move { reader.read_stream(line, call, request.into_inner(), sender).await });
+        self.shutdown.spawn_for_call(async move {
+            reader.read_stream(line, call, request.into_inner(), sender).await
+        });
         Ok(Response::new(answers(receiver)))
     }
 
