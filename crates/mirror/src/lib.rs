@@ -5,10 +5,11 @@
 //! the same four times, so it stands here once: the migration, the projector, the look-ups.
 //!
 //! Events of different partitions arrive in any order and more than once, so every row may be begun by any event,
-//! first times are kept as the least, and a place (county, school, class) is replaced only by a later one.
+//! first times are kept as the least, and each transfer is a row of its own: a place can be told as of any time.
 //! To keep one more thing: a column or table in `migrations/`, its event in `projector.rs`, its look-up in `lookup.rs`.
 
 mod lookup;
+mod place;
 mod projector;
 pub mod testing;
 
@@ -16,13 +17,20 @@ pub use lookup::{
     CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Programmes, Region, RegionRange, class,
     classes_of_tutor, counties_opened_at, county_opened_at, member, members, open_counties, region,
 };
+pub use place::{History, Place, PlaceHistory};
 pub use projector::{MirrorProjector, SOURCE, TYPES, apply};
 
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 5] =
-    ["mirror_programme", "mirror_region", "mirror_class", "mirror_county", "mirror_member"];
+pub const TABLES: [&str; 6] = [
+    "mirror_programme",
+    "mirror_region",
+    "mirror_class",
+    "mirror_county",
+    "mirror_member",
+    "mirror_transfer",
+];
 
 /// The mirror's migrations (versions 50 to 99).
 static OWN: Migrator = sqlx::migrate!("./migrations");

@@ -12,8 +12,10 @@ use shipei_rules::{
     scheme::Scheme,
     vocabulary::{EducationStage, Role},
 };
-use shipei_service_kit::{Error, Refusal, Result};
+use shipei_service_kit::{Refusal, Result};
 use shipei_store::{StoreError, Tx, fetch_all, fetch_optional, select_by_keys};
+
+use crate::place::{History, Place, PlaceHistory};
 
 /// The most classes that one tutor can have.
 pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
@@ -76,12 +78,8 @@ pub struct Member {
     pub person_id: String,
     /// What they are.
     pub role: Role,
-    /// Their county; a municipal lead's is the city; empty for those without.
-    pub county_code: String,
-    /// A trainee's school.
-    pub school_code: String,
-    /// A trainee's class.
-    pub class_id: String,
+    /// Where they stood and when; only trainees ever move.
+    pub places: PlaceHistory,
     /// A trainee's education stage.
     pub education_stage: Option<EducationStage>,
     /// The subject taught or led.
@@ -116,6 +114,7 @@ struct MemberRow {
     county_code: String,
     school_code: String,
     class_id: String,
+    placed_at: Option<DateTime<Utc>>,
     education_stage: String,
     subject: String,
     login_at: Option<DateTime<Utc>>,
@@ -123,23 +122,26 @@ struct MemberRow {
     withdrawn_at: Option<DateTime<Utc>>,
 }
 
-impl TryFrom<MemberRow> for Member {
-    type Error = Error;
+impl MemberRow {
+    /// Whether there may be transfers of theirs; `placed_at` of who never moved is that of [`crate::apply`].
+    fn has_moved(&self) -> bool {
+        self.placed_at.is_some_and(|placed_at| placed_at > DateTime::UNIX_EPOCH)
+    }
 
-    fn try_from(row: MemberRow) -> Result<Member> {
-        let role = Role::parse(&row.role)
-            .ok_or_else(|| StoreError::corrupt_row("mirror_member", "role", &row.person_id))?;
+    fn into_member(self, transfers: Vec<(DateTime<Utc>, Place)>) -> Result<Member> {
+        let role = Role::parse(&self.role)
+            .ok_or_else(|| StoreError::corrupt_row("mirror_member", "role", &self.person_id))?;
+        let registered =
+            Place { county_code: self.county_code, school_code: self.school_code, class_id: self.class_id };
         Ok(Member {
-            person_id: row.person_id,
+            person_id: self.person_id,
             role,
-            county_code: row.county_code,
-            school_code: row.school_code,
-            class_id: row.class_id,
-            education_stage: EducationStage::parse(&row.education_stage),
-            subject: row.subject,
-            login_at: row.login_at,
-            pre_job_at: row.pre_job_at,
-            withdrawn_at: row.withdrawn_at,
+            places: History::new(registered, transfers),
+            education_stage: EducationStage::parse(&self.education_stage),
+            subject: self.subject,
+            login_at: self.login_at,
+            pre_job_at: self.pre_job_at,
+            withdrawn_at: self.withdrawn_at,
         })
     }
 }
@@ -155,15 +157,63 @@ pub async fn members(tx: &mut Tx, programme_id: &str, person_ids: &[&str]) -> Re
         tx,
         MemberRow,
         [
-            "SELECT person_id, role, county_code, school_code, class_id, education_stage, subject, login_at, \
-             pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
+            "SELECT person_id, role, county_code, school_code, class_id, placed_at, education_stage, subject, \
+             login_at, pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
             programme_id,
             " AND person_id IN "
         ],
         person_ids,
         |person_id| (*person_id)
     )?;
-    rows.into_iter().map(Member::try_from).collect()
+    // Few ever move, and one statement more for each batch of heartbeats would be paid by all.
+    let moved: Vec<&str> =
+        rows.iter().filter(|row| row.has_moved()).map(|row| row.person_id.as_str()).collect();
+    let transfers = transfers(tx, programme_id, &moved).await?;
+    let mut members = Vec::with_capacity(rows.len());
+    for row in rows {
+        let own = transfers.get(&row.person_id).cloned().unwrap_or_default();
+        members.push(row.into_member(own)?);
+    }
+    Ok(members)
+}
+
+#[derive(sqlx::FromRow)]
+struct TransferRow {
+    person_id: String,
+    event_partition: i64,
+    event_number: i64,
+    transferred_at: DateTime<Utc>,
+    county_code: String,
+    school_code: String,
+    class_id: String,
+}
+
+/// The transfers of these people by time. Of two at one instant, the one further in the log is the later.
+async fn transfers(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_ids: &[&str],
+) -> Result<BTreeMap<String, Vec<(DateTime<Utc>, Place)>>> {
+    let mut rows: Vec<TransferRow> = select_by_keys!(
+        tx,
+        TransferRow,
+        [
+            "SELECT person_id, event_partition, event_number, transferred_at, county_code, school_code, class_id \
+             FROM mirror_transfer WHERE programme_id = ",
+            programme_id,
+            " AND person_id IN "
+        ],
+        person_ids,
+        |person_id| (*person_id)
+    )?;
+    rows.sort_by_key(|row| (row.transferred_at, row.event_number, row.event_partition));
+    let mut transfers: BTreeMap<String, Vec<(DateTime<Utc>, Place)>> = BTreeMap::new();
+    for row in rows {
+        let place =
+            Place { county_code: row.county_code, school_code: row.school_code, class_id: row.class_id };
+        transfers.entry(row.person_id).or_default().push((row.transferred_at, place));
+    }
+    Ok(transfers)
 }
 
 /// A class and its tutor.

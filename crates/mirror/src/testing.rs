@@ -2,6 +2,8 @@
 //! enrollment would write them. Only tests use it; it is public because tests of other crates need it too. Panics say
 //! what could not be set up.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use prost_types::{Any, Timestamp};
@@ -17,6 +19,8 @@ use tonic::{Response, Status, transport::Channel};
 
 /// The programme of every test.
 pub const PROGRAMME: &str = "Q1";
+/// How many events of enrollment's the tests made: each has its own place in the log, as enrollment's have.
+static EVENTS: AtomicI64 = AtomicI64::new(0);
 /// The most events of one partition that a test reads.
 const EVENTS_MAX: usize = 10_000;
 
@@ -118,6 +122,7 @@ pub fn event<M: Message + Name>(when: &str, message: &M) -> Event {
         source: "enrollment".to_owned(),
         r#type: M::full_name(),
         time: at(when),
+        number: EVENTS.fetch_add(1, Ordering::Relaxed),
         region_code: "130300".to_owned(),
         data: Some(Any { type_url: M::type_url(), value: message.encode_to_vec() }),
         ..Event::default()
@@ -145,4 +150,46 @@ pub fn transfer(person_id: &str, county_code: &str, class_id: &str, when: &str) 
         new: Some(new),
     };
     event(when, &moved)
+}
+
+/// Orders of `count` things: any three of them come in all six orders, so that nothing can rest on which of two facts
+/// and a transfer arrives first.
+pub fn rotations(count: usize) -> Vec<Vec<usize>> {
+    let mut rotations = Vec::with_capacity(2 * count);
+    for first in 0..count {
+        let forwards: Vec<usize> = (0..count).map(|place| (first + place) % count).collect();
+        rotations.push(forwards.iter().rev().copied().collect());
+        rotations.push(forwards);
+    }
+    rotations
+}
+
+/// What a service is told next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The transfer of this index.
+    Transfer(usize),
+    /// The fact of this index.
+    Fact(usize),
+}
+
+/// Orders in which transfers and facts of these times (texts of one form) may be told. A fact of before a transfer comes
+/// on either side of it; one of later is told after it, for who has not been told of a transfer can't answer by it.
+pub fn orders(transfers: &[&str], facts: &[&str]) -> Vec<Vec<Told>> {
+    let mut orders = Vec::new();
+    for rotation in rotations(transfers.len() + facts.len()) {
+        let mut order: Vec<Told> = Vec::with_capacity(rotation.len());
+        for place in rotation {
+            let fact = place.checked_sub(transfers.len());
+            for (index, when) in transfers.iter().enumerate() {
+                let is_due = fact.map_or(index == place, |fact| *when <= facts[fact]);
+                if is_due && !order.contains(&Told::Transfer(index)) {
+                    order.push(Told::Transfer(index));
+                }
+            }
+            order.extend(fact.map(Told::Fact));
+        }
+        orders.push(order);
+    }
+    orders
 }

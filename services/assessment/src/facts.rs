@@ -30,27 +30,6 @@ pub fn first_of(left: Option<Instant>, right: Option<Instant>) -> Option<Instant
     }
 }
 
-/// A transfer.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct PlaceChange {
-    /// The trainee.
-    pub person_id: String,
-    /// The partition of its event in enrollment's log.
-    pub event_partition: i64,
-    /// The number of its event there.
-    pub event_number: i64,
-    /// When.
-    pub changed_at: Instant,
-    /// From which county.
-    pub old_county_code: String,
-    /// From which class.
-    pub old_class_id: String,
-    /// To which county.
-    pub new_county_code: String,
-    /// To which class.
-    pub new_class_id: String,
-}
-
 /// An entry of the scheme's online list, achieved.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PhaseAchieved {
@@ -172,8 +151,6 @@ pub struct CountyFactKey {
 pub struct Batch {
     /// Every county and class that a trainee stood in: person, county, class.
     pub places: BTreeSet<(String, String, String)>,
-    /// Transfers by person, partition and number.
-    pub place_changes: BTreeMap<(String, i64, i64), PlaceChange>,
     /// Achieved phases by person and index.
     pub phases: BTreeMap<(String, i64), PhaseAchieved>,
     /// Submissions by id.

@@ -5,7 +5,7 @@
 //!
 //! Order of refusals: who is nobody, who has no say, who has withdrawn, the window, the state, the content.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Class, Member};
 use shipei_rules::{characters, scheme::Scheme, trainee::MarkKind, vocabulary::Grade};
@@ -124,7 +124,12 @@ pub(crate) struct MarkChange {
     pub(crate) old: Option<Grade>,
 }
 
-/// Whether a tutor may review or return a submission (Annex 2, Annex 3). `class` is the trainee's current class.
+/// Whether a tutor may review or return a submission (Annex 2, Annex 3). `class` is the one in which the trainee stood
+/// at `at`.
+///
+/// **Decided**: "the tutor of the trainee's class" is the tutor of the class in which the trainee stands when the mark
+/// is made, whichever class the work was submitted in, because that is the class that owes the mark (assessment's
+/// domain/marking.rs). A mark of before a transfer is the old class's, also when it arrives after the transfer.
 ///
 /// # Errors
 /// NOT_FOUND (not submitted by then), NOT_CLASS_TUTOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, SUPERSEDED,
@@ -155,6 +160,13 @@ pub(crate) fn decide_mark(
         );
     }
     Ok(MarkChange { number, old: grade_of(marks) })
+}
+
+/// As of when a trainee's class tells who owes the marks that are owed as of `as_of`: from the end of `review_until` on
+/// it is the class of just before, as in assessment's domain/marking.rs.
+pub(crate) fn owing_as_of(scheme: &Scheme, as_of: DateTime<Utc>) -> DateTime<Utc> {
+    // Instants are whole microseconds.
+    as_of.min(scheme.trainee.assignment.review_until - TimeDelta::microseconds(1))
 }
 
 /// A class's seminar.
@@ -207,7 +219,7 @@ pub(crate) fn is_same_seminar(there: &Seminar, new: &Seminar, stated_at: Option<
         && stated_at.is_none_or(|at| at == there.opened_at)
 }
 
-/// Whether a trainee's post is accepted, and its 字数 (Annex 2, seminar).
+/// Whether a trainee's post is accepted, and its 字数 (Annex 2, seminar). Their own class is the one of `at`.
 ///
 /// # Errors
 /// NOT_FOUND (not opened by then), NOT_CLASS_MEMBER, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, TEXT_TOO_SHORT.
@@ -221,7 +233,7 @@ pub(crate) fn decide_post(
     if at < seminar.opened_at {
         return Err(not_found("seminar_id"));
     }
-    if trainee.class_id != seminar.class_id {
+    if trainee.places.at(at).class_id != seminar.class_id {
         return Err(Refusal::new(ErrorReason::NotClassMember).with("class_id", &seminar.class_id));
     }
     refuse_withdrawn(trainee, at)?;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "an answer that is not as expected ends the test")]
 
 mod support;
+mod transfer;
 
 use shipei_contracts::assignment::v1::{
     self as proto, Grade, assignment_service_client::AssignmentServiceClient,
@@ -10,6 +11,7 @@ use shipei_contracts::assignment::v1::{
 use shipei_service_kit::convert::to_timestamp;
 use support::{PROGRAMME, World, at, instant, on_both, reason, transfer, withdrawal};
 use tonic::transport::Channel;
+use transfer::{mark_is_for_the_tutor_of_then_in_any_order, submission_is_of_the_class_of_then};
 
 on_both!(
     submission_is_kept_and_sent_again_does_nothing,
@@ -19,6 +21,8 @@ on_both!(
     older_submission_that_arrives_late_is_superseded_at_once,
     mark_is_numbered_and_tells_the_grade_before,
     mark_is_for_the_tutor_of_the_current_class,
+    mark_is_for_the_tutor_of_then_in_any_order,
+    submission_is_of_the_class_of_then,
     withdrawn_trainee_is_refused_from_then_on,
     request_that_is_sent_twice_is_carried_out_once,
     marking_list_is_oldest_first_with_due_times_and_late_weeks,
@@ -294,6 +298,16 @@ async fn marking_list_is_oldest_first_with_due_times_and_late_weeks(world: World
     world.learn(&[transfer("T3", "130302", "L3", "11-12T10:00:00")]).await;
     let list = client.list_marking(ask("11-12T12:00:00")).await.unwrap().into_inner();
     assert_eq!((told(&list), list.late_weeks), (vec![("A3".to_owned(), true)], 1));
+    // Before that, and the week that it made late, is the class's in which they stood.
+    for (tutor, as_of, expected, late_weeks) in [
+        ("U1", "11-12T09:59:59", vec![], 1),
+        ("U2", "11-12T09:59:59", vec![("A3".to_owned(), true)], 1),
+        ("U2", "11-12T10:00:00", vec![], 1),
+    ] {
+        let request = proto::ListMarkingRequest { tutor_id: tutor.to_owned(), ..ask(as_of) };
+        let list = client.list_marking(request).await.unwrap().into_inner();
+        assert_eq!((told(&list), list.late_weeks), (expected, late_weeks), "{tutor} {as_of}");
+    }
     let stranger = proto::ListMarkingRequest { tutor_id: "T1".to_owned(), ..ask("11-12T12:00:00") };
     assert_eq!(reason(client.list_marking(stranger).await), "NOT_FOUND");
 }

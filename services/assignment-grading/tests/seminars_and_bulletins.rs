@@ -8,13 +8,16 @@ use shipei_contracts::assignment::v1::{
     self as proto, bulletin_service_client::BulletinServiceClient,
     seminar_service_client::SeminarServiceClient,
 };
-use support::{PROGRAMME, World, at, instant, on_both, reason, transfer, withdrawal};
+use support::{
+    PROGRAMME, Told, World, at, instant, on_both, orders, reason, trainee_of_l1, transfer, withdrawal,
+};
 use tonic::transport::Channel;
 
 on_both!(
     seminar_is_opened_posted_to_and_summarised,
     opening_is_refused_by_cause,
     post_is_refused_by_cause,
+    post_is_for_the_class_of_then_in_any_order,
     summary_is_refused_by_cause_and_replaced_by_a_later_one,
     posts_at_the_same_moment_are_numbered_without_gaps,
     seminars_and_posts_come_in_pages,
@@ -138,6 +141,49 @@ async fn post_is_refused_by_cause(world: World) {
     }
     world.learn(&[transfer("T3", "130302", "L1", "11-24T00:00:00")]).await;
     client.post_to_seminar(post("T3", "N1", 300, "11-25T10:00:00")).await.unwrap();
+}
+
+/// A trainee goes to L2 and comes back to L1; posts and moves arrive in any order.
+async fn post_is_for_the_class_of_then_in_any_order(world: World) {
+    let mut client = seminars(&world);
+    client.open_seminar(open("U1", "L1", "N1", "11-20T00:00:00")).await.unwrap();
+    client.open_seminar(open("U2", "L2", "N2", "11-20T00:00:00")).await.unwrap();
+    let moves = [("130303", "L2", "11-25T00:00:00"), ("130302", "L1", "11-28T00:00:00")];
+    let posts = [
+        ("N1", "11-22T10:00:00", true),
+        ("N2", "11-22T10:00:00", false),
+        ("N1", "11-25T00:00:00", false),
+        ("N2", "11-25T00:00:00", true),
+        ("N2", "11-27T23:59:59", true),
+        ("N1", "11-28T00:00:00", true),
+        ("N2", "11-28T00:00:00", false),
+    ];
+    let orders = orders(&moves.map(|(_, _, when)| when), &posts.map(|(_, when, _)| when));
+    for (number, order) in orders.iter().enumerate() {
+        let person = format!("P{number:02}");
+        world.learn(&[trainee_of_l1(&person)]).await;
+        for told in order {
+            let (seminar, when, is_accepted) = match *told {
+                Told::Fact(index) => posts[index],
+                Told::Transfer(index) => {
+                    let (county, class, when) = moves[index];
+                    world.learn(&[transfer(&person, county, class, when)]).await;
+                    continue;
+                }
+            };
+            let answer = client.post_to_seminar(post(&person, seminar, 300, when)).await;
+            match is_accepted {
+                true => drop(answer.unwrap()),
+                false => assert_eq!(reason(answer), "NOT_CLASS_MEMBER", "{order:?} {seminar} {when}"),
+            }
+        }
+    }
+    let events = world.events::<proto::PostAccepted>().await;
+    assert_eq!(events.len(), 4 * orders.len());
+    for (event, fact) in events {
+        let county = if fact.class_id == "L1" { "130302" } else { "130303" };
+        assert_eq!(event.region, county, "{fact:?}");
+    }
 }
 
 async fn summary_is_refused_by_cause_and_replaced_by_a_later_one(world: World) {

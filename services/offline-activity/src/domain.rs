@@ -41,7 +41,7 @@ pub(crate) fn decide_plan(
     county: &str,
     at: DateTime<Utc>,
 ) -> Decided<()> {
-    refuse_other_county(counselor, county)?;
+    refuse_other_county(counselor, county, at)?;
     inside(scheme.plan_period(), at, "plan")
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn decide_county_fact(
     county: &str,
     at: DateTime<Utc>,
 ) -> Decided<()> {
-    refuse_other_county(counselor, county)?;
+    refuse_other_county(counselor, county, at)?;
     inside(scheme.counselor.offline.period, at, "offline")
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn is_same_activity(there: &Activity, new: &Activity, stated_at: Opti
 }
 
 /// Whether a counselor may record that these people attended, all of them or none. `members` are those of the people
-/// whom the programme knows.
+/// whom the programme knows; their county is the one of `at`.
 ///
 /// # Errors
 /// NOT_FOUND (the activity was not held by then, or somebody is no trainee), NOT_COUNTY_COUNSELOR, WITHDRAWN,
@@ -97,7 +97,7 @@ pub(crate) fn decide_attendance(
     if at < activity.held_at {
         return Err(not_found("activity_id"));
     }
-    refuse_other_county(counselor, &activity.county_code)?;
+    refuse_other_county(counselor, &activity.county_code, at)?;
     let mut trainees = Vec::with_capacity(person_ids.len());
     for person_id in person_ids {
         let member = members.get(person_id).filter(|member| member.role == Role::Trainee);
@@ -108,7 +108,8 @@ pub(crate) fn decide_attendance(
     }
     inside(scheme.counselor.offline.period, at, "offline")?;
     for trainee in trainees {
-        if trainee.county_code != activity.county_code || trainee.education_stage != Some(activity.stage) {
+        let is_of_county = trainee.places.at(at).county_code == activity.county_code;
+        if !is_of_county || trainee.education_stage != Some(activity.stage) {
             return Err(Refusal::new(ErrorReason::NotCountyTrainee)
                 .field("person_ids")
                 .with("person_id", &trainee.person_id)
@@ -141,7 +142,8 @@ pub(crate) struct ScoreChange {
     pub(crate) counts: bool,
 }
 
-/// Whether a counselor may give an attendee this score (Annex 2, offline activity; Annex 4).
+/// Whether a counselor may give an attendee this score (Annex 2, offline activity; Annex 4). Where the trainee stands
+/// does not matter: attendance stays where it was earned.
 ///
 /// # Errors
 /// NOT_FOUND (the activity was not held by then), NOT_COUNTY_COUNSELOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED,
@@ -156,7 +158,7 @@ pub(crate) fn decide_score(
     if at < activity.held_at {
         return Err(not_found("activity_id"));
     }
-    refuse_other_county(counselor, &activity.county_code)?;
+    refuse_other_county(counselor, &activity.county_code, at)?;
     refuse_withdrawn(trainee, at)?;
     let rules = &scheme.trainee.offline;
     inside(rules.period, at, "offline")?;
@@ -196,8 +198,8 @@ fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
     Ok(())
 }
 
-fn refuse_other_county(counselor: &Member, county: &str) -> Decided<()> {
-    if counselor.county_code == county {
+fn refuse_other_county(counselor: &Member, county: &str, at: DateTime<Utc>) -> Decided<()> {
+    if counselor.places.at(at).county_code == county {
         return Ok(());
     }
     Err(Refusal::new(ErrorReason::NotCountyCounselor).field("counselor_id").with("county_code", county))

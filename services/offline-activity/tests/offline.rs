@@ -8,7 +8,9 @@ use shipei_contracts::{
     common::v1::{EducationStage, Role},
     offline::v1::{self as proto, offline_service_client::OfflineServiceClient},
 };
-use support::{PROGRAMME, World, at, instant, on_both, reason, registration, transfer, withdrawal};
+use support::{
+    PROGRAMME, Told, World, at, instant, on_both, orders, reason, registration, transfer, withdrawal,
+};
 use tonic::transport::Channel;
 
 on_both!(
@@ -17,6 +19,7 @@ on_both!(
     activity_is_kept_and_sent_again_does_nothing,
     attendance_is_all_or_none_and_counts_each_once,
     attendance_is_refused_by_cause,
+    attendance_is_in_the_county_of_then_in_any_order,
     attendance_of_thousands_is_one_call,
     score_that_counts_is_the_last,
     score_is_refused_by_cause,
@@ -229,6 +232,37 @@ async fn attendance_is_refused_by_cause(world: World) {
     let nobody = client.record_attendance(attend("K1", "O1", &[], day)).await.unwrap().into_inner();
     assert_eq!(nobody, proto::RecordAttendanceResponse { added: 0, attended: 0 });
     assert_eq!(attendances(&mut client).await, []);
+}
+
+/// A trainee of 130302 moves to 130303; attendances and the move arrive in any order.
+async fn attendance_is_in_the_county_of_then_in_any_order(world: World) {
+    let mut client = client(&world);
+    client.hold_activity(hold("K1", "130302", "O1", "10-02T09:00:00")).await.unwrap();
+    client.hold_activity(hold("K2", "130303", "O2", "10-02T09:00:00")).await.unwrap();
+    let attendances = [
+        ("K1", "O1", "10-05T10:00:00", true),
+        ("K2", "O2", "10-07T23:59:59", false),
+        ("K1", "O1", "10-08T00:00:00", false),
+        ("K2", "O2", "10-08T00:00:00", true),
+    ];
+    let moved_at = "10-08T00:00:00";
+    let orders = orders(&[moved_at], &attendances.map(|(_, _, when, _)| when));
+    for (number, order) in orders.into_iter().enumerate() {
+        let person = format!("P{number:02}");
+        world.learn(&[registration(&person, Role::Trainee, "130302", COMPULSORY)]).await;
+        for told in &order {
+            let Told::Fact(index) = *told else {
+                world.learn(&[transfer(&person, "130303", "L1", moved_at)]).await;
+                continue;
+            };
+            let (counselor, activity, when, is_accepted) = attendances[index];
+            let answer = client.record_attendance(attend(counselor, activity, &[&person], when)).await;
+            match is_accepted {
+                true => assert_eq!(answer.unwrap().into_inner().added, 1, "{order:?} {activity} {when}"),
+                false => assert_eq!(reason(answer), "NOT_COUNTY_TRAINEE", "{order:?} {activity} {when}"),
+            }
+        }
+    }
 }
 
 async fn attendance_of_thousands_is_one_call(world: World) {

@@ -5,7 +5,7 @@ use shipei_mirror::Programmes;
 use shipei_service_kit::{Projector, Result, Unit, decode};
 
 use super::{Batches, apply_batches, batch_of, cause_of, event_time, keep_first};
-use crate::{facts::PlaceChange, store::scores};
+use crate::store::scores;
 
 /// The event that only assessment follows, beside the mirror's.
 const TUTOR_CHOSEN: &str = "shipei.enrollment.v1.TutorChosen";
@@ -92,18 +92,5 @@ fn transferred(batches: &mut Batches, event: &Event, fact: enrollment::TraineeTr
         batch.touched.county(&place.county_code, &cause, Some(at));
         batch.places.insert((fact.person_id.clone(), place.county_code.clone(), place.class_id.clone()));
     }
-    let change = PlaceChange {
-        person_id: fact.person_id,
-        event_partition: i64::from(event.partition),
-        event_number: event.number,
-        changed_at: at,
-        old_county_code: old.county_code,
-        old_class_id: old.class_id,
-        new_county_code: new.county_code,
-        new_class_id: new.class_id,
-    };
-    batch
-        .place_changes
-        .insert((change.person_id.clone(), change.event_partition, change.event_number), change);
     Ok(())
 }

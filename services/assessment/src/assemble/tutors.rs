@@ -75,8 +75,8 @@ pub async fn load(
             continue;
         }
         let facts = TutorFacts { prejob_attended_at: member.pre_job_at, ..TutorFacts::default() };
-        let record =
-            TutorRecord { county_code: member.county_code, classes: Vec::new(), facts, duties: Vec::new() };
+        let county_code = member.places.first().county_code.clone();
+        let record = TutorRecord { county_code, classes: Vec::new(), facts, duties: Vec::new() };
         tutors.insert(member.person_id, record);
     }
     for (tutor_id, chosen_at) in load::choices(tx, programme_id, tutor_ids).await? {

@@ -3,6 +3,5 @@
 
 pub mod contribution;
 pub mod marking;
-pub mod place;
 pub mod points;
 pub mod trainee;

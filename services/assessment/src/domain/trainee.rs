@@ -1,6 +1,6 @@
 //! One trainee with all their facts, as loaded from the tables, and as the rules want them.
 
-use shipei_mirror::Member;
+use shipei_mirror::{Member, PlaceHistory};
 use shipei_rules::{
     ids::{ActivityId, SeminarId, SubmissionId},
     trainee::{MarkKind, OfflineScore as ScoredOffline, SeminarPost, SubmissionFacts, TraineeFacts},
@@ -8,10 +8,7 @@ use shipei_rules::{
 };
 use shipei_store::StoreError;
 
-use crate::{
-    domain::place::{Place, PlaceHistory},
-    facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, PlaceChange, Submission},
-};
+use crate::facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, Submission};
 
 /// The first post of a trainee to a seminar since the window opened.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -29,8 +26,6 @@ pub struct FirstPost {
 pub struct TraineeRows {
     /// As enrollment names them; `None` while they are not registered.
     pub member: Option<Member>,
-    /// Transfers.
-    pub changes: Vec<PlaceChange>,
     /// Achieved phases.
     pub phases: Vec<PhaseAchieved>,
     /// Submissions.
@@ -122,13 +117,11 @@ impl TraineeRecord {
             let last_mark = judged.marks.iter().map(|mark| mark.at).max();
             latest = latest.max(Some(submission.submitted_at)).max(submission.superseded_at).max(last_mark);
         }
-        let named_now = Place { county_code: member.county_code, class_id: member.class_id };
-        let places = PlaceHistory::new(named_now, rows.changes);
-        latest = latest.max(places.latest_change());
+        latest = latest.max(member.places.latest_change());
         Ok(Some(Self {
             person_id: member.person_id,
             education_stage: member.education_stage.map_or("", |stage| stage.as_str()),
-            places,
+            places: member.places,
             facts,
             submissions,
             attendances: rows.attendances,

@@ -8,7 +8,7 @@ use shipei_store::{StoreError, Tx, select_by_keys};
 
 use crate::{
     domain::trainee::{FirstPost, TraineeRows},
-    facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, PlaceChange, Submission},
+    facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, Submission},
 };
 
 /// Everything about these trainees, by person; people without any fact are there too. Posts count from `posts_from` on:
@@ -39,17 +39,6 @@ pub async fn trainees(
             }
         };
     }
-    gather!(
-        changes,
-        PlaceChange,
-        [
-            "SELECT person_id, event_partition, event_number, changed_at, old_county_code, old_class_id, \
-             new_county_code, new_class_id FROM place_change WHERE programme_id = ",
-            programme_id,
-            " AND person_id IN "
-        ],
-        ""
-    );
     gather!(
         phases,
         PhaseAchieved,

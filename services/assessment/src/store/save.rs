@@ -23,25 +23,6 @@ async fn people(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), St
         |(person_id, county_code, class_id)| (programme_id, person_id, county_code, class_id),
         " ON CONFLICT (programme_id, person_id, county_code, class_id) DO NOTHING"
     )?;
-    let changes: Vec<_> = batch.place_changes.values().collect();
-    bulk_insert!(
-        tx,
-        "INSERT INTO place_change (programme_id, person_id, event_partition, event_number, changed_at, \
-         old_county_code, old_class_id, new_county_code, new_class_id)",
-        changes,
-        |row| (
-            programme_id,
-            &row.person_id,
-            row.event_partition,
-            row.event_number,
-            row.changed_at,
-            &row.old_county_code,
-            &row.old_class_id,
-            &row.new_county_code,
-            &row.new_class_id
-        ),
-        " ON CONFLICT (programme_id, person_id, event_partition, event_number) DO NOTHING"
-    )?;
     let phases: Vec<_> = batch.phases.values().collect();
     bulk_insert!(
         tx,

@@ -2,6 +2,7 @@
 
 use super::*;
 use shipei_contracts::common::v1::ErrorReason::*;
+use shipei_mirror::{History, Place};
 use shipei_rules::vocabulary::Role;
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
@@ -15,13 +16,15 @@ fn at(text: &str) -> DateTime<Utc> {
     format!("2019-{text}+08:00").parse().unwrap()
 }
 
+fn place(class_id: &str) -> Place {
+    Place { class_id: class_id.to_owned(), ..Place::default() }
+}
+
 fn member(person_id: &str, role: Role, class_id: &str) -> Member {
     Member {
         person_id: person_id.to_owned(),
         role,
-        county_code: "130302".to_owned(),
-        school_code: "S1".to_owned(),
-        class_id: class_id.to_owned(),
+        places: place(class_id).into(),
         education_stage: None,
         subject: String::new(),
         login_at: None,
@@ -191,6 +194,18 @@ fn mark_takes_the_next_number_and_tells_the_grade_before() {
 }
 
 #[test]
+fn marks_are_owed_by_the_class_of_then_and_at_last_by_that_of_the_end() {
+    for (as_of, expected) in [
+        ("11-05T10:00:00", at("11-05T10:00:00")),
+        ("12-20T23:59:59", at("12-20T23:59:59")),
+        ("12-21T00:00:00", at("12-20T23:59:59.999999")),
+        ("12-31T00:00:00", at("12-20T23:59:59.999999")),
+    ] {
+        assert_eq!(owing_as_of(&scheme(), at(as_of)), expected, "{as_of}");
+    }
+}
+
+#[test]
 fn same_submission_is_known_by_content_and_stated_time() {
     let there = submission("A1", "11-05T10:00:00");
     let again = submission("A1", "11-06T10:00:00");
@@ -239,14 +254,22 @@ fn opening_needs_the_tutor_and_the_window() {
 fn post_is_refused_by_one_cause_each() {
     let long = "研".repeat(300);
     let padded = format!("{}{}", "研".repeat(299), " \n\u{3000}".repeat(50));
-    let other = Member { class_id: "L2".to_owned(), ..trainee() };
+    let other = member("T1", Role::Trainee, "L2");
     let noon = "11-25T12:00:00";
+    let moved = |from: &str, to: &str| Member {
+        places: History::new(place(from), vec![(at(noon), place(to))]),
+        ..trainee()
+    };
     for (who, text, when, expected) in [
         (trainee(), long.as_str(), noon, Ok(300)),
         (trainee(), &long[3..], noon, Err(TextTooShort)),
         (trainee(), &padded, noon, Err(TextTooShort)),
         (trainee(), "", noon, Err(TextTooShort)),
         (other, &long, noon, Err(NotClassMember)),
+        (moved("L1", "L2"), &long, "11-25T11:59:59", Ok(300)),
+        (moved("L1", "L2"), &long, noon, Err(NotClassMember)),
+        (moved("L2", "L1"), &long, "11-25T11:59:59", Err(NotClassMember)),
+        (moved("L2", "L1"), &long, noon, Ok(300)),
         (withdrawn(noon), &long, noon, Err(Withdrawn)),
         (trainee(), &long, "11-20T07:59:59", Err(NotFound)),
         (trainee(), &long, "12-21T00:00:00", Err(WindowClosed)),

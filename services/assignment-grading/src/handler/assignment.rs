@@ -1,6 +1,6 @@
 //! AssignmentService: submissions, reviews, returns, and the tutor's list for Sunday.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, assignment_service_server::AssignmentService};
@@ -15,7 +15,7 @@ use crate::{
     convert::{self, MarkCommand, Submit},
     domain::{self, Mark, Standing, Submission},
     error::{already_exists, not_found},
-    store::{self, AfterTime},
+    store::{self, AfterTime, LateFact},
 };
 
 /// How many submissions are read at a time when late weeks are counted.
@@ -130,7 +130,8 @@ impl Handler {
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let trainee = shipei_mirror::member(&mut unit.tx, programme, &submission.person_id).await?;
         let trainee = trainee.ok_or_else(|| not_found("submission_id"))?;
-        let class = shipei_mirror::class(&mut unit.tx, programme, &trainee.class_id).await?;
+        let class_id = &trainee.places.at(at).class_id;
+        let class = shipei_mirror::class(&mut unit.tx, programme, class_id).await?;
         let mut marks = store::marks_of(&mut unit.tx, programme, &submission.submission_id).await?;
 
         let people = (&tutor, class.as_ref(), &trainee);
@@ -211,7 +212,8 @@ impl Handler {
             &request.page_token,
         )?;
         let after = after_time(&page)?;
-        let rows = store::list_marking(&mut unit.tx, programme, tutor, as_of, &after, page.limit()).await?;
+        let times = (as_of, domain::owing_as_of(&scheme, as_of));
+        let rows = store::list_marking(&mut unit.tx, programme, tutor, times, &after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
@@ -233,7 +235,7 @@ fn submission_of(command: &Submit, trainee: &Member, at: DateTime<Utc>) -> Submi
     Submission {
         submission_id: command.submission.to_string(),
         person_id: trainee.person_id.clone(),
-        class_id: trainee.class_id.clone(),
+        class_id: trainee.places.at(at).class_id.clone(),
         kind: command.kind.clone(),
         title: command.title.clone(),
         text: command.text.clone(),
@@ -259,7 +261,7 @@ async fn emit_submitted(
     mut new: Submission,
     standing: Standing,
 ) -> Result<Submission> {
-    let region = trainee.county_code.as_str();
+    let region_at = |at| trainee.places.at(at).county_code.as_str();
     let submitted = proto::AssignmentSubmitted {
         programme_id: programme.to_owned(),
         submission_id: new.submission_id.clone(),
@@ -267,7 +269,7 @@ async fn emit_submitted(
         class_id: new.class_id.clone(),
         kind: new.kind.clone(),
     };
-    unit.emit(region, &new.submission_id, &submitted);
+    unit.emit(region_at(new.submitted_at), &new.submission_id, &submitted);
     let (old, by, at) = match standing {
         Standing::Newest { replaces: None } => return Ok(new),
         Standing::Newest { replaces: Some(old) } => (old, new.submission_id.clone(), new.submitted_at),
@@ -283,7 +285,7 @@ async fn emit_submitted(
         person_id: new.person_id.clone(),
         superseded_by: by.clone(),
     };
-    unit.emit_caused(region, &old, &by, at, &superseded);
+    unit.emit_caused(region_at(at), &old, &by, at, &superseded);
     Ok(new)
 }
 
@@ -295,11 +297,12 @@ fn emit_marked(
     mark: &Mark,
     old: Option<Grade>,
 ) {
+    let place = trainee.places.at(mark.marked_at);
     let mut reviewed = proto::SubmissionReviewed {
         programme_id: programme.to_owned(),
         submission_id: submission_id.to_owned(),
         person_id: trainee.person_id.clone(),
-        class_id: trainee.class_id.clone(),
+        class_id: place.class_id.clone(),
         tutor_id: mark.tutor_id.clone(),
         mark_number: mark.number,
         new: 0,
@@ -307,7 +310,7 @@ fn emit_marked(
     };
     if let MarkKind::Graded(grade) = mark.kind {
         reviewed.new = convert::grade_to_proto(Some(grade)).into();
-        unit.emit(&trainee.county_code, submission_id, &reviewed);
+        unit.emit(&place.county_code, submission_id, &reviewed);
         return;
     }
     let returned = proto::SubmissionReturned {
@@ -319,7 +322,7 @@ fn emit_marked(
         mark_number: reviewed.mark_number,
         old: reviewed.old,
     };
-    unit.emit(&trainee.county_code, submission_id, &returned);
+    unit.emit(&place.county_code, submission_id, &returned);
 }
 
 async fn answer_submitted(
@@ -343,22 +346,29 @@ fn bytes_of(row: &Submission, marks: &[Mark]) -> usize {
 }
 
 /// The late weeks of a tutor by `as_of`, counted as the tutor's score counts them (shipei_rules::tutor): what settles
-/// a submission is its first mark, its replacement or the trainee's withdrawal, whichever came first.
+/// a submission is its first mark, its replacement or the trainee's withdrawal, whichever came first; the week is the
+/// class's in which the trainee stood at its deadline (assessment's domain/marking.rs).
 async fn late_weeks(
     tx: &mut Tx,
     scheme: &Scheme,
     (programme, tutor): (&str, &str),
     as_of: DateTime<Utc>,
 ) -> Result<i64> {
+    let classes = shipei_mirror::classes_of_tutor(tx, programme, tutor).await?;
     let mut late = BTreeSet::new();
     let (mut at, mut id) = (BEGINNING, String::new());
     loop {
         let after = AfterTime { at, id: &id };
         let facts = store::late_facts(tx, programme, tutor, as_of, &after, LATE_FACTS_PER_READ).await?;
+        let trainees = trainees_of(tx, programme, &facts).await?;
         for fact in &facts {
-            let settled_at = [fact.first_mark_at, fact.superseded_at, fact.withdrawn_at];
+            let Some(trainee) = trainees.get(&fact.person_id) else { continue };
+            let settled_at = [fact.first_mark_at, fact.superseded_at, trainee.withdrawn_at];
             let settled_at = settled_at.into_iter().flatten().min();
-            if let Some(week) = marking_weeks::late_week(scheme, fact.submitted_at, settled_at, as_of) {
+            let week = marking_weeks::late_week(scheme, fact.submitted_at, settled_at, as_of);
+            let Some(week) = week else { continue };
+            let class_id = &trainee.places.before(week.deadline).class_id;
+            if classes.iter().any(|class| class.class_id == *class_id) {
                 late.insert(week.index);
             }
         }
@@ -370,4 +380,12 @@ async fn late_weeks(
         }
     }
     Ok(i64::try_from(late.len()).unwrap_or(i64::MAX))
+}
+
+/// The trainees of these submissions, by id.
+async fn trainees_of(tx: &mut Tx, programme: &str, facts: &[LateFact]) -> Result<BTreeMap<String, Member>> {
+    let ids: BTreeSet<&str> = facts.iter().map(|fact| fact.person_id.as_str()).collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
+    let members = shipei_mirror::members(tx, programme, &ids).await?;
+    Ok(members.into_iter().map(|member| (member.person_id.clone(), member)).collect())
 }

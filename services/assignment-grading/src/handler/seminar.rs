@@ -111,6 +111,7 @@ impl Handler {
         let seminar = store::seminar(&mut unit.tx, programme, seminar_id).await?;
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let characters = domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
+        let region = trainee.places.at(unit.occurred_at).county_code.clone();
         let post = Post {
             number: 0,
             person_id: trainee.person_id,
@@ -128,7 +129,7 @@ impl Handler {
             number: post.number,
             characters: post.characters,
         };
-        unit.emit(&trainee.county_code, &event.person_id, &event);
+        unit.emit(&region, &event.person_id, &event);
         Ok((unit, proto::PostToSeminarResponse { post: Some(convert::post_to_proto(post)) }))
     }
 

@@ -39,14 +39,17 @@ impl From<SubmissionRow> for Submission {
     }
 }
 
+/// The columns of [`SubmissionRow`].
+macro_rules! submission_columns {
+    () => {
+        "SELECT s.submission_id, s.person_id, s.class_id, s.kind, s.title, s.text, s.submitted_at, s.superseded_at "
+    };
+}
+
 /// A SELECT of [`SubmissionRow`].
 macro_rules! select_submission {
     ($tail:literal) => {
-        concat!(
-            "SELECT s.submission_id, s.person_id, s.class_id, s.kind, s.title, s.text, s.submitted_at, ",
-            "s.superseded_at FROM submission s ",
-            $tail
-        )
+        concat!(submission_columns!(), "FROM submission s ", $tail)
     };
 }
 
@@ -284,31 +287,50 @@ pub(crate) async fn list_submissions(
     Ok(rows.into_iter().map(Submission::from).collect())
 }
 
-/// What a tutor owed a mark at `as_of`, oldest first: submissions of the trainees who are in the tutor's classes now.
+/// A FROM: submissions of whoever ever stood in a class of the tutor $2. CROSS JOIN makes SQLite begin with the people,
+/// who are few, and not with the submissions by time (60,000 of them: 0.9 ms against 27).
+macro_rules! from_submissions_of_the_tutors_people {
+    () => {
+        "FROM (SELECT person_id FROM mirror_member WHERE programme_id = $1 AND class_id IN \
+             (SELECT class_id FROM mirror_class WHERE programme_id = $1 AND tutor_id = $2) \
+         UNION SELECT person_id FROM mirror_transfer WHERE programme_id = $1 AND class_id IN \
+             (SELECT class_id FROM mirror_class WHERE programme_id = $1 AND tutor_id = $2)) p \
+         CROSS JOIN submission s "
+    };
+}
+
+/// What a tutor owed a mark at `as_of`, oldest first: submissions of the trainees who stood in the tutor's classes at
+/// `owing_as_of`.
 pub(crate) async fn list_marking(
     tx: &mut Tx,
     programme_id: &str,
     tutor_id: &str,
-    as_of: DateTime<Utc>,
+    (as_of, owing_as_of): (DateTime<Utc>, DateTime<Utc>),
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Submission>, StoreError> {
     let rows = fetch_all!(
         tx,
         SubmissionRow,
-        select_submission!(
+        concat!(
+            submission_columns!(),
+            from_submissions_of_the_tutors_people!(),
             "JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id \
-             JOIN mirror_class c ON c.programme_id = m.programme_id AND c.class_id = m.class_id \
-             WHERE s.programme_id = $1 AND c.tutor_id = $2 AND s.submitted_at <= $3 \
+             JOIN mirror_class c ON c.programme_id = s.programme_id AND c.class_id = COALESCE(( \
+                 SELECT class_id FROM mirror_transfer t WHERE t.programme_id = s.programme_id \
+                 AND t.person_id = s.person_id AND t.transferred_at <= $4 \
+                 ORDER BY transferred_at DESC, event_number DESC, event_partition DESC LIMIT 1), m.class_id) \
+             WHERE s.programme_id = $1 AND s.person_id = p.person_id AND c.tutor_id = $2 AND s.submitted_at <= $3 \
              AND (s.first_mark_at IS NULL OR s.first_mark_at > $3) \
              AND (s.superseded_at IS NULL OR s.superseded_at > $3) \
              AND (m.withdrawn_at IS NULL OR m.withdrawn_at > $3) \
-             AND (s.submitted_at, s.submission_id) > ($4, $5) \
-             ORDER BY s.submitted_at, s.submission_id LIMIT $6"
+             AND (s.submitted_at, s.submission_id) > ($5, $6) \
+             ORDER BY s.submitted_at, s.submission_id LIMIT $7"
         ),
         programme_id,
         tutor_id,
         as_of,
+        owing_as_of,
         after.at,
         after.id,
         limit
@@ -320,13 +342,13 @@ pub(crate) async fn list_marking(
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct LateFact {
     pub(crate) submission_id: String,
+    pub(crate) person_id: String,
     pub(crate) submitted_at: DateTime<Utc>,
     pub(crate) first_mark_at: Option<DateTime<Utc>>,
     pub(crate) superseded_at: Option<DateTime<Utc>>,
-    pub(crate) withdrawn_at: Option<DateTime<Utc>>,
 }
 
-/// The submissions of the trainees who are in the tutor's classes now, for counting late weeks; by time.
+/// The submissions of the trainees who ever stood in the tutor's classes, for counting late weeks; by time.
 pub(crate) async fn late_facts(
     tx: &mut Tx,
     programme_id: &str,
@@ -338,12 +360,12 @@ pub(crate) async fn late_facts(
     fetch_all!(
         tx,
         LateFact,
-        "SELECT s.submission_id, s.submitted_at, s.first_mark_at, s.superseded_at, m.withdrawn_at \
-         FROM submission s \
-         JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id \
-         JOIN mirror_class c ON c.programme_id = m.programme_id AND c.class_id = m.class_id \
-         WHERE s.programme_id = $1 AND c.tutor_id = $2 AND s.submitted_at <= $3 \
-         AND (s.submitted_at, s.submission_id) > ($4, $5) ORDER BY s.submitted_at, s.submission_id LIMIT $6",
+        concat!(
+            "SELECT s.submission_id, s.person_id, s.submitted_at, s.first_mark_at, s.superseded_at ",
+            from_submissions_of_the_tutors_people!(),
+            "WHERE s.programme_id = $1 AND s.person_id = p.person_id AND s.submitted_at <= $3 \
+             AND (s.submitted_at, s.submission_id) > ($4, $5) ORDER BY s.submitted_at, s.submission_id LIMIT $6"
+        ),
         programme_id,
         tutor_id,
         as_of,

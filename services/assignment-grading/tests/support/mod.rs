@@ -7,7 +7,9 @@ use shipei_contracts::{
     event::v1::Event,
 };
 use shipei_mirror::testing::event;
-pub(crate) use shipei_mirror::testing::{PROGRAMME, World, at, instant, reason, transfer, withdrawal};
+pub(crate) use shipei_mirror::testing::{
+    PROGRAMME, Told, World, at, instant, orders, reason, transfer, withdrawal,
+};
 use shipei_service_kit::testing::TestKit;
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
@@ -59,21 +61,30 @@ fn roster() -> Vec<Event> {
         ("U2", Role::ClassTutor, "", ""),
         ("K1", Role::CountyCounselor, "130302", ""),
     ] {
-        let registered = enrollment::PersonRegistered {
-            programme_id: programme_id.clone(),
-            person_id: person_id.to_owned(),
-            role: role.into(),
-            county_code: county_code.to_owned(),
-            education_stage: match role {
-                Role::Trainee => EducationStage::Compulsory.into(),
-                _ => EducationStage::Unspecified.into(),
-            },
-            class_id: class_id.to_owned(),
-            ..enrollment::PersonRegistered::default()
-        };
-        events.push(event(start, &registered));
+        events.push(registration(person_id, role, county_code, class_id));
     }
     events
+}
+
+fn registration(person_id: &str, role: Role, county_code: &str, class_id: &str) -> Event {
+    let registered = enrollment::PersonRegistered {
+        programme_id: PROGRAMME.to_owned(),
+        person_id: person_id.to_owned(),
+        role: role.into(),
+        county_code: county_code.to_owned(),
+        education_stage: match role {
+            Role::Trainee => EducationStage::Compulsory.into(),
+            _ => EducationStage::Unspecified.into(),
+        },
+        class_id: class_id.to_owned(),
+        ..enrollment::PersonRegistered::default()
+    };
+    event("06-20T00:00:00", &registered)
+}
+
+/// Another trainee of L1.
+pub(crate) fn trainee_of_l1(person_id: &str) -> Event {
+    registration(person_id, Role::Trainee, "130302", "L1")
 }
 
 /// Makes each test run on SQLite and on Postgres.

@@ -8,6 +8,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
+use shipei_mirror::History;
 use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{
     self, CourseStudy, HeartbeatOutcome, LearnerStudy, PhaseStudy, SessionStudy, UncreditedReason,
@@ -18,8 +19,8 @@ use shipei_rules::study_time::{
 pub(crate) struct Gate {
     /// From then on the learner is withdrawn.
     pub(crate) withdrawn_at: Option<DateTime<Utc>>,
-    /// When learning was opened for the learner's county.
-    pub(crate) opened_at: Option<DateTime<Utc>>,
+    /// When learning was opened for the county in which the learner stood as of then.
+    pub(crate) opened_at: History<Option<DateTime<Utc>>>,
     /// The learner's first log-in.
     pub(crate) login_at: Option<DateTime<Utc>>,
     /// Whether the course is for the learner's subject and education stage.
@@ -37,7 +38,7 @@ impl Gate {
         if by_then(self.withdrawn_at) {
             return Err(ErrorReason::Withdrawn);
         }
-        if !by_then(self.opened_at) || !by_then(self.login_at) {
+        if !by_then(*self.opened_at.at(at)) || !by_then(self.login_at) {
             return Err(ErrorReason::LearningNotOpen);
         }
         if !self.applicable {

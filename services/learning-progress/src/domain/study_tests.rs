@@ -16,7 +16,7 @@ fn at(text: &str) -> DateTime<Utc> {
 fn gate() -> Gate {
     Gate {
         withdrawn_at: None,
-        opened_at: Some(at("2019-09-10T00:00:00Z")),
+        opened_at: Some(at("2019-09-10T00:00:00Z")).into(),
         login_at: Some(at("2019-09-11T00:00:00Z")),
         applicable: true,
         main_line: false,
@@ -53,11 +53,14 @@ fn first_thing_that_stands_against_a_beat_is_the_reason() {
 fn gate_compares_dates_not_states() {
     let now = at("2019-09-20T00:00:00Z");
     let later = Some(now + TimeDelta::microseconds(1));
-    let cases: [(&str, Gate, Result<(), ErrorReason>); 8] = [
+    let moved = |from, to| Gate { opened_at: History::new(from, vec![(now, to)]), ..gate() };
+    let cases: [(&str, Gate, Result<(), ErrorReason>); 10] = [
         ("withdrawn later", Gate { withdrawn_at: later, ..gate() }, Ok(())),
         ("withdrawn now", Gate { withdrawn_at: Some(now), ..gate() }, Err(ErrorReason::Withdrawn)),
-        ("opened now", Gate { opened_at: Some(now), ..gate() }, Ok(())),
-        ("opened later", Gate { opened_at: later, ..gate() }, Err(ErrorReason::LearningNotOpen)),
+        ("opened now", Gate { opened_at: Some(now).into(), ..gate() }, Ok(())),
+        ("opened later", Gate { opened_at: later.into(), ..gate() }, Err(ErrorReason::LearningNotOpen)),
+        ("moved now to where it is open", moved(None, Some(now)), Ok(())),
+        ("moved now to where it is closed", moved(Some(now), None), Err(ErrorReason::LearningNotOpen)),
         ("logged in now", Gate { login_at: Some(now), ..gate() }, Ok(())),
         ("logged in later", Gate { login_at: later, ..gate() }, Err(ErrorReason::LearningNotOpen)),
         ("main line", Gate { main_line: true, selected_at: None, ..gate() }, Ok(())),
@@ -66,6 +69,9 @@ fn gate_compares_dates_not_states() {
     for (name, gate, expected) in cases {
         assert_eq!(gate.admit(now), expected, "{name}");
     }
+    let before = now - TimeDelta::microseconds(1);
+    assert_eq!(moved(Some(before), None).admit(before), Ok(()));
+    assert_eq!(moved(None, Some(before)).admit(before), Err(ErrorReason::LearningNotOpen));
 }
 
 /// A learner with some courses and sessions, and everything that happened.

@@ -142,7 +142,7 @@ impl CourseHandler {
                 person_id: person_id.to_owned(),
                 course_id: new.course_id,
             };
-            unit.emit(&member.county_code, person_id, &fact);
+            unit.emit(&member.places.at(unit.occurred_at).county_code, person_id, &fact);
         } else if let Some(first) = store::selection(tx, programme_id, person_id, &new.course_id).await? {
             kept = first;
         }

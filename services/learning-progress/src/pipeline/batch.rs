@@ -144,8 +144,7 @@ impl<'m> Desk<'m> {
     /// The learner whose beats these were.
     fn seen(&self, place: &Place<'_>, at: DateTime<Utc>) -> Seen {
         let learner = &self.learners[self.courses[place.course].learner];
-        let county_code = learner.member.as_ref().map_or("", |member| member.county_code.as_str());
-        let group = group_of(self.programme_id, county_code);
+        let group = group_of(self.programme_id, learner.county_at(at));
         Seen { group, person_id: learner.person_id.to_owned(), at }
     }
 
@@ -180,7 +179,7 @@ impl<'m> Desk<'m> {
                 session_id,
             }),
         };
-        let region = learner.member.as_ref().map_or("", |member| member.county_code.as_str());
+        let region = learner.county_at(occurred_at);
         events.messages.push(place.message);
         events.events.push(NewEvent {
             partition: Partition::of(region),

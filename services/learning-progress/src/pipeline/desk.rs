@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Member;
 use shipei_rules::scheme::Scheme;
@@ -21,6 +22,13 @@ pub(super) struct LearnerDesk<'m> {
     pub(super) state: Learner,
     /// For each online entry, how many main-line courses apply to them.
     pub(super) main_line_totals: Arc<[i64]>,
+}
+
+impl LearnerDesk<'_> {
+    /// Their county as of then.
+    pub(super) fn county_at(&self, at: DateTime<Utc>) -> &str {
+        self.member.as_ref().map_or("", |member| member.places.at(at).county_code.as_str())
+    }
 }
 
 /// A learner's course of this transaction.

@@ -63,8 +63,8 @@ impl<'m> Desk<'m> {
             }
         }
         let mut counties: Vec<&str> = Vec::new();
-        for learner in &self.learners {
-            counties.extend(learner.member.as_ref().map(|member| member.county_code.as_str()));
+        for member in self.learners.iter().filter_map(|learner| learner.member.as_ref()) {
+            counties.extend(member.places.all().map(|place| place.county_code.as_str()));
         }
         counties.sort_unstable();
         counties.dedup();
@@ -96,7 +96,7 @@ impl<'m> Desk<'m> {
             }
             desk.gate = Ok(Gate {
                 withdrawn_at: member.withdrawn_at,
-                opened_at: opened.get(&member.county_code).copied(),
+                opened_at: member.places.map(|place| opened.get(&place.county_code).copied()),
                 login_at: member.login_at,
                 applicable,
                 main_line: course.main_line,

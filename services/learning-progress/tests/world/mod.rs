@@ -152,6 +152,18 @@ pub(crate) fn logged_in(person_id: &str, when: &str) -> Event {
     event(&fact, when)
 }
 
+/// Somebody moves to another county; one event for each time.
+pub(crate) fn transferred(person_id: &str, county: &str, when: &str) -> Event {
+    let new = enrollment::TraineePlace { county_code: county.into(), ..Default::default() };
+    let fact = enrollment::TraineeTransferred {
+        programme_id: PROGRAMME.into(),
+        person_id: person_id.into(),
+        old: None,
+        new: Some(new),
+    };
+    Event { number: at(when).timestamp(), ..event(&fact, when) }
+}
+
 pub(crate) fn event<M: Message + Name>(message: &M, when: &str) -> Event {
     Event {
         id: "0-1".into(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use shipei_contracts::common::v1::ErrorReason::*;
+use shipei_mirror::{History, Place};
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
 const NOON: &str = "10-05T12:00:00";
@@ -15,13 +16,15 @@ fn at(text: &str) -> DateTime<Utc> {
     format!("2019-{text}+08:00").parse().unwrap()
 }
 
+fn place(county_code: &str) -> Place {
+    Place { county_code: county_code.to_owned(), ..Place::default() }
+}
+
 fn member(person_id: &str, role: Role, county_code: &str) -> Member {
     Member {
         person_id: person_id.to_owned(),
         role,
-        county_code: county_code.to_owned(),
-        school_code: String::new(),
-        class_id: String::new(),
+        places: place(county_code).into(),
         education_stage: (role == Role::Trainee).then_some(EducationStage::Compulsory),
         subject: String::new(),
         login_at: None,
@@ -82,10 +85,14 @@ fn county_fact_needs_its_counselor_and_the_offline_window() {
 fn attendance_is_refused_by_one_cause_each() {
     let good = trainee("T1");
     let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T2") };
-    let elsewhere = Member { county_code: "130303".to_owned(), ..trainee("T2") };
+    let elsewhere = member("T2", Role::Trainee, "130303");
+    let moved = |from: &str, to: &str| Member {
+        places: History::new(place(from), vec![(at(NOON), place(to))]),
+        ..trainee("T2")
+    };
     let other_stage = Member { education_stage: Some(EducationStage::NonCompulsory), ..trainee("T2") };
     let tutor = Member { role: Role::ClassTutor, ..trainee("T2") };
-    let later = "10-05T11:59:59";
+    let before = "10-05T11:59:59";
     for (second, county, when, reason) in [
         (Some(trainee("T2")), "130302", NOON, None),
         (Some(trainee("T2")), "130303", NOON, Some(NotCountyCounselor)),
@@ -94,8 +101,12 @@ fn attendance_is_refused_by_one_cause_each() {
         (None, "130302", NOON, Some(NotFound)),
         (Some(tutor), "130302", NOON, Some(NotFound)),
         (Some(gone.clone()), "130302", NOON, Some(Withdrawn)),
-        (Some(gone), "130302", later, None),
+        (Some(gone), "130302", before, None),
         (Some(elsewhere), "130302", NOON, Some(NotCountyTrainee)),
+        (Some(moved("130302", "130303")), "130302", before, None),
+        (Some(moved("130302", "130303")), "130302", NOON, Some(NotCountyTrainee)),
+        (Some(moved("130303", "130302")), "130302", before, Some(NotCountyTrainee)),
+        (Some(moved("130303", "130302")), "130302", NOON, None),
         (Some(other_stage), "130302", NOON, Some(NotCountyTrainee)),
     ] {
         let ids = ["T1".to_owned(), "T2".to_owned()];
@@ -122,7 +133,7 @@ fn score_is_refused_by_one_cause_each() {
         score_count: 0,
     };
     let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T1") };
-    let moved = Member { county_code: "130303".to_owned(), ..trainee("T1") };
+    let moved = member("T1", Role::Trainee, "130303");
     for (who, county, attendance, score, when, reason) in [
         (trainee("T1"), "130302", Some(&attended), 1, NOON, None),
         (trainee("T1"), "130302", Some(&attended), 10, "12-10T23:59:59", None),

@@ -7,7 +7,9 @@ use shipei_contracts::{
     event::v1::Event,
 };
 use shipei_mirror::testing::event;
-pub(crate) use shipei_mirror::testing::{PROGRAMME, World, at, instant, reason, transfer, withdrawal};
+pub(crate) use shipei_mirror::testing::{
+    PROGRAMME, Told, World, at, instant, orders, reason, transfer, withdrawal,
+};
 use shipei_service_kit::testing::TestKit;
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
