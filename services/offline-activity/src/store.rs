@@ -9,7 +9,7 @@ use shipei_rules::vocabulary::EducationStage;
 use shipei_store::StoreError;
 
 pub(crate) use activity::{
-    activity, attendances_recorded, insert_activity, insert_attendances, insert_score, list_activities,
+    activity, attendances_recorded, insert_activity, insert_score, keep_attendances, list_activities,
     list_attendances, lock_activity, lock_attendance,
 };
 pub(crate) use county::{insert_plan, insert_results, list_plans, list_results};

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "an answer that is not as expected ends the test")]
 
+mod attendance;
 mod support;
 
+use attendance::attendance_told_later_as_of_earlier_counts_from_then;
 use shipei_contracts::{
     common::v1::{EducationStage, Role},
     offline::v1::{self as proto, offline_service_client::OfflineServiceClient},
@@ -20,6 +22,7 @@ on_both!(
     attendance_is_all_or_none_and_counts_each_once,
     attendance_is_refused_by_cause,
     attendance_is_in_the_county_of_then_in_any_order,
+    attendance_told_later_as_of_earlier_counts_from_then,
     attendance_of_thousands_is_one_call,
     score_that_counts_is_the_last,
     score_is_refused_by_cause,

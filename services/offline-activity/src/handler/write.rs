@@ -111,13 +111,14 @@ impl Handler {
 
         let (activity_id, person_ids) = (activity.activity_id.as_str(), &mut command.person_ids);
         let there = store::attendances_recorded(&mut unit.tx, programme, activity_id, person_ids).await?;
-        person_ids.retain(|person_id| !there.contains(person_id));
+        // Who was recorded as of later was there earlier: a score between the two is of somebody who attended.
+        person_ids.retain(|person_id| there.get(person_id).is_none_or(|recorded_at| at < *recorded_at));
+        let added = person_ids.iter().filter(|person_id| !there.contains_key(*person_id)).count();
+        let added = i64::try_from(added).unwrap_or(i64::MAX);
         let recorded = recorded(&unit);
-        let new = (person_ids.as_slice(), at);
-        let attended =
-            store::insert_attendances(&mut unit.tx, programme, activity_id, new, &recorded).await?;
+        let news = (person_ids.as_slice(), added, at);
+        let attended = store::keep_attendances(&mut unit.tx, programme, activity_id, news, &recorded).await?;
         emit_attendance(&mut unit, programme, &activity, person_ids);
-        let added = i64::try_from(person_ids.len()).unwrap_or(i64::MAX);
         Ok((unit, proto::RecordAttendanceResponse { added, attended }))
     }
 

@@ -1,6 +1,6 @@
 //! Activities, who attended them, and the scores of those who did.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use shipei_store::{
@@ -120,18 +120,18 @@ pub(crate) async fn list_activities(
     rows.into_iter().map(Activity::try_from).collect()
 }
 
-/// Those of the people who are recorded at an activity.
+/// Those of the people who are recorded at an activity, and since when.
 pub(crate) async fn attendances_recorded(
     tx: &mut Tx,
     programme_id: &str,
     activity_id: &str,
     person_ids: &[String],
-) -> Result<BTreeSet<String>, StoreError> {
-    let rows: Vec<(String,)> = select_by_keys!(
+) -> Result<BTreeMap<String, DateTime<Utc>>, StoreError> {
+    let rows: Vec<(String, DateTime<Utc>)> = select_by_keys!(
         tx,
-        (String,),
+        (String, DateTime<Utc>),
         [
-            "SELECT person_id FROM attendance WHERE programme_id = ",
+            "SELECT person_id, attended_at FROM attendance WHERE programme_id = ",
             programme_id,
             " AND activity_id = ",
             activity_id,
@@ -140,15 +140,16 @@ pub(crate) async fn attendances_recorded(
         person_ids,
         |person_id| (person_id.as_str())
     )?;
-    Ok(rows.into_iter().map(|(person_id,)| person_id).collect())
+    Ok(rows.into_iter().collect())
 }
 
-/// Keeps that these people attended, none of whom was recorded before; how many attend now.
-pub(crate) async fn insert_attendances(
+/// Keeps that these people attended, of whom `added` were not recorded before and the others as of later; how many
+/// attend now.
+pub(crate) async fn keep_attendances(
     tx: &mut Tx,
     programme_id: &str,
     activity_id: &str,
-    (person_ids, at): (&[String], DateTime<Utc>),
+    (person_ids, added, at): (&[String], i64, DateTime<Utc>),
     recorded: &Recorded,
 ) -> Result<i64, StoreError> {
     bulk_insert!(
@@ -163,7 +164,8 @@ pub(crate) async fn insert_attendances(
             0_i64,
             recorded.at,
             recorded.actor.as_str()
-        )
+        ),
+        " ON CONFLICT (programme_id, activity_id, person_id) DO UPDATE SET attended_at = excluded.attended_at"
     )?;
     let (attended,) = fetch_one!(
         tx,
@@ -172,7 +174,7 @@ pub(crate) async fn insert_attendances(
          RETURNING attended_count",
         programme_id,
         activity_id,
-        i64::try_from(person_ids.len()).unwrap_or(i64::MAX)
+        added
     )?;
     Ok(attended)
 }
