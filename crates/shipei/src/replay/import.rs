@@ -36,6 +36,8 @@ pub struct Imported {
     pub programme: enrollment::Programme,
     /// Roster rows that were not taken.
     pub refusals: Vec<RowRefusal>,
+    /// What is odd about rows of people that were taken: the line in `people.csv`, and what it is.
+    pub oddities: Vec<(u64, String)>,
     /// Roster rows that were taken.
     pub rows: u64,
 }
@@ -47,6 +49,7 @@ pub async fn import(clients: &Clients, season: &Season) -> Result<Imported> {
         clients: clients.clone(),
         programme: programme.programme_id.clone(),
         refusals: Vec::new(),
+        oddities: Vec::new(),
         rows: 0,
     };
     let people = import.table(season, "people.csv", &roster::PEOPLE)?;
@@ -59,7 +62,9 @@ pub async fn import(clients: &Clients, season: &Season) -> Result<Imported> {
     import.people(&people, |role| role == "trainee").await?;
     import.courses(&import.table(season, "courses.csv", &roster::COURSES)?).await?;
     import.refusals.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
-    Ok(Imported { programme, refusals: import.refusals, rows: import.rows })
+    import.oddities.sort_unstable();
+    let Import { refusals, oddities, rows, .. } = import;
+    Ok(Imported { programme, refusals, oddities, rows })
 }
 
 async fn create_programme(clients: &Clients, season: &Season) -> Result<enrollment::Programme> {
@@ -88,6 +93,7 @@ struct Import {
     clients: Clients,
     programme: String,
     refusals: Vec<RowRefusal>,
+    oddities: Vec<(u64, String)>,
     rows: u64,
 }
 
@@ -219,6 +225,9 @@ impl Import {
             self.rows += rows.len() as u64;
             for (row, result) in rows.iter().zip(&answer.results) {
                 if result.outcome() != enrollment::RosterRowOutcome::Rejected {
+                    if !result.message.is_empty() {
+                        self.oddities.push((row.line, result.message.clone()));
+                    }
                     continue;
                 }
                 self.refusals.push(RowRefusal {

@@ -40,6 +40,9 @@ use crate::{
 };
 use progress::Progress;
 
+/// The most roster rows that were taken of which is said what is odd.
+const ODDITIES_SHOWN_MAX: usize = 20;
+
 /// A roster row that a service refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowRefusal {
@@ -103,6 +106,12 @@ pub async fn replay(clients: &Clients, season: &Season, progress: &Progress) -> 
     for refusal in &imported.refusals {
         progress
             .say(&format!("{} line {}: {} {}", refusal.file, refusal.line, refusal.field, refusal.message));
+    }
+    for (line, oddity) in imported.oddities.iter().take(ODDITIES_SHOWN_MAX) {
+        progress.say(&format!("people.csv line {line}: {oddity}"));
+    }
+    if let Some(more) = imported.oddities.len().checked_sub(ODDITIES_SHOWN_MAX).filter(|more| *more > 0) {
+        progress.say(&format!("people.csv: {more} more lines are odd, and were taken"));
     }
 
     progress.begin(extent.heartbeats + extent.calls);
