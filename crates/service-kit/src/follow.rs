@@ -9,12 +9,13 @@ use std::{sync::Arc, time::Duration};
 
 use prost::{Message, Name};
 use shipei_contracts::event::v1::Event;
-use shipei_store::{Partition, cursor, event_log::PARTITIONS, idempotency};
+use shipei_store::{Partition, crypto, cursor, event_log::PARTITIONS, idempotency};
 use tonic::transport::Channel;
 
 use crate::{
+    consistency::partition_number,
     error::{Error, Result},
-    follower::Follower,
+    follower::{Follower, Shard},
     kit::Kit,
     lag,
     shutdown::Shutdown,
@@ -73,18 +74,14 @@ pub fn follow_in_shards<P: Projector>(
         shutdown.spawn(lag::report(kit, channel, source, shards, held.clone(), ending));
     }
     let trouble = Arc::default();
-    for shard in 0..shards {
-        let partitions = partitions_of(shard, shards);
-        let projector = Arc::clone(&projector);
-        let follower = Follower::new(
-            kit,
-            channel.clone(),
-            projector,
-            stream.clone(),
-            i64::from(shard),
-            partitions,
-            Arc::clone(&trouble),
-        );
+    for number in 0..shards {
+        let shard = Shard {
+            stream: stream.clone(),
+            number: i64::from(number),
+            partitions: partitions_of(number, shards).into_iter().map(partition_number).collect(),
+            trouble: Arc::clone(&trouble),
+        };
+        let follower = Follower::new(kit, channel.clone(), Arc::clone(&projector), shard);
         let (held, own) = (held.clone(), shutdown.clone());
         shutdown.spawn(async move { follower.run(held, &own).await });
     }
@@ -94,8 +91,7 @@ pub fn follow_in_shards<P: Projector>(
 /// other cursors, so that while instances of two versions run, neither takes the other's for its own.
 fn stream_of(source: &str, types: &[String], shards: u16) -> String {
     let wants = idempotency::digest(&shards.to_string(), types.join(",").as_bytes());
-    let wants: String = wants.iter().take(WANTS_BYTES).map(|byte| format!("{byte:02x}")).collect();
-    format!("{source}/{wants}")
+    format!("{source}/{}", crypto::hex(wants.get(..WANTS_BYTES).unwrap_or(&wants)))
 }
 
 /// The partitions of a shard, for a subscription; all when there is one shard. `lag.rs` knows the same rule.

@@ -17,7 +17,7 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient},
 };
-use shipei_store::{Cursor, Partition, Positions, StoreError, crypto, cursor};
+use shipei_store::{Cursor, Positions, StoreError, crypto, cursor};
 use tokio::{sync::watch, time::Instant};
 use tokio_stream::StreamExt as _;
 use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
@@ -25,7 +25,7 @@ use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Chan
 use crate::{
     access::{CALLER_HEADER, Caller},
     call::Call,
-    consistency::{from_proto, partition_number},
+    consistency::from_proto,
     error::{Error, Result},
     event_feed::SOURCE_HEADER,
     follow::Projector,
@@ -75,19 +75,26 @@ fn take_ready(
     (batch, None)
 }
 
+/// A part of a log's partitions.
+pub(crate) struct Shard {
+    /// What the log's cursors are kept under.
+    pub(crate) stream: String,
+    pub(crate) number: i64,
+    /// All when empty.
+    pub(crate) partitions: Vec<u32>,
+    /// Whether it was said that this log can't be followed; all its shards say it once.
+    pub(crate) trouble: Arc<AtomicBool>,
+}
+
 pub(crate) struct Follower<P> {
     kit: Kit,
     channel: Channel,
     projector: Arc<P>,
     source: &'static str,
-    stream: String,
-    shard: i64,
-    partitions: Vec<u32>,
+    shard: Shard,
     cursor: Cursor,
     /// Whether the last batch could not be applied.
     has_failed: bool,
-    /// Whether it was said that this log can't be followed; all shards say it once.
-    trouble: Arc<AtomicBool>,
 }
 
 /// How one stream ended.
@@ -111,33 +118,22 @@ fn reason_is(status: &Status, reason: ErrorReason) -> bool {
 }
 
 impl<P: Projector> Follower<P> {
-    /// Of these partitions of the projector's log; all when empty. Its cursor is that of the stream's shard.
-    pub(crate) fn new(
-        kit: &Kit,
-        channel: Channel,
-        projector: Arc<P>,
-        stream: String,
-        shard: i64,
-        partitions: Vec<Partition>,
-        trouble: Arc<AtomicBool>,
-    ) -> Self {
+    /// Of a shard of the projector's log.
+    pub(crate) fn new(kit: &Kit, channel: Channel, projector: Arc<P>, shard: Shard) -> Self {
         Self {
             kit: kit.clone(),
             channel,
             source: projector.source(),
             projector,
-            stream,
             shard,
-            partitions: partitions.into_iter().map(partition_number).collect(),
             cursor: Cursor::default(),
             has_failed: false,
-            trouble,
         }
     }
 
     /// Follows whenever this instance holds the shard, until shutdown.
     pub(crate) async fn run(mut self, mut held: watch::Receiver<BTreeSet<i64>>, shutdown: &Shutdown) {
-        let shard = self.shard;
+        let shard = self.shard.number;
         loop {
             tokio::select! {
                 () = shutdown.begun() => return,
@@ -168,7 +164,7 @@ impl<P: Projector> Follower<P> {
 
     /// Says how a stream ended, as loudly as it deserves.
     async fn tell(&self, ended: Ended, pause: Duration) {
-        let (consumer, source, shard) = (self.kit.source(), self.source, self.shard);
+        let (consumer, source, shard) = (self.kit.source(), self.source, self.shard.number);
         match ended {
             Ended::Closed => {
                 tracing::debug!(consumer, source, shard, "the stream was closed, opening it again")
@@ -205,7 +201,7 @@ impl<P: Projector> Follower<P> {
             // Streams end now and then, so that load spreads; one that can't be opened again is another matter.
             Ended::Refused(status) => {
                 let (code, error) = (status.code(), status.message());
-                if pause >= TROUBLE_AFTER && !self.trouble.swap(true, Ordering::Relaxed) {
+                if pause >= TROUBLE_AFTER && !self.shard.trouble.swap(true, Ordering::Relaxed) {
                     tracing::warn!(consumer, source, ?code, error, "the log can't be followed; trying again");
                 } else {
                     tracing::debug!(
@@ -229,7 +225,7 @@ impl<P: Projector> Follower<P> {
             Ok(responses) => responses,
             Err(status) => return Ended::Refused(status),
         };
-        if self.trouble.swap(false, Ordering::Relaxed) {
+        if self.shard.trouble.swap(false, Ordering::Relaxed) {
             tracing::info!(consumer = self.kit.source(), source = self.source, "the log is followed again");
         }
         // Only now: what the source does not take may be of another filter, and then less is known than it says.
@@ -301,7 +297,7 @@ impl<P: Projector> Follower<P> {
 
     async fn load_cursor(&mut self) -> Result<()> {
         let kit = self.kit.clone();
-        let (stream, shard) = (self.stream.as_str(), self.shard);
+        let (stream, shard) = (self.shard.stream.as_str(), self.shard.number);
         let loading = kit.retry(|| async {
             let mut tx = kit.database().begin_read().await?;
             let cursor = cursor::load(&mut tx, stream, shard).await?;
@@ -318,7 +314,15 @@ impl<P: Projector> Follower<P> {
             .retry(|| async {
                 let mut tx = self.kit.database().begin_write().await?;
                 let version = self.cursor.version;
-                cursor::advance(&mut tx, &self.stream, self.shard, version, "", &Positions::new()).await?;
+                cursor::advance(
+                    &mut tx,
+                    &self.shard.stream,
+                    self.shard.number,
+                    version,
+                    "",
+                    &Positions::new(),
+                )
+                .await?;
                 Ok::<_, Error>(tx.commit().await?)
             })
             .await
@@ -333,7 +337,7 @@ impl<P: Projector> Follower<P> {
             cursor,
             types: self.projector.types(),
             region_codes: Vec::new(),
-            partitions: self.partitions.clone(),
+            partitions: self.shard.partitions.clone(),
         });
         if let Ok(caller) = MetadataValue::try_from(Caller::service(self.kit.source()).to_string()) {
             request.metadata_mut().insert(CALLER_HEADER, caller);
@@ -387,8 +391,15 @@ impl<P: Projector> Follower<P> {
         let mut tx = self.kit.database().begin_write().await?;
         let version = self.cursor.version;
         // First, so that two holders of one cursor meet here and not among the facts.
-        let moved =
-            cursor::advance(&mut tx, &self.stream, self.shard, version, &response.cursor, positions).await?;
+        let moved = cursor::advance(
+            &mut tx,
+            &self.shard.stream,
+            self.shard.number,
+            version,
+            &response.cursor,
+            positions,
+        )
+        .await?;
         if !moved {
             tx.rollback().await?;
             return Ok(None);

@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use shipei_contracts::event::v1::{GetHeadRequest, event_feed_client::EventFeedClient};
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
+};
 use shipei_service_kit::{
     consistency::{TOKEN_HEADER, Token},
     event_feed::{OTHER_LOGS, SOURCE_HEADER},
@@ -41,8 +44,6 @@ const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 const BACK_OFF_MAX: Duration = Duration::from_secs(2);
 /// How often a service may be missing where it should be before it isn't there.
 const MISDELIVERED_MAX: u32 = 5;
-/// The reason of a write without a request id of which nobody knows whether it was kept.
-const OUTCOME_UNKNOWN: &str = "OUTCOME_UNKNOWN";
 /// The largest message that is read, bytes.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -239,9 +240,11 @@ pub fn is_transient(status: &Status) -> bool {
         Code::Unavailable | Code::DeadlineExceeded | Code::Aborted => true,
         // RATE_LIMITED says when a call will pass; other limits don't pass by waiting.
         Code::ResourceExhausted => status::retry_after(status).is_some(),
-        // What a connection that broke in the middle of a call looks like; and OUTCOME_UNKNOWN, since all that this client sends without a request id can be repeated by its content.
+        // What a connection that broke in the middle of a call looks like; and a write without a request id of which
+        // nobody knows whether it was kept, since all that this client sends so can be repeated by its content.
         Code::Unknown | Code::Cancelled => {
-            status::reason_of(status).is_none_or(|reason| reason == OUTCOME_UNKNOWN)
+            let unknown = status::reason_name(ErrorReason::OutcomeUnknown);
+            status::reason_of(status).is_none_or(|reason| reason == unknown)
         }
         // What it looks like when a load balancer stood between (it resets the stream): no answer of a service, but an
         // error of the transport, which is its source.

@@ -25,7 +25,7 @@ use shipei_contracts::enrollment::v1::{
     region_service_server::RegionServiceServer,
 };
 use shipei_service_kit::{Kit, ServerBuilder, grpc_server};
-use shipei_store::sqlx::migrate::Migrator;
+use shipei_store::{crypto, sqlx::migrate::Migrator};
 
 pub use roster::{COLUMNS, MAX_ROSTER_ROWS};
 
@@ -59,6 +59,5 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
 
 /// The digest of a scheme: SHA-256 of its text, hexadecimal.
 fn scheme_digest(scheme_toml: &str) -> String {
-    let digest = Sha256::digest(scheme_toml.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    crypto::hex(&Sha256::digest(scheme_toml.as_bytes()))
 }

@@ -181,7 +181,7 @@ impl SoftState {
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)
             .map_err(|_| SoftStateError::Url)?;
         let digest = keys.lookup().digest(b"soft state", b"namespace");
-        let namespace: String = digest[..NAMESPACE_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+        let namespace = crypto::hex(&digest[..NAMESPACE_BYTES]);
         let (commands, wakes) = (Answering::new(), Answering::new());
         Ok(Self { inner: Arc::new(Inner { client, connection, namespace, commands, wakes }) })
     }

@@ -40,15 +40,16 @@ pub(crate) fn season(folder: &Path, learners: u64, counties: usize) -> Result<Se
         FIRST_MADE_UP..FIRST_MADE_UP + counties.clamp(COUNTIES.len(), COUNTIES_MAX) - COUNTIES.len();
     let made_up: Vec<String> = made_up.map(|number| format!("1303{number}")).collect();
     let counties: Vec<&str> = COUNTIES.into_iter().chain(made_up.iter().map(String::as_str)).collect();
-    let mut regions = REGIONS.to_owned();
+    let (mut regions, mut schools) = (REGIONS.to_owned(), SCHOOLS.to_owned());
     for county in &made_up {
         let _ = writeln!(regions, "{county},{county},county,130300");
+        let _ = writeln!(schools, "{county}S0,{county},{county}");
     }
     let files = [
         ("scheme.toml", SCHEME.to_owned()),
         ("season.ndjson", lines(&counties)),
         ("roster/regions.csv", regions),
-        ("roster/schools.csv", SCHOOLS.to_owned()),
+        ("roster/schools.csv", schools),
         ("roster/classes.csv", CLASSES.to_owned()),
         ("roster/courses.csv", courses()),
         ("roster/people.csv", people(learners, &counties)?),

@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use shipei_contracts::{
+    common::v1::ErrorReason,
     enrollment::v1::Programme,
     event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
 };
@@ -265,12 +266,15 @@ impl Run {
 
     /// A refusal with a reason is the season's business; anything else ends the replay.
     fn refused(&self, numbered: &Numbered, status: &Status) -> Result<()> {
+        let named = |reason| status::reason_name(reason).to_owned();
         let reason = match status.code() {
             // The transport's own refusal of a message that is too large, before any service has seen it.
             Code::OutOfRange | Code::ResourceExhausted => {
-                status::reason_of(status).or_else(|| Some("TOO_MANY".to_owned()))
+                status::reason_of(status).or_else(|| Some(named(ErrorReason::TooMany)))
             }
-            Code::InvalidArgument if names_nobody(&numbered.line.event, status) => Some(NOT_FOUND.to_owned()),
+            Code::InvalidArgument if names_nobody(&numbered.line.event, status) => {
+                Some(named(ErrorReason::NotFound))
+            }
             // Not what the line says, but what a service could not do.
             Code::Internal | Code::DataLoss | Code::Unknown => None,
             _ => status::reason_of(status),
@@ -287,10 +291,8 @@ impl Run {
     }
 }
 
-/// A season's word for an id of nobody and nothing; what can't be an id at all is one.
-const NOT_FOUND: &str = "NOT_FOUND";
-
-/// Whether a line was refused for nothing but ids that can't be ids, of what it says is there.
+/// Whether a line was refused for nothing but ids that can't be ids, of what it says is there. A season's word for an id of
+/// nobody and nothing is NOT_FOUND.
 fn names_nobody(event: &Event, status: &Status) -> bool {
     let made = match event {
         Event::RemittanceSent { .. } => "ref",

@@ -12,7 +12,7 @@ use shipei_contracts::assessment::v1::{
     CountyScore, GetScoreDigestRequest, GetScoreDigestResponse, ItemPoints, TraineePoints, TutorPoints,
 };
 use shipei_service_kit::{Error, ReadUnit, Result};
-use shipei_store::StoreError;
+use shipei_store::{StoreError, crypto};
 
 use super::{Reading, counties};
 use crate::{
@@ -46,10 +46,7 @@ impl Assessment {
         let trainees = add_trainees(&mut unit, &reading, &mut hash).await?;
         let tutors = add_tutors(&mut unit, &reading, &mut hash).await?;
         let counties = add_counties(&mut unit, &reading, &mut hash).await?;
-        let mut digest = String::new();
-        for byte in hash.finalize() {
-            let _ = write!(digest, "{byte:02x}");
-        }
+        let digest = crypto::hex(&hash.finalize());
         Ok((unit, GetScoreDigestResponse { digest, trainees, tutors, counties }))
     }
 }
