@@ -26,6 +26,7 @@ use crate::{
     heads::Heads,
     outcome::{Outcome, is_worth_recording},
     page::Page,
+    reach::Reach,
     shards::Shards,
     soft_state::Instance,
     telemetry::metrics,
@@ -284,7 +285,7 @@ impl Kit {
             .retry(|| async {
                 let tx = self.inner.database.begin_read().await?;
                 let (unit, response) =
-                    handler(ReadUnit { tx, now, call: call.clone() }, request.clone()).await?;
+                    handler(ReadUnit { tx, now, call: call.clone(), reach: Reach::Everything }, request.clone()).await?;
                 unit.tx.rollback().await?;
                 Ok::<_, Error>(response)
             })

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use shipei_store::{NewEvent, Partition, Tx};
 
-use crate::call::Call;
+use crate::{call::Call, reach::Reach};
 
 /// The most events that one unit may emit.
 pub const EVENTS_PER_UNIT_MAX: usize = 100_000;
@@ -24,6 +24,8 @@ pub struct Unit {
     pub occurred_at: DateTime<Utc>,
     /// The call that it answers.
     pub call: Arc<Call>,
+    /// How far the caller may see.
+    pub reach: Reach,
     events: Vec<NewEvent>,
     actor: Arc<str>,
     cause: Arc<str>,
@@ -38,6 +40,8 @@ pub struct ReadUnit {
     pub now: DateTime<Utc>,
     /// The call that it answers.
     pub call: Arc<Call>,
+    /// How far the caller may see.
+    pub reach: Reach,
 }
 
 impl Unit {
@@ -49,7 +53,7 @@ impl Unit {
         actor: Arc<str>,
         cause: Arc<str>,
     ) -> Self {
-        Self { tx, now, occurred_at, call, events: Vec::new(), actor, cause }
+        Self { tx, now, occurred_at, call, reach: Reach::Everything, events: Vec::new(), actor, cause }
     }
 
     /// Adds an event, to be written last: what happened to `subject` (an id) in `region` (a GB/T 2260 code, by

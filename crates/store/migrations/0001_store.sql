@@ -51,6 +51,18 @@ CREATE TABLE request_record (
 
 CREATE INDEX request_record_by_age ON request_record (recorded_at);
 
+-- Which regions lie in which: a row for each region above a region and for itself, from an instant on until another.
+CREATE TABLE region_within (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    region_code TEXT COLLATE "C" NOT NULL,
+    within_code TEXT COLLATE "C" NOT NULL,
+    from_at TIMESTAMPTZ NOT NULL,
+    until_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (region_code, within_code, programme_id, from_at)
+);
+
+CREATE INDEX region_within_by_above ON region_within (programme_id, within_code, region_code);
+
 -- The 64 partitions (event_log::PARTITIONS).
 WITH RECURSIVE partitions (partition) AS (
     SELECT 0

@@ -67,7 +67,7 @@ macro_rules! __insert_cuts {
 ///     person_ids, |person_id| (person_id.as_str()), tx.for_update())?;
 /// let rows = select_by_keys!(tx, Row, ["SELECT a, b FROM t WHERE (a, b) IN "], keys, |key| (key.a.as_str(), key.b))?;
 /// ```
-/// In the brackets SQL and bound values alternate, without `$1`. `keys` is a `Vec` or a slice, and its keys should
+/// In the brackets SQL and [`crate::list::Piece`]s (bound values, conditions) alternate, without `$1`. `keys` is a `Vec` or a slice, and its keys should
 /// differ from each other (a key met again in a later cut gives its rows again). The optional suffix (` FOR UPDATE`,
 /// ` ORDER BY`) holds within each cut of 128 keys, so order the result yourself if there may be more.
 #[macro_export]
@@ -106,7 +106,7 @@ macro_rules! __select_cuts {
             for cut in $keys.chunks($crate::bulk::ROWS_PER_STATEMENT) {
                 let mut query = $crate::sqlx::QueryBuilder::<$database>::new($head);
                 $(
-                    query.push_bind(&$bind);
+                    $crate::list::Piece::<$database>::push_to(&$bind, &mut query);
                     query.push($sql);
                 )*
                 $crate::bulk::push_keys(&mut query, cut, $open, $close, |$tuple, $key| $push);

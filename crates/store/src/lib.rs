@@ -2,7 +2,7 @@
 //!
 //! SQLite is the embedded default, Postgres is for many instances. Every statement is written once and is run on
 //! either by [`on!`] (or its short forms [`execute!`], [`fetch_all!`], [`fetch_optional!`], [`fetch_one!`],
-//! [`bulk_insert!`], [`select_by_keys!`]). There is no repository trait and no third, in-memory backend: a SQLite
+//! [`fetch_list!`], [`bulk_insert!`], [`select_by_keys!`]). There is no repository trait and no third, in-memory backend: a SQLite
 //! file in a temporary directory is the test double ([`testing::TestDatabase`]).
 //!
 //! This crate knows no domain word and no gRPC. To add a table that every service needs, add a migration
@@ -19,6 +19,7 @@ pub mod event_log;
 pub mod idempotency;
 pub mod key_tag;
 pub mod lease;
+pub mod list;
 pub mod migration;
 pub mod page_token;
 pub mod positions;
@@ -27,6 +28,7 @@ pub mod retry;
 pub mod schema;
 pub mod testing;
 pub mod transaction;
+pub mod tree;
 pub mod wake;
 
 pub use claim::Claim;

@@ -1,0 +1,125 @@
+//! How far a caller may see, and how that is said in SQL. What: [`Reach`], which comes with every unit of work, and
+//! [`Reach::over`], which makes of it the condition of one list. Why in SQL: what is cut away after reading leaves pages
+//! half empty, costs what it hides, and is forgotten in the next list. So every list in a `store/` takes the reach
+//! first, and `tests/architecture.rs` refuses one that doesn't. To scope a list: say in its [`Columns`] what a row
+//! belongs to, and put the condition into its statement ([`shipei_store::fetch_list!`]).
+
+use chrono::{DateTime, Utc};
+use shipei_store::{
+    list::Piece,
+    sqlx::{self, Encode, QueryBuilder, Type},
+};
+
+/// How far a caller may see. Codes and ids are opaque here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Everything.
+    #[default]
+    Everything,
+    /// These regions, with what lies in them by the tree (`shipei_store::tree`).
+    Regions(Vec<String>),
+    /// These classes.
+    Classes(Vec<String>),
+    /// What is about one person.
+    Person(String),
+}
+
+/// When the tree is asked where a row's region lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    /// At the row's own time, by an expression of the statement: a fact belongs to the place of its own time.
+    Row(&'static str),
+    /// At an instant: for what stands as of then.
+    At(DateTime<Utc>),
+}
+
+/// What a row of a list belongs to: expressions of the statement, e.g. `s.class_id`. An empty one is of rows that belong
+/// to no such thing, so that whoever reaches only such things sees none of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns {
+    /// The programme.
+    pub programme: &'static str,
+    /// The region, at the time of `as_of`.
+    pub region: &'static str,
+    /// The class.
+    pub class: &'static str,
+    /// The person whom the row is about.
+    pub person: &'static str,
+    /// When the tree is asked.
+    pub as_of: AsOf,
+}
+
+/// The condition ` AND ..` of a reach over the rows of a statement; empty for everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    reach: &'a Reach,
+    columns: Columns,
+}
+
+impl Reach {
+    /// One region with what lies in it; everything for the empty code: what the filter of a list asks for.
+    pub fn region(code: &str) -> Self {
+        if code.is_empty() { Self::Everything } else { Self::Regions(vec![code.to_owned()]) }
+    }
+
+    /// The condition of this reach over the rows of a statement.
+    pub fn over(&self, columns: Columns) -> Scope<'_> {
+        Scope { reach: self, columns }
+    }
+}
+
+impl<DB: sqlx::Database> Piece<DB> for Scope<'_>
+where
+    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
+    for<'a> DateTime<Utc>: Encode<'a, DB> + Type<DB>,
+{
+    fn push_to(&self, query: &mut QueryBuilder<DB>) {
+        let Columns { programme, region, class, person, as_of } = self.columns;
+        match self.reach {
+            Reach::Everything => {}
+            Reach::Regions(codes) if !region.is_empty() && !codes.is_empty() => {
+                // By the key of each row: a list goes on in its own order, and the tree is a filter.
+                query.push(" AND EXISTS (SELECT 1 FROM region_within w WHERE w.region_code = ").push(region);
+                query.push(" AND w.programme_id = ").push(programme).push(" AND w.within_code");
+                push_one_of(query, codes);
+                match as_of {
+                    AsOf::Row(at) => {
+                        query.push(" AND w.from_at <= ").push(at).push(" AND w.until_at > ").push(at);
+                    }
+                    AsOf::At(at) => {
+                        query.push(" AND w.from_at <= ").push_bind(at);
+                        query.push(" AND w.until_at > ").push_bind(at);
+                    }
+                }
+                query.push(")");
+            }
+            Reach::Classes(ids) if !class.is_empty() && !ids.is_empty() => {
+                query.push(" AND ").push(class);
+                push_one_of(query, ids);
+            }
+            Reach::Person(id) if !person.is_empty() => {
+                query.push(" AND ").push(person).push(" = ").push_bind(id.as_str());
+            }
+            Reach::Regions(_) | Reach::Classes(_) | Reach::Person(_) => {
+                query.push(" AND 1 = 0");
+            }
+        }
+    }
+}
+
+/// ` = value` or ` IN (values)`.
+fn push_one_of<DB: sqlx::Database>(query: &mut QueryBuilder<DB>, values: &[String])
+where
+    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
+{
+    if let [value] = values {
+        query.push(" = ").push_bind(value.as_str());
+        return;
+    }
+    query.push(" IN (");
+    let mut list = query.separated(", ");
+    for value in values {
+        list.push_bind(value.as_str());
+    }
+    query.push(")");
+}

@@ -1,0 +1,102 @@
+//! Which regions lie in which, and when: a row for each region and each region above it (and for itself).
+//!
+//! The tree says what lies in what, never the digits of a code; a region may come to lie in another one in mid-season,
+//! and a fact belongs to the place of its own time, so the rows are dated. Every service has this table, filled by whoever
+//! knows the tree (enrollment from its own regions, the others from enrollment's log), so that lists and the event feed
+//! ask one question everywhere. To ask another one: a condition for [`crate::fetch_list!`] over `region_within`.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::{StoreError, Tx, bulk_insert, execute, fetch_list, select_by_keys};
+
+/// The most regions that one question about what lies in them gives.
+pub const REGIONS_MAX: i64 = 10_000;
+
+/// Where a region lies from an instant on, until the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lying {
+    /// Since when; `None` from the beginning.
+    pub from: Option<DateTime<Utc>>,
+    /// The regions above it, in any order, without itself.
+    pub above: Vec<String>,
+}
+
+/// Before every fact.
+fn beginning() -> DateTime<Utc> {
+    DateTime::from_timestamp(-62_135_596_800, 0).unwrap_or_default() // 0001-01-01
+}
+
+/// After every fact.
+fn end() -> DateTime<Utc> {
+    DateTime::from_timestamp(253_402_214_400, 0).unwrap_or(DateTime::<Utc>::MAX_UTC) // 9999-12-31
+}
+
+/// Puts a region into the tree in place of all that was said of it: `lying` by time, at most one entry an instant.
+pub async fn put(
+    tx: &mut Tx,
+    programme_id: &str,
+    region_code: &str,
+    lying: &[Lying],
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "DELETE FROM region_within WHERE programme_id = $1 AND region_code = $2",
+        programme_id,
+        region_code
+    )?;
+    let mut rows = vec![(region_code, beginning(), end())];
+    for (place, entry) in lying.iter().enumerate() {
+        let from = entry.from.unwrap_or_else(beginning);
+        let until = lying.get(place + 1).and_then(|next| next.from).unwrap_or_else(end);
+        let above: BTreeSet<&str> = entry.above.iter().map(String::as_str).collect();
+        rows.extend(above.into_iter().filter(|code| *code != region_code).map(|code| (code, from, until)));
+    }
+    bulk_insert!(
+        tx,
+        "INSERT INTO region_within (programme_id, region_code, within_code, from_at, until_at)",
+        rows,
+        |(within_code, from, until)| (programme_id, region_code, *within_code, *from, *until)
+    )?;
+    Ok(())
+}
+
+/// Those of the codes that are no region of any programme.
+pub async fn unknown(tx: &mut Tx, codes: &[String]) -> Result<Vec<String>, StoreError> {
+    let rows = select_by_keys!(
+        tx,
+        (String,),
+        ["SELECT DISTINCT region_code FROM region_within WHERE region_code = within_code AND region_code IN "],
+        codes,
+        |code| (code.as_str())
+    )?;
+    let known: BTreeSet<String> = rows.into_iter().map(|(code,)| code).collect();
+    Ok(codes.iter().filter(|code| !known.contains(*code)).cloned().collect())
+}
+
+/// The region and everything that lies in it as of an instant, by code; empty when there is no such region.
+pub async fn within(
+    tx: &mut Tx,
+    programme_id: &str,
+    region_code: &str,
+    at: DateTime<Utc>,
+) -> Result<Vec<String>, StoreError> {
+    let rows = fetch_list!(
+        tx,
+        (String,),
+        [
+            "SELECT region_code FROM region_within WHERE programme_id = ",
+            programme_id,
+            " AND within_code = ",
+            region_code,
+            " AND from_at <= ",
+            at,
+            " AND until_at > ",
+            at,
+            " ORDER BY region_code LIMIT ",
+            REGIONS_MAX
+        ]
+    )?;
+    Ok(rows.into_iter().map(|(code,)| code).collect())
+}
