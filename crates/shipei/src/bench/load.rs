@@ -11,29 +11,30 @@ use prost_types::Timestamp;
 use shipei_contracts::{
     assessment::v1::{ListTraineeScoresRequest, score_service_client::ScoreServiceClient},
     assignment::v1::{SubmitAssignmentRequest, assignment_service_client::AssignmentServiceClient},
+    common::v1::EducationStage,
     enrollment::v1::{RecordLoginRequest, person_service_client::PersonServiceClient},
     event::v1::{GetHeadRequest, SubscribeRequest, event_feed_client::EventFeedClient},
     learning::v1::{
         GetProgressRequest, Heartbeat, RecordHeartbeatRequest, SessionHeartbeats, StreamHeartbeatsRequest,
         study_service_client::StudyServiceClient,
     },
+    offline::v1::{
+        HoldActivityRequest, RecordAttendanceRequest, ScoreAttendeeRequest,
+        offline_service_client::OfflineServiceClient,
+    },
 };
 use tonic::{Status, transport::Channel};
 
-use super::{raw::at_once, report::Rate};
+use super::{
+    drive::{alone, at_once},
+    report::Rate,
+    shape::{COUNTIES, Shape, activity, counselor, county_of, course, person},
+};
 use crate::{
     client::{Clients, call, explain},
     replay::calls::timestamp,
 };
 
-/// The courses that are studied, one after the other.
-pub(crate) const COURSES: u64 = 30;
-/// The length of each.
-pub(crate) const COURSE_MINUTES: u64 = 60;
-/// The most messages of heartbeats in one measurement.
-pub(crate) const MESSAGES_MAX: u64 = 2_000;
-/// Beats of one session; at half a minute each they fit into a course.
-const BEATS_PER_SESSION: u64 = 100;
 /// Seconds between two beats.
 const BEAT_SECONDS: u64 = 30;
 /// Scores of one page.
@@ -49,53 +50,11 @@ const STREAM_AT: &str = "2019-09-16T08:00:00+08:00";
 const SINGLE_AT: &str = "2019-10-28T08:00:00+08:00";
 /// When assignments are submitted.
 const SUBMIT_AT: &str = "2019-11-05T08:00:00+08:00";
-
-/// How heartbeats are put into messages: groups of learners in turn, some beats each.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    /// The number of the first learner.
-    pub(crate) first_learner: u64,
-    /// All learners.
-    pub(crate) learners: u64,
-    /// Learners of one message.
-    pub(crate) per_message: u64,
-    /// Beats of each learner in one message.
-    pub(crate) beats_each: u64,
-}
-
-impl Shape {
-    /// Whose beats a message has.
-    pub(crate) fn learners_of(&self, message: u64) -> Range<u64> {
-        let first = message % self.groups() * self.per_message;
-        let end = (first + self.per_message).min(self.learners);
-        self.first_learner + first..self.first_learner + end
-    }
-
-    /// The first of its beats, counted from the learner's first.
-    pub(crate) fn first_beat(&self, message: u64) -> u64 {
-        message / self.groups() * self.beats_each
-    }
-
-    /// The session and the course that a learner's beat belongs to, and its number there.
-    pub(crate) fn place(&self, learner: u64, beat: u64) -> (String, String, i64) {
-        let session = beat / BEATS_PER_SESSION;
-        (format!("S{learner}-{session}"), course(session % COURSES), (beat % BEATS_PER_SESSION).cast_signed())
-    }
-
-    fn groups(&self) -> u64 {
-        self.learners.div_ceil(self.per_message).max(1)
-    }
-}
-
-/// The id of a learner.
-pub(crate) fn person(learner: u64) -> String {
-    format!("B{learner:06}")
-}
-
-/// The id of a course.
-pub(crate) fn course(number: u64) -> String {
-    format!("BC{number:02}")
-}
+/// When the offline activities are held and attended.
+const ATTEND_AT: &str = "2019-11-06T08:00:00+08:00";
+/// When attendees are scored, and how.
+const SCORE_AT: &str = "2019-11-07T08:00:00+08:00";
+const SCORE: i64 = 8;
 
 /// The programme under load.
 #[derive(Debug, Clone)]
@@ -108,30 +67,36 @@ pub(crate) struct Load {
 impl Load {
     /// Log-ins of these learners, so many at once.
     pub(crate) async fn logins(&self, learners: Range<u64>, workers: u64, time: Duration) -> Result<Rate> {
-        let at = timestamp(instant(LOGIN_AT)?);
         let load = self.clone();
         at_once(learners, workers, time, move |number| {
             let load = load.clone();
-            async move {
-                let message = RecordLoginRequest {
-                    programme_id: load.programme.clone(),
-                    person_id: person(number),
-                    request_id: format!("bench:login:{number}"),
-                    occurred_at: Some(at),
-                };
-                let answer = call(|| {
-                    let request = load.clients.unary(message.clone());
-                    let mut client = PersonServiceClient::new(load.clients.channel("enrollment"));
-                    async move { client.record_login(request).await }
-                })
-                .await
-                .map_err(refused)?;
-                // Learning-progress must know of it before the learner studies.
-                load.clients.note(&answer);
-                Ok(())
-            }
+            async move { load.login(number).await }
         })
         .await
+    }
+
+    /// Log-ins of these learners one after the other, by their median.
+    pub(crate) async fn lone_logins(&self, learners: Range<u64>, time: Duration) -> Result<Rate> {
+        alone(learners, time, |number| self.login(number)).await
+    }
+
+    async fn login(&self, learner: u64) -> Result<()> {
+        let message = RecordLoginRequest {
+            programme_id: self.programme.clone(),
+            person_id: person(learner),
+            request_id: format!("bench:login:{learner}"),
+            occurred_at: Some(timestamp(instant(LOGIN_AT)?)),
+        };
+        let answer = call(|| {
+            let request = self.clients.unary(message.clone());
+            let mut client = PersonServiceClient::new(self.clients.channel("enrollment"));
+            async move { client.record_login(request).await }
+        })
+        .await
+        .map_err(refused)?;
+        // Learning-progress must know of it before the learner studies.
+        self.clients.note(&answer);
+        Ok(())
     }
 
     /// One practical assignment of each of these learners.
@@ -141,32 +106,99 @@ impl Load {
         workers: u64,
         time: Duration,
     ) -> Result<Rate> {
-        let at = timestamp(instant(SUBMIT_AT)?);
         let load = self.clone();
         at_once(learners, workers, time, move |number| {
             let load = load.clone();
-            async move {
-                let message = SubmitAssignmentRequest {
-                    programme_id: load.programme.clone(),
-                    person_id: person(number),
-                    submission_id: format!("A{number}"),
-                    kind: "lesson_plan".to_owned(),
-                    title: "one acknowledged write".to_owned(),
-                    text: String::new(),
-                    request_id: format!("bench:submission:{number}"),
-                    occurred_at: Some(at),
-                };
-                call(|| {
-                    let request = load.clients.unary(message.clone());
-                    let mut client = AssignmentServiceClient::new(load.clients.channel("assignment-grading"));
-                    async move { client.submit_assignment(request).await }
-                })
-                .await
-                .map_err(refused)?;
-                Ok(())
-            }
+            async move { load.submission(number).await }
         })
         .await
+    }
+
+    async fn submission(&self, learner: u64) -> Result<()> {
+        let message = SubmitAssignmentRequest {
+            programme_id: self.programme.clone(),
+            person_id: person(learner),
+            submission_id: format!("A{learner}"),
+            kind: "lesson_plan".to_owned(),
+            title: "one acknowledged write".to_owned(),
+            text: String::new(),
+            request_id: format!("bench:submission:{learner}"),
+            occurred_at: Some(timestamp(instant(SUBMIT_AT)?)),
+        };
+        call(|| {
+            let request = self.clients.unary(message.clone());
+            let mut client = AssignmentServiceClient::new(self.clients.channel("assignment-grading"));
+            async move { client.submit_assignment(request).await }
+        })
+        .await
+        .map_err(refused)?;
+        Ok(())
+    }
+
+    /// One activity in each of the season's counties, which all of its learners attended.
+    pub(crate) async fn activities(&self, learners: u64) -> Result<()> {
+        let at = Some(timestamp(instant(ATTEND_AT)?));
+        let mut client = OfflineServiceClient::new(self.clients.channel("offline-activity"));
+        for (number, county) in (0..).zip(COUNTIES) {
+            let message = HoldActivityRequest {
+                programme_id: self.programme.clone(),
+                counselor_id: counselor(county),
+                county_code: county.to_owned(),
+                education_stage: EducationStage::Compulsory.into(),
+                activity_id: activity(county),
+                theme: "one activity".to_owned(),
+                request_id: format!("bench:activity:{county}"),
+                occurred_at: at,
+            };
+            client.hold_activity(self.clients.unary(message)).await.map_err(refused)?;
+            let attendees = (number..learners).step_by(COUNTIES.len()).map(person).collect();
+            let message = RecordAttendanceRequest {
+                programme_id: self.programme.clone(),
+                counselor_id: counselor(county),
+                activity_id: activity(county),
+                person_ids: attendees,
+                request_id: format!("bench:attendance:{county}"),
+                occurred_at: at,
+            };
+            client.record_attendance(self.clients.unary(message)).await.map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// A score for each of these attendees.
+    pub(crate) async fn attendee_scores(
+        &self,
+        learners: Range<u64>,
+        workers: u64,
+        time: Duration,
+    ) -> Result<Rate> {
+        let load = self.clone();
+        at_once(learners, workers, time, move |number| {
+            let load = load.clone();
+            async move { load.attendee_score(number).await }
+        })
+        .await
+    }
+
+    async fn attendee_score(&self, learner: u64) -> Result<()> {
+        let county = county_of(learner);
+        let message = ScoreAttendeeRequest {
+            programme_id: self.programme.clone(),
+            counselor_id: counselor(county),
+            activity_id: activity(county),
+            person_id: person(learner),
+            score: SCORE,
+            request_id: format!("bench:score:{learner}"),
+            occurred_at: Some(timestamp(instant(SCORE_AT)?)),
+        };
+        call(|| {
+            let request = self.clients.unary(message.clone());
+            let mut client = OfflineServiceClient::new(self.clients.channel("offline-activity"));
+            async move { client.score_attendee(request).await }
+        })
+        .await
+        .map_err(refused)?;
+        Ok(())
     }
 
     /// Heartbeats over one stream: messages until the time is over, then the answers to all that were sent.
@@ -174,8 +206,9 @@ impl Load {
         let from = instant(STREAM_AT)?;
         let (programme, token) = (self.programme.clone(), self.clients.token());
         let began = Instant::now();
-        let messages = (0..MESSAGES_MAX)
-            .take_while(move |number| *number == 0 || began.elapsed() < time)
+        let messages = shape
+            .messages()
+            .take_while(move |number| *number == shape.first_message || began.elapsed() < time)
             .map(move |number| message(&programme, &token, shape, from, number));
         let mut client = StudyServiceClient::new(self.clients.channel("learning-progress"))
             .max_decoding_message_size(self.clients.message_bytes_max());

@@ -2,14 +2,21 @@
 //!
 //! Seconds say as much about a machine as about a program; a ratio says what the program adds to what the machine
 //! must do anyway. Each hot path is driven through the public API (`load.rs`), its raw limit is plain statements in
-//! the same kind of database (`raw.rs`, `store.rs`), one right after the other, each bounded in count and time.
-//! To add a hot path: its drive in `load.rs`, its limit in `raw.rs`, a function here that gives a `Measurement`.
+//! the same kind of database (`raw.rs`, `store.rs`). The two take turns, round after round, each bounded in count and
+//! time, so that a machine that slows down slows both; the ratio's median is quoted with its least and largest.
+//! To add a hot path: its drive in `load.rs`, its limit in `raw.rs`, a function in `paths.rs` that gives a `Measurement`.
 
+mod drive;
+mod import;
 mod load;
+mod paths;
+mod process;
 mod raw;
 pub mod report;
 mod scale;
 mod setup;
+mod shape;
+mod stack;
 mod store;
 
 use std::{
@@ -27,25 +34,17 @@ use crate::{
     replay::{self, progress::Progress},
     suite::{Storage, Suite, service_names},
 };
-use load::{Load, Shape};
-use report::{Machine, Measurement, Report};
+use load::Load;
+use report::{Machine, Measurement, Rate, Report, Round};
 
 /// The most learners; identity numbers and the days of study are made for so many.
 const LEARNERS_MAX: u64 = 20_000;
+/// The least: each round needs some who have not logged in yet.
+const LEARNERS_MIN: u64 = 20;
 /// The longest that one side of a measurement may be asked to run.
 const SECONDS_MAX: u64 = 60;
-/// Learners of one message of heartbeats.
-const LEARNERS_PER_MESSAGE: u64 = 500;
-/// Beats of each learner in one message.
-const BEATS_EACH: u64 = 10;
-/// Acknowledged writes under way at once.
-const WRITES_AT_ONCE: u64 = 64;
-/// Single heartbeats under way at once.
-const BEATS_AT_ONCE: u64 = 256;
-/// The most single heartbeats; and where each raw measurement's numbers begin.
-const SINGLES_MAX: u64 = 1_000_000;
-/// The most rows or scores that are read in one measurement.
-const READ_MAX: u64 = 10_000_000;
+/// How often the suite and its raw limit take turns.
+const ROUNDS: u64 = 3;
 /// How long assessment may take to catch up.
 const CATCH_UP_MAX: Duration = Duration::from_secs(300);
 /// More than any measurement takes: for what must be done whole, e.g. the log-ins that later measurements need.
@@ -62,18 +61,20 @@ Examples:
   shipei bench --database postgres://shipei@localhost/bench --json > bench.json
   shipei bench --database postgres://shipei@localhost/bench --scale
                                                 and how instances share the work
+  shipei bench --import 300000                  and how long a province's roster takes
 
 How to read it: `rate` is the suite's, through gRPC, checked, with the event log, acknowledged
 when on disk; `raw limit` is that of plain statements without any of it; 50% means that the
 suite adds as much as the machine must do anyway. More than 100% is a group commit: many calls
-share a transaction that the raw rows have each for themselves. Each side is measured once, the
-raw one just before or after: run it on a quiet machine, and more than once.";
+share a transaction that the raw rows have each for themselves. The two take turns, three rounds
+each; the rates are medians, the ratio is its median with the least and the largest of a round.
+`stack` is without a database: processor time of a call, the suite's process beside a bare one.";
 
 /// What is asked for on the command line.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Learners of the synthetic programme; more make the logs longer, and the steps before measuring too.
-    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=LEARNERS_MAX))]
+    #[arg(long, default_value_t = 12_000, value_parser = clap::value_parser!(u64).range(LEARNERS_MIN..=LEARNERS_MAX))]
     pub learners: u64,
     /// How long each side of a measurement runs, at most.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
@@ -88,20 +89,34 @@ pub struct Options {
     /// Measure 1, 2 and 4 instances of learning-progress and of assessment too, each a process of its own.
     #[arg(long, requires = "database")]
     pub scale: bool,
+    /// Measure a roster of so many people too: from the first row until every service has learned of them.
+    #[arg(long, value_name = "PEOPLE", value_parser = clap::value_parser!(u64).range(1..=import::PEOPLE_MAX))]
+    pub import: Option<u64>,
     /// Send traces and metrics to this OpenTelemetry collector meanwhile (http://HOST:4317), to see what that costs.
     #[arg(long, value_name = "URL")]
     pub otlp: Option<String>,
     /// Write JSON instead of a table.
     #[arg(long)]
     pub json: bool,
+    /// Serve a bare health check, which is what the stack is measured beside.
+    #[arg(long, hide = true)]
+    pub bare: bool,
 }
 
 /// Measures and prints.
 pub async fn run(options: &Options) -> Result<()> {
-    let sizes = Sizes { learners: options.learners, time: Duration::from_secs(options.seconds) };
+    if options.bare {
+        return stack::serve_bare().await;
+    }
+    let sizes = Sizes {
+        learners: options.learners,
+        time: Duration::from_secs(options.seconds),
+        stack: true,
+        scale: options.scale,
+        import: options.import,
+    };
     let progress = Progress::visible();
-    let report =
-        measure(options.database.as_deref(), options.data.as_deref(), sizes, options.scale, &progress).await;
+    let report = measure(options.database.as_deref(), options.data.as_deref(), sizes, &progress).await;
     progress.end();
     let report = report?;
     if options.json {
@@ -117,8 +132,14 @@ pub async fn run(options: &Options) -> Result<()> {
 pub struct Sizes {
     /// Learners of the programme.
     pub learners: u64,
-    /// How long each side of a measurement runs, at most.
+    /// How long each side of a measurement runs in a round, at most.
     pub time: Duration,
+    /// Is the processor time of calls measured too, in processes of this program?
+    pub stack: bool,
+    /// Are several instances measured too?
+    pub scale: bool,
+    /// The people of a roster to be imported, if that is measured too.
+    pub import: Option<u64>,
 }
 
 /// Measures in databases of its own, which are gone afterwards, whether it went well or not.
@@ -126,7 +147,6 @@ pub async fn measure(
     database: Option<&str>,
     data: Option<&Path>,
     sizes: Sizes,
-    scale: bool,
     progress: &Progress,
 ) -> Result<Report> {
     let folder = match data {
@@ -140,11 +160,10 @@ pub async fn measure(
     let raw = Database::open(&places.url(RAW), PoolLimits::default()).await.context("the raw database")?;
     let bench = Bench { raw, places, sizes, progress: progress.clone() };
     let mut outcome = bench.all(folder.path()).await;
-    if scale && let Ok(report) = &mut outcome {
-        match scale::measure(&bench, folder.path()).await {
-            Ok(scaled) => report.scaled = scaled,
-            Err(error) => outcome = Err(error.context("measuring instances")),
-        }
+    if let Ok(report) = &mut outcome
+        && let Err(error) = bench.more(folder.path(), report).await
+    {
+        outcome = Err(error);
     }
     bench.clean_up().await.and(outcome)
 }
@@ -192,8 +211,10 @@ impl Places {
     }
 }
 
-/// Where assessment catches up from nothing.
-const ASSESSMENT_ANEW: &str = "assessment-anew";
+/// Where assessment catches up from nothing, in this round.
+fn anew(round: u64) -> String {
+    format!("assessment-anew-{round}")
+}
 
 /// One run.
 struct Bench {
@@ -212,12 +233,29 @@ impl Bench {
         suite.stop().await;
         let (load, mut measurements) = measured?;
 
-        self.progress.stage("assessment catches up from nothing");
-        let suite = Suite::start_embedded(&self.places.storage(ASSESSMENT_ANEW)).await?;
-        let measured = self.cold(&suite, load).await;
-        suite.stop().await;
-        measurements.extend(measured?);
-        Ok(Report { machine, learners: self.sizes.learners, measurements, scaled: Vec::new() })
+        measurements.extend(self.cold(load).await?);
+        Ok(Report {
+            machine,
+            learners: self.sizes.learners,
+            measurements,
+            scaled: Vec::new(),
+            imported: None,
+        })
+    }
+
+    /// What is measured with processes of their own, and what only who asks for it waits for.
+    async fn more(&self, folder: &Path, report: &mut Report) -> Result<()> {
+        if self.sizes.stack {
+            report.measurements.extend(stack::measure(self, folder).await.context("measuring the stack")?);
+        }
+        if self.sizes.scale {
+            report.scaled = scale::measure(self, folder).await.context("measuring instances")?;
+        }
+        if let Some(people) = self.sizes.import {
+            let measured = import::measure(self, folder, people).await;
+            report.imported = Some(measured.context("measuring an import")?);
+        }
+        Ok(())
     }
 
     async fn machine(&self, folder: &Path) -> Result<Machine> {
@@ -250,124 +288,64 @@ impl Bench {
             programme: report.programme.programme_id.clone(),
             final_time: report.programme.final_time,
         };
-        let logins = self.logins(&load).await?;
+        let mut measured = self.logins(&load).await?;
         load.wait_for_assessment(&suite.channel()).await?;
-        let streamed = self.streamed(&load).await?;
+        measured.insert(0, self.streamed(&load).await?);
         load.wait_for_assessment(&suite.channel()).await?;
-        let singles = self.single_beats(&load).await?;
+        measured.push(self.single_beats(&load).await?);
         load.wait_for_assessment(&suite.channel()).await?;
-        let submissions = self.submissions(&load).await?;
+        measured.push(self.submissions(&load).await?);
+        measured.push(self.attendee_scores(&load).await?);
         load.wait_for_assessment(&suite.channel()).await?;
-        Ok((load, vec![streamed, logins, submissions, singles]))
+        Ok((load, measured))
     }
 
-    /// Measures what a fresh assessment does: catching up, then scores.
-    async fn cold(&self, suite: &Suite, load: Load) -> Result<Vec<Measurement>> {
-        let began = Instant::now();
-        let load = Load { clients: Clients::of_channel(&suite.channel()), ..load };
-        let count = tokio::time::timeout(CATCH_UP_MAX, load.wait_for_assessment(&suite.channel()))
-            .await
-            .with_context(|| format!("assessment did not catch up in {CATCH_UP_MAX:?}"))??;
-        let rate = report::Rate { count, took: began.elapsed() };
-        self.progress.stage("reading the logs");
+    /// Measures what a fresh assessment does, each round with an empty database: catching up, then scores.
+    async fn cold(&self, load: Load) -> Result<Vec<Measurement>> {
+        let mut rounds = Vec::new();
+        let mut scores = None;
+        for round in 0..ROUNDS {
+            self.progress.stage("assessment catches up from nothing");
+            let suite = Suite::start_embedded(&self.places.storage(&anew(round))).await?;
+            let measured = self.cold_round(&suite, &load, round + 1 == ROUNDS).await;
+            suite.stop().await;
+            let (caught_up, listed) = measured?;
+            rounds.push(caught_up);
+            scores = listed;
+        }
         let caught_up = Measurement {
             name: "catch_up",
             what: "event logs, applied and scored by assessment from nothing".to_owned(),
             unit: "events",
-            rate,
             raw_what: "the same logs read by a client that does nothing".to_owned(),
-            raw: load.read_logs().await?,
+            rounds,
         };
-        Ok(vec![caught_up, self.scores(&load).await?])
+        Ok([caught_up].into_iter().chain(scores).collect())
     }
 
-    async fn streamed(&self, load: &Load) -> Result<Measurement> {
-        let learners = self.sizes.learners;
-        let shape = Shape {
-            first_learner: 0,
-            learners,
-            per_message: LEARNERS_PER_MESSAGE.min(learners),
-            beats_each: BEATS_EACH,
-        };
-        self.progress.stage("heartbeats over a stream");
-        load.wait_for_learning().await?;
-        let raw = raw::bulk_study(&self.raw, shape, self.sizes.time).await?;
-        Ok(Measurement {
-            name: "stream_heartbeats",
-            what: format!("StreamHeartbeats, {} learners x {BEATS_EACH} beats a message", shape.per_message),
-            unit: "beats",
-            rate: load.stream(shape, self.sizes.time).await?,
-            raw_what: "session and learner rows upserted in bulk, a transaction a message".to_owned(),
-            raw,
-        })
-    }
-
-    async fn logins(&self, load: &Load) -> Result<Measurement> {
-        let learners = self.sizes.learners;
-        self.progress.stage("log-ins");
-        let raw = raw::single_rows(&self.raw, 0..SINGLES_MAX, WRITES_AT_ONCE, self.sizes.time).await?;
-        let rate = load.logins(0..learners, WRITES_AT_ONCE, self.sizes.time).await?;
-        // The others, without measuring: who never logged in may not study.
-        load.logins(rate.count..learners, WRITES_AT_ONCE, UNMEASURED).await?;
-        Ok(Measurement {
-            name: "record_login",
-            what: format!("RecordLogin, {WRITES_AT_ONCE} calls at once"),
-            unit: "calls",
-            rate,
-            raw_what: format!("one-row transactions, {WRITES_AT_ONCE} at once"),
-            raw,
-        })
-    }
-
-    async fn submissions(&self, load: &Load) -> Result<Measurement> {
-        self.progress.stage("assignments");
-        let raw = raw::single_rows(&self.raw, SINGLES_MAX..2 * SINGLES_MAX, WRITES_AT_ONCE, self.sizes.time)
-            .await?;
-        Ok(Measurement {
-            name: "submit_assignment",
-            what: format!("SubmitAssignment, {WRITES_AT_ONCE} calls at once"),
-            unit: "calls",
-            rate: load.submissions(0..self.sizes.learners, WRITES_AT_ONCE, self.sizes.time).await?,
-            raw_what: format!("one-row transactions, {WRITES_AT_ONCE} at once"),
-            raw,
-        })
-    }
-
-    async fn single_beats(&self, load: &Load) -> Result<Measurement> {
-        self.progress.stage("heartbeats one at a time");
-        let raw =
-            raw::single_rows(&self.raw, 2 * SINGLES_MAX..3 * SINGLES_MAX, BEATS_AT_ONCE, self.sizes.time)
-                .await?;
-        let (learners, time) = (self.sizes.learners, self.sizes.time);
-        Ok(Measurement {
-            name: "record_heartbeat",
-            what: format!("RecordHeartbeat, {BEATS_AT_ONCE} calls at once"),
-            unit: "beats",
-            rate: load.single_beats(learners, 0..SINGLES_MAX, BEATS_AT_ONCE, time).await?,
-            raw_what: format!("one-row transactions, {BEATS_AT_ONCE} at once"),
-            raw,
-        })
-    }
-
-    async fn scores(&self, load: &Load) -> Result<Measurement> {
-        self.progress.stage("reading scores");
-        let raw = raw::pages(&self.raw, READ_MAX, self.sizes.time).await?;
-        Ok(Measurement {
-            name: "list_trainee_scores",
-            what: "ListTraineeScores, pages of 1,000".to_owned(),
-            unit: "scores",
-            rate: load.scores(READ_MAX, self.sizes.time).await?,
-            raw_what: "rows selected in pages of as many".to_owned(),
-            raw,
-        })
+    async fn cold_round(
+        &self,
+        suite: &Suite,
+        load: &Load,
+        last: bool,
+    ) -> Result<(Round, Option<Measurement>)> {
+        let began = Instant::now();
+        let load = Load { clients: Clients::of_channel(&suite.channel()), ..load.clone() };
+        let count = tokio::time::timeout(CATCH_UP_MAX, load.wait_for_assessment(&suite.channel()))
+            .await
+            .with_context(|| format!("assessment did not catch up in {CATCH_UP_MAX:?}"))??;
+        let rate = Rate { count, took: began.elapsed() };
+        self.progress.stage("reading the logs");
+        let caught_up = Round { rate, raw: load.read_logs().await? };
+        Ok((caught_up, if last { Some(self.scores(&load).await?) } else { None }))
     }
 
     /// The schemas go; files go with their folder.
     async fn clean_up(&self) -> Result<()> {
         let scaled = scale::schemas();
-        let names = service_names().into_iter().chain([ASSESSMENT_ANEW, RAW]);
-        for name in names.chain(scaled.iter().map(String::as_str)) {
-            store::drop_schema(&self.raw, &self.places.schema(name)).await?;
+        let names = service_names().into_iter().chain([RAW]).map(str::to_owned).chain(import::schemas());
+        for name in names.chain((0..ROUNDS).map(anew)).chain(scaled) {
+            store::drop_schema(&self.raw, &self.places.schema(&name)).await?;
         }
         self.raw.close().await;
         Ok(())
@@ -379,14 +357,17 @@ mod tests {
     use super::*;
 
     async fn tiny(database: Option<&str>) {
-        let sizes = Sizes { learners: 20, time: Duration::from_millis(50) };
-        let report = measure(database, None, sizes, false, &Progress::hidden()).await.unwrap();
-        assert_eq!(report.measurements.len(), 6);
+        let sizes =
+            Sizes { learners: 40, time: Duration::from_millis(50), stack: false, scale: false, import: None };
+        let report = measure(database, None, sizes, &Progress::hidden()).await.unwrap();
+        assert_eq!(report.measurements.len(), 8);
         for measured in &report.measurements {
-            assert!(measured.rate.count > 0 && measured.raw.count > 0, "{measured:?}");
+            assert_eq!(measured.rounds.len(), 3);
+            let rounds = &measured.rounds;
+            assert!(rounds.iter().all(|round| round.rate.count > 0 && round.raw.count > 0), "{measured:?}");
         }
         assert!(report.text().contains("StreamHeartbeats"));
-        assert_eq!(report.json()["measurements"].as_array().map(Vec::len), Some(6));
+        assert_eq!(report.json()["measurements"].as_array().map(Vec::len), Some(8));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

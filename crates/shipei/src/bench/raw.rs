@@ -1,71 +1,36 @@
 //! The raw limit: what the same machine, disk and kind of database do for plain statements in the same run.
 //!
-//! Also the two drivers that both sides share, so that they are bounded and timed alike. To add a limit: its
-//! statement in `store.rs`, its loop here, and its place beside the hot path in `mod.rs`.
+//! To add a limit: its statement in `store.rs`, its loop here, and its place beside the hot path in `paths.rs`.
 
 use std::{
     fs::File,
     io::Write as _,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use shipei_store::Database;
-use tokio::task::JoinSet;
 
-use super::{load, report::Rate, store};
+use super::{
+    drive::{alone, at_once},
+    report::Rate,
+    shape::{self, Shape},
+    store,
+};
 
+/// People of one transaction of the raw import.
+const PEOPLE_PER_TRANSACTION: u64 = 1_000;
 /// The most bare syncs that are timed.
 const SYNCS_MAX: u64 = 200;
 /// What each of them appends, bytes: a page of SQLite.
 const SYNC_BYTES: usize = 4_096;
 
-/// Runs `act` for these numbers, all of them or until the time is over, so many at once.
-pub(crate) async fn at_once<F, Fut>(
-    numbers: std::ops::Range<u64>,
-    workers: u64,
-    time: Duration,
-    act: F,
-) -> Result<Rate>
-where
-    F: Fn(u64) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<()>> + Send,
-{
-    let next = Arc::new(AtomicU64::new(numbers.start));
-    let began = Instant::now();
-    let mut tasks = JoinSet::new();
-    for _ in 0..workers {
-        let (next, act, end) = (Arc::clone(&next), act.clone(), numbers.end);
-        tasks.spawn(async move {
-            let mut done = 0;
-            while began.elapsed() < time {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= end {
-                    break;
-                }
-                act(number).await?;
-                done += 1;
-            }
-            Ok::<u64, anyhow::Error>(done)
-        });
-    }
-    let mut count = 0;
-    while let Some(done) = tasks.join_next().await {
-        count += done.context("a worker of the bench died")??;
-    }
-    Ok(Rate { count, took: began.elapsed() })
-}
-
 /// Heartbeats that bulk upserts could carry: a transaction for each message, one after the other.
-pub(crate) async fn bulk_study(database: &Database, shape: load::Shape, time: Duration) -> Result<Rate> {
+pub(crate) async fn bulk_study(database: &Database, shape: Shape, time: Duration) -> Result<Rate> {
     let began = Instant::now();
     let mut beats = 0;
-    for number in 0..load::MESSAGES_MAX {
+    for number in shape.messages() {
         if began.elapsed() >= time {
             break;
         }
@@ -73,7 +38,7 @@ pub(crate) async fn bulk_study(database: &Database, shape: load::Shape, time: Du
             .learners_of(number)
             .map(|learner| {
                 let (session, course, last_seq) = shape.place(learner, shape.first_beat(number));
-                store::Study { person: load::person(learner), course, session, last_seq }
+                store::Study { person: shape::person(learner), course, session, last_seq }
             })
             .collect();
         beats += rows.len() as u64 * shape.beats_each;
@@ -92,9 +57,35 @@ pub(crate) async fn single_rows(
     let database = database.clone();
     at_once(numbers, workers, time, move |number| {
         let database = database.clone();
-        async move { store::insert_one(&database, number.cast_signed(), &load::person(number)).await }
+        async move { store::insert_one(&database, number.cast_signed(), &shape::person(number)).await }
     })
     .await
+}
+
+/// The same one after the other, by their median.
+pub(crate) async fn lone_rows(
+    database: &Database,
+    numbers: std::ops::Range<u64>,
+    time: Duration,
+) -> Result<Rate> {
+    alone(numbers, time, async |number| {
+        store::insert_one(database, number.cast_signed(), &shape::person(number)).await
+    })
+    .await
+}
+
+/// People inserted in bulk, a transaction for each thousand.
+pub(crate) async fn people(database: &Database, count: u64) -> Result<Rate> {
+    store::create_people(database).await?;
+    let began = Instant::now();
+    let mut first = 0;
+    while first < count {
+        let end = (first + PEOPLE_PER_TRANSACTION).min(count);
+        let people: Vec<String> = (first..end).map(shape::person).collect();
+        store::insert_people(database, &people).await?;
+        first = end;
+    }
+    Ok(Rate { count, took: began.elapsed() })
 }
 
 /// Rows read in pages, over and over.

@@ -2,13 +2,7 @@
 //! own, as containers have it, all on this machine and one Postgres. The streams, their messages and the logs are the
 //! same each time, so what changes is only who carries them out.
 
-use std::{
-    collections::BTreeMap,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Instant,
-};
+use std::{collections::BTreeMap, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use shipei_service_kit::Clock;
@@ -16,10 +10,13 @@ use shipei_store::PoolLimits;
 use tokio::net::TcpListener;
 
 use super::{
-    BEATS_EACH, Bench, CATCH_UP_MAX, UNMEASURED, WRITES_AT_ONCE,
-    load::{Load, Shape},
+    Bench, CATCH_UP_MAX, UNMEASURED,
+    load::Load,
+    paths::{BEATS_EACH, WRITES_AT_ONCE},
+    process::Process,
     report::{Rate, Scaled},
     setup,
+    shape::Shape,
 };
 use crate::{
     client::{Clients, SERVICES},
@@ -140,6 +137,7 @@ impl Place<'_> {
                 learners,
                 per_message: LEARNERS_PER_MESSAGE.min(learners),
                 beats_each: BEATS_EACH,
+                first_message: 0,
             };
             let time = self.bench.sizes.time;
             streams.push(async move { load.stream(shape, time).await });
@@ -189,33 +187,5 @@ impl Place<'_> {
             process.wait_until_it_listens().with_context(|| format!("an instance of {service}"))?;
         }
         Ok(processes)
-    }
-}
-
-/// A `shipei serve`; ended when dropped.
-struct Process {
-    child: Child,
-    address: String,
-}
-
-impl Process {
-    fn spawn(mut command: Command) -> Result<Process> {
-        command.env("SHIPEI_LOG", "error").stdin(Stdio::null()).stdout(Stdio::piped());
-        Ok(Process { child: command.spawn().context("this program starts")?, address: String::new() })
-    }
-
-    fn wait_until_it_listens(&mut self) -> Result<()> {
-        let mut line = String::new();
-        BufReader::new(self.child.stdout.take().context("its output is piped")?).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on ");
-        self.address = address.with_context(|| format!("it did not start: {line}"))?.to_owned();
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -4,9 +4,10 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
+use chrono::{Days, NaiveDate};
 use shipei_rules::identity_number;
 
-use super::load;
+use super::shape::{self, COUNTIES};
 use crate::season::Season;
 
 const SCHEME: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/scheme.toml");
@@ -15,8 +16,7 @@ const SCHOOLS: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/r
 const CLASSES: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/classes.csv");
 const PEOPLE: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/people.csv");
 
-/// The season's counties, and how many there are. Learners are spread over all counties evenly.
-const COUNTIES: [&str; 4] = ["130302", "130303", "130304", "130306"];
+/// How many counties the season has. Learners are spread over all counties evenly.
 pub(crate) const COUNTIES_OF_SEASON: usize = COUNTIES.len();
 /// The last two digits of the first made-up county; and the most counties, made-up ones included.
 const FIRST_MADE_UP: usize = 10;
@@ -78,9 +78,9 @@ fn lines(counties: &[&str]) -> String {
 /// All of them main-line: any other course must be selected before it is studied.
 fn courses() -> String {
     let mut text = "course_id,title,category,main_line,minutes,subject,education_stage\n".to_owned();
-    for number in 0..load::COURSES {
-        let id = load::course(number);
-        let _ = writeln!(text, "{id},{id},public,true,{},,", load::COURSE_MINUTES);
+    for number in 0..shape::COURSES {
+        let id = shape::course(number);
+        let _ = writeln!(text, "{id},{id},public,true,{},,", shape::COURSE_MINUTES);
     }
     text
 }
@@ -96,13 +96,15 @@ fn people(learners: u64, counties: &[&str]) -> Result<String> {
         let id_number = complete(&format!("{county}19700101{number:03}"))?;
         let _ = writeln!(text, "K{county}1,测试,{id_number},county_counselor,{county},,,,,");
     }
+    let first_birthday = NaiveDate::from_ymd_opt(1980, 1, 1).context("a day")?;
     for (learner, county) in (0..learners).zip(counties.iter().cycle()) {
         let (day, number) = (learner / NUMBERS_PER_DAY, learner % NUMBERS_PER_DAY);
-        let id_number = complete(&format!("{county}198001{:02}{number:03}", day + 1))?;
+        let birthday = first_birthday.checked_add_days(Days::new(day)).context("too many learners")?;
+        let id_number = complete(&format!("{county}{}{number:03}", birthday.format("%Y%m%d")))?;
         let _ = writeln!(
             text,
             "{},测试,{id_number},trainee,{county},{county}S0,compulsory,语文,proficient,L{:04}",
-            load::person(learner),
+            shape::person(learner),
             learner % CLASS_COUNT + 1
         );
     }

@@ -18,6 +18,11 @@ const TABLES: [&str; 3] = [
     "CREATE TABLE raw_write (number BIGINT NOT NULL PRIMARY KEY, person_id TEXT NOT NULL, body TEXT NOT NULL)",
 ];
 
+/// What is kept of a person of a roster, at least.
+const PEOPLE: &str = "CREATE TABLE raw_person (person_id TEXT COLLATE \"C\" NOT NULL PRIMARY KEY, name TEXT NOT NULL,
+     number_sealed TEXT NOT NULL, number_digest TEXT NOT NULL, role TEXT NOT NULL, county_code TEXT NOT NULL,
+     school_code TEXT NOT NULL, education_stage TEXT NOT NULL, subject TEXT NOT NULL, class_id TEXT NOT NULL)";
+
 /// What a message of heartbeats leaves of one learner.
 #[derive(Debug, Clone)]
 pub(crate) struct Study {
@@ -33,9 +38,18 @@ pub(crate) struct Study {
 
 /// Makes the tables.
 pub(crate) async fn create_tables(database: &Database) -> Result<()> {
+    create(database, &TABLES).await
+}
+
+/// Makes the table of people.
+pub(crate) async fn create_people(database: &Database) -> Result<()> {
+    create(database, &[PEOPLE]).await
+}
+
+async fn create(database: &Database, tables: &[&str]) -> Result<()> {
     let mut tx = database.begin_write().await?;
-    for table in TABLES {
-        let text = if tx.is_postgres() { table.to_owned() } else { table.replace(" COLLATE \"C\"", "") };
+    for table in tables {
+        let text = if tx.is_postgres() { (*table).to_owned() } else { table.replace(" COLLATE \"C\"", "") };
         execute!(tx, AssertSqlSafe(text))?;
     }
     tx.commit().await?;
@@ -81,6 +95,32 @@ pub(crate) async fn insert_one(database: &Database, number: i64, person: &str) -
         number,
         person,
         "one acknowledged write"
+    )?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// These people in one transaction.
+pub(crate) async fn insert_people(database: &Database, people: &[String]) -> Result<()> {
+    let mut tx = database.begin_write().await?;
+    bulk_insert!(
+        tx,
+        "INSERT INTO raw_person (person_id, name, number_sealed, number_digest, role, county_code, school_code,
+         education_stage, subject, class_id)",
+        people,
+        |person| (
+            person.as_str(),
+            "测试",
+            "sealed: as long as a sealed number is, some 46 bytes",
+            "digest: 32 bytes and a little more",
+            "trainee",
+            "130302",
+            "130302S0",
+            "compulsory",
+            "语文",
+            "L0001"
+        ),
+        ""
     )?;
     tx.commit().await?;
     Ok(())
