@@ -13,7 +13,7 @@ use shipei_service_kit::Policies;
 const SERVICES: [&str; 5] =
     ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -38,7 +38,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// The same without files of tests.
-fn production(folder: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn production(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = sources(folder);
     found.retain(|(path, _)| {
         let shown = path.display().to_string();
@@ -57,7 +57,7 @@ fn dependencies(crate_folder: &str) -> BTreeSet<String> {
 }
 
 /// The part of a file before its tests.
-fn without_tests(text: &str) -> &str {
+pub(crate) fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
 }
 

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod arrows;
 mod backends;
 mod bad_input;
 mod clients;

@@ -6,11 +6,13 @@ use shipei_store::{Database, crypto::Keys, sqlx::migrate::Migrator, testing::Tes
 
 use crate::{
     clock::Clock,
-    connection::InMemory,
-    kit::Kit,
-    server::{Server, ServerBuilder},
+    serve::{
+        connection::InMemory,
+        server::{Server, ServerBuilder},
+    },
     shutdown::Shutdown,
     soft_state::Instance,
+    write::kit::Kit,
 };
 
 /// 2023-11-14T22:13:20Z, where the clocks of tests begin.

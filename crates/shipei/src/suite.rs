@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
     Clock, InMemory, Instance, Kit, Server, ServerBuilder, Shutdown, SoftState, connect_lazily,
-    shards::LEASE_TERM,
+    follow::shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
 use shipei_store::{
@@ -253,7 +253,8 @@ impl Suite {
             let peers = peers_of(member, &members, &in_memory, &options.peers)?;
             (member.follow)(kit, &peers, &shutdown);
         }
-        wakes::carry(&kits, &shutdown);
+        let logs: Vec<_> = kits.iter().map(Kit::log).collect();
+        wakes::carry(&logs, &shutdown);
         Ok(Suite { server, in_memory, shutdown, _claims: claims })
     }
 

@@ -11,11 +11,9 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqlitePool};
 
+use crate::limits::{PoolLimits, STATEMENTS_CACHED};
 use crate::postgres::{self, PostgresPools};
 use crate::{StoreError, Tx, migration};
-
-/// Prepared statements kept by each connection.
-pub(crate) const STATEMENTS_CACHED: usize = 400;
 
 /// The page cache of SQLite's writing connection (negative: KiB).
 const SQLITE_WRITER_CACHE: &str = "-8192";
@@ -38,30 +36,6 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What is said of a URL of neither kind.
 const NEITHER: &str = "it begins with neither sqlite: nor postgres://";
-
-/// How many connections there may be, and how long one waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolLimits {
-    /// Connections to Postgres, or readers of SQLite (its writer is one, always).
-    pub connections: u32,
-    /// How long a request waits for a free connection. On SQLite this is how long a writer may queue.
-    pub acquire_timeout: Duration,
-    /// How long a Postgres statement may run.
-    pub statement_timeout: Duration,
-    /// How long a statement waits for a lock; on SQLite, for another process that writes to the file.
-    pub lock_timeout: Duration,
-}
-
-impl Default for PoolLimits {
-    fn default() -> PoolLimits {
-        PoolLimits {
-            connections: 10,
-            acquire_timeout: Duration::from_secs(10),
-            statement_timeout: Duration::from_secs(30),
-            lock_timeout: Duration::from_secs(5),
-        }
-    }
-}
 
 /// What the connections to a database do just now; together they are the most that there may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

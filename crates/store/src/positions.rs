@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::event_log::{PARTITIONS, Partition};
+use crate::partition::{PARTITIONS, Partition};
 
 /// The length of a digest of marks, bytes.
 pub const MARKS_DIGEST_BYTES: usize = 16;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row as _};
 
-use crate::database::{PoolLimits, STATEMENTS_CACHED};
+use crate::limits::{PoolLimits, STATEMENTS_CACHED};
 use crate::{StoreError, Tx};
 
 /// A Postgres connection that was idle longer than this is tried before it is used.

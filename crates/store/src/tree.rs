@@ -67,7 +67,9 @@ pub async fn unknown(tx: &mut Tx, codes: &[String]) -> Result<Vec<String>, Store
     let rows = select_by_keys!(
         tx,
         (String,),
-        ["SELECT DISTINCT region_code FROM region_within WHERE region_code = within_code AND region_code IN "],
+        [
+            "SELECT DISTINCT region_code FROM region_within WHERE region_code = within_code AND region_code IN "
+        ],
         codes,
         |code| (code.as_str())
     )?;

@@ -53,7 +53,7 @@ pub struct LearningProgress {
 /// Starts the writers of heartbeats over a migrated database. They end with `shutdown`.
 pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
     let (programmes, catalogues) = (Programmes::default(), Catalogues::default());
-    let presence = Presence::start(kit, PRESENCE_WINDOW, shutdown);
+    let presence = Presence::start(kit.instance(), kit.clock(), PRESENCE_WINDOW, shutdown);
     let pipeline = Pipeline::start(kit, &programmes, &catalogues, &presence, shutdown);
     LearningProgress {
         kit: kit.clone(),

@@ -11,7 +11,8 @@ use std::{
 use chrono::{DateTime, Utc};
 use redis::Pipeline;
 
-use crate::{kit::Kit, shutdown::Shutdown, soft_state::SoftState};
+use super::{Instance, SoftState};
+use crate::{clock::Clock, shutdown::Shutdown};
 
 /// How often marks are written to Redis.
 const SHARE_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,7 +36,8 @@ pub struct Presence {
 
 #[derive(Debug)]
 struct Inner {
-    kit: Kit,
+    instance: Instance,
+    clock: Clock,
     window_ms: i64,
     marks: Mutex<Marks>,
 }
@@ -59,9 +61,10 @@ pub enum Known {
 
 impl Presence {
     /// Nobody is here yet. A mark counts for `window`.
-    pub fn start(kit: &Kit, window: Duration, shutdown: &Shutdown) -> Self {
+    pub fn start(instance: &Instance, clock: &Clock, window: Duration, shutdown: &Shutdown) -> Self {
         let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-        let inner = Inner { kit: kit.clone(), window_ms, marks: Mutex::default() };
+        let (instance, clock) = (instance.clone(), clock.clone());
+        let inner = Inner { instance, clock, window_ms, marks: Mutex::default() };
         let presence = Self { inner: Arc::new(inner) };
         let (own, ending) = (presence.clone(), shutdown.clone());
         shutdown.spawn(async move { own.share(&ending).await });
@@ -217,11 +220,11 @@ impl Presence {
     }
 
     fn soft_state(&self) -> Option<&SoftState> {
-        self.inner.kit.instance().soft_state()
+        self.inner.instance.soft_state()
     }
 
     fn now_ms(&self) -> i64 {
-        self.inner.kit.clock().now().timestamp_millis()
+        self.inner.clock.now().timestamp_millis()
     }
 
     fn lock(&self) -> MutexGuard<'_, Marks> {

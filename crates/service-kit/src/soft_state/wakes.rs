@@ -8,8 +8,8 @@ use redis::Pipeline;
 use shipei_store::{Wake, crypto};
 use tokio_stream::StreamExt as _;
 
-use super::{SoftState, told_by};
-use crate::{kit::Kit, shutdown::Shutdown};
+use super::{Instance, SoftState, told_by};
+use crate::shutdown::Shutdown;
 
 /// What names the channels of wakes.
 const KIND: &str = "wake";
@@ -19,18 +19,29 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a subscription may take to be made.
 const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(3);
 
-/// Carries wakes between these logs and the same logs' other instances, until shutdown. Nothing happens for a kit that
-/// has no Redis.
-pub fn carry(kits: &[Kit], shutdown: &Shutdown) {
+/// A log of this process.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// The service whose log it is.
+    pub source: &'static str,
+    /// This process among those that run the service.
+    pub instance: Instance,
+    /// Who tells that the log has grown.
+    pub wake: Wake,
+}
+
+/// Carries wakes between these logs and the same logs' other instances, until shutdown. Nothing happens for a log whose
+/// instance has no Redis.
+pub fn carry(logs: &[Log], shutdown: &Shutdown) {
     let mut wakes = BTreeMap::new();
     let mut shared = None;
-    for kit in kits {
-        let Some(soft_state) = kit.instance().soft_state() else { continue };
-        let channel = soft_state.key(KIND, kit.source());
-        wakes.insert(channel.clone(), kit.wake().clone());
-        shared = Some((soft_state.clone(), kit.instance().process().to_owned()));
-        let (soft_state, kit, own) = (soft_state.clone(), kit.clone(), shutdown.clone());
-        shutdown.spawn(async move { publish(&soft_state, &kit, &channel, &own).await });
+    for log in logs {
+        let Some(soft_state) = log.instance.soft_state() else { continue };
+        let channel = soft_state.key(KIND, log.source);
+        wakes.insert(channel.clone(), log.wake.clone());
+        shared = Some((soft_state.clone(), log.instance.process().to_owned()));
+        let (soft_state, log, own) = (soft_state.clone(), log.clone(), shutdown.clone());
+        shutdown.spawn(async move { publish(&soft_state, &log, &channel, &own).await });
     }
     if let Some((soft_state, process)) = shared {
         let own = shutdown.clone();
@@ -39,10 +50,10 @@ pub fn carry(kits: &[Kit], shutdown: &Shutdown) {
 }
 
 /// Tells the others. Wakes that come while one is under way are told as one.
-async fn publish(soft_state: &SoftState, kit: &Kit, channel: &str, shutdown: &Shutdown) {
-    let mut wakes = kit.wake().own_listener();
+async fn publish(soft_state: &SoftState, log: &Log, channel: &str, shutdown: &Shutdown) {
+    let mut wakes = log.wake.own_listener();
     let mut command = Pipeline::new();
-    command.cmd("PUBLISH").arg(channel).arg(kit.instance().process()).ignore();
+    command.cmd("PUBLISH").arg(channel).arg(log.instance.process()).ignore();
     loop {
         tokio::select! {
             () = shutdown.begun() => return,

@@ -22,7 +22,7 @@ use opentelemetry_sdk::{
 use tokio::sync::oneshot;
 use tonic::transport::{Certificate, ClientTlsConfig};
 
-use super::{TelemetryError, sampling};
+use super::{error::TelemetryError, sampling};
 
 /// How often metrics are sent when `OTEL_METRIC_EXPORT_INTERVAL` says nothing: as often as Prometheus asks the collector.
 const METRICS_INTERVAL: Duration = Duration::from_secs(10);

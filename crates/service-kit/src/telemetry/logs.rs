@@ -19,10 +19,11 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{TelemetryError, traces};
+use super::{
+    error::{LOG_VARIABLE, TelemetryError},
+    traces,
+};
 
-/// The variable that says what is logged.
-pub const LOG_VARIABLE: &str = "SHIPEI_LOG";
 /// What a server logs when it says nothing.
 pub const LOG_DEFAULT: &str = "info,h2=warn,hyper=warn,sqlx=warn,tower=warn";
 /// What a command for people logs when it says nothing: its own words are on the terminal already.

@@ -8,6 +8,7 @@
 //!
 //! To measure one more thing of every service, see [`metrics`]; a service's own number is a [`metrics::Counter`] there.
 
+mod error;
 mod export;
 mod logs;
 pub mod metrics;
@@ -16,8 +17,9 @@ pub mod traces;
 
 use std::time::Duration;
 
+pub use error::{LOG_VARIABLE, TelemetryError};
 pub(crate) use logs::CALL_SPAN;
-pub use logs::{LOG_DEFAULT, LOG_DEFAULT_QUIET, LOG_VARIABLE, LogFormat, check_variable};
+pub use logs::{LOG_DEFAULT, LOG_DEFAULT_QUIET, LogFormat, check_variable};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 
@@ -27,20 +29,6 @@ use export::Providers;
 pub const SHUTDOWN_MAX: Duration = Duration::from_secs(3);
 /// What all services of the suite are called together, and one process of all of them.
 const SUITE: &str = "shipei";
-
-/// Why a process can't tell of itself.
-#[derive(Debug, thiserror::Error)]
-pub enum TelemetryError {
-    /// The variable holds what can't be understood.
-    #[error("{LOG_VARIABLE}: {0}")]
-    Filter(String),
-    /// It was begun before in this process.
-    #[error("logging has begun already: {0}")]
-    Again(String),
-    /// The collector's address or its authority can't be.
-    #[error("the OpenTelemetry collector: {0}")]
-    Collector(String),
-}
 
 /// Who tells, and to whom.
 #[derive(Debug, Clone, Copy)]

@@ -23,7 +23,8 @@ use opentelemetry_sdk::{
 };
 use tonic::metadata::{MetadataKey, MetadataMap};
 
-use crate::call::TRACE_HEADER;
+/// The metadata that carries the W3C trace context.
+pub const TRACE_HEADER: &str = "traceparent";
 
 /// The most producers that the span of one batch links to; a batch of more names the first of them.
 pub const LINKS_MAX: usize = 64;

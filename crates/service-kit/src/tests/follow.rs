@@ -17,8 +17,8 @@ use super::notes::{
 };
 use crate::{
     Kit, Projector, Shutdown, Unit,
-    consistency::TOKEN_HEADER,
-    error::{Error, Result},
+    answer::error::{Error, Result},
+    call::consistency::TOKEN_HEADER,
     follow::{decode, follow, follow_in_shards},
 };
 
@@ -51,7 +51,7 @@ impl Projector for Copy {
             let Some(note) = decode::<NotePut>(event)? else { continue };
             let county = &event.region_code;
             execute!(unit.tx, "INSERT INTO note (county, text) VALUES ($1, $2)", county, &note.text)?;
-            let occurred_at = crate::convert::from_timestamp(&event.time.unwrap_or_default())
+            let occurred_at = crate::answer::convert::from_timestamp(&event.time.unwrap_or_default())
                 .map_err(|fault| Error::Internal(fault.into()))?;
             unit.emit_caused(
                 county,

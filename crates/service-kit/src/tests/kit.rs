@@ -11,9 +11,11 @@ use super::notes::{
     COUNTY, ListNotesRequest, ListNotesResponse, NoteService as _, Notes, counts, put, put_in, test_kit,
 };
 use crate::{
-    access::CALLER_HEADER,
-    consistency::{TOKEN_HEADER, Token},
-    status::{reason_of, retry_after},
+    answer::status::{reason_of, retry_after},
+    call::{
+        access::CALLER_HEADER,
+        consistency::{TOKEN_HEADER, Token},
+    },
 };
 
 fn token<T>(response: &tonic::Response<T>) -> Token {

@@ -27,10 +27,10 @@ use shipei_store::{
 use tonic::{Request, Response, Status, body::Body, server::NamedService, transport::Channel};
 
 use crate::{
-    error::{Error, Refusal},
-    kit::Kit,
-    server::ServerBuilder,
+    answer::error::{Error, Refusal},
+    serve::server::ServerBuilder,
     testing::{TestKit, TestServer},
+    write::kit::Kit,
 };
 
 pub(crate) const COUNTY: &str = "130302";

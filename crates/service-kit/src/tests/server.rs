@@ -15,9 +15,11 @@ use super::notes::{
 };
 use crate::{
     ServerBuilder, Shutdown, StartError,
-    access::{CALLER_HEADER, PolicyError},
-    consistency::TOKEN_HEADER,
-    status::reason_of,
+    answer::status::reason_of,
+    call::{
+        access::{CALLER_HEADER, PolicyError},
+        consistency::TOKEN_HEADER,
+    },
     testing::TestServer,
 };
 

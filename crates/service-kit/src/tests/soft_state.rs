@@ -9,12 +9,12 @@ use tonic::Code;
 use super::notes::{NoteService as _, Notes, PUT_NOTE, PutNoteResponse, add_notes, call, migrator, put_in};
 use crate::{
     Instance, Kit, Shutdown, SoftState,
+    answer::status::{reason_of, retry_after},
     soft_state::{
         presence::{Known, Presence},
         rate_limit::RateLimiter,
         wakes,
     },
-    status::{reason_of, retry_after},
     testing::{TestKit, TestServer, start},
     testing_redis::TestRedis,
 };
@@ -54,8 +54,8 @@ async fn wake_of_one_instance_is_heard_by_the_other_also_after_redis_died() {
     let mut redis = TestRedis::start();
     let (one, other) = (sharing(&redis).await, sharing(&redis).await);
     let shutdown = Shutdown::new();
-    wakes::carry(std::slice::from_ref(&one.kit), &shutdown);
-    wakes::carry(std::slice::from_ref(&other.kit), &shutdown);
+    wakes::carry(&[one.kit.log()], &shutdown);
+    wakes::carry(&[other.kit.log()], &shutdown);
     let mut listener = other.kit.wake().listener();
     heard(one.kit.wake(), &mut listener).await;
     // It came from outside and is not told again.
@@ -88,7 +88,8 @@ async fn presence_is_that_of_all_instances_and_of_one_without_redis() {
     let mut redis = TestRedis::start();
     let (one, other) = (sharing(&redis).await, sharing(&redis).await);
     let shutdown = Shutdown::new();
-    let here = [&one, &other].map(|test| Presence::start(&test.kit, WINDOW, &shutdown));
+    let here =
+        [&one, &other].map(|test| Presence::start(test.kit.instance(), test.kit.clock(), WINDOW, &shutdown));
     let now = one.clock.now();
     let groups = ["p/130302", "p/130303"].map(str::to_owned);
     here[0].mark(&groups[0], "T1", now);

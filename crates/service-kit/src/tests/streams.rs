@@ -11,9 +11,9 @@ use tonic::{Code, Status, Streaming, transport::Channel};
 
 use super::notes::{NoteDropped, NotePut, NoteService as _, Notes, note_server, put_in, test_kit};
 use crate::{
-    consistency::{Token, from_proto},
-    follow::decode,
-    status::reason_of,
+    answer::status::reason_of,
+    call::consistency::{Token, from_proto},
+    follow::projector::decode,
 };
 
 /// No stream of these tests may need longer.

@@ -1,0 +1,110 @@
+//! Pages of a list. What: [`Page`] is made from a request's `page_size` and `page_token`, says what the keyset
+//! statement needs (`after`, `limit`), and makes the next token from one row more than was asked for. Why: a token
+//! is bound to its RPC and filter, so a page of one list can't be taken for a page of another.
+
+use prost::Name;
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_store::PageTokens;
+
+use crate::answer::error::{Error, Refusal, Result};
+
+/// The page size when the request does not say one.
+pub const PAGE_SIZE_DEFAULT: i32 = 100;
+/// The largest page; a larger wish is cut to it.
+pub const PAGE_SIZE_MAX: i32 = 1000;
+/// About how many bytes of long texts a page may hold, so that it fits into a message whatever its size in rows.
+pub const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// One page that is asked for.
+#[derive(Debug)]
+pub struct Page {
+    tokens: PageTokens,
+    binding: String,
+    size: usize,
+    after: Option<Vec<String>>,
+}
+
+impl Page {
+    /// The page that `page_size` and `page_token` of a request of type `Req` ask for. `filter` is every request
+    /// field that chooses or orders rows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a negative size; INVALID_PAGE_TOKEN for a token of another list.
+    pub(crate) fn open<Req: Name>(
+        tokens: &PageTokens,
+        filter: &[&str],
+        page_size: i32,
+        page_token: &str,
+    ) -> Result<Self> {
+        if page_size < 0 {
+            return Err(Error::invalid("page_size", "must not be negative"));
+        }
+        let size = if page_size == 0 { PAGE_SIZE_DEFAULT } else { page_size.min(PAGE_SIZE_MAX) };
+        let mut binding = Req::full_name();
+        for part in filter {
+            // The length keeps ["ab", "c"] and ["a", "bc"] apart.
+            binding.push_str(&format!("|{}:{part}", part.len()));
+        }
+        let after =
+            match page_token {
+                "" => None,
+                token => Some(tokens.open(&binding, token).map_err(|_| {
+                    Error::from(Refusal::new(ErrorReason::InvalidPageToken).field("page_token"))
+                })?),
+            };
+        let size = usize::try_from(size).unwrap_or_default();
+        Ok(Self { tokens: tokens.clone(), binding, size, after })
+    }
+
+    /// The LIMIT of the statement: one row more than the page, to learn whether there is another page.
+    pub fn limit(&self) -> i64 {
+        i64::try_from(self.size).unwrap_or_default().saturating_add(1)
+    }
+
+    /// One part of the key after which the page begins; empty on the first page, which sorts before every key, so
+    /// that `WHERE key > $1` serves both.
+    pub fn after(&self, part: usize) -> &str {
+        self.after.as_ref().and_then(|key| key.get(part)).map_or("", String::as_str)
+    }
+
+    /// Is it the first page?
+    pub fn is_first(&self) -> bool {
+        self.after.is_none()
+    }
+
+    /// As [`Page::cut`], for rows that may be long: the page ends before the row with which it would grow beyond
+    /// [`PAGE_BYTES_MAX`], but holds one row at least. `bytes` is about how long a row is in the answer.
+    pub fn cut_within<Row>(
+        &self,
+        mut rows: Vec<Row>,
+        bytes: impl Fn(&Row) -> usize,
+        key: impl FnOnce(&Row) -> Vec<String>,
+    ) -> (Vec<Row>, String) {
+        let mut total: usize = 0;
+        let mut fitting = 0;
+        for row in &rows {
+            total = total.saturating_add(bytes(row));
+            if fitting > 0 && total > PAGE_BYTES_MAX {
+                break;
+            }
+            fitting += 1;
+        }
+        if fitting == rows.len() {
+            return self.cut(rows, key);
+        }
+        rows.truncate(fitting.min(self.size));
+        let token = rows.last().map(|row| self.tokens.seal(&self.binding, &key(row))).unwrap_or_default();
+        (rows, token)
+    }
+
+    /// The rows of the page and the token of the next one (empty on the last). `rows` is what the statement gave
+    /// with [`Page::limit`]; `key` names the parts that its ORDER BY names.
+    pub fn cut<Row>(&self, mut rows: Vec<Row>, key: impl FnOnce(&Row) -> Vec<String>) -> (Vec<Row>, String) {
+        if rows.len() <= self.size {
+            return (rows, String::new());
+        }
+        rows.truncate(self.size);
+        let token = rows.last().map(|row| self.tokens.seal(&self.binding, &key(row))).unwrap_or_default();
+        (rows, token)
+    }
+}

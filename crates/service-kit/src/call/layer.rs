@@ -1,0 +1,134 @@
+//! What surrounds every call: who calls and until when, the deadline, the end of the process, and what is told of it
+//! (`call_watch.rs`).
+//! Why the deadline is here: tonic's own timeout answers CANCELLED, and clients must see DEADLINE_EXCEEDED, so this
+//! layer is a little quicker. Enforcing the access policies will belong here, before `inner.call`.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{HeaderMap, Request, Response};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use crate::{
+    answer::{error::Error, status::deadline_exceeded},
+    call::{
+        access::Caller,
+        metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
+        watch::{Methods, Watch},
+    },
+    shutdown::Shutdown,
+};
+
+/// How much earlier than tonic's timeout a call is answered: a tenth of the patience, between these.
+const HEAD_START_MIN: Duration = Duration::from_millis(2);
+const HEAD_START_MAX: Duration = Duration::from_millis(20);
+
+/// Puts [`CallService`] around the routes.
+#[derive(Debug, Clone)]
+pub(crate) struct CallLayer {
+    methods: Methods,
+    shutdown: Shutdown,
+}
+
+/// The routes, with what surrounds every call.
+#[derive(Debug, Clone)]
+pub(crate) struct CallService<S> {
+    inner: S,
+    methods: Methods,
+    shutdown: Shutdown,
+}
+
+impl CallLayer {
+    pub(crate) fn new(methods: Methods, shutdown: Shutdown) -> Self {
+        Self { methods, shutdown }
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CallService { inner, methods: self.methods.clone(), shutdown: self.shutdown.clone() }
+    }
+}
+
+impl<S> Service<Request<Body>> for CallService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let method = request.uri().path().to_owned();
+        let watch = Watch::begin(&self.methods, &method, request.headers());
+        let begun = watch.begun();
+        let caller = match Caller::of(request.headers()) {
+            Ok(caller) => caller,
+            Err(error) => return Box::pin(async move { Ok(watch.answered(answer(error.into()))) }),
+        };
+        let patience = patience(request.headers());
+        let deadline = patience.and_then(|patience| begun.checked_add(patience));
+        let answer_by =
+            patience.and_then(|patience| begun.checked_add(patience.saturating_sub(head_start(patience))));
+        let line = watch.line();
+        let trace = watch.span().traceparent();
+        request.extensions_mut().insert(Arrival { method, caller, deadline, trace });
+
+        // The clone is not ready; the one that was asked is.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let shutdown = self.shutdown.clone();
+        let work = async move {
+            let answering = async {
+                tokio::select! {
+                    response = inner.call(request) => response,
+                    () = until(answer_by) => Ok(answer(deadline_exceeded())),
+                    () = shutdown.killed() => Ok(answer(Error::Unavailable("the server has ended".into()).into())),
+                }
+            };
+            let response = watch.span().around(answering).await?;
+            Ok(watch.answered(response))
+        };
+        Box::pin(work.instrument(line))
+    }
+}
+
+fn patience(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok()).and_then(parse_timeout)
+}
+
+fn head_start(patience: Duration) -> Duration {
+    (patience / 10).clamp(HEAD_START_MIN, HEAD_START_MAX)
+}
+
+fn answer(status: Status) -> Response<Body> {
+    status.into_http()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn head_start_leaves_most_of_the_patience() {
+        for millis in [10, 50, 1000, 60_000] {
+            let patience = Duration::from_millis(millis);
+            let start = head_start(patience);
+            assert!(start >= HEAD_START_MIN && start <= HEAD_START_MAX && start * 2 < patience);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The event logs of this process, served as streams. What: [`EventFeeds`] implements the contract `EventFeed`
+//! over any number of logs. Why so: the log is the truth and a wake only a hint, so a stream reads the heads, then
+//! only the partitions that moved, and never holds a transaction while it waits for its consumer; a slow consumer
+//! holds nothing but its own task. To serve one more log: [`EventFeeds::add`] its kit.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use futures::Stream;
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    event::v1::{
+        GetHeadRequest, GetHeadResponse, SubscribeRequest, SubscribeResponse, event_feed_server::EventFeed,
+    },
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    answer::error::{Error, Refusal, Result},
+    call::{
+        consistency::{Token, to_proto},
+        metadata::Call,
+    },
+    feed::{
+        heads::{Heads, heads},
+        subscription::{Filter, Subscription},
+    },
+    shutdown::Shutdown,
+    write::kit::Kit,
+};
+
+pub use crate::feed::wire::SOURCE_HEADER;
+
+/// What a call is told whose [`SOURCE_HEADER`] was meant for another process.
+pub const OTHER_LOGS: &str = "this instance has other logs; the call was misdelivered";
+/// The most responses that wait for one consumer; more are not read from the log.
+pub const RESPONSES_BUFFERED_MAX: usize = 4;
+
+/// A log that is served.
+#[derive(Debug, Clone)]
+struct Log {
+    kit: Kit,
+    /// Where it ends, for all its streams.
+    heads: Heads,
+}
+
+/// Serves the logs of every kit that was added. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct EventFeeds {
+    logs: Arc<RwLock<BTreeMap<&'static str, Log>>>,
+    shutdown: Shutdown,
+    stream_age_max: Option<Duration>,
+}
+
+impl EventFeeds {
+    /// No logs yet. Streams end when `shutdown` begins, and, so that they spread over replicas again, when they
+    /// are older than `stream_age_max`.
+    pub fn new(shutdown: Shutdown, stream_age_max: Option<Duration>) -> Self {
+        Self { logs: Arc::default(), shutdown, stream_age_max }
+    }
+
+    /// Serves the log of this service too; adding it again changes nothing.
+    pub fn add(&self, kit: &Kit) {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        logs.entry(kit.source()).or_insert_with(|| {
+            let heads = Heads::new();
+            self.shutdown.spawn(heads.clone().watch(kit.clone(), self.shutdown.clone()));
+            Log { kit: kit.clone(), heads }
+        });
+    }
+
+    /// Is there no log to serve?
+    pub fn is_empty(&self) -> bool {
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The log that a request asks for. One whose metadata names the same log was meant for a process that has it.
+    fn log<T>(&self, request: &Request<T>, source: &str) -> Result<Log> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = logs.get(source) {
+            return Ok(log.clone());
+        }
+        if request.metadata().get(SOURCE_HEADER).is_some_and(|named| named.as_bytes() == source.as_bytes()) {
+            return Err(Error::Unavailable(OTHER_LOGS.into()));
+        }
+        let refusal = Refusal::new(ErrorReason::NotFound).field("source");
+        Err(refusal.because("this server does not serve the log of that source").into())
+    }
+}
+
+#[tonic::async_trait]
+impl EventFeed for EventFeeds {
+    type SubscribeStream =
+        Pin<Box<dyn Stream<Item = std::result::Result<SubscribeResponse, Status>> + Send + 'static>>;
+
+    async fn subscribe(
+        &self,
+        request: Request<SubscribeRequest>,
+    ) -> std::result::Result<Response<Self::SubscribeStream>, Status> {
+        let call = Call::of(&request)?;
+        let log = self.log(&request, &request.get_ref().source)?;
+        let request = request.into_inner();
+        let filter = Filter::of(&request)?;
+        let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
+        let subscription = Subscription::begin(log.kit, log.heads, filter, &request.cursor, sender).await?;
+        let shutdown = self.shutdown.clone();
+        let age_max = self.stream_age_max;
+        self.shutdown
+            .spawn_for_call(async move { subscription.run(&shutdown, call.deadline, age_max).await });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn get_head(
+        &self,
+        request: Request<GetHeadRequest>,
+    ) -> std::result::Result<Response<GetHeadResponse>, Status> {
+        Call::of(&request)?;
+        let Log { kit: log, .. } = self.log(&request, &request.get_ref().source)?;
+        let heads = log.retry(|| heads(&log)).await?;
+        Ok(Response::new(GetHeadResponse {
+            consistency_token: Token::of(log.source(), &heads).encode(),
+            positions: to_proto(log.source(), &heads),
+        }))
+    }
+}

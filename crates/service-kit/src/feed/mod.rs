@@ -1,0 +1,8 @@
+//! The writer's side of an event log: what this process tells others of what happened here. What goes through: a
+//! subscription comes in by [`event_feed`], [`subscription`] reads the log for it, and `heads` says when there is more;
+//! [`wire`] is what both ends agree on. Why below `follow/`: who tells need not know who listens.
+
+pub mod event_feed;
+mod heads;
+pub mod subscription;
+pub mod wire;

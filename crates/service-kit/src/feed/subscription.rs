@@ -1,0 +1,441 @@
+//! One consumer's stream over one log. What: reads what lies between the consumer's positions and the heads, by
+//! partition, filtered, and seals where it stands into a cursor. Why the listener is made before the first read:
+//! an append between reading and waiting must not be slept over. Why a cursor has marks: a log that was restored from a
+//! back-up and written on has other events at the places that its readers remember, and must not pass for the same log.
+
+use std::time::Duration;
+
+use prost::Message;
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    event::v1::{Event, SubscribeRequest, SubscribeResponse},
+};
+use shipei_store::{
+    LogPosition, Marks, PARTITIONS, Partition, Positions, StoreError, StoredEvent, Tx, event_log,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tonic::Status;
+
+use crate::{
+    answer::{
+        convert::{Fields, to_timestamp},
+        error::{Error, Refusal, Result},
+        status::deadline_exceeded,
+    },
+    call::{
+        consistency::{partition_number, to_proto},
+        metadata::until,
+    },
+    feed::{
+        heads::{self, Heads},
+        wire::PROGRESS_INTERVAL,
+    },
+    shutdown::Shutdown,
+    write::kit::Kit,
+};
+
+/// The most events of one response.
+pub const EVENTS_PER_RESPONSE_MAX: usize = 500;
+/// The most bytes of event data of one response, unless one event alone has more.
+pub const EVENT_BYTES_PER_RESPONSE_MAX: usize = 1024 * 1024;
+/// The most reads of one transaction, each of some thousand numbers of a partition.
+const READS_PER_TRANSACTION_MAX: usize = 64;
+/// The most event types of one filter.
+pub const FILTER_TYPES_MAX: usize = 100;
+/// The most regions of one filter.
+pub const FILTER_REGIONS_MAX: usize = 400;
+/// What an event takes besides its data, roughly, bytes.
+const EVENT_OVERHEAD_BYTES: usize = 200;
+/// What the type URLs of event data begin with.
+const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
+const EVENT_TYPE_BYTES_MAX: usize = 200;
+const REGION_CODE_DIGITS: usize = 6;
+
+/// Which events a consumer wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    types: Vec<String>,
+    region_prefixes: Vec<String>,
+    partitions: Vec<Partition>,
+    binding: String,
+}
+
+/// What a cursor says inside its seal.
+#[derive(Clone, PartialEq, Message)]
+struct CursorBody {
+    #[prost(string, tag = "1")]
+    epoch: String,
+    #[prost(bytes = "vec", tag = "2")]
+    positions: Vec<u8>,
+    /// The digest of the marks at the positions.
+    #[prost(bytes = "vec", tag = "3")]
+    marks: Vec<u8>,
+}
+
+/// A running stream.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    log: Kit,
+    heads: Heads,
+    filter: Filter,
+    epoch: String,
+    positions: Positions,
+    /// Of the events at the positions.
+    marks: Marks,
+    /// What the consumer was told last.
+    told: Positions,
+    told_at: Instant,
+    responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
+}
+
+/// The consumer is gone.
+struct Gone;
+
+impl Filter {
+    /// Reads and checks the filter of a request.
+    pub(crate) fn of(request: &SubscribeRequest) -> Result<Self> {
+        let mut fields = Fields::new();
+        let types = fields.optional_list("types", request.types.clone(), FILTER_TYPES_MAX, |fields, kind| {
+            fields.text("", &kind, EVENT_TYPE_BYTES_MAX)
+        });
+        let regions = request.region_codes.clone();
+        let regions = fields.optional_list("region_codes", regions, FILTER_REGIONS_MAX, |fields, code| {
+            if code.len() != REGION_CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+                return fields.fault("", "must be a GB/T 2260 code of six digits");
+            }
+            Some(code)
+        });
+        let most = usize::from(PARTITIONS);
+        let partitions = request.partitions.clone();
+        let partitions = fields.optional_list("partitions", partitions, most, |fields, number| {
+            let Some(partition) = Partition::from_number(i64::from(number)) else {
+                return fields.fault("", "must be from 0 to 63");
+            };
+            Some(partition)
+        });
+        let (mut types, mut regions, mut partitions) = fields.all((types, regions, partitions))?;
+        types.sort();
+        types.dedup();
+        regions.sort();
+        regions.dedup();
+        partitions.sort();
+        partitions.dedup();
+        let numbers: Vec<String> =
+            partitions.iter().map(|partition| partition_number(*partition).to_string()).collect();
+        let binding =
+            ["cursor", &request.source, &types.join(","), &regions.join(","), &numbers.join(",")].join("|");
+        let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
+        let region_prefixes = region_prefixes(&regions);
+        Ok(Self { types, region_prefixes, partitions, binding })
+    }
+}
+
+/// What the codes of regions within these regions begin with: `130300` is the city whose counties are `1303..`.
+fn region_prefixes(codes: &[String]) -> Vec<String> {
+    let mut prefixes = Vec::with_capacity(codes.len());
+    for code in codes {
+        let mut prefix = code.as_str();
+        while let Some(shorter) = prefix.strip_suffix("00") {
+            prefix = shorter;
+        }
+        if prefix.is_empty() {
+            return Vec::new();
+        }
+        prefixes.push(prefix.to_owned());
+    }
+    prefixes
+}
+
+impl Subscription {
+    /// Opens the cursor.
+    pub(crate) async fn begin(
+        log: Kit,
+        heads: Heads,
+        filter: Filter,
+        cursor: &str,
+        responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
+    ) -> Result<Self> {
+        let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, cursor)).await?;
+        let told = positions.clone();
+        Ok(Self { log, heads, filter, epoch, positions, marks, told, told_at: Instant::now(), responses })
+    }
+
+    /// Streams until the consumer goes, the server ends, the deadline passes, or the stream is old.
+    pub(crate) async fn run(
+        mut self,
+        shutdown: &Shutdown,
+        deadline: Option<Instant>,
+        age_max: Option<Duration>,
+    ) {
+        let responses = self.responses.clone();
+        let oldest = age_max.and_then(|age| Instant::now().checked_add(age));
+        let last_word = tokio::select! {
+            () = responses.closed() => None,
+            () = shutdown.begun() => None,
+            () = until(oldest) => None,
+            () = until(deadline) => Some(deadline_exceeded()),
+            error = self.stream() => error.map(Status::from),
+        };
+        if let Some(status) = last_word {
+            // The consumer may be slow or gone; the last word must not hold the task.
+            if let Err(error) = responses.try_send(Err(status)) {
+                tracing::debug!(%error, "a stream ended without its last word");
+            }
+        }
+    }
+
+    /// Streams until something fails; None when the consumer is gone.
+    async fn stream(&mut self) -> Option<Error> {
+        let mut listener = self.heads.listener();
+        let failures = listener.borrow_and_update().failures;
+        let log = self.log.clone();
+        let mut heads = match log.retry(|| heads::heads(&log)).await {
+            Ok(heads) => heads,
+            Err(error) => return Some(error),
+        };
+        let mut caught_up_once = false;
+        loop {
+            match self.catch_up(&heads).await {
+                Ok(Ok(())) => {}
+                Ok(Err(Gone)) => return None,
+                Err(error) => return Some(error),
+            }
+            if !caught_up_once || self.told != self.positions {
+                self.tell(Vec::new()).await.ok()?;
+                caught_up_once = true;
+            }
+            while tokio::time::timeout_at(self.told_at + PROGRESS_INTERVAL, listener.changed()).await.is_err()
+            {
+                self.tell(Vec::new()).await.ok()?;
+            }
+            {
+                let seen = listener.borrow_and_update();
+                if seen.failures != failures {
+                    return Some(Error::Unavailable("the log's database does not answer".to_owned()));
+                }
+                heads.clone_from(&seen.positions);
+            }
+            if self.is_beyond(&heads) {
+                // What is told may be a little older than what this stream has read itself.
+                match log.retry(|| heads::heads(&log)).await {
+                    Ok(own) => heads = own,
+                    Err(error) => return Some(error),
+                }
+            }
+        }
+    }
+
+    /// Has this stream read more than the log holds?
+    fn is_beyond(&self, heads: &Positions) -> bool {
+        self.filter.partitions.iter().any(|partition| heads.get(*partition) < self.positions.get(*partition))
+    }
+
+    /// Sends everything up to these heads.
+    async fn catch_up(&mut self, heads: &Positions) -> Result<std::result::Result<(), Gone>> {
+        if self.is_beyond(heads) {
+            // The log has become shorter under a running stream.
+            return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
+        }
+        let mut behind = self.filter.partitions.clone();
+        behind.retain(|partition| heads.get(*partition) > self.positions.get(*partition));
+        let mut verified = false;
+        while !behind.is_empty() {
+            let time_max = self.log.database().attempt_time_max();
+            let reading = self.read_in_one_transaction(&mut behind, heads, !verified);
+            let events = match tokio::time::timeout(time_max, reading).await {
+                Ok(read) => read?,
+                Err(_) => return Err(Error::Store(StoreError::no_answer())),
+            };
+            verified = true;
+            // No transaction is open while a slow consumer is waited for. Much that is not wanted is read over in several
+            // of them, and the consumer is told now and then that this one is alive.
+            let is_silent = self.told_at.elapsed() >= PROGRESS_INTERVAL;
+            if (!events.is_empty() || is_silent) && self.tell(events).await.is_err() {
+                return Ok(Err(Gone));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn read_in_one_transaction(
+        &mut self,
+        behind: &mut Vec<Partition>,
+        heads: &Positions,
+        verify: bool,
+    ) -> Result<Vec<Event>> {
+        let mut tx = self.log.database().begin_read().await?;
+        if verify {
+            self.verify_marks(&mut tx, behind).await?;
+        }
+        let events = self.read_some(&mut tx, behind, heads).await?;
+        tx.rollback().await?;
+        Ok(events)
+    }
+
+    /// Are the events that this stream stands on still those that it has read? Another database may have taken over that
+    /// lacked them, and have numbered others like them since.
+    async fn verify_marks(&self, tx: &mut Tx, behind: &[Partition]) -> Result<()> {
+        let mut read = Positions::new();
+        for partition in behind {
+            read.set(*partition, self.positions.get(*partition));
+        }
+        let marks = event_log::marks_at(tx, &read).await?;
+        let is_same = |marks: &Marks| {
+            read.iter().all(|(partition, _)| marks.get(partition) == self.marks.get(partition))
+        };
+        match marks {
+            Some(marks) if is_same(&marks) => Ok(()),
+            _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
+        }
+    }
+
+    /// Reads up to one response from the partitions that are behind, and takes those off that are not any more.
+    async fn read_some(
+        &mut self,
+        tx: &mut Tx,
+        behind: &mut Vec<Partition>,
+        heads: &Positions,
+    ) -> Result<Vec<Event>> {
+        let mut events = Vec::new();
+        let mut bytes = 0_usize;
+        let mut reads = 0;
+        'partitions: while let Some(partition) = behind.last().copied() {
+            let room = EVENTS_PER_RESPONSE_MAX - events.len();
+            if room == 0 || reads == READS_PER_TRANSACTION_MAX {
+                break;
+            }
+            reads += 1;
+            let after = self.positions.get(partition);
+            let (types, prefixes) = (&self.filter.types, &self.filter.region_prefixes);
+            let batch = event_log::read_after(tx, partition, after, room, types, prefixes).await?;
+            if batch.reached <= after {
+                // The head said that there is more: the log has become shorter meanwhile.
+                return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
+            }
+            for stored in batch.events {
+                bytes = bytes.saturating_add(stored.data.len() + EVENT_OVERHEAD_BYTES);
+                if bytes > EVENT_BYTES_PER_RESPONSE_MAX && !events.is_empty() {
+                    // Everything before this event was taken or filtered out.
+                    let before = LogPosition { partition, number: stored.position.number - 1 };
+                    if before.number > after {
+                        let mark = event_log::mark_at(tx, before).await?;
+                        self.move_to(before, mark.unwrap_or_default());
+                    }
+                    break 'partitions;
+                }
+                events.push(to_event(self.log.source(), stored));
+            }
+            self.move_to(LogPosition { partition, number: batch.reached }, batch.mark);
+            if batch.reached >= heads.get(partition) {
+                behind.pop();
+            }
+        }
+        Ok(events)
+    }
+
+    fn move_to(&mut self, place: LogPosition, mark: u64) {
+        self.positions.raise(place.partition, place.number);
+        self.marks.set(place.partition, mark);
+    }
+
+    async fn tell(&mut self, events: Vec<Event>) -> std::result::Result<(), Gone> {
+        let body = CursorBody {
+            epoch: self.epoch.clone(),
+            positions: self.positions.to_bytes(),
+            marks: self.marks.digest(),
+        };
+        let body = body.encode_to_vec();
+        let response = SubscribeResponse {
+            events,
+            cursor: self.log.cursor_tokens().seal(&self.filter.binding, &body),
+            positions: to_proto(self.log.source(), &self.positions),
+            sent_time: Some(to_timestamp(self.log.clock().now())),
+        };
+        self.responses.send(Ok(response)).await.map_err(|_| Gone)?;
+        self.told = self.positions.clone();
+        self.told_at = Instant::now();
+        Ok(())
+    }
+}
+
+/// The log's epoch, and the place that the cursor stands for.
+async fn open_cursor(log: &Kit, filter: &Filter, cursor: &str) -> Result<(String, Positions, Marks)> {
+    let mut tx = log.database().begin_read().await?;
+    let epoch = event_log::epoch(&mut tx).await?;
+    if cursor.is_empty() {
+        return Ok((epoch, Positions::new(), Marks::default()));
+    }
+    let invalid = || Error::from(Refusal::new(ErrorReason::InvalidCursor).field("cursor"));
+    let bytes = log.cursor_tokens().open(&filter.binding, cursor).map_err(|_| invalid())?;
+    let body = CursorBody::decode(bytes.as_slice()).map_err(|_| invalid())?;
+    let positions = Positions::from_bytes(&body.positions).map_err(|_| invalid())?;
+    let marks = event_log::marks_at(&mut tx, &positions).await?;
+    tx.rollback().await?;
+    match marks {
+        // A cursor of a version that had no marks is taken as it is; the next one has them.
+        Some(marks) if body.epoch == epoch && (body.marks.is_empty() || body.marks == marks.digest()) => {
+            Ok((epoch, positions, marks))
+        }
+        _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
+    }
+}
+
+fn to_event(source: &str, stored: StoredEvent) -> Event {
+    let partition = partition_number(stored.position.partition);
+    let number = stored.position.number;
+    let type_url = format!("{TYPE_URL_PREFIX}{}", stored.kind);
+    Event {
+        id: format!("{partition}-{number}"),
+        source: source.to_owned(),
+        spec_version: "1.0".to_owned(),
+        r#type: stored.kind,
+        subject: stored.subject,
+        time: Some(to_timestamp(stored.occurred_at)),
+        recorded_time: Some(to_timestamp(stored.recorded_at)),
+        partition,
+        number,
+        region_code: stored.region,
+        actor: stored.actor,
+        cause: stored.cause,
+        trace_parent: stored.trace,
+        data: Some(prost_types::Any { type_url, value: stored.data }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn region_code_covers_what_lies_in_it() {
+        let prefixes = |codes: &[&str]| {
+            let codes: Vec<String> = codes.iter().map(|code| (*code).to_owned()).collect();
+            region_prefixes(&codes)
+        };
+        assert_eq!(prefixes(&["130302", "130300", "130000"]), ["130302", "1303", "13"]);
+        assert!(prefixes(&["130302", "000000"]).is_empty());
+        assert!(prefixes(&[]).is_empty());
+    }
+
+    #[test]
+    fn filter_names_what_cannot_be() {
+        let request = SubscribeRequest {
+            region_codes: vec!["130302".into(), "13".into()],
+            partitions: vec![63, 64],
+            ..Default::default()
+        };
+        let Err(Error::Invalid(violations)) = Filter::of(&request) else { panic!("must be invalid") };
+        let names: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(names, ["region_codes[1]", "partitions[1]"]);
+    }
+
+    #[test]
+    fn filter_binding_does_not_depend_on_order() {
+        let of = |types: [&str; 2]| {
+            let types = types.map(str::to_owned).to_vec();
+            Filter::of(&SubscribeRequest { types, ..Default::default() }).unwrap().binding
+        };
+        assert_eq!(of(["a", "b"]), of(["b", "a"]));
+        assert_ne!(of(["a", "b"]), of(["a", "c"]));
+    }
+}

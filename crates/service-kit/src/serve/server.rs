@@ -1,0 +1,362 @@
+//! The server of a process: whatever services it was given, their event feed, health, and reflection, over TCP and
+//! in memory alike. Why one builder: an RPC without an access policy must not start, on no transport; and limits,
+//! deadlines, and shutdown must be the same everywhere. A service crate hands itself over with
+//! [`ServerBuilder::service`]; nothing else is needed for one more.
+
+use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr, time::Duration};
+
+use http::{Request, Response};
+use prost_reflect::DescriptorPool;
+use shipei_contracts::{FILE_DESCRIPTOR_SET, event::v1::event_feed_server::EventFeedServer};
+use shipei_store::Database;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::mpsc,
+};
+use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
+use tonic::{
+    body::Body,
+    server::NamedService,
+    service::{Routes, RoutesBuilder},
+    transport::server::{Connected, TcpIncoming},
+};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
+use tower::Service;
+
+use crate::{
+    call::{
+        access::{Policies, PolicyError},
+        elsewhere::Elsewhere,
+        gate::GateLayer,
+        layer::CallLayer,
+        limit::Limit,
+        watch::Methods,
+    },
+    descriptors,
+    feed::event_feed::EventFeeds,
+    serve::connection::{
+        CONNECTION_WINDOW_BYTES, Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+        STREAM_WINDOW_BYTES,
+    },
+    shutdown::Shutdown,
+    soft_state::rate_limit::RateLimiter,
+    write::kit::Kit,
+};
+
+/// The pause after a connection that could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The most calls of one connection that wait for their first answer; more wait in line.
+pub const CONCURRENT_CALLS_MAX: usize = 256;
+/// The most streams of one connection.
+pub const CONCURRENT_STREAMS_MAX: u32 = 1024;
+/// How often health asks each database.
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a database may take to answer health.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most in-memory connections that wait to be taken.
+const CONNECTIONS_WAITING_MAX: usize = 64;
+/// The name that stands for the whole server in health.
+const OVERALL: &str = "";
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An RPC without a good access policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The descriptor set can't be reflected.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Gathers what a process serves.
+#[derive(Debug)]
+pub struct ServerBuilder {
+    shutdown: Shutdown,
+    routes: RoutesBuilder,
+    /// Each gRPC service by its full name, and the source of its kit.
+    services: BTreeMap<&'static str, &'static str>,
+    /// Each kit by its source.
+    kits: BTreeMap<&'static str, Kit>,
+    connection_age_max: Option<Duration>,
+    rate_limiter: Option<RateLimiter>,
+    descriptor_pool: DescriptorPool,
+    descriptor_set: Vec<u8>,
+}
+
+/// A server that is ready to listen. Clones serve the same services.
+#[derive(Debug, Clone)]
+pub struct Server {
+    routes: Routes,
+    policies: Policies,
+    elsewhere: Elsewhere,
+    methods: Methods,
+    shutdown: Shutdown,
+    connection_age_max: Option<Duration>,
+    limits: Limit,
+}
+
+/// Makes a generated server with the suite's message limits: `grpc_server!(EnrollmentServiceServer, handler)`.
+#[macro_export]
+macro_rules! grpc_server {
+    ($server:ident, $handler:expr) => {
+        $server::new($handler)
+            .max_decoding_message_size($crate::feed::wire::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size($crate::feed::wire::MESSAGE_BYTES_MAX)
+    };
+}
+
+impl ServerBuilder {
+    /// Serves nothing yet; ends with `shutdown`.
+    pub fn new(shutdown: &Shutdown) -> Self {
+        Self {
+            shutdown: shutdown.clone(),
+            routes: Routes::builder(),
+            services: BTreeMap::new(),
+            kits: BTreeMap::new(),
+            connection_age_max: None,
+            rate_limiter: None,
+            descriptor_pool: descriptors::pool().clone(),
+            descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
+        }
+    }
+
+    /// Serves this gRPC service, and the event log of its kit. It is healthy while the kit's database answers.
+    /// Make `server` with [`grpc_server!`].
+    pub fn service<S>(mut self, kit: &Kit, server: S) -> Self
+    where
+        S: Service<Request<Body>, Error = Infallible, Response = Response<Body>>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes.add_service(server);
+        self.services.insert(S::NAME, kit.source());
+        self.event_log(kit)
+    }
+
+    /// Serves the event log of this kit, without a service of its own.
+    pub fn event_log(mut self, kit: &Kit) -> Self {
+        self.kits.insert(kit.source(), kit.clone());
+        self
+    }
+
+    /// Asks clients to connect anew, and ends streams, after this age, so that load spreads over replicas again.
+    pub fn connection_age_max(mut self, age: Duration) -> Self {
+        self.connection_age_max = Some(age);
+        self
+    }
+
+    /// Refuses callers who call too often.
+    #[must_use]
+    pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
+        self.rate_limiter = Some(limiter);
+        self
+    }
+
+    /// Takes policies and reflection from another descriptor set than the contracts', for tests.
+    #[must_use]
+    pub fn descriptors(mut self, pool: DescriptorPool) -> Self {
+        self.descriptor_set = pool.encode_to_vec();
+        self.descriptor_pool = pool;
+        self
+    }
+
+    /// Checks everything and begins to watch the databases.
+    ///
+    /// # Errors
+    /// An RPC without a good access policy, or a descriptor set that can't be reflected.
+    pub async fn build(mut self) -> Result<Server, StartError> {
+        let feeds = EventFeeds::new(self.shutdown.clone(), self.connection_age_max);
+        for kit in self.kits.values() {
+            feeds.add(kit);
+        }
+        let mut names: Vec<&str> = self.services.keys().copied().collect();
+        if !feeds.is_empty() {
+            self.routes.add_service(grpc_server!(EventFeedServer, feeds));
+            names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
+        }
+        let policies = Policies::load_from(&self.descriptor_pool, &names)?;
+        let elsewhere = Elsewhere::of(&self.descriptor_pool, &names);
+        let methods = Methods::of(&self.descriptor_pool, &names);
+
+        let health = HealthReporter::new();
+        // Asked once before anybody can call: a server whose databases answer is never seen as not serving.
+        tell_health(&health, &self.services, &self.kits).await;
+        self.routes.add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
+        self.routes.add_service(self.reflection(&names).build_v1()?);
+        self.routes.add_service(self.reflection(&names).build_v1alpha()?);
+
+        let watch = watch_health(health, self.services, self.kits, self.shutdown.clone());
+        self.shutdown.spawn(watch);
+        Ok(Server {
+            routes: self.routes.routes().prepare(),
+            policies,
+            elsewhere,
+            methods,
+            shutdown: self.shutdown,
+            connection_age_max: self.connection_age_max,
+            limits: Limit::new(self.rate_limiter, &names),
+        })
+    }
+
+    fn reflection(&self, names: &[&str]) -> tonic_reflection::server::Builder<'_> {
+        let mut builder = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(&self.descriptor_set)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health");
+        for name in names {
+            builder = builder.with_service_name(*name);
+        }
+        builder
+    }
+}
+
+impl Server {
+    /// The access policies of what is served.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// Serves over TCP until shutdown; returns at once, with the address (the port, if it was 0).
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn serve_tcp(&self, listener: TcpListener) -> io::Result<SocketAddr> {
+        let address = listener.local_addr()?;
+        self.serve(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        Ok(address)
+    }
+
+    /// Serves in memory until shutdown; returns at once, with the way in.
+    pub fn serve_in_memory(&self) -> InMemory {
+        let (sender, receiver) = mpsc::channel(CONNECTIONS_WAITING_MAX);
+        self.serve(ReceiverStream::new(receiver).map(Ok::<_, io::Error>));
+        InMemory::new(sender)
+    }
+
+    fn serve<Io>(&self, incoming: impl Stream<Item = io::Result<Io>> + Send + 'static)
+    where
+        Io: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        Io::ConnectInfo: Clone + Send + Sync + 'static,
+    {
+        let mut server = tonic::transport::Server::builder()
+            .concurrency_limit_per_connection(CONCURRENT_CALLS_MAX)
+            .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
+        if let Some(age) = self.connection_age_max {
+            server = server.max_connection_age(age);
+        }
+        let server = server
+            .layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()))
+            .layer(GateLayer(self.elsewhere.clone()))
+            .layer(GateLayer(self.limits.clone()));
+        let cut = self.shutdown.hard_token();
+        let incoming = incoming.then(async |io| {
+            if let Err(error) = &io {
+                // Out of file descriptors: tonic would ask again at once, and in silence.
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            io
+        });
+        let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
+        let signal = self.shutdown.token().cancelled_owned();
+        let serving = server.serve_with_incoming_shutdown(self.routes.clone(), incoming, signal);
+        let shutdown = self.shutdown.clone();
+        self.shutdown.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the server has ended with an error");
+                shutdown.fail("nobody can be served any more");
+            }
+        });
+    }
+}
+
+/// Asks each database now and then, until shutdown.
+async fn watch_health(
+    mut health: HealthReporter,
+    services: BTreeMap<&'static str, &'static str>,
+    kits: BTreeMap<&'static str, Kit>,
+    shutdown: Shutdown,
+) {
+    while !shutdown.has_begun() {
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = tokio::time::sleep(HEALTH_INTERVAL) => tell_health(&health, &services, &kits).await,
+        }
+    }
+    for name in services.keys().chain([&OVERALL]) {
+        health.set_service_status(name, ServingStatus::NotServing).await;
+        // Ends the streams that watch it, after they have told this last status.
+        health.clear_service_status(name).await;
+    }
+}
+
+/// Asks each database and tells health what came of it.
+async fn tell_health(
+    health: &HealthReporter,
+    services: &BTreeMap<&'static str, &'static str>,
+    kits: &BTreeMap<&'static str, Kit>,
+) {
+    let silent = silent_of(kits.iter().map(|(source, kit)| (*source, answers(kit.database())))).await;
+    for source in &silent {
+        tracing::warn!(source, "the database does not answer");
+    }
+    for (name, source) in services {
+        health.set_service_status(name, status_of(!silent.contains(source))).await;
+    }
+    health.set_service_status(OVERALL, status_of(silent.is_empty())).await;
+}
+
+/// Which sources' databases don't answer. They are asked at once: they are most often one server, and when it is silent
+/// each question takes all the time that it may.
+async fn silent_of(
+    asked: impl Iterator<Item = (&'static str, impl Future<Output = bool>)>,
+) -> Vec<&'static str> {
+    let answered = asked.map(async |(source, answers)| (source, answers.await));
+    let answered = futures::future::join_all(answered).await;
+    answered.into_iter().filter(|(_, answers)| !answers).map(|(source, _)| source).collect()
+}
+
+async fn answers(database: &Database) -> bool {
+    matches!(tokio::time::timeout(HEALTH_TIMEOUT, database.ping()).await, Ok(Ok(())))
+}
+
+fn status_of(serves: bool) -> ServingStatus {
+    if serves { ServingStatus::Serving } else { ServingStatus::NotServing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn databases_are_asked_at_once() {
+        let sources = ["one", "two", "three", "four", "five"];
+        // Nobody has an answer before all are asked.
+        let asked_all = tokio::sync::Barrier::new(sources.len());
+        let asked_all = &asked_all;
+        let asked = sources.map(|source| {
+            let answering = async move {
+                asked_all.wait().await;
+                source == "two"
+            };
+            (source, answering)
+        });
+        let silent = tokio::time::timeout(Duration::from_secs(60), silent_of(asked.into_iter())).await;
+        assert_eq!(silent.unwrap(), ["one", "three", "four", "five"]);
+    }
+}
