@@ -1,7 +1,7 @@
 //! The ids of everything that the suite names, as types that can't be mixed up.
 //!
-//! All of them follow one rule (1 to 64 ASCII letters, digits, `-`, `_`, `.`, `:`), so that an id is safe in a log, a
-//! URL, a CSV and a database key on every platform. To add one more, add a line to the list at the end of the `ids!` call.
+//! All of them follow one rule (1 to 64 ASCII letters, digits, `-`, `_`, `.`, `:`, and no identity number among them), so
+//! that an id is safe in a log, a URL, a CSV and a database key on every platform. To add one more, add a line to the list at the end of the `ids!` call.
 
 use std::fmt;
 
@@ -33,6 +33,10 @@ fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
             });
         }
     }
+    // An id stands in events, logs and answers, where no identity number may.
+    if shipei_text::holds_valid_identity_number(text) {
+        return Err(InvalidId { kind, cause: "holds what looks like an identity number" });
+    }
     Ok(())
 }
 
@@ -43,7 +47,8 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// Reads an id. Errors when the text is empty, longer than [`ID_LENGTH_MAX`], or has a character that no id has.
+            /// Reads an id. Errors when the text is empty, longer than [`ID_LENGTH_MAX`], has a character that no id has, or holds an
+            /// identity number.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
                 check(stringify!($name), text)?;
                 Ok(Self(text.to_owned()))
@@ -114,7 +119,8 @@ mod tests {
 
     #[test]
     fn id_outside_the_rule_is_refused_without_repeating_it() {
-        for text in ["", "a b", "张三", "a/b", "a\n", &"x".repeat(65)] {
+        let number = "T-130302198001010118";
+        for text in ["", "a b", "张三", "a/b", "a\n", &"x".repeat(65), number, "130302800101011"] {
             let error = PersonId::parse(text).unwrap_err();
             assert!(error.to_string().starts_with("PersonId "));
             assert!(text.is_empty() || !error.to_string().contains(text));

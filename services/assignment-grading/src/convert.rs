@@ -3,14 +3,14 @@
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
-use shipei_contracts::{assignment::v1 as proto, common::v1::ErrorReason};
+use shipei_contracts::assignment::v1 as proto;
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId},
     trainee::MarkKind,
     vocabulary::Grade,
 };
 use shipei_service_kit::{
-    Refusal, Result,
+    Result,
     convert::{Fields, to_timestamp},
 };
 
@@ -226,33 +226,17 @@ pub(crate) fn publish(request: &proto::PublishBulletinRequest) -> Result<Publish
 
 /// A title or topic, which may be empty: no annex asks for one.
 fn title(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
-    without_nul(fields, field, value)?;
-    fields.optional_text(field, value, TITLE_CHARS_MAX)
+    fields.name(field, value, TITLE_CHARS_MAX)
 }
 
 /// A comment, which may be blank as yet.
 fn comment(fields: &mut Fields, value: &str) -> Option<String> {
-    without_nul(fields, "comment", value)?;
     fields.optional_text("comment", value, TEXT_CHARS_MAX)
 }
 
 /// A long text, which may be empty. It is kept as it was written: Chinese paragraphs begin with blanks.
 fn long_text(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
-    without_nul(fields, field, value)?;
-    if value.chars().count() > TEXT_CHARS_MAX {
-        let refusal =
-            Refusal::new(ErrorReason::TextTooLong).with("characters_max", TEXT_CHARS_MAX.to_string());
-        return fields.refuse(field, refusal);
-    }
-    Some(value.to_owned())
-}
-
-/// Postgres can't keep U+0000 in a text.
-fn without_nul(fields: &mut Fields, field: &str, value: &str) -> Option<()> {
-    if value.contains('\0') {
-        return fields.fault(field, "must not contain U+0000");
-    }
-    Some(())
+    fields.written_text(field, value, TEXT_CHARS_MAX)
 }
 
 /// A submission with its marks, for an answer.

@@ -61,19 +61,7 @@ pub(crate) fn optional<T, E: std::fmt::Display>(
 /// A name, which may be empty: lists of counties have gaps, no rule reads a name, and without a region, a school or a
 /// class all its people would be lost.
 pub(crate) fn name(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
-    if value.contains('\0') {
-        return fields.fault(field, "has a NUL character");
-    }
-    fields.optional_text(field, value, NAME_CHARACTERS_MAX)
-}
-
-/// The tutor of a new class; empty for none. Their id goes into events before anybody of that id need be enrolled, so
-/// what can be an identity number is refused.
-fn tutor(fields: &mut Fields, value: &str) -> Option<String> {
-    if IdentityNumber::parse(value).is_ok() {
-        return fields.fault("tutor_id", "an identity number must not serve as an id");
-    }
-    optional(fields, "tutor_id", value, PersonId::parse)
+    fields.name(field, value, NAME_CHARACTERS_MAX)
 }
 
 /// Programme and person.
@@ -148,9 +136,6 @@ pub(crate) fn scheme_text(text: &str) -> Result<()> {
     if text.is_empty() {
         fields.fault::<()>("scheme_toml", "required");
     }
-    if text.contains('\0') {
-        fields.fault::<()>("scheme_toml", "has a NUL character");
-    }
     let _ = fields.optional_text("scheme_toml", text, SCHEME_CHARACTERS_MAX);
     fields.finish()
 }
@@ -199,7 +184,7 @@ pub(crate) fn new_class(request: &pb::CreateClassRequest) -> Result<(ProgrammeId
         fields.id("class_id", &request.class_id, ClassId::parse),
         name(&mut fields, "name", &request.name),
         region(&mut fields, "region_code", &request.region_code),
-        tutor(&mut fields, &request.tutor_id),
+        optional(&mut fields, "tutor_id", &request.tutor_id, PersonId::parse),
     );
     let (programme_id, class_id, name, region_code, tutor_id) = fields.all(parsed)?;
     let region_code = region_code.as_str().to_owned();
@@ -209,9 +194,6 @@ pub(crate) fn new_class(request: &pb::CreateClassRequest) -> Result<(ProgrammeId
 /// Who leaves, and why.
 pub(crate) fn withdrawal(request: &pb::WithdrawTraineeRequest) -> Result<(ProgrammeId, PersonId, String)> {
     let mut fields = Fields::new();
-    if request.reason.contains('\0') {
-        fields.fault::<()>("reason", "has a NUL character");
-    }
     let parsed = (
         programme(&mut fields, &request.programme_id),
         person(&mut fields, "person_id", &request.person_id),

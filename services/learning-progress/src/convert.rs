@@ -68,7 +68,7 @@ pub(crate) fn courses(request: &proto::ListCoursesRequest) -> Result<(ProgrammeI
     let mut fields = Fields::new();
     let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
     let category = fields.optional_choice::<proto::CourseCategory>("category", request.category);
-    let subject = fields.optional_text("subject", &request.subject, NAME_CHARACTERS_MAX);
+    let subject = fields.name("subject", &request.subject, NAME_CHARACTERS_MAX);
     let (programme, category, subject) = fields.all((programme, category, subject))?;
     Ok((programme, category.and_then(category_of).map_or("", Category::as_str), subject))
 }
@@ -84,12 +84,10 @@ pub(crate) fn new_course(request: &proto::CreateCourseRequest) -> Result<(Progra
 
 fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
     let id = fields.id("course_id", &course.course_id, CourseId::parse);
-    let title = plain_text(fields, "title", &course.title);
-    let title = title.and_then(|title| fields.optional_text("title", title, NAME_CHARACTERS_MAX));
+    let title = fields.name("title", &course.title, NAME_CHARACTERS_MAX);
     let category = fields.choice::<proto::CourseCategory>("category", course.category);
     let minutes = fields.integer("minutes", course.minutes, 0..=MINUTES_MAX);
-    let subject = plain_text(fields, "subject", &course.subject);
-    let subject = subject.and_then(|subject| fields.optional_text("subject", subject, NAME_CHARACTERS_MAX));
+    let subject = fields.name("subject", &course.subject, NAME_CHARACTERS_MAX);
     let stage = fields.optional_choice::<common::EducationStage>("education_stage", course.education_stage);
     Some(Course {
         id: id?,
@@ -100,14 +98,6 @@ fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
         subject: subject?,
         education_stage: stage?.and_then(stage_of),
     })
-}
-
-/// A text without NUL, which Postgres can't keep.
-fn plain_text<'a>(fields: &mut Fields, field: &str, value: &'a str) -> Option<&'a str> {
-    if value.contains('\0') {
-        return fields.fault(field, "must not contain NUL");
-    }
-    Some(value)
 }
 
 /// A course as proto.

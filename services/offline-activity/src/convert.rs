@@ -176,12 +176,9 @@ fn stage_of(stage: ProtoStage) -> Option<EducationStage> {
     }
 }
 
-/// A title or theme, which may be empty: no annex asks for one. Postgres can't keep U+0000 in a text.
+/// A title or theme, which may be empty: no annex asks for one.
 fn title(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
-    if value.contains('\0') {
-        return fields.fault(field, "must not contain U+0000");
-    }
-    fields.optional_text(field, value, TITLE_CHARS_MAX)
+    fields.name(field, value, TITLE_CHARS_MAX)
 }
 
 /// An education stage, for an answer or an event.

@@ -50,15 +50,34 @@ impl Fields {
         self.optional_text(field, value, chars_max)
     }
 
-    /// A text that may be empty, of at most `chars_max` characters (else TEXT_TOO_LONG). It comes trimmed.
+    /// A text that may be empty, of at most `chars_max` characters (else TEXT_TOO_LONG), without control characters but
+    /// line ends and tabs, and without identity numbers. It comes trimmed.
     pub fn optional_text(&mut self, field: &str, value: &str, chars_max: usize) -> Option<String> {
-        let value = value.trim();
+        self.written_text(field, value.trim(), chars_max)
+    }
+
+    /// As [`Fields::optional_text`], kept as it was written: Chinese paragraphs begin with blanks.
+    pub fn written_text(&mut self, field: &str, value: &str, chars_max: usize) -> Option<String> {
         if value.chars().take(chars_max.saturating_add(1)).count() > chars_max {
             let refusal =
                 Refusal::new(ErrorReason::TextTooLong).with("characters_max", chars_max.to_string());
             return self.refuse(field, refusal);
         }
+        if let Some(fault) = shipei_text::fault_of_text(value) {
+            return self.fault(field, &fault.to_string());
+        }
         Some(value.to_owned())
+    }
+
+    /// A name, a title: one line, which may be empty, of at most `chars_max` characters. It comes in its normal form.
+    pub fn name(&mut self, field: &str, value: &str, chars_max: usize) -> Option<String> {
+        let value = value.trim();
+        if value.chars().take(chars_max.saturating_add(1)).count() <= chars_max
+            && let Some(fault) = shipei_text::fault_of_line(value)
+        {
+            return self.fault(field, &fault.to_string());
+        }
+        self.optional_text(field, &shipei_text::normal(value), chars_max)
     }
 
     /// An id by its own parser, e.g. `fields.id("note_id", &request.note_id, NoteId::parse)`.
@@ -364,6 +383,23 @@ mod tests {
         let list = fields.list("rows", vec![1, 2, 3], 2, |_, value| Some(value));
         let Err(Error::Refused(refusal)) = fields.all((list,)) else { panic!("must be refused") };
         assert_eq!(refusal.reason, ErrorReason::TooMany);
+    }
+
+    #[test]
+    fn name_is_one_line_and_no_text_holds_an_identity_number() {
+        let mut fields = Fields::new();
+        assert_eq!(fields.name("name", " 张\u{200B}三\u{FEFF}", 10).as_deref(), Some("张三"));
+        assert_eq!(fields.name("name", "", 10).as_deref(), Some(""));
+        assert_eq!(fields.text("text", "第一行\n第二行", 10).as_deref(), Some("第一行\n第二行"));
+        for (field, value) in [("line", "张\n三"), ("mark", "张\u{202E}三"), ("nul", "a\0")] {
+            assert_eq!(fields.name(field, value, 10), None);
+        }
+        assert_eq!(fields.name("number", "张三 130302198001010119", 100), None);
+        assert_eq!(fields.text("nul of a text", "a\0", 10), None);
+        assert_eq!(fields.text("number of a text", "130302 19800101 0118", 100), None);
+        let Err(Error::Invalid(violations)) = fields.finish() else { panic!("must be invalid") };
+        assert_eq!(violations.len(), 6);
+        assert!(violations.iter().all(|violation| !violation.description.contains("1303")));
     }
 
     #[test]
