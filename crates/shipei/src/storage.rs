@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use shipei_store::{
     Claim, Database, Fit, PoolLimits, Schema, Sealed, StoreError,
-    crypto::{Keys, jitter},
+    crypto::{self, Keys, jitter},
     sqlx::migrate::Migrator,
 };
 use tokio::time::Instant;
@@ -135,6 +135,10 @@ impl Storage {
         }
         // On disk before any database knows it: the other way round a crash would leave a database without its key.
         let (keys, made) = Keys::load_or_create(&file)?;
+        if let Some(mode) = crypto::readable_by_others(&file) {
+            let file = file.display();
+            tracing::warn!(%file, mode = format!("{mode:04o}"), "others can read the key file: chmod 600 it");
+        }
         for (place, (service, database)) in databases.iter().enumerate() {
             let noted = database.note_keys(&keys).await.with_context(|| self.place(service))?;
             if noted.fits(&keys) {
@@ -184,7 +188,7 @@ async fn open_patiently(service: &str, url: &str, limits: PoolLimits) -> Result<
         match opened {
             Err(error) if error.is_unavailable() && !error.is_about_tls() && Instant::now() < until => {
                 let at = Database::place(url);
-                tracing::warn!(service, at, %error, "the database can't be reached yet, trying again");
+                tracing::warn!(service, at, %error, "the database can't be opened yet, trying again");
             }
             opened => return opened,
         }

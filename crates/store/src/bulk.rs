@@ -31,10 +31,14 @@ macro_rules! bulk_insert {
         let cuts = $crate::bulk::cuts(&$rows[..]);
         match $tx.as_tx() {
             $crate::Tx::Postgres(transaction) => {
-                $crate::__insert_cuts!($crate::sqlx::Postgres, transaction, $insert, cuts, |$tuple, $row| $push, suffix)
+                let outcome = $crate::__insert_cuts!($crate::sqlx::Postgres, transaction, $insert, cuts,
+                    |$tuple, $row| $push, suffix);
+                transaction.noted(outcome)
             }
             $crate::Tx::Sqlite(transaction) => {
-                $crate::__insert_cuts!($crate::sqlx::Sqlite, transaction, $insert, cuts, |$tuple, $row| $push, suffix)
+                let outcome = $crate::__insert_cuts!($crate::sqlx::Sqlite, transaction, $insert, cuts,
+                    |$tuple, $row| $push, suffix);
+                transaction.noted(outcome)
             }
         }
     }};
@@ -93,10 +97,16 @@ macro_rules! __select_cuts {
         $(let suffix: &str = { let _ = suffix; $suffix };)?
         let keys = &$keys[..];
         match $tx.as_tx() {
-            $crate::Tx::Postgres(transaction) => $crate::__select_cuts!(@ $crate::sqlx::Postgres, transaction, $row,
-                $parts, keys, $open, $close, |$tuple, $key| $push, suffix),
-            $crate::Tx::Sqlite(transaction) => $crate::__select_cuts!(@ $crate::sqlx::Sqlite, transaction, $row,
-                $parts, keys, $open, $close, |$tuple, $key| $push, suffix),
+            $crate::Tx::Postgres(transaction) => {
+                let outcome = $crate::__select_cuts!(@ $crate::sqlx::Postgres, transaction, $row,
+                    $parts, keys, $open, $close, |$tuple, $key| $push, suffix);
+                transaction.noted(outcome)
+            }
+            $crate::Tx::Sqlite(transaction) => {
+                let outcome = $crate::__select_cuts!(@ $crate::sqlx::Sqlite, transaction, $row,
+                    $parts, keys, $open, $close, |$tuple, $key| $push, suffix);
+                transaction.noted(outcome)
+            }
         }
     }};
     (@ $database:ty, $transaction:ident, $row:ty, [$head:expr $(, $bind:expr, $sql:expr)*], $keys:ident, $open:literal,

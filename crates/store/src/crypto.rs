@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -258,14 +258,23 @@ pub fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
+/// The permissions of a file, if others than its owner can read or write it.
+pub fn readable_by_others(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// Makes a file that nobody but its owner may read, and that was not there.
+pub(crate) fn make_private_empty(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(KEY_FILE_MODE).open(path).map(|_| ())
+}
+
 fn key_file(path: &Path, reason: impl fmt::Display) -> StoreError {
     StoreError::KeyFile { path: path.display().to_string(), reason: reason.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -300,6 +309,9 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(readable_by_others(&path), None);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(readable_by_others(&path), Some(0o640));
         fs::write(&path, "short").unwrap();
         assert!(Keys::load_or_create(&path).unwrap_err().to_string().contains("32 bytes"));
     }

@@ -1,35 +1,17 @@
 //! A database: a SQLite file or a schema of a Postgres database, behind one type.
 //!
-//! SQLite has ONE writer connection (writers queue for it in order, instead of meeting in the file) and some readers,
-//! which WAL lets read meanwhile. Postgres has one bounded pool, with timeouts as connection options. To add an
-//! option, put it where the connection is made, so that every connection has it.
+//! How each of them is opened, and what is made sure of before a connection is used, is in `sqlite` and `postgres`.
 
 use std::fmt;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlitePool};
 
-use crate::limits::{PoolLimits, STATEMENTS_CACHED};
+use crate::limits::PoolLimits;
 use crate::postgres::{self, PostgresPools};
+use crate::sqlite::{self, SqlitePools};
 use crate::{StoreError, Tx, migration};
-
-/// The page cache of SQLite's writing connection (negative: KiB).
-const SQLITE_WRITER_CACHE: &str = "-8192";
-
-/// The page cache of each reading connection. Caches fill up to their bound and stay there, so these bounds are what
-/// the memory of an embedded suite comes to, however large a season grows.
-const SQLITE_READER_CACHE: &str = "-2048";
-
-/// The most readers of a SQLite file; the cores of one machine, not its clients, are what they compete for.
-const SQLITE_READERS_MAX: u32 = 4;
-
-/// Rows that SQLite's thread may be ahead of their reader.
-const SQLITE_ROWS_AHEAD: usize = 512;
-
-/// How long an opening waits before it tries again to open a SQLite file that is held by another.
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long closing may take; what is left then ends with the process.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -58,7 +40,7 @@ pub struct Database {
 #[derive(Clone)]
 enum Pools {
     Postgres(PostgresPools),
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite(SqlitePools),
 }
 
 impl fmt::Debug for Database {
@@ -73,7 +55,8 @@ impl Database {
     /// `?schema=NAME` (created if missing) lets several services share one Postgres database.
     pub async fn open(url: &str, limits: PoolLimits) -> Result<Database, StoreError> {
         if let Some(path) = Database::sqlite_path(url) {
-            return open_sqlite(path, limits).await;
+            let pools = Pools::Sqlite(sqlite::open(path, limits).await?);
+            return Ok(Database { pools, limits });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pools = Pools::Postgres(postgres::open(url, limits).await?);
@@ -128,8 +111,8 @@ impl Database {
                 connection.close().await?;
                 migrated?;
             }
-            Pools::Sqlite { writer, .. } => {
-                let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+            Pools::Sqlite(pools) => {
+                let mut transaction = pools.begin_write().await?;
                 migrator.run_direct(None, &mut *transaction, false).await?;
                 transaction.commit().await?;
             }
@@ -142,9 +125,9 @@ impl Database {
     pub async fn begin_write(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres(PostgresPools { pool, .. }) => {
-                postgres::begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await
+                Ok(Tx::Postgres(postgres::begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await?))
             }
-            Pools::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Pools::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin_write().await?)),
         }
     }
 
@@ -152,9 +135,10 @@ impl Database {
     pub async fn begin_read(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres(PostgresPools { pool, .. }) => {
-                postgres::begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+                let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Ok(Tx::Postgres(postgres::begin(pool, statement).await?))
             }
-            Pools::Sqlite { readers, .. } => Ok(Tx::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)),
+            Pools::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin_read().await?)),
         }
     }
 
@@ -163,29 +147,30 @@ impl Database {
     pub(crate) async fn begin_apart(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres(PostgresPools { apart, .. }) => {
-                postgres::begin(apart, "BEGIN ISOLATION LEVEL READ COMMITTED").await
+                Ok(Tx::Postgres(postgres::begin(apart, "BEGIN ISOLATION LEVEL READ COMMITTED").await?))
             }
-            Pools::Sqlite { .. } => self.begin_write().await,
+            Pools::Sqlite(_) => self.begin_write().await,
         }
     }
 
-    /// Whether the database answers, asked on a connection that does not wait behind calls: many of them mean work, not
-    /// that the database is away.
-    pub async fn ping(&self) -> Result<(), StoreError> {
+    /// Whether a write would be possible, asked without waiting behind calls: many of them mean work, not that the database
+    /// is away.
+    ///
+    /// # Errors
+    /// When it can't be reached, or only reads, or (SQLite) when its one writer is held longer than any attempt may take.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
         match &self.pools {
-            Pools::Postgres(PostgresPools { apart, .. }) => {
-                sqlx::query("SELECT 1").execute(apart).await.map(|_| ())?
-            }
-            Pools::Sqlite { readers, .. } => {
-                // All of them at work is an answer too.
-                if let Some(mut reader) = readers.try_acquire() {
-                    sqlx::query("SELECT 1").execute(&mut *reader).await?;
-                } else if readers.size() == 0 {
-                    sqlx::query("SELECT 1").execute(readers).await?;
-                }
-            }
+            Pools::Postgres(PostgresPools { apart, .. }) => postgres::check_writable(apart).await,
+            Pools::Sqlite(pools) => pools.check_writable(self.attempt_time_max()).await,
         }
-        Ok(())
+    }
+
+    /// Bytes that the file of this database may still grow by; `None` on Postgres, whose disk is elsewhere.
+    pub fn disk_free(&self) -> Option<u64> {
+        match &self.pools {
+            Pools::Postgres(_) => None,
+            Pools::Sqlite(pools) => pools.disk_free(),
+        }
     }
 
     /// How long one attempt of [`Database::retry`] may take: what all its waits may take by the limits.
@@ -203,7 +188,7 @@ impl Database {
     pub fn connections(&self) -> Connections {
         match &self.pools {
             Pools::Postgres(PostgresPools { pool, .. }) => connections_of(pool),
-            Pools::Sqlite { writer, readers } => {
+            Pools::Sqlite(SqlitePools { writer, readers, .. }) => {
                 let (one, many) = (connections_of(writer), connections_of(readers));
                 Connections {
                     used: one.used + many.used,
@@ -230,10 +215,7 @@ impl Database {
                 };
                 let _ = tokio::time::timeout(CLOSE_TIME_MAX, closing).await;
             }
-            Pools::Sqlite { writer, readers } => {
-                readers.close().await;
-                writer.close().await;
-            }
+            Pools::Sqlite(pools) => pools.close().await,
         }
     }
 }
@@ -244,50 +226,6 @@ fn connections_of<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> Connections {
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX).min(open);
     let unopened = pool.options().get_max_connections().saturating_sub(open);
     Connections { used: open - idle, idle, unopened }
-}
-
-async fn open_sqlite(path: &str, limits: PoolLimits) -> Result<Database, StoreError> {
-    if path.is_empty() || path.contains(":memory:") || path.contains('?') {
-        return Err(StoreError::BadUrl("sqlite: needs the path of a file, without options".to_owned()));
-    }
-    if let Some(directory) = std::path::Path::new(path).parent() {
-        crate::crypto::make_private_folder(directory)
-            .map_err(|error| StoreError::BadUrl(format!("the directory can't be created: {error}")))?;
-    }
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(limits.lock_timeout)
-        .statement_cache_capacity(STATEMENTS_CACHED)
-        .row_buffer_size(SQLITE_ROWS_AHEAD)
-        .pragma("cache_size", SQLITE_WRITER_CACHE)
-        .pragma("temp_store", "MEMORY");
-    let pool = || {
-        SqlitePoolOptions::new()
-            .acquire_timeout(limits.acquire_timeout)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .test_before_acquire(false)
-    };
-    // Whoever opens a fresh file at the same moment may hold it while it becomes a WAL file, and for that SQLite does
-    // not wait by itself.
-    let until = tokio::time::Instant::now() + limits.lock_timeout;
-    let writer = loop {
-        let opening = pool().min_connections(1).max_connections(1).connect_with(options.clone());
-        match opening.await.map_err(StoreError::from) {
-            Err(error) if error.is_retryable() && tokio::time::Instant::now() < until => {
-                tokio::time::sleep(crate::crypto::jitter(BUSY_PAUSE)).await;
-            }
-            opened => break opened?,
-        }
-    };
-    let readers = pool()
-        .max_connections(limits.connections.clamp(1, SQLITE_READERS_MAX))
-        .connect_lazy_with(options.pragma("cache_size", SQLITE_READER_CACHE).pragma("query_only", "ON"));
-    Ok(Database { pools: Pools::Sqlite { writer, readers }, limits })
 }
 
 #[cfg(test)]
@@ -304,16 +242,6 @@ mod tests {
         ] {
             assert_eq!(Database::place(url), place);
         }
-    }
-
-    #[tokio::test]
-    async fn folder_that_is_made_for_a_file_is_private() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let test = crate::testing::TestDatabase::sqlite();
-        let folder = std::path::Path::new(Database::sqlite_path(test.url()).unwrap()).with_file_name("data");
-        let url = format!("sqlite:{}", folder.join("a.sqlite").display());
-        Database::open(&url, PoolLimits::default()).await.unwrap();
-        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[tokio::test]

@@ -26,8 +26,19 @@ const RIGHT_TO_MIGRATE: &str = "USAGE and CREATE on the schema, and the tables i
 /// SQLite's primary result codes BUSY and LOCKED.
 const RETRYABLE_SQLITE_CODES: [i64; 2] = [5, 6];
 
-/// SQLite's primary result codes NOMEM, IOERR and FULL: what an operator will mend.
-const PASSING_SQLITE_CODES: [i64; 3] = [7, SQLITE_IOERR, 13];
+/// SQLite's primary result codes NOMEM, READONLY, IOERR, FULL, CANTOPEN and PROTOCOL: what an operator will mend.
+const PASSING_SQLITE_CODES: [i64; 6] = [7, 8, SQLITE_IOERR, 13, 14, 15];
+
+/// SQLite's primary result codes TOOBIG, CONSTRAINT, MISMATCH and RANGE: the statement alone failed.
+const SQLITE_CODES_OF_STATEMENTS: [i64; 4] = [18, 19, 20, 25];
+
+/// SQLite's primary result codes BUSY, LOCKED and INTERRUPT, with which it may end a transaction by itself; the connection
+/// is as good as before.
+const SQLITE_CODES_OF_TRANSACTIONS: [i64; 3] = [5, 6, 9];
+
+/// SQLite's primary result codes CORRUPT and NOTADB, and Postgres's data_corrupted and index_corrupted.
+const CORRUPT_SQLITE_CODES: [i64; 2] = [11, 26];
+const CORRUPT_SQLSTATES: [&str; 2] = ["XX001", "XX002"];
 
 /// SQLite's primary result code of a disk that fails.
 const SQLITE_IOERR: i64 = 10;
@@ -61,6 +72,34 @@ pub enum StoreError {
         /// The row's key; never personal data.
         key: String,
     },
+    /// The database can be read and not written.
+    #[error("the database can only be read")]
+    ReadOnly,
+    /// A statement of the transaction had failed, or the database had ended it by itself, when it was to be committed:
+    /// nothing of it is kept.
+    #[error("the transaction had failed before it was committed")]
+    TransactionEnded,
+    /// There is no room to begin in.
+    #[error("the disk is full: {free} bytes are free at {path}, and {needed} are needed to begin")]
+    DiskFull {
+        /// The database's file.
+        path: String,
+        /// Bytes that may still be written.
+        free: u64,
+        /// Bytes that opening takes.
+        needed: u64,
+    },
+    /// A SQLite file was not closed, and its write-ahead log, with what was written last, is gone.
+    #[error(
+        "{path}-wal is missing: {path} was not closed, so the last acknowledged writes were in that file. Put it back; \
+         or, if they are to be given up for lost, remove {mark}"
+    )]
+    LogMissing {
+        /// The database's file.
+        path: String,
+        /// The file that says that it was not closed.
+        mark: String,
+    },
     /// The database's URL can't be used. The text does not repeat the URL, which may hold a password.
     #[error("bad database URL: {0}")]
     BadUrl(String),
@@ -72,10 +111,10 @@ pub enum StoreError {
         /// The database's own words.
         reason: String,
     },
-    /// The lock beside a SQLite file can't be had, by nobody.
+    /// The lock of a SQLite file can't be had, by nobody.
     #[error("cannot lock {path}: {reason}")]
     Claim {
-        /// The lock's file.
+        /// The database's file.
         path: String,
         /// Why not.
         reason: String,
@@ -118,7 +157,9 @@ impl StoreError {
         match error {
             // A connection that is cut while it is made fails as a broken protocol: SSLRequest answered by nothing.
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
-            sqlx::Error::WorkerCrashed => true,
+            // A connection that was not as a fresh one is, which is closed then: the next one is.
+            sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => true,
+            sqlx::Error::InvalidSavePointStatement => true,
             sqlx::Error::Database(error) => {
                 let Some(code) = error.code() else { return false };
                 match sqlite_code(&**error) {
@@ -135,15 +176,26 @@ impl StoreError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             StoreError::Database(error) => {
-                matches!(
-                    error,
-                    sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::BeginFailed
-                ) || error.as_database_error().is_some_and(will_pass)
+                matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+                    || error.as_database_error().is_some_and(will_pass)
                     || self.is_retryable()
             }
-            StoreError::CommitOutcomeUnknown(_) => true,
+            StoreError::CommitOutcomeUnknown(_)
+            | StoreError::ReadOnly
+            | StoreError::TransactionEnded
+            | StoreError::DiskFull { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether the database found its own file damaged. What lies elsewhere in it can still be read and written.
+    pub fn is_corrupt(&self) -> bool {
+        let StoreError::Database(error) = self else { return false };
+        error.as_database_error().is_some_and(|error| match (sqlite_code(error), error.code()) {
+            (Some(code), _) => CORRUPT_SQLITE_CODES.contains(&code),
+            (None, Some(code)) => CORRUPT_SQLSTATES.contains(&code.as_ref()),
+            (None, None) => false,
+        })
     }
 
     /// Whether TLS or a certificate is what is wrong, which waiting doesn't mend: the server speaks no TLS, nobody known
@@ -235,6 +287,61 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
             StoreError::Database(error) => StoreError::Migration(format!("{place}{}", describe(&error))),
             other => other,
         }
+    }
+}
+
+/// How far an error reaches beyond the statement that met it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// The statement alone.
+    Statement,
+    /// The transaction may have been ended.
+    Transaction,
+    /// Nobody can tell what state the connection is in.
+    Connection,
+}
+
+/// An error that a statement may end with.
+pub trait Fault {
+    /// How far it reaches on SQLite.
+    fn extent(&self) -> Extent;
+
+    /// Whether a server has said so: Postgres does nothing more in a transaction then, until it goes back to a savepoint.
+    fn is_answer(&self) -> bool;
+}
+
+impl Fault for sqlx::Error {
+    fn extent(&self) -> Extent {
+        match self {
+            sqlx::Error::Database(error) => match sqlite_code(&**error) {
+                Some(code) if SQLITE_CODES_OF_STATEMENTS.contains(&code) => Extent::Statement,
+                Some(code) if SQLITE_CODES_OF_TRANSACTIONS.contains(&code) => Extent::Transaction,
+                _ => Extent::Connection,
+            },
+            sqlx::Error::Io(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::InvalidSavePointStatement => Extent::Connection,
+            _ => Extent::Statement,
+        }
+    }
+
+    fn is_answer(&self) -> bool {
+        matches!(self, sqlx::Error::Database(_))
+    }
+}
+
+impl Fault for StoreError {
+    fn extent(&self) -> Extent {
+        match self {
+            StoreError::Database(error) | StoreError::CommitOutcomeUnknown(error) => error.extent(),
+            _ => Extent::Statement,
+        }
+    }
+
+    fn is_answer(&self) -> bool {
+        matches!(self, StoreError::Database(sqlx::Error::Database(_)) | StoreError::UniqueViolation { .. })
     }
 }
 

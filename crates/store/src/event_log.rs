@@ -173,11 +173,14 @@ async fn take_numbers(
     let Tx::Postgres(transaction) = tx else {
         return Ok(before);
     };
-    sqlx::query("SELECT partition FROM event_head WHERE partition = ANY($1) ORDER BY partition FOR UPDATE")
-        .bind(&partitions)
-        .execute(&mut **transaction)
-        .await?;
-    let heads: Vec<(i64, i64)> = sqlx::query_as(
+    let locked = sqlx::query(
+        "SELECT partition FROM event_head WHERE partition = ANY($1) ORDER BY partition FOR UPDATE",
+    )
+    .bind(&partitions)
+    .execute(&mut **transaction)
+    .await;
+    transaction.noted(locked)?;
+    let heads: Result<Vec<(i64, i64)>, sqlx::Error> = sqlx::query_as(
         "UPDATE event_head SET position = event_head.position + taken.count
          FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS taken (partition, count)
          WHERE event_head.partition = taken.partition
@@ -186,8 +189,8 @@ async fn take_numbers(
     .bind(&partitions)
     .bind(&counts)
     .fetch_all(&mut **transaction)
-    .await?;
-    for (partition, position) in heads {
+    .await;
+    for (partition, position) in transaction.noted(heads)? {
         before.insert(head_partition(partition)?, position);
     }
     Ok(before)
@@ -225,10 +228,12 @@ pub async fn read_after(
     let wanted = Wanted { partition, after, reached, limit, types, region_prefixes };
     let rows: Vec<EventRow> = match tx.as_tx() {
         Tx::Postgres(transaction) => {
-            wanted.query::<sqlx::Postgres>().build_query_as().fetch_all(&mut **transaction).await?
+            let rows = wanted.query::<sqlx::Postgres>().build_query_as().fetch_all(&mut **transaction).await;
+            transaction.noted(rows)?
         }
         Tx::Sqlite(transaction) => {
-            wanted.query::<sqlx::Sqlite>().build_query_as().fetch_all(&mut **transaction).await?
+            let rows = wanted.query::<sqlx::Sqlite>().build_query_as().fetch_all(&mut **transaction).await;
+            transaction.noted(rows)?
         }
     };
     let mut batch = ReadBatch { events: Vec::with_capacity(rows.len()), reached, mark: 0 };

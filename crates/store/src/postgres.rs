@@ -3,14 +3,17 @@
 //! connections lead to, and each of them may vanish in the middle of a word.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row as _};
 
+use crate::StoreError;
+use crate::error::Fault;
 use crate::limits::{PoolLimits, STATEMENTS_CACHED};
-use crate::{StoreError, Tx};
 
 /// A Postgres connection that was idle longer than this is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
@@ -80,16 +83,73 @@ pub(crate) struct PostgresPools {
     pub(crate) unlimited: Box<PgConnectOptions>,
 }
 
+/// A transaction on Postgres. Dropped without a commit it is rolled back.
+pub struct PostgresTx {
+    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+    /// A statement failed, so that COMMIT would roll back and say nothing of it.
+    failed: bool,
+}
+
+impl fmt::Debug for PostgresTx {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PostgresTx").field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
+impl PostgresTx {
+    /// Looks at what a statement ended with; gives it back as it is.
+    pub fn noted<T, E: Fault>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
+        if let Err(error) = &outcome {
+            self.failed |= error.is_answer();
+        }
+        outcome
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// It has gone back to a savepoint that was before what failed.
+    pub(crate) fn went_back(&mut self) {
+        self.failed = false;
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::TransactionEnded);
+        }
+        self.transaction.commit().await.map_err(StoreError::of_commit)
+    }
+
+    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.transaction.rollback().await?)
+    }
+}
+
+impl Deref for PostgresTx {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for PostgresTx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
+
 /// Begins a transaction. Once there is a connection BEGIN is carried to its end, also when the caller goes away meanwhile
 /// (a deadline, a client that hung up): dropped, it would leave BEGIN sent and not yet counted, and sqlx would send no
 /// ROLLBACK. While it waits for a connection a caller that goes away leaves the line, so that nothing is done for nobody.
-pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> Result<Tx, StoreError> {
+pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> Result<PostgresTx, StoreError> {
     let connection = pool.acquire().await?;
     // Hidden in sqlx's documentation: the only way to begin on a connection of a pool that one has already.
     let beginning = sqlx::Transaction::begin(connection, Some(sqlx::SqlStr::from_static(statement)));
     let begun = tokio::spawn(tokio::time::timeout(BEGIN_TIME_MAX, beginning));
     match begun.await {
-        Ok(Ok(begun)) => Ok(Tx::Postgres(begun?)),
+        Ok(Ok(begun)) => Ok(PostgresTx { transaction: begun?, failed: false }),
         // The connection is silent; another one may not be. What it is given back as, is_clean_in_time finds out.
         Ok(Err(_)) => Err(StoreError::Database(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
         Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
@@ -137,6 +197,15 @@ fn pool_of(connections: u32, limits: PoolLimits) -> PgPoolOptions {
             })
         })
         .after_release(|connection, _| Box::pin(is_clean_in_time(connection)))
+}
+
+/// Whether a write would be possible: the server answers, is no standby, and has not been told to read only.
+pub(crate) async fn check_writable(pool: &PgPool) -> Result<(), StoreError> {
+    let asked = sqlx::query("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(pool);
+    match asked.await?.try_get(0)? {
+        true => Err(StoreError::ReadOnly),
+        false => Ok(()),
+    }
 }
 
 async fn ping_in_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

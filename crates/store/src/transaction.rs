@@ -5,34 +5,69 @@
 //! are truly needed, choose by [`Tx::is_postgres`] and keep them side by side.
 
 use crate::StoreError;
+use crate::postgres::PostgresTx;
+use crate::sqlite::SqliteTx;
 
 /// An open transaction. Dropped without [`Tx::commit`] it is rolled back.
 #[derive(Debug)]
 pub enum Tx {
     /// On Postgres.
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+    Postgres(PostgresTx),
     /// On SQLite.
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Sqlite(SqliteTx),
 }
 
 impl Tx {
     /// Keeps what was written. When the connection is lost meanwhile, the error is
     /// [`StoreError::CommitOutcomeUnknown`].
     pub async fn commit(self) -> Result<(), StoreError> {
-        let committed = match self {
+        match self {
             Tx::Postgres(transaction) => transaction.commit().await,
             Tx::Sqlite(transaction) => transaction.commit().await,
-        };
-        committed.map_err(StoreError::of_commit)
+        }
     }
 
     /// Undoes what was written and waits for it; dropping does the same without waiting.
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self {
-            Tx::Postgres(transaction) => transaction.rollback().await?,
-            Tx::Sqlite(transaction) => transaction.rollback().await?,
+            Tx::Postgres(transaction) => transaction.rollback().await,
+            Tx::Sqlite(transaction) => transaction.rollback().await,
+        }
+    }
+
+    /// Whether nothing that is done in it can be kept any more, since a statement failed or the database has ended it by
+    /// itself. [`Tx::commit`] refuses it then. On Postgres [`Tx::back_to_savepoint`] mends it, on SQLite nothing does:
+    /// what is done behind it, savepoints too, would be kept apart from what came before.
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Tx::Postgres(transaction) => transaction.has_failed(),
+            Tx::Sqlite(transaction) => transaction.has_failed(),
+        }
+    }
+
+    /// Marks a place to which [`Tx::back_to_savepoint`] goes back, instead of the last such place.
+    pub async fn savepoint(&mut self) -> Result<(), StoreError> {
+        crate::execute!(self, "SAVEPOINT part").map(|_| ())
+    }
+
+    /// Undoes what was written since [`Tx::savepoint`].
+    pub async fn back_to_savepoint(&mut self) -> Result<(), StoreError> {
+        if matches!(self, Tx::Sqlite(_)) && self.has_failed() {
+            return Err(StoreError::TransactionEnded);
+        }
+        crate::execute!(self, "ROLLBACK TO SAVEPOINT part")?;
+        if let Tx::Postgres(transaction) = self {
+            transaction.went_back();
         }
         Ok(())
+    }
+
+    /// Forgets the last savepoint; what was written since stays.
+    pub async fn release_savepoint(&mut self) -> Result<(), StoreError> {
+        if self.has_failed() {
+            return Err(StoreError::TransactionEnded);
+        }
+        crate::execute!(self, "RELEASE SAVEPOINT part").map(|_| ())
     }
 
     /// Whether this runs on Postgres.
@@ -59,19 +94,25 @@ impl Tx {
 /// ```ignore
 /// let row: Option<Row> = on!(tx, |c| sqlx::query_as(SQL).bind(id).fetch_optional(&mut *c).await)?;
 /// ```
-/// `tx` is a `&mut Tx` or a field that is a `Tx`. Both arms must have one type: turn a query result into
-/// `rows_affected()` inside.
+/// `tx` is a `&mut Tx` or a field that is a `Tx`. Both arms must have one type, a `Result` of sqlx's error or of
+/// [`crate::StoreError`]: turn a query result into `rows_affected()` inside.
 #[macro_export]
 macro_rules! on {
     ($tx:expr, |$connection:ident| $body:expr) => {
         match $tx.as_tx() {
             $crate::Tx::Postgres(transaction) => {
-                let $connection: &mut $crate::sqlx::PgConnection = &mut *transaction;
-                $body
+                let outcome = {
+                    let $connection: &mut $crate::sqlx::PgConnection = &mut *transaction;
+                    $body
+                };
+                transaction.noted(outcome)
             }
             $crate::Tx::Sqlite(transaction) => {
-                let $connection: &mut $crate::sqlx::SqliteConnection = &mut *transaction;
-                $body
+                let outcome = {
+                    let $connection: &mut $crate::sqlx::SqliteConnection = &mut *transaction;
+                    $body
+                };
+                transaction.noted(outcome)
             }
         }
     };

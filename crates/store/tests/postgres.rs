@@ -1,7 +1,7 @@
 //! The conformance suite on Postgres.
 
 use shipei_store::testing::{TestDatabase, TestPostgres};
-use shipei_store::{Database, PoolLimits, conformance};
+use shipei_store::{Database, PoolLimits, StoreError, conformance};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgres_conforms() {
@@ -52,7 +52,7 @@ async fn abandoned_begin_leaves_the_connection_clean() {
 async fn dropped_server_is_gone() {
     let server = TestPostgres::start(&[("fsync", "off")]);
     let url = server.url("one");
-    Database::open(&url, PoolLimits::default()).await.unwrap().ping().await.unwrap();
+    Database::open(&url, PoolLimits::default()).await.unwrap().check_writable().await.unwrap();
     drop(server);
     let error = Database::open(&url, PoolLimits::default()).await.unwrap_err();
     assert!(error.is_unavailable(), "{error}");
@@ -95,7 +95,7 @@ async fn database_whose_connections_are_all_at_work_answers() {
         }
     };
     assert!(error.is_unavailable() && at_work.len() == 3, "{error}");
-    database.ping().await.unwrap();
+    database.check_writable().await.unwrap();
 }
 
 #[tokio::test]
@@ -130,4 +130,19 @@ async fn certificate_that_nobody_known_has_signed_is_about_tls() {
     let error = open("verify-full").await.unwrap_err();
     assert!(error.is_about_tls() && error.to_string().contains("certificate"), "{error}");
     drop(server);
+}
+
+#[tokio::test]
+async fn faults_of_a_server_pass() {
+    let test = TestDatabase::postgres();
+    let database = test.open().await.unwrap();
+    database.migrate(&conformance::migrator()).await.unwrap();
+    conformance::faults_of_postgres_recover(&database).await.unwrap();
+    conformance::lock_of_another_session_passes(TestDatabase::postgres().url()).await.unwrap();
+    // One that has been told to read only answers, and is not what a service can write to.
+    let url = format!("{}&options[default_transaction_read_only]=on", test.url());
+    let reading = Database::open(&url, PoolLimits::default()).await.unwrap();
+    let error = reading.check_writable().await.unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly) && error.is_unavailable(), "{error}");
+    database.check_writable().await.unwrap();
 }

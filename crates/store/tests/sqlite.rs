@@ -1,9 +1,12 @@
 //! The conformance suite on SQLite.
 
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use shipei_store::testing::TestDatabase;
-use shipei_store::{StoreError, conformance, execute};
+use shipei_store::{Database, PoolLimits, StoreError, conformance};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sqlite_conforms() {
@@ -39,34 +42,124 @@ async fn abandoned_begin_leaves_the_connection_clean() {
 }
 
 #[tokio::test]
-async fn full_disk_is_unavailable_and_not_a_defect() {
+async fn faults_of_a_file_pass() {
     let file = TestDatabase::sqlite();
     let database = file.open().await.unwrap();
     database.migrate(&conformance::migrator()).await.unwrap();
-    let mut tx = database.begin_write().await.unwrap();
-    execute!(tx, "PRAGMA max_page_count = 1").unwrap();
-    let error: StoreError = loop {
-        let code = shipei_store::crypto::random_name().unwrap();
-        let added = execute!(
-            tx,
-            "INSERT INTO item (county, code, amount, active) VALUES ('c', $1, 0, TRUE)",
-            code.repeat(100)
-        );
-        if let Err(error) = added {
-            break error;
+    for _ in 0..3 {
+        conformance::full_file_recovers(&database).await.unwrap();
+        conformance::read_only_file_recovers(&database).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn lock_of_another_program_passes() {
+    conformance::lock_of_another_program_passes(TestDatabase::sqlite().url()).await.unwrap();
+}
+
+#[tokio::test]
+async fn damaged_page_is_told_from_a_defect() {
+    conformance::damaged_page_is_told_from_a_defect(TestDatabase::sqlite().url()).await.unwrap();
+}
+
+/// The permissions of a file.
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn files_are_private_whatever_the_folder_was() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.path().join("made/a.sqlite");
+    for made_before in [false, true] {
+        let url = format!("sqlite:{}", path.display());
+        if made_before {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         }
-    };
-    assert!(error.is_unavailable() && !error.is_retryable(), "{error}");
+        let database = Database::open(&url, PoolLimits::default()).await.unwrap();
+        database.migrate(&conformance::migrator()).await.unwrap();
+        for suffix in ["", "-wal", "-shm", ".open"] {
+            assert_eq!(mode(&beside(&path, suffix)), 0o600, "{suffix}");
+        }
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        database.close().await;
+        let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
+#[tokio::test]
+async fn log_that_is_gone_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sqlite");
+    let url = format!("sqlite:{}", path.display());
+    let open = || Database::open(&url, PoolLimits::default());
+    let database = open().await.unwrap();
+    database.migrate(&conformance::migrator()).await.unwrap();
+    conformance::goes_on(&database).await.unwrap();
+    // As it is when the process is killed now; the copy without its log is what must not be served.
+    let copy = folder.path().join("b.sqlite");
+    for suffix in ["", "-wal", ".open"] {
+        std::fs::copy(beside(&path, suffix), beside(&copy, suffix)).unwrap();
+    }
+    database.close().await;
+    let copied = format!("sqlite:{}", copy.display());
+    let open_copy = || Database::open(&copied, PoolLimits::default());
+    let log = std::fs::read(beside(&copy, "-wal")).unwrap();
+    std::fs::remove_file(beside(&copy, "-wal")).unwrap();
+    for _ in 0..2 {
+        let error = open_copy().await.unwrap_err();
+        assert!(matches!(error, StoreError::LogMissing { .. }) && !error.is_unavailable(), "{error}");
+    }
+    // The operator has found it.
+    std::fs::write(beside(&copy, "-wal"), &log).unwrap();
+    let database = open_copy().await.unwrap();
+    conformance::goes_on(&database).await.unwrap();
+    // Dropped and not closed is no fault, and neither is a close that was cut short behind its log.
+    drop(database);
+    open_copy().await.unwrap().close().await;
+    std::fs::write(beside(&copy, ".open"), "closing\n").unwrap();
+    open_copy().await.unwrap().close().await;
+    // The operator gives up what is lost.
+    std::fs::write(beside(&copy, ".open"), "open: what was written last is in the -wal file\n").unwrap();
+    assert!(open_copy().await.is_err());
+    std::fs::remove_file(beside(&copy, ".open")).unwrap();
+    open_copy().await.unwrap();
 }
 
 #[tokio::test]
 async fn file_whose_readers_are_all_at_work_answers() {
     let file = TestDatabase::sqlite();
     let database = file.open().await.unwrap();
-    database.ping().await.unwrap();
+    database.check_writable().await.unwrap();
     let mut at_work = Vec::new();
     for _ in 0..database.limits().connections.min(4) {
         at_work.push(database.begin_read().await.unwrap());
     }
-    database.ping().await.unwrap();
+    database.check_writable().await.unwrap();
+}
+
+#[test]
+fn file_has_one_claim_at_a_time_on_the_file_itself() {
+    let (one, other) = (TestDatabase::sqlite(), TestDatabase::sqlite());
+    let claim = Database::claim(one.url()).unwrap();
+    assert!(claim.is_some());
+    assert!(Database::claim(one.url()).unwrap().is_none());
+    assert!(Database::claim(other.url()).unwrap().is_some());
+    // As another process has it, which a file beside it would tell nothing.
+    let path = Database::sqlite_path(one.url()).unwrap();
+    let locked =
+        |path| matches!(File::open(path).unwrap().try_lock(), Err(std::fs::TryLockError::WouldBlock));
+    assert!(locked(path));
+    assert_eq!(std::fs::read_dir(Path::new(path).parent().unwrap()).unwrap().count(), 1);
+    drop(claim);
+    assert!(!locked(path));
+    assert!(Database::claim(one.url()).unwrap().is_some());
+    assert!(Database::claim("postgres://h/d").unwrap().is_some());
+    assert!(Database::claim("sqlite:/proc/nowhere/at/all.sqlite").is_err());
 }

@@ -168,6 +168,12 @@ fn store_failed(error: &StoreError) -> Status {
         tracing::warn!(%error, "the database is not available");
         return refused(&Refusal::new(ErrorReason::Unavailable));
     }
+    if error.is_corrupt() {
+        tracing::error!(%error, "the database's own files are damaged");
+        return refused(
+            &Refusal::new(ErrorReason::CorruptRow).because("the database's own files are damaged"),
+        );
+    }
     tracing::error!(%error, "the database refused a statement");
     internal()
 }

@@ -332,7 +332,7 @@ async fn silent_of(
 }
 
 async fn answers(database: &Database) -> bool {
-    matches!(tokio::time::timeout(HEALTH_TIMEOUT, database.ping()).await, Ok(Ok(())))
+    matches!(tokio::time::timeout(HEALTH_TIMEOUT, database.check_writable()).await, Ok(Ok(())))
 }
 
 fn status_of(serves: bool) -> ServingStatus {

@@ -5,11 +5,16 @@
 //! name it in [`run_all`].
 
 mod abandoned;
+mod broken;
 mod log;
 mod sql;
 mod state;
 
 pub use abandoned::abandoned_begin;
+pub use broken::{
+    damaged_page_is_told_from_a_defect, faults_of_postgres_recover, full_file_recovers, goes_on,
+    lock_of_another_program_passes, lock_of_another_session_passes, read_only_file_recovers,
+};
 
 use std::future::Future;
 
@@ -79,6 +84,8 @@ where
         sql::bulk_upsert_replaces_rows,
         sql::select_by_keys_finds_any_number_of_keys,
         sql::select_for_update_holds_the_row,
+        broken::statement_that_fails_keeps_nothing,
+        broken::refused_row_falls_alone,
         state::migrations_run_at_once_apply_once,
         state::read_sees_one_state_and_cannot_write,
         state::dropped_transaction_is_rolled_back,

@@ -28,7 +28,7 @@ pub(super) async fn migrations_run_at_once_apply_once(database: &Database) -> Re
     assert_eq!(fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM event_head")?, (64,));
     assert_eq!(fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM log_epoch")?, (1,));
     tx.rollback().await?;
-    database.ping().await
+    database.check_writable().await
 }
 
 pub(super) async fn read_sees_one_state_and_cannot_write(database: &Database) -> Result<(), StoreError> {
