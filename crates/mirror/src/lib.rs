@@ -17,8 +17,9 @@ pub use lookup::{
     CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Programmes, Region, RegionRange, class,
     classes_of_tutor, counties_opened_at, county_opened_at, member, members, open_counties, region,
 };
-pub use place::{History, Place, PlaceHistory};
+pub use place::{Place, PlaceHistory};
 pub use projector::{MirrorProjector, SOURCE, TYPES, apply};
+pub use shipei_rules::history::History;
 
 use sqlx::migrate::{Migration, Migrator};
 

@@ -8,6 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
+    history::History,
     region::RegionLevel,
     scheme::Scheme,
     vocabulary::{EducationStage, Role},
@@ -15,7 +16,7 @@ use shipei_rules::{
 use shipei_service_kit::{Refusal, Result};
 use shipei_store::{StoreError, Tx, fetch_all, fetch_optional, select_by_keys};
 
-use crate::place::{History, Place, PlaceHistory};
+use crate::place::{Place, PlaceHistory};
 
 /// The most classes that one tutor can have.
 pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;

@@ -6,8 +6,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::explanation::{Finding, Item, ItemState, ReasonCode};
-use crate::ids::{ActivityId, SeminarId, SubmissionId};
+use crate::ids::{ActivityId, SeminarId};
 use crate::scheme::{OnlineEntry, Scheme, Task};
+use crate::submission::{MarkKind, Submission, counting};
 use crate::vocabulary::Grade;
 
 const CLAUSE_ONLINE: &str = "附件2 网络研修 (Annex 2, online study)";
@@ -25,44 +26,11 @@ pub struct TraineeFacts {
     /// When each online entry was achieved, by index; missing entries are not achieved.
     pub phases: Vec<Option<DateTime<Utc>>>,
     /// Every submission, superseded ones too.
-    pub submissions: Vec<SubmissionFacts>,
+    pub submissions: Vec<Submission>,
     /// Accepted posts to seminars of the trainee's own class; the first is enough.
     pub seminar_posts: Vec<SeminarPost>,
     /// Offline scores, corrected ones too.
     pub offline_scores: Vec<OfflineScore>,
-}
-
-/// A submission with what the tutor did about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubmissionFacts {
-    /// Its id.
-    pub id: SubmissionId,
-    /// When it was submitted.
-    pub submitted_at: DateTime<Utc>,
-    /// When a newer one superseded it; of two at one instant this tells which is the newer.
-    pub superseded_at: Option<DateTime<Utc>>,
-    /// Its reviews and returns.
-    pub marks: Vec<Mark>,
-}
-
-/// A review or a return.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// When it was made.
-    pub at: DateTime<Utc>,
-    /// Its number among the submission's marks: of two at one instant the larger is the later.
-    pub sequence: i64,
-    /// What it was.
-    pub kind: MarkKind,
-}
-
-/// A grade, or a return for revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MarkKind {
-    /// Returned for revision.
-    Returned,
-    /// Graded.
-    Graded(Grade),
 }
 
 /// An accepted post to a seminar of the trainee's own class.
@@ -162,30 +130,15 @@ fn judge_phase(online: &[OnlineEntry], index: usize, facts: &TraineeFacts, as_of
     Finding::not_earned(previous_over, ReasonCode::PreviousPhaseMissed).dated(at)
 }
 
-/// Annex 2, phase 3. The newest submission is the one submitted last (of two at one instant, the one that the other did not
-/// supersede); its last mark counts. Until `review_until` a fail or a return can still be made good, so it is pending.
+/// Annex 2, phase 3. The last mark of the submission that counts counts ([`counting`]). Until `review_until` a fail or a
+/// return can still be made good, so it is pending.
 fn judge_assignment(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
     let rules = &scheme.trainee.assignment;
-    let newest = facts
-        .submissions
-        .iter()
-        .filter(|submission| {
-            submission.submitted_at <= as_of && rules.period.contains(submission.submitted_at)
-        })
-        .max_by_key(|submission| {
-            let superseded = submission.superseded_at.is_some_and(|at| at <= as_of);
-            (submission.submitted_at, !superseded, &submission.id)
-        });
-    let Some(newest) = newest else {
+    let Some(newest) = counting(scheme, &facts.submissions, as_of) else {
         return Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotSubmitted);
     };
     let reviews_over = as_of >= rules.review_until;
-    let last_mark = newest
-        .marks
-        .iter()
-        .filter(|mark| mark.at <= as_of && mark.at < rules.review_until)
-        .max_by_key(|mark| (mark.at, mark.sequence, mark.kind));
-    let Some(mark) = last_mark else {
+    let Some(mark) = newest.last_mark(as_of, rules.review_until) else {
         let finding = Finding::not_earned(reviews_over, ReasonCode::NotReviewed);
         return finding.on(&newest.id).dated(newest.submitted_at);
     };

@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::calendar::Period;
-use crate::explanation::{Finding, Item, ItemState, ReasonCode};
+use crate::explanation::{Finding, Item, ReasonCode};
 use crate::ids::{ClassId, SeminarId, SubmissionId};
-use crate::marking_weeks;
 use crate::scheme::{BulletinRule, Scheme};
 
 const CLAUSE_MARKING: &str = "附件3 实践性作业批阅 (Annex 3, marking)";
@@ -26,8 +25,8 @@ pub struct TutorFacts {
     pub chosen_at: Option<DateTime<Utc>>,
     /// The tutor's classes.
     pub classes: Vec<ClassFacts>,
-    /// Every submission of the trainees of those classes.
-    pub submissions: Vec<TutorSubmission>,
+    /// What those classes answer for as of the time of the score ([`crate::marking::answering`]).
+    pub marking: Vec<MarkingWork>,
 }
 
 /// One class of a tutor.
@@ -54,19 +53,17 @@ pub struct SeminarFacts {
     pub summarised_at: Option<DateTime<Utc>>,
 }
 
-/// One submission that the tutor had to mark, or not.
+/// One submission for whose marking the tutor answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TutorSubmission {
+pub struct MarkingWork {
     /// The submission.
     pub id: SubmissionId,
     /// When it was submitted.
     pub submitted_at: DateTime<Utc>,
-    /// When a newer one superseded it.
-    pub superseded_at: Option<DateTime<Utc>>,
-    /// Its first review or return.
-    pub first_mark_at: Option<DateTime<Utc>>,
-    /// When its trainee withdrew.
-    pub withdrawn_at: Option<DateTime<Utc>>,
+    /// A class of the tutor owes it a mark.
+    pub is_owed: bool,
+    /// The number of the week ([`crate::marking::MarkingWeek`]) that it made late in a class of the tutor.
+    pub late_week: Option<i64>,
 }
 
 /// What follows from too many late weeks (Annex 3: 上报所在市且下一年度将不再聘用).
@@ -143,7 +140,7 @@ pub fn score(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Tutor
     items.push(seminar);
 
     let qualified = total >= rules.qualify_total;
-    let late_weeks = late_weeks(scheme, facts, as_of);
+    let late_weeks = late_weeks(facts);
     let disqualified = late_weeks >= rules.marking.late_week.disqualify_at;
     let happened = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at <= as_of);
     let mut not_eligible_because = Vec::new();
@@ -175,43 +172,26 @@ pub fn score(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Tutor
     }
 }
 
-/// Annex 3, marking: pending until `review_until`, then all or nothing. Not owed: what was superseded, and what is
-/// unmarked of a withdrawn trainee.
+/// Annex 3, marking: pending until `review_until`, then all or nothing. The oldest submission that is owed a mark is the
+/// evidence.
 fn judge_marking(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
     let review_until = scheme.trainee.assignment.review_until;
     let reviews_over = as_of >= review_until;
-    let happened = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at <= as_of);
-    let unmarked = facts
-        .submissions
-        .iter()
-        .filter(|submission| submission.submitted_at <= as_of)
-        .filter(|submission| !happened(submission.superseded_at) && !happened(submission.withdrawn_at))
-        .filter(|submission| {
-            !submission.first_mark_at.is_some_and(|marked_at| marked_at <= as_of && marked_at < review_until)
-        })
-        .min_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
-    match unmarked {
-        Some(submission) => Finding::not_earned(reviews_over, ReasonCode::NotAllMarked)
-            .on(&submission.id)
-            .dated(submission.submitted_at),
+    let owed = facts.marking.iter().filter(|work| work.is_owed);
+    let oldest =
+        owed.min_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
+    match oldest {
+        Some(work) => {
+            Finding::not_earned(reviews_over, ReasonCode::NotAllMarked).on(&work.id).dated(work.submitted_at)
+        }
         None if reviews_over => Finding::earned(scheme.tutor.marking.points, review_until),
         None => Finding::not_earned(false, ReasonCode::NotAllMarked),
     }
 }
 
-/// Annex 3, late weeks: the weeks with a submission that was not settled by their deadline. **Decided**: a withdrawal
-/// before the deadline settles it; one at the deadline or after comes too late for the week.
-fn late_weeks(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> i64 {
-    let mut late = BTreeSet::new();
-    for submission in &facts.submissions {
-        let settled_at = [submission.first_mark_at, submission.superseded_at, submission.withdrawn_at]
-            .into_iter()
-            .flatten()
-            .min();
-        if let Some(week) = marking_weeks::late_week(scheme, submission.submitted_at, settled_at, as_of) {
-            late.insert(week.index);
-        }
-    }
+/// Annex 3, late weeks: each week once, however many submissions made it late.
+fn late_weeks(facts: &TutorFacts) -> i64 {
+    let late: BTreeSet<i64> = facts.marking.iter().filter_map(|work| work.late_week).collect();
     i64::try_from(late.len()).unwrap_or(i64::MAX)
 }
 
@@ -284,11 +264,4 @@ fn by_id(classes: &[ClassFacts]) -> Vec<&ClassFacts> {
     let mut sorted: Vec<&ClassFacts> = classes.iter().collect();
     sorted.sort_by(|left, right| left.class_id.cmp(&right.class_id));
     sorted
-}
-
-impl TutorScore {
-    /// Whether every item is decided: none is pending any more.
-    pub fn is_decided(&self) -> bool {
-        self.items.iter().all(|item| item.state != ItemState::Pending)
-    }
 }

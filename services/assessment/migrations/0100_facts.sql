@@ -37,15 +37,15 @@ CREATE TABLE phase_achieved (
     PRIMARY KEY (programme_id, person_id, phase_index)
 );
 
--- A practical assignment; submitted_at is empty while only a later fact about it has arrived. The last two columns are
--- derived (recompute/trainees.rs): the class whose tutor still owes a mark at the programme's end, and the class in
--- which it made its week late; both empty for nearly all rows.
+-- A practical assignment, with its number among the trainee's submissions and marks. The last two columns are derived
+-- (recompute/trainees.rs): the class whose tutor still owes a mark at the programme's end, and the class in which it made
+-- its week late; both empty for nearly all rows.
 CREATE TABLE submission (
     programme_id  TEXT COLLATE "C" NOT NULL,
     submission_id TEXT COLLATE "C" NOT NULL,
     person_id     TEXT COLLATE "C" NOT NULL,
-    submitted_at  TIMESTAMPTZ,
-    superseded_at TIMESTAMPTZ,
+    submitted_at  TIMESTAMPTZ NOT NULL,
+    number        BIGINT NOT NULL,
     owed_class_id TEXT COLLATE "C",
     late_class_id TEXT COLLATE "C",
     PRIMARY KEY (programme_id, submission_id)
@@ -54,7 +54,8 @@ CREATE INDEX submission_by_person ON submission (programme_id, person_id);
 CREATE INDEX submission_by_owed_class ON submission (programme_id, owed_class_id) WHERE owed_class_id IS NOT NULL;
 CREATE INDEX submission_by_late_class ON submission (programme_id, late_class_id) WHERE late_class_id IS NOT NULL;
 
--- A review (its grade) or a return (an empty grade) of a submission, by its number within the submission.
+-- A review (its grade) or a return (an empty grade) of a submission, by its number among the trainee's submissions and
+-- marks.
 CREATE TABLE mark (
     programme_id  TEXT COLLATE "C" NOT NULL,
     submission_id TEXT COLLATE "C" NOT NULL,

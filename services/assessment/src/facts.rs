@@ -50,10 +50,10 @@ pub struct Submission {
     pub submission_id: String,
     /// The trainee.
     pub person_id: String,
-    /// When it was submitted; unknown while only a later fact about it has arrived.
-    pub submitted_at: Option<Instant>,
-    /// When a newer one replaced it.
-    pub superseded_at: Option<Instant>,
+    /// When it was submitted.
+    pub submitted_at: Instant,
+    /// Its number among the trainee's submissions and marks.
+    pub number: i64,
     /// Derived: whose mark is still owed at the programme's end.
     pub owed_class_id: Option<String>,
     /// Derived: in which class it made its week late.
@@ -65,7 +65,7 @@ pub struct Submission {
 pub struct Mark {
     /// Of which submission.
     pub submission_id: String,
-    /// Its number within the submission.
+    /// Its number among the trainee's submissions and marks.
     pub mark_number: i64,
     /// The trainee.
     pub person_id: String,

@@ -9,8 +9,10 @@ CREATE TABLE trainee_work (
     PRIMARY KEY (programme_id, person_id)
 );
 
--- Practical assignments. class_id is the trainee's class at submission. first_mark_at is the earliest of its marks,
--- which settles its marking week.
+-- Practical assignments. class_id is the trainee's class at submission. number counts the trainee's submissions and marks
+-- in the order of recording. Where it stands is derived from all of them (shipei_rules::submission): superseded by a
+-- newer one, or disregarded because another had been graded by then, or neither. first_mark_at is the earliest of its
+-- marks, which settles its marking week.
 CREATE TABLE submission (
     programme_id TEXT COLLATE "C" NOT NULL,
     submission_id TEXT COLLATE "C" NOT NULL,
@@ -20,8 +22,10 @@ CREATE TABLE submission (
     title TEXT COLLATE "C" NOT NULL,
     text TEXT COLLATE "C" NOT NULL,
     submitted_at TIMESTAMPTZ NOT NULL,
+    number BIGINT NOT NULL,
     superseded_at TIMESTAMPTZ,
     superseded_by TEXT COLLATE "C",
+    disregarded_for TEXT COLLATE "C",
     first_mark_at TIMESTAMPTZ,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
@@ -31,7 +35,7 @@ CREATE INDEX submission_by_person ON submission (programme_id, person_id, submit
 CREATE INDEX submission_by_class ON submission (programme_id, class_id, submitted_at, submission_id);
 CREATE INDEX submission_by_time ON submission (programme_id, submitted_at, submission_id);
 
--- Reviews and returns, numbered within the submission; an empty grade is a return. Never changed, so a corrected grade
+-- Reviews and returns, numbered with the trainee's submissions; an empty grade is a return. Never changed, so a corrected grade
 -- leaves what it was before.
 CREATE TABLE mark (
     programme_id TEXT COLLATE "C" NOT NULL,

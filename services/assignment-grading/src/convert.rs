@@ -6,7 +6,7 @@ use prost_types::Timestamp;
 use shipei_contracts::assignment::v1 as proto;
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId},
-    trainee::MarkKind,
+    submission::MarkKind,
     vocabulary::Grade,
 };
 use shipei_service_kit::{
@@ -14,7 +14,7 @@ use shipei_service_kit::{
     convert::{Fields, to_timestamp},
 };
 
-use crate::domain::{Bulletin, Mark, Post, Seminar, Submission};
+use crate::domain::{Bulletin, Mark, Post, Seminar, Standing, Submission};
 
 /// The most characters of a title or topic.
 const TITLE_CHARS_MAX: usize = 2_000;
@@ -241,27 +241,28 @@ fn long_text(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
 
 /// A submission with its marks, for an answer.
 pub(crate) fn submission_to_proto(submission: Submission, marks: Vec<Mark>) -> proto::Submission {
+    let graded_submission_id = match &submission.standing {
+        Standing::Disregarded { graded } => graded.to_string(),
+        Standing::Counts | Standing::Superseded { .. } => String::new(),
+    };
     proto::Submission {
-        submission_id: submission.submission_id,
+        submission_id: submission.submission_id.to_string(),
         person_id: submission.person_id,
         class_id: submission.class_id,
         kind: submission.kind,
         title: submission.title,
         text: submission.text,
         submitted_time: Some(to_timestamp(submission.submitted_at)),
-        superseded_time: submission.superseded_at.map(to_timestamp),
+        superseded_time: submission.standing.superseded_at().map(to_timestamp),
         marks: marks.into_iter().map(mark_to_proto).collect(),
+        graded_submission_id,
     }
 }
 
 fn mark_to_proto(mark: Mark) -> proto::Mark {
-    let grade = match mark.kind {
-        MarkKind::Graded(grade) => grade_to_proto(Some(grade)),
-        MarkKind::Returned => proto::Grade::Unspecified,
-    };
     proto::Mark {
         number: mark.number,
-        grade: grade.into(),
+        grade: grade_to_proto(mark.kind.grade()).into(),
         comment: mark.comment,
         tutor_id: mark.tutor_id,
         marked_time: Some(to_timestamp(mark.marked_at)),

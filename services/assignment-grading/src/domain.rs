@@ -5,21 +5,32 @@
 //!
 //! Order of refusals: who is nobody, who has no say, who has withdrawn, the window, the state, the content.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Class, Member};
-use shipei_rules::{characters, scheme::Scheme, trainee::MarkKind, vocabulary::Grade};
+use shipei_rules::{
+    characters,
+    ids::SubmissionId,
+    scheme::Scheme,
+    submission::{self as rules, MarkKind},
+    vocabulary::Grade,
+};
 use shipei_service_kit::Refusal;
 
 use crate::error::{Decided, inside, not_found};
 
 /// The most marks that one submission can have: each is kept and each decision reads them all.
-pub(crate) const MARKS_PER_SUBMISSION_MAX: i64 = 1_000;
+pub(crate) const MARKS_PER_SUBMISSION_MAX: usize = 1_000;
+
+/// The most submissions of one trainee.
+pub(crate) const SUBMISSIONS_PER_TRAINEE_MAX: usize = 1_000;
 
 /// A practical assignment as submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Submission {
-    pub(crate) submission_id: String,
+    pub(crate) submission_id: SubmissionId,
     pub(crate) person_id: String,
     /// The class at submission.
     pub(crate) class_id: String,
@@ -27,13 +38,42 @@ pub(crate) struct Submission {
     pub(crate) title: String,
     pub(crate) text: String,
     pub(crate) submitted_at: DateTime<Utc>,
-    pub(crate) superseded_at: Option<DateTime<Utc>>,
+    pub(crate) standing: Standing,
+}
+
+/// Where a submission stands, as was told last ([`shipei_rules::submission::standings`] with ids).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It counts.
+    Counts,
+    /// A newer one took its place.
+    Superseded {
+        /// The newer one.
+        by: SubmissionId,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It is kept and doesn't count.
+    Disregarded {
+        /// The one that had been graded excellent or pass by then.
+        graded: SubmissionId,
+    },
+}
+
+impl Standing {
+    /// When a newer one took its place.
+    pub(crate) fn superseded_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Superseded { at, .. } => Some(*at),
+            Self::Counts | Self::Disregarded { .. } => None,
+        }
+    }
 }
 
 /// One act of marking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// From 1, in the order in which the service learned of them.
+    /// Among the trainee's submissions and marks, from 1, in the order in which the service learned of them.
     pub(crate) number: i64,
     pub(crate) kind: MarkKind,
     pub(crate) comment: String,
@@ -41,65 +81,110 @@ pub(crate) struct Mark {
     pub(crate) marked_at: DateTime<Utc>,
 }
 
-/// The grade that counts: that of the last mark, by its time, then its number. None when there is no mark or the
-/// last one is a return.
-pub(crate) fn grade_of(marks: &[Mark]) -> Option<Grade> {
-    let last = marks.iter().max_by_key(|mark| (mark.marked_at, mark.number))?;
-    match last.kind {
-        MarkKind::Graded(grade) => Some(grade),
-        MarkKind::Returned => None,
+/// All submissions of one trainee with their marks, and what was told last of each one's standing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Works {
+    pub(crate) submissions: Vec<rules::Submission>,
+    pub(crate) told: BTreeMap<SubmissionId, Standing>,
+}
+
+/// A submission that stands otherwise than was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StandingChange {
+    pub(crate) submission_id: SubmissionId,
+    pub(crate) submitted_at: DateTime<Utc>,
+    pub(crate) standing: Standing,
+}
+
+impl Works {
+    /// The number of the next submission or mark.
+    pub(crate) fn next_number(&self) -> i64 {
+        let own = self.submissions.iter().map(|submission| submission.number);
+        let marks = self.submissions.iter().flat_map(|submission| &submission.marks).map(|mark| mark.number);
+        own.chain(marks).max().unwrap_or(0) + 1
+    }
+
+    /// With one more submission.
+    pub(crate) fn with(mut self, new: &Submission) -> Works {
+        self.submissions.push(rules::Submission {
+            id: new.submission_id.clone(),
+            submitted_at: new.submitted_at,
+            number: self.next_number(),
+            marks: Vec::new(),
+        });
+        self
+    }
+
+    /// Adds a mark of one of them.
+    pub(crate) fn add_mark(&mut self, submission_id: &SubmissionId, mark: &Mark) {
+        let marked = self.submissions.iter_mut().find(|submission| submission.id == *submission_id);
+        if let Some(marked) = marked {
+            marked.marks.push(rules::Mark { at: mark.marked_at, number: mark.number, kind: mark.kind });
+        }
+    }
+
+    /// Where each stands, of those that stand otherwise than was told; by time. Whatever the order in which submissions
+    /// and marks arrived, it ends with the same.
+    pub(crate) fn changes(&self, scheme: &Scheme) -> Vec<StandingChange> {
+        let mut changes = Vec::new();
+        for (submission, standing) in rules::standings(scheme, &self.submissions, DateTime::<Utc>::MAX_UTC) {
+            let standing = match standing {
+                rules::Standing::Counts => Standing::Counts,
+                rules::Standing::Superseded { by } => {
+                    Standing::Superseded { by: by.id.clone(), at: by.submitted_at }
+                }
+                rules::Standing::Disregarded { graded } => {
+                    Standing::Disregarded { graded: graded.id.clone() }
+                }
+            };
+            if *self.told.get(&submission.id).unwrap_or(&Standing::Counts) != standing {
+                changes.push(StandingChange {
+                    submission_id: submission.id.clone(),
+                    submitted_at: submission.submitted_at,
+                    standing,
+                });
+            }
+        }
+        changes
     }
 }
 
-/// Where a new submission stands among those of its trainee.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It is the newest; the one before, if any, is superseded by it.
-    Newest {
-        /// The submission that it replaces.
-        replaces: Option<String>,
-    },
-    /// It arrived late: a newer one is there already, which supersedes it at once.
-    Late {
-        /// The submission that came after it.
-        superseded_by: String,
-        /// When that one came.
-        superseded_at: DateTime<Utc>,
-    },
+/// The grade that counts: that of the last mark, by its time, then its number. None when there is no mark or the
+/// last one is a return.
+pub(crate) fn grade_of(marks: &[Mark]) -> Option<Grade> {
+    marks.iter().max_by_key(|mark| (mark.marked_at, mark.number))?.kind.grade()
 }
 
-/// Whether a trainee may submit, and where the submission stands (Annex 2, practical assignment).
-///
-/// `newest` is the trainee's newest submission with its marks, `following` the first one that is newer than `new`. Of two
-/// at one instant the one that arrived later is the newer.
+/// Whether a trainee may submit, and what that changes (Annex 2, practical assignment). `works` are the trainee's
+/// submissions without `new`; the changes are those of all, the new one's own too.
 ///
 /// # Errors
-/// WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, INVALID_KIND, ALREADY_GRADED.
+/// WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, INVALID_KIND, TOO_MANY, ALREADY_GRADED.
 pub(crate) fn decide_submission(
     scheme: &Scheme,
     trainee: &Member,
     new: &Submission,
-    newest: Option<(&Submission, &[Mark])>,
-    following: Option<&Submission>,
-) -> Decided<Standing> {
+    works: Works,
+) -> Decided<Vec<StandingChange>> {
     refuse_withdrawn(trainee, new.submitted_at)?;
     let rules = &scheme.trainee.assignment;
     inside(rules.period, new.submitted_at, &rules.window)?;
     if !rules.kinds.contains(&new.kind) {
         return Err(Refusal::new(ErrorReason::InvalidKind).field("kind"));
     }
-    if let Some(following) = following {
-        return Ok(Standing::Late {
-            superseded_by: following.submission_id.clone(),
-            superseded_at: following.submitted_at,
-        });
+    if works.submissions.len() >= SUBMISSIONS_PER_TRAINEE_MAX {
+        return Err(Refusal::new(ErrorReason::TooMany)
+            .with("submissions_max", SUBMISSIONS_PER_TRAINEE_MAX.to_string()));
     }
-    let Some((newest, marks)) = newest else { return Ok(Standing::Newest { replaces: None }) };
-    debug_assert!(newest.submitted_at <= new.submitted_at, "what follows was looked for");
-    if matches!(grade_of(marks), Some(Grade::Pass | Grade::Excellent)) {
-        return Err(Refusal::new(ErrorReason::AlreadyGraded).with("submission_id", &newest.submission_id));
+    let changes = works.with(new).changes(scheme);
+    for change in &changes {
+        if let Standing::Disregarded { graded } = &change.standing
+            && change.submission_id == new.submission_id
+        {
+            return Err(Refusal::new(ErrorReason::AlreadyGraded).with("submission_id", graded.as_str()));
+        }
     }
-    Ok(Standing::Newest { replaces: Some(newest.submission_id.clone()) })
+    Ok(changes)
 }
 
 /// Whether a submission of that id is the very same one, sent again. `stated_at` is the time that the caller stated.
@@ -115,21 +200,13 @@ pub(crate) fn is_same_submission(
         && stated_at.is_none_or(|at| at == there.submitted_at)
 }
 
-/// What a mark changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MarkChange {
-    /// The number of the new mark.
-    pub(crate) number: i64,
-    /// The grade before it.
-    pub(crate) old: Option<Grade>,
-}
-
 /// Whether a tutor may review or return a submission (Annex 2, Annex 3). `class` is the one in which the trainee stood
 /// at `at`.
 ///
 /// **Decided**: "the tutor of the trainee's class" is the tutor of the class in which the trainee stands when the mark
-/// is made, whichever class the work was submitted in, because that is the class that owes the mark (assessment's
-/// domain/marking.rs). A mark of before a transfer is the old class's, also when it arrives after the transfer.
+/// is made, whichever class the work was submitted in, because that is the class that owes the mark
+/// ([`shipei_rules::marking`]). A mark of before a transfer is the old class's, also when it arrives after the transfer.
+/// A submission that is disregarded may be marked: it counts again when what it is disregarded for turns out otherwise.
 ///
 /// # Errors
 /// NOT_FOUND (not submitted by then), NOT_CLASS_TUTOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, SUPERSEDED,
@@ -140,30 +217,29 @@ pub(crate) fn decide_mark(
     (submission, marks): (&Submission, &[Mark]),
     comment: &str,
     at: DateTime<Utc>,
-) -> Decided<MarkChange> {
+) -> Decided<()> {
     if at < submission.submitted_at {
         return Err(not_found("submission_id"));
     }
     refuse_other_tutor(tutor, class)?;
     refuse_withdrawn(trainee, at)?;
     inside(scheme.trainee.assignment.review_period(), at, "review_until")?;
-    if submission.superseded_at.is_some_and(|superseded_at| superseded_at <= at) {
+    if submission.standing.superseded_at().is_some_and(|superseded_at| superseded_at <= at) {
         return Err(Refusal::new(ErrorReason::Superseded));
     }
     if characters::is_blank(comment) {
         return Err(Refusal::new(ErrorReason::CommentRequired).field("comment"));
     }
-    let number = marks.iter().map(|mark| mark.number).max().unwrap_or(0) + 1;
-    if number > MARKS_PER_SUBMISSION_MAX {
+    if marks.len() >= MARKS_PER_SUBMISSION_MAX {
         return Err(
             Refusal::new(ErrorReason::TooMany).with("marks_max", MARKS_PER_SUBMISSION_MAX.to_string())
         );
     }
-    Ok(MarkChange { number, old: grade_of(marks) })
+    Ok(())
 }
 
 /// As of when a trainee's class tells who owes the marks that are owed as of `as_of`: from the end of `review_until` on
-/// it is the class of just before, as in assessment's domain/marking.rs.
+/// it is the class of just before ([`shipei_rules::marking`]).
 pub(crate) fn owing_as_of(scheme: &Scheme, as_of: DateTime<Utc>) -> DateTime<Utc> {
     // Instants are whole microseconds.
     as_of.min(scheme.trainee.assignment.review_until - TimeDelta::microseconds(1))

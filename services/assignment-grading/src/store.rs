@@ -12,8 +12,8 @@ pub(crate) use seminar::{
     insert_post, insert_seminar, insert_summary, list_posts, list_seminars, lock_seminar, seminar,
 };
 pub(crate) use submission::{
-    LateFact, following_submission, insert_mark, insert_submission, late_facts, list_marking,
-    list_submissions, lock_trainee, marks, marks_of, newest_submission, submission, supersede,
+    insert_mark, insert_submission, list_marking, list_submissions, lock_trainee, marks, marks_of,
+    people_of_tutor, save_standing, submission, works, works_of,
 };
 
 /// Who told the service, and when: kept with every fact.

@@ -8,11 +8,15 @@ mod counties;
 #[cfg(test)]
 mod identity_numbers;
 #[cfg(test)]
+mod marking;
+#[cfg(test)]
 mod odd_schemes;
 #[cfg(test)]
 mod schemes;
 #[cfg(test)]
 mod study_time;
+#[cfg(test)]
+mod submissions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

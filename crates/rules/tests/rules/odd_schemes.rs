@@ -7,10 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use shipei_rules::counselor::{self, CountyFacts, StageFacts};
 use shipei_rules::explanation::ItemState;
+use shipei_rules::history::History;
 use shipei_rules::ids::{ClassId, SubmissionId};
+use shipei_rules::marking::{TraineeWork, answering};
 use shipei_rules::scheme::{EducationStage, Scheme};
+use shipei_rules::submission::{Mark, MarkKind, Submission};
 use shipei_rules::trainee::{self, TraineeFacts};
-use shipei_rules::tutor::{self, ClassFacts, TutorFacts, TutorSubmission};
+use shipei_rules::tutor::{self, ClassFacts, MarkingWork, TutorFacts};
 
 use crate::support::{at, changed};
 use crate::trainee_properties::{any_facts, instant};
@@ -93,24 +96,40 @@ pub(crate) fn odd_scheme() -> impl Strategy<Value = Scheme> {
     )
 }
 
-fn facts_of_tutor(submissions: Vec<(DateTime<Utc>, Option<i64>)>, classes: usize) -> TutorFacts {
+fn facts_of_tutor(
+    scheme: &Scheme,
+    submissions: Vec<(DateTime<Utc>, Option<i64>)>,
+    classes: usize,
+    as_of: DateTime<Utc>,
+) -> TutorFacts {
     let class = |index| ClassFacts {
         class_id: ClassId::parse(&format!("L{index}")).unwrap(),
         bulletins: vec![(0, at("2019-10-11T00:00:00")), (1, at("2019-11-21T00:00:00"))],
         seminars: Vec::new(),
     };
-    let submission =
-        |(index, (submitted_at, hours)): (usize, (DateTime<Utc>, Option<i64>))| TutorSubmission {
+    let places = History::from("L0");
+    let mut marking = Vec::new();
+    for (index, (submitted_at, hours)) in (0_i64..).zip(submissions) {
+        let mark =
+            |hours| Mark { at: submitted_at + TimeDelta::hours(hours), number: 1, kind: MarkKind::Returned };
+        let submissions = [Submission {
             id: SubmissionId::parse(&format!("A{index}")).unwrap(),
             submitted_at,
-            superseded_at: None,
-            first_mark_at: hours.map(|hours| submitted_at + TimeDelta::hours(hours)),
-            withdrawn_at: None,
-        };
+            number: 0,
+            marks: hours.map(mark).into_iter().collect(),
+        }];
+        let work = TraineeWork { submissions: &submissions, places: &places, withdrawn_at: None };
+        marking.extend(answering(scheme, &work, as_of).into_iter().map(|one| MarkingWork {
+            id: one.submission.id.clone(),
+            submitted_at,
+            is_owed: one.owed_in.is_some(),
+            late_week: one.late.map(|(week, _)| week.index),
+        }));
+    }
     TutorFacts {
         prejob_attended_at: Some(at("2019-08-20T09:00:00")),
         classes: (0..classes).map(class).collect(),
-        submissions: submissions.into_iter().enumerate().map(submission).collect(),
+        marking,
         ..TutorFacts::default()
     }
 }
@@ -163,7 +182,7 @@ proptest! {
         scheme in odd_scheme(), as_of in instant(), classes in 0_usize..3,
         submissions in prop::collection::vec((instant(), prop::option::of(0_i64..400)), 0..6),
     ) {
-        let score = tutor::score(&scheme, &facts_of_tutor(submissions, classes), as_of);
+        let score = tutor::score(&scheme, &facts_of_tutor(&scheme, submissions, classes, as_of), as_of);
         let total: i64 = score.items.iter().map(|item| item.points).sum();
         prop_assert_eq!((score.items.len(), score.total), (scheme.tutor.bulletins.len() + 2, total));
         prop_assert!(score.items.iter().all(|item| (0..=item.max_points).contains(&item.points)));

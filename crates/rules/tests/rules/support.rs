@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use shipei_rules::ids::SubmissionId;
 use shipei_rules::scheme::{Grade, Scheme};
-use shipei_rules::trainee::{Mark, MarkKind, SubmissionFacts};
+use shipei_rules::submission::{Mark, MarkKind, Submission};
 
 /// The text of the model scheme.
 pub(crate) const QINHUANGDAO: &str = include_str!("../../data/qinhuangdao-2019.toml");
@@ -40,20 +40,18 @@ pub(crate) fn at(local: &str) -> DateTime<Utc> {
     format!("{local}+08:00").parse().unwrap()
 }
 
-/// A submission with marks: at, and a grade, or `None` for a return.
-pub(crate) fn submission(id: &str, submitted: &str, marks: &[(&str, Option<Grade>)]) -> SubmissionFacts {
-    let mut facts = SubmissionFacts {
+/// A submission with marks: at, and a grade, or `None` for a return. It is the first thing that was recorded, then its
+/// marks in order.
+pub(crate) fn submission(id: &str, submitted: &str, marks: &[(&str, Option<Grade>)]) -> Submission {
+    let mut submission = Submission {
         id: SubmissionId::parse(id).unwrap(),
         submitted_at: at(submitted),
-        superseded_at: None,
+        number: 1,
         marks: Vec::new(),
     };
-    for (index, (marked, grade)) in marks.iter().enumerate() {
-        facts.marks.push(Mark {
-            at: at(marked),
-            sequence: i64::try_from(index).unwrap(),
-            kind: grade.map_or(MarkKind::Returned, MarkKind::Graded),
-        });
+    for (number, (marked, grade)) in (2..).zip(marks) {
+        let kind = grade.map_or(MarkKind::Returned, MarkKind::Graded);
+        submission.marks.push(Mark { at: at(marked), number, kind });
     }
-    facts
+    submission
 }

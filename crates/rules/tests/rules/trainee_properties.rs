@@ -5,9 +5,8 @@ use proptest::prelude::*;
 use shipei_rules::explanation::ItemState;
 use shipei_rules::ids::{ActivityId, SeminarId, SubmissionId};
 use shipei_rules::scheme::Grade;
-use shipei_rules::trainee::{
-    Mark, MarkKind, OfflineScore, SeminarPost, SubmissionFacts, TraineeFacts, score,
-};
+use shipei_rules::submission::{Mark, MarkKind, Submission};
+use shipei_rules::trainee::{OfflineScore, SeminarPost, TraineeFacts, score};
 
 use crate::support::{at, qinhuangdao};
 
@@ -30,19 +29,26 @@ fn mark() -> impl Strategy<Value = (DateTime<Utc>, MarkKind)> {
     (fitting("2019-11-01T00:00:00", 50), kind)
 }
 
-fn submission_facts() -> impl Strategy<Value = SubmissionFacts> {
+fn any_submission() -> impl Strategy<Value = Submission> {
     let marks = prop::collection::vec(mark(), 0..3);
-    (0_u32..1000, fitting("2019-11-01T00:00:00", 40), marks).prop_map(|(id, submitted_at, marks)| {
-        let mut facts = SubmissionFacts {
-            id: SubmissionId::parse(&format!("A{id}")).unwrap(),
-            submitted_at,
-            superseded_at: None,
-            marks: Vec::new(),
-        };
-        for (index, (at, kind)) in marks.into_iter().enumerate() {
-            facts.marks.push(Mark { at, sequence: i64::try_from(index).unwrap(), kind });
+    (fitting("2019-11-01T00:00:00", 40), marks).prop_map(|(submitted_at, marks)| Submission {
+        id: SubmissionId::parse("A").unwrap(),
+        submitted_at,
+        number: 0,
+        marks: marks.into_iter().map(|(at, kind)| Mark { at, number: 0, kind }).collect(),
+    })
+}
+
+/// The submissions of one trainee, each thing with its own id and number.
+pub(crate) fn submissions(most: usize) -> impl Strategy<Value = Vec<Submission>> {
+    prop::collection::vec(any_submission(), 0..=most).prop_map(|mut submissions| {
+        let mut numbers = 1..;
+        for (index, submission) in submissions.iter_mut().enumerate() {
+            submission.id = SubmissionId::parse(&format!("A{index}")).unwrap();
+            submission.number = numbers.next().unwrap();
+            submission.marks.iter_mut().for_each(|mark| mark.number = numbers.next().unwrap());
         }
-        facts
+        submissions
     })
 }
 
@@ -50,7 +56,7 @@ pub(crate) fn any_facts() -> impl Strategy<Value = TraineeFacts> {
     (
         prop::option::weighted(0.8, fitting("2019-09-15T00:00:00", 46)),
         prop::option::weighted(0.8, fitting("2019-10-10T00:00:00", 52)),
-        prop::collection::btree_map(0_u32..1000, submission_facts(), 0..3),
+        submissions(2),
         prop::collection::vec(fitting("2019-11-20T00:00:00", 31), 0..3),
         prop::collection::vec((0_u32..3, 0_i64..12, fitting("2019-10-01T00:00:00", 71)), 0..5),
     )
@@ -58,13 +64,7 @@ pub(crate) fn any_facts() -> impl Strategy<Value = TraineeFacts> {
             login_at: None,
             withdrawn_at: None,
             phases: vec![phase_1, phase_2],
-            submissions: submissions
-                .into_iter()
-                .map(|(id, facts)| SubmissionFacts {
-                    id: SubmissionId::parse(&format!("A{id}")).unwrap(),
-                    ..facts
-                })
-                .collect(),
+            submissions,
             seminar_posts: posts
                 .into_iter()
                 .map(|at| SeminarPost { seminar: SeminarId::parse("N1").unwrap(), at })

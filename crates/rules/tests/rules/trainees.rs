@@ -3,8 +3,9 @@
 use shipei_rules::explanation::{ItemState, csv_reasons};
 use shipei_rules::ids::{ActivityId, SeminarId};
 use shipei_rules::scheme::{Grade, Scheme, Task};
+use shipei_rules::submission::Submission;
 use shipei_rules::trainee::{
-    OfflineScore, SeminarPost, SubmissionFacts, TraineeFacts, TraineeScore, score, task_done, tasks_done,
+    OfflineScore, SeminarPost, TraineeFacts, TraineeScore, score, task_done, tasks_done,
 };
 
 use crate::support::{at, changed, qinhuangdao, submission};
@@ -100,7 +101,7 @@ fn third_phase_looks_at_the_achievement_of_the_second_only() {
     assert_eq!(points(&score)[..3], [0, 0, 5]);
 }
 
-fn assignment_of(submissions: Vec<SubmissionFacts>) -> (i64, String) {
+fn assignment_of(submissions: Vec<Submission>) -> (i64, String) {
     let score = final_score(&TraineeFacts { submissions, ..diligent() });
     (score.items[2].points, csv_reasons(&score.items))
 }
@@ -134,16 +135,6 @@ fn assignment_is_judged_by_the_last_mark_of_the_newest_submission() {
         let reversed = submissions.into_iter().rev().collect();
         assert_eq!(assignment_of(reversed), (points, reasons.to_owned()));
     }
-}
-
-#[test]
-fn assignment_of_one_instant_is_the_one_that_was_not_superseded() {
-    let submitted = "2019-11-04T10:00:00";
-    let mut first = submission("A9", submitted, &[("2019-11-05T10:00:00", FAIL)]);
-    first.superseded_at = Some(at(submitted));
-    let second = submission("A1", submitted, &[("2019-11-05T10:00:00", PASS)]);
-    assert_eq!(assignment_of(vec![first.clone(), second.clone()]), (20, String::new()));
-    assert_eq!(assignment_of(vec![second, first]), (20, String::new()));
 }
 
 #[test]

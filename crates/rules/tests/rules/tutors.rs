@@ -1,24 +1,43 @@
 //! A tutor's score at every edge that Annex 3 names, then its properties.
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use shipei_rules::explanation::{ItemState, ReasonCode};
+use shipei_rules::history::History;
 use shipei_rules::ids::{ClassId, SeminarId, SubmissionId};
-use shipei_rules::scheme::Scheme;
-use shipei_rules::tutor::{
-    ClassFacts, SeminarFacts, TutorFacts, TutorFlag, TutorScore, TutorSubmission, score,
-};
+use shipei_rules::marking::{TraineeWork, answering};
+use shipei_rules::scheme::{Grade, Scheme};
+use shipei_rules::tutor::{ClassFacts, MarkingWork, SeminarFacts, TutorFacts, TutorFlag, TutorScore, score};
 
-use crate::support::{at, changed, qinhuangdao};
+use crate::support::{at, changed, qinhuangdao, submission};
 
-fn submitted(id: &str, when: &str, marked: Option<&str>) -> TutorSubmission {
-    TutorSubmission {
-        id: SubmissionId::parse(id).unwrap(),
-        submitted_at: at(when),
-        superseded_at: None,
-        first_mark_at: marked.map(at),
-        withdrawn_at: None,
+/// A submission of a trainee who never moves, for the tutor of their class, as of the end.
+fn answered(
+    scheme: &Scheme,
+    id: &str,
+    when: &str,
+    marked: Option<&str>,
+    as_of: DateTime<Utc>,
+) -> Vec<MarkingWork> {
+    let marks: Vec<(&str, Option<Grade>)> =
+        marked.map(|marked| (marked, Some(Grade::Fail))).into_iter().collect();
+    let submissions = [submission(id, when, &marks)];
+    let work = TraineeWork { submissions: &submissions, places: &History::from("L1"), withdrawn_at: None };
+    let mut found = Vec::new();
+    for one in answering(scheme, &work, as_of) {
+        found.push(MarkingWork {
+            id: one.submission.id.clone(),
+            submitted_at: one.submission.submitted_at,
+            is_owed: one.owed_in.is_some(),
+            late_week: one.late.map(|(week, _)| week.index),
+        });
     }
+    found
+}
+
+fn submitted(id: &str, when: &str, marked: Option<&str>) -> Vec<MarkingWork> {
+    let scheme = qinhuangdao();
+    answered(&scheme, id, when, marked, scheme.final_as_of())
 }
 
 fn class(id: &str) -> ClassFacts {
@@ -44,7 +63,7 @@ fn excellent() -> TutorFacts {
         prejob_attended_at: Some(at("2019-08-20T09:00:00")),
         chosen_at: Some(at("2019-12-22T10:00:00")),
         classes: vec![class("L1")],
-        submissions: vec![submitted("A1", "2019-11-04T10:00:00", Some("2019-11-05T10:00:00"))],
+        marking: submitted("A1", "2019-11-04T10:00:00", Some("2019-11-05T10:00:00")),
     }
 }
 
@@ -57,7 +76,7 @@ fn final_score(facts: &TutorFacts) -> TutorScore {
 fn tutor_who_does_everything_is_excellent_when_chosen() {
     let score = final_score(&excellent());
     assert_eq!((score.marking, score.bulletins, score.seminar, score.total), (60, 30, 10, 100));
-    assert!(score.qualified && score.eligible && score.excellent && score.is_decided());
+    assert!(score.qualified && score.eligible && score.excellent);
     let names: Vec<&str> = score.items.iter().map(|item| item.name.as_str()).collect();
     assert_eq!(names, ["marking", "bulletin_1", "bulletin_2", "bulletin_3", "seminar"]);
 
@@ -78,45 +97,55 @@ fn choice_of_a_tutor_who_is_not_eligible_has_no_effect_and_says_why() {
 fn marking_is_pending_until_reviews_end_and_then_all_or_nothing() {
     let scheme = qinhuangdao();
     let last = "2019-12-20T23:59:59";
+    let end = at("2019-12-21T00:00:00");
     for (marked, marking) in [(Some(last), 60), (Some("2019-12-21T00:00:00"), 0), (None, 0)] {
-        let facts =
-            TutorFacts { submissions: vec![submitted("A1", "2019-12-10T23:59:59", marked)], ..excellent() };
-        assert_eq!(score(&scheme, &facts, at(last)).items[0].state, ItemState::Pending);
-        let after = score(&scheme, &facts, at("2019-12-21T00:00:00"));
+        let as_of = |when| {
+            let marking = answered(&scheme, "A1", "2019-12-10T23:59:59", marked, when);
+            score(&scheme, &TutorFacts { marking, ..excellent() }, when)
+        };
+        assert_eq!(as_of(at(last)).items[0].state, ItemState::Pending);
+        let after = as_of(end);
         assert_eq!(after.marking, marking);
         assert_eq!(after.items[0].evidence.as_deref(), (marking == 0).then_some("A1"));
+        assert_eq!(after.items[0].at, Some(if marking == 0 { at("2019-12-10T23:59:59") } else { end }));
     }
-    assert_eq!(final_score(&TutorFacts { submissions: Vec::new(), ..excellent() }).marking, 60);
+    assert_eq!(final_score(&TutorFacts { marking: Vec::new(), ..excellent() }).marking, 60);
 }
 
 #[test]
-fn submission_that_is_superseded_or_withdrawn_is_not_owed_a_mark() {
-    let open = submitted("A1", "2019-11-04T10:00:00", None);
-    let superseded = TutorSubmission { superseded_at: Some(at("2019-11-08T10:00:00")), ..open.clone() };
-    let withdrawn = TutorSubmission { withdrawn_at: Some(at("2019-11-10T23:59:59")), ..open.clone() };
-    let withdrawn_late = TutorSubmission { withdrawn_at: Some(at("2019-11-11T00:00:00")), ..open.clone() };
-    for (submission, marking, late_weeks) in
-        [(open, 0, 1), (superseded, 60, 0), (withdrawn, 60, 0), (withdrawn_late, 60, 1)]
-    {
-        let score = final_score(&TutorFacts { submissions: vec![submission.clone()], ..excellent() });
-        assert_eq!((score.marking, score.late_weeks), (marking, late_weeks), "{submission:?}");
-    }
+fn oldest_submission_that_is_owed_a_mark_is_the_evidence() {
+    let work = |id: &str, when: &str, is_owed| MarkingWork {
+        id: SubmissionId::parse(id).unwrap(),
+        submitted_at: at(when),
+        is_owed,
+        late_week: None,
+    };
+    let marking = vec![
+        work("A3", "2019-11-06T10:00:00", true),
+        work("A2", "2019-11-05T10:00:00", true),
+        work("A1", "2019-11-05T10:00:00", true),
+        work("A0", "2019-11-04T10:00:00", false),
+    ];
+    let score = final_score(&TutorFacts { marking, ..excellent() });
+    assert_eq!((score.marking, score.late_weeks), (0, 0));
+    assert_eq!(score.items[0].evidence.as_deref(), Some("A1"));
 }
 
 #[test]
 fn late_weeks_are_counted_once_each_and_disqualify_at_the_number() {
     let late = |id: &str, day: &str| submitted(id, &format!("{day}T10:00:00"), Some("2019-12-20T10:00:00"));
     let mut facts = excellent();
-    facts.submissions = vec![
+    facts.marking = [
         late("A1", "2019-11-01"),
         late("A2", "2019-11-03"),
         late("A3", "2019-11-04"),
         submitted("A4", "2019-11-12T10:00:00", Some("2019-11-17T23:59:59")),
-    ];
+    ]
+    .concat();
     let two = final_score(&facts);
     assert_eq!((two.late_weeks, two.disqualified, two.excellent), (2, false, true));
     assert!(two.flags.is_empty());
-    facts.submissions.push(late("A5", "2019-11-24"));
+    facts.marking.extend(late("A5", "2019-11-24"));
     let three = final_score(&facts);
     assert_eq!((three.late_weeks, three.disqualified, three.eligible), (3, true, false));
     assert!(three.qualified);
@@ -124,8 +153,10 @@ fn late_weeks_are_counted_once_each_and_disqualify_at_the_number() {
     assert_eq!(three.choice_note, [ReasonCode::TooManyLateWeeks]);
 
     let grace = Scheme::parse(&changed(&[("grace_hours = 0", "grace_hours = 24")])).unwrap();
-    facts.submissions = vec![submitted("A1", "2019-11-08T10:00:00", Some("2019-11-11T23:59:59"))];
+    let marked = Some("2019-11-11T23:59:59");
+    facts.marking = answered(&grace, "A1", "2019-11-08T10:00:00", marked, grace.final_as_of());
     assert_eq!(score(&grace, &facts, grace.final_as_of()).late_weeks, 0);
+    facts.marking = submitted("A1", "2019-11-08T10:00:00", marked);
     assert_eq!(final_score(&facts).late_weeks, 1);
 }
 
@@ -169,36 +200,28 @@ fn tutor_without_classes_is_not_qualified() {
     assert_eq!(score.items[4].reason, Some(ReasonCode::NoClass));
 }
 
-fn any_submission() -> impl Strategy<Value = TutorSubmission> {
-    let hours = |from: &'static str, hours: i64| {
-        (0..hours).prop_map(move |hours| at(from).with_timezone(&Utc) + TimeDelta::hours(hours))
-    };
-    (
-        0_u32..1000,
-        hours("2019-11-01T00:00:00", 960),
-        prop::option::of(hours("2019-11-01T00:00:00", 1300)),
-        prop::option::of(hours("2019-11-01T00:00:00", 1300)),
-        prop::option::weighted(0.1, hours("2019-11-01T00:00:00", 1300)),
-    )
-        .prop_map(|(id, submitted_at, superseded_at, first_mark_at, withdrawn_at)| TutorSubmission {
+fn any_work() -> impl Strategy<Value = MarkingWork> {
+    let submitted = (0..960_i64).prop_map(|hours| at("2019-11-01T00:00:00") + TimeDelta::hours(hours));
+    (0_u32..1000, submitted, any::<bool>(), prop::option::of(0_i64..6)).prop_map(
+        |(id, submitted_at, is_owed, late_week)| MarkingWork {
             id: SubmissionId::parse(&format!("A{id}")).unwrap(),
             submitted_at,
-            superseded_at,
-            first_mark_at,
-            withdrawn_at,
-        })
+            is_owed,
+            late_week,
+        },
+    )
 }
 
 proptest! {
     #[test]
     fn order_of_facts_does_not_matter_and_total_is_in_range(
-        submissions in prop::collection::vec(any_submission(), 0..12), days in 0_i64..70,
+        marking in prop::collection::vec(any_work(), 0..12), days in 0_i64..70,
     ) {
         let scheme = qinhuangdao();
         let as_of = at("2019-10-30T12:00:00") + TimeDelta::days(days);
-        let facts = TutorFacts { classes: vec![class("L1"), class("L2")], submissions, ..excellent() };
+        let facts = TutorFacts { classes: vec![class("L1"), class("L2")], marking, ..excellent() };
         let mut reversed = facts.clone();
-        reversed.submissions.reverse();
+        reversed.marking.reverse();
         reversed.classes.reverse();
         let forward = score(&scheme, &facts, as_of);
         prop_assert_eq!(&forward, &score(&scheme, &reversed, as_of));
@@ -206,19 +229,5 @@ proptest! {
         prop_assert_eq!(forward.total, forward.items.iter().map(|item| item.points).sum::<i64>());
         prop_assert_eq!(forward.disqualified, !forward.flags.is_empty());
         prop_assert!(!forward.excellent || forward.eligible);
-    }
-
-    #[test]
-    fn earlier_mark_never_lowers_a_score(
-        submissions in prop::collection::vec(any_submission(), 1..8), index in any::<prop::sample::Index>(),
-    ) {
-        let before = final_score(&TutorFacts { submissions: submissions.clone(), ..excellent() });
-        let mut better = submissions;
-        let improved = index.get(&better).submitted_at + TimeDelta::seconds(1);
-        let place = index.index(better.len());
-        better[place].first_mark_at = Some(improved);
-        let after = final_score(&TutorFacts { submissions: better, ..excellent() });
-        prop_assert!(after.total >= before.total);
-        prop_assert!(after.late_weeks <= before.late_weeks);
     }
 }

@@ -11,9 +11,8 @@ use shipei_service_kit::{Projector, Result, Unit, decode};
 use super::{Batches, apply_batches, batch_of, cause_of, event_time, keep_first};
 use crate::facts::{Batch, Cause, Instant, Mark, Post, Submission, first_of};
 
-const TYPES: [&str; 8] = [
+const TYPES: [&str; 7] = [
     "shipei.assignment.v1.AssignmentSubmitted",
-    "shipei.assignment.v1.AssignmentSuperseded",
     "shipei.assignment.v1.SubmissionReviewed",
     "shipei.assignment.v1.SubmissionReturned",
     "shipei.assignment.v1.SeminarOpened",
@@ -51,10 +50,15 @@ fn gather(events: &[Event]) -> Result<Batches> {
         let cause = cause_of(event, at);
         if let Some(fact) = decode::<assignment::AssignmentSubmitted>(event)? {
             let batch = batch_of(&mut batches, &fact.programme_id);
-            submission(batch, fact.submission_id, fact.person_id, Some(at), None, &cause);
-        } else if let Some(fact) = decode::<assignment::AssignmentSuperseded>(event)? {
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            submission(batch, fact.submission_id, fact.person_id, None, Some(at), &cause);
+            batch.touched.trainee(&fact.person_id, &cause);
+            batch.submissions.entry(fact.submission_id.clone()).or_insert(Submission {
+                submission_id: fact.submission_id,
+                person_id: fact.person_id,
+                submitted_at: at,
+                number: fact.number,
+                owed_class_id: None,
+                late_class_id: None,
+            });
         } else if let Some(fact) = decode::<assignment::SubmissionReviewed>(event)? {
             let grade = grade_word(fact.new());
             let mark = Mark {
@@ -108,27 +112,6 @@ fn of_class(batches: &mut Batches, event: &Event, at: Instant, cause: &Cause) ->
         keep_first(&mut batch.bulletins, (fact.class_id, fact.number), at);
     }
     Ok(())
-}
-
-fn submission(
-    batch: &mut Batch,
-    submission_id: String,
-    person_id: String,
-    submitted_at: Option<Instant>,
-    superseded_at: Option<Instant>,
-    cause: &Cause,
-) {
-    batch.touched.trainee(&person_id, cause);
-    let kept = batch.submissions.entry(submission_id.clone()).or_insert(Submission {
-        submission_id,
-        person_id,
-        submitted_at: None,
-        superseded_at: None,
-        owed_class_id: None,
-        late_class_id: None,
-    });
-    kept.submitted_at = first_of(kept.submitted_at, submitted_at);
-    kept.superseded_at = first_of(kept.superseded_at, superseded_at);
 }
 
 fn marked(batch: &mut Batch, mark: Mark, cause: &Cause) {

@@ -14,7 +14,7 @@ use shipei_store::{StoreError, Tx};
 
 use crate::{
     assemble::trainees,
-    domain::marking::{MarkingDuty, correct_evidence, duties},
+    domain::marking::{self, ClassMarking},
     facts::Instant,
     store::load::{self, TutorClass},
 };
@@ -22,9 +22,9 @@ use crate::{
 /// The most trainees that are loaded at once to see whose marks are owed.
 const SUBMITTERS_PER_STEP: usize = 1_000;
 
-/// Where the duties about submissions come from.
+/// Where it comes from what classes answer for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Duties {
+pub enum Marking {
     /// As stored, for the programme's end: a few rows.
     Stored,
     /// From the facts of all who submitted, for any time.
@@ -40,16 +40,12 @@ pub struct TutorRecord {
     pub classes: Vec<TutorClass>,
     /// What the rules judge.
     pub facts: TutorFacts,
-    /// The duties about submissions behind the facts.
-    duties: Vec<MarkingDuty>,
 }
 
 impl TutorRecord {
     /// Their score.
     pub fn score(&self, scheme: &Scheme, as_of: Instant) -> TutorScore {
-        let mut score = shipei_rules::tutor::score(scheme, &self.facts, as_of);
-        correct_evidence(&mut score, &self.duties);
-        score
+        shipei_rules::tutor::score(scheme, &self.facts, as_of)
     }
 
     /// The region that their events belong to: their county, else the region of their first class.
@@ -67,7 +63,7 @@ pub async fn load(
     programme_id: &str,
     scheme: &Scheme,
     tutor_ids: &[&str],
-    source: Duties,
+    source: Marking,
 ) -> Result<BTreeMap<String, TutorRecord>> {
     let mut tutors = BTreeMap::new();
     for member in members(tx, programme_id, tutor_ids).await? {
@@ -76,7 +72,7 @@ pub async fn load(
         }
         let facts = TutorFacts { prejob_attended_at: member.pre_job_at, ..TutorFacts::default() };
         let county_code = member.places.first().county_code.clone();
-        let record = TutorRecord { county_code, classes: Vec::new(), facts, duties: Vec::new() };
+        let record = TutorRecord { county_code, classes: Vec::new(), facts };
         tutors.insert(member.person_id, record);
     }
     for (tutor_id, chosen_at) in load::choices(tx, programme_id, tutor_ids).await? {
@@ -89,15 +85,15 @@ pub async fn load(
     let class_ids: Vec<&str> = classes.iter().map(|class| class.class_id.as_str()).collect();
     let mut class_facts = load_classes(tx, programme_id, scheme, &class_ids).await?;
     let found = match source {
-        Duties::Stored => stored_duties(tx, programme_id, &class_ids).await?,
-        Duties::AsOf(as_of) => duties_as_of(tx, programme_id, scheme, &class_ids, as_of).await?,
+        Marking::Stored => stored_marking(tx, programme_id, &class_ids).await?,
+        Marking::AsOf(as_of) => marking_as_of(tx, programme_id, scheme, &class_ids, as_of).await?,
     };
     for class in &classes {
         let Some(tutor) = tutors.get_mut(&class.tutor_id) else { continue };
         tutor.classes.push(class.clone());
         tutor.facts.classes.extend(class_facts.remove(&class.class_id));
     }
-    give_duties(scheme, &mut tutors, &classes, found);
+    give_marking(scheme, &mut tutors, &classes, found);
     Ok(tutors)
 }
 
@@ -137,62 +133,58 @@ async fn load_classes(
     Ok(classes)
 }
 
-async fn stored_duties(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> Result<Vec<MarkingDuty>> {
-    let mut found: BTreeMap<String, MarkingDuty> = BTreeMap::new();
-    for row in load::stored_duties(tx, programme_id, class_ids).await? {
-        let Some(submitted_at) = row.submitted_at else { continue };
+async fn stored_marking(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> Result<Vec<ClassMarking>> {
+    let mut found: BTreeMap<String, ClassMarking> = BTreeMap::new();
+    for row in load::stored_marking(tx, programme_id, class_ids).await? {
         let submission_id = SubmissionId::parse(&row.submission_id)
             .map_err(|_| StoreError::corrupt_row("submission", "submission_id", &row.submission_id))?;
-        let duty = MarkingDuty {
+        let marking = ClassMarking {
             submission_id,
-            submitted_at,
+            submitted_at: row.submitted_at,
             owed_class_id: row.owed_class_id,
             late_class_id: row.late_class_id,
         };
-        found.insert(row.submission_id, duty);
+        found.insert(row.submission_id, marking);
     }
     Ok(found.into_values().collect())
 }
 
-async fn duties_as_of(
+async fn marking_as_of(
     tx: &mut Tx,
     programme_id: &str,
     scheme: &Scheme,
     class_ids: &[&str],
     as_of: Instant,
-) -> Result<Vec<MarkingDuty>> {
+) -> Result<Vec<ClassMarking>> {
     let submitters = load::submitters_of(tx, programme_id, class_ids).await?;
     let mut found = Vec::new();
     for step in submitters.chunks(SUBMITTERS_PER_STEP) {
         let person_ids: Vec<&str> = step.iter().map(String::as_str).collect();
         for trainee in trainees::load(tx, programme_id, scheme, &person_ids).await?.values() {
-            found.extend(duties(scheme, trainee, as_of).into_iter().filter(MarkingDuty::is_any));
+            found.extend(marking::of_trainee(scheme, trainee, as_of));
         }
     }
     Ok(found)
 }
 
-/// Hands each duty to the tutors of the classes that answer for it.
-fn give_duties(
+/// Hands each submission to the tutors of the classes that answer for it.
+fn give_marking(
     scheme: &Scheme,
     tutors: &mut BTreeMap<String, TutorRecord>,
     classes: &[TutorClass],
-    found: Vec<MarkingDuty>,
+    found: Vec<ClassMarking>,
 ) {
     let tutor_of: BTreeMap<&str, &str> =
         classes.iter().map(|class| (class.class_id.as_str(), class.tutor_id.as_str())).collect();
-    for duty in found {
+    for marking in found {
         let mut answering = BTreeSet::new();
-        for class_id in [&duty.owed_class_id, &duty.late_class_id].into_iter().flatten() {
+        for class_id in [&marking.owed_class_id, &marking.late_class_id].into_iter().flatten() {
             answering.extend(tutor_of.get(class_id.as_str()).copied());
         }
         for tutor_id in answering {
             let Some(tutor) = tutors.get_mut(tutor_id) else { continue };
             let is_own = |class_id: &str| tutor_of.get(class_id) == Some(&tutor_id);
-            if let Some(submission) = duty.for_tutor(scheme, is_own) {
-                tutor.facts.submissions.push(submission);
-                tutor.duties.push(duty.clone());
-            }
+            tutor.facts.marking.extend(marking.for_tutor(scheme, is_own));
         }
     }
 }

@@ -1,9 +1,12 @@
 //! One trainee with all their facts, as loaded from the tables, and as the rules want them.
 
-use shipei_mirror::{Member, PlaceHistory};
+use shipei_mirror::{Member, Place, PlaceHistory};
 use shipei_rules::{
     ids::{ActivityId, SeminarId, SubmissionId},
-    trainee::{MarkKind, OfflineScore as ScoredOffline, SeminarPost, SubmissionFacts, TraineeFacts},
+    marking::{Answering, TraineeWork, answering},
+    scheme::Scheme,
+    submission::{self, MarkKind},
+    trainee::{OfflineScore as ScoredOffline, SeminarPost, TraineeFacts},
     vocabulary::{Grade, Role},
 };
 use shipei_store::StoreError;
@@ -40,21 +43,6 @@ pub struct TraineeRows {
     pub offline_scores: Vec<OfflineScore>,
 }
 
-/// A submission with its first mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubmissionRecord {
-    /// Its id.
-    pub id: SubmissionId,
-    /// When it was submitted.
-    pub submitted_at: Instant,
-    /// When a newer one replaced it.
-    pub superseded_at: Option<Instant>,
-    /// When it was first reviewed or returned.
-    pub first_mark_at: Option<Instant>,
-    /// The duties that are stored: class that owes a mark, class whose week it made late.
-    pub stored_duty: (Option<String>, Option<String>),
-}
-
 /// A registered trainee.
 #[derive(Debug, Clone)]
 pub struct TraineeRecord {
@@ -66,8 +54,8 @@ pub struct TraineeRecord {
     pub places: PlaceHistory,
     /// What the rules judge.
     pub facts: TraineeFacts,
-    /// Their submissions.
-    pub submissions: Vec<SubmissionRecord>,
+    /// The rows of their submissions.
+    pub submissions: Vec<Submission>,
     /// Their attendances.
     pub attendances: Vec<Attendance>,
     /// The time of their latest fact; enrolment is none.
@@ -78,6 +66,16 @@ impl TraineeRecord {
     /// Whether they had withdrawn by then.
     pub fn withdrawn_by(&self, as_of: Instant) -> bool {
         self.facts.withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= as_of)
+    }
+
+    /// Who answers for the marking of their submissions as of a time.
+    pub fn answering(&self, scheme: &Scheme, as_of: Instant) -> Vec<Answering<'_, Place>> {
+        let work = TraineeWork {
+            submissions: &self.facts.submissions,
+            places: &self.places,
+            withdrawn_at: self.facts.withdrawn_at,
+        };
+        answering(scheme, &work, as_of)
     }
 
     /// From the tables; `None` for somebody who is not registered, or no trainee. `phases` is the length of the
@@ -111,11 +109,10 @@ impl TraineeRecord {
         for attendance in &rows.attendances {
             latest = latest.max(Some(attendance.attended_at));
         }
-        let (judged, submissions) = submissions(rows.submissions, rows.marks)?;
-        facts.submissions = judged;
-        for (judged, submission) in facts.submissions.iter().zip(&submissions) {
-            let last_mark = judged.marks.iter().map(|mark| mark.at).max();
-            latest = latest.max(Some(submission.submitted_at)).max(submission.superseded_at).max(last_mark);
+        facts.submissions = judged_submissions(&rows.submissions, rows.marks)?;
+        for submission in &facts.submissions {
+            let last_mark = submission.marks.iter().map(|mark| mark.at).max();
+            latest = latest.max(Some(submission.submitted_at)).max(last_mark);
         }
         latest = latest.max(member.places.latest_change());
         Ok(Some(Self {
@@ -123,7 +120,7 @@ impl TraineeRecord {
             education_stage: member.education_stage.map_or("", |stage| stage.as_str()),
             places: member.places,
             facts,
-            submissions,
+            submissions: rows.submissions,
             attendances: rows.attendances,
             latest_fact_at: latest,
         }))
@@ -136,42 +133,29 @@ fn offline_score(row: OfflineScore) -> Result<ScoredOffline, StoreError> {
     Ok(ScoredOffline { activity, score: row.score, at: row.scored_at, sequence: row.score_number })
 }
 
-/// Submissions with their marks, by id. One whose own event has not arrived is left out until it has.
-fn submissions(
-    mut rows: Vec<Submission>,
+/// Submissions with their marks. A mark whose submission has not arrived is left out until it has.
+fn judged_submissions(
+    rows: &[Submission],
     marks: Vec<Mark>,
-) -> Result<(Vec<SubmissionFacts>, Vec<SubmissionRecord>), StoreError> {
-    rows.sort_by(|left, right| left.submission_id.cmp(&right.submission_id));
+) -> Result<Vec<submission::Submission>, StoreError> {
     let mut judged = Vec::with_capacity(rows.len());
-    let mut records = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some(submitted_at) = row.submitted_at else { continue };
         let id = SubmissionId::parse(&row.submission_id)
             .map_err(|_| StoreError::corrupt_row("submission", "submission_id", &row.person_id))?;
-        let mut own_marks = Vec::new();
-        for mark in marks.iter().filter(|mark| mark.submission_id == row.submission_id) {
-            let kind = match mark.grade.as_str() {
-                "" => MarkKind::Returned,
-                word => MarkKind::Graded(
-                    Grade::parse(word)
-                        .ok_or_else(|| StoreError::corrupt_row("mark", "grade", &row.submission_id))?,
-                ),
-            };
-            own_marks.push(shipei_rules::trainee::Mark {
-                at: mark.marked_at,
-                sequence: mark.mark_number,
-                kind,
-            });
-        }
-        records.push(SubmissionRecord {
-            id: id.clone(),
-            submitted_at,
-            superseded_at: row.superseded_at,
-            first_mark_at: own_marks.iter().map(|mark| mark.at).min(),
-            stored_duty: (row.owed_class_id, row.late_class_id),
-        });
-        let superseded_at = row.superseded_at;
-        judged.push(SubmissionFacts { id, submitted_at, superseded_at, marks: own_marks });
+        let (submitted_at, number) = (row.submitted_at, row.number);
+        judged.push(submission::Submission { id, submitted_at, number, marks: Vec::new() });
     }
-    Ok((judged, records))
+    for mark in marks {
+        let marked = judged.iter_mut().find(|judged| judged.id.as_str() == mark.submission_id);
+        let Some(marked) = marked else { continue };
+        let kind = match mark.grade.as_str() {
+            "" => MarkKind::Returned,
+            word => MarkKind::Graded(
+                Grade::parse(word)
+                    .ok_or_else(|| StoreError::corrupt_row("mark", "grade", &mark.submission_id))?,
+            ),
+        };
+        marked.marks.push(submission::Mark { at: mark.marked_at, number: mark.mark_number, kind });
+    }
+    Ok(judged)
 }

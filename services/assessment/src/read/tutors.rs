@@ -8,7 +8,7 @@ use shipei_service_kit::{ReadUnit, Result};
 use super::{Reading, not_found, time_text};
 use crate::{
     Assessment,
-    assemble::tutors::{self, Duties, TutorRecord},
+    assemble::tutors::{self, Marking, TutorRecord},
     convert,
     store::lists::{self, RegionRange},
 };
@@ -23,9 +23,9 @@ impl Assessment {
             convert::person(&request.programme_id, &request.person_id, request.as_of)?;
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), as_of).await?;
         let tutor_id = person_id.as_str();
-        let duties = Duties::AsOf(reading.at.as_of);
+        let marking = Marking::AsOf(reading.at.as_of);
         let found =
-            tutors::load(&mut unit.tx, &reading.programme_id, &reading.scheme, &[tutor_id], duties).await?;
+            tutors::load(&mut unit.tx, &reading.programme_id, &reading.scheme, &[tutor_id], marking).await?;
         let Some(tutor) = found.get(tutor_id) else { return Err(not_found("person_id")) };
         Ok((unit, GetTutorScoreResponse { score: Some(score(&reading, tutor_id, tutor)) }))
     }
@@ -48,8 +48,8 @@ impl Assessment {
                 .await?;
         let (tutor_ids, next_page_token) = page.cut(tutor_ids, |tutor_id| vec![tutor_id.clone()]);
         let tutor_ids: Vec<&str> = tutor_ids.iter().map(String::as_str).collect();
-        let duties = Duties::AsOf(reading.at.as_of);
-        let found = tutors::load(&mut unit.tx, programme_id, &reading.scheme, &tutor_ids, duties).await?;
+        let marking = Marking::AsOf(reading.at.as_of);
+        let found = tutors::load(&mut unit.tx, programme_id, &reading.scheme, &tutor_ids, marking).await?;
         let scores = found.iter().map(|(tutor_id, tutor)| score(&reading, tutor_id, tutor)).collect();
         Ok((unit, ListTutorScoresResponse { scores, next_page_token }))
     }

@@ -12,12 +12,11 @@ use crate::{
     assemble::trainees,
     domain::{
         contribution::{Contribution, of_trainee},
-        marking::duties,
-        points,
+        marking, points,
         trainee::TraineeRecord,
     },
-    facts::{Cause, Instant, Touched},
-    store::scores::{self, SubmissionDuty, TraineeRow},
+    facts::{Cause, Instant, Submission, Touched},
+    store::scores::{self, TraineeRow},
 };
 
 /// How many trainees are loaded, scored and written at once.
@@ -28,7 +27,8 @@ struct Scored {
     row: TraineeRow,
     points: TraineePoints,
     contribution: Contribution,
-    duties: Vec<SubmissionDuty>,
+    /// The submissions for which other classes answer than before.
+    marking: Vec<Submission>,
     /// The classes that answer, or answered, for something that changed.
     classes: Vec<String>,
     county_code: String,
@@ -61,14 +61,14 @@ async fn run_step(
     let records: BTreeMap<String, TraineeRecord> =
         trainees::load(&mut unit.tx, work.programme_id, &work.scheme, &person_ids).await?;
     let mut rows = Vec::new();
-    let mut duty_rows = Vec::new();
+    let mut marking_rows = Vec::new();
     for (person_id, cause) in step {
         let (Some(record), Some(old)) = (records.get(*person_id), stored.get(*person_id)) else { continue };
         let scored = score(work, record);
         for class_id in &scored.classes {
             touched.class(class_id, cause);
         }
-        duty_rows.extend(scored.duties.iter().cloned());
+        marking_rows.extend(scored.marking.iter().cloned());
         if scored.row == *old {
             continue;
         }
@@ -83,7 +83,7 @@ async fn run_step(
         rows.push(scored.row);
     }
     scores::save_trainees(&mut unit.tx, work.programme_id, &rows).await?;
-    scores::save_duties(&mut unit.tx, work.programme_id, &duty_rows).await?;
+    scores::save_marking(&mut unit.tx, work.programme_id, &marking_rows).await?;
     Ok(())
 }
 
@@ -93,24 +93,21 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
     let contribution = of_trainee(&work.scheme, record, &score, end);
     let points = points::of_trainee(&score);
     let place = record.places.at(end);
-    let mut changed_duties = Vec::new();
+    let answering = marking::of_trainee(&work.scheme, record, end);
+    let mut changed = Vec::new();
     let mut classes = Vec::new();
-    for (duty, submission) in duties(&work.scheme, record, end).into_iter().zip(&record.submissions) {
-        let (owed_before, late_before) = &submission.stored_duty;
-        if duty.owed_class_id == *owed_before && duty.late_class_id == *late_before {
+    for submission in &record.submissions {
+        let now = answering.iter().find(|found| found.submission_id.as_str() == submission.submission_id);
+        let (owed_now, late_now) = now.map_or((&None, &None), |now| (&now.owed_class_id, &now.late_class_id));
+        if (owed_now, late_now) == (&submission.owed_class_id, &submission.late_class_id) {
             continue;
         }
-        classes.extend(
-            [owed_before, late_before, &duty.owed_class_id, &duty.late_class_id]
-                .into_iter()
-                .flatten()
-                .cloned(),
-        );
-        changed_duties.push(SubmissionDuty {
-            submission_id: duty.submission_id.as_str().to_owned(),
-            person_id: record.person_id.clone(),
-            owed_class_id: duty.owed_class_id,
-            late_class_id: duty.late_class_id,
+        let before_and_now = [&submission.owed_class_id, &submission.late_class_id, owed_now, late_now];
+        classes.extend(before_and_now.into_iter().flatten().cloned());
+        changed.push(Submission {
+            owed_class_id: owed_now.clone(),
+            late_class_id: late_now.clone(),
+            ..submission.clone()
         });
     }
     let mut counties: Vec<String> =
@@ -126,7 +123,7 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
         },
         points,
         contribution,
-        duties: changed_duties,
+        marking: changed,
         classes,
         county_code: place.county_code.clone(),
         class_id: place.class_id.clone(),

@@ -9,7 +9,7 @@ use shipei_store::StoreError;
 
 use super::Work;
 use crate::{
-    assemble::tutors::{self, Duties},
+    assemble::tutors::{self, Marking},
     domain::points,
     facts::{Cause, Touched},
     store::{
@@ -44,7 +44,7 @@ async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&str, &Cause)]) -> 
     let tutor_ids: Vec<&str> = step.iter().map(|(tutor_id, _)| *tutor_id).collect();
     let stored = scores::lock_tutors(&mut unit.tx, work.programme_id, &tutor_ids).await?;
     let records =
-        tutors::load(&mut unit.tx, work.programme_id, &work.scheme, &tutor_ids, Duties::Stored).await?;
+        tutors::load(&mut unit.tx, work.programme_id, &work.scheme, &tutor_ids, Marking::Stored).await?;
     let mut rows = Vec::new();
     for (tutor_id, cause) in step {
         let (Some(record), Some(old)) = (records.get(*tutor_id), stored.get(*tutor_id)) else { continue };

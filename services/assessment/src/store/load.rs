@@ -53,7 +53,7 @@ pub async fn trainees(
         submissions,
         Submission,
         [
-            "SELECT submission_id, person_id, submitted_at, superseded_at, owed_class_id, late_class_id \
+            "SELECT submission_id, person_id, submitted_at, number, owed_class_id, late_class_id \
              FROM submission WHERE programme_id = ",
             programme_id,
             " AND person_id IN "
@@ -247,11 +247,11 @@ pub async fn choices(
 
 /// A submission about which a tutor answers for something at the programme's end.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct DutyRow {
+pub struct MarkingRow {
     /// The submission.
     pub submission_id: String,
     /// When it was submitted.
-    pub submitted_at: Option<Instant>,
+    pub submitted_at: Instant,
     /// The class whose tutor owes a mark.
     pub owed_class_id: Option<String>,
     /// The class whose week it made late.
@@ -259,14 +259,14 @@ pub struct DutyRow {
 }
 
 /// The submissions that these classes answer for at the programme's end, each once for `owed` and once for `late`.
-pub async fn stored_duties(
+pub async fn stored_marking(
     tx: &mut Tx,
     programme_id: &str,
     class_ids: &[&str],
-) -> Result<Vec<DutyRow>, StoreError> {
-    let mut rows: Vec<DutyRow> = select_by_keys!(
+) -> Result<Vec<MarkingRow>, StoreError> {
+    let mut rows: Vec<MarkingRow> = select_by_keys!(
         tx,
-        DutyRow,
+        MarkingRow,
         [
             "SELECT submission_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
             programme_id,
@@ -275,9 +275,9 @@ pub async fn stored_duties(
         class_ids,
         |class_id| (*class_id)
     )?;
-    let late: Vec<DutyRow> = select_by_keys!(
+    let late: Vec<MarkingRow> = select_by_keys!(
         tx,
-        DutyRow,
+        MarkingRow,
         [
             "SELECT submission_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
             programme_id,

@@ -40,15 +40,10 @@ async fn assignments(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(
     let submissions: Vec<_> = batch.submissions.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, superseded_at)",
+        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, number)",
         submissions,
-        |row| (programme_id, &row.submission_id, &row.person_id, row.submitted_at, row.superseded_at),
-        " ON CONFLICT (programme_id, submission_id) DO UPDATE SET \
-         submitted_at = CASE WHEN submission.submitted_at IS NULL OR excluded.submitted_at < submission.submitted_at \
-             THEN excluded.submitted_at ELSE submission.submitted_at END, \
-         superseded_at = CASE WHEN submission.superseded_at IS NULL \
-             OR excluded.superseded_at < submission.superseded_at \
-             THEN excluded.superseded_at ELSE submission.superseded_at END"
+        |row| (programme_id, &row.submission_id, &row.person_id, row.submitted_at, row.number),
+        " ON CONFLICT (programme_id, submission_id) DO NOTHING"
     )?;
     let marks: Vec<_> = batch.marks.values().collect();
     bulk_insert!(

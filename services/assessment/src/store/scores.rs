@@ -10,7 +10,7 @@ use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_option
 
 use crate::{
     domain::contribution::{Contribution, CounterKey},
-    facts::{Cause, Instant},
+    facts::{Cause, Instant, Submission},
 };
 
 /// Locks a programme's scheme: shared by everybody who scores by it, exclusive for who replaces it.
@@ -120,29 +120,19 @@ pub async fn save_trainees(tx: &mut Tx, programme_id: &str, rows: &[TraineeRow])
     Ok(())
 }
 
-/// What a class answers for about a submission at the programme's end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubmissionDuty {
-    /// The submission.
-    pub submission_id: String,
-    /// Its trainee.
-    pub person_id: String,
-    /// The class whose tutor owes a mark.
-    pub owed_class_id: Option<String>,
-    /// The class whose week it made late.
-    pub late_class_id: Option<String>,
-}
-
-/// Writes duties; their submissions exist.
-pub async fn save_duties(tx: &mut Tx, programme_id: &str, rows: &[SubmissionDuty]) -> Result<(), StoreError> {
+/// Writes what classes answer for about these submissions at the programme's end.
+pub async fn save_marking(tx: &mut Tx, programme_id: &str, rows: &[Submission]) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO submission (programme_id, submission_id, person_id, owed_class_id, late_class_id)",
+        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, number, owed_class_id, \
+         late_class_id)",
         rows,
         |row| (
             programme_id,
             &row.submission_id,
             &row.person_id,
+            row.submitted_at,
+            row.number,
             row.owed_class_id.as_deref(),
             row.late_class_id.as_deref()
         ),

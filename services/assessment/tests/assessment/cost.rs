@@ -98,6 +98,7 @@ async fn batch_that_touches_500_trainees_needs_no_statement_for_each() {
             person_id,
             class_id: class_of(number),
             kind: "lesson_plan".to_owned(),
+            number: 1,
         };
         log.assignment(HAIGANG, "2019-11-05 08:00", &fact);
     });
@@ -109,7 +110,7 @@ async fn batch_that_touches_500_trainees_needs_no_statement_for_each() {
             person_id,
             class_id: class_of(number),
             tutor_id: "U0".to_owned(),
-            mark_number: 1,
+            mark_number: 2,
             new: Grade::Pass.into(),
             old: Grade::Unspecified.into(),
         };

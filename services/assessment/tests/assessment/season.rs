@@ -125,13 +125,15 @@ fn study(log: &mut Writer, number: i32) {
     }
 }
 
-fn submitted(log: &mut Writer, number: i32, id: &str, class_id: &str, time: &str) {
+/// A trainee's submission; `nth` is its number among the trainee's submissions and marks.
+fn submitted(log: &mut Writer, number: i32, (id, nth): (&str, i64), class_id: &str, time: &str) {
     let fact = assignment::AssignmentSubmitted {
         programme_id: PROGRAMME.into(),
         submission_id: id.into(),
         person_id: person(number),
         class_id: class_id.into(),
         kind: "lesson_plan".into(),
+        number: nth,
     };
     log.assignment(county_of(number), time, &fact);
 }
@@ -159,39 +161,32 @@ fn reviewed(
 }
 
 fn assignments(log: &mut Writer) {
-    submitted(log, 1, "A1", "C1", "2019-11-05 10:00");
-    reviewed(log, 1, "A1", "C1", 1, Grade::Pass, "2019-11-08 10:00");
-    reviewed(log, 1, "A1", "C1", 2, Grade::Excellent, "2019-11-09 10:00");
+    submitted(log, 1, ("A1", 1), "C1", "2019-11-05 10:00");
+    reviewed(log, 1, "A1", "C1", 2, Grade::Pass, "2019-11-08 10:00");
+    reviewed(log, 1, "A1", "C1", 3, Grade::Excellent, "2019-11-09 10:00");
     // Superseded before its Sunday, then marked after the next one: one late week.
-    submitted(log, 2, "A2", "C1", "2019-11-11 10:00");
-    submitted(log, 2, "A2b", "C1", "2019-11-12 10:00");
-    let superseded = assignment::AssignmentSuperseded {
-        programme_id: PROGRAMME.into(),
-        submission_id: "A2".into(),
-        person_id: person(2),
-        superseded_by: "A2b".into(),
-    };
-    log.assignment(HAIGANG, "2019-11-12 10:00", &superseded);
-    reviewed(log, 2, "A2b", "C1", 1, Grade::Pass, "2019-11-18 00:00");
-    submitted(log, 3, "A3", "C1", "2019-11-06 10:00");
+    submitted(log, 2, ("A2", 1), "C1", "2019-11-11 10:00");
+    submitted(log, 2, ("A2b", 2), "C1", "2019-11-12 10:00");
+    reviewed(log, 2, "A2b", "C1", 3, Grade::Pass, "2019-11-18 00:00");
+    submitted(log, 3, ("A3", 1), "C1", "2019-11-06 10:00");
     // T05's work waits at its Sunday in C2, and is never marked: late in C2, owed by C3.
-    submitted(log, 5, "A5", "C2", "2019-11-14 10:00");
-    submitted(log, 6, "A6", "C2", "2019-11-14 11:00");
+    submitted(log, 5, ("A5", 1), "C2", "2019-11-14 10:00");
+    submitted(log, 6, ("A6", 1), "C2", "2019-11-14 11:00");
     let returned = assignment::SubmissionReturned {
         programme_id: PROGRAMME.into(),
         submission_id: "A6".into(),
         person_id: person(6),
         class_id: "C2".into(),
         tutor_id: "U1".into(),
-        mark_number: 1,
+        mark_number: 2,
         old: Grade::Unspecified.into(),
     };
     log.assignment(HAIGANG, "2019-11-15 11:00", &returned);
     for number in 9..=12 {
         let id = format!("A{number}");
-        submitted(log, number, &id, "C3", "2019-12-02 09:00");
+        submitted(log, number, (&id, 1), "C3", "2019-12-02 09:00");
         if number != 10 {
-            reviewed(log, number, &id, "C3", 1, Grade::Pass, "2019-12-05 09:00");
+            reviewed(log, number, &id, "C3", 2, Grade::Pass, "2019-12-05 09:00");
         }
     }
 }

@@ -49,16 +49,20 @@ fn class() -> Class {
     Class { class_id: "L1".to_owned(), region_code: "130302".to_owned(), tutor_id: "U1".to_owned() }
 }
 
+fn id_of(id: &str) -> SubmissionId {
+    SubmissionId::parse(id).unwrap()
+}
+
 fn submission(id: &str, when: &str) -> Submission {
     Submission {
-        submission_id: id.to_owned(),
+        submission_id: id_of(id),
         person_id: "T1".to_owned(),
         class_id: "L1".to_owned(),
         kind: "lesson_plan".to_owned(),
         title: "作业".to_owned(),
         text: String::new(),
         submitted_at: at(when),
-        superseded_at: None,
+        standing: Standing::Counts,
     }
 }
 
@@ -101,54 +105,109 @@ fn submission_is_refused_by_one_cause_each() {
         (trainee(), kind("essay"), Some(InvalidKind)),
         (trainee(), kind(""), Some(InvalidKind)),
     ] {
-        let decided = decide_submission(&scheme(), &who, &new, None, None);
+        let decided = decide_submission(&scheme(), &who, &new, Works::default());
         assert_eq!(decided.as_ref().err().map(|refusal| refusal.reason), reason, "{new:?}");
-        if reason.is_none() {
-            assert_eq!(decided.unwrap(), Standing::Newest { replaces: None });
+        assert!(decided.is_err() || decided.unwrap().is_empty());
+    }
+    let submissions = vec![works(&[("A0", "11-04T10:00:00", &[])]).submissions.remove(0); 1_000];
+    let full = Works { submissions, ..Works::default() };
+    let decided = decide_submission(&scheme(), &trainee(), &submission("A1", "11-05T10:00:00"), full);
+    assert_eq!(decided.unwrap_err().reason, TooMany);
+}
+
+/// The work of one trainee, recorded in the order of the list: each submission, then its marks. Everything has been told
+/// as it stands.
+fn works(all: &[(&str, &str, &[(MarkKind, &str)])]) -> Works {
+    let mut works = Works::default();
+    for (id, when, marks) in all {
+        works = works.with(&submission(id, when));
+        for (kind, when) in *marks {
+            let next = mark(works.next_number(), *kind, when);
+            works.add_mark(&id_of(id), &next);
         }
     }
+    for change in works.changes(&scheme()) {
+        works.told.insert(change.submission_id, change.standing);
+    }
+    works
+}
+
+/// The changes as texts: `A1 counts`, `A1 by A2`, `A2 after A1`.
+fn told(changes: &[StandingChange]) -> Vec<String> {
+    let tell = |change: &StandingChange| match &change.standing {
+        Standing::Counts => format!("{} counts", change.submission_id),
+        Standing::Superseded { by, .. } => format!("{} by {by}", change.submission_id),
+        Standing::Disregarded { graded } => format!("{} after {graded}", change.submission_id),
+    };
+    changes.iter().map(tell).collect()
 }
 
 #[test]
-fn newer_submission_replaces_unless_the_grade_stands() {
-    let there = submission("A1", "11-05T10:00:00");
+fn newer_submission_replaces_unless_the_grade_stood_by_then() {
     let new = submission("A2", "11-08T10:00:00");
     for (marks, replaces) in [
-        (vec![], true),
-        (vec![mark(1, FAIL, "11-06T10:00:00")], true),
-        (vec![mark(1, RETURNED, "11-06T10:00:00")], true),
-        (vec![mark(1, PASS, "11-06T10:00:00")], false),
-        (vec![mark(1, EXCELLENT, "11-06T10:00:00")], false),
-        (vec![mark(1, PASS, "11-06T10:00:00"), mark(2, RETURNED, "11-07T10:00:00")], true),
-        (vec![mark(1, PASS, "11-06T10:00:00"), mark(2, FAIL, "11-07T10:00:00")], true),
-        (vec![mark(1, FAIL, "11-06T10:00:00"), mark(2, PASS, "11-07T10:00:00")], false),
+        (&[][..], true),
+        (&[(FAIL, "11-06T10:00:00")], true),
+        (&[(RETURNED, "11-06T10:00:00")], true),
+        (&[(PASS, "11-06T10:00:00")], false),
+        (&[(EXCELLENT, "11-06T10:00:00")], false),
+        (&[(PASS, "11-06T10:00:00"), (RETURNED, "11-07T10:00:00")], true),
+        (&[(PASS, "11-06T10:00:00"), (FAIL, "11-07T10:00:00")], true),
+        (&[(FAIL, "11-06T10:00:00"), (PASS, "11-07T10:00:00")], false),
+        // What happened after it is not seen, whenever it was told.
+        (&[(PASS, "11-09T10:00:00")], true),
+        (&[(PASS, "11-06T10:00:00"), (FAIL, "11-09T10:00:00")], false),
     ] {
-        let decided = decide_submission(&scheme(), &trainee(), &new, Some((&there, &marks)), None);
-        match replaces {
-            true => assert_eq!(decided.unwrap(), Standing::Newest { replaces: Some("A1".to_owned()) }),
-            false => assert_eq!(decided.unwrap_err().reason, AlreadyGraded, "{marks:?}"),
+        let there = works(&[("A1", "11-05T10:00:00", marks)]);
+        match decide_submission(&scheme(), &trainee(), &new, there) {
+            Ok(changes) => assert!(replaces && told(&changes) == ["A1 by A2"], "{marks:?}"),
+            Err(refusal) => assert!(!replaces && refusal.reason == AlreadyGraded, "{marks:?}"),
         }
     }
 }
 
 #[test]
-fn late_submission_is_superseded_at_once_by_the_one_that_followed() {
-    let newest = submission("A3", "11-09T10:00:00");
-    let following = submission("A2", "11-08T10:00:00");
-    let marks = [mark(1, PASS, "11-10T10:00:00")];
+fn late_submission_takes_its_place_between_the_others() {
     let late = submission("A1", "11-05T10:00:00");
-    let decided =
-        decide_submission(&scheme(), &trainee(), &late, Some((&newest, &marks)), Some(&following)).unwrap();
+    let decide =
+        |there: Works| decide_submission(&scheme(), &trainee(), &late, there).map(|changes| told(&changes));
+    let others = |marks| works(&[("A0", "11-04T10:00:00", marks), ("A2", "11-08T10:00:00", &[])]);
     assert_eq!(
-        decided,
-        Standing::Late { superseded_by: "A2".to_owned(), superseded_at: at("11-08T10:00:00") }
+        decide(works(&[("A2", "11-08T10:00:00", &[(PASS, "11-10T10:00:00")])])).unwrap(),
+        ["A1 by A2"]
     );
+    assert_eq!(decide(others(&[])).unwrap(), ["A0 by A1", "A1 by A2"]);
+    // Graded after the late one and before the newest: the late one replaces it first, so the newest counts again.
+    assert_eq!(decide(others(&[(PASS, "11-06T10:00:00")])).unwrap(), ["A0 by A1", "A1 by A2", "A2 counts"]);
+    assert_eq!(decide(others(&[(PASS, "11-04T12:00:00")])).unwrap_err().reason, AlreadyGraded);
+}
+
+#[test]
+fn grade_that_is_told_late_gives_a_submission_its_place_back() {
+    let mut there = works(&[("A1", "11-04T10:00:00", &[]), ("A2", "11-08T10:00:00", &[])]);
+    let told_late = |works: &mut Works, kind, when| {
+        works.add_mark(&id_of("A1"), &mark(works.next_number(), kind, when));
+        let changes = works.changes(&scheme());
+        for change in &changes {
+            works.told.insert(change.submission_id.clone(), change.standing.clone());
+        }
+        told(&changes)
+    };
+    assert_eq!(told_late(&mut there, FAIL, "11-05T10:00:00"), Vec::<String>::new());
+    assert_eq!(told_late(&mut there, PASS, "11-06T10:00:00"), ["A1 counts", "A2 after A1"]);
+    assert_eq!(told_late(&mut there, RETURNED, "11-07T10:00:00"), ["A1 by A2", "A2 counts"]);
+    // At the instant of the newer one, and recorded after it: too late to keep its place.
+    assert_eq!(told_late(&mut there, EXCELLENT, "11-08T10:00:00"), Vec::<String>::new());
 }
 
 #[test]
 fn mark_is_refused_by_one_cause_each() {
     let there = submission("A1", "11-04T10:00:00");
-    let replaced = Submission { superseded_at: Some(at("11-06T10:00:00")), ..there.clone() };
+    let replaced = Submission {
+        standing: Standing::Superseded { by: id_of("A2"), at: at("11-06T10:00:00") },
+        ..there.clone()
+    };
+    let disregarded = Submission { standing: Standing::Disregarded { graded: id_of("A0") }, ..there.clone() };
     let noon = "11-05T12:00:00";
     let none: Option<ErrorReason> = None;
     for (who, by, what, comment, when, reason) in [
@@ -161,7 +220,9 @@ fn mark_is_refused_by_one_cause_each() {
         (withdrawn("11-06T00:00:00"), "U1", &there, "好", noon, none),
         (trainee(), "U1", &replaced, "好", "11-06T09:59:59", none),
         (trainee(), "U1", &replaced, "好", "11-06T10:00:00", Some(Superseded)),
+        (trainee(), "U1", &disregarded, "好", noon, none),
         (trainee(), "U1", &there, "", noon, Some(CommentRequired)),
+        (trainee(), "U1", &there, "\u{200B}\u{2800}", noon, Some(CommentRequired)),
         (trainee(), "U1", &there, " \u{3000}\n", noon, Some(CommentRequired)),
     ] {
         let class = class();
@@ -174,23 +235,23 @@ fn mark_is_refused_by_one_cause_each() {
 }
 
 #[test]
-fn mark_takes_the_next_number_and_tells_the_grade_before() {
+fn marks_of_one_submission_are_limited() {
     let there = submission("A1", "11-04T10:00:00");
     let class = class();
-    for (marks, number, old) in [
-        (vec![], 1, None),
-        (vec![mark(1, PASS, "11-05T10:00:00")], 2, Some(Grade::Pass)),
-        (vec![mark(1, PASS, "11-05T10:00:00"), mark(2, RETURNED, "11-05T11:00:00")], 3, None),
-    ] {
-        let people = (&tutor("U1"), Some(&class), &trainee());
-        let change = decide_mark(&scheme(), people, (&there, &marks), "好", at("11-06T10:00:00")).unwrap();
-        assert_eq!((change.number, change.old), (number, old));
-    }
-    let full: Vec<Mark> =
-        (1..=MARKS_PER_SUBMISSION_MAX).map(|number| mark(number, FAIL, "11-05T10:00:00")).collect();
     let people = (&tutor("U1"), Some(&class), &trainee());
-    let refused = decide_mark(&scheme(), people, (&there, &full), "好", at("11-06T10:00:00"));
+    let mut marks = vec![mark(1, FAIL, "11-05T10:00:00"); MARKS_PER_SUBMISSION_MAX];
+    let refused = decide_mark(&scheme(), people, (&there, &marks), "好", at("11-06T10:00:00"));
     assert_eq!(refused.unwrap_err().reason, TooMany);
+    marks.pop();
+    decide_mark(&scheme(), people, (&there, &marks), "好", at("11-06T10:00:00")).unwrap();
+}
+
+#[test]
+fn number_counts_submissions_and_marks_of_the_trainee() {
+    assert_eq!(Works::default().next_number(), 1);
+    let there =
+        works(&[("A1", "11-04T10:00:00", &[(FAIL, "11-05T10:00:00")]), ("A2", "11-06T10:00:00", &[])]);
+    assert_eq!(there.next_number(), 4);
 }
 
 #[test]

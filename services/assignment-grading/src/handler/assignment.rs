@@ -1,25 +1,31 @@
 //! AssignmentService: submissions, reviews, returns, and the tutor's list for Sunday.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, assignment_service_server::AssignmentService};
 use shipei_mirror::Member;
-use shipei_rules::{marking_weeks, scheme::Scheme, trainee::MarkKind, vocabulary::Grade};
+use shipei_rules::{
+    ids::SubmissionId,
+    marking::{self, TraineeWork},
+    scheme::Scheme,
+    submission::MarkKind,
+    vocabulary::Grade,
+};
 use shipei_service_kit::{ReadUnit, Result, Unit, convert::to_timestamp};
 use shipei_store::Tx;
 use tonic::Request;
 
-use super::{Answer, BEGINNING, Handler, SMALL_FIELDS_BYTES, after_time, recorded, time_key, trainee, tutor};
+use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_time, recorded, time_key, trainee, tutor};
 use crate::{
     convert::{self, MarkCommand, Submit},
-    domain::{self, Mark, Standing, Submission},
+    domain::{self, Mark, Standing, StandingChange, Submission},
     error::{already_exists, not_found},
-    store::{self, AfterTime, LateFact},
+    store,
 };
 
-/// How many submissions are read at a time when late weeks are counted.
-const LATE_FACTS_PER_READ: i64 = 1_000;
+/// How many trainees are read at a time when late weeks are counted.
+const TRAINEES_PER_READ: i64 = 500;
 
 #[tonic::async_trait]
 impl AssignmentService for Handler {
@@ -78,28 +84,25 @@ impl Handler {
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         store::lock_trainee(&mut unit.tx, programme, &trainee.person_id).await?;
         let new = submission_of(&command, &trainee, unit.occurred_at);
-        let there = store::submission(&mut unit.tx, programme, &new.submission_id).await?;
+        let there = store::submission(&mut unit.tx, programme, new.submission_id.as_str()).await?;
         if let Some(there) = there
             && domain::is_same_submission(&there, &new, command.stated_at)
         {
             return answer_submitted(unit, programme, there).await;
         }
 
-        let newest = store::newest_submission(&mut unit.tx, programme, &new.person_id).await?;
-        let marks = match &newest {
-            Some(newest) => store::marks_of(&mut unit.tx, programme, &newest.submission_id).await?,
-            None => Vec::new(),
-        };
-        let following = store::following_submission(&mut unit.tx, programme, &new).await?;
-        let newest = newest.as_ref().map(|newest| (newest, marks.as_slice()));
-        let standing = domain::decide_submission(&scheme, &trainee, &new, newest, following.as_ref())?;
-
+        let works = store::works_of(&mut unit.tx, programme, &new.person_id).await?;
+        let number = works.next_number();
+        let changes = domain::decide_submission(&scheme, &trainee, &new, works)?;
         let recorded = recorded(&unit);
-        if !store::insert_submission(&mut unit.tx, programme, &new, &recorded).await? {
+        if !store::insert_submission(&mut unit.tx, programme, (&new, number), &recorded).await? {
             return Err(already_exists("submission_id").into());
         }
-        let new = emit_submitted(&mut unit, programme, &trainee, new, standing).await?;
-        answer_submitted(unit, programme, new).await
+        emit_submitted(&mut unit, programme, &trainee, (&new, number));
+        save_standings(&mut unit, programme, &trainee, &new.submission_id, &changes).await?;
+        let own = changes.into_iter().find(|change| change.submission_id == new.submission_id);
+        let standing = own.map_or(Standing::Counts, |change| change.standing);
+        answer_submitted(unit, programme, Submission { standing, ..new }).await
     }
 
     async fn review(
@@ -126,26 +129,34 @@ impl Handler {
     async fn mark(self, mut unit: Unit, command: &MarkCommand) -> Result<(Unit, proto::Submission)> {
         let (programme, at) = (command.programme.as_str(), unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
-        let submission = locked_submission(&mut unit.tx, programme, command.submission.as_str()).await?;
+        let mut submission = locked_submission(&mut unit.tx, programme, command.submission.as_str()).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let trainee = shipei_mirror::member(&mut unit.tx, programme, &submission.person_id).await?;
         let trainee = trainee.ok_or_else(|| not_found("submission_id"))?;
         let class_id = &trainee.places.at(at).class_id;
         let class = shipei_mirror::class(&mut unit.tx, programme, class_id).await?;
-        let mut marks = store::marks_of(&mut unit.tx, programme, &submission.submission_id).await?;
+        let submission_id = submission.submission_id.clone();
+        let mut marks = store::marks_of(&mut unit.tx, programme, submission_id.as_str()).await?;
 
         let people = (&tutor, class.as_ref(), &trainee);
-        let change = domain::decide_mark(&scheme, people, (&submission, &marks), &command.comment, at)?;
+        domain::decide_mark(&scheme, people, (&submission, &marks), &command.comment, at)?;
+        let mut works = store::works_of(&mut unit.tx, programme, &trainee.person_id).await?;
         let mark = Mark {
-            number: change.number,
+            number: works.next_number(),
             kind: command.kind,
             comment: command.comment.clone(),
             tutor_id: tutor.person_id,
             marked_at: at,
         };
         let recorded = recorded(&unit);
-        store::insert_mark(&mut unit.tx, programme, &submission.submission_id, &mark, &recorded).await?;
-        emit_marked(&mut unit, programme, &trainee, &submission.submission_id, &mark, change.old);
+        store::insert_mark(&mut unit.tx, programme, submission_id.as_str(), &mark, &recorded).await?;
+        emit_marked(&mut unit, programme, &trainee, &submission_id, &mark, domain::grade_of(&marks));
+        works.add_mark(&submission_id, &mark);
+        let changes = works.changes(&scheme);
+        save_standings(&mut unit, programme, &trainee, &submission_id, &changes).await?;
+        if let Some(own) = changes.into_iter().find(|change| change.submission_id == submission_id) {
+            submission.standing = own.standing;
+        }
         marks.push(mark);
         Ok((unit, convert::submission_to_proto(submission, marks)))
     }
@@ -184,12 +195,13 @@ impl Handler {
             store::list_submissions(&mut unit.tx, programme, (class, person), &after, page.limit()).await?;
         let ids: Vec<&str> = rows.iter().map(|row| row.submission_id.as_str()).collect();
         let mut marks = store::marks(&mut unit.tx, programme, &ids).await?;
-        let bytes =
-            |row: &Submission| bytes_of(row, marks.get(&row.submission_id).map_or(&[], Vec::as_slice));
+        let bytes = |row: &Submission| {
+            bytes_of(row, marks.get(row.submission_id.as_str()).map_or(&[], Vec::as_slice))
+        };
         let (rows, next_page_token) = page.cut_within(rows, bytes, key_of);
         let mut submissions = Vec::with_capacity(rows.len());
         for row in rows {
-            let marks = marks.remove(&row.submission_id).unwrap_or_default();
+            let marks = marks.remove(row.submission_id.as_str()).unwrap_or_default();
             submissions.push(convert::submission_to_proto(row, marks));
         }
         Ok((unit, proto::ListSubmissionsResponse { submissions, next_page_token }))
@@ -217,7 +229,7 @@ impl Handler {
         let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            let due_at = marking_weeks::week_of(&scheme, row.submitted_at).map(|week| week.deadline);
+            let due_at = marking::week_of(&scheme, row.submitted_at).map(|week| week.deadline);
             items.push(proto::MarkingItem {
                 // Not marked by `as_of`: marks that came later don't belong to this list.
                 submission: Some(convert::submission_to_proto(row, Vec::new())),
@@ -233,14 +245,14 @@ impl Handler {
 
 fn submission_of(command: &Submit, trainee: &Member, at: DateTime<Utc>) -> Submission {
     Submission {
-        submission_id: command.submission.to_string(),
+        submission_id: command.submission.clone(),
         person_id: trainee.person_id.clone(),
         class_id: trainee.places.at(at).class_id.clone(),
         kind: command.kind.clone(),
         title: command.title.clone(),
         text: command.text.clone(),
         submitted_at: at,
-        superseded_at: None,
+        standing: Standing::Counts,
     }
 }
 
@@ -253,54 +265,73 @@ async fn locked_submission(tx: &mut Tx, programme: &str, submission_id: &str) ->
     Ok(found.ok_or_else(|| not_found("submission_id"))?)
 }
 
-/// Says that it was submitted, and what it replaces or is replaced by; the submission as it stands then.
-async fn emit_submitted(
-    unit: &mut Unit,
-    programme: &str,
-    trainee: &Member,
-    mut new: Submission,
-    standing: Standing,
-) -> Result<Submission> {
-    let region_at = |at| trainee.places.at(at).county_code.as_str();
+fn emit_submitted(unit: &mut Unit, programme: &str, trainee: &Member, (new, number): (&Submission, i64)) {
     let submitted = proto::AssignmentSubmitted {
         programme_id: programme.to_owned(),
-        submission_id: new.submission_id.clone(),
+        submission_id: new.submission_id.to_string(),
         person_id: new.person_id.clone(),
         class_id: new.class_id.clone(),
         kind: new.kind.clone(),
+        number,
     };
-    unit.emit(region_at(new.submitted_at), &new.submission_id, &submitted);
-    let (old, by, at) = match standing {
-        Standing::Newest { replaces: None } => return Ok(new),
-        Standing::Newest { replaces: Some(old) } => (old, new.submission_id.clone(), new.submitted_at),
-        Standing::Late { superseded_by, superseded_at } => {
-            new.superseded_at = Some(superseded_at);
-            (new.submission_id.clone(), superseded_by, superseded_at)
+    let region = &trainee.places.at(new.submitted_at).county_code;
+    unit.emit(region, new.submission_id.as_str(), &submitted);
+}
+
+/// Keeps and says what the new submission or mark of `about` changes in the standing of the trainee's submissions.
+async fn save_standings(
+    unit: &mut Unit,
+    programme: &str,
+    trainee: &Member,
+    about: &SubmissionId,
+    changes: &[StandingChange],
+) -> Result<()> {
+    let region_at = |at| trainee.places.at(at).county_code.as_str();
+    for change in changes {
+        store::save_standing(&mut unit.tx, programme, change).await?;
+        let id = change.submission_id.as_str();
+        let (programme_id, submission_id) = (programme.to_owned(), id.to_owned());
+        let person_id = trainee.person_id.clone();
+        match &change.standing {
+            Standing::Superseded { by, at } => {
+                let superseded_by = by.to_string();
+                let event =
+                    proto::AssignmentSuperseded { programme_id, submission_id, person_id, superseded_by };
+                unit.emit_caused(region_at(*at), id, by.as_str(), *at, &event);
+            }
+            Standing::Disregarded { graded } => {
+                let graded_submission_id = graded.to_string();
+                let event = proto::AssignmentDisregarded {
+                    programme_id,
+                    submission_id,
+                    person_id,
+                    graded_submission_id,
+                };
+                let at = change.submitted_at;
+                unit.emit_caused(region_at(at), id, graded.as_str(), at, &event);
+            }
+            Standing::Counts => {
+                let event = proto::AssignmentReinstated { programme_id, submission_id, person_id };
+                let at = unit.occurred_at;
+                unit.emit_caused(region_at(at), id, about.as_str(), at, &event);
+            }
         }
-    };
-    store::supersede(&mut unit.tx, programme, &old, &by, at).await?;
-    let superseded = proto::AssignmentSuperseded {
-        programme_id: programme.to_owned(),
-        submission_id: old.clone(),
-        person_id: new.person_id.clone(),
-        superseded_by: by.clone(),
-    };
-    unit.emit_caused(region_at(at), &old, &by, at, &superseded);
-    Ok(new)
+    }
+    Ok(())
 }
 
 fn emit_marked(
     unit: &mut Unit,
     programme: &str,
     trainee: &Member,
-    submission_id: &str,
+    submission_id: &SubmissionId,
     mark: &Mark,
     old: Option<Grade>,
 ) {
     let place = trainee.places.at(mark.marked_at);
     let mut reviewed = proto::SubmissionReviewed {
         programme_id: programme.to_owned(),
-        submission_id: submission_id.to_owned(),
+        submission_id: submission_id.to_string(),
         person_id: trainee.person_id.clone(),
         class_id: place.class_id.clone(),
         tutor_id: mark.tutor_id.clone(),
@@ -310,7 +341,7 @@ fn emit_marked(
     };
     if let MarkKind::Graded(grade) = mark.kind {
         reviewed.new = convert::grade_to_proto(Some(grade)).into();
-        unit.emit(&place.county_code, submission_id, &reviewed);
+        unit.emit(&place.county_code, submission_id.as_str(), &reviewed);
         return;
     }
     let returned = proto::SubmissionReturned {
@@ -322,7 +353,7 @@ fn emit_marked(
         mark_number: reviewed.mark_number,
         old: reviewed.old,
     };
-    unit.emit(&place.county_code, submission_id, &returned);
+    unit.emit(&place.county_code, submission_id.as_str(), &returned);
 }
 
 async fn answer_submitted(
@@ -330,13 +361,13 @@ async fn answer_submitted(
     programme: &str,
     submission: Submission,
 ) -> Result<(Unit, proto::SubmitAssignmentResponse)> {
-    let marks = store::marks_of(&mut unit.tx, programme, &submission.submission_id).await?;
+    let marks = store::marks_of(&mut unit.tx, programme, submission.submission_id.as_str()).await?;
     let submission = Some(convert::submission_to_proto(submission, marks));
     Ok((unit, proto::SubmitAssignmentResponse { submission }))
 }
 
 fn key_of(row: &Submission) -> Vec<String> {
-    time_key(row.submitted_at, &row.submission_id)
+    time_key(row.submitted_at, row.submission_id.as_str())
 }
 
 /// About how long a submission is in an answer.
@@ -345,9 +376,7 @@ fn bytes_of(row: &Submission, marks: &[Mark]) -> usize {
     row.text.len() + row.title.len() + comments + SMALL_FIELDS_BYTES
 }
 
-/// The late weeks of a tutor by `as_of`, counted as the tutor's score counts them (shipei_rules::tutor): what settles
-/// a submission is its first mark, its replacement or the trainee's withdrawal, whichever came first; the week is the
-/// class's in which the trainee stood at its deadline (assessment's domain/marking.rs).
+/// The late weeks of a tutor by `as_of`, as the tutor's score counts them ([`marking::answering`]).
 async fn late_weeks(
     tx: &mut Tx,
     scheme: &Scheme,
@@ -356,36 +385,27 @@ async fn late_weeks(
 ) -> Result<i64> {
     let classes = shipei_mirror::classes_of_tutor(tx, programme, tutor).await?;
     let mut late = BTreeSet::new();
-    let (mut at, mut id) = (BEGINNING, String::new());
+    let mut after = String::new();
     loop {
-        let after = AfterTime { at, id: &id };
-        let facts = store::late_facts(tx, programme, tutor, as_of, &after, LATE_FACTS_PER_READ).await?;
-        let trainees = trainees_of(tx, programme, &facts).await?;
-        for fact in &facts {
-            let Some(trainee) = trainees.get(&fact.person_id) else { continue };
-            let settled_at = [fact.first_mark_at, fact.superseded_at, trainee.withdrawn_at];
-            let settled_at = settled_at.into_iter().flatten().min();
-            let week = marking_weeks::late_week(scheme, fact.submitted_at, settled_at, as_of);
-            let Some(week) = week else { continue };
-            let class_id = &trainee.places.before(week.deadline).class_id;
-            if classes.iter().any(|class| class.class_id == *class_id) {
-                late.insert(week.index);
+        let people = store::people_of_tutor(tx, programme, tutor, &after, TRAINEES_PER_READ).await?;
+        let Some(last) = people.last() else { break };
+        after.clone_from(last);
+        let ids: Vec<&str> = people.iter().map(String::as_str).collect();
+        let works = store::works(tx, programme, &ids).await?;
+        for trainee in shipei_mirror::members(tx, programme, &ids).await? {
+            let Some(works) = works.get(&trainee.person_id) else { continue };
+            let work = TraineeWork {
+                submissions: &works.submissions,
+                places: &trainee.places,
+                withdrawn_at: trainee.withdrawn_at,
+            };
+            for answering in marking::answering(scheme, &work, as_of) {
+                let Some((week, place)) = answering.late else { continue };
+                if classes.iter().any(|class| class.class_id == place.class_id) {
+                    late.insert(week.index);
+                }
             }
-        }
-        let is_last = facts.len() < usize::try_from(LATE_FACTS_PER_READ).unwrap_or(usize::MAX);
-        let Some(last) = facts.into_iter().last() else { break };
-        (at, id) = (last.submitted_at, last.submission_id);
-        if is_last {
-            break;
         }
     }
     Ok(i64::try_from(late.len()).unwrap_or(i64::MAX))
-}
-
-/// The trainees of these submissions, by id.
-async fn trainees_of(tx: &mut Tx, programme: &str, facts: &[LateFact]) -> Result<BTreeMap<String, Member>> {
-    let ids: BTreeSet<&str> = facts.iter().map(|fact| fact.person_id.as_str()).collect();
-    let ids: Vec<&str> = ids.into_iter().collect();
-    let members = shipei_mirror::members(tx, programme, &ids).await?;
-    Ok(members.into_iter().map(|member| (member.person_id.clone(), member)).collect())
 }

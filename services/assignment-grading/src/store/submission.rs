@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use shipei_rules::{trainee::MarkKind, vocabulary::Grade};
+use shipei_rules::{
+    ids::SubmissionId,
+    submission::{self as rules, MarkKind},
+    vocabulary::Grade,
+};
 use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_optional, select_by_keys};
 
 use super::{AfterTime, Recorded};
-use crate::domain::{Mark, Submission};
+use crate::domain::{Mark, Standing, StandingChange, Submission, Works};
 
 /// What a return has in the column `grade`.
 const RETURNED: &str = "";
@@ -22,27 +26,60 @@ struct SubmissionRow {
     text: String,
     submitted_at: DateTime<Utc>,
     superseded_at: Option<DateTime<Utc>>,
+    superseded_by: Option<String>,
+    disregarded_for: Option<String>,
 }
 
-impl From<SubmissionRow> for Submission {
-    fn from(row: SubmissionRow) -> Submission {
-        Submission {
-            submission_id: row.submission_id,
+impl TryFrom<SubmissionRow> for Submission {
+    type Error = StoreError;
+
+    fn try_from(row: SubmissionRow) -> Result<Submission, StoreError> {
+        let submission_id = id_of(&row.submission_id, "submission_id", &row.submission_id)?;
+        let superseded = row.superseded_at.zip(row.superseded_by);
+        Ok(Submission {
+            standing: standing_of(&row.submission_id, superseded, row.disregarded_for)?,
+            submission_id,
             person_id: row.person_id,
             class_id: row.class_id,
             kind: row.kind,
             title: row.title,
             text: row.text,
             submitted_at: row.submitted_at,
-            superseded_at: row.superseded_at,
-        }
+        })
     }
+}
+
+fn id_of(text: &str, column: &'static str, submission_id: &str) -> Result<SubmissionId, StoreError> {
+    SubmissionId::parse(text).map_err(|_| StoreError::corrupt_row("submission", column, submission_id))
+}
+
+fn standing_of(
+    submission_id: &str,
+    superseded: Option<(DateTime<Utc>, String)>,
+    disregarded_for: Option<String>,
+) -> Result<Standing, StoreError> {
+    if let Some((at, by)) = superseded {
+        return Ok(Standing::Superseded { by: id_of(&by, "superseded_by", submission_id)?, at });
+    }
+    Ok(match disregarded_for {
+        Some(graded) => Standing::Disregarded { graded: id_of(&graded, "disregarded_for", submission_id)? },
+        None => Standing::Counts,
+    })
+}
+
+fn kind_of(grade: &str, submission_id: &str) -> Result<MarkKind, StoreError> {
+    if grade == RETURNED {
+        return Ok(MarkKind::Returned);
+    }
+    let grade = Grade::parse(grade).ok_or_else(|| StoreError::corrupt_row("mark", "grade", submission_id))?;
+    Ok(MarkKind::Graded(grade))
 }
 
 /// The columns of [`SubmissionRow`].
 macro_rules! submission_columns {
     () => {
-        "SELECT s.submission_id, s.person_id, s.class_id, s.kind, s.title, s.text, s.submitted_at, s.superseded_at "
+        "SELECT s.submission_id, s.person_id, s.class_id, s.kind, s.title, s.text, s.submitted_at, \
+         s.superseded_at, s.superseded_by, s.disregarded_for "
     };
 }
 
@@ -78,89 +115,133 @@ pub(crate) async fn submission(
         programme_id,
         submission_id
     )?;
-    Ok(row.map(Submission::from))
+    row.map(Submission::try_from).transpose()
 }
 
-/// A trainee's newest submission: of those of one instant, the one that none of them replaced.
-pub(crate) async fn newest_submission(
-    tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
-) -> Result<Option<Submission>, StoreError> {
-    let row = fetch_optional!(
-        tx,
-        SubmissionRow,
-        select_submission!(
-            "WHERE s.programme_id = $1 AND s.person_id = $2 \
-             ORDER BY s.submitted_at DESC, CASE WHEN s.superseded_at IS NULL THEN 0 ELSE 1 END LIMIT 1"
-        ),
-        programme_id,
-        person_id
-    )?;
-    Ok(row.map(Submission::from))
+#[derive(sqlx::FromRow)]
+struct WorkRow {
+    person_id: String,
+    submission_id: String,
+    submitted_at: DateTime<Utc>,
+    number: i64,
+    superseded_at: Option<DateTime<Utc>>,
+    superseded_by: Option<String>,
+    disregarded_for: Option<String>,
 }
 
-/// A trainee's first submission that is newer than this one, which has just arrived; of one instant, any.
-pub(crate) async fn following_submission(
+#[derive(sqlx::FromRow)]
+struct WorkMarkRow {
+    submission_id: String,
+    number: i64,
+    grade: String,
+    marked_at: DateTime<Utc>,
+}
+
+/// The work of these trainees, by person; who has submitted nothing is not in the map. Texts are not read.
+pub(crate) async fn works(
     tx: &mut Tx,
     programme_id: &str,
-    of: &Submission,
-) -> Result<Option<Submission>, StoreError> {
-    let row = fetch_optional!(
+    person_ids: &[&str],
+) -> Result<BTreeMap<String, Works>, StoreError> {
+    let rows = select_by_keys!(
         tx,
-        SubmissionRow,
-        select_submission!(
-            "WHERE s.programme_id = $1 AND s.person_id = $2 AND s.submitted_at > $3 \
-             ORDER BY s.submitted_at, s.submission_id LIMIT 1"
-        ),
-        programme_id,
-        &of.person_id,
-        of.submitted_at
+        WorkRow,
+        [
+            "SELECT person_id, submission_id, submitted_at, number, superseded_at, superseded_by, disregarded_for \
+             FROM submission WHERE programme_id = ",
+            programme_id,
+            " AND person_id IN "
+        ],
+        person_ids,
+        |person_id| (*person_id)
     )?;
-    Ok(row.map(Submission::from))
+    let submission_ids: Vec<&str> = rows.iter().map(|row| row.submission_id.as_str()).collect();
+    let mark_rows = select_by_keys!(
+        tx,
+        WorkMarkRow,
+        [
+            "SELECT submission_id, number, grade, marked_at FROM mark WHERE programme_id = ",
+            programme_id,
+            " AND submission_id IN "
+        ],
+        submission_ids,
+        |submission_id| (*submission_id)
+    )?;
+    let mut marks: BTreeMap<String, Vec<rules::Mark>> = BTreeMap::new();
+    for row in mark_rows {
+        let kind = kind_of(&row.grade, &row.submission_id)?;
+        let mark = rules::Mark { at: row.marked_at, number: row.number, kind };
+        marks.entry(row.submission_id).or_default().push(mark);
+    }
+    let mut works: BTreeMap<String, Works> = BTreeMap::new();
+    for row in rows {
+        let id = id_of(&row.submission_id, "submission_id", &row.submission_id)?;
+        let superseded = row.superseded_at.zip(row.superseded_by);
+        let standing = standing_of(&row.submission_id, superseded, row.disregarded_for)?;
+        let own = works.entry(row.person_id).or_default();
+        own.told.insert(id.clone(), standing);
+        own.submissions.push(rules::Submission {
+            id,
+            submitted_at: row.submitted_at,
+            number: row.number,
+            marks: marks.remove(&row.submission_id).unwrap_or_default(),
+        });
+    }
+    Ok(works)
+}
+
+/// The work of one trainee.
+pub(crate) async fn works_of(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Works, StoreError> {
+    Ok(works(tx, programme_id, &[person_id]).await?.remove(person_id).unwrap_or_default())
 }
 
 /// Keeps a new submission; false when its id is taken.
 pub(crate) async fn insert_submission(
     tx: &mut Tx,
     programme_id: &str,
-    new: &Submission,
+    (new, number): (&Submission, i64),
     recorded: &Recorded,
 ) -> Result<bool, StoreError> {
     let inserted = execute!(
         tx,
         "INSERT INTO submission (programme_id, submission_id, person_id, class_id, kind, title, text, submitted_at, \
-         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         number, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          ON CONFLICT (programme_id, submission_id) DO NOTHING",
         programme_id,
-        &new.submission_id,
+        new.submission_id.as_str(),
         &new.person_id,
         &new.class_id,
         &new.kind,
         &new.title,
         &new.text,
         new.submitted_at,
+        number,
         recorded.at,
         &recorded.actor
     )?;
     Ok(inserted == 1)
 }
 
-/// Says of a submission that another one replaced it at `at`.
-pub(crate) async fn supersede(
+/// Keeps where a submission stands from now on.
+pub(crate) async fn save_standing(
     tx: &mut Tx,
     programme_id: &str,
-    submission_id: &str,
-    by: &str,
-    at: DateTime<Utc>,
+    change: &StandingChange,
 ) -> Result<(), StoreError> {
+    let (superseded_at, superseded_by, disregarded_for) = match &change.standing {
+        Standing::Counts => (None, None, None),
+        Standing::Superseded { by, at } => (Some(*at), Some(by.as_str()), None),
+        Standing::Disregarded { graded } => (None, None, Some(graded.as_str())),
+    };
     execute!(
         tx,
-        "UPDATE submission SET superseded_at = $3, superseded_by = $4 WHERE programme_id = $1 AND submission_id = $2",
+        "UPDATE submission SET superseded_at = $3, superseded_by = $4, disregarded_for = $5 \
+         WHERE programme_id = $1 AND submission_id = $2",
         programme_id,
-        submission_id,
-        at,
-        by
+        change.submission_id.as_str(),
+        superseded_at,
+        superseded_by,
+        disregarded_for
     )?;
     Ok(())
 }
@@ -195,13 +276,7 @@ pub(crate) async fn marks(
     )?;
     let mut marks: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
     for row in rows {
-        let kind = match row.grade.as_str() {
-            RETURNED => MarkKind::Returned,
-            word => MarkKind::Graded(
-                Grade::parse(word)
-                    .ok_or_else(|| StoreError::corrupt_row("mark", "grade", &row.submission_id))?,
-            ),
-        };
+        let kind = kind_of(&row.grade, &row.submission_id)?;
         marks.entry(row.submission_id).or_default().push(Mark {
             number: row.number,
             kind,
@@ -284,7 +359,7 @@ pub(crate) async fn list_submissions(
     };
     let rows =
         fetch_all!(tx, SubmissionRow, sql, programme_id, class_id, person_id, after.at, after.id, limit)?;
-    Ok(rows.into_iter().map(Submission::from).collect())
+    rows.into_iter().map(Submission::try_from).collect()
 }
 
 /// A FROM: submissions of whoever ever stood in a class of the tutor $2. CROSS JOIN makes SQLite begin with the people,
@@ -322,7 +397,7 @@ pub(crate) async fn list_marking(
                  ORDER BY transferred_at DESC, event_number DESC, event_partition DESC LIMIT 1), m.class_id) \
              WHERE s.programme_id = $1 AND s.person_id = p.person_id AND c.tutor_id = $2 AND s.submitted_at <= $3 \
              AND (s.first_mark_at IS NULL OR s.first_mark_at > $3) \
-             AND (s.superseded_at IS NULL OR s.superseded_at > $3) \
+             AND (s.superseded_at IS NULL OR s.superseded_at > $3) AND s.disregarded_for IS NULL \
              AND (m.withdrawn_at IS NULL OR m.withdrawn_at > $3) \
              AND (s.submitted_at, s.submission_id) > ($5, $6) \
              ORDER BY s.submitted_at, s.submission_id LIMIT $7"
@@ -335,42 +410,29 @@ pub(crate) async fn list_marking(
         after.id,
         limit
     )?;
-    Ok(rows.into_iter().map(Submission::from).collect())
+    rows.into_iter().map(Submission::try_from).collect()
 }
 
-/// What a submission says about its marking week.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub(crate) struct LateFact {
-    pub(crate) submission_id: String,
-    pub(crate) person_id: String,
-    pub(crate) submitted_at: DateTime<Utc>,
-    pub(crate) first_mark_at: Option<DateTime<Utc>>,
-    pub(crate) superseded_at: Option<DateTime<Utc>>,
-}
-
-/// The submissions of the trainees who ever stood in the tutor's classes, for counting late weeks; by time.
-pub(crate) async fn late_facts(
+/// Whoever ever stood in a class of the tutor and has submitted something, after an id, by id.
+pub(crate) async fn people_of_tutor(
     tx: &mut Tx,
     programme_id: &str,
     tutor_id: &str,
-    as_of: DateTime<Utc>,
-    after: &AfterTime<'_>,
+    after: &str,
     limit: i64,
-) -> Result<Vec<LateFact>, StoreError> {
-    fetch_all!(
+) -> Result<Vec<String>, StoreError> {
+    let rows = fetch_all!(
         tx,
-        LateFact,
+        (String,),
         concat!(
-            "SELECT s.submission_id, s.person_id, s.submitted_at, s.first_mark_at, s.superseded_at ",
+            "SELECT DISTINCT s.person_id ",
             from_submissions_of_the_tutors_people!(),
-            "WHERE s.programme_id = $1 AND s.person_id = p.person_id AND s.submitted_at <= $3 \
-             AND (s.submitted_at, s.submission_id) > ($4, $5) ORDER BY s.submitted_at, s.submission_id LIMIT $6"
+            "WHERE s.programme_id = $1 AND s.person_id = p.person_id AND s.person_id > $3 ORDER BY s.person_id LIMIT $4"
         ),
         programme_id,
         tutor_id,
-        as_of,
-        after.at,
-        after.id,
+        after,
         limit
-    )
+    )?;
+    Ok(rows.into_iter().map(|(person_id,)| person_id).collect())
 }

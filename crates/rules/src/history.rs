@@ -1,0 +1,97 @@
+//! A value with a past: what it was first, and each change with its instant.
+//!
+//! Whoever asks for the value says when, so that a fact is answered the same whether it arrives before the change or
+//! after it. A rule that needs a dated class, tutor or region takes a [`History`] of it.
+
+use chrono::{DateTime, Utc};
+
+/// Something that changes at known instants, and was there before the first of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History<T> {
+    first: T,
+    /// By time; of two at one instant the last counts.
+    changes: Vec<(DateTime<Utc>, T)>,
+}
+
+impl<T> History<T> {
+    /// What there was first, and the changes by time.
+    pub fn new(first: T, changes: Vec<(DateTime<Utc>, T)>) -> Self {
+        debug_assert!(changes.is_sorted_by_key(|(changed_at, _)| *changed_at), "changes are by time");
+        Self { first, changes }
+    }
+
+    /// As of an instant: a change counts from its own instant on.
+    pub fn at(&self, instant: DateTime<Utc>) -> &T {
+        self.last(|changed_at| changed_at <= instant)
+    }
+
+    /// Just before an instant, for a deadline, which is the first instant that is too late.
+    pub fn before(&self, deadline: DateTime<Utc>) -> &T {
+        self.last(|changed_at| changed_at < deadline)
+    }
+
+    /// Before any change.
+    pub fn first(&self) -> &T {
+        &self.first
+    }
+
+    /// Everything there ever was, by time.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.first).chain(self.changes.iter().map(|(_, value)| value))
+    }
+
+    /// The time of the last change.
+    pub fn latest_change(&self) -> Option<DateTime<Utc>> {
+        self.changes.last().map(|(changed_at, _)| *changed_at)
+    }
+
+    /// The history of what follows from it.
+    pub fn map<U>(&self, of: impl Fn(&T) -> U) -> History<U> {
+        let changes = self.changes.iter().map(|(changed_at, value)| (*changed_at, of(value))).collect();
+        History { first: of(&self.first), changes }
+    }
+
+    fn last(&self, happened: impl Fn(DateTime<Utc>) -> bool) -> &T {
+        let found = self.changes.iter().rev().find(|(changed_at, _)| happened(*changed_at));
+        found.map_or(&self.first, |(_, value)| value)
+    }
+}
+
+/// What never changed.
+impl<T> From<T> for History<T> {
+    fn from(first: T) -> Self {
+        Self { first, changes: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn what_never_changed_is_the_same_at_any_time() {
+        let history = History::from("L1");
+        assert_eq!((history.at(at(0)), history.before(at(9)), history.latest_change()), (&"L1", &"L1", None));
+    }
+
+    #[test]
+    fn change_counts_from_its_instant_on() {
+        let history = History::new("L1", vec![(at(10), "L2"), (at(20), "L3"), (at(20), "L4")]);
+        for (seconds, as_of, before) in
+            [(9, "L1", "L1"), (10, "L2", "L1"), (11, "L2", "L2"), (20, "L4", "L2"), (21, "L4", "L4")]
+        {
+            assert_eq!(
+                (*history.at(at(seconds)), *history.before(at(seconds))),
+                (as_of, before),
+                "{seconds}"
+            );
+        }
+        assert_eq!(history.map(|class| class.len()).at(at(15)), &2);
+        assert_eq!(history.all().copied().collect::<Vec<_>>(), ["L1", "L2", "L3", "L4"]);
+        assert_eq!(history.latest_change(), Some(at(20)));
+    }
+}
