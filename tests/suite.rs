@@ -14,5 +14,6 @@ mod collector;
 mod faults;
 mod harness;
 mod oracle;
+mod places;
 mod seasons;
 mod telemetry;

@@ -10,13 +10,26 @@ CREATE TABLE mirror_programme (
     PRIMARY KEY (programme_id)
 );
 
--- A region; the parent gives each county its city.
+-- A region as it was created: the region above, and the province above that (empty for a province). What lies in what at
+-- any time follows from this and the moves, and is kept in region_within.
 CREATE TABLE mirror_region (
-    programme_id TEXT COLLATE "C" NOT NULL,
-    region_code  TEXT COLLATE "C" NOT NULL,
-    level        TEXT COLLATE "C" NOT NULL,
-    parent_code  TEXT COLLATE "C" NOT NULL,
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    region_code   TEXT COLLATE "C" NOT NULL,
+    level         TEXT COLLATE "C" NOT NULL,
+    parent_code   TEXT COLLATE "C" NOT NULL,
+    province_code TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, region_code)
+);
+
+-- A county that came to lie in another region, by the number of the move, which is enrollment's.
+CREATE TABLE mirror_region_move (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    region_code   TEXT COLLATE "C" NOT NULL,
+    move_number   BIGINT NOT NULL,
+    moved_at      TIMESTAMPTZ NOT NULL,
+    parent_code   TEXT COLLATE "C" NOT NULL,
+    province_code TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, region_code, move_number)
 );
 
 -- A class and its tutor.
@@ -37,7 +50,9 @@ CREATE TABLE mirror_county (
     PRIMARY KEY (programme_id, county_code)
 );
 
--- Somebody of the programme. An empty role is somebody of whom only a later fact has arrived yet: nobody, so far.
+-- Somebody of the programme. An empty role is somebody of whom only a later fact has arrived yet: nobody, so far. The place
+-- is that of the registration, which counts until the first transfer; placed_at is the time of the last transfer, 1970 for
+-- none.
 CREATE TABLE mirror_member (
     programme_id      TEXT COLLATE "C" NOT NULL,
     person_id         TEXT COLLATE "C" NOT NULL,
@@ -55,3 +70,17 @@ CREATE TABLE mirror_member (
 );
 CREATE INDEX mirror_member_by_class ON mirror_member (class_id, programme_id, person_id);
 CREATE INDEX mirror_member_by_county ON mirror_member (county_code, programme_id, role, person_id);
+
+-- A transfer, by the number of the move, which is enrollment's: where the trainee stands from then on. A fact that is dated
+-- before a transfer is answered by the place of then, whenever it arrives.
+CREATE TABLE mirror_transfer (
+    programme_id   TEXT COLLATE "C" NOT NULL,
+    person_id      TEXT COLLATE "C" NOT NULL,
+    move_number    BIGINT NOT NULL,
+    transferred_at TIMESTAMPTZ NOT NULL,
+    county_code    TEXT COLLATE "C" NOT NULL,
+    school_code    TEXT COLLATE "C" NOT NULL,
+    class_id       TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (person_id, programme_id, move_number)
+);
+CREATE INDEX mirror_transfer_by_class ON mirror_transfer (class_id, programme_id, person_id);

@@ -12,26 +12,54 @@ mod lookup;
 mod place;
 mod projector;
 pub mod testing;
+mod tree;
 
 pub use lookup::{
-    CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Programmes, Region, RegionRange, class,
-    classes_of_tutor, counties_opened_at, county_opened_at, member, members, open_counties, region,
+    CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Programmes, Region, class, classes_of_tutor,
+    counties_opened_at, county_opened_at, member, members, open_counties, region,
 };
 pub use place::{Place, PlaceHistory};
-pub use projector::{MirrorProjector, SOURCE, TYPES, apply};
+pub use projector::{MirrorProjector, SOURCE, VERSION, apply, types};
 pub use shipei_rules::history::History;
 
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 6] = [
+pub const TABLES: [&str; 8] = [
     "mirror_programme",
     "mirror_region",
+    "mirror_region_move",
+    "region_within",
     "mirror_class",
     "mirror_county",
     "mirror_member",
     "mirror_transfer",
 ];
+
+/// SQL for where somebody stood at an instant: the column `county_code`, `school_code` or `class_id` of the place that a
+/// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody.
+#[macro_export]
+macro_rules! placed {
+    ($column:literal, $programme:literal, $person:literal, $at:literal) => {
+        concat!(
+            "COALESCE((SELECT t.",
+            $column,
+            " FROM mirror_transfer t WHERE t.programme_id = ",
+            $programme,
+            " AND t.person_id = ",
+            $person,
+            " AND t.transferred_at <= ",
+            $at,
+            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), (SELECT r.",
+            $column,
+            " FROM mirror_member r WHERE r.programme_id = ",
+            $programme,
+            " AND r.person_id = ",
+            $person,
+            "))"
+        )
+    };
+}
 
 /// The mirror's migrations (versions 50 to 99).
 static OWN: Migrator = sqlx::migrate!("./migrations");

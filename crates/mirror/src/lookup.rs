@@ -13,8 +13,11 @@ use shipei_rules::{
     scheme::Scheme,
     vocabulary::{EducationStage, Role},
 };
-use shipei_service_kit::{Refusal, Result};
-use shipei_store::{StoreError, Tx, fetch_all, fetch_optional, select_by_keys};
+use shipei_service_kit::{
+    Reach, Refusal, Result,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, select_by_keys};
 
 use crate::place::{Place, PlaceHistory};
 
@@ -181,15 +184,15 @@ pub async fn members(tx: &mut Tx, programme_id: &str, person_ids: &[&str]) -> Re
 #[derive(sqlx::FromRow)]
 struct TransferRow {
     person_id: String,
-    event_partition: i64,
-    event_number: i64,
+    move_number: i64,
     transferred_at: DateTime<Utc>,
     county_code: String,
     school_code: String,
     class_id: String,
 }
 
-/// The transfers of these people by time. Of two at one instant, the one further in the log is the later.
+/// The transfers of these people by time. Of two at one instant, the later is the one that enrollment numbered later, which
+/// took both, whatever partitions of its log they stand in.
 async fn transfers(
     tx: &mut Tx,
     programme_id: &str,
@@ -199,7 +202,7 @@ async fn transfers(
         tx,
         TransferRow,
         [
-            "SELECT person_id, event_partition, event_number, transferred_at, county_code, school_code, class_id \
+            "SELECT person_id, move_number, transferred_at, county_code, school_code, class_id \
              FROM mirror_transfer WHERE programme_id = ",
             programme_id,
             " AND person_id IN "
@@ -207,7 +210,7 @@ async fn transfers(
         person_ids,
         |person_id| (*person_id)
     )?;
-    rows.sort_by_key(|row| (row.transferred_at, row.event_number, row.event_partition));
+    rows.sort_by_key(|row| (row.transferred_at, row.move_number));
     let mut transfers: BTreeMap<String, Vec<(DateTime<Utc>, Place)>> = BTreeMap::new();
     for row in rows {
         let place =
@@ -288,43 +291,32 @@ pub async fn counties_opened_at(
     Ok(rows.into_iter().collect())
 }
 
-/// The counties of a region in which learning was opened, by code, at most [`COUNTIES_MAX`].
-pub async fn open_counties(tx: &mut Tx, programme_id: &str, region: &RegionRange) -> Result<Vec<String>> {
-    let rows = fetch_all!(
+/// The counties in which learning was opened, within a region by the tree as of an instant (the empty code is any), by
+/// code, at most [`COUNTIES_MAX`].
+pub async fn open_counties(
+    tx: &mut Tx,
+    reach: &Reach,
+    programme_id: &str,
+    region_code: &str,
+    at: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    let columns = Columns { region: "c.county_code", ..Columns::none("c.programme_id", AsOf::At(at)) };
+    let asked = Reach::region(region_code);
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT county_code FROM mirror_county \
-         WHERE programme_id = $1 AND county_code >= $2 AND county_code < $3 ORDER BY county_code LIMIT $4",
-        programme_id,
-        &region.from,
-        &region.until,
-        COUNTIES_MAX
+        [
+            "SELECT c.county_code FROM mirror_county c WHERE c.programme_id = ",
+            programme_id,
+            "",
+            reach.over(columns),
+            "",
+            asked.over(columns),
+            " ORDER BY c.county_code LIMIT ",
+            COUNTIES_MAX
+        ]
     )?;
     Ok(rows.into_iter().map(|(county_code,)| county_code).collect())
-}
-
-/// A range of region codes: `from <= code < until`. The digits of `130300` without its trailing pairs of zeros are the
-/// prefix of everything in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegionRange {
-    /// The first code.
-    pub from: String,
-    /// The first text after the last code.
-    pub until: String,
-}
-
-impl RegionRange {
-    /// Everything in a region; every code for the empty one.
-    pub fn of(region_code: &str) -> Self {
-        let mut prefix = region_code;
-        while let Some(shorter) = prefix.strip_suffix("00")
-            && prefix.len().is_multiple_of(2)
-        {
-            prefix = shorter;
-        }
-        // ':' follows '9' in ASCII, so it ends what begins with the prefix and a digit.
-        Self { from: prefix.to_owned(), until: format!("{prefix}:") }
-    }
 }
 
 /// A region of the programme's tree.
@@ -334,7 +326,7 @@ pub struct Region {
     pub region_code: String,
     /// `province`, `city` or `county`.
     pub level: String,
-    /// The region above; empty at the top.
+    /// The region above when it was created; empty at the top.
     pub parent_code: String,
 }
 
@@ -354,20 +346,4 @@ pub async fn region(tx: &mut Tx, programme_id: &str, region_code: &str) -> Resul
         programme_id,
         region_code
     )?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn region_covers_what_lies_in_it_by_digits() {
-        let covers = |region: &str, code: &str| {
-            let range = RegionRange::of(region);
-            range.from.as_str() <= code && code < range.until.as_str()
-        };
-        assert!(covers("130300", "130302") && covers("130000", "130302") && covers("130302", "130302"));
-        assert!(covers("", "130302") && covers("", "650000"));
-        assert!(!covers("130300", "130402") && !covers("130302", "130303") && !covers("130000", "140000"));
-    }
 }

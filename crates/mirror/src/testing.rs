@@ -21,6 +21,8 @@ use tonic::{Response, Status, transport::Channel};
 pub const PROGRAMME: &str = "Q1";
 /// How many events of enrollment's the tests made: each has its own place in the log, as enrollment's have.
 static EVENTS: AtomicI64 = AtomicI64::new(0);
+/// How many moves the tests made: each has its own number, as enrollment gives it to a trainee's.
+static MOVES: AtomicI64 = AtomicI64::new(1);
 /// The most events of one partition that a test reads.
 const EVENTS_MAX: usize = 10_000;
 
@@ -129,6 +131,32 @@ pub fn event<M: Message + Name>(when: &str, message: &M) -> Event {
     }
 }
 
+/// A region joins the tree: its level, the region above and the province.
+pub fn region(code: &str, level: &str, parent_code: &str, province_code: &str) -> Event {
+    let created = enrollment::RegionCreated {
+        programme_id: PROGRAMME.to_owned(),
+        code: code.to_owned(),
+        name: code.to_owned(),
+        level: level.to_owned(),
+        parent_code: parent_code.to_owned(),
+        province_code: province_code.to_owned(),
+    };
+    Event { region_code: code.to_owned(), ..event("06-20T00:00:00", &created) }
+}
+
+/// A county comes to lie in another region of 130000, with the number of the move.
+pub fn region_move(code: &str, move_number: i64, parent_code: &str, when: &str) -> Event {
+    let moved = enrollment::RegionMoved {
+        programme_id: PROGRAMME.to_owned(),
+        code: code.to_owned(),
+        move_number,
+        old_parent_code: String::new(),
+        new_parent_code: parent_code.to_owned(),
+        province_code: "130000".to_owned(),
+    };
+    Event { region_code: code.to_owned(), ..event(when, &moved) }
+}
+
 /// A trainee leaves.
 pub fn withdrawal(person_id: &str, when: &str) -> Event {
     let left =
@@ -148,6 +176,7 @@ pub fn transfer(person_id: &str, county_code: &str, class_id: &str, when: &str) 
         person_id: person_id.to_owned(),
         old: None,
         new: Some(new),
+        move_number: MOVES.fetch_add(1, Ordering::Relaxed),
     };
     event(when, &moved)
 }

@@ -2,18 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "an answer that is not as expected ends the test")]
 
-use chrono::DateTime;
 use shipei_contracts::{
     common::v1::{EducationStage, Role},
     enrollment::v1 as enrollment,
     event::v1::Event,
 };
 use shipei_mirror::{
-    Member, apply, member, members, migrations,
-    testing::{PROGRAMME, event, instant, rotations, transfer, withdrawal},
+    Member, apply, member, members, migrations, open_counties,
+    testing::{PROGRAMME, event, instant, region, region_move, rotations, transfer, withdrawal},
 };
-use shipei_service_kit::testing::TestKit;
-use shipei_store::execute;
+use shipei_service_kit::{Reach, testing::TestKit};
+use shipei_store::tree;
 use sqlx::migrate::Migrator;
 
 fn registration(person_id: &str) -> Event {
@@ -91,41 +90,90 @@ async fn transfer_alone_makes_nobody(kit: TestKit) {
     assert_eq!(classes, ["L1", "L2"]);
 }
 
-/// A database of before the mirror kept transfers knows of T1, who moved from L1 to L2, the last place alone.
-async fn place_of_before_is_kept_until_the_log_is_learned_again(kit: TestKit) {
-    let mut tx = kit.kit.database().begin_write().await.unwrap();
-    // As it was: the table and the record of its migration are not there.
-    execute!(tx, "DROP TABLE mirror_transfer").unwrap();
-    execute!(tx, "DELETE FROM _sqlx_migrations WHERE version = 51").unwrap();
-    for (person_id, class_id, placed_at) in
-        [("T1", "L2", instant("10-01T00:00:00")), ("T2", "L1", DateTime::UNIX_EPOCH)]
-    {
-        execute!(
-            tx,
-            "INSERT INTO mirror_member (programme_id, person_id, role, county_code, school_code, class_id, \
-             education_stage, subject, placed_at) VALUES ($1, $2, 'trainee', '130303', 'S1', $3, '', '', $4)",
-            PROGRAMME,
-            person_id,
-            class_id,
-            placed_at
-        )
-        .unwrap();
+/// Of two transfers of one instant the one that enrollment numbered later counts, wherever the two stand in its log: each
+/// stands in the partition of its new county, and the numbers of two partitions have nothing to do with each other.
+async fn correction_of_one_date_counts_whatever_its_place_in_the_log(kit: TestKit) {
+    let when = "10-15T00:00:00";
+    let wrong = Event { partition: 3, number: 900, ..transfer("T3", "130303", "L3", when) };
+    let right = Event { partition: 9, number: 2, ..transfer("T3", "130302", "L1", when) };
+    for (person, order) in [("T3", [&wrong, &right]), ("T3", [&right, &wrong])] {
+        let mut tx = kit.kit.database().begin_write().await.unwrap();
+        apply(&mut tx, &[registration(person)]).await.unwrap();
+        for event in order {
+            apply(&mut tx, std::slice::from_ref(event)).await.unwrap();
+        }
+        let member = member(&mut tx, PROGRAMME, person).await.unwrap().unwrap();
+        assert_eq!(member.places.at(instant(when)).class_id, "L1");
+        assert_eq!(member.places.at(instant("12-01T00:00:00")).county_code, "130302");
+        tx.rollback().await.unwrap();
     }
-    tx.commit().await.unwrap();
-    kit.kit.database().migrate(&tables()).await.unwrap();
+}
 
-    let mut tx = kit.kit.database().begin_write().await.unwrap();
-    let class_at = |member: &Member, when: &str| member.places.at(instant(when)).class_id.clone();
-    for person_and_class in [("T1", "L2"), ("T2", "L1")] {
-        let member = member(&mut tx, PROGRAMME, person_and_class.0).await.unwrap().unwrap();
-        assert_eq!(class_at(&member, "09-01T00:00:00"), person_and_class.1);
-        assert_eq!(class_at(&member, "11-01T00:00:00"), person_and_class.1);
+/// 容城 130629 lies in 雄安新区 133100 by the tree and in 保定 130600 by its digits; 130632 moves there in mid-season, and a
+/// second move of the same day, numbered later, puts it back.
+fn xiongan() -> Vec<Event> {
+    vec![
+        region("130000", "province", "", ""),
+        region("130600", "city", "130000", "130000"),
+        region("133100", "city", "130000", "130000"),
+        region("130629", "county", "133100", "130000"),
+        region("130632", "county", "130600", "130000"),
+        region("130638", "county", "130600", "130000"),
+        region_move("130632", 1, "133100", "10-01T00:00:00"),
+        region_move("130638", 2, "130600", "11-01T00:00:00"),
+        region_move("130638", 1, "133100", "11-01T00:00:00"),
+    ]
+}
+
+async fn what_lies_in_what_is_told_by_the_tree_in_any_order(kit: TestKit) {
+    for order in rotations(xiongan().len()) {
+        let events = xiongan();
+        let mut tx = kit.kit.database().begin_write().await.unwrap();
+        for place in order.iter().chain(&order) {
+            apply(&mut tx, std::slice::from_ref(&events[*place])).await.unwrap();
+        }
+        for (region, when, expected) in [
+            ("133100", "09-30T23:59:59", "130629 133100"),
+            ("133100", "10-01T00:00:00", "130629 130632 133100"),
+            ("133100", "12-01T00:00:00", "130629 130632 133100"),
+            ("130600", "09-30T23:59:59", "130600 130632 130638"),
+            ("130600", "12-01T00:00:00", "130600 130638"),
+            ("130629", "12-01T00:00:00", "130629"),
+            ("130000", "12-01T00:00:00", "130000 130600 130629 130632 130638 133100"),
+            ("130700", "12-01T00:00:00", ""),
+        ] {
+            let found = tree::within(&mut tx, PROGRAMME, region, instant(when)).await.unwrap();
+            assert_eq!(found.join(" "), expected, "{region} {when}");
+        }
+        tx.rollback().await.unwrap();
     }
-    for event in [registration("T1"), transfer("T1", "130303", "L2", "10-01T00:00:00")] {
-        apply(&mut tx, &[event]).await.unwrap();
-        let member = member(&mut tx, PROGRAMME, "T1").await.unwrap().unwrap();
-        assert_eq!(class_at(&member, "09-01T00:00:00"), "L1");
-        assert_eq!(class_at(&member, "10-01T00:00:00"), "L2");
+}
+
+async fn counties_in_which_learning_is_open_are_those_of_the_tree(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    apply(&mut tx, &xiongan()).await.unwrap();
+    for county in ["130629", "130632", "130638"] {
+        let opened =
+            enrollment::LearningOpened { programme_id: PROGRAMME.into(), county_code: county.into() };
+        apply(&mut tx, &[event("09-10T00:00:00", &opened)]).await.unwrap();
+    }
+    let now = instant("12-01T00:00:00");
+    let reached = |codes: &[&str]| Reach::Regions(codes.iter().map(|code| (*code).to_owned()).collect());
+    for (reach, region, expected) in [
+        (Reach::Everything, "", "130629 130632 130638"),
+        (Reach::Everything, "133100", "130629 130632"),
+        (Reach::Everything, "130600", "130638"),
+        (Reach::Everything, "130632", "130632"),
+        (reached(&["130600"]), "", "130638"),
+        (reached(&["130600", "130629"]), "", "130629 130638"),
+        (reached(&["130600"]), "133100", ""),
+        (reached(&["130632"]), "133100", "130632"),
+        (reached(&[]), "", ""),
+        (Reach::Classes(vec!["L1".into()]), "", ""),
+        (Reach::Person("T1".into()), "", ""),
+    ] {
+        let found = open_counties(&mut tx, &reach, PROGRAMME, region, now).await.unwrap();
+        assert_eq!(found.join(" "), expected, "{reach:?} {region}");
     }
 }
 
@@ -150,5 +198,7 @@ macro_rules! on_both {
 on_both!(
     places_are_told_from_events_in_any_order,
     transfer_alone_makes_nobody,
-    place_of_before_is_kept_until_the_log_is_learned_again,
+    correction_of_one_date_counts_whatever_its_place_in_the_log,
+    what_lies_in_what_is_told_by_the_tree_in_any_order,
+    counties_in_which_learning_is_open_are_those_of_the_tree,
 );

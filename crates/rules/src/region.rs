@@ -96,15 +96,6 @@ impl RegionCode {
         digits[2..].copy_from_slice(b"0000");
         Self(digits)
     }
-
-    /// Whether `other` is this region or lies in it, by digits.
-    pub fn contains(&self, other: &Self) -> bool {
-        match self.level() {
-            RegionLevel::Province => other.province() == *self,
-            RegionLevel::City => other.city() == *self,
-            RegionLevel::County => other == self,
-        }
-    }
 }
 
 impl fmt::Display for RegionCode {
@@ -289,9 +280,6 @@ mod tests {
         assert_eq!(code("130302").province(), code("130000"));
         assert_eq!(code("130300").level(), RegionLevel::City);
         assert_eq!(code("130000").level(), RegionLevel::Province);
-        assert!(code("130300").contains(&code("130302")));
-        assert!(!code("130300").contains(&code("130402")));
-        assert!(code("130000").contains(&code("130402")));
     }
 
     #[test]

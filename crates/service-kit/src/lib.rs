@@ -40,7 +40,12 @@ pub use call::{
     reach::Reach,
 };
 pub use clock::Clock;
-pub use follow::{Projector, decode, follow, follow_in_shards};
+pub use follow::{
+    dispatch,
+    dispatch::{Fact, Handles},
+    follow, follow_in_shards,
+    projector::Projector,
+};
 pub use serve::{
     connection::{InMemory, connect_lazily},
     server::{Server, ServerBuilder, StartError},
@@ -52,3 +57,6 @@ pub use write::{
     parts::Parts,
     unit::{ReadUnit, Unit},
 };
+
+/// The prost that [`handles!`] expands to.
+pub use prost;

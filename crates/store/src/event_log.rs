@@ -210,14 +210,14 @@ fn head_partition(number: i64) -> Result<Partition, StoreError> {
 }
 
 /// Reads a partition's events after number `after`: at most `limit` of them, of the wanted `types` (all if empty) and
-/// of regions that begin with one of `region_prefixes` (all if empty).
+/// of `regions` and what lay in them when the event happened (`crate::tree`; all if empty).
 pub async fn read_after(
     tx: &mut Tx,
     partition: Partition,
     after: i64,
     limit: usize,
     types: &[String],
-    region_prefixes: &[String],
+    regions: &[String],
 ) -> Result<ReadBatch, StoreError> {
     let (head,): (i64,) =
         fetch_one!(tx, (i64,), "SELECT position FROM event_head WHERE partition = $1", partition.number())?;
@@ -225,7 +225,7 @@ pub async fn read_after(
     if reached <= after || limit == 0 {
         return Ok(ReadBatch { events: Vec::new(), reached: after, mark: 0 });
     }
-    let wanted = Wanted { partition, after, reached, limit, types, region_prefixes };
+    let wanted = Wanted { partition, after, reached, limit, types, regions };
     let rows: Vec<EventRow> = match tx.as_tx() {
         Tx::Postgres(transaction) => {
             let rows = wanted.query::<sqlx::Postgres>().build_query_as().fetch_all(&mut **transaction).await;
@@ -305,7 +305,7 @@ struct Wanted<'a> {
     reached: i64,
     limit: usize,
     types: &'a [String],
-    region_prefixes: &'a [String],
+    regions: &'a [String],
 }
 
 impl Wanted<'_> {
@@ -329,14 +329,16 @@ impl Wanted<'_> {
             }
             query.push(")");
         }
-        for (place, prefix) in self.region_prefixes.iter().enumerate() {
-            query.push(if place == 0 { " AND (" } else { " OR " });
-            // Not LIKE: SQLite's ignores case, and a prefix may hold % or _.
-            query.push(format_args!("substr(region, 1, {}) = ", prefix.chars().count()));
-            query.push_bind(prefix.as_str());
-        }
-        if !self.region_prefixes.is_empty() {
-            query.push(")");
+        if !self.regions.is_empty() {
+            query.push(
+                " AND EXISTS (SELECT 1 FROM region_within w WHERE w.region_code = event.region
+                 AND w.from_at <= event.occurred_at AND w.until_at > event.occurred_at AND w.within_code IN (",
+            );
+            let mut list = query.separated(", ");
+            for code in self.regions {
+                list.push_bind(code.as_str());
+            }
+            query.push("))");
         }
         query.push(" ORDER BY number LIMIT ");
         query.push_bind(i64::try_from(self.limit).unwrap_or(i64::MAX));

@@ -23,6 +23,13 @@ pub struct Lying {
     pub above: Vec<String>,
 }
 
+impl Lying {
+    /// Since when it lies in which regions; empty codes are none.
+    pub fn under(from: Option<DateTime<Utc>>, above: impl IntoIterator<Item = String>) -> Self {
+        Self { from, above: above.into_iter().filter(|code| !code.is_empty()).collect() }
+    }
+}
+
 /// Before every fact.
 fn beginning() -> DateTime<Utc> {
     DateTime::from_timestamp(-62_135_596_800, 0).unwrap_or_default() // 0001-01-01
@@ -33,7 +40,7 @@ fn end() -> DateTime<Utc> {
     DateTime::from_timestamp(253_402_214_400, 0).unwrap_or(DateTime::<Utc>::MAX_UTC) // 9999-12-31
 }
 
-/// Puts a region into the tree in place of all that was said of it: `lying` by time, at most one entry an instant.
+/// Puts a region into the tree in place of all that was said of it: `lying` by time; of entries of one instant the last counts.
 pub async fn put(
     tx: &mut Tx,
     programme_id: &str,
@@ -50,6 +57,9 @@ pub async fn put(
     for (place, entry) in lying.iter().enumerate() {
         let from = entry.from.unwrap_or_else(beginning);
         let until = lying.get(place + 1).and_then(|next| next.from).unwrap_or_else(end);
+        if until <= from {
+            continue;
+        }
         let above: BTreeSet<&str> = entry.above.iter().map(String::as_str).collect();
         rows.extend(above.into_iter().filter(|code| *code != region_code).map(|code| (code, from, until)));
     }

@@ -13,20 +13,6 @@ CREATE TABLE trainee_place (
 CREATE INDEX trainee_place_by_county ON trainee_place (programme_id, county_code, person_id);
 CREATE INDEX trainee_place_by_class ON trainee_place (programme_id, class_id, person_id);
 
--- A transfer, under the place of its event in enrollment's log: where the trainee stood before and from then on.
-CREATE TABLE place_change (
-    programme_id    TEXT COLLATE "C" NOT NULL,
-    person_id       TEXT COLLATE "C" NOT NULL,
-    event_partition BIGINT NOT NULL,
-    event_number    BIGINT NOT NULL,
-    changed_at      TIMESTAMPTZ NOT NULL,
-    old_county_code TEXT COLLATE "C" NOT NULL,
-    old_class_id    TEXT COLLATE "C" NOT NULL,
-    new_county_code TEXT COLLATE "C" NOT NULL,
-    new_class_id    TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id, event_partition, event_number)
-);
-
 -- When a trainee achieved an entry of the scheme's online list (from 0), and by which session.
 CREATE TABLE phase_achieved (
     programme_id TEXT COLLATE "C" NOT NULL,

@@ -38,24 +38,19 @@ pub(crate) fn person(
 pub(crate) struct Filter {
     /// The programme.
     pub(crate) programme_id: ProgrammeId,
-    /// Only this county or city.
-    pub(crate) region_code: Option<RegionCode>,
-    /// Only this class.
-    pub(crate) class_id: Option<ClassId>,
     /// As of when, if stated.
     pub(crate) as_of: Option<Instant>,
 }
 
-/// The filter of a list; what a list does not filter by is given empty.
+/// The filter of a list, region and class looked at and left as they are; what a list does not filter by is given empty.
 pub(crate) fn filter(programme_id: &str, region_code: &str, class_id: &str, as_of: Stated) -> Result<Filter> {
     let mut fields = Fields::new();
     let programme_id = fields.id("programme_id", programme_id, ProgrammeId::parse);
     let region_code = fields.optional_id("region_code", region_code, RegionCode::parse);
     let class_id = fields.optional_id("class_id", class_id, ClassId::parse);
     let as_of = fields.optional_timestamp("as_of", as_of);
-    let (programme_id, region_code, class_id, as_of) =
-        fields.all((programme_id, region_code, class_id, as_of))?;
-    Ok(Filter { programme_id, region_code, class_id, as_of })
+    let (programme_id, _, _, as_of) = fields.all((programme_id, region_code, class_id, as_of))?;
+    Ok(Filter { programme_id, as_of })
 }
 
 /// Programme, county, as of when if stated.

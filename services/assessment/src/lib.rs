@@ -51,9 +51,8 @@ pub fn migrations() -> Migrator {
 }
 
 /// Its tables, all of which follow from the logs of the other services.
-pub const TABLES: [&str; 19] = [
+pub const TABLES: [&str; 18] = [
     "trainee_place",
-    "place_change",
     "phase_achieved",
     "submission",
     "mark",

@@ -33,8 +33,10 @@ CREATE TABLE region (
     name TEXT COLLATE "C" NOT NULL,
     -- province, city or county.
     level TEXT COLLATE "C" NOT NULL,
-    -- Empty for a province.
+    -- Where it lies now; empty for a province.
     parent_code TEXT COLLATE "C" NOT NULL,
+    -- Where it was created, so that the same creation sent after a move is still the same.
+    created_parent_code TEXT COLLATE "C" NOT NULL,
     -- Whether GB/T 2260 has this code with this name in the programme's year.
     in_national_standard BOOLEAN NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL,
@@ -43,6 +45,21 @@ CREATE TABLE region (
     PRIMARY KEY (programme_id, code)
 );
 CREATE INDEX region_by_parent ON region (programme_id, parent_code, code);
+
+-- Every move of a county to another city: what was above it before, what is from then on. What lies in what at any time
+-- follows from this and the creation, and is kept in region_within.
+CREATE TABLE region_move (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    -- From 1, in the order of recording.
+    number BIGINT NOT NULL,
+    old_parent_code TEXT COLLATE "C" NOT NULL,
+    new_parent_code TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, code, number)
+);
 
 -- A school of a county.
 CREATE TABLE school (

@@ -158,8 +158,21 @@ pub(crate) fn new_region(request: &pb::CreateRegionRequest) -> Result<(Programme
         pb::RegionLevel::Unspecified => return Err(Error::invalid("level", "required")),
     };
     let (code, word) = (code.as_str().to_owned(), level.as_str().to_owned());
-    let row = RegionRow { code, name, level: word, parent_code, in_national_standard: false };
+    let created_parent_code = parent_code.clone();
+    let row =
+        RegionRow { code, name, level: word, parent_code, created_parent_code, in_national_standard: false };
     Ok((programme_id, level, row))
+}
+
+/// A county that comes to lie in another region.
+pub(crate) fn region_move(request: &pb::MoveRegionRequest) -> Result<(ProgrammeId, RegionCode, RegionCode)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        region(&mut fields, "code", &request.code),
+        region(&mut fields, "parent_code", &request.parent_code),
+    );
+    fields.all(parsed)
 }
 
 /// A school that is created.

@@ -154,6 +154,14 @@ pub(crate) fn decide_region(
     }
 }
 
+/// Only a county comes to lie elsewhere: in a city, or directly in a province.
+pub(crate) fn decide_region_move(level: RegionLevel, parent: Option<RegionLevel>) -> Result<(), Refusal> {
+    if level != RegionLevel::County {
+        return Err(invalid_field("code", "only a county can come to lie in another region"));
+    }
+    decide_region(level, parent, true)
+}
+
 /// Where a trainee stood at an instant. `moves` are in the order of their times.
 pub(crate) fn place_at(roster_place: &Place, moves: &[Move], at: Time) -> Place {
     let last = moves.iter().rev().find(|moved| moved.at <= at);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
-use presence::trainees_who_study_are_counted_by_county;
+use presence::{presence_is_of_the_regions_of_the_tree, trainees_who_study_are_counted_by_county};
 use shipei_contracts::common::v1::{EducationStage, ErrorReason, Role};
 use shipei_contracts::learning::v1::{self as proto, CourseCategory, HeartbeatOutcome, UncreditedReason};
 use shipei_service_kit::{Token, status::reason_of};
@@ -54,6 +54,7 @@ on_both!(
     course_made_elsewhere_is_seen,
     ending_service_tells_its_streams,
     trainees_who_study_are_counted_by_county,
+    presence_is_of_the_regions_of_the_tree,
     study_is_open_by_the_county_of_then_in_any_order,
     batch_of_beats_asks_for_the_county_of_each,
 );

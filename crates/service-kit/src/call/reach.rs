@@ -49,6 +49,13 @@ pub struct Columns {
     pub as_of: AsOf,
 }
 
+impl Columns {
+    /// Of rows that belong to a programme and to nothing in it.
+    pub fn none(programme: &'static str, as_of: AsOf) -> Self {
+        Self { programme, region: "", class: "", person: "", as_of }
+    }
+}
+
 /// The condition ` AND ..` of a reach over the rows of a statement; empty for everything.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
@@ -60,6 +67,14 @@ impl Reach {
     /// One region with what lies in it; everything for the empty code: what the filter of a list asks for.
     pub fn region(code: &str) -> Self {
         if code.is_empty() { Self::Everything } else { Self::Regions(vec![code.to_owned()]) }
+    }
+
+    /// The region that is all of it; empty for any other reach. A list that is of one region may find it by an index.
+    pub fn only_region(&self) -> &str {
+        match self {
+            Self::Regions(codes) if codes.len() == 1 => codes.first().map_or("", String::as_str),
+            _ => "",
+        }
     }
 
     /// The condition of this reach over the rows of a statement.

@@ -105,10 +105,12 @@ impl EventFeed for EventFeeds {
     ) -> std::result::Result<Response<Self::SubscribeStream>, Status> {
         let call = Call::of(&request)?;
         let log = self.log(&request, &request.get_ref().source)?;
+        // A region that the caller has just written must be known here, or it would be refused.
+        log.kit.wait_for_token(&call).await?;
         let request = request.into_inner();
         let filter = Filter::of(&request)?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
-        let subscription = Subscription::begin(log.kit, log.heads, filter, &request.cursor, sender).await?;
+        let subscription = Subscription::begin(log.kit, log.heads, filter, &request, sender).await?;
         let shutdown = self.shutdown.clone();
         let age_max = self.stream_age_max;
         self.shutdown

@@ -11,7 +11,7 @@ use shipei_contracts::{
     event::v1::{Event, SubscribeRequest, SubscribeResponse},
 };
 use shipei_store::{
-    LogPosition, Marks, PARTITIONS, Partition, Positions, StoreError, StoredEvent, Tx, event_log,
+    LogPosition, Marks, PARTITIONS, Partition, Positions, StoreError, StoredEvent, Tx, event_log, tree,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
@@ -55,7 +55,7 @@ const REGION_CODE_DIGITS: usize = 6;
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
     types: Vec<String>,
-    region_prefixes: Vec<String>,
+    regions: Vec<String>,
     partitions: Vec<Partition>,
     binding: String,
 }
@@ -125,25 +125,19 @@ impl Filter {
         let binding =
             ["cursor", &request.source, &types.join(","), &regions.join(","), &numbers.join(",")].join("|");
         let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
-        let region_prefixes = region_prefixes(&regions);
-        Ok(Self { types, region_prefixes, partitions, binding })
+        Ok(Self { types, regions, partitions, binding })
     }
-}
 
-/// What the codes of regions within these regions begin with: `130300` is the city whose counties are `1303..`.
-fn region_prefixes(codes: &[String]) -> Vec<String> {
-    let mut prefixes = Vec::with_capacity(codes.len());
-    for code in codes {
-        let mut prefix = code.as_str();
-        while let Some(shorter) = prefix.strip_suffix("00") {
-            prefix = shorter;
+    /// Refuses codes that are no region of any programme: nothing would ever come, and nobody would say so.
+    async fn check_regions(&self, tx: &mut Tx, asked: &[String]) -> Result<()> {
+        let unknown = tree::unknown(tx, &self.regions).await?;
+        let mut fields = Fields::new();
+        for (place, code) in asked.iter().enumerate().filter(|(_, code)| unknown.contains(code)) {
+            fields
+                .fault::<()>(&format!("region_codes[{place}]"), &format!("no programme has a region {code}"));
         }
-        if prefix.is_empty() {
-            return Vec::new();
-        }
-        prefixes.push(prefix.to_owned());
+        fields.finish()
     }
-    prefixes
 }
 
 impl Subscription {
@@ -152,10 +146,10 @@ impl Subscription {
         log: Kit,
         heads: Heads,
         filter: Filter,
-        cursor: &str,
+        request: &SubscribeRequest,
         responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
     ) -> Result<Self> {
-        let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, cursor)).await?;
+        let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, request)).await?;
         let told = positions.clone();
         Ok(Self { log, heads, filter, epoch, positions, marks, told, told_at: Instant::now(), responses })
     }
@@ -306,8 +300,8 @@ impl Subscription {
             }
             reads += 1;
             let after = self.positions.get(partition);
-            let (types, prefixes) = (&self.filter.types, &self.filter.region_prefixes);
-            let batch = event_log::read_after(tx, partition, after, room, types, prefixes).await?;
+            let (types, regions) = (&self.filter.types, &self.filter.regions);
+            let batch = event_log::read_after(tx, partition, after, room, types, regions).await?;
             if batch.reached <= after {
                 // The head said that there is more: the log has become shorter meanwhile.
                 return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
@@ -359,8 +353,14 @@ impl Subscription {
 }
 
 /// The log's epoch, and the place that the cursor stands for.
-async fn open_cursor(log: &Kit, filter: &Filter, cursor: &str) -> Result<(String, Positions, Marks)> {
+async fn open_cursor(
+    log: &Kit,
+    filter: &Filter,
+    request: &SubscribeRequest,
+) -> Result<(String, Positions, Marks)> {
+    let cursor = request.cursor.as_str();
     let mut tx = log.database().begin_read().await?;
+    filter.check_regions(&mut tx, &request.region_codes).await?;
     let epoch = event_log::epoch(&mut tx).await?;
     if cursor.is_empty() {
         return Ok((epoch, Positions::new(), Marks::default()));
@@ -405,17 +405,6 @@ fn to_event(source: &str, stored: StoredEvent) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn region_code_covers_what_lies_in_it() {
-        let prefixes = |codes: &[&str]| {
-            let codes: Vec<String> = codes.iter().map(|code| (*code).to_owned()).collect();
-            region_prefixes(&codes)
-        };
-        assert_eq!(prefixes(&["130302", "130300", "130000"]), ["130302", "1303", "13"]);
-        assert!(prefixes(&["130302", "000000"]).is_empty());
-        assert!(prefixes(&[]).is_empty());
-    }
 
     #[test]
     fn filter_names_what_cannot_be() {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use shipei_store::{PARTITIONS, Partition, crypto, idempotency};
+use shipei_store::{PARTITIONS, Partition};
 use tonic::transport::Channel;
 
 use crate::{
@@ -19,9 +19,6 @@ use crate::{
     telemetry::metrics,
     write::kit::Kit,
 };
-
-/// How many bytes of the digest of what is wanted of a log tell its cursors apart.
-const WANTS_BYTES: usize = 6;
 
 /// Follows a log until shutdown, as a whole: one instance of the service at a time does. Calls wait for this log from
 /// the moment that this function returns, so say it before serving.
@@ -43,7 +40,7 @@ pub fn follow_in_shards<P: Projector>(
     kit.applied().register(projector.source());
     let projector = Arc::new(projector);
     let source = projector.source();
-    let stream = stream_of(source, &projector.types(), shards);
+    let stream = stream_of(source, projector.version(), shards);
     kit.applied().keep_under(source, &stream);
     let held = shards::share(kit, shards, shutdown);
     if metrics::is_on() {
@@ -64,11 +61,10 @@ pub fn follow_in_shards<P: Projector>(
     }
 }
 
-/// What the cursors of a log are kept under: its source, and what is wanted of it in how many shards. Other wants are
-/// other cursors, so that while instances of two versions run, neither takes the other's for its own.
-fn stream_of(source: &str, types: &[String], shards: u16) -> String {
-    let wants = idempotency::digest(&shards.to_string(), types.join(",").as_bytes());
-    format!("{source}/{}", crypto::hex(wants.get(..WANTS_BYTES).unwrap_or(&wants)))
+/// What the cursors of a log are kept under: its source, the projector's version and in how many shards it is followed. Another
+/// version has other cursors, so that while instances of two versions run, neither takes the other's for its own.
+fn stream_of(source: &str, version: u32, shards: u16) -> String {
+    format!("{source}/v{version}/{shards}")
 }
 
 /// The partitions of a shard, for a subscription; all when there is one shard. `lag.rs` knows the same rule.

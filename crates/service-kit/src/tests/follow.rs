@@ -16,10 +16,10 @@ use super::notes::{
     test_kit_of, test_kit_on_postgres,
 };
 use crate::{
-    Kit, Projector, Shutdown, Unit,
+    Fact, Kit, Projector, Shutdown, Unit,
     answer::error::{Error, Result},
     call::consistency::TOKEN_HEADER,
-    follow::{decode, follow, follow_in_shards},
+    follow::{follow, follow_in_shards},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,17 +42,20 @@ impl Projector for Copy {
         "notes"
     }
 
+    fn version(&self) -> u32 {
+        u32::try_from(self.types.len()).unwrap()
+    }
+
     fn types(&self) -> Vec<String> {
         self.types.clone()
     }
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
         for event in events {
-            let Some(note) = decode::<NotePut>(event)? else { continue };
+            let fact = Fact::of(event)?;
+            let (note, occurred_at) = (fact.message::<NotePut>()?, fact.at);
             let county = &event.region_code;
             execute!(unit.tx, "INSERT INTO note (county, text) VALUES ($1, $2)", county, &note.text)?;
-            let occurred_at = crate::answer::convert::from_timestamp(&event.time.unwrap_or_default())
-                .map_err(|fault| Error::Internal(fault.into()))?;
             unit.emit_caused(
                 county,
                 &event.subject,
@@ -172,7 +175,7 @@ async fn follower_outlives_its_server() {
 }
 
 #[tokio::test]
-async fn changed_types_start_over_and_changed_epoch_ends() {
+async fn changed_version_starts_over_and_changed_epoch_ends() {
     let test = test_kit().await;
     let notes = Notes::new(&test.kit);
     let server = note_server(&notes).await;

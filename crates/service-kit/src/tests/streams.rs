@@ -1,19 +1,27 @@
 //! Subscribe and GetHead over a real connection.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
+use prost::Name as _;
 use shipei_contracts::event::v1::{
     Event, GetHeadRequest, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient,
 };
-use shipei_store::execute;
+use shipei_store::{
+    execute,
+    tree::{self, Lying},
+};
 use tokio::task::JoinSet;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::notes::{NoteDropped, NotePut, NoteService as _, Notes, note_server, put_in, test_kit};
+use super::notes::{NotePut, NoteService as _, Notes, note_server, put_in, test_kit};
 use crate::{
+    Fact, Kit,
     answer::status::reason_of,
     call::consistency::{Token, from_proto},
-    follow::projector::decode,
 };
 
 /// No stream of these tests may need longer.
@@ -123,9 +131,9 @@ async fn cursor_resumes_exactly_after_what_was_sent() {
     assert!(next(&mut stream).await.events.is_empty());
     notes.put_note(put_in("130301", "", "one more")).await.unwrap();
     let (events, _) = read(&mut stream, 1).await;
-    let note = decode::<NotePut>(&events[0]).unwrap().unwrap();
+    let note: NotePut = Fact::of(&events[0]).unwrap().message().unwrap();
     assert_eq!(note.text, "one more");
-    assert_eq!(decode::<NoteDropped>(&events[0]).unwrap(), None);
+    assert_eq!(events[0].r#type, NotePut::full_name());
     assert_eq!((events[0].spec_version.as_str(), events[0].source.as_str()), ("1.0", "notes"));
     assert_eq!(events[0].id, format!("{}-{}", events[0].partition, events[0].number));
 }
@@ -155,28 +163,66 @@ async fn filtered_events_move_the_cursor() {
     assert_eq!(next(&mut stream).await.positions, moved.positions);
 }
 
+/// Puts a region into the tree of the notes.
+async fn lies_in(kit: &Kit, code: &str, above: &[&str]) {
+    let mut tx = kit.database().begin_write().await.unwrap();
+    let above = above.iter().map(|code| (*code).to_owned());
+    tree::put(&mut tx, "P", code, &[Lying::under(None, above)]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn region_and_partition_filters_choose_events() {
     let test = test_kit().await;
     let notes = Notes::new(&test.kit);
     let server = note_server(&notes).await;
-    for county in ["130302", "130303", "130402"] {
+    // 130629 lies in 133100 by the tree and in 130600 by its digits.
+    for (code, above) in [
+        ("130000", vec![]),
+        ("130300", vec!["130000"]),
+        ("130600", vec!["130000"]),
+        ("133100", vec!["130000"]),
+        ("130302", vec!["130300", "130000"]),
+        ("130303", vec!["130300", "130000"]),
+        ("130629", vec!["133100", "130000"]),
+    ] {
+        lies_in(&test.kit, code, &above).await;
+    }
+    for county in ["130302", "130303", "130629"] {
         notes.put_note(put_in(county, "", county)).await.unwrap();
     }
-    for (codes, count) in
-        [(vec!["130302"], 1), (vec!["130300"], 2), (vec!["130300", "130402"], 3), (vec!["130000"], 3)]
-    {
+    for (codes, expected) in [
+        (vec!["130302"], vec!["130302"]),
+        (vec!["130300"], vec!["130302", "130303"]),
+        (vec!["130300", "133100"], vec!["130302", "130303", "130629"]),
+        (vec!["133100"], vec!["130629"]),
+        (vec!["130600"], vec![]),
+        (vec!["130000"], vec!["130302", "130303", "130629"]),
+    ] {
         let region_codes = codes.iter().map(|code| (*code).to_owned()).collect();
         let mut stream =
             subscribe(server.channel(), SubscribeRequest { region_codes, ..from("") }).await.unwrap();
-        let (events, _) = read(&mut stream, count).await;
-        assert!(
-            events.iter().all(|event| codes
-                .iter()
-                .any(|code| event.region_code.starts_with(code.trim_end_matches('0'))))
-        );
-        assert!(next(&mut stream).await.events.is_empty());
+        let (events, _) = read(&mut stream, expected.len()).await;
+        let found: BTreeSet<&str> = events.iter().map(|event| event.region_code.as_str()).collect();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected, "{codes:?}");
+        assert!(expected.is_empty() || next(&mut stream).await.events.is_empty());
     }
+    // Somewhere that no programme has is a mistake, not a silent stream.
+    let region_codes = vec!["130302".to_owned(), "139999".to_owned()];
+    let refused = subscribe(server.channel(), SubscribeRequest { region_codes, ..from("") }).await;
+    let status = refused.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    assert!(format!("{status:?}").contains("region_codes[1]"), "{status:?}");
+    // A county that joins while a stream runs is heard by it.
+    let region_codes = vec!["133100".to_owned()];
+    let mut stream =
+        subscribe(server.channel(), SubscribeRequest { region_codes, ..from("") }).await.unwrap();
+    read(&mut stream, 1).await;
+    lies_in(&test.kit, "130632", &["133100", "130000"]).await;
+    notes.put_note(put_in("130632", "", "joined")).await.unwrap();
+    let (events, _) = read(&mut stream, 1).await;
+    assert_eq!(events[0].region_code, "130632");
+    notes.put_note(put_in("130402", "", "elsewhere")).await.unwrap();
     let partition = u32::try_from(shipei_store::Partition::of("130402").index()).unwrap();
     let request = SubscribeRequest { partitions: vec![partition], ..from("") };
     let mut stream = subscribe(server.channel(), request).await.unwrap();

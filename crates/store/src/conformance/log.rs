@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 
 use crate::event_log::{self, EXAMINED_PER_READ};
+use crate::tree::{self, Lying};
 use crate::{Database, LogPosition, NewEvent, Partition, Positions, StoreError, StoredEvent, execute};
 
 /// Writers that append at once, and the transactions of each.
@@ -104,11 +105,19 @@ pub(super) async fn filtered_read_moves_past_unwanted_events(database: &Database
     events[4].kind = "shipei.test.v1.Other".to_owned();
     events[6].kind = "shipei.test.v1.Other".to_owned();
     events[6].region = "130402".to_owned();
-    events[8].region = "1304%2".to_owned();
+    events[8].region = "130629".to_owned();
+    events[9].region = "130629".to_owned();
+    events[9].occurred_at = instant(9);
     let last = events.len() - 1;
     events[last].region = String::new();
     events[last].kind = "shipei.test.v1.Other".to_owned();
     append(database, &events).await?;
+    let mut tx = database.begin_write().await?;
+    let under = |from, above: &str| Lying::under(from, [above.to_owned()]);
+    tree::put(&mut tx, "P", "130302", &[under(None, "130300")]).await?;
+    tree::put(&mut tx, "P", "130402", &[under(None, "130400")]).await?;
+    tree::put(&mut tx, "P", "130629", &[under(None, "133100"), under(Some(instant(9)), "130600")]).await?;
+    tx.commit().await?;
     let others = ["shipei.test.v1.Other".to_owned(), "shipei.test.v1.Nothing".to_owned()];
     let mut tx = database.begin_read().await?;
     let batch = event_log::read_after(&mut tx, place, 0, 10, &others, &[]).await?;
@@ -118,12 +127,18 @@ pub(super) async fn filtered_read_moves_past_unwanted_events(database: &Database
     let batch = event_log::read_after(&mut tx, place, 0, 2, &others, &[]).await?;
     assert_eq!((subjects(&batch.events), batch.reached), (vec!["5", "7"], 7));
     let regions = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect::<Vec<String>>();
-    let batch = event_log::read_after(&mut tx, place, 0, 10, &[], &regions(&["1304"])).await?;
-    assert_eq!(subjects(&batch.events), ["7", "9"]);
-    let batch = event_log::read_after(&mut tx, place, 0, 10, &others, &regions(&["130302", "1304%"])).await?;
-    assert_eq!(subjects(&batch.events), ["5"]);
-    let batch = event_log::read_after(&mut tx, place, 0, 3, &[], &regions(&[""])).await?;
-    assert_eq!((batch.events.len(), batch.reached), (3, 3));
+    let batch = event_log::read_after(&mut tx, place, 0, 10, &[], &regions(&["130400"])).await?;
+    assert_eq!(subjects(&batch.events), ["7"]);
+    let batch =
+        event_log::read_after(&mut tx, place, 0, 10, &others, &regions(&["130302", "130400"])).await?;
+    assert_eq!(subjects(&batch.events), ["5", "7"]);
+    // By the tree and by the time of each event, never by digits.
+    for (code, expected) in
+        [("133100", vec!["9"]), ("130600", vec!["10"]), ("130629", vec!["9", "10"]), ("1306", vec![])]
+    {
+        let batch = event_log::read_after(&mut tx, place, 0, 10, &[], &regions(&[code])).await?;
+        assert_eq!(subjects(&batch.events), expected, "{code}");
+    }
     tx.rollback().await
 }
 

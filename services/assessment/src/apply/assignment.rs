@@ -6,19 +6,20 @@ use shipei_contracts::{
 };
 use shipei_mirror::Programmes;
 use shipei_rules::vocabulary;
-use shipei_service_kit::{Projector, Result, Unit, decode};
+use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, event_time, keep_first};
+use super::{Batches, apply_batches, batch_of, cause_of, keep_first};
 use crate::facts::{Batch, Cause, Instant, Mark, Post, Submission, first_of};
 
-const TYPES: [&str; 7] = [
-    "shipei.assignment.v1.AssignmentSubmitted",
-    "shipei.assignment.v1.SubmissionReviewed",
-    "shipei.assignment.v1.SubmissionReturned",
-    "shipei.assignment.v1.SeminarOpened",
-    "shipei.assignment.v1.PostAccepted",
-    "shipei.assignment.v1.SeminarSummarised",
-    "shipei.assignment.v1.BulletinPublished",
+/// The events that are scored.
+const EVENTS: &[Handles<Batches>] = handles![Batches:
+    assignment::AssignmentSubmitted => submitted,
+    assignment::SubmissionReviewed => reviewed,
+    assignment::SubmissionReturned => returned,
+    assignment::SeminarOpened => seminar_opened,
+    assignment::PostAccepted => post_accepted,
+    assignment::SeminarSummarised => seminar_summarised,
+    assignment::BulletinPublished => bulletin_published,
 ];
 
 /// Follows assignment-grading.
@@ -34,83 +35,102 @@ impl Projector for AssignmentProjector {
         "assignment-grading"
     }
 
+    fn version(&self) -> u32 {
+        1
+    }
+
     fn types(&self) -> Vec<String> {
-        TYPES.map(str::to_owned).to_vec()
+        dispatch::types(EVENTS)
     }
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
-        apply_batches(unit, &self.schemes, gather(events)?).await
+        let mut batches = Batches::new();
+        dispatch::gather(EVENTS, &mut batches, events)?;
+        apply_batches(unit, &self.schemes, batches).await
     }
 }
 
-fn gather(events: &[Event]) -> Result<Batches> {
-    let mut batches = Batches::new();
-    for event in events {
-        let at = event_time(event)?;
-        let cause = cause_of(event, at);
-        if let Some(fact) = decode::<assignment::AssignmentSubmitted>(event)? {
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            batch.touched.trainee(&fact.person_id, &cause);
-            batch.submissions.entry(fact.submission_id.clone()).or_insert(Submission {
-                submission_id: fact.submission_id,
-                person_id: fact.person_id,
-                submitted_at: at,
-                number: fact.number,
-                owed_class_id: None,
-                late_class_id: None,
-            });
-        } else if let Some(fact) = decode::<assignment::SubmissionReviewed>(event)? {
-            let grade = grade_word(fact.new());
-            let mark = Mark {
-                submission_id: fact.submission_id,
-                mark_number: fact.mark_number,
-                person_id: fact.person_id,
-                class_id: fact.class_id,
-                tutor_id: fact.tutor_id,
-                grade: grade.to_owned(),
-                marked_at: at,
-            };
-            marked(batch_of(&mut batches, &fact.programme_id), mark, &cause);
-        } else if let Some(fact) = decode::<assignment::SubmissionReturned>(event)? {
-            let mark = Mark {
-                submission_id: fact.submission_id,
-                mark_number: fact.mark_number,
-                person_id: fact.person_id,
-                class_id: fact.class_id,
-                tutor_id: fact.tutor_id,
-                grade: String::new(),
-                marked_at: at,
-            };
-            marked(batch_of(&mut batches, &fact.programme_id), mark, &cause);
-        } else {
-            of_class(&mut batches, event, at, &cause)?;
-        }
-    }
-    Ok(batches)
+fn submitted(batches: &mut Batches, fact: assignment::AssignmentSubmitted, told: &Fact<'_>) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id);
+    batch.touched.trainee(&fact.person_id, &cause_of(told));
+    batch.submissions.entry(fact.submission_id.clone()).or_insert(Submission {
+        submission_id: fact.submission_id,
+        person_id: fact.person_id,
+        submitted_at: told.at,
+        number: fact.number,
+        owed_class_id: None,
+        late_class_id: None,
+    });
+    Ok(())
 }
 
-/// What happens in a class as a whole.
-fn of_class(batches: &mut Batches, event: &Event, at: Instant, cause: &Cause) -> Result<()> {
-    if let Some(fact) = decode::<assignment::SeminarOpened>(event)? {
-        seminar(batch_of(batches, &fact.programme_id), fact.seminar_id, fact.class_id, Some(at), None, cause);
-    } else if let Some(fact) = decode::<assignment::SeminarSummarised>(event)? {
-        seminar(batch_of(batches, &fact.programme_id), fact.seminar_id, fact.class_id, None, Some(at), cause);
-    } else if let Some(fact) = decode::<assignment::PostAccepted>(event)? {
-        let batch = batch_of(batches, &fact.programme_id);
-        batch.touched.trainee(&fact.person_id, cause);
-        seminar(batch, fact.seminar_id.clone(), fact.class_id, None, None, cause);
-        let key = (fact.seminar_id.clone(), fact.number);
-        batch.posts.entry(key).or_insert(Post {
-            seminar_id: fact.seminar_id,
-            post_number: fact.number,
-            person_id: fact.person_id,
-            posted_at: at,
-        });
-    } else if let Some(fact) = decode::<assignment::BulletinPublished>(event)? {
-        let batch = batch_of(batches, &fact.programme_id);
-        batch.touched.class(&fact.class_id, cause);
-        keep_first(&mut batch.bulletins, (fact.class_id, fact.number), at);
-    }
+fn reviewed(batches: &mut Batches, fact: assignment::SubmissionReviewed, told: &Fact<'_>) -> Result<()> {
+    let grade = grade_word(fact.new());
+    let mark = Mark {
+        submission_id: fact.submission_id,
+        mark_number: fact.mark_number,
+        person_id: fact.person_id,
+        class_id: fact.class_id,
+        tutor_id: fact.tutor_id,
+        grade: grade.to_owned(),
+        marked_at: told.at,
+    };
+    marked(batch_of(batches, &fact.programme_id), mark, &cause_of(told));
+    Ok(())
+}
+
+fn returned(batches: &mut Batches, fact: assignment::SubmissionReturned, told: &Fact<'_>) -> Result<()> {
+    let mark = Mark {
+        submission_id: fact.submission_id,
+        mark_number: fact.mark_number,
+        person_id: fact.person_id,
+        class_id: fact.class_id,
+        tutor_id: fact.tutor_id,
+        grade: String::new(),
+        marked_at: told.at,
+    };
+    marked(batch_of(batches, &fact.programme_id), mark, &cause_of(told));
+    Ok(())
+}
+
+fn seminar_opened(batches: &mut Batches, fact: assignment::SeminarOpened, told: &Fact<'_>) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id);
+    seminar(batch, fact.seminar_id, fact.class_id, (Some(told.at), None), &cause_of(told));
+    Ok(())
+}
+
+fn seminar_summarised(
+    batches: &mut Batches,
+    fact: assignment::SeminarSummarised,
+    told: &Fact<'_>,
+) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id);
+    seminar(batch, fact.seminar_id, fact.class_id, (None, Some(told.at)), &cause_of(told));
+    Ok(())
+}
+
+fn post_accepted(batches: &mut Batches, fact: assignment::PostAccepted, told: &Fact<'_>) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    batch.touched.trainee(&fact.person_id, &cause);
+    seminar(batch, fact.seminar_id.clone(), fact.class_id, (None, None), &cause);
+    let key = (fact.seminar_id.clone(), fact.number);
+    batch.posts.entry(key).or_insert(Post {
+        seminar_id: fact.seminar_id,
+        post_number: fact.number,
+        person_id: fact.person_id,
+        posted_at: told.at,
+    });
+    Ok(())
+}
+
+fn bulletin_published(
+    batches: &mut Batches,
+    fact: assignment::BulletinPublished,
+    told: &Fact<'_>,
+) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id);
+    batch.touched.class(&fact.class_id, &cause_of(told));
+    keep_first(&mut batch.bulletins, (fact.class_id, fact.number), told.at);
     Ok(())
 }
 
@@ -123,8 +143,7 @@ fn seminar(
     batch: &mut Batch,
     seminar_id: String,
     class_id: String,
-    opened_at: Option<Instant>,
-    summarised_at: Option<Instant>,
+    (opened_at, summarised_at): (Option<Instant>, Option<Instant>),
     cause: &Cause,
 ) {
     batch.touched.class(&class_id, cause);

@@ -2,13 +2,27 @@
 
 use shipei_contracts::{common::v1::Role, enrollment::v1 as enrollment, event::v1::Event};
 use shipei_mirror::Programmes;
-use shipei_service_kit::{Projector, Result, Unit, decode};
+use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, event_time, keep_first};
+use super::{Batches, apply_batches, batch_of, cause_of, keep_first};
 use crate::store::scores;
 
-/// The event that only assessment follows, beside the mirror's.
-const TUTOR_CHOSEN: &str = "shipei.enrollment.v1.TutorChosen";
+/// What is scored of it.
+const EVENTS: &[Handles<Batches>] = handles![Batches:
+    enrollment::ProgrammeCreated => programme_created,
+    enrollment::SchemeRevised => scheme_revised,
+    enrollment::ClassCreated => class_created,
+    enrollment::PersonRegistered => registered,
+    enrollment::TraineeTransferred => transferred,
+    enrollment::PersonLoggedIn => logged_in,
+    enrollment::PreJobTrainingAttended => attended,
+    enrollment::TraineeWithdrawn => withdrawn,
+    enrollment::TutorChosen => chosen,
+];
+/// What is made of it here; the mirror has a version of its own, which counts too.
+const VERSION: u32 = 1;
+/// More than this service's versions.
+const VERSIONS_MAX: u32 = 1_000;
 
 /// Follows enrollment.
 #[derive(Debug, Clone, Default)]
@@ -23,12 +37,21 @@ impl Projector for EnrollmentProjector {
         shipei_mirror::SOURCE
     }
 
+    fn version(&self) -> u32 {
+        shipei_mirror::VERSION * VERSIONS_MAX + VERSION
+    }
+
     fn types(&self) -> Vec<String> {
-        shipei_mirror::TYPES.iter().copied().chain([TUTOR_CHOSEN]).map(str::to_owned).collect()
+        let mut types = shipei_mirror::types();
+        types.append(&mut dispatch::types(EVENTS));
+        types.sort();
+        types.dedup();
+        types
     }
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
-        let batches = gather(events)?;
+        let mut batches = Batches::new();
+        dispatch::gather(EVENTS, &mut batches, events)?;
         // Before the mirror takes the scheme, everybody who scores by the old one must be done.
         for (programme_id, batch) in &batches {
             if batch.scheme.is_some() {
@@ -40,57 +63,71 @@ impl Projector for EnrollmentProjector {
     }
 }
 
-fn gather(events: &[Event]) -> Result<Batches> {
-    let mut batches = Batches::new();
-    for event in events {
-        let at = event_time(event)?;
-        let cause = cause_of(event, at);
-        if let Some(fact) = decode::<enrollment::PersonRegistered>(event)? {
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            match fact.role() {
-                Role::Trainee => {
-                    batch.touched.trainee(&fact.person_id, &cause);
-                    batch.places.insert((fact.person_id, fact.county_code, fact.class_id));
-                }
-                Role::ClassTutor => batch.touched.tutor(&fact.person_id, &cause),
-                _ => {}
-            }
-        } else if let Some(fact) = decode::<enrollment::PersonLoggedIn>(event)? {
-            batch_of(&mut batches, &fact.programme_id).touched.trainee(&fact.person_id, &cause);
-        } else if let Some(fact) = decode::<enrollment::TraineeWithdrawn>(event)? {
-            batch_of(&mut batches, &fact.programme_id).touched.trainee(&fact.person_id, &cause);
-        } else if let Some(fact) = decode::<enrollment::PreJobTrainingAttended>(event)? {
-            batch_of(&mut batches, &fact.programme_id).touched.tutor(&fact.person_id, &cause);
-        } else if let Some(fact) = decode::<enrollment::TraineeTransferred>(event)? {
-            transferred(&mut batches, event, fact)?;
-        } else if let Some(fact) = decode::<enrollment::ClassCreated>(event)? {
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            if !fact.tutor_id.is_empty() {
-                batch.touched.tutor(&fact.tutor_id, &cause);
-            }
-            batch.touched.class(&fact.class_id, &cause);
-        } else if let Some(fact) = decode::<enrollment::TutorChosen>(event)? {
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            batch.touched.tutor(&fact.tutor_id, &cause);
-            keep_first(&mut batch.choices, (fact.tutor_id, fact.expert_id), at);
-        } else if let Some(fact) = decode::<enrollment::ProgrammeCreated>(event)? {
-            batch_of(&mut batches, &fact.programme_id).scheme = Some(cause);
-        } else if let Some(fact) = decode::<enrollment::SchemeRevised>(event)? {
-            batch_of(&mut batches, &fact.programme_id).scheme = Some(cause);
-        }
-    }
-    Ok(batches)
+fn programme_created(
+    batches: &mut Batches,
+    fact: enrollment::ProgrammeCreated,
+    told: &Fact<'_>,
+) -> Result<()> {
+    batch_of(batches, &fact.programme_id).scheme = Some(cause_of(told));
+    Ok(())
 }
 
-fn transferred(batches: &mut Batches, event: &Event, fact: enrollment::TraineeTransferred) -> Result<()> {
-    let at = event_time(event)?;
-    let cause = cause_of(event, at);
-    let batch = batch_of(batches, &fact.programme_id);
+fn scheme_revised(batches: &mut Batches, fact: enrollment::SchemeRevised, told: &Fact<'_>) -> Result<()> {
+    batch_of(batches, &fact.programme_id).scheme = Some(cause_of(told));
+    Ok(())
+}
+
+fn class_created(batches: &mut Batches, fact: enrollment::ClassCreated, told: &Fact<'_>) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    if !fact.tutor_id.is_empty() {
+        batch.touched.tutor(&fact.tutor_id, &cause);
+    }
+    batch.touched.class(&fact.class_id, &cause);
+    Ok(())
+}
+
+fn registered(batches: &mut Batches, fact: enrollment::PersonRegistered, told: &Fact<'_>) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    match fact.role() {
+        Role::Trainee => {
+            batch.touched.trainee(&fact.person_id, &cause);
+            batch.places.insert((fact.person_id, fact.county_code, fact.class_id));
+        }
+        Role::ClassTutor => batch.touched.tutor(&fact.person_id, &cause),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn transferred(batches: &mut Batches, fact: enrollment::TraineeTransferred, told: &Fact<'_>) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
     let (old, new) = (fact.old.unwrap_or_default(), fact.new.unwrap_or_default());
     batch.touched.trainee(&fact.person_id, &cause);
     for place in [&old, &new] {
-        batch.touched.county(&place.county_code, &cause, Some(at));
+        batch.touched.county(&place.county_code, &cause, Some(told.at));
         batch.places.insert((fact.person_id.clone(), place.county_code.clone(), place.class_id.clone()));
     }
+    Ok(())
+}
+
+fn logged_in(batches: &mut Batches, fact: enrollment::PersonLoggedIn, told: &Fact<'_>) -> Result<()> {
+    batch_of(batches, &fact.programme_id).touched.trainee(&fact.person_id, &cause_of(told));
+    Ok(())
+}
+
+fn attended(batches: &mut Batches, fact: enrollment::PreJobTrainingAttended, told: &Fact<'_>) -> Result<()> {
+    batch_of(batches, &fact.programme_id).touched.tutor(&fact.person_id, &cause_of(told));
+    Ok(())
+}
+
+fn withdrawn(batches: &mut Batches, fact: enrollment::TraineeWithdrawn, told: &Fact<'_>) -> Result<()> {
+    batch_of(batches, &fact.programme_id).touched.trainee(&fact.person_id, &cause_of(told));
+    Ok(())
+}
+
+fn chosen(batches: &mut Batches, fact: enrollment::TutorChosen, told: &Fact<'_>) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id);
+    batch.touched.tutor(&fact.tutor_id, &cause_of(told));
+    keep_first(&mut batch.choices, (fact.tutor_id, fact.expert_id), told.at);
     Ok(())
 }

@@ -2,10 +2,13 @@
 
 use shipei_contracts::{event::v1::Event, learning::v1 as learning};
 use shipei_mirror::Programmes;
-use shipei_service_kit::{Projector, Result, Unit, decode};
+use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, event_time};
+use super::{Batches, apply_batches, batch_of, cause_of};
 use crate::facts::PhaseAchieved;
+
+/// The events that are scored.
+const EVENTS: &[Handles<Batches>] = handles![Batches: learning::PhaseAchieved => achieved];
 
 /// Follows learning-progress.
 #[derive(Debug, Clone, Default)]
@@ -20,36 +23,37 @@ impl Projector for LearningProjector {
         "learning-progress"
     }
 
+    fn version(&self) -> u32 {
+        1
+    }
+
     fn types(&self) -> Vec<String> {
-        vec!["shipei.learning.v1.PhaseAchieved".to_owned()]
+        dispatch::types(EVENTS)
     }
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
-        apply_batches(unit, &self.schemes, gather(events)?).await
+        let mut batches = Batches::new();
+        dispatch::gather(EVENTS, &mut batches, events)?;
+        apply_batches(unit, &self.schemes, batches).await
     }
 }
 
-fn gather(events: &[Event]) -> Result<Batches> {
-    let mut batches = Batches::new();
-    for event in events {
-        let at = event_time(event)?;
-        let Some(fact) = decode::<learning::PhaseAchieved>(event)? else { continue };
-        let batch = batch_of(&mut batches, &fact.programme_id);
-        batch.touched.trainee(&fact.person_id, &cause_of(event, at));
-        let phase = PhaseAchieved {
-            person_id: fact.person_id,
-            phase_index: i64::from(fact.phase_index),
-            achieved_at: at,
-            session_id: fact.session_id,
-        };
-        let key = (phase.person_id.clone(), phase.phase_index);
-        let is_first = batch
-            .phases
-            .get(&key)
-            .is_none_or(|kept| (phase.achieved_at, &phase.session_id) < (kept.achieved_at, &kept.session_id));
-        if is_first {
-            batch.phases.insert(key, phase);
-        }
+fn achieved(batches: &mut Batches, fact: learning::PhaseAchieved, told: &Fact<'_>) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id);
+    batch.touched.trainee(&fact.person_id, &cause_of(told));
+    let phase = PhaseAchieved {
+        person_id: fact.person_id,
+        phase_index: i64::from(fact.phase_index),
+        achieved_at: told.at,
+        session_id: fact.session_id,
+    };
+    let key = (phase.person_id.clone(), phase.phase_index);
+    let is_first = batch
+        .phases
+        .get(&key)
+        .is_none_or(|kept| (phase.achieved_at, &phase.session_id) < (kept.achieved_at, &kept.session_id));
+    if is_first {
+        batch.phases.insert(key, phase);
     }
-    Ok(batches)
+    Ok(())
 }

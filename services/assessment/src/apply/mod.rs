@@ -1,6 +1,6 @@
 //! From the logs of the other four services to facts and scores: one projector for each log, one file for each. All end
 //! in [`apply_batches`]: facts are written, then everybody whom they touch is scored, in the transaction that moves the
-//! cursor. To learn from one more event: its type in the file's list, its lines in the file's function.
+//! cursor. To learn from one more event: its line in the file's table of events, its function, the projector's next version.
 
 pub mod assignment;
 pub mod enrollment;
@@ -9,10 +9,10 @@ pub mod offline;
 
 use std::collections::BTreeMap;
 
-use shipei_contracts::{common::v1::EducationStage, event::v1::Event};
+use shipei_contracts::common::v1::EducationStage;
 use shipei_mirror::Programmes;
 use shipei_rules::vocabulary;
-use shipei_service_kit::{Error, Result, Unit, convert::from_timestamp};
+use shipei_service_kit::{Fact, Result, Unit};
 
 use crate::{
     facts::{Batch, Cause, Instant},
@@ -23,16 +23,9 @@ use crate::{
 /// What the events of one batch say, by programme.
 pub type Batches = BTreeMap<String, Batch>;
 
-/// The event's time, as a fact is dated.
-fn event_time(event: &Event) -> Result<Instant> {
-    let time =
-        event.time.as_ref().ok_or_else(|| Error::Internal(format!("event {} has no time", event.id)))?;
-    from_timestamp(time).map_err(|fault| Error::Internal(format!("event {}: {fault}", event.id)))
-}
-
 /// The event as the cause of what follows from it.
-fn cause_of(event: &Event, at: Instant) -> Cause {
-    Cause { id: format!("{}/{}", event.source, event.id), at }
+fn cause_of(told: &Fact<'_>) -> Cause {
+    Cause { id: told.cause(), at: told.at }
 }
 
 /// The batch of a programme.

@@ -2,17 +2,18 @@
 
 use shipei_contracts::{event::v1::Event, offline::v1 as offline};
 use shipei_mirror::Programmes;
-use shipei_service_kit::{Projector, Result, Unit, decode};
+use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, event_time, keep_first, stage_word};
-use crate::facts::{Attendance, Batch, Cause, CountyFactKey, Instant, OfflineScore};
+use super::{Batches, apply_batches, batch_of, cause_of, keep_first, stage_word};
+use crate::facts::{Attendance, Batch, CountyFactKey, OfflineScore};
 
-const TYPES: [&str; 5] = [
-    "shipei.offline.v1.PlanSubmitted",
-    "shipei.offline.v1.ActivityHeld",
-    "shipei.offline.v1.AttendanceRecorded",
-    "shipei.offline.v1.AttendeeScored",
-    "shipei.offline.v1.ResultsSubmitted",
+/// The events that are scored.
+const EVENTS: &[Handles<Batches>] = handles![Batches:
+    offline::PlanSubmitted => planned,
+    offline::ActivityHeld => held,
+    offline::AttendanceRecorded => attended,
+    offline::AttendeeScored => scored,
+    offline::ResultsSubmitted => results,
 ];
 
 /// Follows offline-activity.
@@ -28,48 +29,54 @@ impl Projector for OfflineProjector {
         "offline-activity"
     }
 
+    fn version(&self) -> u32 {
+        1
+    }
+
     fn types(&self) -> Vec<String> {
-        TYPES.map(str::to_owned).to_vec()
+        dispatch::types(EVENTS)
     }
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
-        apply_batches(unit, &self.schemes, gather(events)?).await
+        let mut batches = Batches::new();
+        dispatch::gather(EVENTS, &mut batches, events)?;
+        apply_batches(unit, &self.schemes, batches).await
     }
 }
 
-fn gather(events: &[Event]) -> Result<Batches> {
-    let mut batches = Batches::new();
-    for event in events {
-        let at = event_time(event)?;
-        let cause = cause_of(event, at);
-        if let Some(fact) = decode::<offline::PlanSubmitted>(event)? {
-            let stage = stage_word(fact.education_stage());
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            county_fact(batch, fact.county_code, stage, "plan", String::new(), at, &cause);
-        } else if let Some(fact) = decode::<offline::ActivityHeld>(event)? {
-            let stage = stage_word(fact.education_stage());
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            county_fact(batch, fact.county_code, stage, "activity", fact.activity_id, at, &cause);
-        } else if let Some(fact) = decode::<offline::ResultsSubmitted>(event)? {
-            let stage = stage_word(fact.education_stage());
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            county_fact(batch, fact.county_code, stage, "results", fact.number.to_string(), at, &cause);
-        } else if let Some(fact) = decode::<offline::AttendanceRecorded>(event)? {
-            attended(&mut batches, fact, at, &cause);
-        } else if let Some(fact) = decode::<offline::AttendeeScored>(event)? {
-            let batch = batch_of(&mut batches, &fact.programme_id);
-            batch.touched.trainee(&fact.person_id, &cause);
-            let key = (fact.person_id.clone(), fact.activity_id.clone(), fact.score_number);
-            batch.offline_scores.entry(key).or_insert(OfflineScore {
-                person_id: fact.person_id,
-                activity_id: fact.activity_id,
-                score_number: fact.score_number,
-                score: fact.new,
-                scored_at: at,
-            });
-        }
-    }
-    Ok(batches)
+fn planned(batches: &mut Batches, fact: offline::PlanSubmitted, told: &Fact<'_>) -> Result<()> {
+    let stage = stage_word(fact.education_stage());
+    let batch = batch_of(batches, &fact.programme_id);
+    county_fact(batch, fact.county_code, stage, "plan", String::new(), told);
+    Ok(())
+}
+
+fn held(batches: &mut Batches, fact: offline::ActivityHeld, told: &Fact<'_>) -> Result<()> {
+    let stage = stage_word(fact.education_stage());
+    let batch = batch_of(batches, &fact.programme_id);
+    county_fact(batch, fact.county_code, stage, "activity", fact.activity_id, told);
+    Ok(())
+}
+
+fn results(batches: &mut Batches, fact: offline::ResultsSubmitted, told: &Fact<'_>) -> Result<()> {
+    let stage = stage_word(fact.education_stage());
+    let batch = batch_of(batches, &fact.programme_id);
+    county_fact(batch, fact.county_code, stage, "results", fact.number.to_string(), told);
+    Ok(())
+}
+
+fn scored(batches: &mut Batches, fact: offline::AttendeeScored, told: &Fact<'_>) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id);
+    batch.touched.trainee(&fact.person_id, &cause_of(told));
+    let key = (fact.person_id.clone(), fact.activity_id.clone(), fact.score_number);
+    batch.offline_scores.entry(key).or_insert(OfflineScore {
+        person_id: fact.person_id,
+        activity_id: fact.activity_id,
+        score_number: fact.score_number,
+        score: fact.new,
+        scored_at: told.at,
+    });
+    Ok(())
 }
 
 fn county_fact(
@@ -78,19 +85,19 @@ fn county_fact(
     education_stage: &str,
     kind: &'static str,
     reference: String,
-    at: Instant,
-    cause: &Cause,
+    told: &Fact<'_>,
 ) {
-    batch.touched.county(&county_code, cause, Some(at));
+    batch.touched.county(&county_code, &cause_of(told), Some(told.at));
     let key = CountyFactKey { county_code, education_stage: education_stage.to_owned(), kind, reference };
-    keep_first(&mut batch.county_facts, key, at);
+    keep_first(&mut batch.county_facts, key, told.at);
 }
 
-fn attended(batches: &mut Batches, fact: offline::AttendanceRecorded, at: Instant, cause: &Cause) {
+fn attended(batches: &mut Batches, fact: offline::AttendanceRecorded, told: &Fact<'_>) -> Result<()> {
+    let (at, cause) = (told.at, cause_of(told));
     let stage = stage_word(fact.education_stage());
     let batch = batch_of(batches, &fact.programme_id);
     for person_id in fact.person_ids {
-        batch.touched.trainee(&person_id, cause);
+        batch.touched.trainee(&person_id, &cause);
         let key = (person_id.clone(), fact.activity_id.clone());
         let kept = batch.attendances.entry(key).or_insert(Attendance {
             person_id,
@@ -101,4 +108,5 @@ fn attended(batches: &mut Batches, fact: offline::AttendanceRecorded, at: Instan
         });
         kept.attended_at = kept.attended_at.min(at);
     }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use shipei_rules::{
     counselor::{CountyFacts, CountyScore},
     scheme::{OnlineEntry, Scheme},
 };
-use shipei_service_kit::Result;
+use shipei_service_kit::{Reach, Result};
 use shipei_store::Tx;
 
 use crate::{
@@ -70,8 +70,15 @@ pub async fn count_as_of(
     let mut counts = Contribution::default();
     let mut after = String::new();
     loop {
-        let page =
-            lists::trainees_of_county(tx, programme_id, county_code, &after, TRAINEES_PER_STEP).await?;
+        let page = lists::trainees_of_county(
+            tx,
+            &Reach::Everything,
+            programme_id,
+            county_code,
+            &after,
+            TRAINEES_PER_STEP,
+        )
+        .await?;
         let Some(last) = page.last() else { return Ok(counts) };
         after.clone_from(last);
         let person_ids: Vec<&str> = page.iter().map(String::as_str).collect();

@@ -7,12 +7,7 @@ use shipei_contracts::assessment::v1::{
 use shipei_service_kit::{ReadUnit, Result};
 
 use super::{Reading, not_found, time_text};
-use crate::{
-    Assessment,
-    assemble::counties,
-    convert,
-    store::lists::{self, RegionRange},
-};
+use crate::{Assessment, assemble::counties, convert, store::lists};
 
 /// The most counselors of one county that are named.
 const COUNSELORS_MAX: i64 = 1_000;
@@ -26,8 +21,8 @@ impl Assessment {
         let (programme_id, county_code, as_of) =
             convert::county(&request.programme_id, &request.county_code, request.as_of)?;
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), as_of).await?;
-        let own = RegionRange { from: county_code.to_string(), until: format!("{county_code}:") };
-        let known = lists::counties_of_region(&mut unit.tx, &reading.programme_id, &own, "", 1).await?;
+        let (tx, own) = (&mut unit.tx, (county_code.as_str(), "", reading.at.as_of));
+        let known = lists::counties(tx, &unit.reach, programme_id.as_str(), own, "", 1).await?;
         if known.is_empty() {
             return Err(not_found("county_code"));
         }
@@ -46,11 +41,9 @@ impl Assessment {
             self.kit.page::<ListCountyScoresRequest>(&binding, request.page_size, &request.page_token)?;
         let programme_id = filter.programme_id.as_str();
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
-        let region = RegionRange::of(&request.region_code);
-        let programme_id = &reading.programme_id;
-        let codes =
-            lists::counties_of_region(&mut unit.tx, programme_id, &region, page.after(0), page.limit())
-                .await?;
+        let asked = ("", request.region_code.as_str(), reading.at.as_of);
+        let (after, limit) = (page.after(0), page.limit());
+        let codes = lists::counties(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
         let (codes, next_page_token) = page.cut(codes, |code| vec![code.clone()]);
         let scores = scores(&mut unit, &reading, &codes).await?;
         Ok((unit, ListCountyScoresResponse { scores, next_page_token }))
@@ -70,7 +63,8 @@ pub(super) async fn scores(
         counties::judge_as_of(tx, &reading.programme_id, &reading.scheme, &county_codes, as_of).await?;
     let mut scores = Vec::with_capacity(found.len());
     for (county_code, county) in &found {
-        let counselors = lists::counselors_of(tx, &reading.programme_id, county_code, COUNSELORS_MAX).await?;
+        let (programme_id, of) = (&reading.programme_id, (county_code.as_str(), as_of));
+        let counselors = lists::counselors_of(tx, &unit.reach, programme_id, of, COUNSELORS_MAX).await?;
         scores.push(convert::county_score(&reading.scheme, county_code, counselors, county, reading.at));
     }
     Ok(scores)

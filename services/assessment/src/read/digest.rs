@@ -17,10 +17,7 @@ use shipei_store::{StoreError, crypto};
 use super::{Reading, counties};
 use crate::{
     Assessment, convert,
-    store::{
-        lists::{self, RegionRange},
-        scores,
-    },
+    store::{lists, scores},
 };
 
 /// How many scores are read at once.
@@ -55,8 +52,8 @@ async fn add_trainees(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256)
     let mut count = 0;
     let mut after = String::new();
     loop {
-        let page =
-            lists::trainee_points(&mut unit.tx, &reading.programme_id, &after, SCORES_PER_STEP).await?;
+        let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
+        let page = lists::trainee_points(tx, &unit.reach, programme_id, &after, SCORES_PER_STEP).await?;
         let Some((last, _)) = page.last() else { return Ok(count) };
         after.clone_from(last);
         for (person_id, bytes) in &page {
@@ -75,7 +72,8 @@ async fn add_tutors(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -
     let mut count = 0;
     let mut after = String::new();
     loop {
-        let page = lists::tutor_points(&mut unit.tx, &reading.programme_id, &after, SCORES_PER_STEP).await?;
+        let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
+        let page = lists::tutor_points(tx, &unit.reach, programme_id, &after, SCORES_PER_STEP).await?;
         let Some((last, _)) = page.last() else { return Ok(count) };
         after.clone_from(last);
         for (person_id, bytes) in &page {
@@ -92,18 +90,13 @@ async fn add_tutors(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -
 }
 
 async fn add_counties(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -> Result<i64> {
-    let everywhere = RegionRange::of("");
+    let everywhere = ("", "", reading.at.as_of);
     let mut count = 0;
     let mut after = String::new();
     loop {
-        let page = lists::counties_of_region(
-            &mut unit.tx,
-            &reading.programme_id,
-            &everywhere,
-            &after,
-            COUNTIES_PER_STEP,
-        )
-        .await?;
+        let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
+        let page =
+            lists::counties(tx, &unit.reach, programme_id, everywhere, &after, COUNTIES_PER_STEP).await?;
         let Some(last) = page.last() else { return Ok(count) };
         after.clone_from(last);
         for score in counties::scores(unit, reading, &page).await?.iter().filter(|score| score.applicable) {

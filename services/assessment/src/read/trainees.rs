@@ -10,47 +10,10 @@ use super::{Reading, not_found, time_text};
 use crate::{
     Assessment,
     assemble::trainees,
-    convert::{self, Filter},
+    convert,
     domain::trainee::TraineeRecord,
-    store::lists::{self, RegionRange},
+    store::lists::{self, TraineesAsked},
 };
-
-/// The fewest people that are looked at at once while a page is filled.
-const CANDIDATES_MIN: i64 = 200;
-
-impl Filter {
-    /// Whether they counted there as of the time of the list.
-    fn holds(&self, reading: &Reading, trainee: &TraineeRecord) -> bool {
-        let place = trainee.places.at(reading.at.as_of);
-        if self.class_id.as_ref().is_some_and(|class_id| class_id.as_str() != place.class_id) {
-            return false;
-        }
-        let Some(region) = &self.region_code else { return true };
-        let range = RegionRange::of(region.as_str());
-        range.from <= place.county_code && place.county_code < range.until
-    }
-
-    async fn candidates(
-        &self,
-        unit: &mut ReadUnit,
-        programme_id: &str,
-        after: &str,
-        limit: i64,
-    ) -> Result<Vec<String>> {
-        let tx = &mut unit.tx;
-        let found = match (&self.class_id, &self.region_code) {
-            (Some(class_id), _) => {
-                lists::trainees_of_class(tx, programme_id, class_id.as_str(), after, limit).await
-            }
-            (None, Some(region)) => {
-                let range = RegionRange::of(region.as_str());
-                lists::trainees_of_region(tx, programme_id, &range, after, limit).await
-            }
-            (None, None) => lists::all_trainees(tx, programme_id, after, limit).await,
-        };
-        Ok(found?)
-    }
-}
 
 impl Assessment {
     pub(crate) async fn get_trainee_score(
@@ -83,39 +46,14 @@ impl Assessment {
         let page: Page =
             self.kit.page::<ListTraineeScoresRequest>(&binding, request.page_size, &request.page_token)?;
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
-        let scores = fill(&mut unit, &reading, &filter, &page).await?;
-        let (scores, next_page_token) = page.cut(scores, |score| vec![score.person_id.clone()]);
+        let asked = TraineesAsked { region_code, class_id, as_of: reading.at.as_of };
+        let (tx, after) = (&mut unit.tx, page.after(0));
+        let ids = lists::trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
+        let (ids, next_page_token) = page.cut(ids, |person_id| vec![person_id.clone()]);
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let found = trainees::load(tx, programme_id, &reading.scheme, &ids).await?;
+        let scores = found.values().map(|trainee| score(&reading, trainee)).collect();
         Ok((unit, ListTraineeScoresResponse { scores, next_page_token }))
-    }
-}
-
-/// The scores of a page and one more, if there is one: candidates are everybody who was ever there.
-async fn fill(
-    unit: &mut ReadUnit,
-    reading: &Reading,
-    filter: &Filter,
-    page: &Page,
-) -> Result<Vec<TraineeScore>> {
-    let step = page.limit().max(CANDIDATES_MIN);
-    let wanted = usize::try_from(page.limit()).unwrap_or_default();
-    let mut after = page.after(0).to_owned();
-    let mut scores = Vec::new();
-    loop {
-        let candidates = filter.candidates(unit, &reading.programme_id, &after, step).await?;
-        let Some(last) = candidates.last() else { return Ok(scores) };
-        after.clone_from(last);
-        let person_ids: Vec<&str> = candidates.iter().map(String::as_str).collect();
-        for trainee in
-            trainees::load(&mut unit.tx, &reading.programme_id, &reading.scheme, &person_ids).await?.values()
-        {
-            if trainee.withdrawn_by(reading.at.as_of) || !filter.holds(reading, trainee) {
-                continue;
-            }
-            scores.push(score(reading, trainee));
-            if scores.len() >= wanted {
-                return Ok(scores);
-            }
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     Assessment,
     assemble::tutors::{self, Marking, TutorRecord},
     convert,
-    store::lists::{self, RegionRange},
+    store::lists,
 };
 
 impl Assessment {
@@ -41,11 +41,9 @@ impl Assessment {
             self.kit.page::<ListTutorScoresRequest>(&binding, request.page_size, &request.page_token)?;
         let programme_id = filter.programme_id.as_str();
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
-        let region = filter.region_code.map(|region| RegionRange::of(region.as_str()));
-        let programme_id = &reading.programme_id;
-        let tutor_ids =
-            lists::tutors_of_region(&mut unit.tx, programme_id, region.as_ref(), page.after(0), page.limit())
-                .await?;
+        let asked = (request.region_code.as_str(), reading.at.as_of);
+        let (after, limit) = (page.after(0), page.limit());
+        let tutor_ids = lists::tutors(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
         let (tutor_ids, next_page_token) = page.cut(tutor_ids, |tutor_id| vec![tutor_id.clone()]);
         let tutor_ids: Vec<&str> = tutor_ids.iter().map(String::as_str).collect();
         let marking = Marking::AsOf(reading.at.as_of);

@@ -58,12 +58,12 @@ async fn page(
     after: &str,
     cause: &Cause,
 ) -> Result<(Touched, String, bool)> {
-    let everywhere = lists::RegionRange::of("");
-    let tx = &mut unit.tx;
+    let everywhere = ("", "", cause.at);
+    let (tx, reach) = (&mut unit.tx, &unit.reach);
     let ids = match stage {
-        "trainees" => lists::all_trainees(tx, programme_id, after, RESCORE_PAGE).await?,
-        "tutors" => lists::all_tutors(tx, programme_id, after, RESCORE_PAGE).await?,
-        _ => lists::counties_of_region(tx, programme_id, &everywhere, after, RESCORE_PAGE).await?,
+        "trainees" => lists::all_trainees(tx, reach, programme_id, after, RESCORE_PAGE).await?,
+        "tutors" => lists::all_tutors(tx, reach, programme_id, after, RESCORE_PAGE).await?,
+        _ => lists::counties(tx, reach, programme_id, everywhere, after, RESCORE_PAGE).await?,
     };
     let mut touched = Touched::default();
     for id in &ids {

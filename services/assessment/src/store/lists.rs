@@ -1,72 +1,134 @@
-//! Whom a list is about, page by page (keyset), filtered in SQL; a region is a range of codes ([`RegionRange`]).
+//! Whom a list is about, page by page (keyset), narrowed in SQL: by what the caller asked for, and by how far they may see.
+//! A region holds what lies in it by the tree, as of the time of the scores.
 
-pub use shipei_mirror::RegionRange;
-use shipei_store::{StoreError, Tx, fetch_all};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, fetch_list, list::Equal};
+
+use crate::facts::Instant;
 
 fn first_columns(rows: Vec<(String,)>) -> Vec<String> {
     rows.into_iter().map(|(id,)| id).collect()
 }
 
-/// Everybody who was ever a trainee in the class, after an id, by id.
-pub async fn trainees_of_class(
+/// Rows that belong to a programme and to nothing in it: whoever reaches less than everything sees none of them.
+fn whole_programme(programme: &'static str) -> Columns {
+    Columns::none(programme, AsOf::At(Instant::UNIX_EPOCH))
+}
+
+/// Which trainees a list asks for; empty parts are any.
+#[derive(Debug, Clone, Copy)]
+pub struct TraineesAsked<'a> {
+    /// With what lies in it as of `as_of`.
+    pub region_code: &'a str,
+    /// Their class as of `as_of`.
+    pub class_id: &'a str,
+    /// Where they stand then, and who had not withdrawn by then.
+    pub as_of: Instant,
+}
+
+/// Who counts where as of a time: trainees after an id, by id. They are found by class, else by a county, else in the order
+/// of ids: a region that is more than a county is asked of each row, so that a page costs what it holds.
+pub async fn trainees(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
-    class_id: &str,
+    asked: TraineesAsked<'_>,
     after: &str,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
+    let TraineesAsked { region_code, class_id, as_of } = asked;
+    let columns = Columns {
+        programme: "p.programme_id",
+        region: "p.county_code",
+        class: "p.class_id",
+        person: "p.person_id",
+        as_of: AsOf::At(as_of),
+    };
+    let asked = Reach::region(region_code);
+    let county_code = county_among(tx, programme_id, [region_code, reach.only_region()]).await?;
+    // Of the places that somebody ever had, the one that they have as of then.
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT DISTINCT person_id FROM trainee_place WHERE programme_id = $1 AND class_id = $2 AND person_id > $3 \
-         ORDER BY person_id LIMIT $4",
-        programme_id,
-        class_id,
-        after,
-        limit
+        [
+            "SELECT p.person_id FROM trainee_place p JOIN mirror_member m ON m.programme_id = p.programme_id \
+             AND m.person_id = p.person_id WHERE m.role = 'trainee' AND p.programme_id = ",
+            programme_id,
+            " AND p.person_id > ",
+            after,
+            "",
+            Equal("p.class_id", class_id),
+            "",
+            Equal("p.county_code", &county_code),
+            " AND (m.withdrawn_at IS NULL OR m.withdrawn_at > ",
+            as_of,
+            ") AND p.class_id = COALESCE((SELECT t.class_id FROM mirror_transfer t WHERE t.person_id = p.person_id \
+             AND t.programme_id = p.programme_id AND t.transferred_at <= ",
+            as_of,
+            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.class_id) \
+             AND p.county_code = COALESCE((SELECT t.county_code FROM mirror_transfer t WHERE t.person_id = p.person_id \
+             AND t.programme_id = p.programme_id AND t.transferred_at <= ",
+            as_of,
+            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.county_code)",
+            asked.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY p.person_id LIMIT ",
+            limit
+        ]
     )?;
     Ok(first_columns(rows))
+}
+
+/// The first of these codes that is a county's; empty when none is.
+async fn county_among(tx: &mut Tx, programme_id: &str, codes: [&str; 2]) -> Result<String, StoreError> {
+    let [first, second] = codes;
+    let rows = fetch_list!(
+        tx,
+        (String,),
+        [
+            "SELECT region_code FROM mirror_region WHERE level = 'county' AND programme_id = ",
+            programme_id,
+            " AND region_code IN (",
+            first,
+            ", ",
+            second,
+            ") ORDER BY CASE WHEN region_code = ",
+            first,
+            " THEN 0 ELSE 1 END LIMIT ",
+            1_i64
+        ]
+    )?;
+    Ok(first_columns(rows).pop().unwrap_or_default())
 }
 
 /// Everybody who was ever a trainee in the county, after an id, by id.
 pub async fn trainees_of_county(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     county_code: &str,
     after: &str,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT DISTINCT person_id FROM trainee_place WHERE programme_id = $1 AND county_code = $2 AND person_id > $3 \
-         ORDER BY person_id LIMIT $4",
-        programme_id,
-        county_code,
-        after,
-        limit
-    )?;
-    Ok(first_columns(rows))
-}
-
-/// Everybody who was ever a trainee in the region, after an id, by id.
-pub async fn trainees_of_region(
-    tx: &mut Tx,
-    programme_id: &str,
-    region: &RegionRange,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
-        tx,
-        (String,),
-        "SELECT DISTINCT person_id FROM trainee_place WHERE programme_id = $1 AND person_id > $2 \
-         AND county_code >= $3 AND county_code < $4 ORDER BY person_id LIMIT $5",
-        programme_id,
-        after,
-        &region.from,
-        &region.until,
-        limit
+        [
+            "SELECT DISTINCT p.person_id FROM trainee_place p WHERE p.programme_id = ",
+            programme_id,
+            " AND p.county_code = ",
+            county_code,
+            " AND p.person_id > ",
+            after,
+            "",
+            reach.over(whole_programme("p.programme_id")),
+            " ORDER BY p.person_id LIMIT ",
+            limit
+        ]
     )?;
     Ok(first_columns(rows))
 }
@@ -74,17 +136,24 @@ pub async fn trainees_of_region(
 /// Everybody with a trainee's row, registered or not, after an id, by id.
 pub async fn all_trainees(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     after: &str,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT person_id FROM trainee_score WHERE programme_id = $1 AND person_id > $2 ORDER BY person_id LIMIT $3",
-        programme_id,
-        after,
-        limit
+        [
+            "SELECT s.person_id FROM trainee_score s WHERE s.programme_id = ",
+            programme_id,
+            " AND s.person_id > ",
+            after,
+            "",
+            reach.over(whole_programme("s.programme_id")),
+            " ORDER BY s.person_id LIMIT ",
+            limit
+        ]
     )?;
     Ok(first_columns(rows))
 }
@@ -92,64 +161,92 @@ pub async fn all_trainees(
 /// Everybody with a tutor's row, registered or not, after an id, by id.
 pub async fn all_tutors(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     after: &str,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT person_id FROM tutor_score WHERE programme_id = $1 AND person_id > $2 ORDER BY person_id LIMIT $3",
-        programme_id,
-        after,
-        limit
+        [
+            "SELECT s.person_id FROM tutor_score s WHERE s.programme_id = ",
+            programme_id,
+            " AND s.person_id > ",
+            after,
+            "",
+            reach.over(whole_programme("s.programme_id")),
+            " ORDER BY s.person_id LIMIT ",
+            limit
+        ]
     )?;
     Ok(first_columns(rows))
 }
 
-/// Registered tutors of the region, after an id, by id.
-pub async fn tutors_of_region(
+/// Registered tutors of a region (empty for any) as of a time, after an id, by id.
+pub async fn tutors(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
-    region: Option<&RegionRange>,
+    (region_code, as_of): (&str, Instant),
     after: &str,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let everywhere = RegionRange { from: String::new(), until: ":".to_owned() };
-    let region = region.unwrap_or(&everywhere);
-    let rows = fetch_all!(
+    let columns = Columns {
+        region: "s.county_code",
+        person: "s.person_id",
+        ..Columns::none("s.programme_id", AsOf::At(as_of))
+    };
+    let asked = Reach::region(region_code);
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT person_id FROM tutor_score WHERE programme_id = $1 AND points IS NOT NULL AND person_id > $2 \
-         AND county_code >= $3 AND county_code < $4 ORDER BY person_id LIMIT $5",
-        programme_id,
-        after,
-        &region.from,
-        &region.until,
-        limit
+        [
+            "SELECT s.person_id FROM tutor_score s WHERE s.points IS NOT NULL AND s.programme_id = ",
+            programme_id,
+            " AND s.person_id > ",
+            after,
+            "",
+            asked.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY s.person_id LIMIT ",
+            limit
+        ]
     )?;
     Ok(first_columns(rows))
 }
 
-/// Every county that enrollment named or that anything happened in, of the region, after a code, by code.
-pub async fn counties_of_region(
+/// Every county that enrollment named or that anything happened in, after a code, by code: one county, or those of a
+/// region as of a time; empty for any.
+pub async fn counties(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
-    region: &RegionRange,
+    (county_code, region_code, as_of): (&str, &str, Instant),
     after: &str,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
+    let columns = Columns { region: "c.code", ..Columns::none("c.programme_id", AsOf::At(as_of)) };
+    let asked = Reach::region(region_code);
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT code FROM (SELECT region_code AS code FROM mirror_region WHERE programme_id = $1 AND level = 'county' \
-         UNION SELECT county_code AS code FROM county_score WHERE programme_id = $1) AS counties \
-         WHERE code > $2 AND code >= $3 AND code < $4 ORDER BY code LIMIT $5",
-        programme_id,
-        after,
-        &region.from,
-        &region.until,
-        limit
+        [
+            "SELECT c.code FROM (SELECT programme_id, region_code AS code FROM mirror_region WHERE level = 'county' \
+             UNION SELECT programme_id, county_code AS code FROM county_score) AS c WHERE c.programme_id = ",
+            programme_id,
+            " AND c.code > ",
+            after,
+            "",
+            Equal("c.code", county_code),
+            "",
+            asked.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY c.code LIMIT ",
+            limit
+        ]
     )?;
     Ok(first_columns(rows))
 }
@@ -157,18 +254,29 @@ pub async fn counties_of_region(
 /// The counselors of a county, by id.
 pub async fn counselors_of(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
-    county_code: &str,
+    (county_code, as_of): (&str, Instant),
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
+    let columns = Columns {
+        region: "m.county_code",
+        person: "m.person_id",
+        ..Columns::none("m.programme_id", AsOf::At(as_of))
+    };
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT person_id FROM mirror_member WHERE programme_id = $1 AND county_code = $2 \
-         AND role = 'county_counselor' ORDER BY person_id LIMIT $3",
-        programme_id,
-        county_code,
-        limit
+        [
+            "SELECT m.person_id FROM mirror_member m WHERE m.role = 'county_counselor' AND m.programme_id = ",
+            programme_id,
+            " AND m.county_code = ",
+            county_code,
+            "",
+            reach.over(columns),
+            " ORDER BY m.person_id LIMIT ",
+            limit
+        ]
     )?;
     Ok(first_columns(rows))
 }
@@ -176,35 +284,48 @@ pub async fn counselors_of(
 /// Stored points of trainees who have not withdrawn by the programme's end, after an id, by id.
 pub async fn trainee_points(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     after: &str,
     limit: i64,
 ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-    fetch_all!(
+    fetch_list!(
         tx,
         (String, Vec<u8>),
-        "SELECT person_id, points FROM trainee_score WHERE programme_id = $1 AND person_id > $2 \
-         AND points IS NOT NULL AND NOT withdrawn ORDER BY person_id LIMIT $3",
-        programme_id,
-        after,
-        limit
+        [
+            "SELECT s.person_id, s.points FROM trainee_score s WHERE s.points IS NOT NULL AND NOT s.withdrawn \
+             AND s.programme_id = ",
+            programme_id,
+            " AND s.person_id > ",
+            after,
+            "",
+            reach.over(whole_programme("s.programme_id")),
+            " ORDER BY s.person_id LIMIT ",
+            limit
+        ]
     )
 }
 
 /// Stored points of tutors, after an id, by id.
 pub async fn tutor_points(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     after: &str,
     limit: i64,
 ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-    fetch_all!(
+    fetch_list!(
         tx,
         (String, Vec<u8>),
-        "SELECT person_id, points FROM tutor_score WHERE programme_id = $1 AND person_id > $2 \
-         AND points IS NOT NULL ORDER BY person_id LIMIT $3",
-        programme_id,
-        after,
-        limit
+        [
+            "SELECT s.person_id, s.points FROM tutor_score s WHERE s.points IS NOT NULL AND s.programme_id = ",
+            programme_id,
+            " AND s.person_id > ",
+            after,
+            "",
+            reach.over(whole_programme("s.programme_id")),
+            " ORDER BY s.person_id LIMIT ",
+            limit
+        ]
     )
 }

@@ -1,6 +1,6 @@
 //! Assessment as its callers see it, on SQLite and on Postgres: what the scores of a small season (`season.rs`) say
 //! (`scores.rs`), facts in any order and by several instances (`order.rs`), following four served logs (`following.rs`),
-//! what a full batch costs (`cost.rs`), and a database of the version before (`upgrade.rs`).
+//! and what a full batch costs (`cost.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on panics")]
 
@@ -10,4 +10,3 @@ mod order;
 mod scores;
 mod season;
 mod support;
-mod upgrade;

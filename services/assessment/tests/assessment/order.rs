@@ -15,6 +15,7 @@ use shipei_assessment::{
 use shipei_contracts::event::v1::Event;
 use shipei_mirror::Programmes;
 use shipei_rules::scheme::Scheme;
+use shipei_service_kit::Reach;
 
 use crate::{
     season,
@@ -54,7 +55,10 @@ async fn assert_counts_are_right(service: &Service) {
         counted.keep_county(county_code);
         assert_eq!(stored, counted, "{county_code}");
     }
-    assert_eq!(lists::all_tutors(&mut tx, PROGRAMME, "", 10).await.unwrap(), ["U1", "U2"]);
+    assert_eq!(
+        lists::all_tutors(&mut tx, &Reach::Everything, PROGRAMME, "", 10).await.unwrap(),
+        ["U1", "U2"]
+    );
 }
 
 async fn baseline() -> String {

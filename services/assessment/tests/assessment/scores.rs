@@ -12,7 +12,7 @@ use shipei_contracts::{
     event::v1::Event,
 };
 use shipei_mirror::Programmes;
-use shipei_service_kit::{status::reason_of, to_timestamp};
+use shipei_service_kit::{Reach, status::reason_of, to_timestamp};
 use shipei_store::{Partition, StoredEvent, event_log};
 
 use crate::{
@@ -301,14 +301,19 @@ async fn scheme_last(on: On) {
 async fn stored(on: On) {
     let service = started(on).await;
     let mut tx = service.test.kit.database().begin_read().await.unwrap();
-    let rows = shipei_assessment::store::lists::trainee_points(&mut tx, PROGRAMME, "", 100).await.unwrap();
+    let rows =
+        shipei_assessment::store::lists::trainee_points(&mut tx, &Reach::Everything, PROGRAMME, "", 100)
+            .await
+            .unwrap();
     let listed = service.trainees(end(), "", "", 0).await;
     assert_eq!(rows.len(), listed.len());
     for ((person_id, bytes), read) in rows.iter().zip(&listed) {
         let stored = shipei_contracts::assessment::v1::TraineePoints::decode(bytes.as_slice()).unwrap();
         assert_eq!((person_id, stored.total, stored.passed), (&read.person_id, read.total, read.passed));
     }
-    let rows = shipei_assessment::store::lists::tutor_points(&mut tx, PROGRAMME, "", 100).await.unwrap();
+    let rows = shipei_assessment::store::lists::tutor_points(&mut tx, &Reach::Everything, PROGRAMME, "", 100)
+        .await
+        .unwrap();
     for ((person_id, bytes), read) in rows.iter().zip(&service.tutors(end()).await) {
         let stored = shipei_contracts::assessment::v1::TutorPoints::decode(bytes.as_slice()).unwrap();
         assert_eq!(

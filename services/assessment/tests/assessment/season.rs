@@ -77,6 +77,7 @@ fn people(log: &mut Writer) {
         person_id: "T05".into(),
         old: Some(place(HAIGANG, "C2")),
         new: Some(place(SHANHAIGUAN, "C3")),
+        move_number: 1,
     };
     log.enrollment(SHANHAIGUAN, "2019-11-20 08:00", &transferred);
     // T12 goes and comes back: two transfers in two partitions.
@@ -85,9 +86,14 @@ fn people(log: &mut Writer) {
         person_id: "T12".into(),
         old: Some(place(SHANHAIGUAN, "C3")),
         new: Some(place(HAIGANG, "C1")),
+        move_number: 1,
     };
-    let back =
-        enrollment::TraineeTransferred { old: away.new.clone(), new: away.old.clone(), ..away.clone() };
+    let back = enrollment::TraineeTransferred {
+        old: away.new.clone(),
+        new: away.old.clone(),
+        move_number: 2,
+        ..away.clone()
+    };
     log.enrollment(HAIGANG, "2019-10-20 10:00", &away);
     log.enrollment(SHANHAIGUAN, "2019-10-22 10:00", &back);
     for (person_id, county, time) in

@@ -127,6 +127,7 @@ impl Writer {
             name: "县".to_owned(),
             level: "county".to_owned(),
             parent_code: "130300".to_owned(),
+            province_code: "130000".to_owned(),
         };
         self.enrollment(code, "2019-06-21 00:00", &message);
     }

@@ -394,7 +394,7 @@ pub(crate) async fn list_marking(
              JOIN mirror_class c ON c.programme_id = s.programme_id AND c.class_id = COALESCE(( \
                  SELECT class_id FROM mirror_transfer t WHERE t.programme_id = s.programme_id \
                  AND t.person_id = s.person_id AND t.transferred_at <= $4 \
-                 ORDER BY transferred_at DESC, event_number DESC, event_partition DESC LIMIT 1), m.class_id) \
+                 ORDER BY transferred_at DESC, move_number DESC LIMIT 1), m.class_id) \
              WHERE s.programme_id = $1 AND s.person_id = p.person_id AND c.tutor_id = $2 AND s.submitted_at <= $3 \
              AND (s.first_mark_at IS NULL OR s.first_mark_at > $3) \
              AND (s.superseded_at IS NULL OR s.superseded_at > $3) AND s.disregarded_for IS NULL \

@@ -134,7 +134,8 @@ async fn compile_roster(
         return Err(not_found("lead_id").because("the city has no such lead").into());
     }
     // In the order of codes, so that two compilations at once don't wait for each other in a circle.
-    let county_codes = counties::reported_counties(&mut unit.tx, id, city, unit.occurred_at).await?;
+    let county_codes =
+        counties::reported_counties(&mut unit.tx, &unit.reach, id, city, unit.occurred_at).await?;
     if county_codes.is_empty() {
         return Err(Refusal::new(ErrorReason::NotReported).field("city_code").into());
     }
@@ -288,7 +289,8 @@ async fn list_counties(
     let page = kit.page::<pb::ListCountiesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows = counties::counties(&mut unit.tx, id.as_str(), &city, after, limit).await?;
+    let rows =
+        counties::counties(&mut unit.tx, &unit.reach, id.as_str(), &city, unit.now, after, limit).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.clone()]);
     let counties = rows.into_iter().map(convert::county_to).collect();
     Ok((unit, pb::ListCountiesResponse { counties, next_page_token }))
@@ -309,7 +311,7 @@ async fn list_remittances(
     let page = kit.page::<pb::ListRemittancesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = ((page.after(0), page.after(1)), page.limit());
-    let rows = counties::remittances(&mut unit.tx, id.as_str(), &county, after, limit).await?;
+    let rows = counties::remittances(&mut unit.tx, &unit.reach, id.as_str(), &county, after, limit).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.clone(), row.r#ref.clone()]);
     let remittances = rows.into_iter().map(convert::remittance_to).collect();
     Ok((unit, pb::ListRemittancesResponse { remittances, next_page_token }))

@@ -75,7 +75,7 @@ async fn list(
     let page = kit.page::<pb::ListTutorChoicesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let after = (page.after(0), page.after(1));
-    let rows = honour::choices(&mut unit.tx, id.as_str(), &city, after, page.limit()).await?;
+    let rows = honour::choices(&mut unit.tx, &unit.reach, id.as_str(), &city, after, page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.tutor_id.clone(), row.expert_id.clone()]);
     let choices = rows.into_iter().map(convert::choice_to).collect();
     Ok((unit, pb::ListTutorChoicesResponse { choices, next_page_token }))

@@ -14,7 +14,7 @@ use super::{Answer, Handler, import, programme_head, region_of};
 use crate::{
     convert,
     domain::{
-        Member, Move, Place, Surroundings, decide_login, decide_move, destination_from, member_of_role,
+        Member, Move, Place, Surroundings, Time, decide_login, decide_move, destination_from, member_of_role,
         place_at, still_enrolled,
     },
     error::not_found,
@@ -114,7 +114,8 @@ async fn list_people(
     let page = handler.kit.page::<pb::ListPeopleRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id).await?;
     let filter = PeopleFilter { role, region_code: &region_code, class_id: &class_id };
-    let rows = people::people(&mut unit.tx, id, filter, page.after(0), page.limit()).await?;
+    let rows =
+        people::people(&mut unit.tx, &unit.reach, id, filter, unit.now, page.after(0), page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
@@ -198,16 +199,17 @@ async fn transfer(
     let moves = people::moves(&mut unit.tx, id, person_id).await?;
     let old = place_at(&member.roster_place, &moves, at);
     let new = destination_from(&old, &wanted);
-    let around = surroundings(&mut unit.tx, id, &new).await?;
+    let around = surroundings(&mut unit.tx, id, &new, at).await?;
     decide_move(&old, &new, &wanted, &around)?;
     if new != old {
         let moved = Move { at, old, new };
-        save_move(&mut unit, id, person_id, &moves, &moved).await?;
+        let move_number = save_move(&mut unit, id, person_id, &moves, &moved).await?;
         let transferred = pb::TraineeTransferred {
             programme_id: id.to_owned(),
             person_id: person_id.to_owned(),
             old: Some(place_to(&moved.old)),
             new: Some(place_to(&moved.new)),
+            move_number,
         };
         unit.emit(&moved.new.county_code, person_id, &transferred);
     }
@@ -215,9 +217,9 @@ async fn transfer(
     Ok((unit, pb::TransferTraineeResponse { person }))
 }
 
-/// What there is at the destination.
-async fn surroundings(tx: &mut Tx, id: &str, new: &Place) -> Result<Surroundings> {
-    let county_and_above = regions::county_and_above(tx, id, &new.county_code).await?;
+/// What there is at the destination as of the move.
+async fn surroundings(tx: &mut Tx, id: &str, new: &Place, at: Time) -> Result<Surroundings> {
+    let county_and_above = regions::county_and_above(tx, id, &new.county_code, at).await?;
     let school = regions::school(tx, id, &new.school_code).await?;
     let class = regions::class(tx, id, &new.class_id).await?;
     Ok(Surroundings {
@@ -227,8 +229,8 @@ async fn surroundings(tx: &mut Tx, id: &str, new: &Place) -> Result<Surroundings
     })
 }
 
-/// Keeps a move, and puts the trainee there unless a later move is known already.
-async fn save_move(unit: &mut Unit, id: &str, person_id: &str, moves: &[Move], moved: &Move) -> Result<()> {
+/// Keeps a move, and puts the trainee there unless a later move is known already; its number.
+async fn save_move(unit: &mut Unit, id: &str, person_id: &str, moves: &[Move], moved: &Move) -> Result<i64> {
     let number = i64::try_from(moves.len()).unwrap_or(i64::MAX).saturating_add(1);
     if number > people::MOVES_MAX {
         let moves_max = people::MOVES_MAX.to_string();
@@ -239,7 +241,7 @@ async fn save_move(unit: &mut Unit, id: &str, person_id: &str, moves: &[Move], m
     if moves.last().is_none_or(|last| last.at <= moved.at) {
         people::put_in_place(&mut unit.tx, id, person_id, &moved.new).await?;
     }
-    Ok(())
+    Ok(number)
 }
 
 fn place_to(place: &Place) -> pb::TraineePlace {

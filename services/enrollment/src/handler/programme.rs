@@ -178,7 +178,8 @@ async fn list(
     request: pb::ListProgrammesRequest,
 ) -> Result<(ReadUnit, pb::ListProgrammesResponse)> {
     let page = kit.page::<pb::ListProgrammesRequest>(&[], request.page_size, &request.page_token)?;
-    let rows = programmes::programmes(&mut unit.tx, page.after(0), page.limit()).await?;
+    let rows =
+        programmes::programmes(&mut unit.tx, &unit.reach, unit.now, page.after(0), page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.programme_id.clone()]);
     let mut programmes = Vec::with_capacity(rows.len());
     for row in rows {

@@ -1,23 +1,27 @@
 //! RegionService: the region tree, schools and classes. Each is created once, with an id that the caller chose: the
-//! same again is what is there, other content is ALREADY_EXISTS.
+//! same again is what is there, other content is ALREADY_EXISTS. A county may come to lie in another city, from a date.
 
 use chrono::Datelike as _;
-use shipei_contracts::enrollment::v1::{self as pb, region_service_server::RegionService};
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    enrollment::v1::{self as pb, region_service_server::RegionService},
+};
 use shipei_rules::{
     ids::{ClassId, PersonId},
     region::{self as standard, RegionCode, YearMonth},
     scheme::Scheme,
 };
-use shipei_service_kit::{Fields, Kit, ReadUnit, Result, Unit};
+use shipei_service_kit::{Fields, Kit, ReadUnit, Refusal, Result, Unit};
 use tonic::Request;
 
 use super::{Answer, Handler, existing_county, programme_head};
 use crate::{
     convert,
-    domain::decide_region,
+    domain::{decide_region, decide_region_move},
     error::{already_exists, not_found},
     store::{
         Stamp,
+        programme::lock_programme,
         region::{self as regions, RegionRow},
     },
 };
@@ -32,6 +36,10 @@ impl RegionService for Handler {
         request: Request<pb::CreateRegionRequest>,
     ) -> Answer<pb::CreateRegionResponse> {
         self.kit.write(request, |unit, request| create_region(self, unit, request)).await
+    }
+
+    async fn move_region(&self, request: Request<pb::MoveRegionRequest>) -> Answer<pb::MoveRegionResponse> {
+        self.kit.write(request, move_region).await
     }
 
     async fn list_regions(
@@ -101,22 +109,64 @@ async fn create_region(
     row.in_national_standard = in_national_standard(&row, &scheme);
     let stamp = Stamp::of(&unit);
     if regions::insert_region(&mut unit.tx, id, &row, &stamp).await? {
+        let [parent_code, province_code] = regions::above(&mut unit.tx, id, &row.parent_code).await?;
         let created = pb::RegionCreated {
             programme_id: id.to_owned(),
             code: row.code.clone(),
             name: row.name.clone(),
             level: row.level.clone(),
-            parent_code: row.parent_code.clone(),
+            parent_code,
+            province_code,
         };
-        unit.emit(&head.region_code, &row.code, &created);
+        // Under its own code, so that whoever follows knows where it lies before anything that happens in it.
+        unit.emit(&row.code, &row.code, &created);
     } else {
         let kept = regions::region(&mut unit.tx, id, &row.code).await?.ok_or_else(|| not_found("code"))?;
-        if (&kept.name, &kept.level, &kept.parent_code) != (&row.name, &row.level, &row.parent_code) {
+        if (&kept.name, &kept.level, &kept.created_parent_code) != (&row.name, &row.level, &row.parent_code) {
             return Err(already_exists("code").into());
         }
         row = kept;
     }
     Ok((unit, pb::CreateRegionResponse { region: Some(convert::region_to(row)?) }))
+}
+
+async fn move_region(
+    mut unit: Unit,
+    request: pb::MoveRegionRequest,
+) -> Result<(Unit, pb::MoveRegionResponse)> {
+    let (id, code, parent_code) = convert::region_move(&request)?;
+    let (id, code, new_parent) = (id.as_str(), code.as_str(), parent_code.as_str());
+    // Two moves of one county at once come one after the other.
+    lock_programme(&mut unit.tx, id).await?;
+    programme_head(&mut unit.tx, id).await?;
+    let row = regions::region(&mut unit.tx, id, code).await?.ok_or_else(|| not_found("code"))?;
+    let parent = regions::region(&mut unit.tx, id, new_parent).await?;
+    decide_region_move(row.level()?, parent.map(|parent| parent.level()).transpose()?)?;
+    let moves = regions::region_moves(&mut unit.tx, id, code).await?;
+    let last = moves.iter().rev().find(|moved| moved.occurred_at <= unit.occurred_at);
+    let old_parent = last.map_or(&row.created_parent_code, |moved| &moved.new_parent_code).clone();
+    if old_parent != new_parent {
+        let move_number = i64::try_from(moves.len()).unwrap_or(i64::MAX).saturating_add(1);
+        if move_number > regions::REGION_MOVES_MAX {
+            let moves_max = regions::REGION_MOVES_MAX.to_string();
+            return Err(Refusal::new(ErrorReason::TooMany).with("region_moves_max", moves_max).into());
+        }
+        let stamp = Stamp::of(&unit);
+        let moved = (move_number, old_parent.as_str(), new_parent);
+        regions::insert_region_move(&mut unit.tx, id, &row, moved, &stamp).await?;
+        let [new_parent_code, province_code] = regions::above(&mut unit.tx, id, new_parent).await?;
+        let moved = pb::RegionMoved {
+            programme_id: id.to_owned(),
+            code: code.to_owned(),
+            move_number,
+            old_parent_code: old_parent,
+            new_parent_code,
+            province_code,
+        };
+        unit.emit(code, code, &moved);
+    }
+    let row = regions::region(&mut unit.tx, id, code).await?.ok_or_else(|| not_found("code"))?;
+    Ok((unit, pb::MoveRegionResponse { region: Some(convert::region_to(row)?) }))
 }
 
 async fn list_regions(
@@ -136,7 +186,16 @@ async fn list_regions(
     let page = kit.page::<pb::ListRegionsRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows = regions::regions(&mut unit.tx, id.as_str(), &parent_code, level, after, limit).await?;
+    let rows = regions::regions(
+        &mut unit.tx,
+        &unit.reach,
+        id.as_str(),
+        (&parent_code, level),
+        unit.now,
+        after,
+        limit,
+    )
+    .await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.code.clone()]);
     let regions = rows.into_iter().map(convert::region_to).collect::<Result<_>>()?;
     Ok((unit, pb::ListRegionsResponse { regions, next_page_token }))
@@ -174,7 +233,8 @@ async fn list_schools(
     let page = kit.page::<pb::ListSchoolsRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows = regions::schools(&mut unit.tx, id.as_str(), &county_code, after, limit).await?;
+    let rows = regions::schools(&mut unit.tx, &unit.reach, id.as_str(), &county_code, unit.now, after, limit)
+        .await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.school_code.clone()]);
     let schools = rows.into_iter().map(convert::school_to).collect();
     Ok((unit, pb::ListSchoolsResponse { schools, next_page_token }))
@@ -239,7 +299,16 @@ async fn list_classes(
     let page = kit.page::<pb::ListClassesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows = regions::classes(&mut unit.tx, id.as_str(), &tutor_id, &region_code, after, limit).await?;
+    let rows = regions::classes(
+        &mut unit.tx,
+        &unit.reach,
+        id.as_str(),
+        (&tutor_id, &region_code),
+        unit.now,
+        after,
+        limit,
+    )
+    .await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.class_id.clone()]);
     let classes = rows.into_iter().map(convert::class_to).collect();
     Ok((unit, pb::ListClassesResponse { classes, next_page_token }))

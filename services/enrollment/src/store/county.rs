@@ -1,6 +1,10 @@
 //! Annex 1 by county: what was reported, compiled, remitted, opened.
 
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, list::Equal};
 
 use super::Stamp;
 use crate::domain::Time;
@@ -106,46 +110,63 @@ pub(crate) async fn any_opened(tx: &mut Tx, programme_id: &str) -> Result<bool, 
     Ok(row.is_some())
 }
 
-/// The counties of a city that had reported by an instant, by code.
+/// The counties of a city, as of an instant, that had reported by then, by code.
 pub(crate) async fn reported_counties(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     city_code: &str,
     at: Time,
 ) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
+    let columns = Columns { region: "r.code", ..Columns::none("r.programme_id", AsOf::At(at)) };
+    let city = Reach::region(city_code);
+    let rows = fetch_list!(
         tx,
         (String,),
-        "SELECT r.code FROM region r JOIN county_fact f ON f.programme_id = r.programme_id AND f.county_code = r.code \
-         AND f.kind = 'reported' AND f.occurred_at <= $3 \
-         WHERE r.programme_id = $1 AND r.parent_code = $2 AND r.level = 'county' ORDER BY r.code LIMIT $4",
-        programme_id,
-        city_code,
-        at,
-        COUNTIES_OF_CITY_MAX
+        [
+            "SELECT r.code FROM region r JOIN county_fact f ON f.programme_id = r.programme_id \
+             AND f.county_code = r.code AND f.kind = 'reported' WHERE r.level = 'county' AND r.programme_id = ",
+            programme_id,
+            " AND f.occurred_at <= ",
+            at,
+            "",
+            city.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY r.code LIMIT ",
+            COUNTIES_OF_CITY_MAX
+        ]
     )?;
     Ok(rows.into_iter().map(|(code,)| code).collect())
 }
 
-/// Counties by code, with where they stand; an empty city is any. Active trainees are counted here.
+/// Counties by code, with where they stand, of those reached now; an empty city is any. Active trainees are counted here.
 pub(crate) async fn counties(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     city_code: &str,
+    now: Time,
     after: &str,
     limit: i64,
 ) -> Result<Vec<CountyRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns { region: "r.code", ..Columns::none("r.programme_id", AsOf::At(now)) };
+    let city = Reach::region(city_code);
+    fetch_list!(
         tx,
         CountyRow,
-        counties_where!(
-            "WHERE r.programme_id = $1 AND r.level = 'county' AND ($2 = '' OR r.parent_code = $2) AND r.code > $3 \
-             ORDER BY r.code LIMIT $4"
-        ),
-        programme_id,
-        city_code,
-        after,
-        limit
+        [
+            counties_where!("WHERE r.level = 'county' AND r.programme_id = "),
+            programme_id,
+            " AND r.code > ",
+            after,
+            "",
+            city.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY r.code LIMIT ",
+            limit
+        ]
     )
 }
 
@@ -198,25 +219,35 @@ pub(crate) async fn remittance(
     )
 }
 
-/// Remittances by county and reference; an empty county is any.
+/// Remittances by county and reference, each reached by where its county lay when it was sent; an empty county is any.
 pub(crate) async fn remittances(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     county_code: &str,
-    after: (&str, &str),
+    (after_county, after_ref): (&str, &str),
     limit: i64,
 ) -> Result<Vec<RemittanceRow>, StoreError> {
-    fetch_all!(
+    let columns =
+        Columns { region: "m.county_code", ..Columns::none("m.programme_id", AsOf::Row("m.occurred_at")) };
+    fetch_list!(
         tx,
         RemittanceRow,
-        "SELECT county_code, ref, amount_fen, occurred_at, confirmed_at, invoiced_at FROM remittance \
-         WHERE programme_id = $1 AND ($2 = '' OR county_code = $2) \
-         AND (county_code > $3 OR (county_code = $3 AND ref > $4)) ORDER BY county_code, ref LIMIT $5",
-        programme_id,
-        county_code,
-        after.0,
-        after.1,
-        limit
+        [
+            "SELECT m.county_code, m.ref, m.amount_fen, m.occurred_at, m.confirmed_at, m.invoiced_at FROM remittance m \
+             WHERE m.programme_id = ",
+            programme_id,
+            " AND (m.county_code, m.ref) > (",
+            after_county,
+            ", ",
+            after_ref,
+            ")",
+            Equal("m.county_code", county_code),
+            "",
+            reach.over(columns),
+            " ORDER BY m.county_code, m.ref LIMIT ",
+            limit
+        ]
     )
 }
 

@@ -1,6 +1,10 @@
 //! Experts' choices of excellent tutors.
 
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_one};
 
 use super::Stamp;
 use crate::domain::Time;
@@ -54,27 +58,38 @@ pub(crate) async fn choice(
     )
 }
 
-/// Choices by tutor, then expert; an empty city is any, else only tutors of it and its counties.
+/// Choices by tutor, then expert, each reached by where the tutor's county lay then; an empty city is any.
 pub(crate) async fn choices(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     city_code: &str,
-    after: (&str, &str),
+    (after_tutor, after_expert): (&str, &str),
     limit: i64,
 ) -> Result<Vec<ChoiceRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns {
+        region: "p.county_code",
+        person: "c.tutor_id",
+        ..Columns::none("c.programme_id", AsOf::Row("c.occurred_at"))
+    };
+    let city = Reach::region(city_code);
+    fetch_list!(
         tx,
         ChoiceRow,
-        "SELECT c.tutor_id, c.expert_id, c.occurred_at FROM tutor_choice c \
-         JOIN person p ON p.programme_id = c.programme_id AND p.person_id = c.tutor_id \
-         WHERE c.programme_id = $1 AND ($2 = '' OR p.county_code = $2 OR p.county_code IN \
-          (SELECT code FROM region WHERE programme_id = $1 AND parent_code = $2)) \
-         AND (c.tutor_id > $3 OR (c.tutor_id = $3 AND c.expert_id > $4)) \
-         ORDER BY c.tutor_id, c.expert_id LIMIT $5",
-        programme_id,
-        city_code,
-        after.0,
-        after.1,
-        limit
+        [
+            "SELECT c.tutor_id, c.expert_id, c.occurred_at FROM tutor_choice c \
+             JOIN person p ON p.programme_id = c.programme_id AND p.person_id = c.tutor_id WHERE c.programme_id = ",
+            programme_id,
+            " AND (c.tutor_id, c.expert_id) > (",
+            after_tutor,
+            ", ",
+            after_expert,
+            ")",
+            city.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY c.tutor_id, c.expert_id LIMIT ",
+            limit
+        ]
     )
 }

@@ -1,9 +1,15 @@
 //! People as they stand, what befell them, and the moves of trainees.
 
 use shipei_rules::vocabulary::{DevelopmentStage, EducationStage, Role};
-use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_optional};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{
+    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_optional, list::Equal,
+};
 
-use super::Stamp;
+use super::{Stamp, region};
 use crate::domain::{Member, Move, Place, Time};
 
 /// The most moves of one trainee.
@@ -98,7 +104,7 @@ pub(crate) fn place(county_code: &str, school_code: &str, class_id: &str) -> Pla
 
 /// The statement that gives [`PersonRow`]s, for a condition.
 macro_rules! people_where {
-    ($($condition:literal),+) => {
+    ($condition:literal) => {
         concat!(
             "SELECT p.person_id, p.name, p.sealed_identity_number, p.role, p.education_stage, p.subject, \
              p.development_stage, p.county_code, p.school_code, p.class_id, p.roster_county_code, \
@@ -109,8 +115,8 @@ macro_rules! people_where {
              LEFT JOIN person_fact pre_job ON pre_job.programme_id = p.programme_id \
               AND pre_job.person_id = p.person_id AND pre_job.kind = 'pre_job' \
              LEFT JOIN person_fact withdrawal ON withdrawal.programme_id = p.programme_id \
-              AND withdrawal.person_id = p.person_id AND withdrawal.kind = 'withdrawal' WHERE p.programme_id = $1 AND ",
-            $($condition),+
+              AND withdrawal.person_id = p.person_id AND withdrawal.kind = 'withdrawal' WHERE ",
+            $condition
         )
     };
 }
@@ -120,7 +126,13 @@ pub(crate) async fn person(
     programme_id: &str,
     person_id: &str,
 ) -> Result<Option<PersonRow>, StoreError> {
-    fetch_optional!(tx, PersonRow, people_where!("p.person_id = $2"), programme_id, person_id)
+    fetch_optional!(
+        tx,
+        PersonRow,
+        people_where!("p.programme_id = $1 AND p.person_id = $2"),
+        programme_id,
+        person_id
+    )
 }
 
 /// What decisions need to know of a person.
@@ -153,39 +165,48 @@ pub(crate) struct PeopleFilter<'a> {
     pub(crate) class_id: &'a str,
 }
 
-/// The part of a list's condition that every list of people has. A region holds what lies in it, two levels down.
-macro_rules! listed {
-    ($condition:literal) => {
-        people_where!(
-            $condition,
-            "p.person_id > $5 AND ($2 = '' OR p.role = $2) AND ($4 = '' OR p.class_id = $4) \
-             AND ($3 = '' OR p.county_code = $3 OR p.county_code IN (SELECT r.code FROM region r \
-              WHERE r.programme_id = $1 AND (r.parent_code = $3 OR r.parent_code IN \
-              (SELECT c.code FROM region c WHERE c.programme_id = $1 AND c.parent_code = $3)))) \
-             ORDER BY p.person_id LIMIT $6"
-        )
-    };
-}
-
-/// People by id. A class has a text of its own, because neither database finds its index behind an OR.
+/// People by id, of those reached now. They are found by class, else by a county, else in the order of ids: a region that
+/// is more than a county is asked of each row, so that a page costs what it holds.
 pub(crate) async fn people(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     filter: PeopleFilter<'_>,
+    now: Time,
     after: &str,
     limit: i64,
 ) -> Result<Vec<PersonRow>, StoreError> {
-    let sql = if filter.class_id.is_empty() { listed!("") } else { listed!("p.class_id = $4 AND ") };
-    fetch_all!(
+    let columns = Columns {
+        programme: "p.programme_id",
+        region: "p.county_code",
+        class: "p.class_id",
+        person: "p.person_id",
+        as_of: AsOf::At(now),
+    };
+    let asked = Reach::region(filter.region_code);
+    let county_code =
+        region::county_among(tx, programme_id, [filter.region_code, reach.only_region()]).await?;
+    fetch_list!(
         tx,
         PersonRow,
-        sql,
-        programme_id,
-        filter.role,
-        filter.region_code,
-        filter.class_id,
-        after,
-        limit
+        [
+            people_where!("p.programme_id = "),
+            programme_id,
+            " AND p.person_id > ",
+            after,
+            "",
+            Equal("p.class_id", filter.class_id),
+            "",
+            Equal("p.county_code", &county_code),
+            "",
+            Equal("p.role", filter.role),
+            "",
+            asked.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY p.person_id LIMIT ",
+            limit
+        ]
     )
 }
 

@@ -1,6 +1,10 @@
 //! Programmes and the versions of their schemes.
 
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional};
 
 use super::Stamp;
 use crate::domain::Time;
@@ -57,18 +61,26 @@ pub(crate) async fn programme(tx: &mut Tx, programme_id: &str) -> Result<Option<
     fetch_optional!(tx, ProgrammeRow, programmes_where!("p.programme_id = $1"), programme_id)
 }
 
-/// The programmes after `after`, by id.
+/// The programmes after `after`, by id, of those whose region is reached now.
 pub(crate) async fn programmes(
     tx: &mut Tx,
+    reach: &Reach,
+    now: Time,
     after: &str,
     limit: i64,
 ) -> Result<Vec<ProgrammeRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns { region: "p.region_code", ..Columns::none("p.programme_id", AsOf::At(now)) };
+    fetch_list!(
         tx,
         ProgrammeRow,
-        programmes_where!("p.programme_id > $1 ORDER BY p.programme_id LIMIT $2"),
-        after,
-        limit
+        [
+            programmes_where!("p.programme_id > "),
+            after,
+            "",
+            reach.over(columns),
+            " ORDER BY p.programme_id LIMIT ",
+            limit
+        ]
     )
 }
 

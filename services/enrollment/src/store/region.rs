@@ -1,19 +1,34 @@
-//! Regions, schools and classes. None of them ever changes once it is there.
+//! Regions, schools and classes. Of all of them only one thing ever changes: the region in which a county lies. The tree
+//! that follows is in `region_within` (`shipei_store::tree`), which every list by region asks.
 
 use shipei_rules::region::RegionLevel;
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_optional};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{
+    StoreError, Tx, execute, fetch_all, fetch_list, fetch_optional,
+    list::Equal,
+    tree::{self, Lying},
+};
 
 use super::Stamp;
+use crate::domain::Time;
 
 /// The most regions of a programme that are looked at in one go.
 pub(crate) const REGIONS_MAX: i64 = 10_000;
+/// The most moves of one county.
+pub(crate) const REGION_MOVES_MAX: i64 = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct RegionRow {
     pub(crate) code: String,
     pub(crate) name: String,
     pub(crate) level: String,
+    /// Where it lies now.
     pub(crate) parent_code: String,
+    /// Where it was created.
+    pub(crate) created_parent_code: String,
     pub(crate) in_national_standard: bool,
 }
 
@@ -46,7 +61,7 @@ pub(crate) async fn region(
     fetch_optional!(
         tx,
         RegionRow,
-        "SELECT code, name, level, parent_code, in_national_standard FROM region \
+        "SELECT code, name, level, parent_code, created_parent_code, in_national_standard FROM region \
          WHERE programme_id = $1 AND code = $2",
         programme_id,
         code
@@ -63,22 +78,51 @@ pub(crate) async fn county(
     Ok(region.filter(|region| region.level == RegionLevel::County.as_str()))
 }
 
-/// A county and the regions above it, from below; empty when there is no such county.
+/// The first of these codes that is a county's; empty when none is. A list that is of one county finds it by its index.
+pub(crate) async fn county_among(
+    tx: &mut Tx,
+    programme_id: &str,
+    codes: [&str; 2],
+) -> Result<String, StoreError> {
+    for code in codes {
+        if !code.is_empty() && county(tx, programme_id, code).await?.is_some() {
+            return Ok(code.to_owned());
+        }
+    }
+    Ok(String::new())
+}
+
+/// A county and the regions above it as of an instant, by code; empty when there is no such county.
 pub(crate) async fn county_and_above(
     tx: &mut Tx,
     programme_id: &str,
     code: &str,
+    at: Time,
 ) -> Result<Vec<String>, StoreError> {
-    let mut found = Vec::new();
-    let mut next = county(tx, programme_id, code).await?;
-    while let Some(row) = next {
-        next = match row.parent_code.as_str() {
-            "" => None,
-            parent => region(tx, programme_id, parent).await?,
-        };
-        found.push(row.code);
+    if county(tx, programme_id, code).await?.is_none() {
+        return Ok(Vec::new());
     }
-    Ok(found)
+    let rows = fetch_all!(
+        tx,
+        (String,),
+        "SELECT within_code FROM region_within WHERE programme_id = $1 AND region_code = $2 AND from_at <= $3 \
+         AND until_at > $3 ORDER BY within_code",
+        programme_id,
+        code,
+        at
+    )?;
+    Ok(rows.into_iter().map(|(code,)| code).collect())
+}
+
+/// A region's parent and, where that is a city, the province above it.
+pub(crate) async fn above(
+    tx: &mut Tx,
+    programme_id: &str,
+    parent_code: &str,
+) -> Result<[String; 2], StoreError> {
+    let parent = region(tx, programme_id, parent_code).await?;
+    let province = parent.map(|parent| parent.parent_code).filter(|code| !code.is_empty());
+    Ok([parent_code.to_owned(), province.unwrap_or_else(|| parent_code.to_owned())])
 }
 
 /// Code and level of every region.
@@ -101,8 +145,9 @@ pub(crate) async fn insert_region(
 ) -> Result<bool, StoreError> {
     let inserted = execute!(
         tx,
-        "INSERT INTO region (programme_id, code, name, level, parent_code, in_national_standard, occurred_at, \
-         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (programme_id, code) DO NOTHING",
+        "INSERT INTO region (programme_id, code, name, level, parent_code, created_parent_code, in_national_standard, \
+         occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9) \
+         ON CONFLICT (programme_id, code) DO NOTHING",
         programme_id,
         row.code.as_str(),
         row.name.as_str(),
@@ -113,29 +158,108 @@ pub(crate) async fn insert_region(
         stamp.recorded_at,
         stamp.actor.as_str()
     )?;
+    if inserted == 1 {
+        put_into_tree(tx, programme_id, row).await?;
+    }
     Ok(inserted == 1)
 }
 
-/// Regions by code; an empty parent or level is any.
-pub(crate) async fn regions(
+/// One move of a county.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct RegionMove {
+    /// Since when.
+    pub(crate) occurred_at: Time,
+    /// The region above from then on.
+    pub(crate) new_parent_code: String,
+}
+
+/// The moves of a county, in the order of their times.
+pub(crate) async fn region_moves(
     tx: &mut Tx,
     programme_id: &str,
-    parent_code: &str,
-    level: &str,
+    code: &str,
+) -> Result<Vec<RegionMove>, StoreError> {
+    fetch_all!(
+        tx,
+        RegionMove,
+        "SELECT occurred_at, new_parent_code FROM region_move WHERE programme_id = $1 AND code = $2 \
+         ORDER BY occurred_at, number LIMIT $3",
+        programme_id,
+        code,
+        REGION_MOVES_MAX
+    )
+}
+
+/// Keeps a move, the `number`th that was recorded of this county, and what lies in what from then on.
+pub(crate) async fn insert_region_move(
+    tx: &mut Tx,
+    programme_id: &str,
+    row: &RegionRow,
+    (number, old_parent_code, new_parent_code): (i64, &str, &str),
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO region_move (programme_id, code, number, old_parent_code, new_parent_code, occurred_at, \
+         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        programme_id,
+        row.code.as_str(),
+        number,
+        old_parent_code,
+        new_parent_code,
+        stamp.occurred_at,
+        stamp.recorded_at,
+        stamp.actor.as_str()
+    )?;
+    execute!(
+        tx,
+        "UPDATE region SET parent_code = (SELECT new_parent_code FROM region_move m \
+          WHERE m.programme_id = region.programme_id AND m.code = region.code \
+          ORDER BY m.occurred_at DESC, m.number DESC LIMIT 1) WHERE programme_id = $1 AND code = $2",
+        programme_id,
+        row.code.as_str()
+    )?;
+    put_into_tree(tx, programme_id, row).await
+}
+
+async fn put_into_tree(tx: &mut Tx, programme_id: &str, row: &RegionRow) -> Result<(), StoreError> {
+    let mut lying = vec![Lying::under(None, above(tx, programme_id, &row.created_parent_code).await?)];
+    for moved in region_moves(tx, programme_id, &row.code).await? {
+        let above = above(tx, programme_id, &moved.new_parent_code).await?;
+        lying.push(Lying::under(Some(moved.occurred_at), above));
+    }
+    tree::put(tx, programme_id, &row.code, &lying).await
+}
+
+/// Regions by code, of those reached now; an empty parent or level is any.
+pub(crate) async fn regions(
+    tx: &mut Tx,
+    reach: &Reach,
+    programme_id: &str,
+    (parent_code, level): (&str, &str),
+    now: Time,
     after: &str,
     limit: i64,
 ) -> Result<Vec<RegionRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns { region: "r.code", ..Columns::none("r.programme_id", AsOf::At(now)) };
+    fetch_list!(
         tx,
         RegionRow,
-        "SELECT code, name, level, parent_code, in_national_standard FROM region \
-         WHERE programme_id = $1 AND ($2 = '' OR parent_code = $2) AND ($3 = '' OR level = $3) AND code > $4 \
-         ORDER BY code LIMIT $5",
-        programme_id,
-        parent_code,
-        level,
-        after,
-        limit
+        [
+            "SELECT r.code, r.name, r.level, r.parent_code, r.created_parent_code, r.in_national_standard \
+             FROM region r WHERE r.programme_id = ",
+            programme_id,
+            " AND r.code > ",
+            after,
+            "",
+            Equal("r.parent_code", parent_code),
+            "",
+            Equal("r.level", level),
+            "",
+            reach.over(columns),
+            " ORDER BY r.code LIMIT ",
+            limit
+        ]
     )
 }
 
@@ -175,23 +299,32 @@ pub(crate) async fn insert_school(
     Ok(inserted == 1)
 }
 
-/// Schools by code; an empty county is any.
+/// Schools by code, of those reached now; an empty county is any.
 pub(crate) async fn schools(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     county_code: &str,
+    now: Time,
     after: &str,
     limit: i64,
 ) -> Result<Vec<SchoolRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns { region: "s.county_code", ..Columns::none("s.programme_id", AsOf::At(now)) };
+    fetch_list!(
         tx,
         SchoolRow,
-        "SELECT school_code, name, county_code FROM school \
-         WHERE programme_id = $1 AND ($2 = '' OR county_code = $2) AND school_code > $3 ORDER BY school_code LIMIT $4",
-        programme_id,
-        county_code,
-        after,
-        limit
+        [
+            "SELECT s.school_code, s.name, s.county_code FROM school s WHERE s.programme_id = ",
+            programme_id,
+            " AND s.school_code > ",
+            after,
+            "",
+            Equal("s.county_code", county_code),
+            "",
+            reach.over(columns),
+            " ORDER BY s.school_code LIMIT ",
+            limit
+        ]
     )
 }
 
@@ -232,28 +365,40 @@ pub(crate) async fn insert_class(
     Ok(inserted == 1)
 }
 
-/// Classes by id; an empty tutor or region is any. A region holds what lies in it, two levels down.
+/// Classes by id, of those reached now; an empty tutor or region is any. A region holds what lies in it.
 pub(crate) async fn classes(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
-    tutor_id: &str,
-    region_code: &str,
+    (tutor_id, region_code): (&str, &str),
+    now: Time,
     after: &str,
     limit: i64,
 ) -> Result<Vec<ClassRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns {
+        programme: "c.programme_id",
+        region: "c.region_code",
+        class: "c.class_id",
+        person: "c.tutor_id",
+        as_of: AsOf::At(now),
+    };
+    let asked = Reach::region(region_code);
+    fetch_list!(
         tx,
         ClassRow,
-        "SELECT class_id, name, region_code, tutor_id FROM class \
-         WHERE programme_id = $1 AND class_id > $4 AND ($2 = '' OR tutor_id = $2) \
-         AND ($3 = '' OR region_code = $3 OR region_code IN (SELECT r.code FROM region r \
-          WHERE r.programme_id = $1 AND (r.parent_code = $3 OR r.parent_code IN \
-          (SELECT c.code FROM region c WHERE c.programme_id = $1 AND c.parent_code = $3)))) \
-         ORDER BY class_id LIMIT $5",
-        programme_id,
-        tutor_id,
-        region_code,
-        after,
-        limit
+        [
+            "SELECT c.class_id, c.name, c.region_code, c.tutor_id FROM class c WHERE c.programme_id = ",
+            programme_id,
+            " AND c.class_id > ",
+            after,
+            "",
+            Equal("c.tutor_id", tutor_id),
+            "",
+            asked.over(columns),
+            "",
+            reach.over(columns),
+            " ORDER BY c.class_id LIMIT ",
+            limit
+        ]
     )
 }

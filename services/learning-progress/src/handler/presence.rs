@@ -5,7 +5,6 @@ use std::time::Duration;
 use shipei_contracts::learning::v1::{
     CountyPresence, GetPresenceRequest, GetPresenceResponse, PresentTrainee,
 };
-use shipei_mirror::RegionRange;
 use shipei_service_kit::{Error, ReadUnit, Result, soft_state::presence::Known, to_timestamp};
 use tonic::{Request, Response, Status};
 
@@ -63,8 +62,8 @@ impl StudyHandler {
         let programme_id = programme.as_str();
         self.programmes.scheme(&mut unit.tx, programme_id).await?;
         let region_code = region.as_ref().map_or("", |region| region.as_str());
-        let range = RegionRange::of(region_code);
-        let codes = shipei_mirror::open_counties(&mut unit.tx, programme_id, &range).await?;
+        let (tx, now) = (&mut unit.tx, unit.now);
+        let codes = shipei_mirror::open_counties(tx, &unit.reach, programme_id, region_code, now).await?;
         if codes.is_empty() && !region_code.is_empty() {
             let known = shipei_mirror::region(&mut unit.tx, programme_id, region_code).await?;
             known.ok_or_else(|| not_found("region_code"))?;

@@ -1,7 +1,10 @@
 //! Who studies at this moment.
 
 use chrono::TimeDelta;
-use shipei_contracts::learning::v1::{self as proto, CourseCategory};
+use shipei_contracts::{
+    common::v1::Role,
+    learning::v1::{self as proto, CourseCategory},
+};
 
 use crate::world::{PROGRAMME, World, at, beat, course};
 
@@ -18,6 +21,7 @@ fn presence_in(region_code: &str, include_trainees: bool) -> proto::GetPresenceR
 pub(crate) async fn trainees_who_study_are_counted_by_county(world: World) {
     world.test_kit.clock.set(at(NOW));
     world.course(course("C1", CourseCategory::Public, 45)).await;
+    world.region("130303", "130300").await;
     world.open_county("130303", "2019-09-10T08:00:00+08:00").await;
     for person_id in ["T1", "T2", "T3"] {
         world.trainee(person_id).await;
@@ -44,4 +48,22 @@ pub(crate) async fn trainees_who_study_are_counted_by_county(world: World) {
     }
     world.test_kit.clock.advance(TimeDelta::seconds(60));
     assert_eq!(study.get_presence(presence_in("130300", false)).await.unwrap().into_inner().total, 1);
+}
+
+/// 容城 130629 lies in 雄安新区 133100, whatever its digits say.
+pub(crate) async fn presence_is_of_the_regions_of_the_tree(world: World) {
+    world.test_kit.clock.set(at(NOW));
+    world.course(course("C1", CourseCategory::Public, 45)).await;
+    world.region("130629", "133100").await;
+    world.open_county("130629", "2019-09-10T08:00:00+08:00").await;
+    world.register("T1", Role::Trainee, "130629").await;
+    world.log_in("T1", "2019-09-11T08:00:00+08:00").await;
+    let mut study = world.first.study();
+    study.record_heartbeat(beat("T1", "C1", "S1", 0, at(NOW))).await.unwrap();
+    for (region, counties, total) in [("133100", 1, 1), ("130629", 1, 1), ("130000", 2, 1), ("130302", 1, 0)]
+    {
+        let present = study.get_presence(presence_in(region, false)).await.unwrap().into_inner();
+        assert_eq!((present.counties.len(), present.total), (counties, total), "{region}");
+    }
+    study.get_presence(presence_in("130600", false)).await.unwrap_err();
 }

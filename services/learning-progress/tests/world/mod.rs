@@ -78,8 +78,22 @@ impl World {
         let first = Instance::over(test_kit.kit.clone()).await;
         let world = Self { test_kit, first };
         world.scheme(scheme, 1).await;
+        world.region("130302", "130300").await;
         world.open_county("130302", "2019-09-10T08:00:00+08:00").await;
         world
+    }
+
+    /// A county of a city of 130000.
+    pub(crate) async fn region(&self, code: &str, city: &str) {
+        let fact = enrollment::RegionCreated {
+            programme_id: PROGRAMME.into(),
+            code: code.into(),
+            name: code.into(),
+            level: "county".into(),
+            parent_code: city.into(),
+            province_code: "130000".into(),
+        };
+        self.learn(&[event(&fact, "2019-06-20T00:00:00Z")]).await;
     }
 
     /// Another instance of the service over the same database.
@@ -152,7 +166,7 @@ pub(crate) fn logged_in(person_id: &str, when: &str) -> Event {
     event(&fact, when)
 }
 
-/// Somebody moves to another county; one event for each time.
+/// Somebody moves to another county; one move for each time.
 pub(crate) fn transferred(person_id: &str, county: &str, when: &str) -> Event {
     let new = enrollment::TraineePlace { county_code: county.into(), ..Default::default() };
     let fact = enrollment::TraineeTransferred {
@@ -160,8 +174,9 @@ pub(crate) fn transferred(person_id: &str, county: &str, when: &str) -> Event {
         person_id: person_id.into(),
         old: None,
         new: Some(new),
+        move_number: at(when).timestamp(),
     };
-    Event { number: at(when).timestamp(), ..event(&fact, when) }
+    event(&fact, when)
 }
 
 pub(crate) fn event<M: Message + Name>(message: &M, when: &str) -> Event {

@@ -49,6 +49,7 @@ fn roster() -> Vec<Event> {
             name: code.to_owned(),
             level: level.to_owned(),
             parent_code: parent_code.to_owned(),
+            province_code: "130000".to_owned(),
         };
         events.push(event(start, &created));
     }
