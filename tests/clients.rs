@@ -1,4 +1,5 @@
-//! Other people's clients: a whole trainee's life by `buf curl` and by Python's grpcio, through reflection alone.
+//! Other people's clients: a whole trainee's life by `buf curl` and by Python's grpcio with gzip, through reflection alone, and
+//! by Node's `@grpc/grpc-js`, from the protos.
 
 use std::{
     path::{Path, PathBuf},
@@ -57,6 +58,25 @@ async fn python_client_through_reflection_does_a_whole_life() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn node_client_does_a_whole_life_from_the_protos() -> Result<()> {
+    let place = Place::new(Backend::Sqlite)?;
+    let (suite, _) = embedded(&place).await?;
+    let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
+    let scheme_file = place.out("scheme.toml");
+    std::fs::write(&scheme_file, scheme("life-node")?)?;
+    let output = Command::new("node")
+        .env("NODE_PATH", tool("SHIPEI_TEST_NODE_MODULES", "node/node_modules")?)
+        .arg(life_file().with_file_name("node_client.js"))
+        .args([&address.to_string(), "life-node"])
+        .args([scheme_file, life_file(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto")])
+        .output()
+        .await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    suite.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
     let place = Place::new(Backend::Sqlite)?;
     let (suite, _) = embedded(&place).await?;
@@ -106,7 +126,7 @@ async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
 
 async fn buf_curl(buf: &Path, url: &str, tokens: &[String], messages: &str) -> Result<(String, bool)> {
     let mut command = Command::new(buf);
-    command.args(["curl", "--protocol", "grpc", "--http2-prior-knowledge", "--data", "@-"]);
+    command.args(["curl", "--protocol", "grpc", "--data", "@-"]);
     let token = merged(tokens)?;
     if !token.is_empty() {
         command.args(["--header", &format!("{TOKEN}: {token}")]);

@@ -272,10 +272,9 @@ pub(crate) async fn five_processes_with(
     place: &Place,
     configure: &dyn Fn(&mut Command),
 ) -> Result<(Vec<Process>, Clients)> {
-    let enrollment = Process::serve_with(&["enrollment"], &place.storage, &[], configure)?;
-    let mut processes = vec![enrollment];
-    let mut addresses: Vec<(&str, String)> = vec![("enrollment", processes[0].address.clone())];
-    for service in ["learning-progress", "assignment-grading", "offline-activity", "assessment"] {
+    let mut processes: Vec<Process> = Vec::new();
+    let mut addresses: Vec<(&str, String)> = Vec::new();
+    for service in shipei_contracts::services::ALL {
         let peers: Vec<(&str, &str)> =
             addresses.iter().map(|(name, address)| (*name, address.as_str())).collect();
         let process = Process::serve_with(&[service], &place.storage, &peers, configure)?;

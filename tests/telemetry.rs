@@ -67,7 +67,7 @@ fn traced<T>(clients: &Clients, message: T) -> Request<T> {
 }
 
 /// One heartbeat: what it is worth, in seconds.
-async fn heartbeat(clients: &Clients, course: &str, session: &str, seq: i64) -> Result<i64, Status> {
+async fn heartbeat(clients: &Clients, course: &str, session: &str, seq: i64) -> Result<i32, Status> {
     let message = RecordHeartbeatRequest {
         programme_id: PROGRAMME.into(),
         person_id: "T01".into(),
@@ -83,7 +83,7 @@ async fn heartbeat(clients: &Clients, course: &str, session: &str, seq: i64) -> 
 }
 
 /// The points of a trainee, after everything that was written.
-async fn points(clients: &Clients) -> Result<i64> {
+async fn points(clients: &Clients) -> Result<i32> {
     let message = GetTraineeScoreRequest {
         programme_id: PROGRAMME.into(),
         person_id: "T01".into(),

@@ -34,8 +34,11 @@ class Suite:
     """A channel, the descriptors that it reflects, and the token of what was written over it."""
 
     def __init__(self, address):
-        self.channel = grpc.insecure_channel(address)
-        self.pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+        # Its requests are compressed, and so may the answers be.
+        self.channel = grpc.insecure_channel(address, compression=grpc.Compression.Gzip)
+        reflected = ProtoReflectionDescriptorDatabase(self.channel)
+        self.services = set(reflected.get_services())
+        self.pool = DescriptorPool(reflected)
         self.token = None
 
     def call(self, rpc, messages):
@@ -82,6 +85,11 @@ def main(address, programme, scheme_file, life_file):
         life = json.load(file)
     words = {"PROGRAMME": programme, "SCHEME": scheme, "POST": "研" * 300}
     suite = Suite(address)
+    wanted = {"shipei.enrollment.v1.PersonService", "shipei.assessment.v1.ScoreService", "shipei.event.v1.EventFeed"}
+    if not wanted <= suite.services:
+        sys.exit(f"reflection names {suite.services}")
+    for message in ("google.rpc.ErrorInfo", "google.rpc.BadRequest", "google.rpc.LocalizedMessage"):
+        suite.pool.FindMessageTypeByName(message)
     for step in life:
         try:
             answer, reason = suite.call(step["rpc"], filled(step["send"], words)), None

@@ -15,17 +15,25 @@ const BUF_VERSION: &str = "1.75.0";
 const PYTHON_PACKAGES: [&str; 3] =
     ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "googleapis-common-protos==1.76.0"];
 
+/// What the Node client is made of.
+const NODE_PACKAGES: [&str; 2] = ["@grpc/grpc-js@1.14.1", "@grpc/proto-loader@0.8.1"];
+
 /// Where the tools are.
 #[derive(Debug)]
 pub(crate) struct Tools {
     buf: PathBuf,
     python: PathBuf,
+    node_modules: PathBuf,
 }
 
 impl Tools {
     /// The variables that tell the tests.
-    pub(crate) fn variables(&self) -> [(&'static str, &Path); 2] {
-        [("SHIPEI_TEST_BUF", &self.buf), ("SHIPEI_TEST_PYTHON", &self.python)]
+    pub(crate) fn variables(&self) -> [(&'static str, &Path); 3] {
+        [
+            ("SHIPEI_TEST_BUF", &self.buf),
+            ("SHIPEI_TEST_PYTHON", &self.python),
+            ("SHIPEI_TEST_NODE_MODULES", &self.node_modules),
+        ]
     }
 }
 
@@ -51,7 +59,7 @@ pub(crate) fn install_all() -> Result<Tools> {
         missing.push("npm");
     }
     apt_install(&missing)?;
-    Ok(Tools { buf: buf()?, python: python()? })
+    Ok(Tools { buf: buf()?, python: python()?, node_modules: node_modules()? })
 }
 
 /// The workspace's folder.
@@ -80,6 +88,26 @@ pub(crate) fn buf() -> Result<PathBuf> {
             .arg(package),
     )?;
     Ok(program)
+}
+
+/// The folder with the packages of the Node client.
+fn node_modules() -> Result<PathBuf> {
+    let folder = root()?.join(".tools/node");
+    let done = folder.join("installed");
+    let modules = folder.join("node_modules");
+    if done.exists() {
+        return Ok(modules);
+    }
+    std::fs::create_dir_all(&folder)?;
+    println!("installing {} into .tools/node", NODE_PACKAGES.join(", "));
+    quiet(
+        Command::new("npm")
+            .args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"])
+            .arg(&folder)
+            .args(NODE_PACKAGES),
+    )?;
+    std::fs::write(done, "")?;
+    Ok(modules)
 }
 
 /// A Python with grpcio and its reflection client.

@@ -29,4 +29,25 @@ macro_rules! packages {
 
 packages!(common, event, enrollment, learning, assignment, offline, assessment);
 
+/// The names of the services, which are the sources of their logs: whoever follows or calls a service needs its name and
+/// nothing else of it.
+pub mod services {
+    /// Programmes, regions, people, counties, honours.
+    pub const ENROLLMENT: &str = "enrollment";
+    /// Courses and study.
+    pub const LEARNING_PROGRESS: &str = "learning-progress";
+    /// Assignments, seminars, bulletins.
+    pub const ASSIGNMENT_GRADING: &str = "assignment-grading";
+    /// Plans, activities, attendance, results.
+    pub const OFFLINE_ACTIVITY: &str = "offline-activity";
+    /// Scores.
+    pub const ASSESSMENT: &str = "assessment";
+
+    /// Those that keep facts; assessment follows them.
+    pub const OF_FACTS: [&str; 4] = [ENROLLMENT, LEARNING_PROGRESS, ASSIGNMENT_GRADING, OFFLINE_ACTIVITY];
+    /// All of them, each behind those that it follows.
+    pub const ALL: [&str; 5] =
+        [ENROLLMENT, LEARNING_PROGRESS, ASSIGNMENT_GRADING, OFFLINE_ACTIVITY, ASSESSMENT];
+}
+
 include!(concat!(env!("OUT_DIR"), "/write_requests.rs"));

@@ -11,7 +11,7 @@ use shipei_store::{Tx, bulk_insert, execute};
 use crate::{place::Place, tree};
 
 /// The log that the mirror follows.
-pub const SOURCE: &str = "enrollment";
+pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
 pub const VERSION: u32 = 1;
@@ -138,14 +138,24 @@ impl Gathered {
 
 fn programme_created(into: &mut Gathered, fact: enrollment::ProgrammeCreated, _: &Fact<'_>) -> Result<()> {
     let enrollment::ProgrammeCreated { programme_id, region_code, scheme_version, scheme_toml } = fact;
-    into.schemes.push(SchemeOf { programme_id, region_code, version: scheme_version, toml: scheme_toml });
+    into.schemes.push(SchemeOf {
+        programme_id,
+        region_code,
+        version: scheme_version.into(),
+        toml: scheme_toml,
+    });
     Ok(())
 }
 
 fn scheme_revised(into: &mut Gathered, fact: enrollment::SchemeRevised, told: &Fact<'_>) -> Result<()> {
     let enrollment::SchemeRevised { programme_id, scheme_version, scheme_toml, .. } = fact;
     let region_code = told.event.region_code.clone();
-    into.schemes.push(SchemeOf { programme_id, region_code, version: scheme_version, toml: scheme_toml });
+    into.schemes.push(SchemeOf {
+        programme_id,
+        region_code,
+        version: scheme_version.into(),
+        toml: scheme_toml,
+    });
     Ok(())
 }
 

@@ -49,6 +49,8 @@ pub struct Period {
     pub from: DateTime<Utc>,
     /// The first instant that is no longer inside.
     pub until: DateTime<Utc>,
+    /// Where its days are days; for people, no comparison needs it.
+    pub zone: Zone,
 }
 
 impl Period {
@@ -68,6 +70,12 @@ impl Period {
     /// Whether the period is over at an instant (`as_of`): nothing dated by then or later can still fall inside.
     pub fn is_over(&self, as_of: DateTime<Utc>) -> bool {
         as_of >= self.until
+    }
+
+    /// Its first and its last day, as people name it. Of a period that ends before it begins the last is before the first.
+    pub fn days(&self) -> (NaiveDate, NaiveDate) {
+        let last = self.until.checked_sub_signed(TimeDelta::microseconds(1)).unwrap_or(self.until);
+        (self.zone.day_of(self.from), self.zone.day_of(last))
     }
 
     /// Its length in whole seconds.
@@ -108,7 +116,7 @@ impl Zone {
     /// The instants of a window: from the start of its first day to the start of the day after its last.
     pub fn period(&self, window: Window) -> Period {
         let day_after = window.last.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX);
-        Period { from: self.start_of(window.first), until: self.start_of(day_after) }
+        Period { from: self.start_of(window.first), until: self.start_of(day_after), zone: *self }
     }
 
     /// Midnight does not exist that day: the jump is found by halving the seconds around it. No zone is further than a

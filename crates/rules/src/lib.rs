@@ -14,6 +14,7 @@
 pub mod calendar;
 pub mod characters;
 pub mod counselor;
+pub mod divisions;
 pub mod duties;
 pub mod explanation;
 pub mod history;

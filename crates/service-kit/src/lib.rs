@@ -29,7 +29,7 @@ pub use serve::{config, connection, server};
 pub use write::{kit, parts, unit};
 
 pub use answer::{
-    convert::{Fields, to_timestamp},
+    convert::{Fields, to_int32, to_timestamp},
     error::{Error, FieldViolation, Refusal, Result},
     page::Page,
 };
@@ -49,6 +49,7 @@ pub use follow::{
 pub use serve::{
     connection::{InMemory, connect_lazily},
     server::{Server, ServerBuilder, StartError},
+    service::{Peers, Service},
 };
 pub use shutdown::Shutdown;
 pub use soft_state::{Instance, SoftState};

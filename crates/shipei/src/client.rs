@@ -31,8 +31,7 @@ use tonic::{
 use crate::suite::with_scheme;
 
 /// The five services, by the name of their log.
-pub const SERVICES: [&str; 5] =
-    ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
+pub use shipei_contracts::services::ALL as SERVICES;
 
 /// The longest that one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -3,13 +3,9 @@
 //! [`crate::settings`] collects what was said and where; here it gets its types. An error names the place; it never
 //! repeats a database's URL, which may hold a password.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-    num::NonZeroU32,
-    path::PathBuf,
-    time::Duration,
-};
+mod shown;
+
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
@@ -17,13 +13,17 @@ use shipei_service_kit::{config::ListenAddress, telemetry::LogFormat};
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
 
+pub use shown::masked;
+
 use crate::{
-    settings::{Flags, Given, Givens, SETTINGS, Source},
+    environment::unknown_variables,
+    settings::{Flags, Given, Givens, Source},
     storage::KEY_FILE,
     suite::{Storage, peer_missing, service_names, sources_missing, with_scheme},
 };
 
-const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
+/// Where a server listens unless it is told otherwise.
+pub const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
 const DATA_DEFAULT: &str = "shipei-data";
 /// The most connections to one database.
 const CONNECTIONS_MAX: u32 = 1_000;
@@ -35,9 +35,6 @@ const INSTANCE_BYTES_MAX: usize = 63;
 const INSTANCE_RANDOM_BYTES: usize = 8;
 /// The word for all five services, where they must be named.
 const ALL: &str = "all";
-/// What stands where a secret was.
-const MASK: &str = "***";
-
 /// What a command that opens databases is told.
 #[derive(Debug, Args)]
 pub struct Options {
@@ -118,6 +115,8 @@ pub struct Config {
     key_file: PathBuf,
     file: Option<(PathBuf, Source)>,
     sources: BTreeMap<&'static str, Source>,
+    /// Variables of the environment that look like settings and are none.
+    pub unknown_variables: Vec<String>,
 }
 
 impl Config {
@@ -173,7 +172,18 @@ impl Config {
             key_file,
             file: options.flags.config().cloned(),
             sources: givens.into_iter().map(|(key, given)| (key, given.source)).collect(),
+            unknown_variables: unknown_variables(
+                std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()),
+            ),
         })
+    }
+
+    /// Says which variables look like settings and are none: a server that passes a mistyped one over in silence runs with
+    /// something else than its operator thinks.
+    pub fn warn_of_unknown_variables(&self) {
+        for variable in &self.unknown_variables {
+            tracing::warn!(variable, "there is no such setting; `shipei config` shows all that there are");
+        }
     }
 
     /// Refuses what can't be served: a service whose sources are neither here nor at a known address, or with files
@@ -191,72 +201,6 @@ impl Config {
                 .with_context(|| format!("{source}: `redis_ca_file`: cannot read {}", file.display()))?;
         }
         Ok(())
-    }
-
-    /// All settings as a file of settings, with where each comes from and without secrets.
-    pub fn to_toml(&self) -> String {
-        let mut lines = format!("# For {}.\n", self.services.join(", "));
-        if let Some((path, source)) = &self.file {
-            let _ = writeln!(lines, "# The file is {} ({source}).", path.display());
-        }
-        let mut tables = String::new();
-        for setting in &SETTINGS {
-            let source = self.sources.get(setting.key).unwrap_or(&Source::Default);
-            let value = match setting.key {
-                "listen" => text(&self.listen.to_string()),
-                "open_network" => self.open_network.to_string(),
-                "data" => text(&self.data.display().to_string()),
-                "key_file" => text(&self.key_file.display().to_string()),
-                "migrate" => self.migrate.to_string(),
-                "log_format" => text(match self.log_format {
-                    LogFormat::Human => "human",
-                    LogFormat::Json => "json",
-                }),
-                "pool_connections" => self.limits.connections.to_string(),
-                "acquire_timeout" => text(&time(self.limits.acquire_timeout)),
-                "statement_timeout" => text(&time(self.limits.statement_timeout)),
-                "lock_timeout" => text(&time(self.limits.lock_timeout)),
-                "rate_limit" => self.rate_limit.map_or(0, NonZeroU32::get).to_string(),
-                "instance" | "redis" | "redis_ca_file" | "otlp" => {
-                    let line = match self.optional(setting.key) {
-                        Some(value) => format!("{} = {}", setting.key, text(&value)),
-                        None => format!("# {} is not set", setting.key),
-                    };
-                    let _ = writeln!(lines, "{line} # {source}");
-                    continue;
-                }
-                table => {
-                    let _ = writeln!(tables, "\n[{table}] # {source}");
-                    for (service, url) in self.table(table) {
-                        let _ = writeln!(tables, "{service} = {}", text(&masked(&url)));
-                    }
-                    continue;
-                }
-            };
-            let _ = writeln!(lines, "{} = {value} # {source}", setting.key);
-        }
-        lines + &tables
-    }
-
-    /// The value of a setting that may be without one, secrets masked.
-    fn optional(&self, key: &str) -> Option<String> {
-        let redis = self.redis.as_ref();
-        match key {
-            // Another one each time, unless somebody gave it.
-            "instance" => self.sources.contains_key(key).then(|| self.instance.clone()),
-            "redis" => redis.map(|redis| masked(&redis.url)),
-            "redis_ca_file" => Some(redis?.ca_file.as_ref()?.display().to_string()),
-            _ => self.otlp.as_deref().map(masked),
-        }
-    }
-
-    /// What goes by service: the addresses of peers, or the databases that the services will open.
-    fn table(&self, key: &str) -> Vec<(String, String)> {
-        if key == "peers" {
-            return self.peers.clone().into_iter().collect();
-        }
-        let url = |service: &&str| Some(((*service).to_owned(), self.storage.url(service).ok()?));
-        self.services.iter().filter_map(url).collect()
     }
 }
 
@@ -352,11 +296,6 @@ fn timeout(text: &str) -> Result<Duration, &'static str> {
     time.ok_or("write a time up to a day as 500ms, 10s or 2m")
 }
 
-/// A time as [`timeout`] reads it.
-fn time(time: Duration) -> String {
-    if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
-}
-
 /// The URL of each service's database.
 fn databases(values: &[String], services: &[&'static str]) -> Result<BTreeMap<&'static str, String>, String> {
     let mut urls = BTreeMap::new();
@@ -436,46 +375,5 @@ fn required_service(name: &str) -> Result<&'static str, String> {
     known.ok_or_else(|| format!("there is no service `{name}`; there are {}", service_names().join(", ")))
 }
 
-/// A text as TOML writes it.
-fn text(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
-/// The options of a URL whose values may be shown; whatever else there is, mistyped ones too, may be a password.
-const OPTIONS_SHOWN: [&str; 11] = [
-    "schema",
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "application_name",
-];
-
-/// A URL without its passwords: neither `user:PASSWORD@` nor `?password=PASSWORD`.
-pub fn masked(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    // The last @: a password may hold one, and to mask too much does no harm.
-    let (user, host) = match rest.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((name, _)) => (format!("{name}:{MASK}@"), host),
-            None => (format!("{user}@"), host),
-        },
-        None => (String::new(), rest),
-    };
-    let Some((place, query)) = host.split_once('?') else { return format!("{scheme}://{user}{host}") };
-    let options = query.split('&').map(|option| match option.split_once('=') {
-        Some((name, _)) if OPTIONS_SHOWN.contains(&name) => option.to_owned(),
-        Some((name, _)) => format!("{name}={MASK}"),
-        None => MASK.to_owned(),
-    });
-    format!("{scheme}://{user}{place}?{}", options.collect::<Vec<_>>().join("&"))
-}
-
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

@@ -6,17 +6,20 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context as _, Result};
 use shipei_contracts::{
     assessment::v1::{CountyScore, TraineeScore, TutorScore},
-    enrollment::v1::{ListRegionsRequest, region_service_client::RegionServiceClient},
+    enrollment::v1::{
+        GetProgrammeRequest, ListRegionsRequest, Programme, programme_service_client::ProgrammeServiceClient,
+        region_service_client::RegionServiceClient,
+    },
 };
 use shipei_store::crypto::make_private_folder;
 
 use crate::{
     client::{Clients, call, explain},
-    display::{histogram, say, table},
+    display::{columns, histogram, percent, say, table},
     replay::{
         self,
         progress::{Progress, summary},
-        scores::{decimals, reasons},
+        scores::{Scores, decimals, reasons},
     },
     season::Season,
     suite::{Storage, Suite},
@@ -33,6 +36,10 @@ const FILES: [(&str, &str); 7] = [
     ("roster/people.csv", include_str!("../../../tests/seasons/qinhuangdao-2019/roster/people.csv")),
 ];
 
+/// The season's programme.
+const PROGRAMME: &str = "qinhuangdao-2019";
+/// The file that says that the whole season is in the databases beside it.
+const DONE_FILE: &str = "season-is-in";
 /// Trainees shown.
 const SAMPLE: usize = 12;
 
@@ -41,8 +48,10 @@ const SAMPLE: usize = 12;
 struct Counted {
     trainees: u64,
     passed: u64,
-    by_total: BTreeMap<i64, u64>,
+    by_total: BTreeMap<i32, u64>,
     sample: Vec<Vec<String>>,
+    /// Trainee, item and reason of what the sample missed.
+    missed: Vec<Vec<String>>,
 }
 
 /// Runs the demo; what it keeps stays in `data`, so that it can be served afterwards.
@@ -61,12 +70,24 @@ pub async fn run(data: &Path) -> Result<()> {
     }
     let suite = Suite::start_embedded(&Storage::Directory(data.to_owned())).await?;
     let clients = Clients::of_channel(&suite.channel());
-    let progress = Progress::visible();
-    let season = Season::open(&season_folder)?;
     let out = data.join("scores");
-    let report = replay::replay_to(&clients, &season, &out, &progress).await?;
+    let done = data.join(DONE_FILE);
+    let was_done = done.exists();
+    let summary = match was_done {
+        // Sent again, its heartbeats would be told as duplicates of those that are there.
+        true => already_there(data, &out),
+        false => {
+            let season = Season::open(&season_folder)?;
+            let report = replay::replay_to(&clients, &season, &out, &Progress::visible()).await?;
+            fs::write(&done, "").with_context(|| format!("cannot write {}", done.display()))?;
+            summary(&report, &out)
+        }
+    };
 
-    let scores = report.scores(&clients);
+    let programme = programme(&clients).await?;
+    let programme_id = programme.programme_id.as_str();
+    let scores = Scores::new(&clients, programme_id, programme.final_time);
+    let columns = columns();
     let mut counted = Counted::default();
     scores
         .each_trainee(|score| {
@@ -74,15 +95,25 @@ pub async fn run(data: &Path) -> Result<()> {
             Ok(())
         })
         .await?;
-    let names = county_names(&clients, &report.programme.programme_id).await?;
-    say(&counties(&scores.counties().await?, &names));
-    say(&tutors(&scores.tutors().await?));
-    say(&trainees(&counted));
+    let names = county_names(&clients, programme_id).await?;
+    say(&counties(columns, &scores.counties().await?, &names));
+    say(&tutors(columns, &scores.tutors().await?));
+    say(&trainees(columns, &counted));
     say(&distribution(&counted));
-    say(&summary(&report, &out));
-    say(&next(data, &report.programme.programme_id));
+    say(&summary);
+    say(&next(data, programme_id));
     suite.stop().await;
     Ok(())
+}
+
+/// What is said instead of what a replay did.
+fn already_there(data: &Path, out: &Path) -> String {
+    format!(
+        "All of it was there already: an earlier demo has sent the season, nothing was sent now.\n  \
+           scores       {}\n  anew         rm -r {} and run it again\n",
+        out.display(),
+        data.display()
+    )
 }
 
 fn count(counted: &mut Counted, score: &TraineeScore) {
@@ -95,26 +126,37 @@ fn count(counted: &mut Counted, score: &TraineeScore) {
         row.extend(score.items.iter().map(|item| (item.hundredths / 100).to_string()));
         row.push(score.total.to_string());
         row.push(if score.passed { "合格 pass" } else { "不合格 fail" }.to_owned());
-        let reasons: Vec<String> = score
-            .items
-            .iter()
-            .filter(|item| !reasons(std::slice::from_ref(item)).is_empty())
-            .map(|item| format!("{}: {}", item.name_zh, item.explanation_zh))
-            .collect();
-        row.push(reasons.join("; "));
         counted.sample.push(row);
+        for item in &score.items {
+            if !reasons(std::slice::from_ref(item)).is_empty() {
+                let missed = [&score.person_id, &item.name_zh, &item.explanation_zh];
+                counted.missed.push(missed.map(String::clone).to_vec());
+            }
+        }
     }
 }
 
-fn trainees(counted: &Counted) -> String {
-    let headings = ["参训教师", "phase_1", "phase_2", "作业", "研修", "线下", "总分", "结论", "原因 reasons"];
+fn trainees(columns: u16, counted: &Counted) -> String {
+    let headings = [
+        "参训教师\ntrainee",
+        "第1阶段\nphase 1",
+        "第2阶段\nphase 2",
+        "作业\nwork",
+        "研修\nseminar",
+        "线下\noffline",
+        "总分\ntotal",
+        "结论\nresult",
+    ];
     let title = format!(
-        "参训教师 trainees: {} of {} passed ({}%); some of them",
+        "参训教师 trainees: {} of {} passed ({}); some of them",
         counted.passed,
         counted.trainees,
-        counted.passed * 100 / counted.trainees.max(1)
+        percent(counted.passed, counted.trainees)
     );
-    table(&title, &headings, &counted.sample)
+    let points = table(columns, &title, &headings, &counted.sample);
+    let headings = ["参训教师\ntrainee", "项目\nitem", "原因\nreason"];
+    let missed = table(columns, "未得分的项目 what they missed", &headings, &counted.missed);
+    format!("{points}\n{missed}")
 }
 
 fn distribution(counted: &Counted) -> String {
@@ -128,7 +170,7 @@ fn distribution(counted: &Counted) -> String {
     histogram("总分分布 totals of all trainees (80 to pass)", &buckets)
 }
 
-fn counties(scores: &[CountyScore], names: &BTreeMap<String, String>) -> String {
+fn counties(columns: u16, scores: &[CountyScore], names: &BTreeMap<String, String>) -> String {
     let rows: Vec<Vec<String>> = scores
         .iter()
         .map(|score| {
@@ -143,23 +185,26 @@ fn counties(scores: &[CountyScore], names: &BTreeMap<String, String>) -> String 
             ]
         })
         .collect();
-    let headings =
-        ["县(区)", "code", "trainees", "报名登录 /70", "线下研修 /30", "总分", "辅导员 counselors"];
-    table("县(区)辅导员 counties", &headings, &rows)
+    let headings = [
+        "县(区)\ncounty",
+        "代码\ncode",
+        "学员\ntrainees",
+        "报名登录/70\nlog-in",
+        "线下研修/30\noffline",
+        "总分\ntotal",
+        "辅导员\ncounselors",
+    ];
+    table(columns, "县(区)辅导员 county counselors", &headings, &rows)
 }
 
-fn tutors(scores: &[TutorScore]) -> String {
+fn tutors(columns: u16, scores: &[TutorScore]) -> String {
     let yes = |value: bool| if value { "是 yes" } else { "否 no" }.to_owned();
     let rows: Vec<Vec<String>> = scores
         .iter()
         .map(|score| {
-            let points = |name: &str| -> i64 {
-                score
-                    .items
-                    .iter()
-                    .filter(|item| item.name.starts_with(name))
-                    .map(|item| item.hundredths / 100)
-                    .sum()
+            let points = |name: &str| -> i32 {
+                let items = score.items.iter().filter(|item| item.name.starts_with(name));
+                items.map(|item| item.hundredths / 100).sum()
             };
             vec![
                 score.person_id.clone(),
@@ -176,18 +221,31 @@ fn tutors(scores: &[TutorScore]) -> String {
         })
         .collect();
     let headings = [
-        "辅导教师",
-        "class",
-        "批阅 /60",
-        "简报 /30",
-        "研修 /10",
-        "总分",
-        "late weeks",
-        "合格",
-        "可评优",
-        "优秀",
+        "辅导教师\ntutor",
+        "班级\nclass",
+        "批阅/60\nmarking",
+        "简报/30\nbulletin",
+        "研修/10\nseminar",
+        "总分\ntotal",
+        "迟周\nlate",
+        "合格\npass",
+        "可评优\neligible",
+        "优秀\nbest",
     ];
-    table("班级辅导教师 class tutors", &headings, &rows)
+    table(columns, "班级辅导教师 class tutors", &headings, &rows)
+}
+
+/// The season's programme, as enrollment has it.
+async fn programme(clients: &Clients) -> Result<Programme> {
+    let channel = clients.channel("enrollment");
+    let answer = call(|| {
+        let request = clients.unary(GetProgrammeRequest { programme_id: PROGRAMME.to_owned() });
+        let mut client = ProgrammeServiceClient::new(channel.clone());
+        async move { client.get_programme(request).await }
+    })
+    .await
+    .map_err(|status| anyhow::anyhow!("{}", explain(&status)))?;
+    answer.into_inner().programme.context("an answer without the programme")
 }
 
 async fn county_names(clients: &Clients, programme: &str) -> Result<BTreeMap<String, String>> {
@@ -209,7 +267,7 @@ async fn county_names(clients: &Clients, programme: &str) -> Result<BTreeMap<Str
 /// Lines to paste; `buf` is `npx -y @bufbuild/buf`.
 fn next(data: &Path, programme: &str) -> String {
     let data = data.display();
-    let curl = "npx -y @bufbuild/buf curl --protocol grpc --http2-prior-knowledge";
+    let curl = "npx -y @bufbuild/buf curl --protocol grpc --emit-defaults";
     let service = "http://127.0.0.1:7300/shipei";
     format!(
         "What to try next\n\n\
@@ -222,7 +280,7 @@ fn next(data: &Path, programme: &str) -> String {
            {curl} \\\n    -d '{{\"programme_id\":\"{programme}\",\"person_id\":\"T000008\"}}' \\\n    \
            {service}.learning.v1.StudyService/ListSessions\n\n\
          Follow the scores as they change:\n  \
-           {curl} \\\n    -d '{{\"source\":\"assessment\"}}' \\\n    {service}.event.v1.EventFeed/Subscribe\n\n\
+           {curl} \\\n    -d '{{\"source\":\"assessment\",\"start\":\"START_NOW\"}}' \\\n    {service}.event.v1.EventFeed/Subscribe\n\n\
          Replay a season of your own:\n  \
            cargo run --release -- replay SEASON --out DIR\n"
     )

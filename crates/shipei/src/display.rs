@@ -8,7 +8,11 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, Tab
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The width of a plot's longest bar, columns.
-const BAR_COLUMNS: u64 = 50;
+const BAR_COLUMNS: u64 = 40;
+/// How wide text is where nobody says how wide the terminal is.
+const COLUMNS_DEFAULT: u16 = 120;
+/// The narrowest terminal that text is fitted into.
+const COLUMNS_MIN: u16 = 40;
 
 /// A line of standard output, or several. That nobody reads them any more (`shipei migrate | head -1`) is no reason to end
 /// with half of the work done, as `println!` would.
@@ -16,17 +20,26 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// A table: a title, headings, rows. Columns of numbers stand to the right.
-pub fn table(title: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
+/// How wide the terminal is: what `COLUMNS` says, or the terminal itself.
+pub fn columns() -> u16 {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    said.or_else(|| Table::new().width()).unwrap_or(COLUMNS_DEFAULT).max(COLUMNS_MIN)
+}
+
+/// A table for a terminal so many columns wide: a title, headings, rows; what is too long is broken within its column.
+/// Columns of numbers stand to the right.
+pub fn table(columns: u16, title: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
     table.set_header(headings);
     for row in rows {
         table.add_row(row.iter().map(Cell::new));
     }
     for (place, _) in headings.iter().enumerate() {
         let numeric = rows.iter().filter_map(|row| row.get(place)).all(|text| is_number(text));
-        if numeric && let Some(column) = table.column_mut(place) {
+        let Some(column) = table.column_mut(place) else { continue };
+        column.set_padding((1, 0));
+        if numeric {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -50,9 +63,16 @@ pub fn histogram(title: &str, buckets: &[(String, u64)]) -> String {
         let bar = "█".repeat(usize::try_from(eighths / 8).unwrap_or(0));
         let tip = EIGHTHS[usize::try_from(eighths % 8).unwrap_or(0)];
         let pad = " ".repeat(width - unicode_width::UnicodeWidthStr::width(label.as_str()));
-        text.push_str(&format!("  {pad}{label} │{bar}{tip} {count} ({}%)\n", count * 100 / total));
+        text.push_str(&format!("  {pad}{label} │{bar}{tip} {count} ({})\n", percent(*count, total)));
     }
     text
+}
+
+/// A share as a percentage with one decimal, rounded.
+pub fn percent(part: u64, whole: u64) -> String {
+    let whole = whole.max(1);
+    let tenths = (part * 1_000 + whole / 2) / whole;
+    format!("{}.{}%", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -67,7 +87,7 @@ mod tests {
             vec!["海港区".to_owned(), "91.44".to_owned()],
             vec!["Beidaihe".to_owned(), "9.00".to_owned()],
         ];
-        let text = table("县(区)", &["county 县(区)", "total"], &rows);
+        let text = table(80, "县(区)", &["county 县(区)", "total"], &rows);
         let ends: Vec<usize> = text
             .lines()
             .skip(1)
@@ -79,10 +99,22 @@ mod tests {
     }
 
     #[test]
+    fn table_is_no_wider_than_the_terminal() {
+        let long = "未在规定时段内完成本阶段学习；未参加本班研修活动".repeat(4);
+        let rows = vec![vec!["T000008".to_owned(), long, "39".to_owned()]];
+        for columns in [40, 80, 120] {
+            let text = table(columns, "trainees", &["trainee", "reasons", "total"], &rows);
+            let widest = text.lines().map(|line| line.trim_end().width()).max().unwrap();
+            assert!(widest <= usize::from(columns), "{columns}: {widest}\n{text}");
+        }
+    }
+
+    #[test]
     fn histogram_bar_grows_with_its_count() {
         let text = histogram("totals", &[("0-9".to_owned(), 1), ("90-100".to_owned(), 4)]);
         let bars: Vec<usize> = text.lines().skip(1).map(|line| line.matches('█').count()).collect();
-        assert_eq!(bars, [12, 50]);
-        assert!(text.contains("4 (80%)"), "{text}");
+        assert_eq!(bars, [10, 40]);
+        assert!(text.contains("4 (80.0%)"), "{text}");
+        assert_eq!((percent(162, 296), percent(0, 0)), ("54.7%".to_owned(), "0.0%".to_owned()));
     }
 }

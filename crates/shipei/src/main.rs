@@ -1,16 +1,21 @@
 //! The command line of shipei; the work is in the library.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use shipei::{
     bench,
     client::Clients,
     config::{self, Config},
     demo,
     display::say,
-    operate, replay, serve, settings,
+    operate, replay, scheme, serve, settings,
     suite::{Storage, Suite},
 };
 use shipei_service_kit::telemetry::{self, LogFormat};
@@ -29,6 +34,16 @@ struct Arguments {
     command: Command,
 }
 
+/// The name of the program.
+const NAME: &str = "shipei";
+
+/// What stands below the help of `shipei completions`.
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  shipei completions bash > ~/.local/share/bash-completion/completions/shipei
+  shipei completions zsh > ~/.zfunc/_shipei
+  shipei completions fish > ~/.config/fish/completions/shipei.fish";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Replay the season of Qinhuangdao 2019 in this process and show every role's scores.
@@ -42,7 +57,13 @@ enum Command {
     Serve(config::Options),
     /// Bring the schemas of all five services, or of those that are named, up to date.
     #[command(after_help = operate::MIGRATE_EXAMPLES, mut_args(settings::hide_what_only_servers_use))]
-    Migrate(config::Options),
+    Migrate {
+        /// Print JSON: a list with `service`, `from` and `to` (versions of its schema).
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        options: config::Options,
+    },
     /// Make services forget what they learned from other logs, to learn it again from the first event.
     #[command(after_help = operate::RELEARN_EXAMPLES, mut_args(settings::hide_what_only_servers_use))]
     Relearn(config::NamedOptions),
@@ -51,7 +72,27 @@ enum Command {
     Health(operate::Question),
     /// Print the settings that are in force, and where each comes from.
     #[command(after_help = operate::CONFIG_EXAMPLES)]
-    Config(config::Options),
+    Config {
+        /// Print JSON: a list with `key`, `value` and `source`.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        options: config::Options,
+    },
+    /// Look at a programme's scheme (考核办法).
+    #[command(subcommand)]
+    Scheme(scheme::Command),
+    /// Print a script that completes this program's words in a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual pages of this program and of each command into a folder.
+    Man {
+        /// The folder; made if it is not there.
+        folder: PathBuf,
+    },
     /// Measure the hot paths against the raw limit of this machine, in the same run.
     ///
     /// Each hot path is driven through the public API, and right beside it plain statements do what it could not do
@@ -107,6 +148,13 @@ fn tell_why(error: &anyhow::Error, log_format: LogFormat, serving: bool) {
     let _ = writeln!(std::io::stderr(), "shipei: {error:#}");
 }
 
+/// The pages, one for the program and one for each command.
+fn write_manual(folder: &Path) -> Result<()> {
+    let cannot = || format!("cannot write to {}", folder.display());
+    std::fs::create_dir_all(folder).with_context(cannot)?;
+    clap_mangen::generate_to(Arguments::command(), folder).with_context(cannot)
+}
+
 async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
     match command {
         Command::Serve(options) => {
@@ -126,27 +174,37 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
                 name = config.instance,
                 "shipei begins"
             );
+            config.warn_of_unknown_variables();
             let served = serve::run(&config).await;
             // After the last call is answered, and also when serving failed: its last spans say why.
             telemetry.shutdown().await;
             served?;
         }
-        Command::Migrate(options) => {
+        Command::Migrate { json, options } => {
             let config = Config::load(&options)?;
             telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
-            operate::migrate(&config).await?;
+            config.warn_of_unknown_variables();
+            operate::migrate(&config, json).await?;
         }
         Command::Relearn(options) => {
             let config = Config::load(&options.into())?;
             telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
+            config.warn_of_unknown_variables();
             operate::relearn(&config).await?;
         }
-        Command::Config(options) => {
+        Command::Config { json, options } => {
             let config = Config::load(&options)?;
             config.require_servable()?;
             telemetry::check_variable()?;
-            say(config.to_toml().trim_end());
+            say(if json { config.to_json() } else { config.to_toml() }.trim_end());
         }
+        Command::Scheme(command) => scheme::run(&command)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut script);
+            say(String::from_utf8(script)?.trim_end());
+        }
+        Command::Man { folder } => write_manual(&folder)?,
         Command::Health(question) => {
             let serves = operate::ask_health(&question).await?;
             say(if serves { "SERVING" } else { "NOT_SERVING" });

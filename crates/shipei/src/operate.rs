@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::builder::PossibleValuesParser;
+use serde_json::{Value, json};
 use shipei_service_kit::event_feed::SOURCE_HEADER;
 use shipei_store::Fit;
 use tokio::time::timeout;
@@ -14,7 +15,7 @@ use tonic_health::pb::{
 
 use crate::{
     client,
-    config::Config,
+    config::{Config, LISTEN_DEFAULT},
     display::say,
     suite::{self, service_names},
 };
@@ -46,7 +47,7 @@ come out the same, digest for digest.";
 /// What stands below the help of `shipei health`.
 pub const HEALTH_EXAMPLES: &str = "\
 Examples:
-  shipei health 127.0.0.1:7300                                    the whole process
+  shipei health                                      the whole process at 127.0.0.1:7300
   shipei health 127.0.0.1:7300 shipei.assessment.v1.ScoreService  one gRPC service
   shipei health https://shipei.example:7443 --ca-file ca.crt --source assessment
                                                   an instance of assessment behind a balancer
@@ -64,13 +65,20 @@ What it prints is a file of settings; passwords are masked. A setting given in a
 (the file, then the environment, then flags) replaces all that a weaker place said about it.";
 
 /// Brings schemas up to date and says from which version to which.
-pub async fn migrate(config: &Config) -> Result<()> {
+pub async fn migrate(config: &Config, json: bool) -> Result<()> {
+    let mut done = Vec::new();
     for service in &config.services {
         let before = suite::migrate(service, &config.storage, config.limits).await?;
         match before.fit {
+            _ if json => {
+                done.push(json!({ "service": service, "from": before.version, "to": before.needed }));
+            }
             Fit::Current => say(&format!("{service}: version {}, up to date", before.version)),
             _ => say(&format!("{service}: from version {} to {}", before.version, before.needed)),
         }
+    }
+    if json {
+        say(&Value::from(done).to_string());
     }
     Ok(())
 }
@@ -90,6 +98,7 @@ pub async fn relearn(config: &Config) -> Result<()> {
 #[derive(Debug, clap::Args)]
 pub struct Question {
     /// Where it listens: HOST:PORT, http://HOST:PORT or https://HOST:PORT.
+    #[arg(default_value = LISTEN_DEFAULT)]
     pub address: String,
     /// The full name of a gRPC service; the whole server if none is named.
     #[arg(value_name = "GRPC_SERVICE", default_value = "", hide_default_value = true)]

@@ -14,12 +14,12 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, parser::ValueSource};
 use toml::de::{DeTable, DeValue};
 
-use crate::suite::service_names;
+use crate::{environment::standard_collector, suite::service_names};
 
 /// The name of the setting for the file of settings, which can't stand in that file.
 const CONFIG: &str = "config";
 /// The environment variable of [`CONFIG`].
-const CONFIG_VARIABLE: &str = "SHIPEI_CONFIG";
+pub(crate) const CONFIG_VARIABLE: &str = "SHIPEI_CONFIG";
 
 /// The form of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,8 @@ pub struct Setting {
     /// The key in a file.
     pub key: &'static str,
     flag: &'static str,
-    variable: &'static str,
+    /// Its environment variable.
+    pub variable: &'static str,
     shape: Shape,
     value: &'static str,
     heading: &'static str,
@@ -219,6 +220,8 @@ pub const SETTINGS: [Setting; 17] = [
     },
 ];
 
+/// The key of the setting for the collector.
+const OTLP: &str = "otlp";
 /// The key of the one setting that all commands have.
 pub const LOG_FORMAT: &str = "log_format";
 
@@ -309,6 +312,12 @@ impl Flags {
             None => Givens::new(),
         };
         givens.extend(self.givens.clone());
+        if !givens.contains_key(OTLP)
+            && let Some((address, variable)) = standard_collector(|name| std::env::var(name).ok())?
+        {
+            let source = Source::Environment(variable);
+            givens.insert(OTLP, Given { values: vec![address], source });
+        }
         Ok(givens)
     }
 }

@@ -188,7 +188,7 @@ async fn open_patiently(service: &str, url: &str, limits: PoolLimits) -> Result<
         match opened {
             Err(error) if error.is_unavailable() && !error.is_about_tls() && Instant::now() < until => {
                 let at = Database::place(url);
-                tracing::warn!(service, at, %error, "the database can't be opened yet, trying again");
+                tracing::warn!(of = service, at, %error, "the database can't be opened yet, trying again");
             }
             opened => return opened,
         }

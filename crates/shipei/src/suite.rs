@@ -1,13 +1,14 @@
 //! The services of one process: their databases, their server, and the logs that they follow.
 //!
 //! All five in one process or each in its own is the same to a service: it follows the others' logs over gRPC, over
-//! an in-memory connection to this process's server or over TCP to another one. To add a service: one more `Member`.
+//! an in-memory connection to this process's server or over TCP to another one. To add a service: its `SERVICE` in `SERVICES`.
 
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
-    Clock, InMemory, Instance, Kit, Server, ServerBuilder, Shutdown, SoftState, connect_lazily,
+    Clock, InMemory, Instance, Kit, Peers, Server, ServerBuilder, Service, Shutdown, SoftState,
+    connect_lazily,
     follow::shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
@@ -15,7 +16,6 @@ use shipei_store::{
     Claim, PoolLimits, Schema, StoreError,
     crypto::{Keys, random_name},
     cursor,
-    sqlx::migrate::Migrator,
 };
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
@@ -27,88 +27,18 @@ pub use crate::storage::Storage;
 /// meanwhile.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// Gives the channel of the service that a log belongs to.
-type Peers = BTreeMap<&'static str, Channel>;
-
-/// A service of the suite, as a process puts it together.
-struct Member {
-    name: &'static str,
-    migrations: fn() -> Migrator,
-    serve: fn(ServerBuilder, &Kit, &Shutdown) -> ServerBuilder,
-    /// The logs that it follows.
-    follows: &'static [&'static str],
-    /// The tables that hold nothing but what was learned from them.
-    learned: &'static [&'static [&'static str]],
-    follow: fn(&Kit, &Peers, &Shutdown),
-}
-
-const ENROLLMENT: &str = shipei_enrollment::NAME;
-const LEARNING: &str = shipei_learning_progress::NAME;
-const ASSIGNMENT: &str = shipei_assignment_grading::NAME;
-const OFFLINE: &str = shipei_offline_activity::NAME;
-const ASSESSMENT: &str = shipei_assessment::NAME;
-
-/// The five services.
-const MEMBERS: [Member; 5] = [
-    Member {
-        name: ENROLLMENT,
-        migrations: shipei_enrollment::migrations,
-        serve: |builder, kit, _| shipei_enrollment::serve(builder, kit),
-        follows: &[],
-        learned: &[],
-        follow: |_, _, _| {},
-    },
-    Member {
-        name: LEARNING,
-        migrations: shipei_learning_progress::migrations,
-        serve: |builder, kit, shutdown| shipei_learning_progress::start(kit, shutdown).serve_with(builder),
-        follows: &[ENROLLMENT],
-        learned: &[&shipei_mirror::TABLES],
-        follow: |kit, peers, shutdown| {
-            shipei_learning_progress::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
-        },
-    },
-    Member {
-        name: ASSIGNMENT,
-        migrations: shipei_assignment_grading::migrations,
-        serve: |builder, kit, _| shipei_assignment_grading::serve(builder, kit),
-        follows: &[ENROLLMENT],
-        learned: &[&shipei_mirror::TABLES],
-        follow: |kit, peers, shutdown| {
-            shipei_assignment_grading::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
-        },
-    },
-    Member {
-        name: OFFLINE,
-        migrations: shipei_offline_activity::migrations,
-        serve: |builder, kit, _| shipei_offline_activity::serve(builder, kit),
-        follows: &[ENROLLMENT],
-        learned: &[&shipei_mirror::TABLES],
-        follow: |kit, peers, shutdown| {
-            shipei_offline_activity::follow_enrollment(kit, peers[ENROLLMENT].clone(), shutdown);
-        },
-    },
-    Member {
-        name: ASSESSMENT,
-        migrations: shipei_assessment::migrations,
-        serve: |builder, kit, _| builder.service(kit, shipei_assessment::service(kit)),
-        follows: &[ENROLLMENT, LEARNING, ASSIGNMENT, OFFLINE],
-        learned: &[&shipei_mirror::TABLES, &shipei_assessment::TABLES],
-        follow: |kit, peers, shutdown| {
-            let peers = shipei_assessment::Peers {
-                enrollment: peers[ENROLLMENT].clone(),
-                learning_progress: peers[LEARNING].clone(),
-                assignment_grading: peers[ASSIGNMENT].clone(),
-                offline_activity: peers[OFFLINE].clone(),
-            };
-            drop(shipei_assessment::start(kit, peers, shutdown));
-        },
-    },
+/// The five services, each behind those that it follows.
+const SERVICES: &[Service; 5] = &[
+    shipei_enrollment::SERVICE,
+    shipei_learning_progress::SERVICE,
+    shipei_assignment_grading::SERVICE,
+    shipei_offline_activity::SERVICE,
+    shipei_assessment::SERVICE,
 ];
 
 /// The names of the five services, which are those of their logs.
 pub fn service_names() -> Vec<&'static str> {
-    MEMBERS.iter().map(|member| member.name).collect()
+    SERVICES.iter().map(|service| service.name).collect()
 }
 
 /// Who of these services follows which log that is neither of these services nor at an address.
@@ -116,9 +46,8 @@ pub fn sources_missing(
     services: &[&str],
     addresses: &BTreeMap<String, String>,
 ) -> Vec<(&'static str, &'static str)> {
-    const ALL: &[Member; 5] = &MEMBERS;
-    let served = ALL.iter().filter(|member| services.contains(&member.name));
-    let follows = served.flat_map(|member| member.follows.iter().map(|source| (member.name, *source)));
+    let served = SERVICES.iter().filter(|service| services.contains(&service.name));
+    let follows = served.flat_map(|service| service.follows.iter().map(|source| (service.name, *source)));
     follows.filter(|(_, source)| !services.contains(source) && !addresses.contains_key(*source)).collect()
 }
 
@@ -128,41 +57,40 @@ pub fn sources_missing(
 /// # Errors
 /// When it is running, or when its database can't be used.
 pub async fn forget_learned(service: &str, storage: &Storage, limits: PoolLimits) -> Result<bool> {
-    let member = member_of(service)?;
-    let tables: Vec<&str> = member.learned.iter().flat_map(|tables| tables.iter().copied()).collect();
+    let service = service_of(service)?;
+    let tables = service.learned_tables();
     if tables.is_empty() {
         return Ok(false);
     }
-    let _claim = storage.claim(member.name)?;
-    let (database, _) = storage.open(member.name, &(member.migrations)(), limits, false).await?;
+    let _claim = storage.claim(service.name)?;
+    let (database, _) = storage.open(service.name, &(service.migrations)(), limits, false).await?;
     let forgetting = database.retry(|| async {
         let mut tx = database.begin_write().await?;
         let running = cursor::forget_learned(&mut tx, &tables).await?;
         tx.commit().await?;
         Ok::<i64, StoreError>(running)
     });
-    let running = forgetting.await.with_context(|| format!("the database of {service}"));
+    let running = forgetting.await.with_context(|| format!("the database of {}", service.name));
     database.close().await;
     match running? {
         0 => Ok(true),
         running => bail!(
-            "{running} instance(s) of {service} are running: stop them first (one that was killed counts for {} s)",
+            "{running} instance(s) of {} are running: stop them first (one that was killed counts for {} s)",
+            service.name,
             LEASE_TERM.as_secs()
         ),
     }
 }
 
-fn member_of(service: &str) -> Result<&'static Member> {
-    const ALL: &[Member; 5] = &MEMBERS;
-    let member = ALL.iter().find(|member| member.name == service);
-    member
-        .with_context(|| format!("there is no service `{service}`; there are {}", service_names().join(", ")))
+fn service_of(name: &str) -> Result<&'static Service> {
+    let service = SERVICES.iter().find(|service| service.name == name);
+    service.with_context(|| format!("there is no service `{name}`; there are {}", service_names().join(", ")))
 }
 
 /// Brings the schema of a service up to date; gives it as it was before.
 pub async fn migrate(service: &str, storage: &Storage, limits: PoolLimits) -> Result<Schema> {
-    let member = member_of(service)?;
-    let (database, before) = storage.open(member.name, &(member.migrations)(), limits, true).await?;
+    let service = service_of(service)?;
+    let (database, before) = storage.open(service.name, &(service.migrations)(), limits, true).await?;
     database.close().await;
     Ok(before)
 }
@@ -218,14 +146,14 @@ impl Suite {
 
     /// Opens the databases, builds the server, follows the logs. It listens nowhere yet but in memory.
     pub async fn start(options: &Options) -> Result<Suite> {
-        let members = members_of(&options.services)?;
+        let services = services_of(&options.services)?;
         let mut databases = Vec::new();
         let mut claims = Vec::new();
-        for member in &members {
-            claims.push(options.storage.claim(member.name)?);
-            let migrations = (member.migrations)();
-            let opening = options.storage.open(member.name, &migrations, options.limits, options.migrate);
-            databases.push((member.name, opening.await?.0));
+        for service in &services {
+            claims.push(options.storage.claim(service.name)?);
+            let migrations = (service.migrations)();
+            let opening = options.storage.open(service.name, &migrations, options.limits, options.migrate);
+            databases.push((service.name, opening.await?.0));
         }
         // Behind everything that may refuse the start, since it may make the key file.
         let keys = options.storage.keys(&databases, options.limits).await?;
@@ -238,20 +166,20 @@ impl Suite {
             builder = builder.rate_limiter(limiter);
         }
         let mut kits = Vec::new();
-        for (member, (_, database)) in members.iter().zip(databases) {
-            let kit = Kit::new(member.name, database, options.clock.clone(), &keys, instance.clone());
-            for source in member.follows {
+        for (service, (_, database)) in services.iter().zip(databases) {
+            let kit = Kit::new(service.name, database, options.clock.clone(), &keys, instance.clone());
+            for source in service.follows {
                 // Before anybody calls: from now on a call that carries a token waits.
                 kit.applied().register(source);
             }
-            builder = (member.serve)(builder, &kit, &shutdown);
+            builder = (service.serve)(builder, &kit, &shutdown);
             kits.push(kit);
         }
         let server = builder.build().await?;
         let in_memory = server.serve_in_memory();
-        for (member, kit) in members.iter().zip(&kits) {
-            let peers = peers_of(member, &members, &in_memory, &options.peers)?;
-            (member.follow)(kit, &peers, &shutdown);
+        for (service, kit) in services.iter().zip(&kits) {
+            let peers = peers_of(service, &services, &in_memory, &options.peers)?;
+            (service.follow)(kit, &peers, &shutdown);
         }
         let logs: Vec<_> = kits.iter().map(Kit::log).collect();
         wakes::carry(&logs, &shutdown);
@@ -288,35 +216,34 @@ fn soft_state(redis: &RedisAddress, keys: &Keys) -> Result<SoftState> {
     SoftState::open(&redis.url, authority, keys).context("Redis")
 }
 
-fn members_of(names: &[String]) -> Result<Vec<&'static Member>> {
-    const ALL: &[Member; 5] = &MEMBERS;
+fn services_of(names: &[String]) -> Result<Vec<&'static Service>> {
     if names.is_empty() {
-        return Ok(ALL.iter().collect());
+        return Ok(SERVICES.iter().collect());
     }
-    let mut members: Vec<&Member> = Vec::new();
+    let mut services: Vec<&Service> = Vec::new();
     for name in names {
-        let member = member_of(name)?;
-        if members.iter().all(|known| known.name != member.name) {
-            members.push(member);
+        let service = service_of(name)?;
+        if services.iter().all(|known| known.name != service.name) {
+            services.push(service);
         }
     }
-    Ok(members)
+    Ok(services)
 }
 
 /// The channels that a service follows logs over: in memory where the service runs here, else to its address.
 fn peers_of(
-    member: &Member,
-    here: &[&'static Member],
+    service: &Service,
+    here: &[&'static Service],
     in_memory: &InMemory,
     addresses: &BTreeMap<String, String>,
 ) -> Result<Peers> {
     let mut peers = Peers::new();
-    for source in member.follows {
+    for source in service.follows {
         let channel = match addresses.get(*source) {
-            _ if here.iter().any(|member| member.name == *source) => in_memory.channel(),
+            _ if here.iter().any(|here| here.name == *source) => in_memory.channel(),
             Some(address) => connect_lazily(&with_scheme(address))
                 .with_context(|| format!("--peer {source}={address} is not an address"))?,
-            None => bail!("{}", peer_missing(member.name, source)),
+            None => bail!("{}", peer_missing(service.name, source)),
         };
         peers.insert(source, channel);
     }

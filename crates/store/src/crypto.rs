@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aes_gcm::aead::{Aead, Payload};
-use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
+use aes_gcm::{Aes256Gcm, KeyInit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
@@ -22,6 +22,12 @@ use crate::StoreError;
 
 /// Length of the master key and of each derived key, in bytes.
 pub const KEY_BYTES: usize = 32;
+
+/// The first byte of a sealed value: how it was sealed. One more way (SM4, say) is one more number.
+const AES_256_GCM: u8 = 1;
+
+/// Length of a key's id, which says which key sealed a value.
+const KEY_ID_BYTES: usize = 4;
 
 /// Length of AES-GCM's nonce, which precedes the ciphertext.
 const NONCE_BYTES: usize = 12;
@@ -41,9 +47,13 @@ pub struct Keys {
     tag: String,
 }
 
-/// Encrypts values at rest (AES-256-GCM).
+/// Encrypts values at rest. A sealed value is `way (1 byte) | key id (4) | nonce (12) | ciphertext`, so that another way or
+/// another key can come beside what is there.
 #[derive(Clone)]
-pub struct Vault(Aes256Gcm);
+pub struct Vault {
+    cipher: Aes256Gcm,
+    key_id: [u8; KEY_ID_BYTES],
+}
 
 /// Makes keyed digests, by which an encrypted value can be found and compared without being read.
 #[derive(Clone)]
@@ -62,7 +72,7 @@ impl Keys {
     /// The keys that follow from a master key: the same every time.
     pub fn derive(master: &[u8; KEY_BYTES]) -> Keys {
         Keys {
-            vault: Vault(Aes256Gcm::new(&hmac_sha256(master, &[b"shipei vault 1"]).into())),
+            vault: Vault::new(&hmac_sha256(master, &[b"shipei vault 1"])),
             lookup: LookupKey(hmac_sha256(master, &[b"shipei lookup 1"])),
             tokens: TokenKey(hmac_sha256(master, &[b"shipei tokens 1"])),
             tag: hex(&hmac_sha256(master, &[b"shipei tag 1"])),
@@ -129,22 +139,28 @@ impl Keys {
 pub struct InvalidKey;
 
 impl Vault {
+    fn new(key: &[u8; KEY_BYTES]) -> Vault {
+        let [a, b, c, d, ..] = hmac_sha256(key, &[b"shipei key id 1"]);
+        Vault { cipher: Aes256Gcm::new(key.into()), key_id: [a, b, c, d] }
+    }
+
     /// Encrypts. `context` (table, column and row, say) is authenticated but not kept: opening needs the same one, so
     /// that a sealed value can't be moved to another row.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let nonce: [u8; NONCE_BYTES] = random_bytes()?;
         let payload = Payload { msg: plain, aad: context };
         // AES-GCM refuses only what is longer than 64 GiB.
-        let ciphertext =
-            self.0.encrypt(Nonce::from_slice(&nonce), payload).map_err(|_| StoreError::NoRandomness)?;
-        Ok([&nonce[..], &ciphertext].concat())
+        let ciphertext = self.cipher.encrypt(&nonce.into(), payload).map_err(|_| StoreError::NoRandomness)?;
+        Ok([&[AES_256_GCM][..], &self.key_id, &nonce, &ciphertext].concat())
     }
 
     /// Decrypts what [`Vault::seal`] gave for the same context.
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
-        let (nonce, ciphertext) = sealed.split_at_checked(NONCE_BYTES).ok_or(CannotOpen)?;
+        let rest = sealed.strip_prefix(&[AES_256_GCM]).and_then(|rest| rest.strip_prefix(&self.key_id));
+        let (nonce, ciphertext) =
+            rest.and_then(<[u8]>::split_first_chunk::<NONCE_BYTES>).ok_or(CannotOpen)?;
         let payload = Payload { msg: ciphertext, aad: context };
-        self.0.decrypt(Nonce::from_slice(nonce), payload).map_err(|_| CannotOpen)
+        self.cipher.decrypt(nonce.into(), payload).map_err(|_| CannotOpen)
     }
 }
 
@@ -217,7 +233,7 @@ pub fn jitter(most: Duration) -> Duration {
 }
 
 fn hmac_of(key: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
+    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).ok()?;
     for part in parts {
         mac.update(part);
     }
@@ -285,6 +301,11 @@ mod tests {
         assert_eq!(keys.vault().open(b"person/2", &sealed), Err(CannotOpen));
         assert_eq!(Keys::derive(&[8; 32]).vault().open(b"person/1", &sealed), Err(CannotOpen));
         assert_eq!(keys.vault().open(b"person/1", &sealed[..5]), Err(CannotOpen));
+        assert_eq!(sealed.len(), 1 + KEY_ID_BYTES + NONCE_BYTES + b"secret".len() + 16);
+        assert_eq!(sealed[0], AES_256_GCM);
+        let mut of_another_way = sealed.clone();
+        of_another_way[0] = 2;
+        assert_eq!(keys.vault().open(b"person/1", &of_another_way), Err(CannotOpen));
         assert_ne!(sealed, keys.vault().seal(b"person/1", b"secret").unwrap());
     }
 

@@ -9,7 +9,7 @@ use shipei_rules::{
     scheme::{Scheme, Task},
     vocabulary::{EducationStage, OfflineItem},
 };
-use shipei_service_kit::{Fields, Result, to_timestamp};
+use shipei_service_kit::{Fields, Result, to_int32, to_timestamp};
 
 use crate::{
     assemble::{counties::CountyRecord, tutors::TutorRecord},
@@ -95,10 +95,10 @@ pub(crate) fn trainee_score(
         county_code: place.county_code.clone(),
         class_id: place.class_id.clone(),
         items: score.items.iter().map(item).collect(),
-        total: score.total,
+        total: to_int32(score.total),
         passed: score.passed,
         as_of: Some(to_timestamp(at.as_of)),
-        scheme_version: at.scheme_version,
+        scheme_version: to_int32(at.scheme_version),
     }
 }
 
@@ -114,16 +114,16 @@ pub(crate) fn tutor_score(
         person_id: person_id.to_owned(),
         class_ids: tutor.classes.iter().map(|class| class.class_id.clone()).collect(),
         items: score.items.iter().map(item).collect(),
-        total: score.total,
+        total: to_int32(score.total),
         qualified: score.qualified,
-        late_weeks: score.late_weeks,
+        late_weeks: to_int32(score.late_weeks),
         disqualified: score.disqualified,
         eligible: score.eligible,
         excellent: score.excellent,
         flags: score.flags.iter().map(|flag| flag.as_str().to_owned()).collect(),
         choice_note: choice_note.join("; "),
         as_of: Some(to_timestamp(at.as_of)),
-        scheme_version: at.scheme_version,
+        scheme_version: to_int32(at.scheme_version),
     }
 }
 
@@ -139,15 +139,15 @@ pub(crate) fn county_score(
     CountyScore {
         county_code: county_code.to_owned(),
         counselor_ids,
-        active_trainees: county.facts.active,
+        active_trainees: to_int32(county.facts.active),
         applicable: score.applicable,
-        registration_login_hundredths: score.registration_login.0,
-        offline_hundredths: score.offline.0,
-        total_hundredths: score.total.0,
+        registration_login_hundredths: to_int32(score.registration_login.0),
+        offline_hundredths: to_int32(score.offline.0),
+        total_hundredths: to_int32(score.total.0),
         items: county_items(scheme, &county.score, at.as_of),
         scores_not_distinct: score.scores_not_distinct,
         as_of: Some(to_timestamp(at.as_of)),
-        scheme_version: at.scheme_version,
+        scheme_version: to_int32(at.scheme_version),
     }
 }
 
@@ -191,8 +191,8 @@ fn task_item(scheme: &Scheme, share: &TaskShare, tasks: i64, as_of: Instant) -> 
     ScoreItem {
         name_zh: format!("按时{}", name_zh(&name)),
         name,
-        hundredths: Hundredths::of_share(points, share.done, tasks * share.active).0,
-        max_hundredths: Hundredths::of_share(points, 1, tasks).0,
+        hundredths: to_int32(Hundredths::of_share(points, share.done, tasks * share.active).0),
+        max_hundredths: to_int32(Hundredths::of_share(points, 1, tasks).0),
         state: state.into(),
         explanation: format!("{} of {} active trainees on time", share.done, share.active),
         explanation_zh: format!("{}名参训教师中{}名按时完成", share.active, share.done),
@@ -216,8 +216,8 @@ fn offline_item(item: &CountyItem, max_hundredths: i64) -> ScoreItem {
     ScoreItem {
         name: format!("{}:{stage}", item.item),
         name_zh: format!("{item_zh}（{stage_zh}）"),
-        hundredths: if earned { max_hundredths } else { 0 },
-        max_hundredths,
+        hundredths: if earned { to_int32(max_hundredths) } else { 0 },
+        max_hundredths: to_int32(max_hundredths),
         state: item_state(item.state).into(),
         clause: item.clause.to_owned(),
         evidence_time: item.at.map(to_timestamp),
@@ -229,8 +229,8 @@ fn item(item: &Item) -> ScoreItem {
     ScoreItem {
         name: item.name.clone(),
         name_zh: name_zh(&item.name),
-        hundredths: item.points * HUNDREDTHS,
-        max_hundredths: item.max_points * HUNDREDTHS,
+        hundredths: to_int32(item.points * HUNDREDTHS),
+        max_hundredths: to_int32(item.max_points * HUNDREDTHS),
         state: item_state(item.state).into(),
         clause: item.clause.to_owned(),
         evidence: item.evidence.clone().unwrap_or_default(),

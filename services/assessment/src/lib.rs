@@ -19,11 +19,13 @@ mod read;
 pub mod recompute;
 pub mod store;
 
-use shipei_contracts::assessment::v1::score_service_server::ScoreServiceServer;
+use shipei_contracts::{
+    assessment::v1::score_service_server::ScoreServiceServer,
+    services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
+};
 use shipei_mirror::Programmes;
-use shipei_service_kit::{Kit, Shutdown, follow_in_shards};
+use shipei_service_kit::{Kit, Peers, ServerBuilder, Service, Shutdown, follow_in_shards, grpc_server};
 use sqlx::migrate::Migrator;
-use tonic::transport::Channel;
 
 use crate::{
     apply::{
@@ -34,7 +36,7 @@ use crate::{
 };
 
 /// The name of the service, the source of its events.
-pub const NAME: &str = "assessment";
+pub const NAME: &str = shipei_contracts::services::ASSESSMENT;
 
 /// How many parts the logs are cut into for its instances: as many instances can share the work. Each part has four
 /// partitions, and a stream to each of the four logs.
@@ -42,6 +44,17 @@ pub const SHARDS: u16 = 16;
 
 /// The gRPC services that it serves, by full name.
 pub const GRPC_SERVICES: &[&str] = &["shipei.assessment.v1.ScoreService"];
+
+/// All that a program needs to put it together with others.
+pub const SERVICE: Service = Service {
+    name: NAME,
+    grpc_services: GRPC_SERVICES,
+    migrations,
+    follows: &shipei_contracts::services::OF_FACTS,
+    learned: &[&shipei_mirror::TABLES, &TABLES],
+    serve: |builder, kit, _| serve(builder, kit),
+    follow: follow,
+};
 
 static OWN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -79,56 +92,23 @@ pub struct Assessment {
     schemes: Programmes,
 }
 
-/// Where the logs are that it follows.
-#[derive(Debug, Clone)]
-pub struct Peers {
-    /// To enrollment.
-    pub enrollment: Channel,
-    /// To learning-progress.
-    pub learning_progress: Channel,
-    /// To assignment-grading.
-    pub assignment_grading: Channel,
-    /// To offline-activity.
-    pub offline_activity: Channel,
+/// Adds its gRPC service and its event log to a server.
+pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
+    let scores = Assessment { kit: kit.clone(), schemes: Programmes::default() };
+    builder.service(kit, grpc_server!(ScoreServiceServer, scores))
 }
 
-/// The gRPC service over a migrated database, following nothing: for tests.
-pub fn service(kit: &Kit) -> ScoreServiceServer<Assessment> {
-    ScoreServiceServer::new(Assessment { kit: kit.clone(), schemes: Programmes::default() })
-}
-
-/// Starts following the four logs until shutdown, and gives the gRPC service to be served. The kit's database is
-/// migrated by [`migrations`].
-pub fn start(kit: &Kit, peers: Peers, shutdown: &Shutdown) -> ScoreServiceServer<Assessment> {
+/// Follows the four logs until shutdown, and scores anew what another scheme wants otherwise. `peers` has a channel to each.
+pub fn follow(kit: &Kit, peers: &Peers, shutdown: &Shutdown) {
     let schemes = Programmes::default();
-    follow_in_shards(
-        kit,
-        peers.enrollment,
-        EnrollmentProjector { schemes: schemes.clone() },
-        shutdown,
-        SHARDS,
-    );
-    follow_in_shards(
-        kit,
-        peers.learning_progress,
-        LearningProjector { schemes: schemes.clone() },
-        shutdown,
-        SHARDS,
-    );
-    follow_in_shards(
-        kit,
-        peers.assignment_grading,
-        AssignmentProjector { schemes: schemes.clone() },
-        shutdown,
-        SHARDS,
-    );
-    follow_in_shards(
-        kit,
-        peers.offline_activity,
-        OfflineProjector { schemes: schemes.clone() },
-        shutdown,
-        SHARDS,
-    );
-    shutdown.spawn(rescore::run(kit.clone(), schemes.clone(), shutdown.clone()));
-    ScoreServiceServer::new(Assessment { kit: kit.clone(), schemes })
+    let to = |source: &str| peers[source].clone();
+    let enrollment = EnrollmentProjector { schemes: schemes.clone() };
+    follow_in_shards(kit, to(ENROLLMENT), enrollment, shutdown, SHARDS);
+    let learning = LearningProjector { schemes: schemes.clone() };
+    follow_in_shards(kit, to(LEARNING_PROGRESS), learning, shutdown, SHARDS);
+    let assignment = AssignmentProjector { schemes: schemes.clone() };
+    follow_in_shards(kit, to(ASSIGNMENT_GRADING), assignment, shutdown, SHARDS);
+    let offline = OfflineProjector { schemes: schemes.clone() };
+    follow_in_shards(kit, to(OFFLINE_ACTIVITY), offline, shutdown, SHARDS);
+    shutdown.spawn(rescore::run(kit.clone(), schemes, shutdown.clone()));
 }

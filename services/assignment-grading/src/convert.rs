@@ -11,7 +11,7 @@ use shipei_rules::{
 };
 use shipei_service_kit::{
     Result,
-    convert::{Fields, to_timestamp},
+    convert::{Fields, to_int32, to_timestamp},
 };
 
 use crate::domain::{Bulletin, Mark, Post, Seminar, Standing, Submission};
@@ -221,7 +221,7 @@ pub(crate) fn publish(request: &proto::PublishBulletinRequest) -> Result<Publish
     let title = title(&mut fields, "title", &request.title);
     let text = long_text(&mut fields, "text", &request.text);
     let (programme, tutor, class, title, text) = fields.all((programme, tutor, class, title, text))?;
-    Ok(Publish { programme, tutor, class, number: request.number, title, text })
+    Ok(Publish { programme, tutor, class, number: request.number.into(), title, text })
 }
 
 /// A title or topic, which may be empty: no annex asks for one.
@@ -295,10 +295,10 @@ pub(crate) fn seminar_to_proto(seminar: Seminar) -> proto::Seminar {
 /// A post, for an answer.
 pub(crate) fn post_to_proto(post: Post) -> proto::Post {
     proto::Post {
-        number: post.number,
+        number: to_int32(post.number),
         person_id: post.person_id,
         text: post.text,
-        characters: post.characters,
+        characters: to_int32(post.characters),
         posted_time: Some(to_timestamp(post.posted_at)),
     }
 }
@@ -308,7 +308,7 @@ pub(crate) fn bulletin_to_proto(bulletin: Bulletin) -> proto::Bulletin {
     let published_time: Timestamp = to_timestamp(bulletin.published_at);
     proto::Bulletin {
         class_id: bulletin.class_id,
-        number: bulletin.number,
+        number: to_int32(bulletin.number),
         title: bulletin.title,
         text: bulletin.text,
         tutor_id: bulletin.tutor_id,

@@ -26,8 +26,11 @@ pub(crate) fn inside(period: Period, at: DateTime<Utc>, window: &str) -> Decided
         Position::Before => ErrorReason::WindowNotOpen,
         Position::After => ErrorReason::WindowClosed,
     };
+    let (first_day, last_day) = period.days();
     Err(Refusal::new(reason)
         .with("window", window)
+        .with("first_day", first_day.to_string())
+        .with("last_day", last_day.to_string())
         .with("from", period.from.to_rfc3339())
         .with("until", period.until.to_rfc3339()))
 }

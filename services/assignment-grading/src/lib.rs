@@ -20,12 +20,11 @@ use shipei_contracts::assignment::v1::{
     seminar_service_server::SeminarServiceServer,
 };
 use shipei_mirror::MirrorProjector;
-use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
-use tonic::transport::Channel;
 
 /// The name of this service, which is the source of its events.
-pub const NAME: &str = "assignment-grading";
+pub const NAME: &str = shipei_contracts::services::ASSIGNMENT_GRADING;
 
 /// The full names of its gRPC services.
 pub const GRPC_SERVICES: &[&str] = &[
@@ -33,6 +32,19 @@ pub const GRPC_SERVICES: &[&str] = &[
     "shipei.assignment.v1.BulletinService",
     "shipei.assignment.v1.SeminarService",
 ];
+
+/// All that a program needs to put it together with others.
+pub const SERVICE: Service = Service {
+    name: NAME,
+    grpc_services: GRPC_SERVICES,
+    migrations,
+    follows: &[shipei_mirror::SOURCE],
+    learned: &[&shipei_mirror::TABLES],
+    serve: |builder, kit, _| serve(builder, kit),
+    follow: |kit, peers, shutdown| {
+        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+    },
+};
 
 static OWN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -48,9 +60,4 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
         .service(kit, grpc_server!(AssignmentServiceServer, handler.clone()))
         .service(kit, grpc_server!(BulletinServiceServer, handler.clone()))
         .service(kit, grpc_server!(SeminarServiceServer, handler))
-}
-
-/// Follows enrollment's log into the mirror until shutdown.
-pub fn follow_enrollment(kit: &Kit, enrollment: Channel, shutdown: &Shutdown) {
-    follow(kit, enrollment, MirrorProjector, shutdown);
 }

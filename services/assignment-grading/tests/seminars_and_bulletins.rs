@@ -68,7 +68,7 @@ fn summary(tutor_id: &str, seminar_id: &str, text: &str, when: &str) -> proto::S
     }
 }
 
-fn bulletin(tutor_id: &str, class_id: &str, number: i64, when: &str) -> proto::PublishBulletinRequest {
+fn bulletin(tutor_id: &str, class_id: &str, number: i32, when: &str) -> proto::PublishBulletinRequest {
     proto::PublishBulletinRequest {
         programme_id: PROGRAMME.to_owned(),
         tutor_id: tutor_id.to_owned(),
@@ -220,7 +220,7 @@ async fn posts_at_the_same_moment_are_numbered_without_gaps(world: World) {
         numbers.push(call.await.unwrap().post.unwrap().number);
     }
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=10).collect::<Vec<i64>>());
+    assert_eq!(numbers, (1..=10).collect::<Vec<i32>>());
 }
 
 async fn seminars_and_posts_come_in_pages(world: World) {
@@ -306,7 +306,7 @@ async fn bulletin_is_one_of_each_number(world: World) {
             }
             request.page_token = page.next_page_token;
         }
-        let found: Vec<(&str, i64)> = found.iter().map(|(class, number)| (class.as_str(), *number)).collect();
+        let found: Vec<(&str, i32)> = found.iter().map(|(class, number)| (class.as_str(), *number)).collect();
         assert_eq!(found, expected);
     }
 }

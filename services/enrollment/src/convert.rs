@@ -10,7 +10,7 @@ use shipei_rules::{
     scheme::Scheme,
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
-use shipei_service_kit::{Error, Fields, Result, error::FieldViolation, to_timestamp};
+use shipei_service_kit::{Error, Fields, Result, error::FieldViolation, to_int32, to_timestamp};
 use shipei_store::{StoreError, crypto::Vault};
 
 use crate::{
@@ -308,6 +308,12 @@ pub(crate) fn level_word(level: Option<pb::RegionLevel>) -> &'static str {
     }
 }
 
+/// What is odd about a scheme, for an answer.
+pub(crate) fn warnings_of(scheme: &Scheme) -> Vec<pb::SchemeWarning> {
+    let odd = scheme.oddities().into_iter();
+    odd.map(|odd| pb::SchemeWarning { key: odd.key, message: odd.en, message_zh: odd.zh }).collect()
+}
+
 /// A programme as messages have it.
 pub(crate) fn programme_to(row: ProgrammeRow, scheme: &Scheme) -> pb::Programme {
     pb::Programme {
@@ -315,7 +321,7 @@ pub(crate) fn programme_to(row: ProgrammeRow, scheme: &Scheme) -> pb::Programme 
         title: scheme.title.clone(),
         region_code: row.region_code,
         time_zone: scheme.zone.to_string(),
-        scheme_version: row.scheme_version,
+        scheme_version: to_int32(row.scheme_version),
         scheme_toml: row.scheme_toml,
         scheme_digest: row.digest,
         final_time: Some(to_timestamp(scheme.final_as_of())),
@@ -376,7 +382,7 @@ pub(crate) fn county_to(row: CountyRow) -> pb::County {
         compiled_time: row.compiled_at.map(to_timestamp),
         remitted_time: row.remitted_at.map(to_timestamp),
         opened_time: row.opened_at.map(to_timestamp),
-        active_trainees: row.active_trainees,
+        active_trainees: to_int32(row.active_trainees),
     }
 }
 

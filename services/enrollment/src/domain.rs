@@ -75,16 +75,24 @@ pub(crate) fn still_enrolled(member: &Member, at: Time) -> Result<(), Refusal> {
 pub(crate) fn inside(window: &str, period: Period, at: Time) -> Result<(), Refusal> {
     match period.position(at) {
         Position::Inside => Ok(()),
-        Position::Before => Err(Refusal::new(ErrorReason::WindowNotOpen).with("window", window)),
-        Position::After => Err(Refusal::new(ErrorReason::WindowClosed).with("window", window)),
+        Position::Before => Err(outside(ErrorReason::WindowNotOpen, window, period)),
+        Position::After => Err(outside(ErrorReason::WindowClosed, window, period)),
     }
+}
+
+fn outside(reason: ErrorReason, window: &str, period: Period) -> Refusal {
+    let (first_day, last_day) = period.days();
+    Refusal::new(reason)
+        .with("window", window)
+        .with("first_day", first_day.to_string())
+        .with("last_day", last_day.to_string())
 }
 
 /// Anybody may log in from the login window's first day on; later is late, not refused (Annex 1).
 pub(crate) fn decide_login(member: &Member, scheme: &Scheme, at: Time) -> Result<(), Refusal> {
     still_enrolled(member, at)?;
     if scheme.login().position(at) == Position::Before {
-        return Err(Refusal::new(ErrorReason::WindowNotOpen).with("window", "login"));
+        return Err(outside(ErrorReason::WindowNotOpen, "login", scheme.login()));
     }
     Ok(())
 }

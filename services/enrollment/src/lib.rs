@@ -24,13 +24,13 @@ use shipei_contracts::enrollment::v1::{
     person_service_server::PersonServiceServer, programme_service_server::ProgrammeServiceServer,
     region_service_server::RegionServiceServer,
 };
-use shipei_service_kit::{Kit, ServerBuilder, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Service, grpc_server};
 use shipei_store::{crypto, sqlx::migrate::Migrator};
 
 pub use roster::{COLUMNS, MAX_ROSTER_ROWS};
 
 /// The name of this service, which is the source of its events.
-pub const NAME: &str = "enrollment";
+pub const NAME: &str = shipei_contracts::services::ENROLLMENT;
 
 /// The full names of its gRPC services.
 pub const GRPC_SERVICES: &[&str] = &[
@@ -40,6 +40,17 @@ pub const GRPC_SERVICES: &[&str] = &[
     "shipei.enrollment.v1.CountyService",
     "shipei.enrollment.v1.HonourService",
 ];
+
+/// All that a program needs to put it together with others.
+pub const SERVICE: Service = Service {
+    name: NAME,
+    grpc_services: GRPC_SERVICES,
+    migrations,
+    follows: &[],
+    learned: &[],
+    serve: |builder, kit, _| serve(builder, kit),
+    follow: Service::follow_nobody,
+};
 
 /// Its migrations, for `Database::migrate`.
 pub fn migrations() -> Migrator {

@@ -10,7 +10,9 @@ use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason};
 use shipei_rules::vocabulary::{Category, EducationStage};
-use shipei_service_kit::{Call, Fields, Policies, Refusal, Result, convert::from_timestamp, to_timestamp};
+use shipei_service_kit::{
+    Call, Fields, Policies, Refusal, Result, convert::from_timestamp, to_int32, to_timestamp,
+};
 
 use crate::domain::course::{Course, MINUTES_MAX};
 use crate::domain::study::{Beat, Session, Worth, place_of};
@@ -86,7 +88,7 @@ fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
     let id = fields.id("course_id", &course.course_id, CourseId::parse);
     let title = fields.name("title", &course.title, NAME_CHARACTERS_MAX);
     let category = fields.choice::<proto::CourseCategory>("category", course.category);
-    let minutes = fields.integer("minutes", course.minutes, 0..=MINUTES_MAX);
+    let minutes = fields.integer("minutes", i64::from(course.minutes), 0..=MINUTES_MAX);
     let subject = fields.name("subject", &course.subject, NAME_CHARACTERS_MAX);
     let stage = fields.optional_choice::<common::EducationStage>("education_stage", course.education_stage);
     Some(Course {
@@ -117,7 +119,7 @@ pub(crate) fn course_to_proto(course: &Course) -> proto::Course {
         title: course.title.clone(),
         category: category.into(),
         main_line: course.main_line,
-        minutes: course.minutes,
+        minutes: to_int32(course.minutes),
         subject: course.subject.clone(),
         education_stage: stage.into(),
     }
@@ -247,12 +249,12 @@ pub(crate) fn session_result(answers: &[BeatAnswer]) -> proto::SessionHeartbeats
         match answer {
             Ok(worth) => {
                 result.outcomes.push(outcome_to_proto(worth.outcome).into());
-                result.credited_seconds.push(worth.credited_seconds);
+                result.credited_seconds.push(to_int32(worth.credited_seconds));
             }
             Err(reason) => {
                 result.outcomes.push(proto::HeartbeatOutcome::Refused.into());
                 result.credited_seconds.push(0);
-                let index = i64::try_from(index).unwrap_or(i64::MAX);
+                let index = i32::try_from(index).unwrap_or(i32::MAX);
                 result.refused.push(proto::RefusedHeartbeat { index, reason: (*reason).into() });
             }
         }
@@ -266,13 +268,13 @@ pub(crate) fn worth_to_proto(worth: &Worth) -> proto::RecordHeartbeatResponse {
     for (reason, seconds) in &worth.uncredited {
         uncredited.push(proto::Uncredited {
             reason: reason_to_proto(*reason).into(),
-            seconds: *seconds,
+            seconds: to_int32(*seconds),
             heartbeats: 1,
         });
     }
     proto::RecordHeartbeatResponse {
         outcome: outcome_to_proto(worth.outcome).into(),
-        credited_seconds: worth.credited_seconds,
+        credited_seconds: to_int32(worth.credited_seconds),
         uncredited,
     }
 }
@@ -285,8 +287,8 @@ pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Sess
         if tally.beats > 0 {
             uncredited.push(proto::Uncredited {
                 reason: reason_to_proto(*reason).into(),
-                seconds: tally.seconds,
-                heartbeats: tally.beats,
+                seconds: to_int32(tally.seconds),
+                heartbeats: to_int32(tally.beats),
             });
         }
     }
@@ -296,7 +298,7 @@ pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Sess
         opened_time: Some(to_timestamp(session.opened_at)),
         last_time: Some(to_timestamp(session.study.last_at)),
         last_seq: session.study.last_seq,
-        credited_seconds: session.credited_seconds,
+        credited_seconds: to_int32(session.credited_seconds),
         uncredited,
     }
 }

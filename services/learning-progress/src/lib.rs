@@ -20,19 +20,33 @@ use std::sync::Arc;
 use shipei_contracts::learning::v1::course_service_server::{self, CourseServiceServer};
 use shipei_contracts::learning::v1::study_service_server::{self, StudyServiceServer};
 use shipei_mirror::{MirrorProjector, Programmes};
-use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server, soft_state::presence::Presence};
+use shipei_service_kit::{
+    Kit, ServerBuilder, Service, Shutdown, follow, grpc_server, soft_state::presence::Presence,
+};
 use shipei_store::sqlx::migrate::Migrator;
-use tonic::transport::Channel;
 
 use crate::catalogue::Catalogues;
 use crate::handler::{CourseHandler, PRESENCE_WINDOW, StudyHandler};
 use crate::pipeline::Pipeline;
 
 /// The name of the service, and the source of its events.
-pub const NAME: &str = "learning-progress";
+pub const NAME: &str = shipei_contracts::services::LEARNING_PROGRESS;
 
 /// The gRPC services that it serves.
 pub const GRPC_SERVICES: &[&str] = &[course_service_server::SERVICE_NAME, study_service_server::SERVICE_NAME];
+
+/// All that a program needs to put it together with others.
+pub const SERVICE: Service = Service {
+    name: NAME,
+    grpc_services: GRPC_SERVICES,
+    migrations,
+    follows: &[shipei_mirror::SOURCE],
+    learned: &[&shipei_mirror::TABLES],
+    serve: |builder, kit, shutdown| start(kit, shutdown).serve_with(builder),
+    follow: |kit, peers, shutdown| {
+        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+    },
+};
 
 /// The service's own migrations.
 static OWN_MIGRATIONS: Migrator = shipei_store::sqlx::migrate!("./migrations");
@@ -68,12 +82,6 @@ pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
             streams: Arc::default(),
         },
     }
-}
-
-/// Follows enrollment's log, by this channel to whoever serves it, until shutdown. Say it before serving, so that calls
-/// wait for what their tokens name.
-pub fn follow_enrollment(kit: &Kit, enrollment: Channel, shutdown: &Shutdown) {
-    follow(kit, enrollment, MirrorProjector, shutdown);
 }
 
 impl LearningProgress {

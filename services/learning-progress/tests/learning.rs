@@ -159,7 +159,7 @@ async fn beats_are_refused_for_the_first_reason(world: World) {
     ];
     let answer = world.first.stream(vec![message(7, list)]).await.unwrap().remove(0);
     assert_eq!(answer.batch_number, 7);
-    let reasons = |place: usize| -> Vec<(i64, ErrorReason)> {
+    let reasons = |place: usize| -> Vec<(i32, ErrorReason)> {
         answer.sessions[place].refused.iter().map(|refused| (refused.index, refused.reason())).collect()
     };
     assert_eq!(reasons(0), [(1, ErrorReason::Withdrawn)]);
@@ -202,7 +202,7 @@ async fn session_tells_what_was_not_credited(world: World) {
     }
     let ids: Vec<&str> = listed.iter().map(|session| session.session_id.as_str()).collect();
     assert_eq!(ids, ["S0", "S1", "S2"]);
-    let uncredited = |place: usize| -> Vec<(UncreditedReason, i64, i64)> {
+    let uncredited = |place: usize| -> Vec<(UncreditedReason, i32, i32)> {
         let session: &proto::Session = &listed[place];
         session.uncredited.iter().map(|one| (one.reason(), one.seconds, one.heartbeats)).collect()
     };
@@ -387,14 +387,14 @@ async fn two_instances_never_pay_twice(world: World) {
     for answers in futures::future::join_all(streams).await {
         for session in answers.unwrap().iter().flat_map(|answer| &answer.sessions) {
             assert_eq!(session.refused, []);
-            credited += session.credited_seconds.iter().sum::<i64>();
+            credited += session.credited_seconds.iter().sum::<i32>();
         }
     }
     // Whoever is ahead earns; those behind can only lose what was credited up to there.
-    assert!(credited > 0 && credited <= (MINUTES - 1) * 60 + 30, "{credited}");
+    assert!(credited > 0 && i64::from(credited) <= (MINUTES - 1) * 60 + 30, "{credited}");
     let progress = world.first.study().get_progress(progress_of("T1")).await.unwrap().into_inner();
     assert_eq!(progress.phases[0].credited_seconds, credited);
-    assert_eq!(progress.courses.iter().map(|course| course.credited_seconds).sum::<i64>(), credited);
+    assert_eq!(progress.courses.iter().map(|course| course.credited_seconds).sum::<i32>(), credited);
     assert_eq!(events(&second).await["SessionOpened"], 8);
 }
 

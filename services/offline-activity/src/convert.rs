@@ -10,7 +10,7 @@ use shipei_rules::{
 };
 use shipei_service_kit::{
     Result,
-    convert::{Fields, to_timestamp},
+    convert::{Fields, to_int32, to_timestamp},
 };
 
 use crate::domain::{Activity, Attendance, Plan, Results};
@@ -132,7 +132,7 @@ pub(crate) fn score(request: &proto::ScoreAttendeeRequest) -> Result<Score> {
     let activity = fields.id("activity_id", &request.activity_id, ActivityId::parse);
     let person = fields.id("person_id", &request.person_id, PersonId::parse);
     let (programme, counselor, activity, person) = fields.all((programme, counselor, activity, person))?;
-    Ok(Score { programme, counselor, activity, person, score: request.score })
+    Ok(Score { programme, counselor, activity, person, score: request.score.into() })
 }
 
 /// Which part of a list: programme, county, stage; an empty text stands for all.
@@ -217,7 +217,7 @@ pub(crate) fn attendance_to_proto(attendance: Attendance) -> proto::Attendance {
     proto::Attendance {
         person_id: attendance.person_id,
         attended_time: Some(to_timestamp(attendance.attended_at)),
-        score: attendance.score.map(|(score, _)| score),
+        score: attendance.score.map(|(score, _)| to_int32(score)),
         scored_time: attendance.score.map(|(_, scored_at)| to_timestamp(scored_at)),
     }
 }
@@ -225,7 +225,7 @@ pub(crate) fn attendance_to_proto(attendance: Attendance) -> proto::Attendance {
 /// Results, for an answer.
 pub(crate) fn results_to_proto(results: Results) -> proto::Results {
     proto::Results {
-        number: results.number,
+        number: to_int32(results.number),
         county_code: results.county_code,
         education_stage: stage_to_proto(results.stage).into(),
         title: results.title,

@@ -17,15 +17,27 @@ mod store;
 
 use shipei_contracts::offline::v1::offline_service_server::OfflineServiceServer;
 use shipei_mirror::MirrorProjector;
-use shipei_service_kit::{Kit, ServerBuilder, Shutdown, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
-use tonic::transport::Channel;
 
 /// The name of this service, which is the source of its events.
-pub const NAME: &str = "offline-activity";
+pub const NAME: &str = shipei_contracts::services::OFFLINE_ACTIVITY;
 
 /// The full names of its gRPC services.
 pub const GRPC_SERVICES: &[&str] = &["shipei.offline.v1.OfflineService"];
+
+/// All that a program needs to put it together with others.
+pub const SERVICE: Service = Service {
+    name: NAME,
+    grpc_services: GRPC_SERVICES,
+    migrations,
+    follows: &[shipei_mirror::SOURCE],
+    learned: &[&shipei_mirror::TABLES],
+    serve: |builder, kit, _| serve(builder, kit),
+    follow: |kit, peers, shutdown| {
+        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+    },
+};
 
 static OWN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -37,9 +49,4 @@ pub fn migrations() -> Migrator {
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     builder.service(kit, grpc_server!(OfflineServiceServer, handler::Handler::new(kit.clone())))
-}
-
-/// Follows enrollment's log into the mirror until shutdown.
-pub fn follow_enrollment(kit: &Kit, enrollment: Channel, shutdown: &Shutdown) {
-    follow(kit, enrollment, MirrorProjector, shutdown);
 }

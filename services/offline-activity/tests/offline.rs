@@ -96,7 +96,7 @@ fn attend(counselor: &str, activity: &str, people: &[&str], when: &str) -> proto
     }
 }
 
-fn score(counselor: &str, person: &str, score: i64, when: &str) -> proto::ScoreAttendeeRequest {
+fn score(counselor: &str, person: &str, score: i32, when: &str) -> proto::ScoreAttendeeRequest {
     proto::ScoreAttendeeRequest {
         programme_id: PROGRAMME.to_owned(),
         counselor_id: counselor.to_owned(),
@@ -471,7 +471,7 @@ async fn scores_at_the_same_moment_are_numbered_without_gaps(world: World) {
     let events = world.events::<proto::AttendeeScored>().await;
     let mut before = None;
     for (index, (_, event)) in events.iter().enumerate() {
-        assert_eq!((event.score_number, event.old), (index as i64 + 1, before));
+        assert_eq!((event.score_number, event.old), (index as i32 + 1, before));
         before = Some(event.new);
     }
     assert_eq!(attendances(&mut client(&world)).await[0].score, before);
@@ -489,5 +489,5 @@ async fn results_at_the_same_moment_are_numbered_without_gaps(world: World) {
         numbers.push(call.await.unwrap().results.unwrap().number);
     }
     numbers.sort_unstable();
-    assert_eq!(numbers, (1..=8).collect::<Vec<i64>>());
+    assert_eq!(numbers, (1..=8).collect::<Vec<i32>>());
 }

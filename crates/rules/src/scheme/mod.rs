@@ -3,12 +3,13 @@
 //! Another city or another year is another file, never another build, so everything that a rule needs is here: windows
 //! as instants, points, requirements. Reading is strict: a key that no rule uses is an error with its line, since a
 //! misspelt key would silently change who passes. Figures are not judged: 0 points, a total out of reach or phases in any
-//! order are some city's will (`parse/`).
+//! order are some city's will (`parse/`); what of them is odd is said beside (`oddities.rs`).
 //!
 //! How to add a key: a field here, its reading with its limits in `parse/`, a line in the model scheme
 //! (`data/qinhuangdao-2019.toml`), and an impossible value in `tests/schemes.rs`.
 
 mod error;
+mod oddities;
 mod parse;
 mod reader;
 
@@ -19,6 +20,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 pub use crate::vocabulary::{Category, DevelopmentStage, EducationStage, Grade, OfflineItem, Role};
 pub use error::SchemeError;
+pub use oddities::Oddity;
 
 use crate::calendar::{Period, Window, Zone};
 use crate::ids::ProgrammeId;
@@ -26,9 +28,9 @@ use crate::region::RegionCode;
 
 /// The most entries that any list of a scheme may have.
 pub const LIST_LENGTH_MAX: usize = 64;
-/// The most that any single figure of a scheme may be (points, minutes, counts): a thousand million, so that no sum and
-/// no product of figures overflows.
-pub const FIGURE_MAX: i64 = 1_000_000_000;
+/// The most that any single figure of a scheme may be (points, minutes, counts): ten million, so that no sum and no
+/// product of figures overflows, and what is computed of them fits in 32 bits (hundredths of points, seconds).
+pub const FIGURE_MAX: i64 = 10_000_000;
 
 /// One programme's assessment rules, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +138,7 @@ impl AssignmentRules {
     /// When a tutor may review or return: from the opening of submission to `review_until`. Empty when reviews end before
     /// submissions begin.
     pub fn review_period(&self) -> Period {
-        Period { from: self.period.from, until: self.review_until }
+        Period { from: self.period.from, until: self.review_until, zone: self.period.zone }
     }
 }
 
@@ -357,7 +359,7 @@ impl Scheme {
     /// When an offline plan counts: from the first day of reporting to the end of the counselor's offline window. Empty
     /// when that window ends before reporting begins.
     pub fn plan_period(&self) -> Period {
-        Period { from: self.reporting().from, until: self.counselor.offline.period.until }
+        Period { from: self.reporting().from, until: self.counselor.offline.period.until, zone: self.zone }
     }
 
     /// The `as_of` of final scores: the end of the summary window, at which every window of a score is over.

@@ -330,6 +330,11 @@ pub fn to_timestamp(instant: DateTime<Utc>) -> Timestamp {
     Timestamp { seconds: instant.timestamp(), nanos: nanos.try_into().unwrap_or_default() }
 }
 
+/// A count, points or seconds as messages carry them; what does not fit is the bound that it passed.
+pub fn to_int32(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
+}
+
 #[cfg(test)]
 mod tests {
     use shipei_contracts::common::v1::Role;

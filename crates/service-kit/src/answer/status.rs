@@ -12,14 +12,15 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    answer::error::{Error, FieldViolation, Refusal},
+    answer::{
+        error::{Error, FieldViolation, Refusal},
+        words::{Language, fill},
+    },
     descriptors,
 };
 
 /// The domain of every `google.rpc.ErrorInfo` of the suite.
 pub const ERROR_DOMAIN: &str = "shipei";
-/// The locale of `google.rpc.LocalizedMessage`.
-pub const ERROR_LOCALE: &str = "zh-CN";
 /// What the names of reasons begin with in the proto enum, and don't on the wire.
 const REASON_PREFIX: &str = "ERROR_REASON_";
 /// When to try again after a passing failure, unless the failure knows better.
@@ -63,7 +64,7 @@ impl From<Refusal> for Status {
 pub fn deadline_exceeded() -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(REASON_DEADLINE_EXCEEDED, ERROR_DOMAIN, HashMap::new());
-    details.set_localized_message(ERROR_LOCALE, "请求超时");
+    localize(&mut details, "请求超时", "the deadline has passed");
     Status::with_error_details(Code::DeadlineExceeded, "the deadline has passed", details)
 }
 
@@ -115,13 +116,17 @@ fn answer(refusal: &Refusal, retry: Option<Duration>) -> Status {
     let code = code_of(refusal.reason);
     let reason = reason_name(refusal.reason);
     let texts = TEXTS.get(&(refusal.reason as i32));
-    let english = match texts {
-        _ if !refusal.message.is_empty() => refusal.message.as_str(),
-        Some(texts) => texts.en.as_str(),
-        None => reason,
-    };
     let metadata: HashMap<String, String> =
         refusal.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let said = texts.map(|texts| {
+        let chinese = fill(&texts.zh, &metadata, Language::Chinese);
+        (chinese, fill(&texts.en, &metadata, Language::English))
+    });
+    let english = match &said {
+        _ if !refusal.message.is_empty() => refusal.message.as_str(),
+        Some((_, english)) => english.as_str(),
+        None => reason,
+    };
 
     let mut details = ErrorDetails::new();
     details.set_error_info(reason, ERROR_DOMAIN, metadata);
@@ -134,10 +139,20 @@ fn answer(refusal: &Refusal, retry: Option<Duration>) -> Status {
     if let Some(delay) = retry {
         details.set_retry_info(Some(delay));
     }
-    if let Some(texts) = texts {
-        details.set_localized_message(ERROR_LOCALE, texts.zh.clone());
+    if let Some((chinese, english)) = &said {
+        localize(&mut details, chinese, english);
     }
     Status::with_error_details(code, english, details)
+}
+
+/// The text for people, in the language of the call that is being answered.
+fn localize(details: &mut ErrorDetails, chinese: &str, english: &str) {
+    let language = Language::current();
+    let text = match language {
+        Language::Chinese => chinese,
+        Language::English => english,
+    };
+    details.set_localized_message(language.locale(), text);
 }
 
 fn invalid(violations: Vec<FieldViolation>) -> Status {
@@ -146,7 +161,7 @@ fn invalid(violations: Vec<FieldViolation>) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason_name(ErrorReason::InvalidField), ERROR_DOMAIN, HashMap::new());
     if let Some(texts) = TEXTS.get(&(ErrorReason::InvalidField as i32)) {
-        details.set_localized_message(ERROR_LOCALE, texts.zh.clone());
+        localize(&mut details, &texts.zh, &texts.en);
     }
     for violation in violations {
         details.add_bad_request_violation(violation.field, violation.description);
@@ -181,7 +196,7 @@ fn store_failed(error: &StoreError) -> Status {
 fn internal() -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(REASON_INTERNAL, ERROR_DOMAIN, HashMap::new());
-    details.set_localized_message(ERROR_LOCALE, "内部错误");
+    localize(&mut details, "内部错误", "internal error");
     Status::with_error_details(Code::Internal, "internal error", details)
 }
 
@@ -211,6 +226,7 @@ fn read_texts() -> HashMap<i32, ReasonText> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::words::said_in;
 
     #[test]
     fn every_reason_has_a_code_and_two_texts() {
@@ -237,6 +253,22 @@ mod tests {
         assert_eq!(details.precondition_failure().unwrap().violations[0].subject, "occurred_at");
         assert_eq!(details.localized_message().unwrap().locale, "zh-CN");
         assert_eq!(retry_after(&status), None);
+    }
+
+    #[tokio::test]
+    async fn words_are_in_the_language_of_the_call_and_have_its_figures() {
+        let short = || {
+            let refusal = Refusal::new(ErrorReason::TextTooShort).with("characters", "299");
+            Status::from(Error::from(refusal.with("characters_min", "300")))
+        };
+        let said = |status: &Status| status.get_error_details().localized_message().unwrap().clone();
+        assert_eq!(
+            (said(&short()).locale.as_str(), said(&short()).message.as_str()),
+            ("zh-CN", "字数不足：299/300")
+        );
+        let english = said_in(Language::English, async { short() }).await;
+        assert_eq!(said(&english).locale, "en");
+        assert!(said(&english).message.ends_with(": 299 of 300 characters"), "{english:?}");
     }
 
     #[test]

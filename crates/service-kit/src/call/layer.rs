@@ -17,7 +17,11 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use crate::{
-    answer::{error::Error, status::deadline_exceeded},
+    answer::{
+        error::Error,
+        status::deadline_exceeded,
+        words::{Language, said_in},
+    },
     call::{
         access::Caller,
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
@@ -85,6 +89,7 @@ where
         let answer_by =
             patience.and_then(|patience| begun.checked_add(patience.saturating_sub(head_start(patience))));
         let line = watch.line();
+        let language = Language::of(request.headers());
         let trace = watch.span().traceparent();
         request.extensions_mut().insert(Arrival { method, caller, deadline, trace });
 
@@ -95,7 +100,7 @@ where
         let work = async move {
             let answering = async {
                 tokio::select! {
-                    response = inner.call(request) => response,
+                    response = said_in(language, inner.call(request)) => response,
                     () = until(answer_by) => Ok(answer(deadline_exceeded())),
                     () = shutdown.killed() => Ok(answer(Error::Unavailable("the server has ended".into()).into())),
                 }

@@ -14,11 +14,12 @@ use std::{
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use prost_reflect::DescriptorPool;
+use shipei_contracts::common::v1::ErrorReason;
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 
 use crate::{
-    answer::status::reason_of,
+    answer::status::{reason_name, reason_of},
     telemetry::{CALL_SPAN, metrics, traces::Span},
 };
 
@@ -137,7 +138,7 @@ impl Watch {
         if !reason.is_empty() {
             self.span.set("shipei.reason", reason.to_owned());
         }
-        if is_fault(code) {
+        if is_fault(code) && !is_orderly_end(reason) {
             self.span.fail(if reason.is_empty() { code.description() } else { reason });
         }
         self.within(|| log(code, reason, duration));
@@ -191,11 +192,17 @@ fn is_fault(code: Code) -> bool {
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
 }
 
+/// Did a stream end as it does now and then, with nothing wrong?
+fn is_orderly_end(reason: &str) -> bool {
+    reason == reason_name(ErrorReason::StreamEnded)
+}
+
 /// One line for each call that failed; calls that went well are for debugging. Never what the messages held.
 fn log(code: Code, reason: &str, duration: Duration) {
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match code {
         Code::Ok => tracing::debug!(duration_ms, "answered"),
+        _ if is_orderly_end(reason) => tracing::debug!(duration_ms, "the stream was ended"),
         Code::Cancelled => tracing::debug!(duration_ms, "the caller went away"),
         Code::Internal | Code::Unknown | Code::DataLoss => {
             tracing::error!(?code, reason, duration_ms, "failed");

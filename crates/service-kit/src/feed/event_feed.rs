@@ -4,7 +4,7 @@
 //! holds nothing but its own task. To serve one more log: [`EventFeeds::add`] its kit.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
@@ -54,6 +54,8 @@ struct Log {
 #[derive(Debug, Clone)]
 pub struct EventFeeds {
     logs: Arc<RwLock<BTreeMap<&'static str, Log>>>,
+    /// The types of each log's events, where they are known.
+    types: Arc<BTreeMap<&'static str, BTreeSet<String>>>,
     shutdown: Shutdown,
     stream_age_max: Option<Duration>,
 }
@@ -62,7 +64,14 @@ impl EventFeeds {
     /// No logs yet. Streams end when `shutdown` begins, and, so that they spread over replicas again, when they
     /// are older than `stream_age_max`.
     pub fn new(shutdown: Shutdown, stream_age_max: Option<Duration>) -> Self {
-        Self { logs: Arc::default(), shutdown, stream_age_max }
+        Self { logs: Arc::default(), types: Arc::default(), shutdown, stream_age_max }
+    }
+
+    /// Refuses consumers who ask a log for a type of events that it never has.
+    #[must_use]
+    pub(crate) fn event_types(mut self, types: BTreeMap<&'static str, BTreeSet<String>>) -> Self {
+        self.types = Arc::new(types);
+        self
     }
 
     /// Serves the log of this service too; adding it again changes nothing.
@@ -89,8 +98,10 @@ impl EventFeeds {
         if request.metadata().get(SOURCE_HEADER).is_some_and(|named| named.as_bytes() == source.as_bytes()) {
             return Err(Error::Unavailable(OTHER_LOGS.into()));
         }
-        let refusal = Refusal::new(ErrorReason::NotFound).field("source");
-        Err(refusal.because("this server does not serve the log of that source").into())
+        let known: Vec<&str> = logs.keys().copied().collect();
+        let refusal = Refusal::new(ErrorReason::NotFound).field("source").with("sources", known.join(", "));
+        let message = format!("this server has no log of that source; it has those of {}", known.join(", "));
+        Err(refusal.because(message).into())
     }
 }
 
@@ -108,7 +119,7 @@ impl EventFeed for EventFeeds {
         // A region that the caller has just written must be known here, or it would be refused.
         log.kit.wait_for_token(&call).await?;
         let request = request.into_inner();
-        let filter = Filter::of(&request)?;
+        let filter = Filter::of(&request, self.types.get(log.kit.source()))?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
         let subscription = Subscription::begin(log.kit, log.heads, filter, &request, sender).await?;
         let shutdown = self.shutdown.clone();

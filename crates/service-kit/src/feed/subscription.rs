@@ -3,12 +3,12 @@
 //! an append between reading and waiting must not be slept over. Why a cursor has marks: a log that was restored from a
 //! back-up and written on has other events at the places that its readers remember, and must not pass for the same log.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use prost::Message;
 use shipei_contracts::{
     common::v1::ErrorReason,
-    event::v1::{Event, SubscribeRequest, SubscribeResponse},
+    event::v1::{Event, Start, SubscribeRequest, SubscribeResponse},
 };
 use shipei_store::{
     LogPosition, Marks, PARTITIONS, Partition, Positions, StoreError, StoredEvent, Tx, event_log, tree,
@@ -51,9 +51,10 @@ const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
 const EVENT_TYPE_BYTES_MAX: usize = 200;
 const REGION_CODE_DIGITS: usize = 6;
 
-/// Which events a consumer wants.
+/// Which events a consumer wants, and from where on if it has no cursor.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
+    start: Start,
     types: Vec<String>,
     regions: Vec<String>,
     partitions: Vec<Partition>,
@@ -93,11 +94,26 @@ struct Gone;
 
 impl Filter {
     /// Reads and checks the filter of a request.
-    pub(crate) fn of(request: &SubscribeRequest) -> Result<Self> {
+    ///
+    /// `known` are the types of the log's events; a type that is none of them would be waited for without end.
+    pub(crate) fn of(request: &SubscribeRequest, known: Option<&BTreeSet<String>>) -> Result<Self> {
         let mut fields = Fields::new();
         let types = fields.optional_list("types", request.types.clone(), FILTER_TYPES_MAX, |fields, kind| {
-            fields.text("", &kind, EVENT_TYPE_BYTES_MAX)
+            let kind = fields.text("", &kind, EVENT_TYPE_BYTES_MAX)?;
+            match known {
+                Some(known) if !known.contains(&kind) => {
+                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                    let source = &request.source;
+                    fields.fault("", &format!("no event of {source}; there are {}", known.join(", ")))
+                }
+                _ => Some(kind),
+            }
         });
+        let start = fields.optional_choice::<Start>("start", request.start);
+        let start = start.map(Option::unwrap_or_default);
+        if start == Some(Start::Now) && !request.cursor.is_empty() {
+            let _: Option<()> = fields.fault("start", "a cursor says already where to go on");
+        }
         let regions = request.region_codes.clone();
         let regions = fields.optional_list("region_codes", regions, FILTER_REGIONS_MAX, |fields, code| {
             if code.len() != REGION_CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -113,7 +129,8 @@ impl Filter {
             };
             Some(partition)
         });
-        let (mut types, mut regions, mut partitions) = fields.all((types, regions, partitions))?;
+        let (start, mut types, mut regions, mut partitions) =
+            fields.all((start, types, regions, partitions))?;
         types.sort();
         types.dedup();
         regions.sort();
@@ -125,7 +142,7 @@ impl Filter {
         let binding =
             ["cursor", &request.source, &types.join(","), &regions.join(","), &numbers.join(",")].join("|");
         let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
-        Ok(Self { types, regions, partitions, binding })
+        Ok(Self { start, types, regions, partitions, binding })
     }
 
     /// Refuses codes that are no region of any programme: nothing would ever come, and nobody would say so.
@@ -165,8 +182,9 @@ impl Subscription {
         let oldest = age_max.and_then(|age| Instant::now().checked_add(age));
         let last_word = tokio::select! {
             () = responses.closed() => None,
-            () = shutdown.begun() => None,
-            () = until(oldest) => None,
+            // Not OK: who takes the end of an endless stream for all that there is would never come back.
+            () = shutdown.begun() => Some(ended("this instance is going")),
+            () = until(oldest) => Some(ended("this stream is old")),
             () = until(deadline) => Some(deadline_exceeded()),
             error = self.stream() => error.map(Status::from),
         };
@@ -352,7 +370,13 @@ impl Subscription {
     }
 }
 
-/// The log's epoch, and the place that the cursor stands for.
+/// The end of a stream that goes on elsewhere.
+fn ended(why: &str) -> Status {
+    let refusal = Refusal::new(ErrorReason::StreamEnded);
+    Error::from(refusal.because(format!("{why}: go on with the last cursor"))).into()
+}
+
+/// The log's epoch, and the place that the cursor, or the start, stands for.
 async fn open_cursor(
     log: &Kit,
     filter: &Filter,
@@ -362,8 +386,19 @@ async fn open_cursor(
     let mut tx = log.database().begin_read().await?;
     filter.check_regions(&mut tx, &request.region_codes).await?;
     let epoch = event_log::epoch(&mut tx).await?;
-    if cursor.is_empty() {
+    if cursor.is_empty() && filter.start != Start::Now {
         return Ok((epoch, Positions::new(), Marks::default()));
+    }
+    if cursor.is_empty() {
+        let heads = event_log::heads(&mut tx).await?;
+        let mut end = Positions::new();
+        for partition in filter.partitions.iter().filter(|partition| heads.get(**partition) > 0) {
+            end.set(*partition, heads.get(*partition));
+        }
+        let marks = event_log::marks_at(&mut tx, &end).await?;
+        tx.rollback().await?;
+        let vanished = || Error::Unavailable("the end of the log changed while it was read".to_owned());
+        return Ok((epoch, end, marks.ok_or_else(vanished)?));
     }
     let invalid = || Error::from(Refusal::new(ErrorReason::InvalidCursor).field("cursor"));
     let bytes = log.cursor_tokens().open(&filter.binding, cursor).map_err(|_| invalid())?;
@@ -413,16 +448,33 @@ mod tests {
             partitions: vec![63, 64],
             ..Default::default()
         };
-        let Err(Error::Invalid(violations)) = Filter::of(&request) else { panic!("must be invalid") };
+        let Err(Error::Invalid(violations)) = Filter::of(&request, None) else { panic!("must be invalid") };
         let names: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(names, ["region_codes[1]", "partitions[1]"]);
+    }
+
+    #[test]
+    fn filter_refuses_a_type_that_never_comes_and_a_start_beside_a_cursor() {
+        let known = BTreeSet::from(["a.v1.Made".to_owned(), "a.v1.Gone".to_owned()]);
+        let request = SubscribeRequest {
+            cursor: "c".to_owned(),
+            types: vec!["a.v1.Made".into(), "a.v1.Mde".into()],
+            start: Start::Now.into(),
+            ..Default::default()
+        };
+        let Err(Error::Invalid(violations)) = Filter::of(&request, Some(&known)) else {
+            panic!("must be invalid")
+        };
+        let names: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(names, ["types[1]", "start"]);
+        assert!(violations[0].description.contains("there are a.v1.Gone, a.v1.Made"));
     }
 
     #[test]
     fn filter_binding_does_not_depend_on_order() {
         let of = |types: [&str; 2]| {
             let types = types.map(str::to_owned).to_vec();
-            Filter::of(&SubscribeRequest { types, ..Default::default() }).unwrap().binding
+            Filter::of(&SubscribeRequest { types, ..Default::default() }, None).unwrap().binding
         };
         assert_eq!(of(["a", "b"]), of(["b", "a"]));
         assert_ne!(of(["a", "b"]), of(["a", "c"]));

@@ -343,8 +343,8 @@ impl<P: Projector> Follower<P> {
             source: self.source.to_owned(),
             cursor,
             types: self.projector.types(),
-            region_codes: Vec::new(),
             partitions: self.shard.partitions.clone(),
+            ..SubscribeRequest::default()
         });
         if let Ok(caller) = MetadataValue::try_from(Caller::service(self.kit.source()).to_string()) {
             request.metadata_mut().insert(CALLER_HEADER, caller);

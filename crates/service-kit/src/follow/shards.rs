@@ -64,9 +64,9 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
             }
             failed => {
                 if let Ok(Err(error)) = failed {
-                    tracing::warn!(service = kit.source(), %error, "leases can't be renewed");
+                    tracing::warn!(of = kit.source(), %error, "leases can't be renewed");
                 } else {
-                    tracing::warn!(service = kit.source(), "leases can't be renewed: the database is silent");
+                    tracing::warn!(of = kit.source(), "leases can't be renewed: the database is silent");
                 }
                 if renewed_at.elapsed() > LEASE_TERM {
                     // Others, who reach the database, have them by now.
@@ -82,7 +82,7 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
     }
     let left = tokio::time::timeout(LEAVE_TIME_MAX, lease::leave(database, process)).await;
     if !matches!(left, Ok(Ok(()))) {
-        tracing::warn!(service = kit.source(), "leases were not given back, they will expire");
+        tracing::warn!(of = kit.source(), "leases were not given back, they will expire");
     }
     // Told with the last metrics, so that nobody counts them twice while another instance has them.
     metrics::leases_held(kit.source(), instance.name(), 0);
@@ -92,7 +92,7 @@ fn change(service: &str, before: &mut BTreeSet<i64>, now: BTreeSet<i64>) -> bool
     if *before == now {
         return false;
     }
-    tracing::info!(service, before = before.len(), now = now.len(), "the share of the work has changed");
+    tracing::info!(of = service, before = before.len(), now = now.len(), "the share of the work has changed");
     *before = now;
     true
 }

@@ -3,10 +3,16 @@
 //! deadlines, and shutdown must be the same everywhere. A service crate hands itself over with
 //! [`ServerBuilder::service`]; nothing else is needed for one more.
 
-use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
 
 use http::{Request, Response};
-use prost_reflect::DescriptorPool;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
 use shipei_contracts::{FILE_DESCRIPTOR_SET, event::v1::event_feed_server::EventFeedServer};
 use shipei_store::Database;
 use tokio::{
@@ -60,8 +66,13 @@ pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The most in-memory connections that wait to be taken.
 const CONNECTIONS_WAITING_MAX: usize = 64;
+/// The file of a package in which its events are.
+const EVENTS_FILE: &str = "/events.proto";
 /// The name that stands for the whole server in health.
 const OVERALL: &str = "";
+
+#[doc(hidden)]
+pub use tonic::codec::CompressionEncoding;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +112,29 @@ pub struct Server {
     limits: Limit,
 }
 
-/// Makes a generated server with the suite's message limits: `grpc_server!(EnrollmentServiceServer, handler)`.
+/// Makes a generated server with the suite's message limits, which takes and, to clients that ask for it, gives messages
+/// compressed (gzip, zstd): `grpc_server!(EnrollmentServiceServer, handler)`.
 #[macro_export]
 macro_rules! grpc_server {
     ($server:ident, $handler:expr) => {
         $server::new($handler)
             .max_decoding_message_size($crate::feed::wire::MESSAGE_BYTES_MAX)
             .max_encoding_message_size($crate::feed::wire::MESSAGE_BYTES_MAX)
+            .accept_compressed($crate::server::CompressionEncoding::Zstd)
+            .accept_compressed($crate::server::CompressionEncoding::Gzip)
+            .send_compressed($crate::server::CompressionEncoding::Zstd)
+            .send_compressed($crate::server::CompressionEncoding::Gzip)
+    };
+}
+
+/// What others generated takes compressed messages too: a client compresses whatever it sends.
+macro_rules! taking_compressed {
+    ($server:expr) => {
+        $server
+            .accept_compressed(CompressionEncoding::Zstd)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Gzip)
     };
 }
 
@@ -175,7 +202,8 @@ impl ServerBuilder {
     /// # Errors
     /// An RPC without a good access policy, or a descriptor set that can't be reflected.
     pub async fn build(mut self) -> Result<Server, StartError> {
-        let feeds = EventFeeds::new(self.shutdown.clone(), self.connection_age_max);
+        let types = event_types(&self.descriptor_pool, &self.services);
+        let feeds = EventFeeds::new(self.shutdown.clone(), self.connection_age_max).event_types(types);
         for kit in self.kits.values() {
             feeds.add(kit);
         }
@@ -191,9 +219,10 @@ impl ServerBuilder {
         let health = HealthReporter::new();
         // Asked once before anybody can call: a server whose databases answer is never seen as not serving.
         tell_health(&health, &self.services, &self.kits).await;
-        self.routes.add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
-        self.routes.add_service(self.reflection(&names).build_v1()?);
-        self.routes.add_service(self.reflection(&names).build_v1alpha()?);
+        let answers_health = HealthServer::new(HealthService::from_health_reporter(health.clone()));
+        self.routes.add_service(taking_compressed!(answers_health));
+        self.routes.add_service(taking_compressed!(self.reflection().build_v1()?));
+        self.routes.add_service(taking_compressed!(self.reflection().build_v1alpha()?));
 
         let watch = watch_health(health, self.services, self.kits, self.shutdown.clone());
         self.shutdown.spawn(watch);
@@ -208,13 +237,16 @@ impl ServerBuilder {
         })
     }
 
-    fn reflection(&self, names: &[&str]) -> tonic_reflection::server::Builder<'_> {
+    /// All services of the contracts, whichever of them are here: who asks through a load balancer reaches any process, and a
+    /// call that is misdelivered is told so. With what errors carry, so that tools can read it.
+    fn reflection(&self) -> tonic_reflection::server::Builder<'_> {
         let mut builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(&self.descriptor_set)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .with_service_name("grpc.health.v1.Health");
-        for name in names {
-            builder = builder.with_service_name(*name);
+        for service in self.descriptor_pool.services() {
+            builder = builder.with_service_name(service.full_name());
         }
         builder
     }
@@ -283,6 +315,28 @@ impl Server {
             }
         });
     }
+}
+
+/// The types of each source's events, by the contracts: the messages of the files `events.proto` in the packages of its gRPC
+/// services. A source without such a file is not in it.
+fn event_types(
+    pool: &DescriptorPool,
+    services: &BTreeMap<&'static str, &'static str>,
+) -> BTreeMap<&'static str, BTreeSet<String>> {
+    let mut types: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (service, source) in services {
+        let Some(service) = pool.get_service_by_name(service) else { continue };
+        let is_event = |message: &MessageDescriptor| {
+            message.package_name() == service.package_name()
+                && message.parent_file().name().ends_with(EVENTS_FILE)
+        };
+        let events = pool.all_messages().filter(is_event).map(|message| message.full_name().to_owned());
+        let events: BTreeSet<String> = events.collect();
+        if !events.is_empty() {
+            types.entry(*source).or_default().extend(events);
+        }
+    }
+    types
 }
 
 /// Asks each database now and then, until shutdown.

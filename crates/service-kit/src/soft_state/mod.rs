@@ -111,6 +111,17 @@ struct Inner {
     wakes: Answering,
 }
 
+/// All that Redis is asked to do, as it stands in logs and on the metric of failures.
+const WORK: [&str; 7] = [
+    "hearing wakes",
+    "asking for a sign of life",
+    "counting who is here",
+    "reading who is here",
+    "sharing who is here",
+    "sharing how often is called",
+    "telling a wake",
+];
+
 /// Whether Redis answers on one of its connections. That it has stopped, or answers again, is logged once.
 #[derive(Debug)]
 pub(crate) struct Answering(AtomicBool);
@@ -121,8 +132,9 @@ impl Answering {
     }
 
     fn tell(&self, what: &'static str, error: Option<&str>) {
+        debug_assert!(WORK.contains(&what), "{what}");
         if error.is_some() {
-            metrics::redis_failed(what);
+            metrics::redis_failed(what, 1);
         }
         let answered_before = self.0.swap(error.is_none(), Ordering::Relaxed);
         match error {
@@ -182,6 +194,10 @@ impl SoftState {
             .map_err(|_| SoftStateError::Url)?;
         let digest = keys.lookup().digest(b"soft state", b"namespace");
         let namespace = crypto::hex(&digest[..NAMESPACE_BYTES]);
+        for what in WORK {
+            // From the beginning, at 0: what never failed is no missing metric.
+            metrics::redis_failed(what, 0);
+        }
         let (commands, wakes) = (Answering::new(), Answering::new());
         Ok(Self { inner: Arc::new(Inner { client, connection, namespace, commands, wakes }) })
     }

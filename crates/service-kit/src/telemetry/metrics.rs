@@ -20,6 +20,8 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use shipei_store::Database;
 use tonic::Code;
 
+use super::{Process, process};
+
 /// The name of what measures.
 const SCOPE: &str = "shipei";
 /// The upper bounds of durations, ms: from a read in memory to the longest deadlines.
@@ -34,9 +36,11 @@ const SIZE_BOUNDS: [f64; 14] =
 static MEASURES: OnceLock<Measures> = OnceLock::new();
 
 /// From now on things are measured.
-pub(super) fn install(provider: &SdkMeterProvider) {
+pub(super) fn install(provider: &SdkMeterProvider, of: &Process<'_>) {
+    let meter = provider.meter(SCOPE);
+    process::watch(&meter, of.version, &of.services.join(","));
     // Logging can begin only once in a process, so this is the first time.
-    let _ = MEASURES.set(Measures::new(provider.meter(SCOPE)));
+    let _ = MEASURES.set(Measures::new(meter));
 }
 
 /// Is anything measured? What it costs to find out what to tell can be saved otherwise.
@@ -73,10 +77,10 @@ pub fn batch_size(what: &'static str, n: usize) {
     }
 }
 
-/// Redis did not do what it was asked; `what` is one of a few fixed names, e.g. `wake`.
-pub fn redis_failed(what: &'static str) {
+/// So many times Redis did not do what it was asked; `what` is one of a few fixed names, e.g. `telling a wake`.
+pub fn redis_failed(what: &'static str, times: u64) {
     if let Some(measures) = MEASURES.get() {
-        measures.redis_failures.add(1, &[KeyValue::new("what", what)]);
+        measures.redis_failures.add(times, &[KeyValue::new("what", what)]);
     }
 }
 
@@ -99,6 +103,8 @@ pub(crate) fn applied(consumer: &'static str, source: &'static str, duration: Du
 pub(crate) fn watch_pool(service: &'static str, database: &Database) {
     if let Some(measures) = MEASURES.get() {
         locked(&measures.present.pools).insert(service, database.clone());
+        // From the beginning, at 0: what never happened is no missing metric.
+        measures.retries.add(0, &[KeyValue::new("service", service)]);
     }
 }
 
@@ -406,6 +412,6 @@ mod tests {
         lag_forgotten("reader", "log", 1);
         leases_held("reader", "a-1", 1);
         batch_size("things", 1);
-        redis_failed("wake");
+        redis_failed("wake", 1);
     }
 }

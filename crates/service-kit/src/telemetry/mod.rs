@@ -12,6 +12,7 @@ mod error;
 mod export;
 mod logs;
 pub mod metrics;
+mod process;
 mod sampling;
 pub mod traces;
 
@@ -101,7 +102,7 @@ pub fn begin(format: LogFormat, default: &str, process: &Process<'_>) -> Result<
     let Some(collector) = process.collector else { return Ok(Telemetry { providers: None }) };
     let providers = export::start(collector, process.resource())?;
     traces::install(&providers.traces);
-    metrics::install(&providers.metrics);
+    metrics::install(&providers.metrics, process);
     Ok(Telemetry { providers: Some(providers) })
 }
 

@@ -170,16 +170,24 @@ async fn reflection_names_what_is_served() {
         "{names:?}"
     );
 
-    let request = v1alpha::ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
-            "shipei.event.v1.EventFeed".into(),
-        )),
-    };
-    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(server.channel());
-    let mut answers =
-        client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
-    assert!(answers.message().await.unwrap().unwrap().message_response.is_some());
+    // With what errors carry.
+    for symbol in ["shipei.event.v1.EventFeed", "google.rpc.ErrorInfo", "google.rpc.BadRequest"] {
+        let request = v1alpha::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+                symbol.into(),
+            )),
+        };
+        let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(server.channel());
+        let mut answers =
+            client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
+        let answer = answers.message().await.unwrap().unwrap().message_response;
+        let is_file = matches!(
+            answer,
+            Some(v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_))
+        );
+        assert!(is_file, "{symbol}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
 
 use prost::Name as _;
 use shipei_contracts::event::v1::{
-    Event, GetHeadRequest, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient,
+    Event, GetHeadRequest, Start, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient,
 };
 use shipei_store::{
     execute,
@@ -293,6 +293,37 @@ async fn slow_consumers_hold_nobody() {
 }
 
 #[tokio::test]
+async fn stream_from_now_on_shows_only_what_is_written_later() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    write_many(&notes, 3, 2).await;
+    let server = note_server(&notes).await;
+    let now = SubscribeRequest { start: Start::Now.into(), ..from("") };
+    let mut stream = subscribe(server.channel(), now.clone()).await.unwrap();
+    let first = next(&mut stream).await;
+    assert!(first.events.is_empty() && !first.cursor.is_empty() && first.positions.len() == 3);
+    notes.put_note(put_in("130300", "", "the present")).await.unwrap();
+    let (events, _) = read(&mut stream, 1).await;
+    assert_eq!(events[0].number, 3);
+    // The cursor of the first answer stands where the log ended then.
+    let mut resumed = subscribe(server.channel(), from(&first.cursor)).await.unwrap();
+    assert_eq!(read(&mut resumed, 1).await.0[0].id, events[0].id);
+    let both = SubscribeRequest { cursor: first.cursor, ..now };
+    let refused = subscribe(server.channel(), both).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn stream_of_a_source_that_there_is_not_is_refused_with_those_that_there_are() {
+    let test = test_kit().await;
+    let server = note_server(&Notes::new(&test.kit)).await;
+    let elsewhere = SubscribeRequest { source: "nots".into(), ..from("") };
+    let refused = subscribe(server.channel(), elsewhere).await.unwrap_err();
+    assert_eq!((refused.code(), reason_of(&refused).as_deref()), (Code::NotFound, Some("NOT_FOUND")));
+    assert!(refused.message().contains("notes"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn stream_ends_at_shutdown() {
     let test = test_kit().await;
     let notes = Notes::new(&test.kit);
@@ -301,7 +332,8 @@ async fn stream_ends_at_shutdown() {
     next(&mut stream).await;
     server.shutdown.begin();
     let end = tokio::time::timeout(PATIENCE, stream.message()).await.unwrap();
-    assert!(matches!(end, Ok(None)), "{end:?}");
+    let end = end.unwrap_err();
+    assert_eq!((end.code(), reason_of(&end).as_deref()), (Code::Unavailable, Some("STREAM_ENDED")));
     drop(stream);
     assert!(server.shutdown.finish().await);
 }

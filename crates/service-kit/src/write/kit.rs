@@ -40,6 +40,8 @@ use crate::{
 
 /// The longest request id, bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// The smallest answer that is compressed, bytes: below it more time is lost than bytes are won.
+const COMPRESSED_BYTES_MIN: usize = 1024;
 /// The name of the primary key of the table of request records, on both databases.
 const REQUEST_RECORD_KEY: &str = "request_record_pkey";
 /// What keeps cursors apart from other sealed tokens.
@@ -277,6 +279,7 @@ impl Kit {
     ) -> std::result::Result<Response<Res>, Status>
     where
         Req: Clone,
+        Res: Message,
         Handler: Fn(ReadUnit, Req) -> Handling,
         Handling: Future<Output = Result<(ReadUnit, Res)>>,
     {
@@ -296,10 +299,7 @@ impl Kit {
                 Ok::<_, Error>(response)
             })
             .await?;
-        match &call.token {
-            Some(token) => Ok(respond(response, token)),
-            None => Ok(Response::new(response)),
-        }
+        Ok(respond(response, call.token.as_ref().unwrap_or(&Token::default())))
     }
 
     pub(crate) async fn wait_for_token(&self, call: &Call) -> Result<()> {
@@ -470,8 +470,12 @@ fn merged(call: &Call, written: Token) -> Token {
     token
 }
 
-pub(crate) fn respond<Res>(response: Res, token: &Token) -> Response<Res> {
+pub(crate) fn respond<Res: Message>(response: Res, token: &Token) -> Response<Res> {
+    let is_small = response.encoded_len() < COMPRESSED_BYTES_MIN;
     let mut response = Response::new(response);
+    if is_small {
+        response.disable_compression();
+    }
     if token.positions().is_empty() {
         return response;
     }

@@ -6,6 +6,7 @@
 use std::{future::Future, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use prost::Message;
 use shipei_store::event_log;
 use tonic::{Request, Response};
 
@@ -81,7 +82,7 @@ impl Parts {
     }
 
     /// The answer, with the token of everything that was written.
-    pub fn answer<Res>(&self, response: Res) -> Response<Res> {
+    pub fn answer<Res: Message>(&self, response: Res) -> Response<Res> {
         respond(response, &self.token)
     }
 }

@@ -40,7 +40,7 @@ const BEAT_SECONDS: u64 = 30;
 /// Scores of one page.
 const PAGE_SIZE: i32 = 1_000;
 /// The logs that assessment follows.
-const FOLLOWED: [&str; 4] = ["enrollment", "learning-progress", "assignment-grading", "offline-activity"];
+const FOLLOWED: [&str; 4] = shipei_contracts::services::OF_FACTS;
 
 /// When everybody logs in.
 const LOGIN_AT: &str = "2019-09-11T08:00:00+08:00";
@@ -54,7 +54,7 @@ const SUBMIT_AT: &str = "2019-11-05T08:00:00+08:00";
 const ATTEND_AT: &str = "2019-11-06T08:00:00+08:00";
 /// When attendees are scored, and how.
 const SCORE_AT: &str = "2019-11-07T08:00:00+08:00";
-const SCORE: i64 = 8;
+const SCORE: i32 = 8;
 
 /// The programme under load.
 #[derive(Debug, Clone)]

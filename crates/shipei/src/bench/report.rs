@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{display::table, replay::progress::grouped};
+use crate::{
+    display::{columns, table},
+    replay::progress::grouped,
+};
 
 /// So many things in so long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +161,7 @@ impl Report {
         let syncs = syncs.map(|rate| format!(", {} bare fdatasync/s", grouped(rate.per_second())));
         format!(
             "{}\n{}{}{cores} cores, {database}{}\n",
-            table(&title, &headings, &rows),
+            table(columns(), &title, &headings, &rows),
             self.scaled_text(),
             self.imported_text(),
             syncs.unwrap_or_default()
@@ -197,6 +200,7 @@ impl Report {
         let rows: Vec<Vec<String>> = self.scaled.iter().map(row).collect();
         let headings = ["instances of each", "heartbeats/s", "of one", "events scored/s", "of one"];
         table(
+            columns(),
             "The same work on more instances, each a process; all share this machine and its database",
             &headings,
             &rows,

@@ -3,9 +3,14 @@
 use anyhow::Result;
 use prost_types::Timestamp;
 use shipei_contracts::{
-    assignment::v1 as assignment, common::v1::EducationStage, enrollment::v1 as enrollment,
-    learning::v1 as learning, offline::v1 as offline,
+    assignment::v1 as assignment,
+    common::v1::EducationStage,
+    enrollment::v1 as enrollment,
+    learning::v1 as learning,
+    offline::v1 as offline,
+    services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
+use shipei_service_kit::to_int32;
 use tonic::{Response, Status};
 
 use crate::{
@@ -13,7 +18,6 @@ use crate::{
     season::{
         Numbered,
         line::{Event, Grade, Stage},
-        step::{Step, step_of},
     },
 };
 
@@ -77,7 +81,7 @@ pub fn timestamp(at: chrono::DateTime<chrono::Utc>) -> Timestamp {
 
 /// Makes one call until the service answers, notes the token, and leaves only whether it was taken.
 macro_rules! send {
-    ($clients:expr, $service:literal, $client:path, $method:ident, $message:expr) => {{
+    ($clients:expr, $service:expr, $client:path, $method:ident, $message:expr) => {{
         let message = $message;
         let channel = $clients.channel($service);
         let response = $clients
@@ -100,33 +104,10 @@ pub(crate) fn taken<T>(
     response: Result<Response<T>, Status>,
 ) -> Result<(), Status> {
     let response = response?;
-    if service == "enrollment" {
+    if service == ENROLLMENT {
         clients.note(&response);
     }
     Ok(())
-}
-
-/// Calls the RPC that a line stands for. The error is the service's answer.
-pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) -> Result<(), Status> {
-    let line = Origin {
-        programme_id: programme.to_owned(),
-        request_id: format!("{programme}:{}:{:016x}", numbered.number, numbered.digest),
-        occurred_at: Some(timestamp(numbered.line.at)),
-    };
-    match step_of(&numbered.line.event) {
-        Step::Enrollment => send_enrollment(clients, line, numbered.line.event.clone()).await,
-        Step::Selection => send_selection(clients, line, numbered.line.event.clone()).await,
-        Step::Rest => match &numbered.line.event {
-            Event::OfflinePlanSubmitted { .. }
-            | Event::OfflineActivityHeld { .. }
-            | Event::OfflineAttended { .. }
-            | Event::OfflineScored { .. }
-            | Event::OfflineResultsSubmitted { .. } => {
-                send_offline(clients, line, numbered.line.event.clone()).await
-            }
-            _ => send_assignment(clients, line, numbered.line.event.clone()).await,
-        },
-    }
 }
 
 /// What every write carries.
@@ -148,19 +129,33 @@ macro_rules! message {
     };
 }
 
-async fn send_enrollment(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
+/// Calls the RPC that a line stands for. The error is the service's answer.
+pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) -> Result<(), Status> {
+    use assignment::{
+        assignment_service_client::AssignmentServiceClient as Assignment,
+        bulletin_service_client::BulletinServiceClient as Bulletin,
+        seminar_service_client::SeminarServiceClient as Seminar,
+    };
     use enrollment::{
         county_service_client::CountyServiceClient as County,
         honour_service_client::HonourServiceClient as Honour,
         person_service_client::PersonServiceClient as Person,
     };
-    match event {
+    use learning::course_service_client::CourseServiceClient as Course;
+    use offline::offline_service_client::OfflineServiceClient as Offline;
+    let origin = Origin {
+        programme_id: programme.to_owned(),
+        request_id: format!("{programme}:{}:{:016x}", numbered.number, numbered.digest),
+        occurred_at: Some(timestamp(numbered.line.at)),
+    };
+    // Every event there is: one that is not sent does not compile.
+    match numbered.line.event.clone() {
         Event::RosterReported { county, counselor } => {
             let message = message!(
                 origin,
                 enrollment::ReportRosterRequest { county_code: county, counselor_id: counselor }
             );
-            send!(clients, "enrollment", County<_>, report_roster, message)
+            send!(clients, ENROLLMENT, County<_>, report_roster, message)
         }
         Event::RemittanceSent { county, reference, amount_fen } => {
             let message = message!(
@@ -171,62 +166,49 @@ async fn send_enrollment(clients: &Clients, origin: Origin, event: Event) -> Res
                     amount_fen: amount_fen,
                 }
             );
-            send!(clients, "enrollment", County<_>, send_remittance, message)
+            send!(clients, ENROLLMENT, County<_>, send_remittance, message)
         }
         Event::RemittanceConfirmed { county, reference } => {
             let message = message!(
                 origin,
                 enrollment::ConfirmRemittanceRequest { county_code: county, r#ref: reference }
             );
-            send!(clients, "enrollment", County<_>, confirm_remittance, message)
+            send!(clients, ENROLLMENT, County<_>, confirm_remittance, message)
         }
         Event::InvoiceIssued { county, reference } => {
             let message =
                 message!(origin, enrollment::IssueInvoiceRequest { county_code: county, r#ref: reference });
-            send!(clients, "enrollment", County<_>, issue_invoice, message)
+            send!(clients, ENROLLMENT, County<_>, issue_invoice, message)
         }
         Event::LearningOpened { county } => {
             let message = message!(origin, enrollment::OpenLearningRequest { county_code: county });
-            send!(clients, "enrollment", County<_>, open_learning, message)
+            send!(clients, ENROLLMENT, County<_>, open_learning, message)
         }
         Event::PersonLoggedIn { person } => {
             let message = message!(origin, enrollment::RecordLoginRequest { person_id: person });
-            send!(clients, "enrollment", Person<_>, record_login, message)
+            send!(clients, ENROLLMENT, Person<_>, record_login, message)
         }
         Event::PreJobAttended { person } => {
             let message = message!(origin, enrollment::RecordPreJobTrainingRequest { person_id: person });
-            send!(clients, "enrollment", Person<_>, record_pre_job_training, message)
+            send!(clients, ENROLLMENT, Person<_>, record_pre_job_training, message)
         }
         Event::TraineeWithdrawn { person, reason } => {
             let message =
                 message!(origin, enrollment::WithdrawTraineeRequest { person_id: person, reason: reason });
-            send!(clients, "enrollment", Person<_>, withdraw_trainee, message)
+            send!(clients, ENROLLMENT, Person<_>, withdraw_trainee, message)
         }
         Event::TutorChosen { expert, tutor } => {
             let message = message!(
                 origin,
                 enrollment::ChooseExcellentTutorRequest { expert_id: expert, tutor_id: tutor }
             );
-            send!(clients, "enrollment", Honour<_>, choose_excellent_tutor, message)
+            send!(clients, ENROLLMENT, Honour<_>, choose_excellent_tutor, message)
         }
-        _ => Ok(()),
-    }
-}
-
-async fn send_selection(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
-    use learning::course_service_client::CourseServiceClient as Course;
-    let Event::CourseSelected { person, course } = event else { return Ok(()) };
-    let message = message!(origin, learning::SelectCourseRequest { person_id: person, course_id: course });
-    send!(clients, "learning-progress", Course<_>, select_course, message)
-}
-
-async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
-    use assignment::{
-        assignment_service_client::AssignmentServiceClient as Assignment,
-        bulletin_service_client::BulletinServiceClient as Bulletin,
-        seminar_service_client::SeminarServiceClient as Seminar,
-    };
-    match event {
+        Event::CourseSelected { person, course } => {
+            let message =
+                message!(origin, learning::SelectCourseRequest { person_id: person, course_id: course });
+            send!(clients, LEARNING_PROGRESS, Course<_>, select_course, message)
+        }
         Event::AssignmentSubmitted { person, submission, kind, title } => {
             let message = message!(
                 origin,
@@ -238,7 +220,7 @@ async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Res
                     text: String::new(),
                 }
             );
-            send!(clients, "assignment-grading", Assignment<_>, submit_assignment, message)
+            send!(clients, ASSIGNMENT_GRADING, Assignment<_>, submit_assignment, message)
         }
         Event::AssignmentReviewed { tutor, submission, grade: given, comment } => {
             let message = message!(
@@ -250,7 +232,7 @@ async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Res
                     comment: comment,
                 }
             );
-            send!(clients, "assignment-grading", Assignment<_>, review_submission, message)
+            send!(clients, ASSIGNMENT_GRADING, Assignment<_>, review_submission, message)
         }
         Event::AssignmentReturned { tutor, submission, comment } => {
             let message = message!(
@@ -261,7 +243,7 @@ async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Res
                     comment: comment,
                 }
             );
-            send!(clients, "assignment-grading", Assignment<_>, return_submission, message)
+            send!(clients, ASSIGNMENT_GRADING, Assignment<_>, return_submission, message)
         }
         Event::SeminarOpened { tutor, class, seminar, topic } => {
             let message = message!(
@@ -273,14 +255,14 @@ async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Res
                     topic: topic,
                 }
             );
-            send!(clients, "assignment-grading", Seminar<_>, open_seminar, message)
+            send!(clients, ASSIGNMENT_GRADING, Seminar<_>, open_seminar, message)
         }
         Event::SeminarPosted { person, seminar, text } => {
             let message = message!(
                 origin,
                 assignment::PostToSeminarRequest { person_id: person, seminar_id: seminar, text: text }
             );
-            send!(clients, "assignment-grading", Seminar<_>, post_to_seminar, message)
+            send!(clients, ASSIGNMENT_GRADING, Seminar<_>, post_to_seminar, message)
         }
         Event::SeminarSummarised { tutor, seminar, summary } => {
             let message = message!(
@@ -291,7 +273,7 @@ async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Res
                     summary: summary,
                 }
             );
-            send!(clients, "assignment-grading", Seminar<_>, summarise_seminar, message)
+            send!(clients, ASSIGNMENT_GRADING, Seminar<_>, summarise_seminar, message)
         }
         Event::BulletinPublished { tutor, class, number, title } => {
             let message = message!(
@@ -299,20 +281,13 @@ async fn send_assignment(clients: &Clients, origin: Origin, event: Event) -> Res
                 assignment::PublishBulletinRequest {
                     tutor_id: tutor,
                     class_id: class,
-                    number: number,
+                    number: to_int32(number),
                     title: title,
                     text: String::new(),
                 }
             );
-            send!(clients, "assignment-grading", Bulletin<_>, publish_bulletin, message)
+            send!(clients, ASSIGNMENT_GRADING, Bulletin<_>, publish_bulletin, message)
         }
-        _ => Ok(()),
-    }
-}
-
-async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result<(), Status> {
-    use offline::offline_service_client::OfflineServiceClient as Offline;
-    match event {
         Event::OfflinePlanSubmitted { counselor, county, education_stage, title } => {
             let message = message!(
                 origin,
@@ -323,7 +298,7 @@ async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result
                     title: title,
                 }
             );
-            send!(clients, "offline-activity", Offline<_>, submit_plan, message)
+            send!(clients, OFFLINE_ACTIVITY, Offline<_>, submit_plan, message)
         }
         Event::OfflineActivityHeld { counselor, county, education_stage, activity, theme } => {
             let message = message!(
@@ -336,7 +311,7 @@ async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result
                     theme: theme,
                 }
             );
-            send!(clients, "offline-activity", Offline<_>, hold_activity, message)
+            send!(clients, OFFLINE_ACTIVITY, Offline<_>, hold_activity, message)
         }
         Event::OfflineAttended { counselor, activity, persons } => {
             let message = message!(
@@ -347,7 +322,7 @@ async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result
                     person_ids: persons,
                 }
             );
-            send!(clients, "offline-activity", Offline<_>, record_attendance, message)
+            send!(clients, OFFLINE_ACTIVITY, Offline<_>, record_attendance, message)
         }
         Event::OfflineScored { counselor, activity, person, score } => {
             let message = message!(
@@ -356,10 +331,10 @@ async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result
                     counselor_id: counselor,
                     activity_id: activity,
                     person_id: person,
-                    score: score,
+                    score: to_int32(score),
                 }
             );
-            send!(clients, "offline-activity", Offline<_>, score_attendee, message)
+            send!(clients, OFFLINE_ACTIVITY, Offline<_>, score_attendee, message)
         }
         Event::OfflineResultsSubmitted { counselor, county, education_stage, title } => {
             let message = message!(
@@ -371,9 +346,10 @@ async fn send_offline(clients: &Clients, origin: Origin, event: Event) -> Result
                     title: title,
                 }
             );
-            send!(clients, "offline-activity", Offline<_>, submit_results, message)
+            send!(clients, OFFLINE_ACTIVITY, Offline<_>, submit_results, message)
         }
-        _ => Ok(()),
+        // Heartbeats go by stream, see `study.rs`.
+        Event::StudySession(_) => Ok(()),
     }
 }
 

@@ -24,6 +24,7 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     enrollment::v1::Programme,
     event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
+    services,
 };
 use shipei_rules::scheme::Scheme;
 use shipei_service_kit::{event_feed::SOURCE_HEADER, status};
@@ -158,7 +159,7 @@ pub async fn replay_to(
 
 /// From now on this client's calls to assessment are answered only when it has seen all that is written now.
 async fn wait_for_assessment(clients: &Clients) -> Result<()> {
-    for source in ["enrollment", "learning-progress", "assignment-grading", "offline-activity"] {
+    for source in services::OF_FACTS {
         let channel = clients.channel(source);
         let head = clients
             .call(|| {

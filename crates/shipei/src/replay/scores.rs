@@ -172,7 +172,7 @@ pub fn reasons(items: &[ScoreItem]) -> String {
 
 fn tutor_row(score: &TutorScore) -> String {
     // A tutor's bulletins are an item each; the file has one column for all of them.
-    let points = |name: &str| -> i64 {
+    let points = |name: &str| -> i32 {
         let items = score.items.iter().filter(|item| item.name.starts_with(name));
         items.map(|item| item.hundredths / 100).sum()
     };
@@ -208,7 +208,7 @@ fn counselor_rows(counties: &[CountyScore]) -> Vec<String> {
 }
 
 /// Hundredths of a point with two decimals.
-pub fn decimals(hundredths: i64) -> String {
+pub fn decimals(hundredths: i32) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 

@@ -27,7 +27,19 @@ pub fn step_of(event: &Event) -> Step {
         | Event::TraineeWithdrawn { .. }
         | Event::TutorChosen { .. } => Step::Enrollment,
         Event::CourseSelected { .. } => Step::Selection,
-        _ => Step::Rest,
+        Event::StudySession(_)
+        | Event::AssignmentSubmitted { .. }
+        | Event::AssignmentReviewed { .. }
+        | Event::AssignmentReturned { .. }
+        | Event::SeminarOpened { .. }
+        | Event::SeminarPosted { .. }
+        | Event::SeminarSummarised { .. }
+        | Event::BulletinPublished { .. }
+        | Event::OfflinePlanSubmitted { .. }
+        | Event::OfflineActivityHeld { .. }
+        | Event::OfflineAttended { .. }
+        | Event::OfflineScored { .. }
+        | Event::OfflineResultsSubmitted { .. } => Step::Rest,
     }
 }
 
@@ -44,6 +56,19 @@ pub fn person_of(event: &Event) -> &str {
         | Event::OfflineScored { person, .. } => person,
         Event::StudySession(session) => &session.person,
         Event::TutorChosen { tutor, .. } => tutor,
-        _ => "",
+        Event::RosterReported { .. }
+        | Event::RemittanceSent { .. }
+        | Event::RemittanceConfirmed { .. }
+        | Event::InvoiceIssued { .. }
+        | Event::LearningOpened { .. }
+        | Event::AssignmentReviewed { .. }
+        | Event::AssignmentReturned { .. }
+        | Event::SeminarOpened { .. }
+        | Event::SeminarSummarised { .. }
+        | Event::BulletinPublished { .. }
+        | Event::OfflinePlanSubmitted { .. }
+        | Event::OfflineActivityHeld { .. }
+        | Event::OfflineAttended { .. }
+        | Event::OfflineResultsSubmitted { .. } => "",
     }
 }

@@ -32,7 +32,7 @@ pub struct AssignmentProjector {
 #[tonic::async_trait]
 impl Projector for AssignmentProjector {
     fn source(&self) -> &'static str {
-        "assignment-grading"
+        shipei_contracts::services::ASSIGNMENT_GRADING
     }
 
     fn version(&self) -> u32 {
@@ -113,10 +113,10 @@ fn post_accepted(batches: &mut Batches, fact: assignment::PostAccepted, told: &F
     let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
     batch.touched.trainee(&fact.person_id, &cause);
     seminar(batch, fact.seminar_id.clone(), fact.class_id, (None, None), &cause);
-    let key = (fact.seminar_id.clone(), fact.number);
+    let key = (fact.seminar_id.clone(), i64::from(fact.number));
     batch.posts.entry(key).or_insert(Post {
         seminar_id: fact.seminar_id,
-        post_number: fact.number,
+        post_number: fact.number.into(),
         person_id: fact.person_id,
         posted_at: told.at,
     });
@@ -130,7 +130,7 @@ fn bulletin_published(
 ) -> Result<()> {
     let batch = batch_of(batches, &fact.programme_id);
     batch.touched.class(&fact.class_id, &cause_of(told));
-    keep_first(&mut batch.bulletins, (fact.class_id, fact.number), told.at);
+    keep_first(&mut batch.bulletins, (fact.class_id, i64::from(fact.number)), told.at);
     Ok(())
 }
 

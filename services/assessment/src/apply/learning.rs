@@ -20,7 +20,7 @@ pub struct LearningProjector {
 #[tonic::async_trait]
 impl Projector for LearningProjector {
     fn source(&self) -> &'static str {
-        "learning-progress"
+        shipei_contracts::services::LEARNING_PROGRESS
     }
 
     fn version(&self) -> u32 {

@@ -26,7 +26,7 @@ pub struct OfflineProjector {
 #[tonic::async_trait]
 impl Projector for OfflineProjector {
     fn source(&self) -> &'static str {
-        "offline-activity"
+        shipei_contracts::services::OFFLINE_ACTIVITY
     }
 
     fn version(&self) -> u32 {
@@ -68,12 +68,12 @@ fn results(batches: &mut Batches, fact: offline::ResultsSubmitted, told: &Fact<'
 fn scored(batches: &mut Batches, fact: offline::AttendeeScored, told: &Fact<'_>) -> Result<()> {
     let batch = batch_of(batches, &fact.programme_id);
     batch.touched.trainee(&fact.person_id, &cause_of(told));
-    let key = (fact.person_id.clone(), fact.activity_id.clone(), fact.score_number);
+    let key = (fact.person_id.clone(), fact.activity_id.clone(), i64::from(fact.score_number));
     batch.offline_scores.entry(key).or_insert(OfflineScore {
         person_id: fact.person_id,
         activity_id: fact.activity_id,
-        score_number: fact.score_number,
-        score: fact.new,
+        score_number: fact.score_number.into(),
+        score: fact.new.into(),
         scored_at: told.at,
     });
     Ok(())

@@ -8,6 +8,7 @@ use shipei_rules::{
     trainee::TraineeScore,
     tutor::TutorScore,
 };
+use shipei_service_kit::to_int32;
 
 /// Hundredths in one point.
 pub const HUNDREDTHS: i64 = 100;
@@ -18,7 +19,7 @@ fn items(items: &[Item]) -> Vec<ItemPoints> {
         let reason = item.reason.filter(|_| item.state != ItemState::Earned);
         points.push(ItemPoints {
             name: item.name.clone(),
-            hundredths: item.points * HUNDREDTHS,
+            hundredths: to_int32(item.points * HUNDREDTHS),
             reason: reason.map_or("", |reason| reason.as_str()).to_owned(),
         });
     }
@@ -29,7 +30,7 @@ fn items(items: &[Item]) -> Vec<ItemPoints> {
 pub fn of_trainee(score: &TraineeScore) -> TraineePoints {
     TraineePoints {
         items: items(&score.items),
-        total: score.total,
+        total: to_int32(score.total),
         passed: score.passed,
         withdrawn: score.withdrawn,
     }
@@ -39,9 +40,9 @@ pub fn of_trainee(score: &TraineeScore) -> TraineePoints {
 pub fn of_tutor(score: &TutorScore) -> TutorPoints {
     TutorPoints {
         items: items(&score.items),
-        total: score.total,
+        total: to_int32(score.total),
         qualified: score.qualified,
-        late_weeks: score.late_weeks,
+        late_weeks: to_int32(score.late_weeks),
         eligible: score.eligible,
         excellent: score.excellent,
     }
@@ -50,9 +51,9 @@ pub fn of_tutor(score: &TutorScore) -> TutorPoints {
 /// The points of a county with that many active trainees.
 pub fn of_county(score: &CountyScore, active_trainees: i64) -> CountyPoints {
     CountyPoints {
-        active_trainees,
-        registration_login_hundredths: score.registration_login.0,
-        offline_hundredths: score.offline.0,
+        active_trainees: to_int32(active_trainees),
+        registration_login_hundredths: to_int32(score.registration_login.0),
+        offline_hundredths: to_int32(score.offline.0),
         scores_not_distinct: score.scores_not_distinct,
     }
 }

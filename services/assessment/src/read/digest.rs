@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use shipei_contracts::assessment::v1::{
     CountyScore, GetScoreDigestRequest, GetScoreDigestResponse, ItemPoints, TraineePoints, TutorPoints,
 };
-use shipei_service_kit::{Error, ReadUnit, Result};
+use shipei_service_kit::{Error, ReadUnit, Result, to_int32};
 use shipei_store::{StoreError, crypto};
 
 use super::{Reading, counties};
@@ -44,7 +44,15 @@ impl Assessment {
         let tutors = add_tutors(&mut unit, &reading, &mut hash).await?;
         let counties = add_counties(&mut unit, &reading, &mut hash).await?;
         let digest = crypto::hex(&hash.finalize());
-        Ok((unit, GetScoreDigestResponse { digest, trainees, tutors, counties }))
+        Ok((
+            unit,
+            GetScoreDigestResponse {
+                digest,
+                trainees: to_int32(trainees),
+                tutors: to_int32(tutors),
+                counties: to_int32(counties),
+            },
+        ))
     }
 }
 

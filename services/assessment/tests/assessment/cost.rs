@@ -124,7 +124,7 @@ async fn batch_that_touches_500_trainees_needs_no_statement_for_each() {
             county_code: HAIGANG.to_owned(),
             person_id,
             score_number: 1,
-            new: 1 + i64::try_from(number % 10).unwrap(),
+            new: 1 + i32::try_from(number % 10).unwrap(),
             old: None,
         };
         log.offline(HAIGANG, "2019-10-22 09:00", &fact);

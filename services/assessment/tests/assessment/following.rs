@@ -1,11 +1,12 @@
 //! The whole way: four logs are served, the service follows them, and an emptied service learns the same again.
 
-use shipei_assessment::{NAME, Peers, migrations, start};
+use shipei_assessment::{NAME, follow, migrations, serve};
 use shipei_contracts::{
     assessment::v1::{
         GetScoreDigestRequest, GetScoreDigestResponse, score_service_client::ScoreServiceClient,
     },
     event::v1::{Event, GetHeadRequest, event_feed_client::EventFeedClient},
+    services::OF_FACTS,
 };
 use shipei_service_kit::{
     TOKEN_HEADER, Token,
@@ -19,8 +20,6 @@ use crate::{
     season::season,
     support::{On, PROGRAMME, Service, end},
 };
-
-const SOURCES: [&str; 4] = ["enrollment", "learning-progress", "assignment-grading", "offline-activity"];
 
 fn new_event(event: &Event) -> NewEvent {
     NewEvent {
@@ -40,7 +39,7 @@ fn new_event(event: &Event) -> NewEvent {
 async fn logs() -> Vec<TestKit> {
     let events = season().take();
     let mut kits = Vec::new();
-    for source in SOURCES {
+    for source in OF_FACTS {
         let test = TestKit::sqlite(source, &Migrator::with_migrations(Vec::new())).await;
         let own: Vec<NewEvent> =
             events.iter().filter(|event| event.source == source).map(new_event).collect();
@@ -57,16 +56,11 @@ async fn learned(logs: &TestServer) -> GetScoreDigestResponse {
     let test = TestKit::sqlite(NAME, &migrations()).await;
     test.clock.set(end());
     let kit = test.kit.clone();
-    let peers = Peers {
-        enrollment: logs.channel(),
-        learning_progress: logs.channel(),
-        assignment_grading: logs.channel(),
-        offline_activity: logs.channel(),
-    };
-    let scores = start(&kit, peers, &logs.shutdown);
-    let server = TestServer::start(|builder| builder.service(&kit, scores).event_log(&kit)).await;
+    let peers = OF_FACTS.iter().map(|source| (*source, logs.channel())).collect();
+    follow(&kit, &peers, &logs.shutdown);
+    let server = TestServer::start(|builder| serve(builder, &kit)).await;
     let mut token = Token::default();
-    for source in SOURCES {
+    for source in OF_FACTS {
         let request = GetHeadRequest { source: source.to_owned() };
         let head = EventFeedClient::new(logs.channel()).get_head(request).await.unwrap().into_inner();
         token.merge(&Token::decode(head.consistency_token.as_bytes()).unwrap());

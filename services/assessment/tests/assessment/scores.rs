@@ -30,7 +30,7 @@ fn item<'score>(items: &'score [ScoreItem], name: &str) -> &'score ScoreItem {
     items.iter().find(|item| item.name == name).unwrap()
 }
 
-fn points(score: &TraineeScore) -> Vec<i64> {
+fn points(score: &TraineeScore) -> Vec<i32> {
     score.items.iter().map(|item| item.hundredths / 100).collect()
 }
 
@@ -349,7 +349,7 @@ async fn large(on: On) {
     let status = service.client().get_score_digest(request).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable);
     let [county] = &service.counties(end()).await[..] else { panic!("one county") };
-    assert_eq!(county.active_trainees, 2 * rescore::RESCORE_PAGE + 1);
+    assert_eq!(i64::from(county.active_trainees), 2 * rescore::RESCORE_PAGE + 1);
     rescore::finish(&service.test.kit, &Programmes::default()).await.unwrap();
     assert_eq!(service.digest().await, expected.digest().await);
     assert_eq!(service.counties(end()).await, expected.counties(end()).await);

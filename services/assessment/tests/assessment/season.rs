@@ -272,7 +272,7 @@ fn counties(log: &mut Writer) {
         log.offline(county, "2019-10-20 12:00", &attended);
         // T10, who leaves, is never scored.
         for number in people.into_iter().filter(|number| *number != 10) {
-            for (score_number, new) in [(1, 9), (2, i64::from(number % 10).max(1))] {
+            for (score_number, new) in [(1, 9), (2, (number % 10).max(1))] {
                 let scored = offline::AttendeeScored {
                     programme_id: PROGRAMME.into(),
                     activity_id: activity_id.clone(),

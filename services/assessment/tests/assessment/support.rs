@@ -9,7 +9,7 @@ use shipei_assessment::{
         assignment::AssignmentProjector, enrollment::EnrollmentProjector, learning::LearningProjector,
         offline::OfflineProjector,
     },
-    migrations, service,
+    migrations, serve,
 };
 use shipei_contracts::{
     assessment::v1::{
@@ -192,7 +192,7 @@ impl Service {
         };
         test.clock.set(end());
         let kit = test.kit.clone();
-        let server = TestServer::start(|builder| builder.service(&kit, service(&kit)).event_log(&kit)).await;
+        let server = TestServer::start(|builder| serve(builder, &kit)).await;
         Self { test, server, projectors: Projectors::default() }
     }
 

@@ -12,7 +12,7 @@ use shipei_rules::{
     submission::MarkKind,
     vocabulary::Grade,
 };
-use shipei_service_kit::{ReadUnit, Result, Unit, convert::to_timestamp};
+use shipei_service_kit::{ReadUnit, Result, Unit, to_int32, to_timestamp};
 use shipei_store::Tx;
 use tonic::Request;
 
@@ -238,7 +238,8 @@ impl Handler {
             });
         }
         let late_weeks = late_weeks(&mut unit.tx, &scheme, (programme, tutor), as_of).await?;
-        let disqualify_at = scheme.tutor.marking.late_week.disqualify_at;
+        let late_weeks = to_int32(late_weeks);
+        let disqualify_at = to_int32(scheme.tutor.marking.late_week.disqualify_at);
         Ok((unit, proto::ListMarkingResponse { items, next_page_token, late_weeks, disqualify_at }))
     }
 }

@@ -1,7 +1,7 @@
 //! BulletinService: a class's numbered bulletins.
 
 use shipei_contracts::assignment::v1::{self as proto, bulletin_service_server::BulletinService};
-use shipei_service_kit::{ReadUnit, Result, Unit};
+use shipei_service_kit::{ReadUnit, Result, Unit, to_int32};
 use tonic::Request;
 
 use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_number, class, recorded, tutor};
@@ -57,7 +57,7 @@ impl Handler {
         let event = proto::BulletinPublished {
             programme_id: programme.to_owned(),
             class_id: new.class_id.clone(),
-            number: new.number,
+            number: to_int32(new.number),
             tutor_id: new.tutor_id.clone(),
         };
         unit.emit(&class.region_code, &new.class_id, &event);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, seminar_service_server::SeminarService};
 use shipei_mirror::Class;
-use shipei_service_kit::{ReadUnit, Result, Unit};
+use shipei_service_kit::{ReadUnit, Result, Unit, to_int32};
 use tonic::Request;
 
 use super::{
@@ -126,8 +126,8 @@ impl Handler {
             seminar_id: seminar.seminar_id,
             class_id: seminar.class_id,
             person_id: post.person_id.clone(),
-            number: post.number,
-            characters: post.characters,
+            number: to_int32(post.number),
+            characters: to_int32(post.characters),
         };
         unit.emit(&region, &event.person_id, &event);
         Ok((unit, proto::PostToSeminarResponse { post: Some(convert::post_to_proto(post)) }))

@@ -12,6 +12,7 @@ use shipei_rules::ids::ProgrammeId;
 use shipei_service_kit::{
     Error, Parts, Refusal, Result, Unit,
     table::{ROW_ERRORS_MAX, TABLE_BYTES_MAX, Table, TableError},
+    to_int32,
 };
 use shipei_store::Tx;
 use tonic::{Request, Status, Streaming};
@@ -346,7 +347,8 @@ fn result_of(row: i64, person_id: &str, verdict: std::result::Result<Verdict, Fa
         Ok(Verdict::Same) => pb::RosterRowOutcome::Unchanged,
         Err(_) => pb::RosterRowOutcome::Rejected,
     };
-    let mut result = pb::RosterRowResult { row, person_id: person_id.to_owned(), ..Default::default() };
+    let mut result =
+        pb::RosterRowResult { row: to_int32(row), person_id: person_id.to_owned(), ..Default::default() };
     result.set_outcome(outcome);
     if let Err(fault) = verdict {
         result.set_reason(fault.reason);

@@ -9,7 +9,7 @@ use shipei_rules::{
     ids::ProgrammeId,
     scheme::{Scheme, SchemeError},
 };
-use shipei_service_kit::{Error, Fields, Kit, ReadUnit, Refusal, Result, Unit};
+use shipei_service_kit::{Error, Fields, Kit, ReadUnit, Refusal, Result, Unit, to_int32};
 use shipei_store::Tx;
 use tonic::Request;
 
@@ -99,8 +99,9 @@ async fn create(
     }
     // Sent again after a revision it is the programme as it stands, under the scheme in force.
     let in_force = if row.scheme_toml == request.scheme_toml { scheme } else { stored_scheme(&row)? };
+    let warnings = convert::warnings_of(&in_force);
     let programme = Some(convert::programme_to(row, &in_force));
-    Ok((unit, pb::CreateProgrammeResponse { programme }))
+    Ok((unit, pb::CreateProgrammeResponse { programme, warnings }))
 }
 
 async fn revise(
@@ -128,7 +129,7 @@ async fn revise(
         row = existing(&mut unit.tx, id).await?;
     }
     let programme = Some(convert::programme_to(row, &scheme));
-    Ok((unit, pb::ReviseSchemeResponse { programme }))
+    Ok((unit, pb::ReviseSchemeResponse { programme, warnings: convert::warnings_of(&scheme) }))
 }
 
 async fn put_in_force(unit: &mut Unit, id: &str, old: &ProgrammeRow, scheme_toml: &str) -> Result<()> {
@@ -140,8 +141,8 @@ async fn put_in_force(unit: &mut Unit, id: &str, old: &ProgrammeRow, scheme_toml
     let revised = pb::SchemeRevised {
         programme_id: id.to_owned(),
         scheme_toml: scheme_toml.to_owned(),
-        scheme_version: version,
-        old_scheme_version: old.scheme_version,
+        scheme_version: to_int32(version),
+        old_scheme_version: to_int32(old.scheme_version),
     };
     unit.emit(&old.region_code, id, &revised);
     Ok(())

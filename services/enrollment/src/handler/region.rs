@@ -7,8 +7,9 @@ use shipei_contracts::{
     enrollment::v1::{self as pb, region_service_server::RegionService},
 };
 use shipei_rules::{
+    divisions,
     ids::{ClassId, PersonId},
-    region::{self as standard, RegionCode, YearMonth},
+    region::{RegionCode, YearMonth},
     scheme::Scheme,
 };
 use shipei_service_kit::{Fields, Kit, ReadUnit, Refusal, Result, Unit};
@@ -87,7 +88,7 @@ fn in_national_standard(row: &RegionRow, scheme: &Scheme) -> bool {
     let Ok(code) = RegionCode::parse(&row.code) else { return false };
     let year = scheme.zone.day_of(scheme.reporting().from).year();
     let month = u16::try_from(year).ok().and_then(|year| YearMonth::new(year, LAST_MONTH));
-    let division = month.and_then(|month| standard::division(&code, month));
+    let division = month.and_then(|month| divisions::division(&code, month));
     division.is_some_and(|division| division.name == row.name)
 }
 

@@ -30,7 +30,7 @@ fn line(serial: u32, id: &str) -> String {
     format!("{id},张三,{},trainee,130302,S2A,compulsory,语文,novice,", id_number(serial))
 }
 
-fn outcomes(response: &pb::ImportRosterResponse) -> Vec<(i64, RosterRowOutcome)> {
+fn outcomes(response: &pb::ImportRosterResponse) -> Vec<(i32, RosterRowOutcome)> {
     response.results.iter().map(|result| (result.row, result.outcome())).collect()
 }
 
@@ -109,7 +109,7 @@ async fn bad_rows_are_named_and_good_ones_taken(world: World) {
     ];
     let taken = world.import_rows(rows, false).await.unwrap();
     assert_eq!((taken.created, taken.unchanged, taken.rejected), (3, 0, 2));
-    let named: Vec<(i64, &str, ErrorReason, &str)> = taken
+    let named: Vec<(i32, &str, ErrorReason, &str)> = taken
         .results
         .iter()
         .map(|result| (result.row, result.person_id.as_str(), result.reason(), result.field.as_str()))

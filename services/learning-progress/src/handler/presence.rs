@@ -5,7 +5,7 @@ use std::time::Duration;
 use shipei_contracts::learning::v1::{
     CountyPresence, GetPresenceRequest, GetPresenceResponse, PresentTrainee,
 };
-use shipei_service_kit::{Error, ReadUnit, Result, soft_state::presence::Known, to_timestamp};
+use shipei_service_kit::{Error, ReadUnit, Result, soft_state::presence::Known, to_int32, to_timestamp};
 use tonic::{Request, Response, Status};
 
 use super::{StudyHandler, not_found};
@@ -36,9 +36,9 @@ impl StudyHandler {
         let groups: Vec<String> = answer.counties.iter().map(|county| group(&county.county_code)).collect();
         let (counts, mut known) = self.presence.count(&groups).await;
         for (county, count) in answer.counties.iter_mut().zip(&counts) {
-            county.trainees = *count;
+            county.trainees = to_int32(*count);
         }
-        answer.total = counts.iter().sum();
+        answer.total = to_int32(counts.iter().sum());
         if asked.include_trainees {
             let (members, known_of) = self.presence.members(&group(&asked.region_code), TRAINEES_MAX).await;
             for (person_id, last_time) in members {
@@ -73,7 +73,7 @@ impl StudyHandler {
             return Err(Error::invalid("region_code", fault));
         }
         let nobody = |county_code| CountyPresence { county_code, trainees: 0 };
-        let window_seconds = i64::try_from(PRESENCE_WINDOW.as_secs()).unwrap_or(i64::MAX);
+        let window_seconds = i32::try_from(PRESENCE_WINDOW.as_secs()).unwrap_or(i32::MAX);
         let counties = codes.into_iter().map(nobody).collect();
         Ok((unit, GetPresenceResponse { counties, window_seconds, ..Default::default() }))
     }

@@ -9,7 +9,7 @@ use shipei_contracts::learning::v1::{
     PhaseProgress,
 };
 use shipei_rules::scheme::Scheme;
-use shipei_service_kit::{ReadUnit, Refusal, Result, to_timestamp};
+use shipei_service_kit::{ReadUnit, Refusal, Result, to_int32, to_timestamp};
 use shipei_store::StoreError;
 
 use super::{StudyHandler, trainee};
@@ -46,8 +46,8 @@ impl StudyHandler {
             let course = course
                 .ok_or_else(|| StoreError::corrupt_row("course_progress", "course_id", &row.course_id))?;
             courses.push(CourseProgress {
-                credited_seconds: row.credited_seconds,
-                length_seconds: course.length_seconds(),
+                credited_seconds: to_int32(row.credited_seconds),
+                length_seconds: to_int32(course.length_seconds()),
                 complete: row.credited_seconds >= course.length_seconds(),
                 course_id: row.course_id,
             });
@@ -104,7 +104,7 @@ fn phases_to_proto(
         let mut complete = 0;
         for row in held.iter().filter(|row| row.phase_index == index) {
             let course = catalogue.course(&row.course_id);
-            complete += i64::from(course.is_some_and(|course| {
+            complete += i32::from(course.is_some_and(|course| {
                 let counts = course.main_line && course.minutes > 0 && course.applies_to(teaches);
                 counts && row.seconds >= course.length_seconds()
             }));
@@ -114,9 +114,9 @@ fn phases_to_proto(
         let given_at = entry.given_at().filter(|given_at| *given_at <= now);
         phases.push(PhaseProgress {
             phase: format!("phase_{}", index + 1),
-            credited_seconds: phase.map_or(0, |phase| phase.study.seconds),
-            required_seconds: entry.required_seconds,
-            main_line_courses: main_line_total(catalogue.main_line(), entry, teaches),
+            credited_seconds: phase.map_or(0, |phase| to_int32(phase.study.seconds)),
+            required_seconds: to_int32(entry.required_seconds),
+            main_line_courses: to_int32(main_line_total(catalogue.main_line(), entry, teaches)),
             main_line_complete: complete,
             achieved_time: given_at.or(achieved_at).map(to_timestamp),
         });

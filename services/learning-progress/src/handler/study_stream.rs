@@ -42,7 +42,10 @@ impl StudyHandler {
         self.shutdown.spawn_for_call(async move {
             reader.read_stream(line, call, request.into_inner(), sender).await
         });
-        Ok(Response::new(answers(receiver)))
+        let mut response = Response::new(answers(receiver));
+        // Its messages are small, and many.
+        response.disable_compression();
+        Ok(response)
     }
 
     /// Reads until the stream ends, a message can't be, nobody wants the answers, or the service ends.

@@ -158,6 +158,7 @@ impl Pipeline {
         shutdown: &Shutdown,
     ) -> Pipeline {
         let lanes_count = if kit.database().is_postgres() { LANES_POSTGRES } else { LANES_SQLITE };
+        tally::begin();
         let mut lanes = Vec::new();
         for _ in 0..lanes_count {
             let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);

@@ -14,6 +14,13 @@ use super::{Answer, BeatAnswer};
 static HEARTBEATS: Counter =
     Counter::new("shipei.heartbeats", "{heartbeat}", "Heartbeats, by what became of them and why");
 
+/// The numbers of what is yet to happen, at 0: what never happened is no missing metric.
+pub(super) fn begin() {
+    for outcome in ["opened", "credited"] {
+        HEARTBEATS.add(0, &[("outcome", outcome)]);
+    }
+}
+
 /// Counts what became of the beats of one transaction.
 pub(super) fn count(answers: &[Answer]) {
     if !HEARTBEATS.is_on() {

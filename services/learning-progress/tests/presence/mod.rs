@@ -34,7 +34,7 @@ pub(crate) async fn trainees_who_study_are_counted_by_county(world: World) {
         assert_eq!(taken.is_ok(), person_id != "T4");
     }
     let present = study.get_presence(presence_in("", false)).await.unwrap().into_inner();
-    let counts: Vec<(&str, i64)> =
+    let counts: Vec<(&str, i32)> =
         present.counties.iter().map(|county| (county.county_code.as_str(), county.trainees)).collect();
     assert_eq!(counts, [("130302", 2), ("130303", 0)]);
     assert_eq!((present.total, present.window_seconds, present.complete), (2, 120, false));

@@ -101,7 +101,7 @@ impl World {
         Instance::over(self.test_kit.twin().await).await
     }
 
-    pub(crate) async fn scheme(&self, scheme: &str, version: i64) {
+    pub(crate) async fn scheme(&self, scheme: &str, version: i32) {
         let fact = enrollment::ProgrammeCreated {
             programme_id: PROGRAMME.into(),
             region_code: "130300".into(),
@@ -200,7 +200,7 @@ pub(crate) fn time(text: &str) -> Timestamp {
 }
 
 /// A main-line course of so many minutes for everybody.
-pub(crate) fn course(course_id: &str, category: proto::CourseCategory, minutes: i64) -> proto::Course {
+pub(crate) fn course(course_id: &str, category: proto::CourseCategory, minutes: i32) -> proto::Course {
     proto::Course {
         course_id: course_id.into(),
         title: "课程".into(),

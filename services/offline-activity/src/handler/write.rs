@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use shipei_contracts::offline::v1 as proto;
 use shipei_mirror::Member;
-use shipei_service_kit::{Result, Unit};
+use shipei_service_kit::{Result, Unit, to_int32};
 
 use super::{Handler, counselor, county, recorded, trainee};
 use crate::{
@@ -119,7 +119,7 @@ impl Handler {
         let news = (person_ids.as_slice(), added, at);
         let attended = store::keep_attendances(&mut unit.tx, programme, activity_id, news, &recorded).await?;
         emit_attendance(&mut unit, programme, &activity, person_ids);
-        Ok((unit, proto::RecordAttendanceResponse { added, attended }))
+        Ok((unit, proto::RecordAttendanceResponse { added: to_int32(added), attended: to_int32(attended) }))
     }
 
     pub(super) async fn score(
@@ -183,7 +183,7 @@ impl Handler {
             programme_id: programme.to_owned(),
             county_code: new.county_code.clone(),
             education_stage: convert::stage_to_proto(new.stage).into(),
-            number: new.number,
+            number: to_int32(new.number),
         };
         unit.emit(&new.county_code, &new.county_code, &event);
         Ok((unit, proto::SubmitResultsResponse { results: Some(convert::results_to_proto(new)) }))
@@ -220,9 +220,9 @@ fn emit_score(
         activity_id: activity.activity_id.clone(),
         county_code: activity.county_code.clone(),
         person_id: trainee.person_id.clone(),
-        score_number: change.number,
-        new: score,
-        old: change.old,
+        score_number: to_int32(change.number),
+        new: to_int32(score),
+        old: change.old.map(to_int32),
     };
     unit.emit(&activity.county_code, &trainee.person_id, &event);
 }

@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::settings::SETTINGS;
 
 #[derive(Parser)]
 struct Program {
@@ -41,6 +42,15 @@ fn nothing_said_means_defaults() {
     assert_eq!(config.limits, PoolLimits::default());
     assert!(matches!(&config.storage, Storage::Directory(folder) if folder.ends_with(DATA_DEFAULT)));
     assert!(!config.migrate && !config.open_network);
+    // All that there is can be shown, in both forms.
+    let (toml, json) = (config.to_toml(), config.to_json());
+    for setting in &SETTINGS {
+        assert!(
+            toml.contains(setting.key) && json.contains(&format!("\"{}\"", setting.key)),
+            "{}",
+            setting.key
+        );
+    }
 }
 
 #[test]
@@ -163,7 +173,7 @@ fn service_needs_its_sources() {
 
 #[test]
 fn every_setting_has_its_place_in_the_docs() {
-    let docs = include_str!("../../../docs/operations.md");
+    let docs = include_str!("../../../../docs/operations.md");
     for setting in &SETTINGS {
         let row = format!("| `{}` | `SHIPEI_{}` |", setting.key, setting.key.to_uppercase());
         assert!(docs.contains(&row), "docs/operations.md has no row `{row}`");

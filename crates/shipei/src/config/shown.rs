@@ -1,0 +1,162 @@
+//! The settings that are in force as an operator reads them: a file of settings or JSON, with where each value comes from
+//! and without secrets. A new setting needs an arm in [`Config::shown`].
+
+use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
+
+use serde_json::{Map, Value, json};
+use shipei_service_kit::telemetry::LogFormat;
+
+use super::Config;
+use crate::settings::{SETTINGS, Setting, Source};
+
+/// What stands where a secret was.
+const MASK: &str = "***";
+
+/// The value of a setting, secrets masked.
+enum Shown {
+    /// One value.
+    Value(Value),
+    /// It may be without one, and is.
+    NotSet,
+    /// One by service.
+    ByService(Vec<(String, String)>),
+}
+
+impl Config {
+    /// All settings as a file of settings, with where each comes from and without secrets.
+    pub fn to_toml(&self) -> String {
+        let mut lines = format!("# For {}.\n", self.services.join(", "));
+        if let Some((path, source)) = &self.file {
+            let _ = writeln!(lines, "# The file is {} ({source}).", path.display());
+        }
+        for variable in &self.unknown_variables {
+            let _ = writeln!(lines, "# {variable} is in the environment, but there is no such setting.");
+        }
+        let mut tables = String::new();
+        for setting in &SETTINGS {
+            let (key, source) = (setting.key, self.source(setting));
+            match self.shown(key) {
+                Shown::Value(value) => {
+                    let _ = writeln!(lines, "{key} = {} # {source}", in_toml(&value));
+                }
+                Shown::NotSet => {
+                    let _ = writeln!(lines, "# {key} is not set # {source}");
+                }
+                Shown::ByService(values) => {
+                    let _ = writeln!(tables, "\n[{key}] # {source}");
+                    for (service, value) in values {
+                        let _ = writeln!(tables, "{service} = {}", in_toml(&value.into()));
+                    }
+                }
+            }
+        }
+        lines + &tables
+    }
+
+    /// The same as JSON: a list of settings.
+    pub fn to_json(&self) -> String {
+        let setting = |setting: &Setting| {
+            let value = match self.shown(setting.key) {
+                Shown::Value(value) => value,
+                Shown::NotSet => Value::Null,
+                Shown::ByService(values) => {
+                    let values = values.into_iter().map(|(service, value)| (service, Value::from(value)));
+                    Value::Object(values.collect::<Map<_, _>>())
+                }
+            };
+            json!({ "key": setting.key, "value": value, "source": self.source(setting).to_string() })
+        };
+        SETTINGS.iter().map(setting).collect::<Value>().to_string()
+    }
+
+    fn source(&self, setting: &Setting) -> &Source {
+        self.sources.get(setting.key).unwrap_or(&Source::Default)
+    }
+
+    fn shown(&self, key: &str) -> Shown {
+        let optional =
+            |value: Option<String>| value.map_or(Shown::NotSet, |value| Shown::Value(value.into()));
+        let redis = self.redis.as_ref();
+        Shown::Value(match key {
+            "listen" => self.listen.to_string().into(),
+            "open_network" => self.open_network.into(),
+            "data" => self.data.display().to_string().into(),
+            "key_file" => self.key_file.display().to_string().into(),
+            "migrate" => self.migrate.into(),
+            "log_format" => match self.log_format {
+                LogFormat::Human => "human".into(),
+                LogFormat::Json => "json".into(),
+            },
+            "pool_connections" => self.limits.connections.into(),
+            "acquire_timeout" => time(self.limits.acquire_timeout).into(),
+            "statement_timeout" => time(self.limits.statement_timeout).into(),
+            "lock_timeout" => time(self.limits.lock_timeout).into(),
+            "rate_limit" => self.rate_limit.map_or(0, NonZeroU32::get).into(),
+            // Another one each time, unless somebody gave it.
+            "instance" => {
+                return optional(self.sources.contains_key(key).then(|| self.instance.clone()));
+            }
+            "redis" => return optional(redis.map(|redis| masked(&redis.url))),
+            "redis_ca_file" => {
+                let file = redis.and_then(|redis| redis.ca_file.as_ref());
+                return optional(file.map(|file| file.display().to_string()));
+            }
+            "otlp" => return optional(self.otlp.as_deref().map(masked)),
+            "peers" => return Shown::ByService(self.peers.clone().into_iter().collect()),
+            "database" => {
+                let url =
+                    |service: &&str| Some(((*service).to_owned(), masked(&self.storage.url(service).ok()?)));
+                return Shown::ByService(self.services.iter().filter_map(url).collect());
+            }
+            unknown => unreachable!("`{unknown}` is a setting that is not shown"),
+        })
+    }
+}
+
+/// A value as TOML writes it.
+fn in_toml(value: &Value) -> String {
+    match value {
+        Value::String(text) => toml::Value::from(text.as_str()).to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// A time as a setting is written.
+fn time(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+}
+
+/// The options of a URL whose values may be shown; whatever else there is, mistyped ones too, may be a password.
+const OPTIONS_SHOWN: [&str; 11] = [
+    "schema",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "application_name",
+];
+
+/// A URL without its passwords: neither `user:PASSWORD@` nor `?password=PASSWORD`.
+pub fn masked(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // The last @: a password may hold one, and to mask too much does no harm.
+    let (user, host) = match rest.rsplit_once('@') {
+        Some((user, host)) => match user.split_once(':') {
+            Some((name, _)) => (format!("{name}:{MASK}@"), host),
+            None => (format!("{user}@"), host),
+        },
+        None => (String::new(), rest),
+    };
+    let Some((place, query)) = host.split_once('?') else { return format!("{scheme}://{user}{host}") };
+    let options = query.split('&').map(|option| match option.split_once('=') {
+        Some((name, _)) if OPTIONS_SHOWN.contains(&name) => option.to_owned(),
+        Some((name, _)) => format!("{name}={MASK}"),
+        None => MASK.to_owned(),
+    });
+    format!("{scheme}://{user}{place}?{}", options.collect::<Vec<_>>().join("&"))
+}
