@@ -146,6 +146,30 @@ fn time_and_chance_come_from_one_place_each() {
     }
 }
 
+/// What stands in every JSON line of a log: who wrote it, and in the course of which call.
+const KEYS_OF_EVERY_LINE: [&str; 5] = ["service", "instance", "method", "trace_id", "span_id"];
+
+#[test]
+fn no_log_line_has_a_key_twice() {
+    let mut seen = 0;
+    for (path, text) in ["crates", "services"].into_iter().flat_map(production) {
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            for written in without_tests(&text).split(&format!("tracing::{level}!(")).skip(1) {
+                // The fields stand before the message.
+                let fields = written.split('"').next().unwrap_or_default();
+                for field in fields.split(',') {
+                    let key =
+                        field.split('=').next().unwrap_or_default().trim().trim_start_matches(['%', '?']);
+                    let shown = path.display();
+                    assert!(!KEYS_OF_EVERY_LINE.contains(&key), "{shown}: a line of its own with `{key}`");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} fields");
+}
+
 #[test]
 fn files_stay_under_500_lines() {
     for (path, text) in ["crates", "services", "tests", "xtask"].into_iter().flat_map(sources) {

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
-use shipei::{
+use shipei::progress::Progress;
+use shipei_client::{
     client::Clients,
-    replay::{self, Report, progress::Progress},
+    replay::{self, Report},
     season::Season,
 };
 use shipei_contracts::enrollment::v1::{

@@ -10,10 +10,13 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use shipei::{
-    client::{Clients, SERVICES},
-    replay::{self, Report, progress::Progress},
-    season::Season,
+    progress::Progress,
     suite::{Storage, Suite},
+};
+use shipei_client::{
+    client::{Clients, SERVICES},
+    replay::{self, Report},
+    season::Season,
 };
 use shipei_contracts::{
     assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient},

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use prost_types::Timestamp;
-use shipei::client::{Clients, SERVICES};
+use shipei_client::client::{Clients, SERVICES};
 use shipei_contracts::{
     assessment::v1::{
         GetTraineeScoreRequest, ListCountyScoresRequest, ListTraineeScoresRequest, ListTutorScoresRequest,

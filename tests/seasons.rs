@@ -1,7 +1,8 @@
 //! The given seasons byte for byte, on both databases, in one process.
 
 use anyhow::{Result, ensure};
-use shipei::{client::SERVICES, suite::forget_learned};
+use shipei::suite::forget_learned;
+use shipei_client::client::SERVICES;
 use shipei_store::PoolLimits;
 
 use crate::harness::{Backend, Place, digest, embedded, log_lengths, replay_and_compare};

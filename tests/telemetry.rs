@@ -18,11 +18,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use prost_types::Timestamp;
 use serde_json::Value;
-use shipei::{
-    client::Clients,
-    replay::{self, progress::Progress},
-    season::Season,
-};
+use shipei::progress::Progress;
+use shipei_client::{client::Clients, replay, season::Season};
 use shipei_contracts::{
     assessment::v1::{GetTraineeScoreRequest, score_service_client::ScoreServiceClient},
     enrollment::v1::{ListProgrammesRequest, programme_service_client::ProgrammeServiceClient},
@@ -398,9 +395,10 @@ async fn without_a_collector_nothing_connects_and_traces_only_pass_through() -> 
     let place = Place::new(Backend::Sqlite)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = format!("http://{}", listener.local_addr()?);
-    // The SDK's own variables don't turn it on.
+    // What the SDK may be told besides the collector's address doesn't turn it on.
     let off = |command: &mut Command| {
-        command.env_remove("SHIPEI_OTLP").env("OTEL_EXPORTER_OTLP_ENDPOINT", &address);
+        command.env_remove("SHIPEI_OTLP").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+        command.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &address);
         command.env("OTEL_METRIC_EXPORT_INTERVAL", "1").env("OTEL_BSP_SCHEDULE_DELAY", "1");
     };
     let (process, clients) = one(&place, &off).await?;

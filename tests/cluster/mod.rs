@@ -18,10 +18,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use shipei::{
-    client::{Clients, SERVICES},
-    operate,
-};
+use shipei::operate;
+use shipei_client::client::{Clients, SERVICES};
 use shipei_store::testing::{Stop, TestPostgres};
 use tempfile::TempDir;
 use tokio::sync::Mutex;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use shipei::{client::Clients, replay::progress::Progress};
+use shipei::progress::Progress;
+use shipei_client::client::Clients;
 use shipei_contracts::{
     assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient},
     event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},

@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use prost_types::Timestamp;
-use shipei::{
+use shipei::progress::Progress;
+use shipei_client::{
     client::{Clients, explain, is_transient},
-    replay::progress::Progress,
     season::Season,
 };
 use shipei_contracts::{
@@ -290,7 +290,7 @@ async fn rounds(cluster: &Cluster, seed: u64) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     let season = Season::open(&season_folder("edges"))?;
     let clients = cluster.clients().await?;
-    let report = shipei::replay::replay(&clients, &season, &Progress::hidden()).await?;
+    let report = shipei_client::replay::replay(&clients, &season, &Progress::hidden()).await?;
     let programme = report.programme.programme_id;
     for round in 0..ROUNDS {
         let acknowledged = write_and_die(cluster, &programme, round, random.u64(ACKNOWLEDGED)).await?;

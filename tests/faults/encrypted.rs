@@ -18,7 +18,7 @@ async fn encrypted_connections_give_the_same_scores() -> Result<()> {
     ensure!(encrypted == all && all != "0", "{encrypted} of {all} connections to Postgres are encrypted");
     // Redis has no port without TLS: who subscribed came through it.
     let channels = cluster.redis_says(&["PUBSUB", "CHANNELS"])?;
-    for service in shipei::client::SERVICES {
+    for service in shipei_client::client::SERVICES {
         ensure!(channels.contains(&format!(":wake:{service}")), "no wakes of {service}: {channels}");
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Result, ensure};
-use shipei::replay::progress::Progress;
+use shipei::progress::Progress;
 
 use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while, seed};
 use crate::cluster::{Cluster, Network, THREE};

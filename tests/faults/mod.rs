@@ -17,10 +17,8 @@ mod rolled;
 use std::{future::Future, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use shipei::{
-    client::Clients,
-    replay::{Report, progress::Progress},
-};
+use shipei::progress::Progress;
+use shipei_client::{client::Clients, replay::Report};
 
 use crate::{
     cluster::Cluster,

@@ -4,7 +4,7 @@
 use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use shipei::client::{Clients, SERVICES};
+use shipei_client::client::{Clients, SERVICES};
 use shipei_contracts::event::v1::{GetHeadRequest, SubscribeRequest, event_feed_client::EventFeedClient};
 use shipei_service_kit::{event_feed::SOURCE_HEADER, status::reason_of};
 use tonic::{Code, Request, Status, metadata::MetadataValue};

@@ -5,21 +5,21 @@
 
 mod shown;
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
+use shipei_client::client::with_scheme;
 use shipei_service_kit::{config::ListenAddress, telemetry::LogFormat};
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
 
-pub use shown::masked;
-
 use crate::{
     environment::unknown_variables,
-    settings::{Flags, Given, Givens, Source},
-    storage::KEY_FILE,
-    suite::{Storage, peer_missing, service_names, sources_missing, with_scheme},
+    redis::{RedisAddress, masked},
+    services::{peer_missing, service_names, sources_missing},
+    settings::{Flags, Given, Givens, SETTINGS, Source},
+    storage::{KEY_FILE, Storage},
 };
 
 /// Where a server listens unless it is told otherwise.
@@ -65,22 +65,6 @@ impl From<NamedOptions> for Options {
     fn from(named: NamedOptions) -> Options {
         let all = named.services.iter().any(|service| service == ALL);
         Options { services: if all { Vec::new() } else { named.services }, flags: named.flags }
-    }
-}
-
-/// Where a Redis is.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisAddress {
-    /// Its URL, which may hold a password.
-    pub url: String,
-    /// The authority of its certificate; the system's when absent.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl fmt::Debug for RedisAddress {
-    /// Without the password.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("RedisAddress").field(&masked(&self.url)).finish()
     }
 }
 
@@ -174,6 +158,7 @@ impl Config {
             sources: givens.into_iter().map(|(key, given)| (key, given.source)).collect(),
             unknown_variables: unknown_variables(
                 std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()),
+                |name| SETTINGS.iter().any(|setting| setting.variable == name),
             ),
         })
     }

@@ -4,6 +4,14 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result};
+use shipei_client::{
+    client::{Clients, call, explain},
+    replay::{
+        self,
+        scores::{Scores, decimals, reasons},
+    },
+    season::Season,
+};
 use shipei_contracts::{
     assessment::v1::{CountyScore, TraineeScore, TutorScore},
     enrollment::v1::{
@@ -14,14 +22,8 @@ use shipei_contracts::{
 use shipei_store::crypto::make_private_folder;
 
 use crate::{
-    client::{Clients, call, explain},
     display::{columns, histogram, percent, say, table},
-    replay::{
-        self,
-        progress::{Progress, summary},
-        scores::{Scores, decimals, reasons},
-    },
-    season::Season,
+    progress::{Progress, summary},
     suite::{Storage, Suite},
 };
 

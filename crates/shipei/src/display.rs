@@ -38,7 +38,7 @@ pub fn table(columns: u16, title: &str, headings: &[&str], rows: &[Vec<String>])
     for (place, _) in headings.iter().enumerate() {
         let numeric = rows.iter().filter_map(|row| row.get(place)).all(|text| is_number(text));
         let Some(column) = table.column_mut(place) else { continue };
-        column.set_padding((1, 0));
+        column.set_padding((0, 0));
         if numeric {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -3,8 +3,8 @@
 use anyhow::{Result, bail};
 use shipei_service_kit::telemetry::LOG_VARIABLE;
 
-use crate::settings::{CONFIG_VARIABLE, SETTINGS};
-
+/// The variable for the file of settings.
+pub(crate) const CONFIG_VARIABLE: &str = "SHIPEI_CONFIG";
 /// OpenTelemetry's own variable for it, which is heard when nobody says `otlp`.
 const OTLP_STANDARD: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// OpenTelemetry's own variable for how the collector is spoken to, and the one way that this program has.
@@ -16,9 +16,14 @@ const OTHER_VARIABLES: [&str; 4] = [CONFIG_VARIABLE, LOG_VARIABLE, "SHIPEI_BENCH
 const OF_KUBERNETES: [&str; 2] = ["_SERVICE_", "_PORT"];
 
 /// The variables among these that look like settings and are none: most often mistyped.
-pub(crate) fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
-    let is_setting = |name: &str| SETTINGS.iter().any(|setting| setting.variable == name);
-    let is_other = |name: &str| OTHER_VARIABLES.iter().any(|other| name.starts_with(other));
+pub(crate) fn unknown_variables(
+    names: impl Iterator<Item = String>,
+    is_setting: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let is_other = |name: &str| {
+        let is = |other: &str| name == other || (other.ends_with('_') && name.starts_with(other));
+        OTHER_VARIABLES.iter().any(|other| is(other))
+    };
     let is_of_kubernetes = |name: &str| OF_KUBERNETES.iter().any(|part| name.contains(part));
     let mut unknown: Vec<String> = names
         .filter(|name| name.starts_with("SHIPEI_"))
@@ -62,7 +67,9 @@ mod tests {
             "PATH",
             "SHIPEI_DATABSE",
         ];
-        let unknown = unknown_variables(names.iter().map(|name| (*name).to_owned()));
+        let unknown = unknown_variables(names.iter().map(|name| (*name).to_owned()), |name| {
+            ["SHIPEI_LISTEN", "SHIPEI_LOG_FORMAT"].contains(&name)
+        });
         assert_eq!(unknown, ["SHIPEI_DATABSE", "SHIPEI_LISTN"]);
     }
 

@@ -4,16 +4,16 @@
 //! gRPC API, also when they run in the same process: there is one way in.
 
 pub mod bench;
-pub mod client;
 pub mod config;
 pub mod demo;
 pub mod display;
 mod environment;
 pub mod operate;
-pub mod replay;
+pub mod progress;
+mod redis;
 pub mod scheme;
-pub mod season;
 pub mod serve;
+pub mod services;
 pub mod settings;
 mod storage;
 pub mod suite;

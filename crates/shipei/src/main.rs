@@ -11,13 +11,13 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use shipei::{
     bench,
-    client::Clients,
     config::{self, Config},
     demo,
     display::say,
-    operate, replay, scheme, serve, settings,
+    operate, progress, scheme, serve, settings,
     suite::{Storage, Suite},
 };
+use shipei_client::client::Clients;
 use shipei_service_kit::telemetry::{self, LogFormat};
 
 /// 师培 shipei: runs and judges a whole province's teacher training.
@@ -231,13 +231,13 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             if !servers.is_empty() {
                 let clients = Clients::connect(&servers, ca_file.as_deref()).await?;
                 clients.require_services().await?;
-                replay::run(&clients, &season, &out).await?;
+                progress::replay(&clients, &season, &out).await?;
                 return Ok(ExitCode::SUCCESS);
             }
             let temporary = tempfile::tempdir()?;
             let folder = data.unwrap_or_else(|| temporary.path().to_owned());
             let suite = Suite::start_embedded(&Storage::Directory(folder)).await?;
-            let outcome = replay::run(&Clients::of_channel(&suite.channel()), &season, &out).await;
+            let outcome = progress::replay(&Clients::of_channel(&suite.channel()), &season, &out).await;
             suite.stop().await;
             outcome?;
         }

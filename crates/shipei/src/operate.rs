@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
+use shipei_client::client;
 use shipei_service_kit::event_feed::SOURCE_HEADER;
 use shipei_store::Fit;
 use tokio::time::timeout;
@@ -14,10 +15,10 @@ use tonic_health::pb::{
 };
 
 use crate::{
-    client,
     config::{Config, LISTEN_DEFAULT},
     display::say,
-    suite::{self, service_names},
+    services::service_names,
+    suite,
 };
 
 /// How long an answer about health may take, the connection included.

@@ -14,12 +14,13 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, parser::ValueSource};
 use toml::de::{DeTable, DeValue};
 
-use crate::{environment::standard_collector, suite::service_names};
+use crate::{
+    environment::{CONFIG_VARIABLE, standard_collector},
+    services::service_names,
+};
 
 /// The name of the setting for the file of settings, which can't stand in that file.
 const CONFIG: &str = "config";
-/// The environment variable of [`CONFIG`].
-pub(crate) const CONFIG_VARIABLE: &str = "SHIPEI_CONFIG";
 
 /// The form of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

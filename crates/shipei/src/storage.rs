@@ -156,7 +156,7 @@ impl Storage {
 
     /// Refuses to go on without a key file where a database of the suite, served here or not, needs one.
     async fn require_nothing_sealed(&self, opened: &[(&str, Database)], limits: PoolLimits) -> Result<()> {
-        for service in crate::suite::service_names() {
+        for service in crate::services::service_names() {
             let sealed = match (opened.iter().find(|(name, _)| *name == service), self.url(service)) {
                 (Some((_, database)), _) => database.sealed().await,
                 (None, Ok(url)) => Database::sealed_at(&url, limits).await,

@@ -1,7 +1,7 @@
 //! The services of one process: their databases, their server, and the logs that they follow.
 //!
 //! All five in one process or each in its own is the same to a service: it follows the others' logs over gRPC, over
-//! an in-memory connection to this process's server or over TCP to another one. To add a service: its `SERVICE` in `SERVICES`.
+//! an in-memory connection to this process's server or over TCP to another one. The services stand in `services.rs`.
 
 use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -20,36 +20,15 @@ use shipei_store::{
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
-use crate::config::RedisAddress;
 pub use crate::storage::Storage;
+use crate::{
+    redis::RedisAddress,
+    services::{peer_missing, service_of, services_of},
+};
 
 /// After this age clients are asked to connect anew and streams end, so that load spreads over instances that came
 /// meanwhile.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
-
-/// The five services, each behind those that it follows.
-const SERVICES: &[Service; 5] = &[
-    shipei_enrollment::SERVICE,
-    shipei_learning_progress::SERVICE,
-    shipei_assignment_grading::SERVICE,
-    shipei_offline_activity::SERVICE,
-    shipei_assessment::SERVICE,
-];
-
-/// The names of the five services, which are those of their logs.
-pub fn service_names() -> Vec<&'static str> {
-    SERVICES.iter().map(|service| service.name).collect()
-}
-
-/// Who of these services follows which log that is neither of these services nor at an address.
-pub fn sources_missing(
-    services: &[&str],
-    addresses: &BTreeMap<String, String>,
-) -> Vec<(&'static str, &'static str)> {
-    let served = SERVICES.iter().filter(|service| services.contains(&service.name));
-    let follows = served.flat_map(|service| service.follows.iter().map(|source| (service.name, *source)));
-    follows.filter(|(_, source)| !services.contains(source) && !addresses.contains_key(*source)).collect()
-}
 
 /// Makes a service forget what it learned from other logs, so that it reads them from their first events when it is
 /// started again. False when it follows no log.
@@ -80,11 +59,6 @@ pub async fn forget_learned(service: &str, storage: &Storage, limits: PoolLimits
             LEASE_TERM.as_secs()
         ),
     }
-}
-
-fn service_of(name: &str) -> Result<&'static Service> {
-    let service = SERVICES.iter().find(|service| service.name == name);
-    service.with_context(|| format!("there is no service `{name}`; there are {}", service_names().join(", ")))
 }
 
 /// Brings the schema of a service up to date; gives it as it was before.
@@ -216,20 +190,6 @@ fn soft_state(redis: &RedisAddress, keys: &Keys) -> Result<SoftState> {
     SoftState::open(&redis.url, authority, keys).context("Redis")
 }
 
-fn services_of(names: &[String]) -> Result<Vec<&'static Service>> {
-    if names.is_empty() {
-        return Ok(SERVICES.iter().collect());
-    }
-    let mut services: Vec<&Service> = Vec::new();
-    for name in names {
-        let service = service_of(name)?;
-        if services.iter().all(|known| known.name != service.name) {
-            services.push(service);
-        }
-    }
-    Ok(services)
-}
-
 /// The channels that a service follows logs over: in memory where the service runs here, else to its address.
 fn peers_of(
     service: &Service,
@@ -241,26 +201,13 @@ fn peers_of(
     for source in service.follows {
         let channel = match addresses.get(*source) {
             _ if here.iter().any(|here| here.name == *source) => in_memory.channel(),
-            Some(address) => connect_lazily(&with_scheme(address))
+            Some(address) => connect_lazily(&shipei_client::client::with_scheme(address))
                 .with_context(|| format!("--peer {source}={address} is not an address"))?,
             None => bail!("{}", peer_missing(service.name, source)),
         };
         peers.insert(source, channel);
     }
     Ok(peers)
-}
-
-/// What is said of a service that follows a log of which nobody knows where it is.
-pub(crate) fn peer_missing(service: &str, source: &str) -> String {
-    format!(
-        "{service} follows the log of {source}: say where it runs with --peer {source}=ADDRESS (in a file of settings \
-         `peers`, SHIPEI_PEERS in the environment)"
-    )
-}
-
-/// `host:port` as a URL.
-pub fn with_scheme(address: &str) -> String {
-    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ mod tests {
                 "pass_total = 0\nseminar_required = false",
                 "trainee.pass_total",
             ),
-            ("= 100", "= 101", "tutor.qualify_total"),
+            ("qualify_total = 100", "qualify_total = 101", "tutor.qualify_total"),
             ("disqualify_at = 3", "disqualify_at = 0", "tutor.marking.late_week.disqualify_at"),
             ("[\"public\"]", "[]", "trainee.online[0].categories"),
             ("minutes    = 200", "minutes = 66241", "trainee.online[0].minutes"),

@@ -37,10 +37,10 @@ use tower::Service;
 use crate::{
     call::{
         access::{Policies, PolicyError},
-        elsewhere::Elsewhere,
         gate::GateLayer,
         layer::CallLayer,
         limit::Limit,
+        misdelivered::MisdeliveredCalls,
         watch::Methods,
     },
     descriptors,
@@ -105,7 +105,7 @@ pub struct ServerBuilder {
 pub struct Server {
     routes: Routes,
     policies: Policies,
-    elsewhere: Elsewhere,
+    misdelivered: MisdeliveredCalls,
     methods: Methods,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
@@ -213,7 +213,7 @@ impl ServerBuilder {
             names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
-        let elsewhere = Elsewhere::of(&self.descriptor_pool, &names);
+        let misdelivered = MisdeliveredCalls::of(&self.descriptor_pool, &names);
         let methods = Methods::of(&self.descriptor_pool, &names);
 
         let health = HealthReporter::new();
@@ -229,7 +229,7 @@ impl ServerBuilder {
         Ok(Server {
             routes: self.routes.routes().prepare(),
             policies,
-            elsewhere,
+            misdelivered,
             methods,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
@@ -293,7 +293,7 @@ impl Server {
         }
         let server = server
             .layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()))
-            .layer(GateLayer(self.elsewhere.clone()))
+            .layer(GateLayer(self.misdelivered.clone()))
             .layer(GateLayer(self.limits.clone()));
         let cut = self.shutdown.hard_token();
         let incoming = incoming.then(async |io| {

@@ -4,6 +4,8 @@
 use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use shipei_client::replay::watcher::Watcher as _;
+use shipei_client::{client::Clients, replay};
 use shipei_store::{Database, PoolLimits};
 use tonic::transport::Endpoint;
 
@@ -14,7 +16,7 @@ use super::{
     report::{Imported, Rate},
     setup,
 };
-use crate::{client::Clients, replay, suite::service_names};
+use crate::services::service_names;
 
 /// The most people; ids and birthdays are made for so many.
 pub(super) const PEOPLE_MAX: u64 = 1_000_000;

@@ -8,6 +8,10 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::Timestamp;
+use shipei_client::{
+    client::{Clients, call, explain},
+    replay::calls::timestamp,
+};
 use shipei_contracts::{
     assessment::v1::{ListTraineeScoresRequest, score_service_client::ScoreServiceClient},
     assignment::v1::{SubmitAssignmentRequest, assignment_service_client::AssignmentServiceClient},
@@ -29,10 +33,6 @@ use super::{
     drive::{alone, at_once},
     report::Rate,
     shape::{COUNTIES, Shape, activity, counselor, county_of, course, person},
-};
-use crate::{
-    client::{Clients, call, explain},
-    replay::calls::timestamp,
 };
 
 /// Seconds between two beats.

@@ -26,13 +26,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use shipei_client::replay::watcher::Watcher as _;
+use shipei_client::{client::Clients, replay};
 use shipei_store::{Database, PoolLimits, crypto};
 
 use crate::{
-    client::Clients,
     display::say,
-    replay::{self, progress::Progress},
-    suite::{Storage, Suite, service_names},
+    progress::Progress,
+    services::service_names,
+    suite::{Storage, Suite},
 };
 use load::Load;
 use report::{Machine, Measurement, Rate, Report, Round};

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use anyhow::Result;
+use shipei_client::replay::watcher::Watcher as _;
 
 use super::{
     Bench, ROUNDS, UNMEASURED,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     display::{columns, table},
-    replay::progress::grouped,
+    progress::grouped,
 };
 
 /// So many things in so long.

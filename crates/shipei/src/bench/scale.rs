@@ -5,6 +5,11 @@
 use std::{collections::BTreeMap, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use shipei_client::replay::watcher::Watcher as _;
+use shipei_client::{
+    client::{Clients, SERVICES},
+    replay,
+};
 use shipei_service_kit::Clock;
 use shipei_store::PoolLimits;
 use tokio::net::TcpListener;
@@ -18,11 +23,7 @@ use super::{
     setup,
     shape::Shape,
 };
-use crate::{
-    client::{Clients, SERVICES},
-    replay,
-    suite::{Options, Storage, Suite},
-};
+use crate::suite::{Options, Storage, Suite};
 
 /// The instances of each measurement.
 const INSTANCES: [usize; 3] = [1, 2, 4];
@@ -100,7 +101,7 @@ struct Place<'bench> {
 }
 
 impl Place<'_> {
-    async fn measure(&self, season: &crate::season::Season) -> Result<Scaled> {
+    async fn measure(&self, season: &shipei_client::season::Season) -> Result<Scaled> {
         let learning = self.start(LEARNING, &[])?;
         let clients = self.clients(&learning[0].address, self.others).await?;
         let report = replay::replay(&clients, season, &self.bench.progress).await?;

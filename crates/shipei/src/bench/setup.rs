@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use shipei_rules::identity_number;
 
 use super::shape::{self, COUNTIES};
-use crate::season::Season;
+use shipei_client::season::Season;
 
 const SCHEME: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/scheme.toml");
 const REGIONS: &str = include_str!("../../../../tests/seasons/qinhuangdao-2019/roster/regions.csv");

@@ -6,6 +6,8 @@ use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use prost_types::Timestamp;
+use shipei_client::replay::watcher::Watcher as _;
+use shipei_client::{client::Clients, replay};
 use shipei_contracts::assessment::v1::{GetTraineeScoreRequest, score_service_client::ScoreServiceClient};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -22,7 +24,7 @@ use super::{
     setup,
     shape::person,
 };
-use crate::{client::Clients, display::say, replay};
+use crate::display::say;
 
 /// Calls under way at once, over so many connections.
 const AT_ONCE: u64 = 256;

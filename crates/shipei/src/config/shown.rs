@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use shipei_service_kit::telemetry::LogFormat;
 
 use super::Config;
-use crate::settings::{SETTINGS, Setting, Source};
-
-/// What stands where a secret was.
-const MASK: &str = "***";
+use crate::{
+    redis::masked,
+    settings::{SETTINGS, Setting, Source},
+};
 
 /// The value of a setting, secrets masked.
 enum Shown {
@@ -124,39 +124,4 @@ fn in_toml(value: &Value) -> String {
 /// A time as a setting is written.
 fn time(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
-}
-
-/// The options of a URL whose values may be shown; whatever else there is, mistyped ones too, may be a password.
-const OPTIONS_SHOWN: [&str; 11] = [
-    "schema",
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "application_name",
-];
-
-/// A URL without its passwords: neither `user:PASSWORD@` nor `?password=PASSWORD`.
-pub fn masked(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    // The last @: a password may hold one, and to mask too much does no harm.
-    let (user, host) = match rest.rsplit_once('@') {
-        Some((user, host)) => match user.split_once(':') {
-            Some((name, _)) => (format!("{name}:{MASK}@"), host),
-            None => (format!("{user}@"), host),
-        },
-        None => (String::new(), rest),
-    };
-    let Some((place, query)) = host.split_once('?') else { return format!("{scheme}://{user}{host}") };
-    let options = query.split('&').map(|option| match option.split_once('=') {
-        Some((name, _)) if OPTIONS_SHOWN.contains(&name) => option.to_owned(),
-        Some((name, _)) => format!("{name}={MASK}"),
-        None => MASK.to_owned(),
-    });
-    format!("{scheme}://{user}{place}?{}", options.collect::<Vec<_>>().join("&"))
 }

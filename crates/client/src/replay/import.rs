@@ -6,7 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use futures::stream::StreamExt as _;
-use shipei_contracts::{common::v1::EducationStage, enrollment::v1 as enrollment, learning::v1 as learning};
+use shipei_contracts::{
+    common::v1::EducationStage,
+    enrollment::v1 as enrollment,
+    learning::v1 as learning,
+    services::{ENROLLMENT, LEARNING_PROGRESS},
+};
 use shipei_service_kit::{
     status,
     table::{Row, Table},
@@ -71,7 +76,7 @@ async fn create_programme(clients: &Clients, season: &Season) -> Result<enrollme
     use enrollment::programme_service_client::ProgrammeServiceClient;
     let message =
         enrollment::CreateProgrammeRequest { scheme_toml: season.scheme_toml()?, request_id: String::new() };
-    let channel = clients.channel("enrollment");
+    let channel = clients.channel(ENROLLMENT);
     let response = clients
         .call(|| {
             let request = clients.unary(message.clone());
@@ -156,7 +161,7 @@ impl Import {
                     parent_code: row.get("parent_code").to_owned(),
                     request_id: String::new(),
                 };
-                if let Err(status) = send!(clients, "enrollment", Region<_>, create_region, message) {
+                if let Err(status) = send!(clients, ENROLLMENT, Region<_>, create_region, message) {
                     self.refused("regions.csv", row.line, &status)?;
                 }
             }
@@ -176,7 +181,7 @@ impl Import {
                 county_code: row.get("county_code").to_owned(),
                 request_id: String::new(),
             };
-            async move { send!(clients, "enrollment", Region<_>, create_school, message) }
+            async move { send!(clients, ENROLLMENT, Region<_>, create_school, message) }
         })
         .await
     }
@@ -194,7 +199,7 @@ impl Import {
                 tutor_id: row.get("tutor_id").to_owned(),
                 request_id: String::new(),
             };
-            async move { send!(clients, "enrollment", Region<_>, create_class, message) }
+            async move { send!(clients, ENROLLMENT, Region<_>, create_class, message) }
         })
         .await
     }
@@ -212,7 +217,7 @@ impl Import {
             };
             async move {
                 course?;
-                send!(clients, "learning-progress", Course<_>, create_course, message)
+                send!(clients, LEARNING_PROGRESS, Course<_>, create_course, message)
             }
         })
         .await
@@ -252,7 +257,7 @@ impl Import {
         }
         let requests: Vec<enrollment::ImportRosterRequest> =
             parts.into_iter().map(|part| enrollment::ImportRosterRequest { part: Some(part) }).collect();
-        let channel = self.clients.channel("enrollment");
+        let channel = self.clients.channel(ENROLLMENT);
         let response = self
             .clients
             .call(|| {

@@ -13,11 +13,11 @@ use crate::{answer::error::Error, call::gate::Gate};
 
 /// The gRPC services that other processes have.
 #[derive(Debug, Clone)]
-pub(crate) struct Elsewhere {
+pub(crate) struct MisdeliveredCalls {
     names: Arc<BTreeSet<String>>,
 }
 
-impl Elsewhere {
+impl MisdeliveredCalls {
     /// Every service of the contracts but those that are here.
     pub(crate) fn of(pool: &DescriptorPool, here: &[&str]) -> Self {
         let names = pool.services().map(|service| service.full_name().to_owned());
@@ -30,7 +30,7 @@ impl Elsewhere {
     }
 }
 
-impl Gate for Elsewhere {
+impl Gate for MisdeliveredCalls {
     fn refusal(&self, request: &Request<Body>) -> Option<Status> {
         let misdelivered = "this instance has another service; the call was misdelivered";
         self.has(request.uri().path()).then(|| Error::Unavailable(misdelivered.into()).into())

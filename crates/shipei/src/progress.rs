@@ -3,10 +3,17 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, sync::Arc, time::Duration};
 
+use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-use super::Report;
+use shipei_client::{
+    client::Clients,
+    replay::{Report, replay_to, watcher::Watcher},
+    season::Season,
+};
+
+use crate::display::say;
 
 /// A bar on standard error; hidden in tests, and by itself where there is no terminal.
 #[derive(Debug, Clone)]
@@ -44,15 +51,15 @@ impl Progress {
         // The sender is ours, so it can't be gone.
         let _ = done.wait_for(|done| done.is_some_and(|done| done >= operations)).await;
     }
+}
 
-    /// Says what is being done.
-    pub fn stage(&self, what: &str) {
+impl Watcher for Progress {
+    fn stage(&self, what: &str) {
         self.bar.set_style(style("{spinner} {msg} ({elapsed})"));
         self.bar.set_message(what.to_owned());
     }
 
-    /// From now on a bar of so many operations.
-    pub fn begin(&self, operations: u64) {
+    fn begin(&self, operations: u64) {
         self.bar.set_length(operations);
         self.bar.set_position(0);
         self.done.send_replace(Some(0));
@@ -61,14 +68,12 @@ impl Progress {
             .set_style(style("{msg} [{bar:40}] {percent}% {human_pos}/{human_len} ({per_sec}, {eta} left)"));
     }
 
-    /// So many operations more are done.
-    pub fn advance(&self, operations: u64) {
+    fn advance(&self, operations: u64) {
         self.bar.inc(operations);
         self.done.send_modify(|done| *done = Some(done.unwrap_or(0) + operations));
     }
 
-    /// A line above the bar.
-    pub fn say(&self, text: &str) {
+    fn say(&self, text: &str) {
         if self.bar.is_hidden() {
             let _ = writeln!(std::io::stderr(), "{text}");
         } else {
@@ -76,8 +81,7 @@ impl Progress {
         }
     }
 
-    /// The bar goes.
-    pub fn end(&self) {
+    fn end(&self) {
         self.bar.finish_and_clear();
     }
 }
@@ -87,6 +91,9 @@ fn style(template: &str) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
 }
+
+/// The most reasons in one line of a summary.
+const REASONS_IN_A_LINE: usize = 3;
 
 /// A number with its thousands apart.
 pub fn grouped(number: u64) -> String {
@@ -118,12 +125,10 @@ pub fn summary(report: &Report, out: &Path) -> String {
         grouped(report.extent.calls),
         grouped(report.roster_rows),
     );
-    let _ = writeln!(
-        text,
-        "  refused      {} lines: {}",
-        grouped(report.rejections.len() as u64),
-        reasons.join(", ")
-    );
+    let _ = writeln!(text, "  refused      {} lines", grouped(report.rejections.len() as u64));
+    for reasons in reasons.chunks(REASONS_IN_A_LINE) {
+        let _ = writeln!(text, "               {}", reasons.join(", "));
+    }
     if !report.row_refusals.is_empty() {
         let _ = writeln!(text, "  roster       {} rows not taken, named above", report.row_refusals.len());
     }
@@ -139,4 +144,13 @@ pub fn summary(report: &Report, out: &Path) -> String {
         out.join("{trainees,tutors,counselors,rejections}.csv").display()
     );
     text
+}
+
+/// Opens a season, replays it and says what came of it, for the command line.
+pub async fn replay(clients: &Clients, season: &Path, out: &Path) -> Result<()> {
+    let season = Season::open(season)?;
+    let progress = Progress::visible();
+    let report = replay_to(clients, &season, out, &progress).await.context("the replay stopped")?;
+    say(summary(&report, out).trim_end_matches('\n'));
+    Ok(())
 }

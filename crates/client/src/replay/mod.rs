@@ -1,4 +1,4 @@
-//! `shipei replay`: a whole season in through the public API, every role's score out.
+//! A whole season in through the public API, every role's score out.
 //!
 //! The season is checked first and sent then, window by window (`season/window.rs`). Within a window enrollment's
 //! facts go first, then course selections, then heartbeats and all other calls side by side; the next window's
@@ -7,10 +7,10 @@
 
 pub mod calls;
 pub mod import;
-pub mod progress;
 pub mod schedule;
 pub mod scores;
 pub mod study;
+pub mod watcher;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use shipei_contracts::{
     common::v1::ErrorReason,
     enrollment::v1::Programme,
@@ -40,7 +40,7 @@ use crate::{
         window::{Window, Windows},
     },
 };
-use progress::Progress;
+use watcher::Watcher;
 
 /// The most roster rows that were taken of which is said what is odd.
 const ODDITIES_SHOWN_MAX: usize = 20;
@@ -95,13 +95,21 @@ impl Report {
 }
 
 /// Replays a season and waits until assessment has seen all of it.
-pub async fn replay(clients: &Clients, season: &Season, progress: &Progress) -> Result<Report> {
+pub async fn replay<W: Watcher + Clone + 'static>(
+    clients: &Clients,
+    season: &Season,
+    progress: &W,
+) -> Result<Report> {
     let began = Instant::now();
     progress.stage("checking the season's lines");
     let checked = season.clone();
     let extent = tokio::task::spawn_blocking(move || checked.check()).await??;
     let scheme =
         Scheme::parse(&season.scheme_toml()?).map_err(|error| anyhow::anyhow!("scheme.toml: {error}"))?;
+
+    for odd in scheme.oddities() {
+        progress.say(&format!("scheme.toml: {}: {} ({})", odd.key, odd.en, odd.zh));
+    }
 
     progress.stage("importing scheme and roster");
     let imported = import::import(clients, season).await?;
@@ -144,11 +152,11 @@ pub async fn replay(clients: &Clients, season: &Season, progress: &Progress) -> 
 }
 
 /// Replays a season and writes its four files.
-pub async fn replay_to(
+pub async fn replay_to<W: Watcher + Clone + 'static>(
     clients: &Clients,
     season: &Season,
     out: &Path,
-    progress: &Progress,
+    progress: &W,
 ) -> Result<Report> {
     let report = replay(clients, season, progress).await?;
     progress.stage("reading the scores");
@@ -176,16 +184,16 @@ async fn wait_for_assessment(clients: &Clients) -> Result<()> {
 }
 
 /// A replay under way.
-struct Run {
+struct Run<W> {
     clients: Clients,
     programme: String,
-    progress: Progress,
+    progress: W,
     rejections: Mutex<BTreeMap<u64, String>>,
     /// The trainees who say that a submission is theirs: one, unless an id is claimed twice, of which one claim is refused.
     authors: Mutex<HashMap<String, Vec<String>>>,
 }
 
-impl Run {
+impl<W: Watcher + 'static> Run<W> {
     async fn send_lines(self: Arc<Self>, season: &Season) -> Result<()> {
         let mut windows = Windows::new(season.lines()?);
         let mut rest: Option<tokio::task::JoinHandle<Result<()>>> = None;
@@ -310,13 +318,4 @@ fn names_nobody(event: &Event, status: &Status) -> bool {
     violations.is_some_and(|violations| {
         !violations.is_empty() && violations.iter().all(|violation| is_named(&violation.field))
     })
-}
-
-/// Opens a season and replays it, for the command line.
-pub async fn run(clients: &Clients, season: &Path, out: &Path) -> Result<()> {
-    let season = Season::open(season)?;
-    let progress = Progress::visible();
-    let report = replay_to(clients, &season, out, &progress).await.context("the replay stopped")?;
-    crate::display::say(progress::summary(&report, out).trim_end_matches('\n'));
-    Ok(())
 }

@@ -11,6 +11,7 @@ use shipei_contracts::{
         Heartbeat, HeartbeatOutcome, SessionHeartbeats, StreamHeartbeatsRequest, StreamHeartbeatsResponse,
         study_service_client::StudyServiceClient,
     },
+    services::LEARNING_PROGRESS,
 };
 use shipei_service_kit::status;
 use tokio_stream::StreamExt as _;
@@ -73,7 +74,7 @@ async fn send_from(
     refused: &impl Fn(u64, &str),
     answered: &impl Fn(u64),
 ) -> Result<(), Status> {
-    let mut client = StudyServiceClient::new(clients.channel("learning-progress"))
+    let mut client = StudyServiceClient::new(clients.channel(LEARNING_PROGRESS))
         .max_decoding_message_size(clients.message_bytes_max());
     let requests: Vec<StreamHeartbeatsRequest> =
         messages[*done..].iter().map(|message| message.request.clone()).collect();

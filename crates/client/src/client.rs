@@ -28,8 +28,6 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
-use crate::suite::with_scheme;
-
 /// The five services, by the name of their log.
 pub use shipei_contracts::services::ALL as SERVICES;
 
@@ -279,7 +277,7 @@ async fn channel_to(address: &str, ca_file: Option<&Path>) -> Result<Channel> {
 
 /// How to connect to an address that an operator gave; `ca_file` names the authority (PEM) that signed the certificate
 /// of an `https://` one.
-pub(crate) fn endpoint_of(address: &str, ca_file: Option<&Path>) -> Result<Endpoint> {
+pub fn endpoint_of(address: &str, ca_file: Option<&Path>) -> Result<Endpoint> {
     let url = with_scheme(address);
     if url.starts_with("https://") && ca_file.is_none() {
         bail!("{address}: say with --ca-file which authority signed its certificate");
@@ -290,6 +288,11 @@ pub(crate) fn endpoint_of(address: &str, ca_file: Option<&Path>) -> Result<Endpo
     let pem = std::fs::read(file).with_context(|| format!("--ca-file: cannot read {}", file.display()))?;
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
     endpoint.tls_config(tls).with_context(|| format!("--ca-file {}", file.display()))
+}
+
+/// `host:port` as a URL.
+pub fn with_scheme(address: &str) -> String {
+    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
 }
 
 /// Whether a service is where a channel leads. A load balancer may hand the question to a wrong instance for a moment, so
