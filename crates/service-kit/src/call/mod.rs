@@ -1,5 +1,5 @@
 //! A call, from the connection to the handler. What goes through: a gate (`elsewhere`, `limit`) may refuse it, `layer`
-//! reads who calls and until when ([`access`], [`metadata`]) and bounds it by its deadline, [`reach`] says how far its caller may see, `watch` logs and measures it,
+//! reads who calls and until when ([`access`], [`metadata`]) and bounds it by its deadline, [`reach`] says how far its caller may see, [`stated_time`] when something happened, `watch` logs and measures it,
 //! and a [`consistency`] token says what its answer must know of. Why one room: every RPC of every service takes this
 //! way, and what is not asked here is asked nowhere.
 
@@ -11,4 +11,5 @@ pub(crate) mod layer;
 pub(crate) mod limit;
 pub mod metadata;
 pub mod reach;
+pub mod stated_time;
 pub(crate) mod watch;
