@@ -8,7 +8,7 @@ use shipei_contracts::common::v1::{self as common, ErrorReason};
 use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
-use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason};
+use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason, WholeSeconds};
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::{
     Call, Caller, Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp,
@@ -286,15 +286,17 @@ pub(crate) fn worth_to_proto(worth: &Worth) -> proto::RecordHeartbeatResponse {
     }
 }
 
-/// A session as proto.
+/// A session as proto. Its seconds add up: what is credited and what is not are the whole seconds of the session.
 pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Session) -> proto::Session {
+    let mut shown = WholeSeconds::default();
+    let credited_seconds = shown.next(session.credited_micros);
     let mut uncredited = Vec::new();
     for reason in UncreditedReason::ALL {
         let tally = session.uncredited[place_of(*reason)];
         if tally.beats > 0 {
             uncredited.push(proto::Uncredited {
                 reason: reason_to_proto(*reason).into(),
-                seconds: to_int32(tally.seconds),
+                seconds: to_int32(shown.next(tally.micros)),
                 heartbeats: to_int32(tally.beats),
             });
         }
@@ -305,7 +307,7 @@ pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Sess
         opened_time: Some(to_timestamp(session.opened_at)),
         last_time: Some(to_timestamp(session.study.last_at)),
         last_seq: session.study.last_seq,
-        credited_seconds: to_int32(session.credited_seconds),
+        credited_seconds: to_int32(credited_seconds),
         uncredited,
     }
 }

@@ -1,6 +1,6 @@
 //! When something happened, where a caller states it (`occurred_at`): who may, and what can't be. Every way in reads it
-//! here: unary writes in `kit`, heartbeats in learning-progress. Rules use this time, so a fact of the future would be
-//! in force before it is one.
+//! here: unary writes in `write/kit`, and services whose streams state a time for each of their items. Rules use this time,
+//! so a fact of the future would be in force before it is one.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::Timestamp;
