@@ -36,7 +36,8 @@ async fn generated_season_agrees(
     Ok(())
 }
 
-fn python(script: &str, arguments: &[String]) -> Result<()> {
+/// Runs a script of `oracle/`.
+pub(crate) fn python(script: &str, arguments: &[String]) -> Result<()> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle").join(script);
     let output = Command::new("python3").arg(&script).args(arguments).output().context("python3 runs")?;
     ensure!(output.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&output.stderr));

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod arrival;
 mod arrows;
 mod backends;
 mod bad_input;

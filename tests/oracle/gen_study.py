@@ -11,7 +11,8 @@ class Session:
     course: Course
     start: int
     end: int
-    every: int
+    every: float
+    told: int | None = None
 
 
 def enrollment(w: World) -> None:
@@ -71,6 +72,15 @@ def bad_enrollment(w: World, first: int) -> None:
     w.sink.put(first + DAY, "remittance.confirmed", county=one.code, ref="R-none")  # NOT_FOUND
 
 
+def apart(sessions: list[Session]) -> list[Session]:
+    """Those that meet no earlier one: heartbeats of sessions that overlap share their time by the order of arrival."""
+    out: list[Session] = []
+    for s in sorted(sessions, key=lambda s: s.start):
+        if not out or out[-1].end < s.start:
+            out.append(s)
+    return out
+
+
 class Study:
     """The study of every trainee, one after the other."""
 
@@ -97,6 +107,8 @@ class Study:
         access = self.access(t)
         leaves = access is not None and t.county.fate == "open" and self.w.chance(0.02)
         sessions = self.plan(t, access)
+        if self.w.punctual:
+            sessions = apart(sessions)
         if leaves and access is not None:
             sessions = [s for s in sessions if s.start > access + HOUR]
             self.withdraw(t, access, sessions)
@@ -158,7 +170,7 @@ class Study:
         s = self.dice.choice(mains)
         out[:] = [o for o in out if o.course.id != s.course.id]
         before = self.dice.randint(1, 20)
-        first = access + self.dice.choice((0, 1, self.gap // 2))  # the first heartbeat that is not refused
+        first = access + self.dice.choice((1 if self.w.punctual else 0, 1, self.gap // 2))  # the first heartbeat that is not refused
         end = first + s.course.minutes * MINUTE - self.dice.choice((0, self.gap))
         out.append(Session(s.course, first - before * self.gap, end, self.gap))
 
@@ -204,6 +216,8 @@ class Study:
             every = self.dice.choice((self.gap + 60, self.gap * 5 // 2, 600))  # above the maximum gap
         elif roll < 0.03:
             every = self.dice.choice((60, 45, 97, 30, self.gap - 1))
+        elif roll < 0.05:  # beats at fractions of a second
+            every = self.dice.choice((30.5, 7.7, 59.999999, self.gap - 0.000001, 0.9 if length <= 30 * MINUTE else 20.1))
         if others and self.w.chance(0.05):  # beside another session of the same learner
             start = self.dice.choice(others).start + self.dice.choice((0, 30, 61, 15 * MINUTE, self.dice.randrange(HOUR)))
             return Session(course, start, start + length, every)
@@ -225,8 +239,8 @@ class Study:
         inside = [s for s in sessions if s.start > low and s.end - s.start > 20 * MINUTE]
         if inside and self.w.chance(0.5):
             s = self.dice.choice(inside)
-            beats = (s.end - s.start) // s.every
-            t.withdrawn = s.start + self.dice.randint(1, beats) * s.every + self.dice.choice((0, 0, 1, 17))
+            beats = int((s.end - s.start) // s.every)
+            t.withdrawn = int(s.start + self.dice.randint(1, beats) * s.every) + self.dice.choice((0, 0, 1, 17))
         else:
             t.withdrawn = self.w.moment(low, last)
         reason = self.dice.choice(("调离", "退休", "产假"))
@@ -242,15 +256,24 @@ class Study:
             own = sorted(s.start for s in sessions if s.course.id == course.id)
             at = base + self.dice.randrange(DAY)
             if safe and access is not None and own[0] > access and self.w.chance(0.03):
-                at = own[0] + self.dice.choice((self.gap, 10 * self.gap + 1))  # COURSE_NOT_SELECTED until then
+                tie = 0 if self.w.punctual else self.gap
+                at = own[0] + self.dice.choice((tie, 10 * self.gap + 1))  # COURSE_NOT_SELECTED until then
+                if not self.w.punctual and self.w.chance(0.5):  # told again with its true date: the rest of the session counts from when it is told
+                    late = at + self.dice.choice((-1, 0, 20 * self.gap))
+                    early = own[0] - self.dice.choice((0, 1, HOUR))
+                    self.w.sink.put(early, "course.selected", told=late, person=t.id, course=course.id)
             elif own[0] <= at:
                 at = own[0] - HOUR
             self.selected.add((t.id, course.id))
             self.w.sink.put(at, "course.selected", person=t.id, course=course.id)
 
     def session(self, t: Trainee, access: int | None, s: Session) -> None:
-        name = self.emit(t.id, s.course.id, s)
         clear = access is not None and s.start > access and (t.withdrawn is None or t.withdrawn > s.end + 9 * DAY)
+        if clear and not self.w.punctual and self.w.chance(0.03):  # uploaded late: an hour, or days, after it ended
+            s.told = s.end + self.dice.choice((0, HOUR, self.dice.randrange(8 * DAY)))
+        name = self.emit(t.id, s.course.id, s)
+        if s.told is not None:
+            return
         if clear and self.w.chance(0.012):
             self.emit(t.id, s.course.id, s, name)  # the same line again: DUPLICATE
         elif clear and self.w.chance(0.006) and t.withdrawn is None and s.course.main_line:
@@ -261,7 +284,7 @@ class Study:
         if not name:
             self.serial += 1
             name = f"S{self.serial:07d}"
-        self.w.sink.put(s.start, "study.session", person=who, course=course, session=name, start=s.start, end=s.end,
+        self.w.sink.put(s.start, "study.session", told=s.told, person=who, course=course, session=name, start=s.start, end=s.end,
                         every_s=s.every)
         return name
 

@@ -35,13 +35,16 @@ class Sink:
         shown = EPOCH + timedelta(seconds=at - (self.shift if utc else 0))
         return shown.isoformat() + ("+00:00" if utc else self.suffix)
 
-    def put(self, at: int, kind: str, /, **fields: object) -> None:
-        """`at` is local seconds; now and then a line is written in UTC: only the offset says so."""
+    def put(self, at: int, kind: str, /, told: int | None = None, **fields: object) -> None:
+        """`at` is local seconds, `told` when it was told, if later; now and then a line is written in UTC: only the
+        offset says so."""
         utc = self.dice.random() < 0.01
+        if told is not None:
+            fields = {"told": self.stamp(told, utc), **fields}
         if kind == "study.session":
             fields["start"], fields["end"] = (self.stamp(int(fields[k]), utc) for k in ("start", "end"))  # type: ignore[call-overload]
         text = json.dumps({"at": self.stamp(at, utc), "type": kind, **fields}, ensure_ascii=False, separators=(",", ":"))
-        self.rows.append((at, self.count, text))
+        self.rows.append((at if told is None else told, self.count, text))
         self.count += 1
         if len(self.rows) >= self.chunk:
             self.spill()
@@ -117,8 +120,8 @@ class Course:
 
 
 class World:
-    def __init__(self, scheme: dict, seed: int, doubtful: bool) -> None:
-        self.scheme, self.doubtful = scheme, doubtful
+    def __init__(self, scheme: dict, seed: int, doubtful: bool, punctual: bool) -> None:
+        self.scheme, self.doubtful, self.punctual = scheme, doubtful, punctual
         self.dice = random.Random(seed)
         self.sink = Sink(scheme["time_zone"], scheme["_year"], random.Random(seed + 1))
         self.counties: list[County] = []

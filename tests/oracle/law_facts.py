@@ -11,6 +11,7 @@ from law_roster import COUNSELOR, EXPERT, TRAINEE, TUTOR, Person, Roster
 from law_scheme import Scheme, Window
 
 Key = tuple[int, int]  # (instant, line)
+Told = tuple[int, int, int]  # (instant, when it was told, line)
 
 
 class Refused(Exception):
@@ -49,14 +50,14 @@ class Activity:
 class Facts:
     def __init__(self, scheme: Scheme, roster: Roster, readings: Readings) -> None:
         self.scheme, self.roster, self.readings = scheme, roster, readings
-        self.at, self.line = 0, 0
+        self.told, self.at, self.line = 0, 0, 0
         self.causes: list[str] = []
         self.ambiguous: dict[int, list[str]] = {}  # lines with several causes
         self.reported: set[str] = set()
         self.remittances: dict[tuple[str, str], bool] = {}
         self.opened: dict[str, Key] = {}
         self.login: dict[str, Key] = {}
-        self.selected: dict[tuple[str, str], Key] = {}
+        self.selected: dict[tuple[str, str], list[Told]] = {}
         self.withdrawn: dict[str, Key] = {}
         self.prejob: set[str] = set()
         self.chosen: set[str] = set()
@@ -76,9 +77,9 @@ class Facts:
         self.score_window = scheme.calendar[scheme.trainee["offline"]["window"]]
         self.bulletin_windows = {int(b["number"]): scheme.calendar[b["window"]] for b in scheme.tutor.get("bulletin", ())}
 
-    def take(self, at: int, line: int, event: dict) -> str | None:
-        """Applies one event; returns the reason if it is refused."""
-        self.at, self.line, self.causes = at, line, []
+    def take(self, told: int, at: int, line: int, event: dict) -> str | None:
+        """Applies one event, in the order in which they happened; returns the reason if it is refused."""
+        self.told, self.at, self.line, self.causes = told, at, line, []
         try:
             getattr(self, "on_" + event["type"].replace(".", "_"))(event)
         except Refused as refused:
@@ -201,7 +202,7 @@ class Facts:
         if not course.applies_to(person):
             self.no("COURSE_NOT_APPLICABLE")
         self.accept()
-        self.selected.setdefault((person.id, course.id), (self.at, self.line))
+        self.selected.setdefault((person.id, course.id), []).append((self.at, self.told, self.line))
 
     # -- assignments
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 # name -> (taken, alternatives, question)
 READINGS: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "until_full": ("stay", ("move",), "does a heartbeat on a full course move credited_until"),
-    "until_outside": ("stay", ("move",), "does a heartbeat outside every window move credited_until"),
-    "until_partial": ("heartbeat", ("credit_end",), "a partly credited interval ends at the heartbeat, or where the credit ran out"),
+    "free_part": ("last", ("first",), "less than the free time may be credited (course, day): the last part of it, or the first"),
     "window_edge": ("whole", ("cut",), "is an interval cut at the window's first moment"),
-    "overlap": ("learner", ("none",), "credited_until over all sessions of the learner, or every session by itself"),
+    "overlap": ("learner", ("none", "mark"), "credited time is a set of intervals over all sessions of the learner / every session by itself / all before the latest credit"),
+    "exact": ("micros", ("seconds",), "time is exact, or whole seconds of every heartbeat"),
     "gap": ("max", ("zero",), "a gap above the maximum credits the maximum, or nothing"),
     "outside_eats_course": ("no", ("yes",), "does study outside the windows use up the course's length"),
     "completion_scope": ("window", ("all",), "completion counts credit of this window, or of all windows"),

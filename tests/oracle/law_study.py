@@ -1,12 +1,14 @@
-"""Study time, scoring.md "Study time": heartbeats to credited seconds.
+"""Study time, scoring.md "Study time": heartbeats to credited time, in microseconds.
 
 A learner's credit depends on nobody else's study and nothing else depends on study,
-so learners are computed one by one, each learner's heartbeats in (time, line, seq)."""
+so learners are computed one by one, each learner's heartbeats in the order in which
+they were recorded: (told, line, seq), where most are told when they happen."""
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 
-from law_facts import Facts, Key
+from law_facts import Facts, Key, Told
 from law_readings import Readings
 from law_roster import TRAINEE, Course, Person
 from law_scheme import FAR, SECOND, Scheme
@@ -22,21 +24,61 @@ class Line:
     start: int
     end: int
     every: int
+    told: int
+
+    @property
+    def late(self) -> bool:
+        return self.told > self.start
 
 
 @dataclass
 class Credit:
-    """What one learner was credited: by entry, and by entry and course, seconds."""
+    """What one learner was credited: by entry, and by entry and course, microseconds."""
     by_entry: list[int]
     by_entry_course: dict[tuple[int, str], int] = field(default_factory=dict)
     by_course: dict[str, int] = field(default_factory=dict)
 
 
-def bound(key: Key | None, line: int) -> int:
-    """The first instant at which a heartbeat of `line` comes after the fact `key`."""
+class Credited:
+    """The instants credited to a learner: disjoint intervals in order, neighbours merged."""
+
+    def __init__(self) -> None:
+        self.firsts: list[int] = []
+        self.ends: list[int] = []
+
+    def free(self, first: int, end: int) -> list[tuple[int, int]]:
+        """What of [first, end) is not credited."""
+        out = []
+        for i in range(bisect_right(self.ends, first), len(self.ends)):
+            if self.firsts[i] >= end:
+                break
+            if first < self.firsts[i]:
+                out.append((first, self.firsts[i]))
+            first = self.ends[i]
+        if first < end:
+            out.append((first, end))
+        return out
+
+    def add(self, first: int, end: int) -> None:
+        low, high = bisect_left(self.ends, first), bisect_right(self.firsts, end)
+        if low < high:
+            first, end = min(first, self.firsts[low]), max(end, self.ends[high - 1])
+        self.firsts[low:high], self.ends[low:high] = [first], [end]
+
+
+def bound(key: Key | None, line: Line) -> int:
+    """The first instant at which a heartbeat of the line comes after the fact `key`. All of a late line comes after
+    what was told before it."""
     if key is None:
         return FAR
-    return key[0] if key[1] < line else key[0] + 1
+    return key[0] if line.late or key[1] < line.number else key[0] + 1
+
+
+def bound_told(facts: list[Told], line: Line) -> int:
+    """The same of a fact that was told several times, some of them late: the earliest that is known by then."""
+    if line.late:
+        return min((at for at, told, number in facts if (told, number) < (line.told, line.number)), default=FAR)
+    return min((told if number < line.number else told + 1 for _, told, number in facts), default=FAR)
 
 
 class Study:
@@ -56,23 +98,22 @@ class Study:
         if person is None or person.role != TRAINEE or course is None:
             return [(-FAR, FAR, "NOT_FOUND")]
         facts, spans = self.facts, []
-        spans.append((bound(facts.withdrawn.get(person.id), line.number), FAR, "WITHDRAWN"))
+        spans.append((bound(facts.withdrawn.get(person.id), line), FAR, "WITHDRAWN"))
         opened, login = facts.opened.get(person.county), facts.login.get(person.id)
         if self.readings["study_needs_open"] == "yes":
-            spans.append((-FAR, bound(opened, line.number), "LEARNING_NOT_OPEN"))
+            spans.append((-FAR, bound(opened, line), "LEARNING_NOT_OPEN"))
         if self.readings["study_needs_login"] == "yes":
-            spans.append((-FAR, bound(login, line.number), "LEARNING_NOT_OPEN"))
+            spans.append((-FAR, bound(login, line), "LEARNING_NOT_OPEN"))
         if not course.applies_to(person):
             spans.append((-FAR, FAR, "COURSE_NOT_APPLICABLE"))
         if not course.main_line:
-            chosen = bound(facts.selected.get((person.id, course.id)), line.number)
+            chosen = bound_told(facts.selected.get((person.id, course.id), []), line)
             spans.append((-FAR, chosen, "COURSE_NOT_SELECTED"))
         return spans
 
     def admitted(self, line: Line) -> list[tuple[int, int]]:
         """(instant, seq) of the heartbeats that are not refused; notes the line's refusal."""
-        step = line.every * SECOND
-        times = list(range(line.start, line.end, step)) if line.end > line.start else []
+        times = list(range(line.start, line.end, line.every)) if line.end > line.start else []
         times.append(line.end)
         spans = self.gate(line, self.facts.roster.people.get(line.person), self.courses.get(line.course))
         low = max((end for first, end, _ in spans if first == -FAR), default=-FAR)
@@ -94,7 +135,7 @@ class Study:
         beats: list[tuple[int, int, int, int, Line]] = []
         for line in lines:
             number = line.number
-            beats += [(abs(at), number, seq, at, line) for at, seq in self.admitted(line)]
+            beats += [(max(abs(at), line.told), number, seq, at, line) for at, seq in self.admitted(line)]
         beats.sort(key=lambda beat: beat[:3])
         self.run(beats, credit)
         return credit
@@ -104,10 +145,11 @@ class Study:
         daily_cap, overlap = self.scheme.daily_cap, readings["overlap"]
         cap = cap and readings["course_cap"] == "scheme"
         sessions: dict[str, tuple[int, int]] = {}  # session -> (last seq, its instant)
-        until = -FAR  # credited_until
-        day_end, day_used = -FAR, 0
+        credited, days = Credited(), {}  # day -> its credit
+        day_first = day_end = 0
         by_course, by_entry = credit.by_course, credit.by_entry
-        for at, _, seq, sign, line in beats:
+        for _, _, seq, sign, line in beats:
+            at = abs(sign)
             last = sessions.get(line.session)
             if last is not None and seq <= last[0]:
                 continue  # DUPLICATE
@@ -121,37 +163,46 @@ class Study:
                 continue
             if readings["window_edge"] == "cut" and entries:
                 begin = max(begin, min(self.scheme.online[i].window.first for i in entries))
-            if overlap != "learner":
-                until = -FAR
-            seconds = (at - (begin if begin > until else until)) // SECOND
+            if overlap == "none":
+                free = [(begin, at)] if begin < at else []
+            elif overlap == "mark":
+                begin = max(begin, credited.ends[-1] if credited.ends else begin)
+                free = [(begin, at)] if begin < at else []
+            else:
+                free = credited.free(begin, at)
+            time = sum(end - first for first, end in free)
+            if readings["exact"] == "seconds":
+                time = time // SECOND * SECOND
             if not entries:  # OUTSIDE_WINDOW
-                if readings["until_outside"] == "move":
-                    until = max(until, at)
                 if readings["outside_eats_course"] == "yes":
-                    by_course[course.id] = by_course.get(course.id, 0) + max(seconds, 0)
+                    by_course[course.id] = by_course.get(course.id, 0) + time
                 continue
-            if seconds <= 0:
-                continue  # OVERLAP
-            room = seconds
+            room = time
             if cap:
-                room = min(room, course.seconds - by_course.get(course.id, 0))
+                room = min(room, course.seconds * SECOND - by_course.get(course.id, 0))
             if daily_cap:
-                if at >= day_end:
-                    day_end, day_used = self.scheme.day_bounds(at)[1], 0
-                room = min(room, daily_cap - day_used)
-            if room <= 0:  # COURSE_FULL, DAILY_CAP
-                if readings["until_full"] == "move":
-                    until = at
+                if not day_first <= at < day_end:
+                    day_first, day_end = self.scheme.day_bounds(at)
+                room = min(room, daily_cap * SECOND - days.get(day_first, 0))
+            if room <= 0:  # OVERLAP, COURSE_FULL, DAILY_CAP
                 continue
-            until = at
-            if room < seconds and readings["until_partial"] == "credit_end":
-                until = at - (seconds - room) * SECOND
-            day_used += room
+            self.mark(credited, free, room)
+            if daily_cap:
+                days[day_first] = days.get(day_first, 0) + room
             by_course[course.id] = by_course.get(course.id, 0) + room
             for index in entries:
                 by_entry[index] += room
                 slot = (index, course.id)
                 credit.by_entry_course[slot] = credit.by_entry_course.get(slot, 0) + room
+
+    def mark(self, credited: Credited, free: list[tuple[int, int]], room: int) -> None:
+        """Credits so much of what is free: the last part of it."""
+        last = self.readings["free_part"] == "last"
+        for first, end in reversed(free) if last else free:
+            some = min(room, end - first)
+            if some > 0:
+                credited.add(*((end - some, end) if last else (first, first + some)))
+                room -= some
 
     def achieved(self, person: Person, credit: Credit) -> list[bool]:
         """Annex 2: the minutes, or every main-line course that applies, inside the window."""
@@ -160,9 +211,9 @@ class Study:
             main = [c for c in self.courses.values() if c.main_line and c.category in entry.categories
                     and (self.readings["mainline_scope"] == "all" or c.applies_to(person))]
             if self.readings["completion_scope"] == "all":
-                complete = [credit.by_course.get(c.id, 0) >= c.seconds for c in main]
+                complete = [credit.by_course.get(c.id, 0) >= c.seconds * SECOND for c in main]
             else:
-                complete = [credit.by_entry_course.get((index, c.id), 0) >= c.seconds for c in main]
-            minutes, mainline = credit.by_entry[index] >= entry.seconds, bool(main) and all(complete)
+                complete = [credit.by_entry_course.get((index, c.id), 0) >= c.seconds * SECOND for c in main]
+            minutes, mainline = credit.by_entry[index] >= entry.seconds * SECOND, bool(main) and all(complete)
             out.append({"either": minutes or mainline, "minutes": minutes, "mainline": mainline}[self.readings["phase_by"]])
         return out

@@ -6,34 +6,36 @@ from __future__ import annotations
 
 import argparse
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import law_roster
 from law_facts import Facts
 from law_readings import Readings
-from law_scheme import Scheme, instant
+from law_scheme import SECOND, Scheme, instant
 from law_scores import Scores
 from law_study import Line, Study
 
 Table = list[list[object]]
 
 
-def read_season(path: Path) -> tuple[list[tuple[int, int, dict]], dict[str, list[Line]]]:
-    """(instant, line, event) of every event but study; study lines by person."""
-    events: list[tuple[int, int, dict]] = []
+def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str, list[Line]]]:
+    """(told, instant, line, event) of every event but study; study lines by person."""
+    events: list[tuple[int, int, int, dict]] = []
     study: dict[str, list[Line]] = {}
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
             if not text.strip():
                 continue
             event = json.loads(text)
+            told = instant(event.get("told", event["at"]))
             if event["type"] != "study.session":
-                events.append((instant(event["at"]), number, event))
+                events.append((told, instant(event["at"]), number, event))
                 continue
             line = Line(number, event["person"], event["course"], event["session"], instant(event["start"]),
-                        instant(event["end"]), int(event["every_s"]))
+                        instant(event["end"]), round(Decimal(str(event["every_s"])) * SECOND), told)
             study.setdefault(line.person, []).append(line)
-    events.sort(key=lambda row: row[:2])
+    events.sort(key=lambda row: (row[1], row[0], row[2]))  # by when it happened: the order of arrival decides nothing
     return events, study
 
 
@@ -43,7 +45,7 @@ def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | 
     roster = law_roster.load(season / "roster")
     events, lines = read_season(season / "season.ndjson")
     facts = Facts(scheme, roster, readings)
-    rejected = {number: why for at, number, event in events if (why := facts.take(at, number, event))}
+    rejected = {row[2]: why for row in events if (why := facts.take(*row))}
     study = Study(scheme, facts, readings)
     credits = {who: study.learner(own) for who, own in lines.items()}
     rejected.update(study.rejections)

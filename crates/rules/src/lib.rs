@@ -20,6 +20,7 @@ pub mod explanation;
 pub mod history;
 pub mod identity_number;
 pub mod ids;
+pub mod intervals;
 pub mod marking;
 pub mod region;
 pub mod scheme;

@@ -1,19 +1,24 @@
 //! Crediting study time: what one heartbeat is worth, and why the rest of it is worth nothing (scoring.md, Study time).
 //!
-//! State is small and per key (a learner, a session, a course of a learner), so that a province's heartbeats need no
-//! history. Whole seconds: the elapsed time of a heartbeat is the interval since the session's previous one, rounded down,
-//! and of those seconds every one is either credited or has an [`UncreditedReason`]. A fraction of a second is never
-//! carried over to the next heartbeat.
+//! Time is exact, in whole microseconds; whole seconds are shown only ([`WholeSeconds`]). What was credited to a learner
+//! is a set of intervals, kept by local day, so that a session that is uploaded late earns what nobody has earned, and
+//! a day's limit holds in whatever order the days arrive. A heartbeat needs the days that it can touch, its session's
+//! last heartbeat and the sum of its course: a province's heartbeats need no history.
 //!
-//! To add a reason, add it to the enum and take its seconds from `left` in `heartbeat`, at the place in the order where
+//! To add a reason, add it to the enum and take its time from `left` in `heartbeat`, at the place in the order where
 //! it belongs: what a heartbeat can't prove first (gap, overlap), then what the scheme does not count.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use crate::calendar::Period;
+use crate::intervals::{Intervals, Span};
 use crate::scheme::{OnlineEntry, Scheme};
 use crate::vocabulary::Category;
 
-/// Why seconds were not credited.
+/// Microseconds in a second.
+pub const MICROS_PER_SECOND: i64 = 1_000_000;
+
+/// Why time was not credited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UncreditedReason {
     /// The learner was credited for that time already, in this or another session.
@@ -24,7 +29,7 @@ pub enum UncreditedReason {
     CourseFull,
     /// The learner's credit of the day is used up.
     DailyCap,
-    /// The heartbeat's `seq` was seen before. Always 0 seconds: the time is accounted for at the next new heartbeat.
+    /// The heartbeat's `seq` was seen before. Always no time: it is accounted for at the next new heartbeat.
     Duplicate,
     /// No phase that takes the course's category is open at the heartbeat.
     OutsideWindow,
@@ -53,19 +58,114 @@ impl UncreditedReason {
     }
 }
 
-/// What is kept of a learner, over all sessions. Starts as `LearnerStudy::default()`.
+/// What was credited to a learner on one local calendar day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayStudy {
+    /// The day, in the scheme's time zone.
+    pub day: NaiveDate,
+    /// Its instants.
+    pub period: Period,
+    /// The instants of this day that are credited.
+    pub credited: Intervals,
+    /// The time credited by heartbeats of this day. A heartbeat just after midnight is credited what lies before it,
+    /// too, so this may differ from what `credited` holds.
+    pub micros: i64,
+    /// Whether something was credited since this was made.
+    pub changed: bool,
+}
+
+/// What is kept of a learner, over all sessions: the days that were asked for. Starts as `LearnerStudy::default()`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LearnerStudy {
-    /// The end of the last interval credited in any session.
-    pub credited_until: Option<DateTime<Utc>>,
-    /// The local calendar day of the last credit.
-    pub day: Option<NaiveDate>,
-    /// The seconds credited on that day.
-    pub day_seconds: i64,
+    /// In order.
+    days: Vec<DayStudy>,
+}
+
+impl LearnerStudy {
+    /// The days that were asked for, in order.
+    pub fn days(&self) -> &[DayStudy] {
+        &self.days
+    }
+
+    /// One of them.
+    pub fn day_mut(&mut self, day: NaiveDate) -> Option<&mut DayStudy> {
+        self.days.binary_search_by_key(&day, |known| known.day).ok().map(|index| &mut self.days[index])
+    }
+
+    /// Adds the days that a heartbeat at `at` can touch, empty. Whoever keeps days fills them before the heartbeat.
+    pub fn ask_for(&mut self, scheme: &Scheme, at: DateTime<Utc>) {
+        let from = at - longest_gap(scheme);
+        if self.day_index(at).is_some() && self.day_index(from).is_some() {
+            return;
+        }
+        let last = scheme.zone.day_of(at);
+        let mut day = scheme.zone.day_of(from);
+        loop {
+            if let Err(index) = self.days.binary_search_by_key(&day, |known| known.day) {
+                let next = day.succ_opt().unwrap_or(day);
+                let period = Period { from: scheme.zone.start_of(day), until: scheme.zone.start_of(next) };
+                let credited = Intervals::default();
+                self.days.insert(index, DayStudy { day, period, credited, micros: 0, changed: false });
+            }
+            match day.succ_opt() {
+                Some(next) if day < last => day = next,
+                _ => return,
+            }
+        }
+    }
+
+    /// Where the day of an instant stands.
+    fn day_index(&self, at: DateTime<Utc>) -> Option<usize> {
+        let index = self.days.partition_point(|day| day.period.until <= at);
+        self.days.get(index).filter(|day| day.period.contains(at)).map(|_| index)
+    }
+
+    /// What of a span is not credited, in order.
+    fn free_of(&self, span: Span) -> Vec<Span> {
+        let mut free = Vec::new();
+        for (day, part) in self.parts(span) {
+            self.days[day].credited.push_free(part, &mut free);
+        }
+        free
+    }
+
+    /// Credits a span that is free.
+    fn credit(&mut self, span: Span) {
+        for (day, part) in self.parts(span).collect::<Vec<_>>() {
+            self.days[day].credited.insert(part);
+            self.days[day].changed = true;
+        }
+    }
+
+    /// Frees a span that was credited by a heartbeat at `at`; its days must have been asked for.
+    pub fn take_back(&mut self, span: Span, at: DateTime<Utc>) {
+        for (day, part) in self.parts(span).collect::<Vec<_>>() {
+            self.days[day].credited.remove(part);
+            self.days[day].changed = true;
+        }
+        if let Some(day) = self.day_index(at) {
+            self.days[day].micros -= span.micros();
+            self.days[day].changed = true;
+        }
+    }
+
+    /// A span cut by days.
+    fn parts(&self, span: Span) -> impl Iterator<Item = (usize, Span)> + '_ {
+        let first = self.days.partition_point(|day| day.period.until.timestamp_micros() <= span.from);
+        let days = self.days.iter().enumerate().skip(first);
+        days.map_while(move |(index, day)| {
+            Some((index, Span::new(day.period.from, day.period.until).within(span)?))
+        })
+    }
+}
+
+/// The most time that one heartbeat stands for.
+fn longest_gap(scheme: &Scheme) -> TimeDelta {
+    TimeDelta::seconds(scheme.study.max_gap_seconds)
 }
 
 /// What is kept of a session: its last heartbeat that was no duplicate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionStudy {
     /// Its `seq`.
     pub last_seq: i64,
@@ -78,16 +178,21 @@ pub struct SessionStudy {
 pub struct CourseStudy {
     /// The course's length, in seconds.
     pub length_seconds: i64,
-    /// The seconds credited to the learner so far.
-    pub credited_seconds: i64,
+    /// The time credited to the learner so far.
+    pub credited_micros: i64,
     /// The course's category.
     pub category: Category,
 }
 
 impl CourseStudy {
+    /// The course's length.
+    pub fn length_micros(&self) -> i64 {
+        self.length_seconds * MICROS_PER_SECOND
+    }
+
     /// Whether the course is credited in full.
     pub fn is_complete(&self) -> bool {
-        self.credited_seconds >= self.length_seconds
+        self.credited_micros >= self.length_micros()
     }
 }
 
@@ -107,12 +212,20 @@ pub enum HeartbeatOutcome {
 pub struct Credit {
     /// What kind of heartbeat it was.
     pub outcome: HeartbeatOutcome,
-    /// The seconds credited, dated at the heartbeat.
-    pub credited_seconds: i64,
-    /// The other seconds by reason, in the order in which they were taken. Only a duplicate has an entry of 0.
+    /// What is credited, in order; dated at the heartbeat.
+    pub credited: Vec<Span>,
+    /// The rest of its time by reason, in microseconds, in the order in which it was taken. Only a duplicate has an entry of
+    /// 0.
     pub uncredited: Vec<(UncreditedReason, i64)>,
     /// The indices of the online entries that the credit counts for; empty when nothing was credited.
     pub phases: Vec<usize>,
+}
+
+impl Credit {
+    /// How much is credited.
+    pub fn micros(&self) -> i64 {
+        total(&self.credited)
+    }
 }
 
 /// A heartbeat dated before the session's previous one (`OUT_OF_ORDER`). Nothing changed.
@@ -120,11 +233,11 @@ pub struct Credit {
 #[error("the heartbeat is dated before the session's previous one")]
 pub struct OutOfOrder;
 
-/// Credits one heartbeat and moves the state (scoring.md, Study time). The seconds since the session's previous heartbeat
-/// lose, in this order: what lies beyond the maximum gap, counted back from the heartbeat (`GAP`); what lies before the
-/// learner's `credited_until` (`OVERLAP`); everything when no phase takes the category at `at` (`OUTSIDE_WINDOW`); what
+/// Credits one heartbeat and moves the state (scoring.md, Study time). The time since the session's previous heartbeat
+/// loses, in this order: what lies beyond the maximum gap, counted back from the heartbeat (`GAP`); what is credited to
+/// the learner already (`OVERLAP`); everything when no phase takes the category at `at` (`OUTSIDE_WINDOW`); what
 /// the course no longer holds (`COURSE_FULL`); what the day no longer holds, the local day of `at` (`DAILY_CAP`).
-/// The rest is credited. `credited_until` moves to `at` only when something was.
+/// Of what is free the last part is credited. The learner's days must have been asked for ([`LearnerStudy::ask_for`]).
 ///
 /// Errors with [`OutOfOrder`], and changes nothing, when `at` is before the session's previous heartbeat; a duplicate
 /// `seq` is answered as a duplicate even then.
@@ -147,109 +260,144 @@ pub fn heartbeat(
     if at < previous.last_at {
         return Err(OutOfOrder);
     }
-    let elapsed_seconds = (at - previous.last_at).num_seconds();
+    learner.ask_for(scheme, at);
+    let elapsed = Span::new(previous.last_at, at);
     *previous = SessionStudy { last_seq: seq, last_at: at };
 
-    let mut left = Remainder { seconds: elapsed_seconds, uncredited: Vec::new() };
-    left.keep_at_most(scheme.study.max_gap_seconds, UncreditedReason::Gap);
-    if let Some(credited_until) = learner.credited_until {
-        left.keep_at_most((at - credited_until).num_seconds(), UncreditedReason::Overlap);
-    }
+    let mut uncredited = Vec::new();
+    let proved = Span { from: elapsed.from.max(Span::new(at - longest_gap(scheme), at).from), ..elapsed };
+    note(&mut uncredited, UncreditedReason::Gap, elapsed.micros() - proved.micros());
+    let spans = learner.free_of(proved);
+    note(&mut uncredited, UncreditedReason::Overlap, proved.micros() - total(&spans));
+    let mut left = Remainder { spans, uncredited };
     let phases = scheme.phases_open(course.category, at);
     if phases.is_empty() {
         left.keep_at_most(0, UncreditedReason::OutsideWindow);
     }
     if scheme.study.cap_course_at_duration {
-        left.keep_at_most(course.length_seconds - course.credited_seconds, UncreditedReason::CourseFull);
+        left.keep_at_most(course.length_micros() - course.credited_micros, UncreditedReason::CourseFull);
     }
-    let day = scheme.zone.day_of(at);
-    // Credit lies after `credited_until`, so days never run backwards here: another day is always a later one.
-    let day_seconds = if learner.day == Some(day) { learner.day_seconds } else { 0 };
+    let day = learner.day_index(at);
+    let day_micros = day.map_or(0, |day| learner.days[day].micros);
     if let Some(daily_cap_seconds) = scheme.study.daily_cap_seconds {
-        left.keep_at_most(daily_cap_seconds - day_seconds, UncreditedReason::DailyCap);
+        left.keep_at_most(daily_cap_seconds * MICROS_PER_SECOND - day_micros, UncreditedReason::DailyCap);
     }
 
-    if left.seconds == 0 {
+    if left.spans.is_empty() {
         return Ok(without_credit(HeartbeatOutcome::Credited, left.uncredited));
     }
-    learner.credited_until = Some(at);
-    learner.day = Some(day);
-    learner.day_seconds = day_seconds + left.seconds;
-    course.credited_seconds += left.seconds;
+    for span in &left.spans {
+        learner.credit(*span);
+    }
+    if let Some(day) = day {
+        learner.days[day].micros = day_micros + left.micros();
+        learner.days[day].changed = true;
+    }
+    course.credited_micros += left.micros();
     Ok(Credit {
         outcome: HeartbeatOutcome::Credited,
-        credited_seconds: left.seconds,
+        credited: left.spans,
         uncredited: left.uncredited,
         phases,
     })
 }
 
 fn without_credit(outcome: HeartbeatOutcome, uncredited: Vec<(UncreditedReason, i64)>) -> Credit {
-    Credit { outcome, credited_seconds: 0, uncredited, phases: Vec::new() }
+    Credit { outcome, credited: Vec::new(), uncredited, phases: Vec::new() }
 }
 
-/// The seconds of a heartbeat that are still to be credited, and those that are not.
+fn total(spans: &[Span]) -> i64 {
+    spans.iter().map(|span| span.micros()).sum()
+}
+
+fn note(uncredited: &mut Vec<(UncreditedReason, i64)>, reason: UncreditedReason, micros: i64) {
+    if micros > 0 {
+        uncredited.push((reason, micros));
+    }
+}
+
+/// The time of a heartbeat that is still to be credited, and that which is not.
 struct Remainder {
-    seconds: i64,
+    spans: Vec<Span>,
     uncredited: Vec<(UncreditedReason, i64)>,
 }
 
 impl Remainder {
+    fn micros(&self) -> i64 {
+        total(&self.spans)
+    }
+
+    /// Keeps the last part.
     fn keep_at_most(&mut self, limit: i64, reason: UncreditedReason) {
-        let excess = self.seconds - limit.clamp(0, self.seconds);
-        if excess > 0 {
-            self.uncredited.push((reason, excess));
-            self.seconds -= excess;
+        let mut excess = self.micros() - limit.max(0);
+        note(&mut self.uncredited, reason, excess);
+        while excess > 0
+            && let Some(first) = self.spans.first_mut()
+        {
+            let lost = excess.min(first.micros());
+            first.from += lost;
+            excess -= lost;
+            if first.micros() == 0 {
+                self.spans.remove(0);
+            }
         }
     }
 }
 
-/// Whether every main-line course is complete, given each one's (length, seconds credited inside the phase's window). With
-/// no such course the answer is no (Annex 2: at least one).
-pub fn main_line_complete(courses: impl IntoIterator<Item = (i64, i64)>) -> bool {
-    let mut any = false;
-    for (length_seconds, credited_in_window_seconds) in courses {
-        if credited_in_window_seconds < length_seconds {
-            return false;
-        }
-        any = true;
-    }
-    any
+/// Shows the parts of a sum in whole seconds that add up: the first is rounded down, and all of them together are the sum
+/// rounded down. Every part is less than a second from what it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WholeSeconds {
+    micros: i64,
+    shown: i64,
 }
 
-/// Whether a phase is achieved by the seconds credited inside its window, or by the main line (Annex 2, online). The
+impl WholeSeconds {
+    /// The seconds of the next part.
+    pub fn next(&mut self, micros: i64) -> i64 {
+        self.micros += micros;
+        let so_far = whole_seconds(self.micros);
+        let seconds = so_far - self.shown;
+        self.shown = so_far;
+        seconds
+    }
+}
+
+/// A sum as it is shown: rounded down, once.
+pub fn whole_seconds(micros: i64) -> i64 {
+    micros.div_euclid(MICROS_PER_SECOND)
+}
+
+/// Whether a phase is achieved by the time credited inside its window, or by the main line (Annex 2, online). The
 /// caller dates the achievement at the heartbeat after which this first holds.
-pub fn phase_achieved(
-    entry: &OnlineEntry,
-    credited_in_window_seconds: i64,
-    main_line_complete: bool,
-) -> bool {
-    main_line_complete || credited_in_window_seconds >= entry.required_seconds
+pub fn phase_achieved(entry: &OnlineEntry, credited_in_window_micros: i64, main_line_complete: bool) -> bool {
+    main_line_complete || credited_in_window_micros >= entry.required_seconds * MICROS_PER_SECOND
 }
 
 /// A learner's study in one phase, kept up to date heartbeat by heartbeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PhaseStudy {
-    /// The seconds credited inside the phase's window on courses of its categories.
-    pub seconds: i64,
+    /// The time credited inside the phase's window on courses of its categories.
+    pub micros: i64,
+    /// The latest heartbeat that it was credited by.
+    pub last_at: Option<DateTime<Utc>>,
     /// When the phase was first achieved.
     pub achieved_at: Option<DateTime<Utc>>,
 }
 
 impl PhaseStudy {
-    /// Adds a credit dated `at` (one that names this phase) and tells whether it achieved the phase just now.
-    /// `main_line_complete` is as of after this credit. An achievement is never taken back; a phase that asks for 0 minutes
-    /// is achieved without study ([`OnlineEntry::given_at`]).
-    pub fn add(
-        &mut self,
-        entry: &OnlineEntry,
-        credited_seconds: i64,
-        main_line_complete: bool,
-        at: DateTime<Utc>,
-    ) -> bool {
-        self.seconds += credited_seconds;
+    /// Adds a credit dated `at`, one that names this phase.
+    pub fn add(&mut self, credited_micros: i64, at: DateTime<Utc>) {
+        self.micros += credited_micros;
+        self.last_at = self.last_at.max(Some(at));
+    }
+
+    /// Looks at the phase after a heartbeat at `at`, the latest of the learner's, and tells whether that achieved it.
+    /// `main_line_complete` is as of then. A phase that asks for 0 minutes is achieved without study
+    /// ([`OnlineEntry::given_at`]).
+    pub fn look(&mut self, entry: &OnlineEntry, main_line_complete: bool, at: DateTime<Utc>) -> bool {
         let known_before = self.achieved_at.is_some() || entry.given_at().is_some();
-        if known_before || !phase_achieved(entry, self.seconds, main_line_complete) {
+        if known_before || !phase_achieved(entry, self.micros, main_line_complete) {
             return false;
         }
         self.achieved_at = Some(at);

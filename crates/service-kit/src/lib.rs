@@ -38,6 +38,7 @@ pub use call::{
     consistency::{Applied, TOKEN_HEADER, Token},
     metadata::Call,
     reach::Reach,
+    stated_time::StatedTimes,
 };
 pub use clock::Clock;
 pub use follow::{

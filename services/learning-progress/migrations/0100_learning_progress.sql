@@ -1,5 +1,5 @@
--- What learning-progress keeps: the catalogue, selections, and of study one row for each session, learner, course and
--- phase. A heartbeat has no row of its own: a season has billions of them.
+-- What learning-progress keeps: the catalogue, selections, and of study one row for each session, learner, day, course
+-- and phase. A heartbeat has no row of its own: a season has billions of them. Time is in whole microseconds.
 --
 -- Keys begin with the person or session, not with the programme: a batch asks for many ids of one programme, and
 -- without statistics (a new database) Postgres would take `programme_id` for selective and read all of the programme.
@@ -28,7 +28,7 @@ CREATE TABLE course (
 );
 CREATE INDEX course_by_version ON course (programme_id, catalogue_version);
 
--- A trainee's first choice of a course.
+-- A trainee's choice of a course: the earliest time that is told.
 CREATE TABLE selection (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
@@ -39,15 +39,24 @@ CREATE TABLE selection (
     PRIMARY KEY (person_id, programme_id, course_id)
 );
 
--- A learner over all sessions. Whoever changes anything of a learner's study holds this row (FOR UPDATE on Postgres).
+-- A learner. Whoever changes anything of a learner's study holds this row (FOR UPDATE on Postgres). `refusals`: the last
+-- heartbeat of each session that came too early (domain/refusals.rs).
 CREATE TABLE learner (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
-    credited_until TIMESTAMPTZ,
-    -- The local day of the last credit, as days since 1970-01-01, and the seconds credited on it.
-    day BIGINT,
-    day_seconds BIGINT NOT NULL,
+    refusals BYTEA NOT NULL,
     PRIMARY KEY (person_id, programme_id)
+);
+
+-- What was credited to a learner on a local calendar day (days since 1970-01-01): the time credited by heartbeats of that
+-- day, and the instants of that day that are credited, as intervals (shipei_rules::intervals).
+CREATE TABLE study_day (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    day BIGINT NOT NULL,
+    micros BIGINT NOT NULL,
+    credited BYTEA NOT NULL,
+    PRIMARY KEY (person_id, programme_id, day)
 );
 
 -- A learner's course.
@@ -55,34 +64,38 @@ CREATE TABLE course_progress (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
     course_id TEXT COLLATE "C" NOT NULL,
-    credited_seconds BIGINT NOT NULL,
+    credited_micros BIGINT NOT NULL,
     PRIMARY KEY (person_id, programme_id, course_id)
 );
 
--- A learner's phase: seconds credited inside its window, main-line courses completed by such seconds, and the first
--- moment at which it was achieved (by `minutes` or `main_line`; empty until then).
+-- A learner's phase: the time credited inside its window and the latest heartbeat that it was credited by, main-line
+-- courses completed by such time, and the first moment at which it was achieved (by `minutes` or `main_line`; empty until
+-- then).
 CREATE TABLE phase_progress (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
     phase_index BIGINT NOT NULL,
-    seconds BIGINT NOT NULL,
+    micros BIGINT NOT NULL,
+    last_at TIMESTAMPTZ,
     main_line_complete BIGINT NOT NULL,
     achieved_at TIMESTAMPTZ,
     achieved_by TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (person_id, programme_id, phase_index)
 );
 
--- Seconds credited to a main-line course inside a phase's window. Other courses need no such row.
+-- The time credited to a main-line course inside a phase's window. Other courses need no such row.
 CREATE TABLE phase_course_progress (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
     course_id TEXT COLLATE "C" NOT NULL,
     phase_index BIGINT NOT NULL,
-    seconds BIGINT NOT NULL,
+    micros BIGINT NOT NULL,
     PRIMARY KEY (person_id, programme_id, course_id, phase_index)
 );
 
--- One learner watching one course. What was not credited stands by reason: seconds, and how many heartbeats.
+-- One learner watching one course; the session's id is the learner's own, what one player calls its sessions is nothing to
+-- another's. `beats`: each heartbeat after the first and its credit, in few bytes (domain/beats.rs). What was not credited
+-- stands by reason: time, and how many heartbeats.
 CREATE TABLE session (
     programme_id TEXT COLLATE "C" NOT NULL,
     session_id TEXT COLLATE "C" NOT NULL,
@@ -93,18 +106,19 @@ CREATE TABLE session (
     actor TEXT COLLATE "C" NOT NULL,
     last_at TIMESTAMPTZ NOT NULL,
     last_seq BIGINT NOT NULL,
-    credited_seconds BIGINT NOT NULL,
-    overlap_seconds BIGINT NOT NULL,
+    credited_micros BIGINT NOT NULL,
+    beats BYTEA NOT NULL,
+    overlap_micros BIGINT NOT NULL,
     overlap_beats BIGINT NOT NULL,
-    gap_seconds BIGINT NOT NULL,
+    gap_micros BIGINT NOT NULL,
     gap_beats BIGINT NOT NULL,
-    course_full_seconds BIGINT NOT NULL,
+    course_full_micros BIGINT NOT NULL,
     course_full_beats BIGINT NOT NULL,
-    daily_cap_seconds BIGINT NOT NULL,
+    daily_cap_micros BIGINT NOT NULL,
     daily_cap_beats BIGINT NOT NULL,
-    outside_window_seconds BIGINT NOT NULL,
+    outside_window_micros BIGINT NOT NULL,
     outside_window_beats BIGINT NOT NULL,
     duplicate_beats BIGINT NOT NULL,
-    PRIMARY KEY (session_id, programme_id)
+    PRIMARY KEY (person_id, session_id, programme_id)
 );
 CREATE INDEX session_by_learner ON session (person_id, programme_id, opened_at, session_id);

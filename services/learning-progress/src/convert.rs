@@ -8,10 +8,10 @@ use shipei_contracts::common::v1::{self as common, ErrorReason};
 use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
-use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason};
+use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason, WholeSeconds};
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::{
-    Call, Fields, Policies, Refusal, Result, convert::from_timestamp, to_int32, to_timestamp,
+    Call, Caller, Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp,
 };
 
 use crate::domain::course::{Course, MINUTES_MAX};
@@ -147,8 +147,7 @@ fn stage_of(stage: common::EducationStage) -> Option<EducationStage> {
 pub(crate) struct Sender {
     pub(crate) actor: Arc<str>,
     pub(crate) trace: Arc<str>,
-    /// Whether the caller may say when something happened.
-    may_state_time: bool,
+    caller: Caller,
 }
 
 impl Sender {
@@ -157,18 +156,25 @@ impl Sender {
         Self {
             actor: call.caller.to_string().into(),
             trace: call.trace.as_str().into(),
-            may_state_time: Policies::may_state_time(&call.caller),
+            caller: call.caller.clone(),
         }
     }
 
-    fn beat(&self, seq: i64, occurred_at: Option<&Timestamp>, now: DateTime<Utc>) -> Beat {
-        let at = match occurred_at {
-            None => Ok(now),
-            Some(_) if !self.may_state_time => Err(ErrorReason::ImportRightRequired),
-            Some(stated) => from_timestamp(stated).map_err(|_| ErrorReason::InvalidField),
-        };
-        Beat { seq, at }
+    /// The times that the sender states in what came at `now`.
+    fn times(&self, now: DateTime<Utc>) -> StatedTimes {
+        StatedTimes::of(&self.caller, now)
     }
+}
+
+/// A beat at the time that is stated for it, else at `now`.
+fn beat(seq: i64, occurred_at: Option<&Timestamp>, times: StatedTimes, now: DateTime<Utc>) -> Beat {
+    let at = occurred_at.map_or(Ok(now), |stated| {
+        times.read(stated).map_err(|error| match error {
+            Error::Refused(refusal) => refusal.reason,
+            _ => ErrorReason::InvalidField,
+        })
+    });
+    Beat { seq, at }
 }
 
 /// One heartbeat as a message. What can't be is named by field, since it is one request.
@@ -186,7 +192,7 @@ pub(crate) fn single_beat(
     let stated = fields.optional_timestamp("occurred_at", request.occurred_at);
     let (programme, person, course, session, seq, _) =
         fields.all((programme, person, course, session, seq, stated))?;
-    let beat = sender.beat(seq, request.occurred_at.as_ref(), now);
+    let beat = beat(seq, request.occurred_at.as_ref(), sender.times(now), now);
     Ok(Message {
         programme,
         sessions: vec![SessionBeats {
@@ -213,11 +219,12 @@ pub(crate) fn stream_message(
         return Err(refusal.field("sessions").into());
     }
     let (programme,) = fields.all((programme,))?;
+    let times = sender.times(now);
     let mut sessions = Vec::with_capacity(request.sessions.len());
     for session in &request.sessions {
         let mut beats = Vec::with_capacity(session.heartbeats.len());
-        for beat in &session.heartbeats {
-            beats.push(sender.beat(beat.seq, beat.occurred_at.as_ref(), now));
+        for heartbeat in &session.heartbeats {
+            beats.push(beat(heartbeat.seq, heartbeat.occurred_at.as_ref(), times, now));
         }
         sessions.push(SessionBeats { keys: session_keys(session), beats });
     }
@@ -279,15 +286,17 @@ pub(crate) fn worth_to_proto(worth: &Worth) -> proto::RecordHeartbeatResponse {
     }
 }
 
-/// A session as proto.
+/// A session as proto. Its seconds add up: what is credited and what is not are the whole seconds of the session.
 pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Session) -> proto::Session {
+    let mut shown = WholeSeconds::default();
+    let credited_seconds = shown.next(session.credited_micros);
     let mut uncredited = Vec::new();
     for reason in UncreditedReason::ALL {
         let tally = session.uncredited[place_of(*reason)];
         if tally.beats > 0 {
             uncredited.push(proto::Uncredited {
                 reason: reason_to_proto(*reason).into(),
-                seconds: to_int32(tally.seconds),
+                seconds: to_int32(shown.next(tally.micros)),
                 heartbeats: to_int32(tally.beats),
             });
         }
@@ -298,7 +307,7 @@ pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Sess
         opened_time: Some(to_timestamp(session.opened_at)),
         last_time: Some(to_timestamp(session.study.last_at)),
         last_seq: session.study.last_seq,
-        credited_seconds: to_int32(session.credited_seconds),
+        credited_seconds: to_int32(credited_seconds),
         uncredited,
     }
 }

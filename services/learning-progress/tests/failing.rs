@@ -22,7 +22,7 @@ async fn messages_behind_a_failed_one_are_not_carried_out() {
     world.course(course("C1", CourseCategory::Public, 45)).await;
     let mut study = world.first.study();
     study.record_heartbeat(beat("T1", "C1", "S1", 0, at(DAY))).await.unwrap();
-    set_day_of_learner(&world, i64::MAX).await;
+    set_refusals_of_learner(&world, &[9]).await;
 
     let list = |person, session| beats((person, "C1", session), at(DAY), &[(1, 30), (2, 60)]);
     let fails = message(1, vec![list("T1", "S1")]);
@@ -38,13 +38,13 @@ async fn messages_behind_a_failed_one_are_not_carried_out() {
     let sessions = study.list_sessions(sessions).await.unwrap().into_inner().sessions;
     assert!(sessions.is_empty(), "{sessions:?}");
 
-    set_day_of_learner(&world, 18_159).await;
+    set_refusals_of_learner(&world, &[]).await;
     let answers = world.first.stream(vec![fails, behind]).await.unwrap();
     assert_eq!(answers[0].sessions[0].credited_seconds, [30, 30]);
 }
 
-async fn set_day_of_learner(world: &World, day: i64) {
+async fn set_refusals_of_learner(world: &World, refusals: &[u8]) {
     let mut tx = world.first.kit.database().begin_write().await.unwrap();
-    execute!(tx, "UPDATE learner SET day = $1 WHERE person_id = 'T1'", day).unwrap();
+    execute!(tx, "UPDATE learner SET refusals = $1 WHERE person_id = 'T1'", refusals).unwrap();
     tx.commit().await.unwrap();
 }

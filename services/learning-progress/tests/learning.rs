@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 
+mod arrival;
 mod courses;
 mod presence;
 mod transfer;
@@ -9,6 +10,11 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use arrival::{
+    beats_at_a_tie_are_answered_the_same_again, beats_of_any_distance_lose_nothing,
+    beats_of_the_future_are_refused, selection_told_late_counts_from_its_date,
+    session_uploaded_late_earns_what_nobody_has,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
 use presence::{presence_is_of_the_regions_of_the_tree, trainees_who_study_are_counted_by_county};
@@ -57,6 +63,11 @@ on_both!(
     presence_is_of_the_regions_of_the_tree,
     study_is_open_by_the_county_of_then_in_any_order,
     batch_of_beats_asks_for_the_county_of_each,
+    session_uploaded_late_earns_what_nobody_has,
+    beats_of_any_distance_lose_nothing,
+    selection_told_late_counts_from_its_date,
+    beats_of_the_future_are_refused,
+    beats_at_a_tie_are_answered_the_same_again,
 );
 
 const DAY: &str = "2019-09-20T08:00:00+08:00";
@@ -185,8 +196,8 @@ async fn session_tells_what_was_not_credited(world: World) {
     // 60, a duplicate, 200 of which 120, 90 (of which 30 are beyond the course's 300 seconds), 60 of which nothing.
     assert_eq!(answer.sessions[1].credited_seconds, [0, 60, 0, 120, 90, 30]);
     assert_eq!(answer.sessions[1].outcomes[2], HeartbeatOutcome::Duplicate as i32);
-    // 100 seconds that were credited to the first session; 400, of which 120 fit the gap and 90 are new.
-    assert_eq!(answer.sessions[2].credited_seconds, [0, 0, 90]);
+    // 100 seconds, of which 60 were credited to the first session; 400, of which 120 fit the gap and 90 are new.
+    assert_eq!(answer.sessions[2].credited_seconds, [0, 40, 90]);
     assert_eq!(answer.sessions[0].credited_seconds, [0, 0]);
 
     let mut study = world.first.study();
@@ -210,7 +221,7 @@ async fn session_tells_what_was_not_credited(world: World) {
     let gap = (UncreditedReason::Gap, 80, 1);
     let duplicate = (UncreditedReason::Duplicate, 0, 1);
     assert_eq!(uncredited(1), [gap, (UncreditedReason::CourseFull, 30, 1), duplicate]);
-    assert_eq!(uncredited(2), [(UncreditedReason::Overlap, 130, 2), (UncreditedReason::Gap, 280, 1)]);
+    assert_eq!(uncredited(2), [(UncreditedReason::Overlap, 90, 2), (UncreditedReason::Gap, 280, 1)]);
     assert_eq!((listed[1].last_seq, listed[1].credited_seconds), (4, 300));
     assert_eq!(listed[1].last_time, Some(shipei_service_kit::to_timestamp(from + TimeDelta::seconds(410))));
 }
@@ -298,14 +309,14 @@ async fn message_that_waits_stops_no_other_stream(world: World) {
 /// Everything that is kept of study, without what tells when it was written.
 async fn rows(world: &World, prefix: &str) -> Vec<String> {
     const SQL: [&str; 5] = [
-        "SELECT person_id, '', COALESCE(day, 0), day_seconds, credited_until FROM learner",
-        "SELECT person_id, course_id, credited_seconds, credited_seconds * 0, NULL FROM course_progress",
-        "SELECT person_id, achieved_by, seconds, phase_index * 100 + main_line_complete, achieved_at \
+        "SELECT person_id, '', day, micros * 100 + length(credited), NULL FROM study_day",
+        "SELECT person_id, course_id, credited_micros, credited_micros * 0, NULL FROM course_progress",
+        "SELECT person_id, achieved_by, micros, phase_index * 100 + main_line_complete, achieved_at \
          FROM phase_progress",
-        "SELECT person_id, course_id, seconds, phase_index, NULL FROM phase_course_progress",
-        "SELECT person_id, session_id || '/' || course_id, credited_seconds * 1000 + last_seq, \
-         overlap_seconds + 7 * gap_seconds + 11 * course_full_seconds + 13 * outside_window_seconds \
-         + 17 * duplicate_beats + 19 * overlap_beats, last_at FROM session",
+        "SELECT person_id, course_id, micros, phase_index, NULL FROM phase_course_progress",
+        "SELECT person_id, session_id || '/' || course_id, credited_micros * 1000 + last_seq, \
+         overlap_micros + 7 * gap_micros + 11 * course_full_micros + 13 * outside_window_micros \
+         + 17 * duplicate_beats + 19 * overlap_beats + 23 * length(beats), last_at FROM session",
     ];
     type Row = (String, String, i64, i64, Option<DateTime<Utc>>);
     let mut tx = world.first.kit.database().begin_read().await.unwrap();

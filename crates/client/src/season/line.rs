@@ -13,6 +13,9 @@ pub struct Line {
     /// When it happened.
     #[serde(deserialize_with = "instant")]
     pub at: DateTime<Utc>,
+    /// When it was told, where that was later; lines are in the order of this.
+    #[serde(default, deserialize_with = "optional_instant")]
+    told: Option<DateTime<Utc>>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -133,29 +136,30 @@ pub struct StudySession {
     /// The last heartbeat.
     #[serde(deserialize_with = "instant")]
     pub end: DateTime<Utc>,
-    /// Seconds between two heartbeats.
-    pub every_s: i64,
+    /// Microseconds between two heartbeats; `every_s` in the file, in seconds, with or without decimals.
+    #[serde(rename = "every_s", deserialize_with = "micros")]
+    pub every_micros: i64,
 }
 
 impl StudySession {
     /// How many heartbeats the session stands for.
     pub fn beats(&self) -> i64 {
-        let span = (self.end - self.start).num_milliseconds();
-        let step = self.every_s.saturating_mul(1_000);
-        1 + span / step + i64::from(span % step != 0)
+        let span = (self.end - self.start).num_microseconds().unwrap_or(i64::MAX);
+        1 + span / self.every_micros + i64::from(span % self.every_micros != 0)
     }
 
     /// When heartbeat `seq` is due, from 0 to `beats() - 1`.
     pub fn beat_at(&self, seq: i64) -> DateTime<Utc> {
-        let since_start = chrono::TimeDelta::try_seconds(seq.saturating_mul(self.every_s));
-        let due = since_start.and_then(|since_start| self.start.checked_add_signed(since_start));
+        let since_start = chrono::TimeDelta::microseconds(seq.saturating_mul(self.every_micros));
+        let due = self.start.checked_add_signed(since_start);
         due.map_or(self.end, |due| due.min(self.end))
     }
 
-    fn check(&self, at: DateTime<Utc>) -> Result<()> {
-        ensure!(self.every_s > 0, "`every_s` must be more than 0");
+    fn check(&self, at: DateTime<Utc>, told: Option<DateTime<Utc>>) -> Result<()> {
+        ensure!(self.every_micros > 0, "`every_s` must be more than 0");
         ensure!(self.end >= self.start, "`end` is before `start`");
         ensure!(self.start >= at, "`start` is before `at`");
+        ensure!(told.is_none_or(|told| told >= self.end), "it was `told` before its `end`");
         ensure!(
             self.beats() <= BEATS_PER_LINE_MAX,
             "the session is longer than {BEATS_PER_LINE_MAX} heartbeats"
@@ -165,6 +169,16 @@ impl StudySession {
 }
 
 impl Line {
+    /// When it was told.
+    pub fn told(&self) -> DateTime<Utc> {
+        self.told.unwrap_or(self.at)
+    }
+
+    /// Whether it was told later than it happened.
+    pub fn is_late(&self) -> bool {
+        self.told() > self.at
+    }
+
     /// Reads a line; the error says what is wrong with it, without the file and the line's number.
     pub fn parse(text: &str) -> Result<Line> {
         let value: serde_json::Value = serde_json::from_str(text).context("not a JSON object")?;
@@ -172,8 +186,9 @@ impl Line {
         let Some(kind) = object.get("type") else { bail!("missing field `type`") };
         let kind = kind.as_str().context("`type` is not a text")?.to_owned();
         let line: Line = serde_json::from_value(value).map_err(|error| anyhow::anyhow!("{kind}: {error}"))?;
+        ensure!(line.told() >= line.at, "{kind}: it was `told` before it happened");
         if let Event::StudySession(session) = &line.event {
-            session.check(line.at).with_context(|| kind.clone())?;
+            session.check(line.at, line.told).with_context(|| kind.clone())?;
         }
         Ok(line)
     }
@@ -209,6 +224,23 @@ fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, 
     Err(D::Error::custom(format!("`{text}` is not an ISO 8601 time with an offset")))
 }
 
+fn optional_instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    instant(deserializer).map(Some)
+}
+
+/// Seconds as microseconds; what is finer, or out of all range, is no heartbeat's distance.
+fn micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    if let Some(seconds) = number.as_i64() {
+        return Ok(seconds.saturating_mul(1_000_000));
+    }
+    let micros = number.as_f64().map_or(0.0, |seconds| (seconds * 1e6).round());
+    if !(1.0..1e15).contains(&micros) {
+        return Err(D::Error::custom("`every_s` is not a number of seconds"));
+    }
+    micros.to_string().parse().map_err(D::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +272,31 @@ mod tests {
             let rare = study("2019-09-15T08:00:00+08:00", "2019-09-15T08:06:00+08:00", every);
             assert_eq!((rare.beats(), rare.beat_at(0), rare.beat_at(1)), (2, rare.start, rare.end));
         }
+    }
+
+    #[test]
+    fn session_may_beat_by_fractions_of_a_second() {
+        let text = |every: &str| {
+            format!(
+                r#"{{"at":"2019-09-15T08:00:00Z","told":"2019-09-16T08:00:00Z","type":"study.session","person":"T1","course":"C1","session":"S1","start":"2019-09-15T08:00:00Z","end":"2019-09-15T08:00:03.5Z","every_s":{every}}}"#
+            )
+        };
+        for (every, beats) in [("0.9", 5), ("3.5", 2), ("1.75", 3), ("0.000001", 3_500_001)] {
+            let line = Line::parse(&text(every));
+            if beats > BEATS_PER_LINE_MAX {
+                assert!(line.is_err(), "{every}");
+                continue;
+            }
+            let line = line.expect(every);
+            assert!(line.is_late());
+            let Event::StudySession(session) = line.event else { panic!("{every}") };
+            assert_eq!((session.beats(), session.beat_at(beats - 1)), (beats, session.end), "{every}");
+        }
+        for every in ["0", "0.0", "-1", "-0.5", "1e300", "\"1\""] {
+            assert!(Line::parse(&text(every)).is_err(), "{every}");
+        }
+        let early = text("60").replace("2019-09-16", "2019-09-14");
+        assert!(format!("{:#}", Line::parse(&early).expect_err("told too early")).contains("`told` before"));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Season {
     pub fn lines(&self) -> Result<Lines> {
         let path = self.folder.join("season.ndjson");
         let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Lines { path, reader: BufReader::with_capacity(1 << 20, file), number: 0, last_at: None })
+        Ok(Lines { path, reader: BufReader::with_capacity(1 << 20, file), number: 0, last_told: None })
     }
 
     /// Reads every line once: a malformed one is an error that names file, line and cause.
@@ -102,7 +102,7 @@ pub struct Lines {
     path: PathBuf,
     reader: BufReader<File>,
     number: u64,
-    last_at: Option<DateTime<Utc>>,
+    last_told: Option<DateTime<Utc>>,
 }
 
 impl Lines {
@@ -124,10 +124,12 @@ impl Lines {
                 continue;
             }
             let line = Line::parse(text)?;
-            if self.last_at.is_some_and(|last| line.at < last) {
-                bail!("`at` is earlier than the line before; a season is in time order");
+            if self.last_told.is_some_and(|last| line.told() < last) {
+                bail!(
+                    "`at` (or `told`) is earlier than that of the line before; a season is in the order in which it was told"
+                );
             }
-            self.last_at = Some(line.at);
+            self.last_told = Some(line.told());
             return Ok(Some(Numbered { number: self.number, digest: digest(text), line }));
         }
     }

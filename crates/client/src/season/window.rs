@@ -6,7 +6,8 @@
 //!
 //! Within a window the calls of an earlier [`Step`] go first, which is right because the services judge by time. Where
 //! times are equal only the order of the lines decides, so a line that would overtake an earlier one of the very same
-//! instant about the same person begins a new window, which waits for the one before.
+//! instant about the same person begins a new window, which waits for the one before. So does a line that was told later
+//! than it happened; the heartbeats of a session that was told late follow those that were told before it.
 
 use std::{
     cmp::Reverse,
@@ -121,7 +122,7 @@ impl Windows {
         let mut beats = 0;
         while beats < WINDOW_BEATS && window.calls.len() < WINDOW_CALLS {
             let next_line = match self.lines.peek() {
-                Some(Ok(numbered)) => Some((numbered.line.at, numbered.number)),
+                Some(Ok(numbered)) => Some((numbered.line.told(), numbered.number)),
                 Some(Err(_)) => None,
                 None => None,
             };
@@ -130,7 +131,8 @@ impl Windows {
                 (Some(line), Some(beat)) if beat < line => beats += self.take_beat(&mut window),
                 (None, Some(_)) if self.lines.peek().is_none() => beats += self.take_beat(&mut window),
                 _ => {
-                    if self.next_overtakes() {
+                    let is_empty = window.calls.is_empty() && window.study.is_empty();
+                    if self.next_overtakes(is_empty) {
                         self.after_all = true;
                         break;
                     }
@@ -146,10 +148,14 @@ impl Windows {
     }
 
     /// Whether the next line must wait for what this window holds.
-    fn next_overtakes(&mut self) -> bool {
+    fn next_overtakes(&mut self, is_empty: bool) -> bool {
         match self.lines.peek() {
             Some(Ok(numbered)) if !matches!(numbered.line.event, Event::StudySession(_)) => {
                 let event = &numbered.line.event;
+                // Dated before what was told before it, it might let that pass, or refuse it.
+                if numbered.line.is_late() {
+                    return !is_empty;
+                }
                 self.instant.overtakes(numbered.line.at, person_of(event), step_of(event))
             }
             _ => false,

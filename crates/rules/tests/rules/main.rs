@@ -8,6 +8,8 @@ mod counties;
 #[cfg(test)]
 mod identity_numbers;
 #[cfg(test)]
+mod intervals;
+#[cfg(test)]
 mod marking;
 #[cfg(test)]
 mod odd_schemes;

@@ -68,8 +68,8 @@ const IMPOSSIBLE: &[(&str, &str, &str, &str)] = &[
     ("phase_3     = [\"2019-11-01\", ", "phase_3 = [", "calendar.phase_3", "must be two days"),
     ("phase_3     = [\"2019-11-01\", ", "phase_3 = [\"0019-11-01\", ", "calendar.phase_3[0]", "its year"),
     ("\"2019-12-30\"]", "\"2019-12-27\"]\nphase_5 = 1", "calendar.phase_5", "must be a list"),
-    ("= 120", "= -1", "study.heartbeat_max_gap_seconds", "from 0 to 10000000"),
-    ("= 120", "= 99999999999999999999", "study.heartbeat_max_gap_seconds", "from 0 to 10000000"),
+    ("= 120", "= -1", "study.heartbeat_max_gap_seconds", "from 0 to 86400"),
+    ("= 120", "= 99999999999999999999", "study.heartbeat_max_gap_seconds", "from 0 to 86400"),
     ("= 120", "= 120.0", "study.heartbeat_max_gap_seconds", "a whole number"),
     (
         "cap_course_at_duration      = true",

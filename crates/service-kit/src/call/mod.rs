@@ -1,5 +1,7 @@
 //! A call, from the connection to the handler. What goes through: a gate (`misdelivered`, `limit`) may refuse it, `layer`
-//! reads who calls and until when ([`access`], [`metadata`]) and bounds it by its deadline, [`reach`] says how far its caller may see, `watch` logs and measures it,
+//! reads who calls and until when ([`access`], [`metadata`]) and bounds it by its deadline, [`reach`] says how far its
+//! caller may see, [`stated_time`] when something happened, `watch` logs and measures it, `body` bounds what it sends by
+//! the process's [`budget`], `fault` tells what the transport finds,
 //! and a [`consistency`] token says what its answer must know of. Why one room: every RPC of every service takes this
 //! way, and what is not asked here is asked nowhere.
 
@@ -11,4 +13,5 @@ pub(crate) mod limit;
 pub mod metadata;
 pub(crate) mod misdelivered;
 pub mod reach;
+pub mod stated_time;
 pub(crate) mod watch;

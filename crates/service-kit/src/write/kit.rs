@@ -18,15 +18,15 @@ use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
     answer::{
-        convert::from_timestamp,
         error::{Error, Refusal, Result},
         page::Page,
     },
     call::{
-        access::{Caller, Policies},
+        access::Caller,
         consistency::{Applied, TOKEN_HEADER, Token, partition_number},
         metadata::Call,
         reach::Reach,
+        stated_time::StatedTimes,
     },
     clock::Clock,
     soft_state::{Instance, wakes::Log},
@@ -457,11 +457,7 @@ fn resolve_occurred_at<Req: WriteRequest>(
     request: &Req,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>> {
-    let Some(stated) = request.occurred_at() else { return Ok(now) };
-    if !Policies::may_state_time(caller) {
-        return Err(Refusal::new(ErrorReason::ImportRightRequired).field("occurred_at").into());
-    }
-    from_timestamp(&stated).map_err(|fault| Error::invalid("occurred_at", fault))
+    request.occurred_at().map_or(Ok(now), |stated| StatedTimes::of(caller, now).read(&stated))
 }
 
 fn merged(call: &Call, written: Token) -> Token {

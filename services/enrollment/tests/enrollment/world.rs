@@ -120,6 +120,8 @@ impl World {
         ];
         let taken = self.import_rows(trainees.to_vec(), false).await.unwrap();
         assert_eq!(taken.created, 3, "{:?}", taken.results);
+        // What happens to them may be stated up to here.
+        self.clock().set("2020-02-01T08:00:00+08:00".parse().unwrap());
     }
 
     /// Imports messages after a header.

@@ -5,14 +5,20 @@
 //! its main line needs no list of courses: a phase counts the main-line courses completed inside its window, and is
 //! compared with how many there are for this learner now, so that a course added later is taken into account at the
 //! next beat. (That comparison rests on a learner's subject and stage staying what they are: no event changes them.)
+//! A beat dated before one that is credited already makes its learner late: when they achieved what is then read from all
+//! their credit (`dated`), since the order of arrival decides nothing.
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::History;
-use shipei_rules::scheme::Scheme;
+use shipei_rules::scheme::{OnlineEntry, Scheme};
 use shipei_rules::study_time::{
-    self, CourseStudy, HeartbeatOutcome, LearnerStudy, PhaseStudy, SessionStudy, UncreditedReason,
+    self, CourseStudy, HeartbeatOutcome, LearnerStudy, MICROS_PER_SECOND, PhaseStudy, SessionStudy,
+    UncreditedReason, whole_seconds,
 };
+
+use super::beats::BeatLog;
+use super::refusals::Refusals;
 
 /// When a learner may study a course, as instants: each check is one comparison for each beat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,24 +55,51 @@ impl Gate {
         }
         Ok(())
     }
+
+    /// Whether a fact that decides has just this instant.
+    fn turns_at(&self, at: DateTime<Utc>) -> bool {
+        let facts = [self.withdrawn_at, *self.opened_at.at(at), self.login_at, self.selected_at];
+        facts.contains(&Some(at))
+    }
+}
+
+/// What is known of the session that a beat names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownSession<'a> {
+    pub(crate) session_id: &'a str,
+    /// Whether it is one of another course.
+    pub(crate) taken: bool,
+    /// As it stands, when it was opened.
+    pub(crate) session: Option<&'a Session>,
+    /// What the learner was refused.
+    pub(crate) refusals: &'a Refusals,
 }
 
 /// Whether a beat may be: the first thing that stands against it is the reason. `gate` is a refusal where there is no
-/// such trainee or course; `taken` says that the session's id is that of another learner or course.
+/// such trainee or course. A beat that was taken before may be whatever is known now, since it is a duplicate.
 pub(crate) fn admit_beat(
     gate: &Result<Gate, ErrorReason>,
-    taken: bool,
+    known: KnownSession<'_>,
     beat: &Beat,
 ) -> Result<(i64, DateTime<Utc>), ErrorReason> {
     let at = beat.at?;
     if beat.seq < 0 {
         return Err(ErrorReason::InvalidField);
     }
-    match gate {
-        Ok(gate) => gate.admit(at)?,
-        Err(reason) => return Err(*reason),
+    let gate = gate.as_ref().map_err(|reason| *reason)?;
+    let verdict = gate.admit(at);
+    let is_tie = gate.turns_at(at);
+    if verdict.is_err() || is_tie {
+        let session = known.session.filter(|_| !known.taken);
+        if session.is_some_and(|session| session.has_taken(beat.seq, at)) {
+            return Ok((beat.seq, at));
+        }
+        if let Some(reason) = known.refusals.of(known.session_id, at).filter(|_| is_tie) {
+            return Err(reason);
+        }
     }
-    if taken {
+    verdict?;
+    if known.taken {
         return Err(ErrorReason::AlreadyExists);
     }
     Ok((beat.seq, at))
@@ -81,10 +114,10 @@ pub(crate) struct Beat {
     pub(crate) at: Result<DateTime<Utc>, ErrorReason>,
 }
 
-/// Seconds and heartbeats that one reason took.
+/// Time and heartbeats that one reason took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    pub(crate) seconds: i64,
+    pub(crate) micros: i64,
     pub(crate) beats: i64,
 }
 
@@ -114,9 +147,13 @@ pub(crate) struct Learner {
     pub(crate) study: LearnerStudy,
     /// One for each online entry of the scheme, in its order.
     pub(crate) phases: Vec<Phase>,
+    /// The beats that came too early.
+    pub(crate) refusals: Refusals,
+    /// Whether beats are dated before such as are credited: what was achieved is then read by dates.
+    pub(crate) is_late: bool,
     /// Whether it is stored already.
     pub(crate) stored: bool,
-    /// Whether it must be written.
+    /// Whether its row must be written; days have a mark of their own.
     pub(crate) changed: bool,
 }
 
@@ -124,10 +161,19 @@ pub(crate) struct Learner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LearnerCourse {
     pub(crate) study: CourseStudy,
-    /// Seconds from inside the window of each online entry; kept for main-line courses only, empty for others.
-    pub(crate) phase_seconds: Vec<i64>,
+    /// Time from inside the window of each online entry; kept for main-line courses only, empty for others.
+    pub(crate) phase_micros: Vec<i64>,
+    /// Whether it was credited in full when it was loaded.
+    pub(crate) was_complete: bool,
     /// Whether it must be written.
     pub(crate) changed: bool,
+}
+
+impl LearnerCourse {
+    /// Whether it was credited in full since it was loaded.
+    pub(crate) fn is_newly_complete(&self) -> bool {
+        !self.was_complete && self.study.is_complete()
+    }
 }
 
 /// A session: one learner watching one course.
@@ -135,13 +181,22 @@ pub(crate) struct LearnerCourse {
 pub(crate) struct Session {
     pub(crate) opened_at: DateTime<Utc>,
     pub(crate) study: SessionStudy,
-    pub(crate) credited_seconds: i64,
+    pub(crate) credited_micros: i64,
+    /// Every beat after the first.
+    pub(crate) beats: BeatLog,
     /// By reason, in the order of [`UncreditedReason::ALL`].
     pub(crate) uncredited: [Tally; UncreditedReason::ALL.len()],
     /// Whether it is stored already.
     pub(crate) stored: bool,
     /// Whether it must be written.
     pub(crate) changed: bool,
+}
+
+impl Session {
+    /// Whether it took this beat.
+    fn has_taken(&self, seq: i64, at: DateTime<Utc>) -> bool {
+        seq <= self.study.last_seq && self.beats.has(self.opened_at, at)
+    }
 }
 
 /// What a beat led to, beside its credit.
@@ -155,18 +210,21 @@ pub(crate) enum Fact {
     PhaseAchieved { phase: usize, by: AchievedBy },
 }
 
-/// What became of a beat that was not refused.
+/// What became of a beat that was not refused. Seconds are by how much the whole seconds of the session's sum grew, so that
+/// those of all beats are those of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Worth {
     pub(crate) outcome: HeartbeatOutcome,
+    pub(crate) credited_micros: i64,
     pub(crate) credited_seconds: i64,
     pub(crate) uncredited: Vec<(UncreditedReason, i64)>,
 }
 
 /// Takes a beat that the gate admits, on a session of this learner and course. `main_line_totals` says for each online
-/// entry how many main-line courses apply to the learner now. What it led to is added to `facts`.
+/// entry how many main-line courses apply to the learner now. What it led to is added to `facts`, but for a late learner,
+/// whose facts are read by dates.
 ///
-/// Refused with OUT_OF_ORDER; then nothing changed.
+/// Refused with OUT_OF_ORDER, or with TOO_MANY when the session is full; then nothing changed.
 pub(crate) fn take_beat(
     scheme: &Scheme,
     main_line_totals: &[i64],
@@ -177,7 +235,11 @@ pub(crate) fn take_beat(
     facts: &mut Vec<Fact>,
 ) -> Result<Worth, ErrorReason> {
     let was_complete = course.study.is_complete();
-    let mut progress = session.as_ref().map(|session| session.study.clone());
+    let previous = session.as_ref().map(|session| session.study);
+    if session.as_ref().is_some_and(|session| session.beats.is_full() && seq > session.study.last_seq) {
+        return Err(ErrorReason::TooMany);
+    }
+    let mut progress = previous;
     let credit = study_time::heartbeat(scheme, &mut learner.study, &mut progress, &mut course.study, seq, at)
         .map_err(|_| ErrorReason::OutOfOrder)?;
     let Some(progress) = progress else { return Err(ErrorReason::OutOfOrder) };
@@ -187,48 +249,49 @@ pub(crate) fn take_beat(
         learner.changed |= !learner.stored;
         Session {
             opened_at: at,
-            study: progress.clone(),
-            credited_seconds: 0,
+            study: progress,
+            credited_micros: 0,
+            beats: BeatLog::default(),
             uncredited: [Tally::default(); UncreditedReason::ALL.len()],
             stored: false,
             changed: true,
         }
     });
-    kept.study = progress;
-    kept.changed = true;
-    kept.credited_seconds += credit.credited_seconds;
-    for (reason, seconds) in &credit.uncredited {
+    let credited_micros = credit.micros();
+    let mut worth = Worth {
+        outcome: credit.outcome,
+        credited_micros,
+        credited_seconds: grow(&mut kept.credited_micros, credited_micros),
+        uncredited: Vec::with_capacity(credit.uncredited.len()),
+    };
+    for (reason, micros) in &credit.uncredited {
         let tally = &mut kept.uncredited[place_of(*reason)];
-        tally.seconds += seconds;
+        worth.uncredited.push((*reason, grow(&mut tally.micros, *micros)));
         tally.beats += 1;
     }
-
-    let worth = Worth {
-        outcome: credit.outcome,
-        credited_seconds: credit.credited_seconds,
-        uncredited: credit.uncredited,
-    };
+    kept.study = progress;
+    kept.changed = true;
     if credit.outcome == HeartbeatOutcome::Duplicate {
         return Ok(worth);
     }
-    if credit.credited_seconds > 0 {
-        learner.changed = true;
+    if let Some(previous) = previous {
+        kept.beats.push(previous.last_at, at, &credit.credited);
+    }
+    if credited_micros > 0 {
         course.changed = true;
-        if !was_complete && course.study.is_complete() {
+        if !learner.is_late && !was_complete && course.study.is_complete() {
             facts.push(Fact::CourseCompleted);
         }
     }
-    add_to_phases(
-        scheme,
-        main_line_totals,
-        learner,
-        course,
-        &credit.phases,
-        credit.credited_seconds,
-        at,
-        facts,
-    );
+    add_to_phases(scheme, main_line_totals, learner, course, &credit.phases, credited_micros, at, facts);
     Ok(worth)
+}
+
+/// Adds to a sum, and gives by how much its whole seconds grew.
+fn grow(sum: &mut i64, micros: i64) -> i64 {
+    let before = whole_seconds(*sum);
+    *sum += micros;
+    whole_seconds(*sum) - before
 }
 
 /// Adds a credit to the phases that it counts for, and looks at every phase whose window holds the beat.
@@ -239,7 +302,7 @@ fn add_to_phases(
     learner: &mut Learner,
     course: &mut LearnerCourse,
     counts_for: &[usize],
-    credited_seconds: i64,
+    credited_micros: i64,
     at: DateTime<Utc>,
     facts: &mut Vec<Fact>,
 ) {
@@ -247,26 +310,48 @@ fn add_to_phases(
         if !entry.period.contains(at) {
             continue;
         }
-        let seconds = if counts_for.contains(&index) { credited_seconds } else { 0 };
-        if seconds > 0 {
+        if credited_micros > 0 && counts_for.contains(&index) {
             phase.changed = true;
-            if let Some(inside) = course.phase_seconds.get_mut(index) {
-                let was_complete = *inside >= course.study.length_seconds;
-                *inside += seconds;
-                if !was_complete && *inside >= course.study.length_seconds {
-                    phase.main_line_complete += 1;
-                }
+            phase.study.add(credited_micros, at);
+            if let Some(inside) = course.phase_micros.get_mut(index) {
+                let is_complete = completes(inside, credited_micros, course.study.length_micros());
+                phase.main_line_complete += i64::from(is_complete);
             }
         }
         let total = main_line_totals.get(index).copied().unwrap_or_default();
         let main_line_complete = total > 0 && phase.main_line_complete >= total;
-        if phase.study.add(entry, seconds, main_line_complete, at) {
-            let by_minutes = phase.study.seconds >= entry.required_seconds;
-            let by = if by_minutes { AchievedBy::Minutes } else { AchievedBy::MainLine };
+        if !learner.is_late && phase.study.look(entry, main_line_complete, at) {
+            let by = achieved_by(entry, phase.study.micros);
             phase.achieved_by = Some(by);
             phase.changed = true;
             facts.push(Fact::PhaseAchieved { phase: index, by });
         }
+    }
+}
+
+/// Adds to a course's sum, and tells whether that reached its length.
+pub(crate) fn completes(sum: &mut i64, micros: i64, length: i64) -> bool {
+    let was_complete = *sum >= length;
+    *sum += micros;
+    !was_complete && *sum >= length
+}
+
+/// How a phase with this sum was achieved.
+pub(crate) fn achieved_by(entry: &OnlineEntry, micros: i64) -> AchievedBy {
+    let by_minutes = micros >= entry.required_seconds * MICROS_PER_SECOND;
+    if by_minutes { AchievedBy::Minutes } else { AchievedBy::MainLine }
+}
+
+impl Phase {
+    /// Takes what credit by its dates says, when that is earlier than what is known; tells whether it is.
+    pub(crate) fn achieve(&mut self, at: DateTime<Utc>, by: AchievedBy) -> bool {
+        let is_news = self.study.achieved_at.is_none_or(|known| at < known);
+        if is_news {
+            self.study.achieved_at = Some(at);
+            self.achieved_by = Some(by);
+            self.changed = true;
+        }
+        is_news
     }
 }
 

@@ -1,11 +1,16 @@
 //! Tables and properties of heartbeats: the order of refusals, phases by minutes and by main line, and that time is
-//! never earned twice.
+//! never earned twice, whatever order the sessions arrive in.
+
+use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
+use shipei_rules::ids::CourseId;
 use shipei_rules::vocabulary::Category;
 
 use super::*;
+use crate::domain::course::Course;
+use crate::domain::dated::{DatedCredit, achievements};
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
 
@@ -30,23 +35,55 @@ fn first_thing_that_stands_against_a_beat_is_the_reason() {
     let later = Some(now + TimeDelta::microseconds(1));
     let beat = Beat { seq: 0, at: Ok(now) };
     let mut gate = gate();
-    assert_eq!(admit_beat(&Ok(gate.clone()), false, &beat), Ok((0, now)));
+    let refusals = Refusals::default();
+    let unknown = KnownSession { session_id: "s", taken: false, session: None, refusals: &refusals };
+    let taken = KnownSession { taken: true, ..unknown };
+    assert_eq!(admit_beat(&Ok(gate.clone()), unknown, &beat), Ok((0, now)));
 
     // From the last check to the first: each one hides those before it.
-    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::AlreadyExists));
+    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::AlreadyExists));
     gate.selected_at = later;
-    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::CourseNotSelected));
+    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::CourseNotSelected));
     gate.applicable = false;
-    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::CourseNotApplicable));
+    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::CourseNotApplicable));
     gate.login_at = None;
-    assert_eq!(admit_beat(&Ok(gate.clone()), true, &beat), Err(ErrorReason::LearningNotOpen));
+    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::LearningNotOpen));
     gate.withdrawn_at = Some(now);
-    assert_eq!(admit_beat(&Ok(gate), true, &beat), Err(ErrorReason::Withdrawn));
-    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), true, &beat), Err(ErrorReason::NotFound));
+    assert_eq!(admit_beat(&Ok(gate), taken, &beat), Err(ErrorReason::Withdrawn));
+    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), taken, &beat), Err(ErrorReason::NotFound));
     let negative = Beat { seq: -1, at: Ok(now) };
-    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), true, &negative), Err(ErrorReason::InvalidField));
+    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), taken, &negative), Err(ErrorReason::InvalidField));
     let nowhen = Beat { seq: -1, at: Err(ErrorReason::ImportRightRequired) };
-    assert_eq!(admit_beat(&Err(ErrorReason::NotFound), true, &nowhen), Err(ErrorReason::ImportRightRequired));
+    assert_eq!(
+        admit_beat(&Err(ErrorReason::NotFound), taken, &nowhen),
+        Err(ErrorReason::ImportRightRequired)
+    );
+}
+
+#[test]
+fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
+    let login = at("2019-09-20T08:00:00+08:00");
+    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 6000, true)]);
+    let last = desk.watch(0, login + TimeDelta::seconds(60), 5);
+    let session = desk.sessions[0].as_ref();
+    let mut refusals = Refusals::default();
+    let open = Gate { main_line: true, login_at: Some(login), ..gate() };
+    let ask = |gate: &Gate, refusals: &Refusals, seq, at| {
+        let known = KnownSession { session_id: "s", taken: false, session, refusals };
+        admit_beat(&Ok(gate.clone()), known, &Beat { seq, at: Ok(at) }).map(|_| ())
+    };
+    // A withdrawal that is told later, and dated earlier: a duplicate is one all the same, what is new is refused.
+    let left = Gate { withdrawn_at: Some(login), ..open.clone() };
+    assert_eq!(ask(&left, &refusals, 4, last), Ok(()));
+    assert_eq!(ask(&left, &refusals, 5, last), Err(ErrorReason::Withdrawn));
+    assert_eq!(ask(&left, &refusals, 4, last + TimeDelta::seconds(1)), Err(ErrorReason::Withdrawn));
+    // At the instant of the log-in: after it, unless it was refused before.
+    assert_eq!(ask(&open, &refusals, 0, login), Ok(()));
+    assert!(refusals.remember("s", login, ErrorReason::LearningNotOpen));
+    assert_eq!(ask(&open, &refusals, 0, login), Err(ErrorReason::LearningNotOpen));
+    // Where dates decide, nothing is remembered: the log-in was told late.
+    let earlier = Gate { login_at: Some(login - TimeDelta::microseconds(1)), ..open };
+    assert_eq!(ask(&earlier, &refusals, 0, login), Ok(()));
 }
 
 #[test]
@@ -98,10 +135,11 @@ impl Desk {
             desk.courses.push(LearnerCourse {
                 study: CourseStudy {
                     length_seconds: *length_seconds,
-                    credited_seconds: 0,
+                    credited_micros: 0,
                     category: *category,
                 },
-                phase_seconds: if *main_line { vec![0; 2] } else { Vec::new() },
+                phase_micros: if *main_line { vec![0; 2] } else { Vec::new() },
+                was_complete: false,
                 changed: false,
             });
             desk.sessions.push(None);
@@ -139,7 +177,7 @@ fn phase_is_achieved_once_by_minutes_at_the_beat_that_reaches_them() {
     desk.watch(0, from + TimeDelta::seconds(200 * 60), 3);
     assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes }]);
     assert_eq!(desk.learner.phases[0].study.achieved_at, Some(from + TimeDelta::seconds(200 * 60)));
-    assert_eq!(desk.learner.phases[0].study.seconds, 202 * 60);
+    assert_eq!(desk.learner.phases[0].study.micros, 202 * 60 * MICROS_PER_SECOND);
     assert_eq!(desk.learner.phases[1], Phase::default());
 }
 
@@ -189,13 +227,17 @@ fn category_of_two_phases_counts_for_each_whose_window_holds_the_beat() {
     assert_ne!(both, SCHEME);
     let mut desk = Desk::new(&both, [1, 1], &[(Category::Public, 1200, true)]);
     desk.watch(0, at("2019-10-09T08:00:00+08:00"), 11);
-    assert_eq!((desk.learner.phases[0].study.seconds, desk.learner.phases[1].study.seconds), (600, 0));
+    let sums =
+        |desk: &Desk| desk.learner.phases.iter().map(|phase| whole_seconds(phase.study.micros)).collect();
+    let in_first: Vec<i64> = sums(&desk);
+    assert_eq!(in_first, [600, 0]);
     desk.watch(0, at("2019-10-11T08:00:00+08:00"), 12);
     // The first beat of the second day is worth the longest gap, 120 seconds.
-    assert_eq!((desk.learner.phases[0].study.seconds, desk.learner.phases[1].study.seconds), (1200, 600));
+    let in_both: Vec<i64> = sums(&desk);
+    assert_eq!(in_both, [1200, 600]);
     // Completed in the first window, and not by credit from inside the second alone.
     assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine }]);
-    assert_eq!(desk.courses[0].phase_seconds, [1200, 600]);
+    assert_eq!(desk.courses[0].phase_micros, [1200, 600].map(|seconds| seconds * MICROS_PER_SECOND));
 }
 
 #[test]
@@ -216,8 +258,8 @@ fn duplicate_is_counted_and_changes_nothing_else() {
     let learner = desk.learner.clone();
     assert_eq!(desk.beat(0, 1, from).unwrap().outcome, HeartbeatOutcome::Duplicate);
     let session = desk.sessions[0].clone().unwrap();
-    assert_eq!(session.uncredited[place_of(UncreditedReason::Duplicate)], Tally { seconds: 0, beats: 1 });
-    assert_eq!((session.study.last_seq, session.credited_seconds), (2, 120));
+    assert_eq!(session.uncredited[place_of(UncreditedReason::Duplicate)], Tally { micros: 0, beats: 1 });
+    assert_eq!((session.study.last_seq, session.credited_micros), (2, 120 * MICROS_PER_SECOND));
     assert_eq!(desk.learner, learner);
 }
 
@@ -246,15 +288,62 @@ proptest! {
         let mut credited = 0;
         for (course, session) in desk.courses.iter().zip(&desk.sessions) {
             let Some(session) = session else { continue };
-            let uncredited: i64 = session.uncredited.iter().map(|tally| tally.seconds).sum();
-            let watched = (session.study.last_at - session.opened_at).num_seconds();
-            prop_assert_eq!(session.credited_seconds + uncredited, watched);
-            prop_assert_eq!(session.credited_seconds, course.study.credited_seconds);
-            prop_assert!(course.study.credited_seconds <= course.study.length_seconds);
-            credited += session.credited_seconds;
+            let uncredited: i64 = session.uncredited.iter().map(|tally| tally.micros).sum();
+            let watched = (session.study.last_at - session.opened_at).num_microseconds().unwrap();
+            prop_assert_eq!(session.credited_micros + uncredited, watched);
+            prop_assert_eq!(session.credited_micros, course.study.credited_micros);
+            prop_assert!(course.study.credited_micros <= course.study.length_micros());
+            let spans = session.beats.beats(session.opened_at).flat_map(|(_, spans)| spans);
+            prop_assert_eq!(spans.map(|span| span.micros()).sum::<i64>(), session.credited_micros);
+            credited += session.credited_micros;
         }
-        prop_assert!(credited <= (now - from).num_seconds());
-        prop_assert_eq!(credited, desk.learner.phases[0].study.seconds);
+        prop_assert!(credited <= (now - from).num_microseconds().unwrap());
+        prop_assert_eq!(credited, desk.learner.phases[0].study.micros);
         prop_assert!(desk.achieved().len() <= 1);
+    }
+
+    /// What is read from all credit by its dates is what came out beat by beat, when the beats came in order.
+    #[test]
+    fn achievements_by_dates_are_those_beat_by_beat(
+        steps in prop::collection::vec((0_usize..3, 1_i64..200), 1..200), required in 1_i64..8_000, totals in 0_i64..4,
+    ) {
+        let mut desk = Desk::new(SCHEME, [totals, 0], &[(Category::Public, 1500, true); 3]);
+        desk.scheme.trainee.online[0].required_seconds = required;
+        let mut now = at("2019-10-30T23:00:00+08:00");
+        let (mut achieved, mut completed) = (None, Vec::new());
+        for (seq, (course, seconds)) in (0..).zip(&steps) {
+            now += TimeDelta::seconds(*seconds);
+            desk.beat(*course, seq, now).unwrap();
+            for fact in desk.facts.drain(..) {
+                match fact {
+                    Fact::SessionOpened => {}
+                    Fact::CourseCompleted => completed.push((course.to_string(), now)),
+                    Fact::PhaseAchieved { by, .. } => achieved = Some((now, by)),
+                }
+            }
+        }
+        let courses: Vec<Course> = (0..3).map(|index: usize| Course {
+            id: CourseId::parse(&index.to_string()).unwrap(),
+            title: String::new(),
+            category: Category::Public,
+            main_line: true,
+            minutes: 25,
+            subject: String::new(),
+            education_stage: None,
+        }).collect();
+        let mut credits = Vec::new();
+        for (course, session) in courses.iter().zip(&desk.sessions) {
+            let Some(session) = session else { continue };
+            for (at, spans) in session.beats.beats(session.opened_at) {
+                let micros = spans.iter().map(|span| span.micros()).sum();
+                credits.push(DatedCredit { at, micros, course, session_id: course.id.as_str() });
+            }
+        }
+        credits.reverse();
+        let found = achievements(&desk.scheme, &desk.totals, credits);
+        let phase = found.phases[0].map(|reached| (reached.at, reached.by));
+        prop_assert_eq!(phase, achieved);
+        let courses = found.courses.iter().map(|(id, reached)| ((*id).to_owned(), reached.at));
+        prop_assert_eq!(courses.collect::<BTreeMap<_, _>>(), completed.into_iter().collect());
     }
 }

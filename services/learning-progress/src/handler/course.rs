@@ -136,7 +136,7 @@ impl CourseHandler {
         let new = SelectionRow { course_id: course.id.as_str().to_owned(), selected_at: unit.occurred_at };
         let (tx, actor) = (&mut unit.tx, unit.call.caller.to_string());
         let mut kept = new.clone();
-        if store::insert_selection(tx, programme_id, person_id, &new, unit.now, &actor).await? {
+        if store::select(tx, programme_id, person_id, &new, unit.now, &actor).await? {
             let fact = CourseSelected {
                 programme_id: programme_id.to_owned(),
                 person_id: person_id.to_owned(),

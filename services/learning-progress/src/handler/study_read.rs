@@ -9,6 +9,7 @@ use shipei_contracts::learning::v1::{
     PhaseProgress,
 };
 use shipei_rules::scheme::Scheme;
+use shipei_rules::study_time::{MICROS_PER_SECOND, whole_seconds};
 use shipei_service_kit::{ReadUnit, Refusal, Result, to_int32, to_timestamp};
 use shipei_store::StoreError;
 
@@ -46,9 +47,9 @@ impl StudyHandler {
             let course = course
                 .ok_or_else(|| StoreError::corrupt_row("course_progress", "course_id", &row.course_id))?;
             courses.push(CourseProgress {
-                credited_seconds: to_int32(row.credited_seconds),
+                credited_seconds: to_int32(whole_seconds(row.credited_micros)),
                 length_seconds: to_int32(course.length_seconds()),
-                complete: row.credited_seconds >= course.length_seconds(),
+                complete: row.credited_micros >= course.length_seconds() * MICROS_PER_SECOND,
                 course_id: row.course_id,
             });
         }
@@ -77,7 +78,7 @@ impl StudyHandler {
             page.cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.clone()]);
         let mut sessions = Vec::with_capacity(rows.len());
         for row in rows {
-            sessions.push(convert::session_to_proto(&row.session_id, &row.course_id, &row.session()));
+            sessions.push(convert::session_to_proto(&row.session_id, &row.course_id, &row.session()?));
         }
         Ok((unit, ListSessionsResponse { sessions, next_page_token }))
     }
@@ -106,7 +107,7 @@ fn phases_to_proto(
             let course = catalogue.course(&row.course_id);
             complete += i32::from(course.is_some_and(|course| {
                 let counts = course.main_line && course.minutes > 0 && course.applies_to(teaches);
-                counts && row.seconds >= course.length_seconds()
+                counts && row.micros >= course.length_seconds() * MICROS_PER_SECOND
             }));
         }
         let phase = known.get(&index);
@@ -114,7 +115,7 @@ fn phases_to_proto(
         let given_at = entry.given_at().filter(|given_at| *given_at <= now);
         phases.push(PhaseProgress {
             phase: format!("phase_{}", index + 1),
-            credited_seconds: phase.map_or(0, |phase| to_int32(phase.study.seconds)),
+            credited_seconds: phase.map_or(0, |phase| to_int32(whole_seconds(phase.study.micros))),
             required_seconds: to_int32(entry.required_seconds),
             main_line_courses: to_int32(main_line_total(catalogue.main_line(), entry, teaches)),
             main_line_complete: complete,

@@ -1,6 +1,7 @@
 //! One transaction: load, take every beat in the order in which it came, write, append events, commit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use prost::Name;
@@ -10,9 +11,11 @@ use shipei_rules::study_time::HeartbeatOutcome;
 use shipei_service_kit::{Error, Result, Token, consistency::partition_number};
 use shipei_store::{NewEvent, Partition, Tx, event_log};
 
-use super::desk::{Desk, Owner, Place};
+use super::desk::{Desk, OtherSession, Owner, Place};
 use super::{Answer, AttemptFailed, BeatAnswer, Message, Workshop};
-use crate::domain::study::{AchievedBy, Fact, admit_beat, take_beat};
+use crate::domain::course::Course;
+use crate::domain::dated::{DatedCredit, Reached, achievements};
+use crate::domain::study::{AchievedBy, Fact, KnownSession, Session, admit_beat, take_beat};
 use crate::handler::group_of;
 
 /// Events to be, each with the index of the message that it belongs to; and who was seen.
@@ -91,13 +94,18 @@ impl Workshop {
         let by_index: BTreeMap<usize, &Message> = messages.iter().copied().collect();
         let mut desk = Desk::new(programme_id, scheme, catalogue, messages);
         desk.load(tx).await?;
-        for place in std::mem::take(&mut desk.places) {
+        let places = std::mem::take(&mut desk.places);
+        for place in &places {
             let Some(message) = by_index.get(&place.message) else { continue };
-            let taken = desk.take(&place, message, events);
-            if let Some(at) = last_taken(&place, &taken).filter(|at| self.presence.is_now(*at)) {
-                events.seen.push(desk.seen(&place, at));
+            let taken = desk.take(place, message, events);
+            if let Some(at) = last_taken(place, &taken).filter(|at| self.presence.is_now(*at)) {
+                events.seen.push(desk.seen(place, at));
             }
             answers[place.message].sessions[place.index] = taken;
+        }
+        for place in &places {
+            let Some(message) = by_index.get(&place.message) else { continue };
+            desk.settle(place, message, events);
         }
         desk.save(tx, now).await?;
         Ok(())
@@ -113,8 +121,13 @@ impl<'m> Desk<'m> {
             let course = &mut self.courses[place.course];
             let learner = &mut self.learners[course.learner];
             let session = &mut self.sessions[place.session];
-            let taken = session.owner != Owner::Nobody && session.owner != Owner::Course(place.course);
-            let answer = match (admit_beat(&course.gate, taken, beat), &mut course.state) {
+            let known = KnownSession {
+                session_id: session.session_id,
+                taken: session.owner != Owner::Nobody && session.owner != Owner::Course(place.course),
+                session: session.state.as_ref(),
+                refusals: &learner.state.refusals,
+            };
+            let answer = match (admit_beat(&course.gate, known, beat), &mut course.state) {
                 (Err(reason), _) => Err(reason),
                 (Ok(_), None) => Err(ErrorReason::NotFound),
                 (Ok(beat), Some(state)) => take_beat(
@@ -127,13 +140,17 @@ impl<'m> Desk<'m> {
                     &mut facts,
                 ),
             };
+            if let (Err(reason), Ok(at)) = (&answer, beat.at) {
+                learner.state.changed |= learner.state.refusals.remember(session.session_id, at, *reason);
+            }
             if session.owner == Owner::Nobody && session.state.is_some() {
                 session.owner = Owner::Course(place.course);
                 session.actor = &message.actor;
             }
             if let Ok(at) = beat.at {
+                let session_id = session.session_id;
                 for fact in facts.drain(..) {
-                    self.emit(events, place, message, at, fact);
+                    self.emit(events, place, message, (at, session_id), fact);
                 }
             }
             answers.push(answer);
@@ -148,12 +165,54 @@ impl<'m> Desk<'m> {
         Seen { group, person_id: learner.person_id.to_owned(), at }
     }
 
+    /// Reads what a late learner achieved from all their credit by its dates, once in a transaction, and emits what is
+    /// news. `place` is any of theirs.
+    fn settle(&mut self, place: &Place<'m>, message: &'m Message, events: &mut Events) {
+        let index = self.courses[place.course].learner;
+        if !std::mem::take(&mut self.learners[index].state.is_late) {
+            return;
+        }
+        let learner = &mut self.learners[index];
+        let others = std::mem::take(&mut learner.other_sessions);
+        let mut credits = Vec::new();
+        for OtherSession { session_id, course_id, session } in &others {
+            push_credits(&mut credits, self.catalogue.course(course_id), session_id, session);
+        }
+        for desk in &self.sessions {
+            let (Some(session), Owner::Course(course)) = (&desk.state, desk.owner) else { continue };
+            let course = &self.courses[course];
+            if course.learner == index {
+                push_credits(&mut credits, course.course.as_ref(), desk.session_id, session);
+            }
+        }
+        let found = achievements(&self.scheme, &learner.main_line_totals, credits);
+        let mut facts = Vec::new();
+        for (number, (phase, reached)) in learner.state.phases.iter_mut().zip(found.phases).enumerate() {
+            let Some(Reached { at, session_id, by }) = reached else { continue };
+            if phase.achieve(at, by) {
+                facts.push((at, session_id, place.course, Fact::PhaseAchieved { phase: number, by }));
+            }
+        }
+        for (number, course) in self.courses.iter().enumerate() {
+            let completed = course.learner == index
+                && course.state.as_ref().is_some_and(|state| state.is_newly_complete());
+            if let Some(Reached { at, session_id, .. }) =
+                found.courses.get(course.course_id).filter(|_| completed)
+            {
+                facts.push((*at, session_id, number, Fact::CourseCompleted));
+            }
+        }
+        for (at, session_id, course, fact) in facts {
+            self.emit(events, &Place { course, ..*place }, message, (at, session_id), fact);
+        }
+    }
+
     fn emit(
         &self,
         events: &mut Events,
         place: &Place<'_>,
         message: &Message,
-        occurred_at: DateTime<Utc>,
+        (occurred_at, session_id): (DateTime<Utc>, &str),
         fact: Fact,
     ) {
         let course = &self.courses[place.course];
@@ -161,7 +220,7 @@ impl<'m> Desk<'m> {
         let programme_id = self.programme_id.to_owned();
         let person_id = learner.person_id.to_owned();
         let course_id = course.course_id.to_owned();
-        let session_id = self.sessions[place.session].session_id.to_owned();
+        let session_id = session_id.to_owned();
         let (kind, data) = match fact {
             Fact::SessionOpened => encoded(&SessionOpened { programme_id, person_id, course_id, session_id }),
             Fact::CourseCompleted => {
@@ -192,6 +251,22 @@ impl<'m> Desk<'m> {
             trace: message.trace.to_string(),
             data,
         });
+    }
+}
+
+/// Adds what a session was credited.
+fn push_credits<'a>(
+    credits: &mut Vec<DatedCredit<'a>>,
+    course: Option<&'a Arc<Course>>,
+    session_id: &'a str,
+    session: &Session,
+) {
+    let Some(course) = course else { return };
+    for (at, spans) in session.beats.beats(session.opened_at) {
+        let micros: i64 = spans.iter().map(|span| span.micros()).sum();
+        if micros > 0 {
+            credits.push(DatedCredit { at, micros, course, session_id });
+        }
     }
 }
 

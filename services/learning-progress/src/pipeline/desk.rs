@@ -22,6 +22,15 @@ pub(super) struct LearnerDesk<'m> {
     pub(super) state: Learner,
     /// For each online entry, how many main-line courses apply to them.
     pub(super) main_line_totals: Arc<[i64]>,
+    /// Of a late learner, the sessions that are stored and not of this transaction.
+    pub(super) other_sessions: Vec<OtherSession>,
+}
+
+/// A session that this transaction reads only.
+pub(super) struct OtherSession {
+    pub(super) session_id: String,
+    pub(super) course_id: String,
+    pub(super) session: Session,
 }
 
 impl LearnerDesk<'_> {
@@ -134,6 +143,7 @@ impl<'m> Desk<'m> {
                 member: None,
                 state: Learner::default(),
                 main_line_totals: Arc::from([]),
+                other_sessions: Vec::new(),
             });
             self.learners.len() - 1
         });

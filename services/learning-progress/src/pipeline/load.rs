@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::counties_opened_at;
 use shipei_rules::study_time::CourseStudy;
@@ -11,10 +12,10 @@ use shipei_rules::vocabulary::{EducationStage, Role};
 use shipei_service_kit::Result;
 use shipei_store::{StoreError, Tx};
 
-use super::desk::{Desk, Owner};
+use super::desk::{Desk, LearnerDesk, OtherSession, Owner};
 use crate::domain::course::{Teaches, main_line_total};
 use crate::domain::study::{Gate, LearnerCourse, Phase};
-use crate::store::study;
+use crate::store::{session, study};
 
 impl<'m> Desk<'m> {
     /// Loads everything that the beats can touch.
@@ -22,9 +23,11 @@ impl<'m> Desk<'m> {
         let mut person_ids: Vec<&'m str> = self.learners.iter().map(|learner| learner.person_id).collect();
         person_ids.sort_unstable();
         self.load_learners(tx, &person_ids).await?;
+        self.load_days(tx).await?;
         self.load_gates(tx, &person_ids).await?;
         self.load_courses(tx).await?;
-        self.load_sessions(tx).await
+        self.load_sessions(tx).await?;
+        self.load_whole_study(tx).await
     }
 
     async fn load_learners(&mut self, tx: &mut Tx, person_ids: &[&'m str]) -> Result<()> {
@@ -36,7 +39,7 @@ impl<'m> Desk<'m> {
         for row in study::lock_learners(tx, self.programme_id, person_ids).await? {
             let Some(index) = self.learner_of.get(row.person_id.as_str()) else { continue };
             let learner = &mut self.learners[*index];
-            learner.state.study = row.study()?;
+            learner.state.refusals = row.refusals()?;
             learner.state.stored = true;
             stored.push(learner.person_id);
         }
@@ -47,6 +50,35 @@ impl<'m> Desk<'m> {
                 .map_err(|_| StoreError::corrupt_row("phase_progress", "phase_index", &row.person_id))?;
             if let Some(phase) = phases.get_mut(place) {
                 *phase = row.phase()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The days that the beats can touch; and which learners are late, now that their latest credit is known.
+    async fn load_days(&mut self, tx: &mut Tx) -> Result<()> {
+        let latest_credit = |learner: &LearnerDesk<'_>| {
+            learner.state.phases.iter().filter_map(|phase| phase.study.last_at).max()
+        };
+        let mut latest: Vec<Option<DateTime<Utc>>> = self.learners.iter().map(latest_credit).collect();
+        for place in &self.places {
+            let index = self.courses[place.course].learner;
+            let state = &mut self.learners[index].state;
+            for at in place.beats.beats.iter().filter_map(|beat| beat.at.ok()) {
+                state.study.ask_for(&self.scheme, at);
+                state.is_late |= latest[index].is_some_and(|latest| at < latest);
+                latest[index] = latest[index].max(Some(at));
+            }
+        }
+        let mut keys: Vec<(&'m str, i64)> = Vec::new();
+        for learner in self.learners.iter().filter(|learner| learner.state.stored) {
+            let days = learner.state.study.days().iter();
+            keys.extend(days.map(|day| (learner.person_id, i64::from(day.day.to_epoch_days()))));
+        }
+        for row in study::days(tx, self.programme_id, &keys).await? {
+            let Some(index) = self.learner_of.get(row.person_id.as_str()) else { continue };
+            if let Some(day) = self.learners[*index].state.study.day_mut(row.day()?) {
+                row.fill(day)?;
             }
         }
         Ok(())
@@ -129,10 +161,11 @@ impl<'m> Desk<'m> {
             desk.state = Some(LearnerCourse {
                 study: CourseStudy {
                     length_seconds: course.length_seconds(),
-                    credited_seconds: 0,
+                    credited_micros: 0,
                     category: course.category,
                 },
-                phase_seconds: if course.main_line { vec![0; phases_count] } else { Vec::new() },
+                phase_micros: if course.main_line { vec![0; phases_count] } else { Vec::new() },
+                was_complete: false,
                 changed: false,
             });
         }
@@ -140,7 +173,8 @@ impl<'m> Desk<'m> {
             let key = (row.person_id.as_str(), row.course_id.as_str());
             let Some(index) = self.course_of.get(&key) else { continue };
             if let Some(state) = &mut self.courses[*index].state {
-                state.study.credited_seconds = row.credited_seconds;
+                state.study.credited_micros = row.credited_micros;
+                state.was_complete = state.study.is_complete();
             }
         }
         for row in study::phase_courses(tx, self.programme_id, &stored_main_line).await? {
@@ -150,8 +184,8 @@ impl<'m> Desk<'m> {
                 StoreError::corrupt_row("phase_course_progress", "phase_index", &row.person_id)
             })?;
             let Some(state) = &mut self.courses[*index].state else { continue };
-            if let Some(seconds) = state.phase_seconds.get_mut(place) {
-                *seconds = row.seconds;
+            if let Some(micros) = state.phase_micros.get_mut(place) {
+                *micros = row.micros;
             }
         }
         Ok(())
@@ -160,13 +194,30 @@ impl<'m> Desk<'m> {
     async fn load_sessions(&mut self, tx: &mut Tx) -> Result<()> {
         let keys: Vec<(&'m str, &'m str)> =
             self.sessions.iter().map(|session| (session.person_id, session.session_id)).collect();
-        for row in study::sessions(tx, self.programme_id, &keys).await? {
+        for row in session::sessions(tx, self.programme_id, &keys).await? {
             let key = (row.person_id.as_str(), row.session_id.as_str());
             let Some(index) = self.session_of.get(&key) else { continue };
             let key = (row.person_id.as_str(), row.course_id.as_str());
             let desk = &mut self.sessions[*index];
             desk.owner = self.course_of.get(&key).map_or(Owner::Elsewhere, |course| Owner::Course(*course));
-            desk.state = Some(row.session());
+            desk.state = Some(row.session()?);
+        }
+        Ok(())
+    }
+
+    /// The other sessions of late learners.
+    async fn load_whole_study(&mut self, tx: &mut Tx) -> Result<()> {
+        let late = self.learners.iter().filter(|learner| learner.state.is_late && learner.state.stored);
+        let person_ids: Vec<&'m str> = late.map(|learner| learner.person_id).collect();
+        for row in session::all_sessions(tx, self.programme_id, &person_ids).await? {
+            let key = (row.person_id.as_str(), row.session_id.as_str());
+            let Some(index) = self.learner_of.get(key.0).filter(|_| !self.session_of.contains_key(&key))
+            else {
+                continue;
+            };
+            let session = row.session()?;
+            let (session_id, course_id) = (row.session_id, row.course_id);
+            self.learners[*index].other_sessions.push(OtherSession { session_id, course_id, session });
         }
         Ok(())
     }

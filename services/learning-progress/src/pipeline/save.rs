@@ -4,17 +4,21 @@ use chrono::{DateTime, Utc};
 use shipei_store::{StoreError, Tx};
 
 use super::desk::{Desk, Owner};
-use crate::store::study::{self, KeptSession};
+use crate::store::session::{self, KeptSession};
+use crate::store::study;
 
 impl Desk<'_> {
     /// Writes every row that changed; in the order of keys, for the sake of other processes.
     pub(super) async fn save(&self, tx: &mut Tx, recorded_at: DateTime<Utc>) -> Result<(), StoreError> {
         let mut learners = Vec::new();
+        let mut days = Vec::new();
         let mut phases = Vec::new();
         for learner in &self.learners {
             if learner.state.changed {
                 learners.push((learner.person_id, &learner.state));
             }
+            let changed_days = learner.state.study.days().iter().filter(|day| day.changed);
+            days.extend(changed_days.map(|day| (learner.person_id, day)));
             for (index, phase) in learner.state.phases.iter().enumerate().filter(|(_, phase)| phase.changed) {
                 phases.push((learner.person_id, column_of(index), phase));
             }
@@ -26,18 +30,16 @@ impl Desk<'_> {
         for desk in &self.courses {
             let Some(state) = desk.state.as_ref().filter(|state| state.changed) else { continue };
             let person_id = self.learners[desk.learner].person_id;
-            courses.push((person_id, desk.course_id, state.study.credited_seconds));
-            for (index, seconds) in
-                state.phase_seconds.iter().enumerate().filter(|(_, seconds)| **seconds > 0)
-            {
-                phase_courses.push((person_id, desk.course_id, column_of(index), *seconds));
+            courses.push((person_id, desk.course_id, state.study.credited_micros));
+            for (index, micros) in state.phase_micros.iter().enumerate().filter(|(_, micros)| **micros > 0) {
+                phase_courses.push((person_id, desk.course_id, column_of(index), *micros));
             }
         }
 
         let mut sessions = Vec::new();
         for desk in &self.sessions {
-            let (Some(session), Owner::Course(course)) = (&desk.state, desk.owner) else { continue };
-            if !session.changed {
+            let (Some(state), Owner::Course(course)) = (&desk.state, desk.owner) else { continue };
+            if !state.changed {
                 continue;
             }
             let course = &self.courses[course];
@@ -45,14 +47,15 @@ impl Desk<'_> {
                 session_id: desk.session_id,
                 person_id: desk.person_id,
                 course_id: course.course_id,
-                session,
+                session: state,
                 actor: desk.actor,
             });
         }
         sessions.sort_unstable_by_key(|kept| (kept.person_id, kept.session_id));
 
         study::save_learners(tx, self.programme_id, &learners).await?;
-        study::save_sessions(tx, self.programme_id, &sessions, recorded_at).await?;
+        session::save_sessions(tx, self.programme_id, &sessions, recorded_at).await?;
+        study::save_days(tx, self.programme_id, &days).await?;
         study::save_course_progress(tx, self.programme_id, &courses).await?;
         study::save_phases(tx, self.programme_id, &phases).await?;
         study::save_phase_courses(tx, self.programme_id, &phase_courses).await

@@ -50,7 +50,7 @@ fn outcome_of(beat: &BeatAnswer) -> (&'static str, &'static str) {
         Err(reason) => ("refused", reason_name(*reason)),
         Ok(worth) if worth.outcome == HeartbeatOutcome::Opened => ("opened", ""),
         Ok(worth) => match worth.uncredited.first() {
-            Some((reason, _)) if worth.credited_seconds == 0 => ("uncredited", reason.as_str()),
+            Some((reason, _)) if worth.credited_micros == 0 => ("uncredited", reason.as_str()),
             _ => ("credited", ""),
         },
     }
@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn beats_are_tallied_by_outcome_and_reason() {
         let worth = |outcome, credited_seconds, uncredited: &[(UncreditedReason, i64)]| {
-            Ok(Worth { outcome, credited_seconds, uncredited: uncredited.to_vec() })
+            let credited_micros = credited_seconds * 1_000_000;
+            Ok(Worth { outcome, credited_micros, credited_seconds, uncredited: uncredited.to_vec() })
         };
         let credited = HeartbeatOutcome::Credited;
         let beats = vec![

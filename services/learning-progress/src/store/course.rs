@@ -154,8 +154,8 @@ pub(crate) async fn insert_course(
     Ok(inserted == 1)
 }
 
-/// Keeps a selection; false when the course was selected before.
-pub(crate) async fn insert_selection(
+/// Keeps a selection, or the earlier time of one that is kept; false when the course was selected as early before.
+pub(crate) async fn select(
     tx: &mut Tx,
     programme_id: &str,
     person_id: &str,
@@ -163,10 +163,12 @@ pub(crate) async fn insert_selection(
     recorded_at: DateTime<Utc>,
     actor: &str,
 ) -> Result<bool, StoreError> {
-    let inserted = execute!(
+    let kept = execute!(
         tx,
         "INSERT INTO selection (programme_id, person_id, course_id, selected_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (programme_id, person_id, course_id) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (programme_id, person_id, course_id) DO UPDATE SET \
+         selected_at = excluded.selected_at, recorded_at = excluded.recorded_at, actor = excluded.actor \
+         WHERE excluded.selected_at < selection.selected_at",
         programme_id,
         person_id,
         selection.course_id.as_str(),
@@ -174,7 +176,7 @@ pub(crate) async fn insert_selection(
         recorded_at,
         actor
     )?;
-    Ok(inserted == 1)
+    Ok(kept == 1)
 }
 
 /// One selection.

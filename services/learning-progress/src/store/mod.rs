@@ -4,4 +4,5 @@
 
 pub(crate) mod course;
 pub(crate) mod progress;
+pub(crate) mod session;
 pub(crate) mod study;

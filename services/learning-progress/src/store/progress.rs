@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use shipei_store::{StoreError, Tx, fetch_all};
 
-use super::study::{CourseProgressRow, PhaseCourseRow, SessionRow};
+use super::session::SessionRow;
+use super::study::{CourseProgressRow, PhaseCourseRow};
 
 /// The most courses of one learner that are listed.
 pub(crate) const COURSES_LISTED_MAX: i64 = 1_000;
@@ -17,7 +18,7 @@ pub(crate) async fn courses(
     fetch_all!(
         tx,
         CourseProgressRow,
-        "SELECT person_id, course_id, credited_seconds FROM course_progress \
+        "SELECT person_id, course_id, credited_micros FROM course_progress \
          WHERE programme_id = $1 AND person_id = $2 ORDER BY course_id LIMIT $3",
         programme_id,
         person_id,
@@ -34,7 +35,7 @@ pub(crate) async fn phase_courses(
     fetch_all!(
         tx,
         PhaseCourseRow,
-        "SELECT person_id, course_id, phase_index, seconds FROM phase_course_progress \
+        "SELECT person_id, course_id, phase_index, micros FROM phase_course_progress \
          WHERE programme_id = $1 AND person_id = $2",
         programme_id,
         person_id
@@ -53,9 +54,9 @@ pub(crate) async fn sessions(
     fetch_all!(
         tx,
         SessionRow,
-        "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_seconds, \
-         overlap_seconds, overlap_beats, gap_seconds, gap_beats, course_full_seconds, course_full_beats, \
-         daily_cap_seconds, daily_cap_beats, outside_window_seconds, outside_window_beats, duplicate_beats \
+        "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_micros, beats, \
+         overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \
+         daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats \
          FROM session WHERE programme_id = $1 AND person_id = $2 AND (opened_at, session_id) > ($3, $4) \
          AND ($5 = '' OR course_id = $5) ORDER BY opened_at, session_id LIMIT $6",
         programme_id,

@@ -1,14 +1,17 @@
-//! What a batch of heartbeats reads and writes: always by lists of keys, never row by row.
+//! What a batch of heartbeats reads and writes of learners, their days, courses and phases (sessions are in `session`):
+//! always by lists of keys, never row by row.
 //!
 //! Whoever changes a learner's study holds the learner's row: it is locked first, in the order of the keys, so that two
 //! processes can't wait for each other. A learner or a session that is not stored yet is INSERTed without ON CONFLICT:
 //! if another process was faster the statement fails with a unique violation, and the batch is done again.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use shipei_rules::study_time::{LearnerStudy, PhaseStudy, SessionStudy, UncreditedReason};
+use shipei_rules::intervals::Intervals;
+use shipei_rules::study_time::{DayStudy, PhaseStudy};
 use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
 
-use crate::domain::study::{AchievedBy, Learner, Phase, Session, Tally, place_of};
+use crate::domain::refusals::Refusals;
+use crate::domain::study::{AchievedBy, Learner, Phase};
 
 const BY_MINUTES: &str = "minutes";
 const BY_MAIN_LINE: &str = "main_line";
@@ -17,24 +20,40 @@ const BY_MAIN_LINE: &str = "main_line";
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct LearnerRow {
     pub(crate) person_id: String,
-    credited_until: Option<DateTime<Utc>>,
-    day: Option<i64>,
-    day_seconds: i64,
+    refusals: Vec<u8>,
 }
 
 impl LearnerRow {
-    /// The state that the row holds.
-    pub(crate) fn study(&self) -> Result<LearnerStudy, StoreError> {
-        let day = match self.day {
-            None => None,
-            Some(days) => Some(
-                i32::try_from(days)
-                    .ok()
-                    .and_then(NaiveDate::from_epoch_days)
-                    .ok_or_else(|| StoreError::corrupt_row("learner", "day", &self.person_id))?,
-            ),
-        };
-        Ok(LearnerStudy { credited_until: self.credited_until, day, day_seconds: self.day_seconds })
+    /// The beats that came too early.
+    pub(crate) fn refusals(&self) -> Result<Refusals, StoreError> {
+        let corrupt = || StoreError::corrupt_row("learner", "refusals", &self.person_id);
+        Refusals::from_bytes(&self.refusals).ok_or_else(corrupt)
+    }
+}
+
+/// A row of `study_day`.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct DayRow {
+    pub(crate) person_id: String,
+    day: i64,
+    micros: i64,
+    credited: Vec<u8>,
+}
+
+impl DayRow {
+    /// The day.
+    pub(crate) fn day(&self) -> Result<NaiveDate, StoreError> {
+        let day = i32::try_from(self.day).ok().and_then(NaiveDate::from_epoch_days);
+        day.ok_or_else(|| StoreError::corrupt_row("study_day", "day", &self.person_id))
+    }
+
+    /// Fills that day with what the row holds.
+    pub(crate) fn fill(&self, day: &mut DayStudy) -> Result<(), StoreError> {
+        let corrupt = || StoreError::corrupt_row("study_day", "credited", &self.person_id);
+        let origin = day.period.from.timestamp_micros();
+        day.credited = Intervals::from_bytes(&self.credited, origin).ok_or_else(corrupt)?;
+        day.micros = self.micros;
+        Ok(())
     }
 }
 
@@ -43,7 +62,8 @@ impl LearnerRow {
 pub(crate) struct PhaseRow {
     pub(crate) person_id: String,
     pub(crate) phase_index: i64,
-    seconds: i64,
+    micros: i64,
+    last_at: Option<DateTime<Utc>>,
     main_line_complete: i64,
     achieved_at: Option<DateTime<Utc>>,
     achieved_by: String,
@@ -59,7 +79,7 @@ impl PhaseRow {
             _ => return Err(StoreError::corrupt_row("phase_progress", "achieved_by", &self.person_id)),
         };
         Ok(Phase {
-            study: PhaseStudy { seconds: self.seconds, achieved_at: self.achieved_at },
+            study: PhaseStudy { micros: self.micros, last_at: self.last_at, achieved_at: self.achieved_at },
             main_line_complete: self.main_line_complete,
             achieved_by,
             changed: false,
@@ -72,7 +92,7 @@ impl PhaseRow {
 pub(crate) struct CourseProgressRow {
     pub(crate) person_id: String,
     pub(crate) course_id: String,
-    pub(crate) credited_seconds: i64,
+    pub(crate) credited_micros: i64,
 }
 
 /// A row of `phase_course_progress`.
@@ -81,7 +101,7 @@ pub(crate) struct PhaseCourseRow {
     pub(crate) person_id: String,
     pub(crate) course_id: String,
     pub(crate) phase_index: i64,
-    pub(crate) seconds: i64,
+    pub(crate) micros: i64,
 }
 
 /// Who selected what, when.
@@ -90,51 +110,6 @@ pub(crate) struct SelectedRow {
     pub(crate) person_id: String,
     pub(crate) course_id: String,
     pub(crate) selected_at: DateTime<Utc>,
-}
-
-/// A row of `session`.
-#[derive(Debug, sqlx::FromRow)]
-pub(crate) struct SessionRow {
-    pub(crate) session_id: String,
-    pub(crate) person_id: String,
-    pub(crate) course_id: String,
-    pub(crate) opened_at: DateTime<Utc>,
-    last_at: DateTime<Utc>,
-    last_seq: i64,
-    credited_seconds: i64,
-    overlap_seconds: i64,
-    overlap_beats: i64,
-    gap_seconds: i64,
-    gap_beats: i64,
-    course_full_seconds: i64,
-    course_full_beats: i64,
-    daily_cap_seconds: i64,
-    daily_cap_beats: i64,
-    outside_window_seconds: i64,
-    outside_window_beats: i64,
-    duplicate_beats: i64,
-}
-
-impl SessionRow {
-    /// The state that the row holds.
-    pub(crate) fn session(&self) -> Session {
-        let mut uncredited = [Tally::default(); UncreditedReason::ALL.len()];
-        let mut tally = |reason, seconds, beats| uncredited[place_of(reason)] = Tally { seconds, beats };
-        tally(UncreditedReason::Overlap, self.overlap_seconds, self.overlap_beats);
-        tally(UncreditedReason::Gap, self.gap_seconds, self.gap_beats);
-        tally(UncreditedReason::CourseFull, self.course_full_seconds, self.course_full_beats);
-        tally(UncreditedReason::DailyCap, self.daily_cap_seconds, self.daily_cap_beats);
-        tally(UncreditedReason::OutsideWindow, self.outside_window_seconds, self.outside_window_beats);
-        tally(UncreditedReason::Duplicate, 0, self.duplicate_beats);
-        Session {
-            opened_at: self.opened_at,
-            study: SessionStudy { last_seq: self.last_seq, last_at: self.last_at },
-            credited_seconds: self.credited_seconds,
-            uncredited,
-            stored: true,
-            changed: false,
-        }
-    }
 }
 
 /// Locks the learners of these ids (sorted, distinct) and gives those that are stored.
@@ -147,14 +122,29 @@ pub(crate) async fn lock_learners(
     select_by_keys!(
         tx,
         LearnerRow,
-        [
-            "SELECT person_id, credited_until, day, day_seconds FROM learner WHERE programme_id = ",
-            programme_id,
-            " AND person_id IN "
-        ],
+        ["SELECT person_id, refusals FROM learner WHERE programme_id = ", programme_id, " AND person_id IN "],
         person_ids,
         |person_id| (*person_id),
         in_order
+    )
+}
+
+/// These learners' days, by (person, days since 1970-01-01).
+pub(crate) async fn days(
+    tx: &mut Tx,
+    programme_id: &str,
+    keys: &[(&str, i64)],
+) -> Result<Vec<DayRow>, StoreError> {
+    select_by_keys!(
+        tx,
+        DayRow,
+        [
+            "SELECT person_id, day, micros, credited FROM study_day WHERE programme_id = ",
+            programme_id,
+            " AND (person_id, day) IN "
+        ],
+        keys,
+        |(person_id, day)| (*person_id, *day)
     )
 }
 
@@ -168,7 +158,7 @@ pub(crate) async fn phases(
         tx,
         PhaseRow,
         [
-            "SELECT person_id, phase_index, seconds, main_line_complete, achieved_at, achieved_by \
+            "SELECT person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by \
              FROM phase_progress WHERE programme_id = ",
             programme_id,
             " AND person_id IN "
@@ -188,7 +178,7 @@ pub(crate) async fn course_progress(
         tx,
         CourseProgressRow,
         [
-            "SELECT person_id, course_id, credited_seconds FROM course_progress WHERE programme_id = ",
+            "SELECT person_id, course_id, credited_micros FROM course_progress WHERE programme_id = ",
             programme_id,
             " AND (person_id, course_id) IN "
         ],
@@ -207,7 +197,7 @@ pub(crate) async fn phase_courses(
         tx,
         PhaseCourseRow,
         [
-            "SELECT person_id, course_id, phase_index, seconds FROM phase_course_progress WHERE programme_id = ",
+            "SELECT person_id, course_id, phase_index, micros FROM phase_course_progress WHERE programme_id = ",
             programme_id,
             " AND (person_id, course_id) IN "
         ],
@@ -235,53 +225,47 @@ pub(crate) async fn selected(
     )
 }
 
-/// The sessions of these learners and ids that are stored.
-pub(crate) async fn sessions(
-    tx: &mut Tx,
-    programme_id: &str,
-    keys: &[(&str, &str)],
-) -> Result<Vec<SessionRow>, StoreError> {
-    select_by_keys!(
-        tx,
-        SessionRow,
-        [
-            "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_seconds, \
-             overlap_seconds, overlap_beats, gap_seconds, gap_beats, course_full_seconds, course_full_beats, \
-             daily_cap_seconds, daily_cap_beats, outside_window_seconds, outside_window_beats, duplicate_beats \
-             FROM session WHERE programme_id = ",
-            programme_id,
-            " AND (person_id, session_id) IN "
-        ],
-        keys,
-        |(person_id, session_id)| (*person_id, *session_id)
-    )
-}
-
 /// Keeps learners: new ones are inserted, stored ones updated.
 pub(crate) async fn save_learners(
     tx: &mut Tx,
     programme_id: &str,
     learners: &[(&str, &Learner)],
 ) -> Result<(), StoreError> {
-    const INSERT: &str = "INSERT INTO learner (programme_id, person_id, credited_until, day, day_seconds)";
-    const UPDATE: &str = " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
-        credited_until = excluded.credited_until, day = excluded.day, day_seconds = excluded.day_seconds";
+    const INSERT: &str = "INSERT INTO learner (programme_id, person_id, refusals)";
+    const UPDATE: &str = " ON CONFLICT (programme_id, person_id) DO UPDATE SET refusals = excluded.refusals";
     let (stored, new): (Vec<_>, Vec<_>) = learners.iter().copied().partition(|(_, learner)| learner.stored);
     for (rows, suffix) in [(new, ""), (stored, UPDATE)] {
         bulk_insert!(
             tx,
             INSERT,
             rows,
-            |(person_id, learner)| (
-                programme_id,
-                *person_id,
-                learner.study.credited_until,
-                learner.study.day.map(|day| i64::from(day.to_epoch_days())),
-                learner.study.day_seconds
-            ),
+            |(person_id, learner)| (programme_id, *person_id, learner.refusals.to_bytes()),
             suffix
         )?;
     }
+    Ok(())
+}
+
+/// Keeps days, by (person, day).
+pub(crate) async fn save_days(
+    tx: &mut Tx,
+    programme_id: &str,
+    days: &[(&str, &DayStudy)],
+) -> Result<(), StoreError> {
+    bulk_insert!(
+        tx,
+        "INSERT INTO study_day (programme_id, person_id, day, micros, credited)",
+        days,
+        |(person_id, day)| (
+            programme_id,
+            *person_id,
+            i64::from(day.day.to_epoch_days()),
+            day.micros,
+            day.credited.to_bytes(day.period.from.timestamp_micros())
+        ),
+        " ON CONFLICT (programme_id, person_id, day) DO UPDATE SET \
+         micros = excluded.micros, credited = excluded.credited"
+    )?;
     Ok(())
 }
 
@@ -294,13 +278,14 @@ pub(crate) async fn save_phases(
     bulk_insert!(
         tx,
         "INSERT INTO phase_progress \
-         (programme_id, person_id, phase_index, seconds, main_line_complete, achieved_at, achieved_by)",
+         (programme_id, person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by)",
         phases,
         |(person_id, index, phase)| (
             programme_id,
             *person_id,
             *index,
-            phase.study.seconds,
+            phase.study.micros,
+            phase.study.last_at,
             phase.main_line_complete,
             phase.study.achieved_at,
             match phase.achieved_by {
@@ -309,14 +294,14 @@ pub(crate) async fn save_phases(
                 Some(AchievedBy::MainLine) => BY_MAIN_LINE,
             }
         ),
-        " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET seconds = excluded.seconds, \
-         main_line_complete = excluded.main_line_complete, achieved_at = excluded.achieved_at, \
+        " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET micros = excluded.micros, \
+         last_at = excluded.last_at, main_line_complete = excluded.main_line_complete, achieved_at = excluded.achieved_at, \
          achieved_by = excluded.achieved_by"
     )?;
     Ok(())
 }
 
-/// Keeps the seconds of courses, by (person, course).
+/// Keeps the sums of courses, by (person, course).
 pub(crate) async fn save_course_progress(
     tx: &mut Tx,
     programme_id: &str,
@@ -324,11 +309,11 @@ pub(crate) async fn save_course_progress(
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO course_progress (programme_id, person_id, course_id, credited_seconds)",
+        "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros)",
         courses,
-        |(person_id, course_id, seconds)| (programme_id, *person_id, *course_id, *seconds),
+        |(person_id, course_id, micros)| (programme_id, *person_id, *course_id, *micros),
         " ON CONFLICT (programme_id, person_id, course_id) DO UPDATE SET \
-         credited_seconds = excluded.credited_seconds"
+         credited_micros = excluded.credited_micros"
     )?;
     Ok(())
 }
@@ -341,74 +326,10 @@ pub(crate) async fn save_phase_courses(
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO phase_course_progress (programme_id, person_id, course_id, phase_index, seconds)",
+        "INSERT INTO phase_course_progress (programme_id, person_id, course_id, phase_index, micros)",
         courses,
-        |(person_id, course_id, index, seconds)| (programme_id, *person_id, *course_id, *index, *seconds),
-        " ON CONFLICT (programme_id, person_id, course_id, phase_index) DO UPDATE SET seconds = excluded.seconds"
+        |(person_id, course_id, index, micros)| (programme_id, *person_id, *course_id, *index, *micros),
+        " ON CONFLICT (programme_id, person_id, course_id, phase_index) DO UPDATE SET micros = excluded.micros"
     )?;
-    Ok(())
-}
-
-/// A session to be kept, with its keys. `actor` is whoever opened it, and is not looked at later.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeptSession<'a> {
-    pub(crate) session_id: &'a str,
-    pub(crate) person_id: &'a str,
-    pub(crate) course_id: &'a str,
-    pub(crate) session: &'a Session,
-    pub(crate) actor: &'a str,
-}
-
-/// Keeps sessions: new ones are inserted, stored ones updated.
-pub(crate) async fn save_sessions(
-    tx: &mut Tx,
-    programme_id: &str,
-    sessions: &[KeptSession<'_>],
-    recorded_at: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    const UPDATE: &str = " ON CONFLICT (programme_id, person_id, session_id) DO UPDATE SET last_at = excluded.last_at, \
-        last_seq = excluded.last_seq, credited_seconds = excluded.credited_seconds, \
-        overlap_seconds = excluded.overlap_seconds, overlap_beats = excluded.overlap_beats, \
-        gap_seconds = excluded.gap_seconds, gap_beats = excluded.gap_beats, \
-        course_full_seconds = excluded.course_full_seconds, course_full_beats = excluded.course_full_beats, \
-        daily_cap_seconds = excluded.daily_cap_seconds, daily_cap_beats = excluded.daily_cap_beats, \
-        outside_window_seconds = excluded.outside_window_seconds, \
-        outside_window_beats = excluded.outside_window_beats, duplicate_beats = excluded.duplicate_beats";
-    let (stored, new): (Vec<_>, Vec<_>) = sessions.iter().copied().partition(|kept| kept.session.stored);
-    for (rows, suffix) in [(new, ""), (stored, UPDATE)] {
-        bulk_insert!(
-            tx,
-            "INSERT INTO session (programme_id, session_id, person_id, course_id, opened_at, recorded_at, actor, \
-             last_at, last_seq, credited_seconds, overlap_seconds, overlap_beats, gap_seconds, gap_beats, \
-             course_full_seconds, course_full_beats, daily_cap_seconds, daily_cap_beats, outside_window_seconds, \
-             outside_window_beats, duplicate_beats)",
-            rows,
-            |tuple, kept| {
-                tuple.push_bind(programme_id);
-                tuple.push_bind(kept.session_id);
-                tuple.push_bind(kept.person_id);
-                tuple.push_bind(kept.course_id);
-                tuple.push_bind(kept.session.opened_at);
-                tuple.push_bind(recorded_at);
-                tuple.push_bind(kept.actor);
-                tuple.push_bind(kept.session.study.last_at);
-                tuple.push_bind(kept.session.study.last_seq);
-                tuple.push_bind(kept.session.credited_seconds);
-                for reason in [
-                    UncreditedReason::Overlap,
-                    UncreditedReason::Gap,
-                    UncreditedReason::CourseFull,
-                    UncreditedReason::DailyCap,
-                    UncreditedReason::OutsideWindow,
-                ] {
-                    let tally = kept.session.uncredited[place_of(reason)];
-                    tuple.push_bind(tally.seconds);
-                    tuple.push_bind(tally.beats);
-                }
-                tuple.push_bind(kept.session.uncredited[place_of(UncreditedReason::Duplicate)].beats);
-            },
-            suffix
-        )?;
-    }
     Ok(())
 }

@@ -24,6 +24,8 @@ use crate::region::RegionCode;
 
 /// Any figure: points, totals, minutes, counts.
 const FIGURE: RangeInclusive<i64> = 0..=FIGURE_MAX;
+/// The most time that one heartbeat may stand for, seconds: a day.
+const MAX_GAP_SECONDS: i64 = 86_400;
 /// The windows that rules use by name.
 const REQUIRED_WINDOWS: [&str; 4] = ["reporting", "login", "assessment", "summary"];
 
@@ -60,7 +62,7 @@ fn study(value: &Value<'_>) -> Result<Study, SchemeError> {
         value.section(&["heartbeat_max_gap_seconds", "cap_course_at_duration", "daily_cap_minutes"])?;
     let daily_cap_minutes = optional_figure(&section, "daily_cap_minutes")?;
     Ok(Study {
-        max_gap_seconds: section.required("heartbeat_max_gap_seconds")?.integer(FIGURE)?,
+        max_gap_seconds: section.required("heartbeat_max_gap_seconds")?.integer(0..=MAX_GAP_SECONDS)?,
         cap_course_at_duration: section.required("cap_course_at_duration")?.boolean()?,
         daily_cap_seconds: (daily_cap_minutes > 0).then_some(daily_cap_minutes * 60),
     })

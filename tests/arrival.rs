@@ -1,0 +1,66 @@
+//! The order of arrival decides nothing: whole seasons told in random orders, with lines told twice, come to the scores
+//! and the digest of the same season in time order. `oracle/shuffle.py` says what an order must keep.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use shipei::{
+    replay::{self, progress::Progress},
+    season::Season,
+};
+
+use crate::harness::{Backend, Place, SCORES, compare_some, digest, embedded};
+use crate::oracle::python;
+
+/// Trainees of a season that is told in many orders.
+const TRAINEES: u32 = 40;
+
+/// Replays a season into a suite of its own; gives the digest of its scores.
+async fn digest_of(season: &Path, out: &Path, backend: Backend) -> Result<String> {
+    let place = Place::new(backend)?;
+    let (suite, clients) = embedded(&place).await?;
+    let report = replay::replay_to(&clients, &Season::open(season)?, out, &Progress::hidden()).await;
+    let digest = match &report {
+        Ok(report) => digest(&clients, &report.programme.programme_id).await,
+        Err(_) => Ok(String::new()),
+    };
+    suite.stop().await;
+    report?;
+    digest
+}
+
+async fn season_comes_to_the_same_in_any_order(
+    seed: u32,
+    scheme: &str,
+    orders: &[(u32, Backend)],
+) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name);
+    let text = |path: &Path| path.display().to_string();
+    let season = at("season");
+    let named = ["--seed".to_owned(), seed.to_string(), "--trainees".to_owned(), TRAINEES.to_string()];
+    let kind = ["--scheme", scheme, "--city", "130300", "--punctual", "--expect"].map(str::to_owned);
+    python("generate.py", &[&[text(&season)][..], &named, &kind].concat())?;
+    let in_order = digest_of(&season, &at("in-order"), Backend::Sqlite).await?;
+    for (order, backend) in orders {
+        let case = || format!("seed {seed}, {scheme}, told in order {order} on {backend:?}");
+        let (told, out) = (at(&format!("told-{order}")), at(&format!("scores-{order}")));
+        python("shuffle.py", &[text(&season), text(&told), "--seed".to_owned(), order.to_string()])?;
+        let digest = digest_of(&told, &out, *backend).await.with_context(case)?;
+        compare_some(&told, &season.join("expected"), &out, &SCORES).with_context(case)?;
+        ensure!(digest == in_order, "{}: the same scores, another digest", case());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn model_scheme_comes_to_the_same_in_any_order() -> Result<()> {
+    let orders = [(1, Backend::Sqlite), (2, Backend::Sqlite), (3, Backend::Postgres)];
+    season_comes_to_the_same_in_any_order(31, "qinhuangdao", &orders).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_scheme_comes_to_the_same_in_any_order() -> Result<()> {
+    let orders = [(4, Backend::Sqlite), (5, Backend::Sqlite)];
+    season_comes_to_the_same_in_any_order(32, "variant-b", &orders).await
+}

@@ -1,0 +1,147 @@
+"""python3 shuffle.py SEASON OUT --seed N
+
+The same season told in another order: every line gets a `told` after the season's end, in a random order in which
+only what rests on something comes after it, and now and then a line is told twice. The law says that the order of
+arrival decides nothing, so the scores must be those of SEASON; its refusals need not be (what is refused for a
+date stays refused, but a line that came before what it rests on may now be taken)."""
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import random
+import shutil
+from collections import defaultdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import law_roster
+from law_scheme import instant
+
+Event = dict
+AGAIN = 0.05  # how many lines are told twice
+
+
+def roots(event: Event, people: dict[str, law_roster.Person]) -> list[tuple]:
+    """What a line rests on: it comes after every line that makes one of these."""
+    kind = event["type"]
+    if kind in ("remittance.confirmed", "invoice.issued"):
+        return [("remittance", event["county"], event["ref"])] + (
+            [("confirmed", event["county"], event["ref"])] if kind == "invoice.issued" else [])
+    if kind == "learning.opened":
+        return [("reported", event["county"]), ("money", event["county"])]
+    if kind == "study.session":
+        person = people.get(event["person"])
+        return [("login", event["person"]), ("opened", person.county if person else ""),
+                ("selected", event["person"], event["course"])]
+    if kind in ("assignment.reviewed", "assignment.returned"):
+        return [("submission", event["submission"])]
+    if kind in ("seminar.posted", "seminar.summarised"):
+        return [("seminar", event["seminar"])]
+    if kind == "offline.attended":
+        return [("activity", event["activity"])]
+    if kind == "offline.scored":
+        return [("activity", event["activity"]), ("attended", event["activity"], event["person"])]
+    return []
+
+
+def makes(event: Event) -> list[tuple]:
+    """What may rest on a line."""
+    kind = event["type"]
+    if kind == "remittance.sent":
+        return [("remittance", event["county"], event["ref"])]
+    if kind == "remittance.confirmed":
+        return [("confirmed", event["county"], event["ref"]), ("money", event["county"])]
+    if kind == "offline.attended":
+        return [("attended", event["activity"], who) for who in event["persons"]]
+    named = {"roster.reported": ("reported", "county"), "person.logged_in": ("login", "person"),
+             "learning.opened": ("opened", "county"), "assignment.submitted": ("submission", "submission"),
+             "seminar.opened": ("seminar", "seminar"), "offline.activity_held": ("activity", "activity")}
+    if kind == "course.selected":
+        return [("selected", event["person"], event["course"])]
+    return [(named[kind][0], event[named[kind][1]])] if kind in named else []
+
+
+def in_one_order(sessions: list[tuple[int, Event]]) -> list[list[int]]:
+    """Sessions of one learner whose order the law lets decide who has the common time: those that overlap, and those of
+    one course that one of them shares, since its length is shared out in the order in which they are recorded."""
+    groups: list[tuple[list[int], list[Event]]] = []
+    for number, event in sessions:
+        apart, numbers, events = [], [number], [event]
+        for group in groups:
+            if any(meets(event, other) for other in group[1]):
+                numbers, events = group[0] + numbers, group[1] + events
+            else:
+                apart.append(group)
+        groups = [*apart, (numbers, events)]
+    return [sorted(numbers) for numbers, _ in groups]
+
+
+def meets(one: Event, other: Event) -> bool:
+    if one["course"] == other["course"] or one["session"] == other["session"]:
+        return True
+    first, last = max(instant(one["start"]), instant(other["start"])), min(instant(one["end"]), instant(other["end"]))
+    return first <= last
+
+
+def order(events: list[Event], people: dict[str, law_roster.Person], dice: random.Random) -> list[int]:
+    """A random order of the lines in which everything comes after what it rests on."""
+    made: dict[tuple, list[int]] = defaultdict(list)
+    study: dict[str, list[tuple[int, Event]]] = defaultdict(list)
+    for number, event in enumerate(events):
+        for thing in makes(event):
+            made[thing].append(number)
+        if event["type"] == "study.session":
+            study[event["person"]].append((number, event))
+    after: dict[int, set[int]] = {number: set() for number in range(len(events))}
+    for number, event in enumerate(events):
+        for thing in roots(event, people):
+            after[number] |= set(made[thing]) - {number}
+    for sessions in study.values():
+        for group in in_one_order(sessions):
+            for one, other in zip(group, group[1:]):
+                after[other].add(one)
+    waiting: dict[int, set[int]] = defaultdict(set)
+    for number, before in after.items():
+        for one in before:
+            waiting[one].add(number)
+    ready = [(dice.random(), number) for number, before in after.items() if not before]
+    heapq.heapify(ready)
+    out = []
+    while ready:
+        _, number = heapq.heappop(ready)
+        out.append(number)
+        for other in waiting[number]:
+            after[other].discard(number)
+            if not after[other]:
+                heapq.heappush(ready, (dice.random(), other))
+    assert len(out) == len(events), "what rests on each other"
+    return out
+
+
+def shuffle(season: Path, out: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    out.mkdir(parents=True)
+    shutil.copy(season / "scheme.toml", out)
+    shutil.copytree(season / "roster", out / "roster")
+    lines = (season / "season.ndjson").read_text(encoding="utf-8").splitlines()
+    # In the order in which the season's own lines are told; a learner's sessions that meet keep it.
+    events = [json.loads(line) for line in lines if line.strip()]
+    people = law_roster.load(season / "roster").people
+    told = datetime.fromisoformat(max((event.get("end", event["at"]) for event in events), key=instant)) + timedelta(days=30)
+    with (out / "season.ndjson").open("w", encoding="utf-8", newline="\n") as file:
+        numbers = order(events, people, dice)
+        again = [number for number in numbers if dice.random() < AGAIN]
+        for number in numbers + dice.sample(again, len(again)):
+            told += timedelta(seconds=1)
+            event = {**events[number], "told": told.isoformat()}
+            file.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("season", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+    shuffle(args.season, args.out, args.seed)
