@@ -129,6 +129,91 @@ fn sql_stands_in_store_files_and_migrations_only() {
     }
 }
 
+/// What reads several rows and is asked by no caller of an RPC: what a service needs to decide or to derive, whoever calls, by
+/// the keys that it has. By file, and by function where the file has lists too. It should only ever shrink.
+const OWN_READS: [(&str, &str); 17] = [
+    ("enrollment/src/store/roster.rs", ""),
+    ("enrollment/src/store/region.rs", "county_and_above"),
+    ("enrollment/src/store/region.rs", "levels"),
+    ("enrollment/src/store/region.rs", "region_moves"),
+    ("enrollment/src/store/person.rs", "moves"),
+    ("learning-progress/src/store/study.rs", ""),
+    ("learning-progress/src/store/course.rs", "courses_since"),
+    ("assignment-grading/src/store/submission.rs", "works"),
+    ("assignment-grading/src/store/submission.rs", "marks"),
+    ("assignment-grading/src/store/submission.rs", "people_of_tutor"),
+    ("assessment/src/store/load.rs", ""),
+    ("assessment/src/store/scores.rs", ""),
+    ("assessment/src/store/lists.rs", "county_among"),
+    ("mirror/src/lookup.rs", "members"),
+    ("mirror/src/lookup.rs", "transfers"),
+    ("mirror/src/lookup.rs", "classes_of_tutor"),
+    ("mirror/src/lookup.rs", "counties_opened_at"),
+];
+
+/// The functions of a file: each with its name, its parameters and its body.
+fn functions(text: &str) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for part in text.split("async fn ").skip(1) {
+        let Some((head, rest)) = part.split_once(") -> ") else { continue };
+        let name: String =
+            head.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect();
+        let body = rest.split("\n}\n").next().unwrap_or(rest);
+        found.push((name, head.split_whitespace().collect::<Vec<_>>().join(" "), body.to_owned()));
+    }
+    found
+}
+
+/// Rights are narrowed in SQL: a list that can't be asked for without a reach can't forget it.
+#[test]
+fn every_list_of_a_store_takes_a_reach_first() {
+    let mut unused: BTreeSet<(&str, &str)> = OWN_READS.into_iter().collect();
+    let folders = SERVICES.iter().map(|service| format!("services/{service}/src"));
+    let mut lists = 0;
+    for (path, text) in folders.chain(["crates/mirror/src".to_owned()]).flat_map(|folder| production(&folder))
+    {
+        let shown = path.display().to_string();
+        if !shown.contains("/store") && !shown.contains("crates/mirror/src/lookup") {
+            continue;
+        }
+        for (name, parameters, body) in functions(without_tests(&text)) {
+            let reads = ["fetch_all!(", "fetch_list!(", "select_by_keys!("];
+            if !reads.iter().any(|read| body.contains(read)) {
+                continue;
+            }
+            let own = OWN_READS
+                .iter()
+                .find(|(file, function)| shown.ends_with(file) && (function.is_empty() || *function == name));
+            if let Some(own) = own {
+                unused.remove(own);
+                continue;
+            }
+            let takes_reach = parameters.contains("( tx: &mut Tx, reach: &Reach,");
+            assert!(
+                takes_reach,
+                "{shown}: {name} reads rows without a reach: its second parameter must be `reach: &Reach`"
+            );
+            assert!(
+                body.contains("reach.over("),
+                "{shown}: {name} takes a reach and does not put it into its SQL"
+            );
+            lists += 1;
+        }
+    }
+    assert!(lists >= 25, "only {lists} lists were found");
+    assert!(unused.is_empty(), "not needed any more: {unused:?}");
+}
+
+#[test]
+fn functions_are_read_with_their_parameters() {
+    let text = "pub(crate) async fn list(\n    tx: &mut Tx,\n    reach: &Reach,\n    (a, b): (&str, &str),\n) -> Result<()> {\n    fetch_list!(x)\n}\n";
+    let expected = "list( tx: &mut Tx, reach: &Reach, (a, b): (&str, &str),";
+    assert_eq!(
+        functions(text),
+        [("list".to_owned(), expected.to_owned(), "Result<()> {\n    fetch_list!(x)".to_owned())]
+    );
+}
+
 #[test]
 fn time_and_chance_come_from_one_place_each() {
     let everywhere = ["crates", "services"].into_iter().flat_map(production);

@@ -7,12 +7,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use prost_types::{Any, Timestamp};
-use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
+use shipei_contracts::{
+    common::v1::{EducationStage, Role},
+    enrollment::v1 as enrollment,
+    event::v1::Event,
+};
 use shipei_service_kit::{
     ServerBuilder,
     convert::to_timestamp,
     status::reason_of,
-    testing::{TestKit, TestServer},
+    testing::{TREE, TestKit, TestServer},
 };
 use shipei_store::{Partition, StoreError, StoredEvent, event_log};
 use tonic::{Response, Status, transport::Channel};
@@ -155,6 +159,67 @@ pub fn region_move(code: &str, move_number: i64, parent_code: &str, when: &str) 
         province_code: "130000".to_owned(),
     };
     Event { region_code: code.to_owned(), ..event(when, &moved) }
+}
+
+/// The classes of [`reach_world`], each with its region and tutor.
+pub const CLASSES: [(&str, &str, &str); 3] =
+    [("L1", "133100", "U1"), ("L2", "130600", "U2"), ("L3", "130302", "")];
+/// Its trainees, each with the county and class of the registration.
+pub const TRAINEES: [(&str, &str, &str); 3] =
+    [("T1", "130629", "L1"), ("T2", "130632", "L2"), ("T3", "130302", "L3")];
+/// When T3 moves to 130629 and L1.
+const T3_MOVES: &str = "11-01T00:00:00";
+
+/// Where a trainee of [`reach_world`] stands: county and class.
+pub fn stands(person_id: &str, at: DateTime<Utc>) -> (&'static str, &'static str) {
+    if person_id == "T3" && at >= instant(T3_MOVES) {
+        return ("130629", "L1");
+    }
+    let registered = TRAINEES.iter().find(|(trainee, ..)| *trainee == person_id);
+    registered.map_or(("", ""), |(_, county, class)| (*county, *class))
+}
+
+/// What a mirror learns for tests of reach: the tree of [`shipei_service_kit::testing::TREE`], classes and trainees.
+pub fn reach_world() -> Vec<Event> {
+    let mut events = Vec::new();
+    for (code, above, since) in TREE {
+        let level = match code {
+            "130000" => "province",
+            city if city.ends_with("00") => "city",
+            _ => "county",
+        };
+        let province = if above.is_empty() { "" } else { "130000" };
+        if since.is_empty() {
+            events.push(region(code, level, above, province));
+        } else {
+            let moved = region_move(code, 1, above, T3_MOVES);
+            let time = since.parse::<Timestamp>().unwrap_or_else(|error| panic!("{since}: {error}"));
+            events.push(Event { time: Some(time), ..moved });
+        }
+    }
+    for (class_id, region_code, tutor_id) in CLASSES {
+        let created = enrollment::ClassCreated {
+            programme_id: PROGRAMME.to_owned(),
+            class_id: class_id.to_owned(),
+            region_code: region_code.to_owned(),
+            tutor_id: tutor_id.to_owned(),
+        };
+        events.push(event("06-20T00:00:00", &created));
+    }
+    for (person_id, county_code, class_id) in TRAINEES {
+        let registered = enrollment::PersonRegistered {
+            programme_id: PROGRAMME.to_owned(),
+            person_id: person_id.to_owned(),
+            role: Role::Trainee.into(),
+            county_code: county_code.to_owned(),
+            class_id: class_id.to_owned(),
+            education_stage: EducationStage::Compulsory.into(),
+            ..enrollment::PersonRegistered::default()
+        };
+        events.push(event("06-20T00:00:00", &registered));
+    }
+    events.push(transfer("T3", "130629", "L1", T3_MOVES));
+    events
 }
 
 /// A trainee leaves.

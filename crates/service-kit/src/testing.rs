@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use shipei_store::{Database, crypto::Keys, sqlx::migrate::Migrator, testing::TestDatabase};
 
 use crate::{
+    call::reach::Reach,
     clock::Clock,
     serve::{
         connection::InMemory,
@@ -75,6 +76,70 @@ impl TestKit {
         let instance = Instance::new("test", None).unwrap_or_else(|error| panic!("{error}"));
         Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY), instance)
     }
+}
+
+/// The tree of tests of reach: a region, the region above it, and since when (empty from the beginning). 130629 lies in
+/// 133100 by the tree and in 130600 by its digits; 130632 comes to lie there in mid-season.
+pub const TREE: [(&str, &str, &str); 8] = [
+    ("130000", "", ""),
+    ("130300", "130000", ""),
+    ("130600", "130000", ""),
+    ("133100", "130000", ""),
+    ("130302", "130300", ""),
+    ("130629", "133100", ""),
+    ("130632", "130600", ""),
+    ("130632", "133100", "2019-10-01T00:00:00Z"),
+];
+
+/// What a row of a list belongs to; empty parts are none.
+#[derive(Debug, Clone, Copy)]
+pub struct Belongs<'a> {
+    /// The region, as of `at`.
+    pub region: &'a str,
+    /// The class.
+    pub class: &'a str,
+    /// The person whom it is about.
+    pub person: &'a str,
+    /// When the tree is asked.
+    pub at: DateTime<Utc>,
+}
+
+impl Belongs<'_> {
+    /// Whether a reach holds it, told by climbing [`TREE`] step by step.
+    pub fn is_reached_by(&self, reach: &Reach) -> bool {
+        match reach {
+            Reach::Everything => true,
+            Reach::Regions(codes) => codes.iter().any(|code| lies_in(self.region, code, self.at)),
+            Reach::Classes(ids) => ids.iter().any(|id| !id.is_empty() && id == self.class),
+            Reach::Person(id) => !id.is_empty() && id == self.person,
+        }
+    }
+}
+
+fn lies_in(region: &str, within: &str, at: DateTime<Utc>) -> bool {
+    if region.is_empty() || region == within {
+        return region == within && !region.is_empty();
+    }
+    let since = |text: &str| text.parse().unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let known = TREE.iter().filter(|(code, _, from)| *code == region && since(from) <= at);
+    known.last().is_some_and(|(_, above, _)| lies_in(above, within, at))
+}
+
+/// Every kind of reach, narrow and wide, over [`TREE`], the classes L1 to L3 and the people that are named.
+pub fn reaches(people: &[&str]) -> Vec<Reach> {
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
+    let mut reaches = vec![Reach::Everything, Reach::Regions(Vec::new()), Reach::Classes(Vec::new())];
+    for (code, ..) in TREE {
+        reaches.push(Reach::Regions(texts(&[code])));
+    }
+    for codes in [&["130600", "133100"][..], &["130302", "130629"], &["130632", "130300"], &["139999"]] {
+        reaches.push(Reach::Regions(texts(codes)));
+    }
+    for classes in [&["L1"][..], &["L2", "L3"], &["L9"], &[""]] {
+        reaches.push(Reach::Classes(texts(classes)));
+    }
+    reaches.extend(people.iter().chain(&["P9", ""]).map(|person| Reach::Person((*person).to_owned())));
+    reaches
 }
 
 /// Where the clocks of tests begin: 2023-11-14T22:13:20Z.

@@ -1,7 +1,22 @@
 //! All SQL of this service, by what it keeps: submissions and marks, seminars and posts, bulletins. No rules. A
 //! statement stands once, in the words of both databases. To add a column: a new migration, its field in the row here.
 
+/// The region of a row's class, as SQL; of a table's short name.
+macro_rules! region_of_class {
+    ($row:literal) => {
+        concat!(
+            "(SELECT k.region_code FROM mirror_class k WHERE k.programme_id = ",
+            $row,
+            ".programme_id AND k.class_id = ",
+            $row,
+            ".class_id)"
+        )
+    };
+}
+
 mod bulletin;
+#[cfg(test)]
+mod reach_tests;
 mod seminar;
 mod submission;
 

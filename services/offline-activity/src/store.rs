@@ -3,6 +3,8 @@
 
 mod activity;
 mod county;
+#[cfg(test)]
+mod reach_tests;
 
 use chrono::{DateTime, Utc};
 use shipei_rules::vocabulary::EducationStage;

@@ -90,51 +90,53 @@ where
 {
     fn push_to(&self, query: &mut QueryBuilder<DB>) {
         let Columns { programme, region, class, person, as_of } = self.columns;
-        match self.reach {
-            Reach::Everything => {}
-            Reach::Regions(codes) if !region.is_empty() && !codes.is_empty() => {
-                // By the key of each row: a list goes on in its own order, and the tree is a filter.
-                query.push(" AND EXISTS (SELECT 1 FROM region_within w WHERE w.region_code = ").push(region);
-                query.push(" AND w.programme_id = ").push(programme).push(" AND w.within_code");
-                push_one_of(query, codes);
-                match as_of {
-                    AsOf::Row(at) => {
-                        query.push(" AND w.from_at <= ").push(at).push(" AND w.until_at > ").push(at);
-                    }
-                    AsOf::At(at) => {
-                        query.push(" AND w.from_at <= ").push_bind(at);
-                        query.push(" AND w.until_at > ").push_bind(at);
-                    }
-                }
-                query.push(")");
+        let (expression, named): (&str, Vec<&str>) = match self.reach {
+            Reach::Everything => return,
+            Reach::Regions(codes) => (region, codes.iter().map(String::as_str).collect()),
+            Reach::Classes(ids) => (class, ids.iter().map(String::as_str).collect()),
+            Reach::Person(id) => (person, vec![id]),
+        };
+        // What has no class or region says so by an empty text, which nobody reaches.
+        let named: Vec<&str> = named.into_iter().filter(|name| !name.is_empty()).collect();
+        if expression.is_empty() || named.is_empty() {
+            query.push(" AND 1 = 0");
+            return;
+        }
+        if !matches!(self.reach, Reach::Regions(_)) {
+            query.push(" AND ").push(expression);
+            push_one_of(query, &named);
+            return;
+        }
+        // By the key of each row: a list goes on in its own order, and the tree is a filter.
+        query.push(" AND EXISTS (SELECT 1 FROM region_within w WHERE w.region_code = ").push(expression);
+        query.push(" AND w.programme_id = ").push(programme).push(" AND w.within_code");
+        push_one_of(query, &named);
+        match as_of {
+            AsOf::Row(at) => {
+                query.push(" AND w.from_at <= ").push(at).push(" AND w.until_at > ").push(at);
             }
-            Reach::Classes(ids) if !class.is_empty() && !ids.is_empty() => {
-                query.push(" AND ").push(class);
-                push_one_of(query, ids);
-            }
-            Reach::Person(id) if !person.is_empty() => {
-                query.push(" AND ").push(person).push(" = ").push_bind(id.as_str());
-            }
-            Reach::Regions(_) | Reach::Classes(_) | Reach::Person(_) => {
-                query.push(" AND 1 = 0");
+            AsOf::At(at) => {
+                query.push(" AND w.from_at <= ").push_bind(at);
+                query.push(" AND w.until_at > ").push_bind(at);
             }
         }
+        query.push(")");
     }
 }
 
 /// ` = value` or ` IN (values)`.
-fn push_one_of<DB: sqlx::Database>(query: &mut QueryBuilder<DB>, values: &[String])
+fn push_one_of<DB: sqlx::Database>(query: &mut QueryBuilder<DB>, values: &[&str])
 where
     for<'a> &'a str: Encode<'a, DB> + Type<DB>,
 {
     if let [value] = values {
-        query.push(" = ").push_bind(value.as_str());
+        query.push(" = ").push_bind(*value);
         return;
     }
     query.push(" IN (");
     let mut list = query.separated(", ");
     for value in values {
-        list.push_bind(value.as_str());
+        list.push_bind(*value);
     }
     query.push(")");
 }

@@ -1,12 +1,13 @@
 //! Assessment as its callers see it, on SQLite and on Postgres: what the scores of a small season (`season.rs`) say
 //! (`scores.rs`), facts in any order and by several instances (`order.rs`), following four served logs (`following.rs`),
-//! and what a full batch costs (`cost.rs`).
+//! what a full batch costs (`cost.rs`), and how far lists reach (`reach.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on panics")]
 
 mod cost;
 mod following;
 mod order;
+mod reach;
 mod scores;
 mod season;
 mod support;

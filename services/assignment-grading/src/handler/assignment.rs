@@ -191,8 +191,15 @@ impl Handler {
             &request.page_token,
         )?;
         let after = after_time(&page)?;
-        let rows =
-            store::list_submissions(&mut unit.tx, programme, (class, person), &after, page.limit()).await?;
+        let rows = store::list_submissions(
+            &mut unit.tx,
+            &unit.reach,
+            programme,
+            (class, person),
+            &after,
+            page.limit(),
+        )
+        .await?;
         let ids: Vec<&str> = rows.iter().map(|row| row.submission_id.as_str()).collect();
         let mut marks = store::marks(&mut unit.tx, programme, &ids).await?;
         let bytes = |row: &Submission| {
@@ -225,7 +232,9 @@ impl Handler {
         )?;
         let after = after_time(&page)?;
         let times = (as_of, domain::owing_as_of(&scheme, as_of));
-        let rows = store::list_marking(&mut unit.tx, programme, tutor, times, &after, page.limit()).await?;
+        let rows =
+            store::list_marking(&mut unit.tx, &unit.reach, programme, tutor, times, &after, page.limit())
+                .await?;
         let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {

@@ -80,7 +80,8 @@ impl Handler {
             &request.page_token,
         )?;
         let after = (page.after(0), after_number(&page, 1)?);
-        let rows = store::list_bulletins(&mut unit.tx, programme, class, after, page.limit()).await?;
+        let rows =
+            store::list_bulletins(&mut unit.tx, &unit.reach, programme, class, after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.title.len() + row.text.len() + SMALL_FIELDS_BYTES,

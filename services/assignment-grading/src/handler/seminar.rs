@@ -199,7 +199,8 @@ impl Handler {
             &request.page_token,
         )?;
         let after = after_time(&page)?;
-        let rows = store::list_seminars(&mut unit.tx, programme, class, &after, page.limit()).await?;
+        let rows =
+            store::list_seminars(&mut unit.tx, &unit.reach, programme, class, &after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.topic.len() + row.summary.len() + SMALL_FIELDS_BYTES,
@@ -226,7 +227,8 @@ impl Handler {
             &request.page_token,
         )?;
         let after = after_number(&page, 0)?;
-        let rows = store::list_posts(&mut unit.tx, programme, seminar, after, page.limit()).await?;
+        let rows =
+            store::list_posts(&mut unit.tx, &unit.reach, programme, seminar, after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.text.len() + SMALL_FIELDS_BYTES,

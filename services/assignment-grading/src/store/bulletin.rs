@@ -1,7 +1,11 @@
 //! Bulletins.
 
 use chrono::{DateTime, Utc};
-use shipei_store::{StoreError, Tx, execute, fetch_all};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, execute, fetch_list, list::Equal};
 
 use super::Recorded;
 use crate::domain::Bulletin;
@@ -53,25 +57,41 @@ pub(crate) async fn insert_bulletin(
     Ok(inserted == 1)
 }
 
-/// Bulletins by class and number, of a class or (empty) of all, after one of them.
+/// Bulletins by class and number, each reached by its class and where that lay when it was published; of a class or (empty) of
+/// all, after one of them.
 pub(crate) async fn list_bulletins(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     class_id: &str,
     (after_class, after_number): (&str, i64),
     limit: i64,
 ) -> Result<Vec<Bulletin>, StoreError> {
-    let rows = fetch_all!(
+    let columns = Columns {
+        programme: "b.programme_id",
+        region: region_of_class!("b"),
+        class: "b.class_id",
+        person: "b.tutor_id",
+        as_of: AsOf::Row("b.published_at"),
+    };
+    let rows = fetch_list!(
         tx,
         BulletinRow,
-        "SELECT class_id, number, tutor_id, title, text, published_at FROM bulletin \
-         WHERE programme_id = $1 AND ($2 = '' OR class_id = $2) AND (class_id, number) > ($3, $4) \
-         ORDER BY class_id, number LIMIT $5",
-        programme_id,
-        class_id,
-        after_class,
-        after_number,
-        limit
+        [
+            "SELECT b.class_id, b.number, b.tutor_id, b.title, b.text, b.published_at FROM bulletin b \
+             WHERE b.programme_id = ",
+            programme_id,
+            " AND (b.class_id, b.number) > (",
+            after_class,
+            ", ",
+            after_number,
+            ")",
+            Equal("b.class_id", class_id),
+            "",
+            reach.over(columns),
+            " ORDER BY b.class_id, b.number LIMIT ",
+            limit
+        ]
     )?;
     Ok(rows.into_iter().map(Bulletin::from).collect())
 }

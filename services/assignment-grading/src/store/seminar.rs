@@ -1,7 +1,12 @@
 //! Seminars, their posts and summaries.
 
 use chrono::{DateTime, Utc};
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional};
+use shipei_mirror::placed;
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, list::Equal};
 
 use super::{AfterTime, Recorded};
 use crate::domain::{Post, Seminar, SummaryChange};
@@ -93,26 +98,40 @@ pub(crate) async fn insert_seminar(
     Ok(inserted == 1)
 }
 
-/// Seminars by opening time, of a class or (empty) of all.
+/// Seminars by opening time, each reached by its class and where that lay then; of a class or (empty) of all.
 pub(crate) async fn list_seminars(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     class_id: &str,
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Seminar>, StoreError> {
-    let sql = if class_id.is_empty() {
-        select_seminar!(
-            "WHERE programme_id = $1 AND $2 = '' AND (opened_at, seminar_id) > ($3, $4) \
-             ORDER BY opened_at, seminar_id LIMIT $5"
-        )
-    } else {
-        select_seminar!(
-            "WHERE programme_id = $1 AND class_id = $2 AND (opened_at, seminar_id) > ($3, $4) \
-             ORDER BY opened_at, seminar_id LIMIT $5"
-        )
+    let columns = Columns {
+        programme: "s.programme_id",
+        region: region_of_class!("s"),
+        class: "s.class_id",
+        person: "s.tutor_id",
+        as_of: AsOf::Row("s.opened_at"),
     };
-    let rows = fetch_all!(tx, SeminarRow, sql, programme_id, class_id, after.at, after.id, limit)?;
+    let rows = fetch_list!(
+        tx,
+        SeminarRow,
+        [
+            select_seminar!("s WHERE s.programme_id = "),
+            programme_id,
+            " AND (s.opened_at, s.seminar_id) > (",
+            after.at,
+            ", ",
+            after.id,
+            ")",
+            Equal("s.class_id", class_id),
+            "",
+            reach.over(columns),
+            " ORDER BY s.opened_at, s.seminar_id LIMIT ",
+            limit
+        ]
+    )?;
     Ok(rows.into_iter().map(Seminar::from).collect())
 }
 
@@ -158,23 +177,37 @@ struct PostRow {
     posted_at: DateTime<Utc>,
 }
 
-/// A seminar's posts after a number, by number.
+/// A seminar's posts after a number, by number: each is its author's, of the class and county in which they stood then.
 pub(crate) async fn list_posts(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     seminar_id: &str,
     after: i64,
     limit: i64,
 ) -> Result<Vec<Post>, StoreError> {
-    let rows = fetch_all!(
+    let columns = Columns {
+        programme: "p.programme_id",
+        region: placed!("county_code", "p.programme_id", "p.person_id", "p.posted_at"),
+        class: placed!("class_id", "p.programme_id", "p.person_id", "p.posted_at"),
+        person: "p.person_id",
+        as_of: AsOf::Row("p.posted_at"),
+    };
+    let rows = fetch_list!(
         tx,
         PostRow,
-        "SELECT number, person_id, text, characters, posted_at FROM post \
-         WHERE programme_id = $1 AND seminar_id = $2 AND number > $3 ORDER BY number LIMIT $4",
-        programme_id,
-        seminar_id,
-        after,
-        limit
+        [
+            "SELECT p.number, p.person_id, p.text, p.characters, p.posted_at FROM post p WHERE p.programme_id = ",
+            programme_id,
+            " AND p.seminar_id = ",
+            seminar_id,
+            " AND p.number > ",
+            after,
+            "",
+            reach.over(columns),
+            " ORDER BY p.number LIMIT ",
+            limit
+        ]
     )?;
     let mut posts = Vec::with_capacity(rows.len());
     for row in rows {

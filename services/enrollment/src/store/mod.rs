@@ -9,6 +9,8 @@ pub(crate) mod county;
 pub(crate) mod honour;
 pub(crate) mod person;
 pub(crate) mod programme;
+#[cfg(test)]
+mod reach_tests;
 pub(crate) mod region;
 pub(crate) mod roster;
 

@@ -109,7 +109,8 @@ impl CourseHandler {
         let page = self.kit.page::<ListCoursesRequest>(&filter, request.page_size, &request.page_token)?;
         self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
         let place = (page.after(0), page.limit());
-        let rows = store::courses(&mut unit.tx, programme.as_str(), category, &subject, place).await?;
+        let rows = store::courses(&mut unit.tx, &unit.reach, programme.as_str(), (category, &subject), place)
+            .await?;
         let mut courses = Vec::with_capacity(rows.len());
         for row in rows {
             courses.push(row.into_course()?);
@@ -160,7 +161,8 @@ impl CourseHandler {
         self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
         trainee(&mut unit.tx, &programme, &person).await?;
         let place = (page.after(0), page.limit());
-        let rows = store::selections(&mut unit.tx, programme.as_str(), person.as_str(), place).await?;
+        let rows =
+            store::selections(&mut unit.tx, &unit.reach, programme.as_str(), person.as_str(), place).await?;
         let (rows, next_page_token) = page.cut(rows, |row| vec![row.course_id.clone()]);
         let selections = rows.iter().map(selection_to_proto).collect();
         Ok((unit, ListSelectionsResponse { selections, next_page_token }))

@@ -38,11 +38,15 @@ impl StudyHandler {
         for row in store::study::phases(&mut unit.tx, programme_id, &[person_id]).await? {
             known.insert(row.phase_index, row.phase()?);
         }
-        let held = store::progress::phase_courses(&mut unit.tx, programme_id, person_id).await?;
+        let held =
+            store::progress::phase_courses(&mut unit.tx, &unit.reach, programme_id, person_id, unit.now)
+                .await?;
         let phases = phases_to_proto(&scheme, &catalogue, teaches, &known, &held, unit.now);
 
         let mut courses = Vec::new();
-        for row in store::progress::courses(&mut unit.tx, programme_id, person_id).await? {
+        for row in
+            store::progress::courses(&mut unit.tx, &unit.reach, programme_id, person_id, unit.now).await?
+        {
             let course = catalogue.course(&row.course_id);
             let course = course
                 .ok_or_else(|| StoreError::corrupt_row("course_progress", "course_id", &row.course_id))?;
@@ -71,9 +75,15 @@ impl StudyHandler {
         trainee(&mut unit.tx, &programme, &person).await?;
         let place = (after, page.after(1));
         let (programme_id, person_id) = (programme.as_str(), person.as_str());
-        let rows =
-            store::progress::sessions(&mut unit.tx, programme_id, person_id, course_id, place, page.limit())
-                .await?;
+        let rows = store::progress::sessions(
+            &mut unit.tx,
+            &unit.reach,
+            programme_id,
+            (person_id, course_id),
+            place,
+            page.limit(),
+        )
+        .await?;
         let (rows, next_page_token) =
             page.cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.clone()]);
         let mut sessions = Vec::with_capacity(rows.len());

@@ -1,9 +1,16 @@
 //! The catalogue and the selections.
 
 use chrono::{DateTime, Utc};
+use shipei_mirror::placed;
 use shipei_rules::ids::CourseId;
 use shipei_rules::vocabulary::{Category, EducationStage};
-use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_one, fetch_optional};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{
+    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_one, fetch_optional, list::Equal,
+};
 
 use crate::domain::course::Course;
 
@@ -99,25 +106,35 @@ pub(crate) async fn course(
     row.map(CourseRow::into_course).transpose()
 }
 
-/// A page of courses by id; `category` and `subject` empty for all.
+/// A page of courses by id; `category` and `subject` empty for all. A course is of its whole programme.
 pub(crate) async fn courses(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
-    category: &str,
-    subject: &str,
+    (category, subject): (&str, &str),
     (after, limit): (&str, i64),
 ) -> Result<Vec<CourseRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns::none("c.programme_id", AsOf::At(DateTime::UNIX_EPOCH));
+    fetch_list!(
         tx,
         CourseRow,
-        "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
-         FROM course WHERE programme_id = $1 AND course_id > $2 AND ($3 = '' OR category = $3) \
-         AND ($4 = '' OR subject = '' OR subject = $4) ORDER BY course_id LIMIT $5",
-        programme_id,
-        after,
-        category,
-        subject,
-        limit
+        [
+            "SELECT c.course_id, c.catalogue_version, c.title, c.category, c.main_line, c.minutes, c.subject, \
+             c.education_stage FROM course c WHERE c.programme_id = ",
+            programme_id,
+            " AND c.course_id > ",
+            after,
+            "",
+            Equal("c.category", category),
+            " AND (c.subject = '' OR c.subject = ",
+            subject,
+            " OR ",
+            subject,
+            " = '')",
+            reach.over(columns),
+            " ORDER BY c.course_id LIMIT ",
+            limit
+        ]
     )
 }
 
@@ -197,21 +214,35 @@ pub(crate) async fn selection(
     )
 }
 
-/// A page of somebody's selections, by course.
+/// A page of somebody's selections, by course, each of the class and county in which they stood then.
 pub(crate) async fn selections(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     person_id: &str,
     (after, limit): (&str, i64),
 ) -> Result<Vec<SelectionRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns {
+        programme: "s.programme_id",
+        region: placed!("county_code", "s.programme_id", "s.person_id", "s.selected_at"),
+        class: placed!("class_id", "s.programme_id", "s.person_id", "s.selected_at"),
+        person: "s.person_id",
+        as_of: AsOf::Row("s.selected_at"),
+    };
+    fetch_list!(
         tx,
         SelectionRow,
-        "SELECT course_id, selected_at FROM selection \
-         WHERE programme_id = $1 AND person_id = $2 AND course_id > $3 ORDER BY course_id LIMIT $4",
-        programme_id,
-        person_id,
-        after,
-        limit
+        [
+            "SELECT s.course_id, s.selected_at FROM selection s WHERE s.programme_id = ",
+            programme_id,
+            " AND s.person_id = ",
+            person_id,
+            " AND s.course_id > ",
+            after,
+            "",
+            reach.over(columns),
+            " ORDER BY s.course_id LIMIT ",
+            limit
+        ]
     )
 }

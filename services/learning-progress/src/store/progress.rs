@@ -1,7 +1,12 @@
 //! What learners read: progress by course and phase, and sessions. Phases are read by `study::phases`.
 
 use chrono::{DateTime, Utc};
-use shipei_store::{StoreError, Tx, fetch_all};
+use shipei_mirror::placed;
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, fetch_list, list::Equal};
 
 use super::session::SessionRow;
 use super::study::{CourseProgressRow, PhaseCourseRow};
@@ -9,61 +14,101 @@ use super::study::{CourseProgressRow, PhaseCourseRow};
 /// The most courses of one learner that are listed.
 pub(crate) const COURSES_LISTED_MAX: i64 = 1_000;
 
-/// Somebody's courses, by id; at most [`COURSES_LISTED_MAX`].
+/// What progress (`p`) belongs to: it has no time of its own, and is where its learner stands now.
+fn of_progress(now: DateTime<Utc>) -> Columns {
+    Columns {
+        programme: "p.programme_id",
+        region: placed!("county_code", "p.programme_id", "p.person_id", "'9999-12-31T00:00:00+00:00'"),
+        class: placed!("class_id", "p.programme_id", "p.person_id", "'9999-12-31T00:00:00+00:00'"),
+        person: "p.person_id",
+        as_of: AsOf::At(now),
+    }
+}
+
+/// Somebody's courses, by id, as they stand; at most [`COURSES_LISTED_MAX`].
 pub(crate) async fn courses(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     person_id: &str,
+    now: DateTime<Utc>,
 ) -> Result<Vec<CourseProgressRow>, StoreError> {
-    fetch_all!(
+    fetch_list!(
         tx,
         CourseProgressRow,
-        "SELECT person_id, course_id, credited_micros FROM course_progress \
-         WHERE programme_id = $1 AND person_id = $2 ORDER BY course_id LIMIT $3",
-        programme_id,
-        person_id,
-        COURSES_LISTED_MAX
+        [
+            "SELECT p.person_id, p.course_id, p.credited_micros FROM course_progress p WHERE p.programme_id = ",
+            programme_id,
+            " AND p.person_id = ",
+            person_id,
+            "",
+            reach.over(of_progress(now)),
+            " ORDER BY p.course_id LIMIT ",
+            COURSES_LISTED_MAX
+        ]
     )
 }
 
-/// What somebody's main-line courses hold by phase; bounded by courses and phases.
+/// What somebody's main-line courses hold by phase, as they stand; bounded by courses and phases.
 pub(crate) async fn phase_courses(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     person_id: &str,
+    now: DateTime<Utc>,
 ) -> Result<Vec<PhaseCourseRow>, StoreError> {
-    fetch_all!(
+    fetch_list!(
         tx,
         PhaseCourseRow,
-        "SELECT person_id, course_id, phase_index, micros FROM phase_course_progress \
-         WHERE programme_id = $1 AND person_id = $2",
-        programme_id,
-        person_id
+        [
+            "SELECT p.person_id, p.course_id, p.phase_index, p.micros FROM phase_course_progress p WHERE p.programme_id = ",
+            programme_id,
+            " AND p.person_id = ",
+            person_id,
+            "",
+            reach.over(of_progress(now))
+        ]
     )
 }
 
-/// A page of somebody's sessions by opening time, then id; of one course only, unless it is empty.
+/// A page of somebody's sessions by opening time, then id, each of the class and county in which they stood then; of one
+/// course only, unless it is empty.
 pub(crate) async fn sessions(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
-    person_id: &str,
-    course_id: &str,
+    (person_id, course_id): (&str, &str),
     (after_time, after_id): (DateTime<Utc>, &str),
     limit: i64,
 ) -> Result<Vec<SessionRow>, StoreError> {
-    fetch_all!(
+    let columns = Columns {
+        programme: "s.programme_id",
+        region: placed!("county_code", "s.programme_id", "s.person_id", "s.opened_at"),
+        class: placed!("class_id", "s.programme_id", "s.person_id", "s.opened_at"),
+        person: "s.person_id",
+        as_of: AsOf::Row("s.opened_at"),
+    };
+    fetch_list!(
         tx,
         SessionRow,
-        "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_micros, beats, \
-         overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \
-         daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats \
-         FROM session WHERE programme_id = $1 AND person_id = $2 AND (opened_at, session_id) > ($3, $4) \
-         AND ($5 = '' OR course_id = $5) ORDER BY opened_at, session_id LIMIT $6",
-        programme_id,
-        person_id,
-        after_time,
-        after_id,
-        course_id,
-        limit
+        [
+            "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_micros, beats, \
+             overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \
+             daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats \
+             FROM session s WHERE s.programme_id = ",
+            programme_id,
+            " AND s.person_id = ",
+            person_id,
+            " AND (s.opened_at, s.session_id) > (",
+            after_time,
+            ", ",
+            after_id,
+            ")",
+            Equal("s.course_id", course_id),
+            "",
+            reach.over(columns),
+            " ORDER BY s.opened_at, s.session_id LIMIT ",
+            limit
+        ]
     )
 }

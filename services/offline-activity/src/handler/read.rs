@@ -28,7 +28,8 @@ impl Handler {
             &request.page_token,
         )?;
         let after = (page.after(0), page.after(1));
-        let rows = store::list_plans(&mut unit.tx, programme, county, after, page.limit()).await?;
+        let rows =
+            store::list_plans(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
         let (rows, next_page_token) =
             page.cut(rows, |row| vec![row.county_code.clone(), row.stage.to_string()]);
         let plans = rows.into_iter().map(convert::plan_to_proto).collect();
@@ -53,7 +54,8 @@ impl Handler {
             false => (after_instant(&page)?, page.after(1)),
         };
         let chosen = (county, filter.stage);
-        let rows = store::list_activities(&mut unit.tx, programme, chosen, after, page.limit()).await?;
+        let rows =
+            store::list_activities(&mut unit.tx, &unit.reach, programme, chosen, after, page.limit()).await?;
         let (rows, next_page_token) =
             page.cut(rows, |row| vec![row.held_at.timestamp_micros().to_string(), row.activity_id.clone()]);
         let activities = rows.into_iter().map(convert::activity_to_proto).collect();
@@ -76,8 +78,15 @@ impl Handler {
             request.page_size,
             &request.page_token,
         )?;
-        let rows =
-            store::list_attendances(&mut unit.tx, programme, activity, page.after(0), page.limit()).await?;
+        let rows = store::list_attendances(
+            &mut unit.tx,
+            &unit.reach,
+            programme,
+            activity,
+            page.after(0),
+            page.limit(),
+        )
+        .await?;
         let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
         let attendances = rows.into_iter().map(convert::attendance_to_proto).collect();
         Ok((unit, proto::ListAttendancesResponse { attendances, next_page_token }))
@@ -101,7 +110,8 @@ impl Handler {
             false => page.after(2).parse().map_err(|_| invalid_page_token())?,
         };
         let after = (page.after(0), page.after(1), number);
-        let rows = store::list_results(&mut unit.tx, programme, county, after, page.limit()).await?;
+        let rows =
+            store::list_results(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
         let (rows, next_page_token) = page
             .cut(rows, |row| vec![row.county_code.clone(), row.stage.to_string(), row.number.to_string()]);
         let results = rows.into_iter().map(convert::results_to_proto).collect();

@@ -110,7 +110,9 @@ impl Handler {
         domain::decide_attendance(&scheme, &counselor, &activity, people, at)?;
 
         let (activity_id, person_ids) = (activity.activity_id.as_str(), &mut command.person_ids);
-        let there = store::attendances_recorded(&mut unit.tx, programme, activity_id, person_ids).await?;
+        let there =
+            store::attendances_recorded(&mut unit.tx, &unit.reach, programme, activity_id, person_ids)
+                .await?;
         // Who was recorded as of later was there earlier: a score between the two is of somebody who attended.
         person_ids.retain(|person_id| there.get(person_id).is_none_or(|recorded_at| at < *recorded_at));
         let added = person_ids.iter().filter(|person_id| !there.contains_key(*person_id)).count();

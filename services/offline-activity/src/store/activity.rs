@@ -3,12 +3,27 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use shipei_mirror::placed;
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
 use shipei_store::{
-    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_one, fetch_optional, select_by_keys,
+    StoreError, Tx, bulk_insert, execute, fetch_list, fetch_one, fetch_optional, list::Equal, select_by_keys,
 };
 
 use super::{Recorded, stage_of};
 use crate::domain::{Activity, Attendance, ScoreChange};
+
+/// What an attendance (`a`) belongs to: the county of its activity, and the trainee's class at its time.
+const OF_ATTENDANCE: Columns = Columns {
+    programme: "a.programme_id",
+    region: "(SELECT o.county_code FROM activity o WHERE o.programme_id = a.programme_id \
+             AND o.activity_id = a.activity_id)",
+    class: placed!("class_id", "a.programme_id", "a.person_id", "a.attended_at"),
+    person: "a.person_id",
+    as_of: AsOf::Row("a.attended_at"),
+};
 
 #[derive(sqlx::FromRow)]
 struct ActivityRow {
@@ -96,33 +111,49 @@ pub(crate) async fn insert_activity(
     Ok(inserted == 1)
 }
 
-/// Activities by time after a place (time, id), of a county and a stage; an empty text stands for all.
+/// Activities by time after a place (time, id), each reached by where its county lay when it was held; of a county and a
+/// stage, where an empty text stands for all.
 pub(crate) async fn list_activities(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     (county_code, stage): (&str, &str),
     (after_at, after_id): (DateTime<Utc>, &str),
     limit: i64,
 ) -> Result<Vec<Activity>, StoreError> {
-    // One text for each question, so that each finds its index.
-    let sql = if county_code.is_empty() {
-        select_activity!(
-            "WHERE programme_id = $1 AND $2 = '' AND ($3 = '' OR education_stage = $3) \
-             AND (held_at, activity_id) > ($4, $5) ORDER BY held_at, activity_id LIMIT $6"
-        )
-    } else {
-        select_activity!(
-            "WHERE programme_id = $1 AND county_code = $2 AND ($3 = '' OR education_stage = $3) \
-             AND (held_at, activity_id) > ($4, $5) ORDER BY held_at, activity_id LIMIT $6"
-        )
+    let columns = Columns {
+        region: "a.county_code",
+        person: "a.counselor_id",
+        ..Columns::none("a.programme_id", AsOf::Row("a.held_at"))
     };
-    let rows = fetch_all!(tx, ActivityRow, sql, programme_id, county_code, stage, after_at, after_id, limit)?;
+    let rows = fetch_list!(
+        tx,
+        ActivityRow,
+        [
+            "SELECT a.activity_id, a.county_code, a.education_stage, a.theme, a.counselor_id, a.held_at, \
+             a.attended_count FROM activity a WHERE a.programme_id = ",
+            programme_id,
+            " AND (a.held_at, a.activity_id) > (",
+            after_at,
+            ", ",
+            after_id,
+            ")",
+            Equal("a.county_code", county_code),
+            "",
+            Equal("a.education_stage", stage),
+            "",
+            reach.over(columns),
+            " ORDER BY a.held_at, a.activity_id LIMIT ",
+            limit
+        ]
+    )?;
     rows.into_iter().map(Activity::try_from).collect()
 }
 
 /// Those of the people who are recorded at an activity, and since when.
 pub(crate) async fn attendances_recorded(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     activity_id: &str,
     person_ids: &[String],
@@ -131,11 +162,13 @@ pub(crate) async fn attendances_recorded(
         tx,
         (String, DateTime<Utc>),
         [
-            "SELECT person_id, attended_at FROM attendance WHERE programme_id = ",
+            "SELECT a.person_id, a.attended_at FROM attendance a WHERE a.programme_id = ",
             programme_id,
-            " AND activity_id = ",
+            " AND a.activity_id = ",
             activity_id,
-            " AND person_id IN "
+            "",
+            reach.over(OF_ATTENDANCE),
+            " AND a.person_id IN "
         ],
         person_ids,
         |person_id| (person_id.as_str())
@@ -251,23 +284,32 @@ pub(crate) async fn insert_score(
     Ok(())
 }
 
-/// Who attended an activity, by person, after one of them.
+/// Who attended an activity, by person, after one of them. A trainee at an activity belongs to where it was held and to
+/// where they stood themself: an attendance is reached by its person, their class and its activity's county.
 pub(crate) async fn list_attendances(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     activity_id: &str,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Attendance>, StoreError> {
-    let rows = fetch_all!(
+    let rows = fetch_list!(
         tx,
         AttendanceRow,
-        "SELECT person_id, attended_at, score, scored_at, score_count FROM attendance \
-         WHERE programme_id = $1 AND activity_id = $2 AND person_id > $3 ORDER BY person_id LIMIT $4",
-        programme_id,
-        activity_id,
-        after,
-        limit
+        [
+            "SELECT a.person_id, a.attended_at, a.score, a.scored_at, a.score_count FROM attendance a \
+             WHERE a.programme_id = ",
+            programme_id,
+            " AND a.activity_id = ",
+            activity_id,
+            " AND a.person_id > ",
+            after,
+            "",
+            reach.over(OF_ATTENDANCE),
+            " ORDER BY a.person_id LIMIT ",
+            limit
+        ]
     )?;
     Ok(rows.into_iter().map(Attendance::from).collect())
 }

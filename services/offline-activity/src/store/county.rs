@@ -1,7 +1,11 @@
 //! What a county submits: plans and results.
 
 use chrono::{DateTime, Utc};
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_one, list::Equal};
 
 use super::{Recorded, stage_of};
 use crate::domain::{Plan, Results};
@@ -78,25 +82,39 @@ pub(crate) async fn insert_plan(
     Plan::try_from(row)
 }
 
-/// Plans by county and stage, of a county or (empty) of all, after one of them.
+/// Plans by county and stage, each reached by where its county lay when it was submitted; of a county or (empty) of all,
+/// after one of them.
 pub(crate) async fn list_plans(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     county_code: &str,
     (after_county, after_stage): (&str, &str),
     limit: i64,
 ) -> Result<Vec<Plan>, StoreError> {
-    let rows = fetch_all!(
+    let columns = Columns {
+        region: "p.county_code",
+        person: "p.counselor_id",
+        ..Columns::none("p.programme_id", AsOf::Row("p.submitted_at"))
+    };
+    let rows = fetch_list!(
         tx,
         PlanRow,
-        "SELECT county_code, education_stage, title, counselor_id, submitted_at, version_count FROM plan \
-         WHERE programme_id = $1 AND ($2 = '' OR county_code = $2) AND (county_code, education_stage) > ($3, $4) \
-         ORDER BY county_code, education_stage LIMIT $5",
-        programme_id,
-        county_code,
-        after_county,
-        after_stage,
-        limit
+        [
+            "SELECT p.county_code, p.education_stage, p.title, p.counselor_id, p.submitted_at, p.version_count \
+             FROM plan p WHERE p.programme_id = ",
+            programme_id,
+            " AND (p.county_code, p.education_stage) > (",
+            after_county,
+            ", ",
+            after_stage,
+            ")",
+            Equal("p.county_code", county_code),
+            "",
+            reach.over(columns),
+            " ORDER BY p.county_code, p.education_stage LIMIT ",
+            limit
+        ]
     )?;
     rows.into_iter().map(Plan::try_from).collect()
 }
@@ -145,27 +163,41 @@ pub(crate) async fn insert_results(
     Ok(Results { number, ..new })
 }
 
-/// Results by county, stage and number, of a county or (empty) of all, after some.
+/// Results by county, stage and number, each reached by where its county lay when they were submitted; of a county or
+/// (empty) of all, after some.
 pub(crate) async fn list_results(
     tx: &mut Tx,
+    reach: &Reach,
     programme_id: &str,
     county_code: &str,
     (after_county, after_stage, after_number): (&str, &str, i64),
     limit: i64,
 ) -> Result<Vec<Results>, StoreError> {
-    let rows = fetch_all!(
+    let columns = Columns {
+        region: "r.county_code",
+        person: "r.counselor_id",
+        ..Columns::none("r.programme_id", AsOf::Row("r.submitted_at"))
+    };
+    let rows = fetch_list!(
         tx,
         ResultsRow,
-        "SELECT number, county_code, education_stage, title, counselor_id, submitted_at FROM results \
-         WHERE programme_id = $1 AND ($2 = '' OR county_code = $2) \
-         AND (county_code, education_stage, number) > ($3, $4, $5) \
-         ORDER BY county_code, education_stage, number LIMIT $6",
-        programme_id,
-        county_code,
-        after_county,
-        after_stage,
-        after_number,
-        limit
+        [
+            "SELECT r.number, r.county_code, r.education_stage, r.title, r.counselor_id, r.submitted_at \
+             FROM results r WHERE r.programme_id = ",
+            programme_id,
+            " AND (r.county_code, r.education_stage, r.number) > (",
+            after_county,
+            ", ",
+            after_stage,
+            ", ",
+            after_number,
+            ")",
+            Equal("r.county_code", county_code),
+            "",
+            reach.over(columns),
+            " ORDER BY r.county_code, r.education_stage, r.number LIMIT ",
+            limit
+        ]
     )?;
     let mut results = Vec::with_capacity(rows.len());
     for row in rows {

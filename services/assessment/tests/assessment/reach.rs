@@ -1,0 +1,115 @@
+//! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
+
+use chrono::{DateTime, Utc};
+use shipei_assessment::{
+    NAME, migrations,
+    store::lists::{self, TraineesAsked},
+};
+use shipei_mirror::testing::{PROGRAMME, TRAINEES, reach_world, stands, withdrawal};
+use shipei_service_kit::{
+    Reach,
+    testing::{Belongs, TREE, TestKit, reaches},
+};
+use shipei_store::{Tx, execute};
+
+const LIMIT: i64 = 100;
+const TUTORS: [(&str, &str); 3] = [("U1", "130629"), ("U2", "130632"), ("U3", "")];
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+async fn populate(tx: &mut Tx) {
+    shipei_mirror::apply(tx, &reach_world()).await.unwrap();
+    shipei_mirror::apply(tx, &[withdrawal("T2", "12-20T00:00:00")]).await.unwrap();
+    for (person_id, county_code, class_id) in
+        TRAINEES.iter().copied().chain([("T3", "130629", "L1"), ("T9", "130302", "L3")])
+    {
+        execute!(
+            tx,
+            "INSERT INTO trainee_place (programme_id, person_id, county_code, class_id) VALUES ($1, $2, $3, $4)",
+            PROGRAMME,
+            person_id,
+            county_code,
+            class_id
+        )
+        .unwrap();
+    }
+    for (person_id, county_code) in TUTORS {
+        execute!(
+            tx,
+            "INSERT INTO tutor_score (programme_id, person_id, county_code, points) VALUES ($1, $2, $3, $4)",
+            PROGRAMME,
+            person_id,
+            county_code,
+            &b"points"[..]
+        )
+        .unwrap();
+    }
+}
+
+fn names<'a>(reach: &Reach, rows: impl IntoIterator<Item = (&'a str, Belongs<'a>)>) -> Vec<&'a str> {
+    rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(reach)).map(|(name, _)| name).collect()
+}
+
+async fn lists_hold_what_the_tree_says(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    populate(&mut tx).await;
+    let tx = &mut tx;
+    let mut regions: Vec<&str> = TREE.iter().map(|(code, ..)| *code).collect();
+    regions.push("");
+    for as_of in
+        ["2019-09-30T23:59:59Z", "2019-10-01T00:00:00Z", "2019-11-15T00:00:00Z", "2019-12-31T00:00:00Z"]
+    {
+        let as_of = at(as_of);
+        let of = |region, class, person| Belongs { region, class, person, at: as_of };
+        let here =
+            TRAINEES.iter().filter(|(person, ..)| *person != "T2" || as_of < at("2019-12-19T16:00:00Z"));
+        let trainees: Vec<(&str, Belongs<'_>)> = here
+            .map(|(person, ..)| (*person, stands(person, as_of)))
+            .map(|(person, (county, class))| (person, of(county, class, person)))
+            .collect();
+        for reach in reaches(&["T1", "T2", "T3", "U1", "U2"]) {
+            for region_code in &regions {
+                let asked = Reach::region(region_code);
+                for class_id in ["", "L1", "L3"] {
+                    let list = TraineesAsked { region_code, class_id, as_of };
+                    let found = lists::trainees(tx, &reach, PROGRAMME, list, "", LIMIT).await.unwrap();
+                    let rows = trainees.iter().copied().filter(|(_, belongs)| {
+                        belongs.is_reached_by(&asked) && (class_id.is_empty() || belongs.class == class_id)
+                    });
+                    let context = format!("{region_code} {class_id} {reach:?} as of {as_of}");
+                    assert_eq!(found, names(&reach, rows), "{context}");
+                }
+                let rows = TUTORS.map(|(tutor, county)| (tutor, of(county, "", tutor)));
+                let rows = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(&asked));
+                let found =
+                    lists::tutors(tx, &reach, PROGRAMME, (region_code, as_of), "", LIMIT).await.unwrap();
+                assert_eq!(found, names(&reach, rows), "{region_code} {reach:?} as of {as_of}");
+
+                let rows = ["130302", "130629", "130632"].map(|code| (code, of(code, "", "")));
+                let rows = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(&asked));
+                let of_region = ("", *region_code, as_of);
+                let found = lists::counties(tx, &reach, PROGRAMME, of_region, "", LIMIT).await.unwrap();
+                assert_eq!(found, names(&reach, rows), "{region_code} {reach:?} as of {as_of}");
+            }
+        }
+    }
+    // What is of the whole programme is seen whole or not at all.
+    for reach in reaches(&["T1"]) {
+        let all = lists::all_tutors(tx, &reach, PROGRAMME, "", LIMIT).await.unwrap().len();
+        let points = lists::tutor_points(tx, &reach, PROGRAMME, "", LIMIT).await.unwrap().len();
+        let expected = if reach == Reach::Everything { TUTORS.len() } else { 0 };
+        assert_eq!((all, points), (expected, expected), "{reach:?}");
+    }
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_sqlite() {
+    lists_hold_what_the_tree_says(TestKit::sqlite(NAME, &migrations()).await).await;
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_postgres() {
+    lists_hold_what_the_tree_says(TestKit::postgres(NAME, &migrations()).await).await;
+}

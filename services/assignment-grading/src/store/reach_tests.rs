@@ -1,0 +1,150 @@
+//! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
+
+use chrono::{DateTime, Utc};
+use shipei_mirror::testing::{CLASSES, PROGRAMME, TRAINEES, reach_world, stands};
+use shipei_rules::ids::SubmissionId;
+use shipei_service_kit::testing::{Belongs, TestKit, reaches};
+use shipei_store::Tx;
+
+use super::{
+    AfterTime, Recorded, insert_bulletin, insert_post, insert_seminar, insert_submission, list_bulletins,
+    list_marking, list_posts, list_seminars, list_submissions,
+};
+use crate::domain::{Bulletin, Post, Seminar, Standing, Submission};
+
+const LIMIT: i64 = 100;
+/// Before and after 130632 comes to lie in 133100 (10-01) and T3 moves to 130629 and L1 (11-01).
+const TIMES: [&str; 3] = ["2019-09-30T23:59:59Z", "2019-10-01T00:00:00Z", "2019-11-20T00:00:00Z"];
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// The beginning of a list by time.
+fn start() -> AfterTime<'static> {
+    AfterTime { at: DateTime::UNIX_EPOCH, id: "" }
+}
+
+async fn populate(tx: &mut Tx) {
+    shipei_mirror::apply(tx, &reach_world()).await.unwrap();
+    for (number, when) in (1_i64..).zip(TIMES.map(at)) {
+        let recorded = Recorded { at: when, actor: "test".to_owned() };
+        for (class_id, _, tutor_id) in CLASSES {
+            let (class_id, tutor_id) = (class_id.to_owned(), tutor_id.to_owned());
+            let bulletin = Bulletin {
+                class_id: class_id.clone(),
+                number,
+                tutor_id: tutor_id.clone(),
+                title: String::new(),
+                text: String::new(),
+                published_at: when,
+            };
+            assert!(insert_bulletin(tx, PROGRAMME, &bulletin, &recorded).await.unwrap());
+            let seminar = Seminar {
+                seminar_id: format!("{class_id}-{number}"),
+                class_id,
+                tutor_id,
+                topic: String::new(),
+                opened_at: when,
+                summary: String::new(),
+                summary_at: None,
+                summarised_at: None,
+                summary_count: 0,
+            };
+            assert!(insert_seminar(tx, PROGRAMME, &seminar, &recorded).await.unwrap());
+        }
+        for (person_id, ..) in TRAINEES {
+            let submission = Submission {
+                submission_id: SubmissionId::parse(&format!("{person_id}-{number}")).unwrap(),
+                person_id: person_id.to_owned(),
+                class_id: stands(person_id, when).1.to_owned(),
+                kind: String::new(),
+                title: String::new(),
+                text: String::new(),
+                submitted_at: when,
+                standing: Standing::Counts,
+            };
+            insert_submission(tx, PROGRAMME, (&submission, number), &recorded).await.unwrap();
+            let post = Post {
+                number: 0,
+                person_id: person_id.to_owned(),
+                text: String::new(),
+                characters: 0,
+                posted_at: when,
+            };
+            insert_post(tx, PROGRAMME, "L1-1", post, &recorded).await.unwrap();
+        }
+    }
+}
+
+fn sorted(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort();
+    names
+}
+
+async fn lists_hold_what_the_tree_says(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    populate(&mut tx).await;
+    let tx = &mut tx;
+    let numbered: Vec<(usize, DateTime<Utc>)> = (1..).zip(TIMES.map(at)).collect();
+    for reach in reaches(&["T1", "T2", "T3", "U1", "U2"]) {
+        // What a class does together is the class's and its tutor's.
+        let mut expected = Vec::new();
+        for (number, when) in &numbered {
+            for (class, region, tutor) in CLASSES {
+                if (Belongs { region, class, person: tutor, at: *when }).is_reached_by(&reach) {
+                    expected.push(format!("{class}-{number}"));
+                }
+            }
+        }
+        let expected = sorted(expected);
+        let found = list_bulletins(tx, &reach, PROGRAMME, "", ("", 0), LIMIT).await.unwrap();
+        let found = found.into_iter().map(|row| format!("{}-{}", row.class_id, row.number));
+        assert_eq!(sorted(found), expected, "{reach:?}");
+        let found = list_seminars(tx, &reach, PROGRAMME, "", &start(), LIMIT).await.unwrap();
+        assert_eq!(sorted(found.into_iter().map(|row| row.seminar_id)), expected, "{reach:?}");
+
+        // What a trainee does is theirs, of the place of its time.
+        let mut expected = Vec::new();
+        for (number, when) in &numbered {
+            for (person, ..) in TRAINEES {
+                let (region, class) = stands(person, *when);
+                if (Belongs { region, class, person, at: *when }).is_reached_by(&reach) {
+                    expected.push((person, *number, *when));
+                }
+            }
+        }
+        let ids = sorted(expected.iter().map(|(person, number, _)| format!("{person}-{number}")));
+        let found = list_submissions(tx, &reach, PROGRAMME, ("", ""), &start(), LIMIT).await.unwrap();
+        let found = found.into_iter().map(|row| row.submission_id.as_str().to_owned());
+        assert_eq!(sorted(found), ids, "{reach:?}");
+        let found = list_posts(tx, &reach, PROGRAMME, "L1-1", 0, LIMIT).await.unwrap();
+        let found = found.into_iter().map(|row| (row.person_id, row.posted_at));
+        let posts = expected.iter().map(|(person, _, when)| ((*person).to_owned(), *when));
+        assert_eq!(found.collect::<Vec<_>>(), posts.collect::<Vec<_>>(), "{reach:?}");
+
+        // A mark that is owed is the owing class's and its tutor's: T3's are L1's from the move on.
+        let end = at("2019-12-30T00:00:00Z");
+        for (tutor, class, region, owed) in [
+            ("U1", "L1", "133100", ["T1-1", "T1-2", "T1-3", "T3-1", "T3-2", "T3-3"].as_slice()),
+            ("U2", "L2", "130600", &["T2-1", "T2-2", "T2-3"]),
+        ] {
+            let is_reached = Belongs { region, class, person: tutor, at: end }.is_reached_by(&reach);
+            let found =
+                list_marking(tx, &reach, PROGRAMME, tutor, (end, end), &start(), LIMIT).await.unwrap();
+            let found = sorted(found.into_iter().map(|row| row.submission_id.as_str().to_owned()));
+            assert_eq!(found, if is_reached { owed } else { &[] }, "{tutor} {reach:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_sqlite() {
+    lists_hold_what_the_tree_says(TestKit::sqlite(crate::NAME, &crate::migrations()).await).await;
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_postgres() {
+    lists_hold_what_the_tree_says(TestKit::postgres(crate::NAME, &crate::migrations()).await).await;
+}

@@ -1,0 +1,220 @@
+//! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
+
+use shipei_rules::region::RegionLevel;
+use shipei_service_kit::{
+    Reach,
+    testing::{Belongs, TREE, TestKit, reaches},
+};
+use shipei_store::{Tx, execute};
+
+use super::{
+    Stamp, county, honour,
+    person::{self, PeopleFilter},
+    programme,
+    region::{self, ClassRow, RegionRow, SchoolRow},
+};
+use crate::domain::Time;
+
+const PROGRAMME: &str = "P";
+const LIMIT: i64 = 100;
+/// People with their counties and classes; some have none.
+const PEOPLE: [(&str, &str, &str); 7] = [
+    ("I1", "", ""),
+    ("K1", "130632", ""),
+    ("T1", "130629", "L1"),
+    ("T2", "130632", "L2"),
+    ("T3", "130302", "L3"),
+    ("U1", "130629", ""),
+    ("U2", "130632", ""),
+];
+const CLASSES: [(&str, &str, &str); 3] =
+    [("L1", "133100", "U1"), ("L2", "130600", "U2"), ("L3", "130302", "")];
+const SCHOOLS: [(&str, &str); 3] = [("S1", "130302"), ("S2", "130629"), ("S3", "130632")];
+const REMITTANCES: [(&str, &str, &str); 4] = [
+    ("130302", "R1", "2019-09-01T00:00:00Z"),
+    ("130629", "R2", "2019-09-01T00:00:00Z"),
+    ("130632", "R3", "2019-09-30T23:59:59Z"),
+    ("130632", "R4", "2019-10-01T00:00:00Z"),
+];
+const CHOICES: [(&str, &str, &str, &str); 3] = [
+    ("U1", "130629", "X1", "2019-09-01T00:00:00Z"),
+    ("U2", "130632", "X1", "2019-09-01T00:00:00Z"),
+    ("U2", "130632", "X2", "2019-12-26T00:00:00Z"),
+];
+
+fn at(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+fn stamp(occurred_at: &str) -> Stamp {
+    let occurred_at = at(occurred_at);
+    Stamp { occurred_at, recorded_at: occurred_at, actor: "test".to_owned() }
+}
+
+fn level(code: &str) -> RegionLevel {
+    match code {
+        "130000" => RegionLevel::Province,
+        city if city.ends_with("00") => RegionLevel::City,
+        _ => RegionLevel::County,
+    }
+}
+
+async fn populate(tx: &mut Tx) {
+    let begun = stamp("2019-06-20T00:00:00Z");
+    programme::insert_programme(tx, PROGRAMME, "130000", &begun).await.unwrap();
+    programme::insert_scheme(tx, PROGRAMME, 1, "", "", &begun).await.unwrap();
+    for (code, parent_code, since) in TREE {
+        let row = RegionRow {
+            code: code.to_owned(),
+            name: code.to_owned(),
+            level: level(code).as_str().to_owned(),
+            parent_code: parent_code.to_owned(),
+            created_parent_code: parent_code.to_owned(),
+            in_national_standard: false,
+        };
+        if since.is_empty() {
+            assert!(region::insert_region(tx, PROGRAMME, &row, &begun).await.unwrap());
+        } else {
+            let kept = region::region(tx, PROGRAMME, code).await.unwrap().unwrap();
+            let moved = (1, kept.parent_code.as_str(), parent_code);
+            region::insert_region_move(tx, PROGRAMME, &kept, moved, &stamp(since)).await.unwrap();
+        }
+    }
+    for (school_code, county_code) in SCHOOLS {
+        let row = SchoolRow {
+            school_code: school_code.to_owned(),
+            name: String::new(),
+            county_code: county_code.to_owned(),
+        };
+        region::insert_school(tx, PROGRAMME, &row, &begun).await.unwrap();
+    }
+    for (class_id, region_code, tutor_id) in CLASSES {
+        let row = ClassRow {
+            class_id: class_id.to_owned(),
+            name: String::new(),
+            region_code: region_code.to_owned(),
+            tutor_id: tutor_id.to_owned(),
+        };
+        region::insert_class(tx, PROGRAMME, &row, &begun).await.unwrap();
+    }
+    for (person_id, county_code, class_id) in PEOPLE {
+        execute!(
+            tx,
+            "INSERT INTO person (programme_id, person_id, name, sealed_identity_number, identity_digest, role, \
+             education_stage, subject, development_stage, county_code, school_code, class_id, roster_county_code, \
+             roster_school_code, roster_class_id, occurred_at, recorded_at, actor) \
+             VALUES ($1, $2, '', $3, $3, 'trainee', '', '', '', $4, '', $5, $4, '', $5, $6, $6, 'test')",
+            PROGRAMME,
+            person_id,
+            person_id.as_bytes(),
+            county_code,
+            class_id,
+            begun.occurred_at
+        )
+        .unwrap();
+    }
+    for (county_code, reference, sent) in REMITTANCES {
+        county::insert_remittance(tx, PROGRAMME, county_code, reference, 1, &stamp(sent)).await.unwrap();
+    }
+    for code in ["130302", "130629", "130632"] {
+        let reported = stamp("2019-09-05T00:00:00Z");
+        let fact = county::CountyFact::Reported;
+        county::note_first(tx, PROGRAMME, code, fact, "K1", &reported).await.unwrap();
+    }
+    for (tutor_id, _, expert_id, chosen) in CHOICES {
+        honour::note_choice(tx, PROGRAMME, tutor_id, expert_id, &stamp(chosen)).await.unwrap();
+    }
+}
+
+/// The names of those rows that a reach holds.
+fn reached<'a>(reach: &Reach, rows: impl IntoIterator<Item = (&'a str, Belongs<'a>)>) -> String {
+    let held = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(reach));
+    held.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+}
+
+fn names(names: impl IntoIterator<Item = String>) -> String {
+    names.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+async fn lists_hold_what_the_tree_says(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    populate(&mut tx).await;
+    let tx = &mut tx;
+    let counties = ["130302", "130629", "130632"];
+    for now in [at("2019-09-30T23:59:59Z"), at("2019-10-01T00:00:00Z")] {
+        let of = |region, class, person| Belongs { region, class, person, at: now };
+        for reach in reaches(&["T1", "T2", "T3", "U1", "U2"]) {
+            let context = format!("{reach:?} at {now}");
+
+            let found = region::regions(tx, &reach, PROGRAMME, ("", ""), now, "", LIMIT).await.unwrap();
+            let mut codes: Vec<&str> = TREE.iter().map(|(code, ..)| *code).collect();
+            codes.sort_unstable();
+            codes.dedup();
+            let expected = reached(&reach, codes.iter().map(|code| (*code, of(code, "", ""))));
+            assert_eq!(names(found.into_iter().map(|row| row.code)), expected, "{context}");
+
+            let found = region::schools(tx, &reach, PROGRAMME, "", now, "", LIMIT).await.unwrap();
+            let expected = reached(&reach, SCHOOLS.map(|(school, county)| (school, of(county, "", ""))));
+            assert_eq!(names(found.into_iter().map(|row| row.school_code)), expected, "{context}");
+
+            let found = region::classes(tx, &reach, PROGRAMME, ("", ""), now, "", LIMIT).await.unwrap();
+            let expected =
+                reached(&reach, CLASSES.map(|(class, region, tutor)| (class, of(region, class, tutor))));
+            assert_eq!(names(found.into_iter().map(|row| row.class_id)), expected, "{context}");
+
+            let found = county::counties(tx, &reach, PROGRAMME, "", now, "", LIMIT).await.unwrap();
+            let expected = reached(&reach, counties.map(|code| (code, of(code, "", ""))));
+            assert_eq!(names(found.into_iter().map(|row| row.county_code)), expected, "{context}");
+            let found = county::reported_counties(tx, &reach, PROGRAMME, "", now).await.unwrap();
+            assert_eq!(names(found), expected, "{context}");
+
+            let found = programme::programmes(tx, &reach, now, "", LIMIT).await.unwrap();
+            let expected = reached(&reach, [(PROGRAMME, of("130000", "", ""))]);
+            assert_eq!(names(found.into_iter().map(|row| row.programme_id)), expected, "{context}");
+
+            let found = county::remittances(tx, &reach, PROGRAMME, "", ("", ""), LIMIT).await.unwrap();
+            let expected = reached(
+                &reach,
+                REMITTANCES.map(|(county, reference, sent)| {
+                    (reference, Belongs { region: county, class: "", person: "", at: at(sent) })
+                }),
+            );
+            assert_eq!(names(found.into_iter().map(|row| row.r#ref)), expected, "{context}");
+
+            let found = honour::choices(tx, &reach, PROGRAMME, "", ("", ""), LIMIT).await.unwrap();
+            let expected = reached(
+                &reach,
+                CHOICES.map(|(tutor, county, _, chosen)| {
+                    (tutor, Belongs { region: county, class: "", person: tutor, at: at(chosen) })
+                }),
+            );
+            assert_eq!(names(found.into_iter().map(|row| row.tutor_id)), expected, "{context}");
+
+            for (asked, class_id) in
+                [("", ""), ("133100", ""), ("130632", ""), ("130600", ""), ("", "L1"), ("133100", "L2")]
+            {
+                let filter = PeopleFilter { role: "", region_code: asked, class_id };
+                let found = person::people(tx, &reach, PROGRAMME, filter, now, "", LIMIT).await.unwrap();
+                let region = Reach::region(asked);
+                let rows = PEOPLE.iter().filter(|(person, county, class)| {
+                    of(county, class, person).is_reached_by(&region)
+                        && (class_id.is_empty() || *class == class_id)
+                });
+                let expected =
+                    reached(&reach, rows.map(|(person, county, class)| (*person, of(county, class, person))));
+                let found = names(found.into_iter().map(|row| row.person_id));
+                assert_eq!(found, expected, "{asked} {class_id} {context}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_sqlite() {
+    lists_hold_what_the_tree_says(TestKit::sqlite(crate::NAME, &crate::migrations()).await).await;
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_postgres() {
+    lists_hold_what_the_tree_says(TestKit::postgres(crate::NAME, &crate::migrations()).await).await;
+}

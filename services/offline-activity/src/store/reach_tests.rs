@@ -1,0 +1,125 @@
+//! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
+
+use chrono::{DateTime, Utc};
+use shipei_mirror::testing::{PROGRAMME, TRAINEES, reach_world, stands};
+use shipei_rules::vocabulary::EducationStage;
+use shipei_service_kit::{
+    Reach,
+    testing::{Belongs, TestKit, reaches},
+};
+use shipei_store::Tx;
+
+use super::{
+    Recorded, attendances_recorded, insert_activity, insert_plan, insert_results, keep_attendances,
+    list_activities, list_attendances, list_plans, list_results,
+};
+use crate::domain::{Activity, Plan, Results};
+
+const LIMIT: i64 = 100;
+/// What each county does, by which counselor, before and after 130632 comes to lie in 133100.
+const DONE: [(&str, &str, &str, &str); 5] = [
+    ("A1", "130302", "K1", "2019-09-20T00:00:00Z"),
+    ("A2", "130629", "K2", "2019-09-20T00:00:00Z"),
+    ("A3", "130629", "K2", "2019-12-01T00:00:00Z"),
+    ("A4", "130632", "K3", "2019-09-30T23:59:59Z"),
+    ("A5", "130632", "K3", "2019-10-01T00:00:00Z"),
+];
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+async fn populate(tx: &mut Tx) {
+    shipei_mirror::apply(tx, &reach_world()).await.unwrap();
+    let people: Vec<String> = TRAINEES.iter().map(|(person, ..)| (*person).to_owned()).collect();
+    for (activity_id, county_code, counselor_id, when) in DONE {
+        let (when, stage) = (at(when), EducationStage::Compulsory);
+        let recorded = Recorded { at: when, actor: "test".to_owned() };
+        let (county_code, counselor_id) = (county_code.to_owned(), counselor_id.to_owned());
+        let activity = Activity {
+            activity_id: activity_id.to_owned(),
+            county_code: county_code.clone(),
+            stage,
+            theme: String::new(),
+            counselor_id: counselor_id.clone(),
+            held_at: when,
+            attended: 0,
+        };
+        insert_activity(tx, PROGRAMME, &activity, &recorded).await.unwrap();
+        keep_attendances(tx, PROGRAMME, activity_id, (&people, 3, when), &recorded).await.unwrap();
+        let title = activity_id.to_owned();
+        let results = Results {
+            number: 0,
+            county_code: county_code.clone(),
+            stage,
+            title: title.clone(),
+            counselor_id: counselor_id.clone(),
+            submitted_at: when,
+        };
+        insert_results(tx, PROGRAMME, results, &recorded).await.unwrap();
+        // The first submission of a plan gives its time.
+        let plan = Plan { county_code, stage, title, counselor_id, submitted_at: when };
+        insert_plan(tx, PROGRAMME, &plan, &recorded).await.unwrap();
+    }
+}
+
+/// Sorted, since lists differ in their order.
+fn sorted(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort();
+    names
+}
+
+async fn lists_hold_what_the_tree_says(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    populate(&mut tx).await;
+    let tx = &mut tx;
+    let ids: Vec<String> = TRAINEES.iter().map(|(person, ..)| (*person).to_owned()).collect();
+    for reach in reaches(&["K1", "K2", "K3", "T1", "T3"]) {
+        let done = |(name, region, person, when): &(&str, &str, &str, &str)| {
+            let belongs = Belongs { region, class: "", person, at: at(when) };
+            belongs.is_reached_by(&reach).then(|| (*name).to_owned())
+        };
+        let expected = sorted(DONE.iter().filter_map(done));
+        let start = DateTime::UNIX_EPOCH;
+        let found = list_activities(tx, &reach, PROGRAMME, ("", ""), (start, ""), LIMIT).await.unwrap();
+        assert_eq!(sorted(found.into_iter().map(|row| row.activity_id)), expected, "{reach:?}");
+        let found = list_results(tx, &reach, PROGRAMME, "", ("", "", 0), LIMIT).await.unwrap();
+        assert_eq!(sorted(found.into_iter().map(|row| row.title)), expected, "{reach:?}");
+
+        let first = |county: &str| DONE.iter().find(|(_, region, ..)| *region == county);
+        let plans = ["130302", "130629", "130632"].into_iter().filter_map(first);
+        let expected =
+            sorted(plans.filter(|plan| done(plan).is_some()).map(|(_, county, ..)| (*county).to_owned()));
+        let found = list_plans(tx, &reach, PROGRAMME, "", ("", ""), LIMIT).await.unwrap();
+        assert_eq!(sorted(found.into_iter().map(|row| row.county_code)), expected, "{reach:?}");
+
+        for (activity_id, region, _, when) in DONE {
+            let attended = |person: &&String| {
+                let (_, class) = stands(person, at(when));
+                Belongs { region, class, person, at: at(when) }.is_reached_by(&reach)
+            };
+            let expected = sorted(ids.iter().filter(attended).cloned());
+            let found = list_attendances(tx, &reach, PROGRAMME, activity_id, "", LIMIT).await.unwrap();
+            assert_eq!(
+                sorted(found.into_iter().map(|row| row.person_id)),
+                expected,
+                "{activity_id} {reach:?}"
+            );
+            let found = attendances_recorded(tx, &reach, PROGRAMME, activity_id, &ids).await.unwrap();
+            assert_eq!(sorted(found.into_keys()), expected, "{activity_id} {reach:?}");
+        }
+    }
+    let found = list_plans(tx, &Reach::Everything, PROGRAMME, "130629", ("", ""), LIMIT).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_sqlite() {
+    lists_hold_what_the_tree_says(TestKit::sqlite(crate::NAME, &crate::migrations()).await).await;
+}
+
+#[tokio::test]
+async fn lists_hold_what_the_tree_says_on_postgres() {
+    lists_hold_what_the_tree_says(TestKit::postgres(crate::NAME, &crate::migrations()).await).await;
+}
