@@ -121,8 +121,8 @@ fn lies_in(region: &str, within: &str, at: DateTime<Utc>) -> bool {
         return region == within && !region.is_empty();
     }
     let since = |text: &str| text.parse().unwrap_or(DateTime::<Utc>::MIN_UTC);
-    let known = TREE.iter().filter(|(code, _, from)| *code == region && since(from) <= at);
-    known.last().is_some_and(|(_, above, _)| lies_in(above, within, at))
+    let mut known = TREE.iter().rev().filter(|(code, _, from)| *code == region && since(from) <= at);
+    known.next().is_some_and(|(_, above, _)| lies_in(above, within, at))
 }
 
 /// Every kind of reach, narrow and wide, over [`TREE`], the classes L1 to L3 and the people that are named.

@@ -66,3 +66,33 @@ pub async fn apply_batches(unit: &mut Unit, schemes: &Programmes, batches: Batch
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use shipei_service_kit::Projector;
+
+    use super::{
+        assignment::AssignmentProjector, enrollment::EnrollmentProjector, learning::LearningProjector,
+        offline::OfflineProjector,
+    };
+
+    /// Whoever wants another event must raise the version, or a service that stands never learns the ones that were.
+    #[test]
+    fn versions_are_of_these_events() {
+        let named = |projector: &dyn Projector| {
+            let types = projector.types();
+            let names: Vec<&str> = types.iter().filter_map(|name| name.split('.').next_back()).collect();
+            format!("{} {}: {}", projector.source(), projector.version(), names.join(" "))
+        };
+        let expected = "assignment-grading 1: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
+            PostAccepted SeminarSummarised BulletinPublished";
+        assert_eq!(named(&AssignmentProjector::default()), expected);
+        let expected = "enrollment 1001: ClassCreated LearningOpened PersonLoggedIn PersonRegistered \
+            PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved SchemeRevised TraineeTransferred \
+            TraineeWithdrawn TutorChosen";
+        assert_eq!(named(&EnrollmentProjector::default()), expected);
+        assert_eq!(named(&LearningProjector::default()), "learning-progress 1: PhaseAchieved");
+        let expected = "offline-activity 1: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
+        assert_eq!(named(&OfflineProjector::default()), expected);
+    }
+}
