@@ -107,8 +107,11 @@ where
             push_one_of(query, &named);
             return;
         }
-        // By the key of each row: a list goes on in its own order, and the tree is a filter.
-        query.push(" AND EXISTS (SELECT 1 FROM region_within w WHERE w.region_code = ").push(expression);
+        // A filter by the key of each row, so that a list goes on in its own order and a page costs what it holds. Without the
+        // CASE Postgres makes a join of it, reads everything and sorts (1,001 of 200,000 rows: 1,032 ms against 30).
+        query
+            .push(" AND CASE WHEN EXISTS (SELECT 1 FROM region_within w WHERE w.region_code = ")
+            .push(expression);
         query.push(" AND w.programme_id = ").push(programme).push(" AND w.within_code");
         push_one_of(query, &named);
         match as_of {
@@ -120,7 +123,7 @@ where
                 query.push(" AND w.until_at > ").push_bind(at);
             }
         }
-        query.push(")");
+        query.push(") THEN TRUE ELSE FALSE END");
     }
 }
 

@@ -49,13 +49,13 @@ pub async fn trainees(
     };
     let asked = Reach::region(region_code);
     let county_code = county_among(tx, programme_id, [region_code, reach.only_region()]).await?;
-    // Of the places that somebody ever had, the one that they have as of then.
+    // Of the places that somebody ever had, the one that they have as of then. In a CASE, which Postgres takes for a filter:
+    // else it believes that hardly a row is left, joins all of them and sorts (1,001 of 200,000 rows: 4,098 ms against 30).
     let rows = fetch_list!(
         tx,
         (String,),
         [
-            "SELECT p.person_id FROM trainee_place p JOIN mirror_member m ON m.programme_id = p.programme_id \
-             AND m.person_id = p.person_id WHERE m.role = 'trainee' AND p.programme_id = ",
+            "SELECT p.person_id FROM trainee_place p WHERE p.programme_id = ",
             programme_id,
             " AND p.person_id > ",
             after,
@@ -63,7 +63,8 @@ pub async fn trainees(
             Equal("p.class_id", class_id),
             "",
             Equal("p.county_code", &county_code),
-            " AND (m.withdrawn_at IS NULL OR m.withdrawn_at > ",
+            " AND CASE WHEN EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
+             AND m.person_id = p.person_id AND m.role = 'trainee' AND (m.withdrawn_at IS NULL OR m.withdrawn_at > ",
             as_of,
             ") AND p.class_id = COALESCE((SELECT t.class_id FROM mirror_transfer t WHERE t.person_id = p.person_id \
              AND t.programme_id = p.programme_id AND t.transferred_at <= ",
@@ -72,7 +73,7 @@ pub async fn trainees(
              AND p.county_code = COALESCE((SELECT t.county_code FROM mirror_transfer t WHERE t.person_id = p.person_id \
              AND t.programme_id = p.programme_id AND t.transferred_at <= ",
             as_of,
-            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.county_code)",
+            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.county_code)) THEN TRUE ELSE FALSE END",
             asked.over(columns),
             "",
             reach.over(columns),
