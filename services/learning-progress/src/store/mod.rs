@@ -4,5 +4,7 @@
 
 pub(crate) mod course;
 pub(crate) mod progress;
+#[cfg(test)]
+mod reach_tests;
 pub(crate) mod session;
 pub(crate) mod study;
