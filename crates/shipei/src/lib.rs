@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod display;
 mod environment;
+pub mod files;
 pub mod operate;
 pub mod replay;
 pub mod scheme;
