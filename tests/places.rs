@@ -110,7 +110,7 @@ async fn open_county(clients: &Clients, number: usize, county: &str, city: &str)
     };
     let rows = vec![person("K", "county_counselor", 1), person("U", "class_tutor", 2), trainee];
     let parts = [
-        Part::Header(enrollment::RosterHeader { programme_id: id(), dry_run: false }),
+        Part::Header(enrollment::RosterHeader { programme_id: id(), ..Default::default() }),
         Part::Rows(enrollment::RosterRows { rows }),
     ];
     let messages = parts.map(|part| enrollment::ImportRosterRequest { part: Some(part) });

@@ -22,7 +22,7 @@ pub mod testing_redis;
 mod tests;
 pub mod write;
 
-pub use answer::{convert, error, page, status, table};
+pub use answer::{convert, error, page, status};
 pub use call::{access, consistency, reach};
 pub use feed::{event_feed, subscription};
 pub use serve::{config, connection, server};

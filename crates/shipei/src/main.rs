@@ -14,7 +14,7 @@ use shipei::{
     config::{self, Config},
     demo,
     display::say,
-    operate, progress, scheme, serve, settings,
+    files, operate, progress, scheme, serve, settings,
     suite::{Storage, Suite},
 };
 use shipei_client::client::Clients;
@@ -121,6 +121,14 @@ enum Command {
         #[arg(long, conflicts_with = "servers")]
         data: Option<PathBuf>,
     },
+    /// Send a file of rows to a running suite: every row is taken, or rejected with its causes.
+    #[command(subcommand, after_help = files::IMPORT_EXAMPLES)]
+    Import(files::ImportCommand),
+    /// Write a workbook to fill in.
+    #[command(subcommand)]
+    Template(files::TemplateCommand),
+    /// Write a list to a file, .xlsx or CSV.
+    Export(files::ExportOptions),
 }
 
 #[tokio::main]
@@ -225,6 +233,19 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Demo { data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             demo::run(&data).await?;
+        }
+        Command::Import(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            let all_taken = files::import(&command).await?;
+            return Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Template(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            files::template(&command).await?;
+        }
+        Command::Export(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            files::export(&options).await?;
         }
         Command::Replay { season, out, servers, ca_file, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

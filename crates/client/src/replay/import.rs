@@ -12,10 +12,7 @@ use shipei_contracts::{
     learning::v1 as learning,
     services::{ENROLLMENT, LEARNING_PROGRESS},
 };
-use shipei_service_kit::{
-    status,
-    table::{Row, Table},
-};
+use shipei_service_kit::status;
 use tonic::Status;
 
 use super::{
@@ -24,7 +21,10 @@ use super::{
 };
 use crate::{
     client::{Clients, explain, is_transient},
-    season::{Season, roster},
+    season::{
+        Season,
+        roster::{self, Row, Table},
+    },
 };
 
 /// Rows of one message of a roster import.
@@ -103,13 +103,8 @@ struct Import {
 }
 
 impl Import {
-    fn table(&self, season: &Season, name: &str, columns: &[&str]) -> Result<Table> {
-        let path = season.roster_file(name);
-        let table = roster::read(Path::new(&path), columns)?;
-        if let Some(error) = table.row_errors.first() {
-            bail!("{}: {error}", path.display());
-        }
-        Ok(table)
+    fn table(&self, season: &Season, name: &str, columns: &[&'static str]) -> Result<Table> {
+        roster::read(Path::new(&season.roster_file(name)), columns)
     }
 
     /// Sends one call for each row, some at once; a refusal is noted, a failure ends the import.
@@ -249,7 +244,7 @@ impl Import {
 
     async fn import_roster(&self, rows: &[Row<'_>]) -> Result<enrollment::ImportRosterResponse> {
         use enrollment::{import_roster_request::Part, person_service_client::PersonServiceClient};
-        let header = enrollment::RosterHeader { programme_id: self.programme.clone(), dry_run: false };
+        let header = enrollment::RosterHeader { programme_id: self.programme.clone(), ..Default::default() };
         let mut parts = vec![Part::Header(header)];
         for rows in rows.chunks(ROWS_PER_MESSAGE) {
             let rows = rows.iter().map(roster_row).collect();
@@ -286,6 +281,7 @@ fn roster_row(row: &Row<'_>) -> enrollment::RosterRow {
         subject: get("subject"),
         development_stage: get("development_stage"),
         class_id: get("class_id"),
+        same_person_as: String::new(),
     }
 }
 

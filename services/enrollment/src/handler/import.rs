@@ -1,28 +1,29 @@
 //! ImportRoster: a stream of a header and then a file in chunks, or rows. All of it is received first, so that a
 //! roster that is too long is refused before anything is taken; then it is carried out in parts of
 //! [`ROWS_PER_PART`] rows, each one transaction with its events. A call that breaks off half way has taken whole
-//! parts, and sent again it finds them UNCHANGED. A dry run does the same over snapshots and writes nothing.
+//! parts, and sent again it finds them UNCHANGED. A dry run does the same over snapshots and writes nothing. The file is
+//! kept as it came and read part by part (`source`); what became of its rows is counted and listed (`results`).
+
+mod results;
+mod source;
 
 use chrono::NaiveDate;
-use shipei_contracts::{
-    common::v1::ErrorReason,
-    enrollment::v1::{self as pb, import_roster_request::Part},
-};
+use shipei_contracts::enrollment::v1::{self as pb, import_roster_request::Part};
 use shipei_rules::ids::ProgrammeId;
-use shipei_service_kit::{
-    Error, Parts, Refusal, Result, Unit,
-    table::{ROW_ERRORS_MAX, TABLE_BYTES_MAX, Table, TableError},
-    to_int32,
-};
+use shipei_service_kit::{Error, Fields, Parts, ReadUnit, Result, Unit};
 use shipei_store::Tx;
-use tonic::{Request, Status, Streaming};
+use tonic::{Request, Streaming};
 
+use self::{
+    results::Results,
+    source::{Source, receive},
+};
 use super::{Answer, Handler, programme_head};
 use crate::{
     convert,
     roster::{
-        COLUMNS, Candidate, Cells, Fault, IdentityDigest, MAX_ROSTER_ROWS, Register, Verdict, Warning,
-        check_places, judge, read_row, showable_person_id, warnings,
+        Candidate, Cells, Fault, IdentityDigest, Register, Tree, Verdict, Warning, check_places, judge,
+        read_row, template_columns, warnings,
     },
     store::{
         Stamp,
@@ -33,44 +34,32 @@ use crate::{
 
 /// Rows of one transaction.
 pub(crate) const ROWS_PER_PART: usize = 1_000;
-/// The most rows in one message.
-pub(crate) const ROWS_PER_MESSAGE_MAX: usize = 1_000;
-/// The most rows whose cause is said in words; further ones have reason and field only, so that the answer stays
-/// within the size of a message.
-pub(crate) const ROWS_IN_WORDS_MAX: usize = 20_000;
 /// What the events of an import are caused by.
 const CAUSE: &str = "shipei.enrollment.v1.ImportRosterRequest";
-
-/// What was received.
-#[derive(Default)]
-struct Received {
-    file: Option<Vec<u8>>,
-    rows: Vec<Cells>,
-}
-
-/// A roster that could be read: its rows, and what was wrong with the file.
-#[derive(Default)]
-struct Roster {
-    rows: Vec<Cells>,
-    results: Vec<pb::RosterRowResult>,
-    ignored_columns: Vec<String>,
-}
+/// What the sheet of a template is called.
+const TEMPLATE_SHEET: &str = "花名册";
 
 /// For whom rows are judged.
 struct Import<'a> {
     handler: &'a Handler,
     head: ProgrammeHead,
+    /// The region tree as the import begins.
+    tree: Tree,
+    /// The programme's calendar day.
     today: NaiveDate,
 }
 
 /// What becomes of a row, and what is worth a look in it if it is taken.
 #[derive(Debug)]
 struct Judgement {
-    verdict: std::result::Result<Verdict, Fault>,
+    verdict: std::result::Result<Verdict, Vec<Fault>>,
     warnings: Vec<Warning>,
+    /// The others with the same identity number, under other names, by id.
+    sharers: Vec<String>,
 }
 
 /// Rows that can be, with the digests of their identity numbers.
+#[derive(Default)]
 struct RosterPart {
     candidates: Vec<Candidate>,
     digests: Vec<IdentityDigest>,
@@ -88,134 +77,34 @@ pub(super) async fn import_roster(
     };
     let import = Import::begin(handler, &header, &parts).await?;
     let received = receive(&mut stream).await?;
-    let roster = read_roster(received).await?;
-    let mut results = roster.results;
+    let mut source = Source::open(received).await?;
+    let mut results = Results::of(&source, &header)?;
     let mut register = Register::default();
-    for rows in roster.rows.chunks(ROWS_PER_PART) {
-        let part = import.read_part(rows, &mut results);
+    while let Some(rows) = source.next().await? {
+        let (part, faulty) = import.read_part(&rows);
         let judgements = if header.dry_run {
             import.rehearse(&part, &mut register).await?
         } else {
             parts.write(|unit| import.take(unit, &part)).await?
         };
-        for (candidate, judgement) in part.candidates.iter().zip(judgements) {
-            results.push(judgement.into_result(candidate));
-        }
+        results.add_part(&rows, &part, judgements, faulty)?;
     }
-    Ok(parts.answer(summary(results, roster.ignored_columns, header.dry_run)))
+    Ok(parts.answer(results.answer()?))
 }
 
-/// Receives everything after the header.
-async fn receive(stream: &mut Streaming<pb::ImportRosterRequest>) -> std::result::Result<Received, Status> {
-    let mut received = Received::default();
-    while let Some(message) = stream.message().await? {
-        match message.part {
-            Some(Part::CsvChunk(chunk)) => received.add_chunk(&chunk)?,
-            Some(Part::Rows(rows)) => received.add_rows(rows.rows)?,
-            Some(Part::Header(_)) => return Err(Error::invalid("header", "only in the first message").into()),
-            None => return Err(Error::invalid("part", "required").into()),
-        }
-        if received.file.is_some() && !received.rows.is_empty() {
-            return Err(Error::invalid("rows", "either chunks of a file or rows, not both").into());
-        }
-    }
-    Ok(received)
-}
-
-fn too_many(field: &str, limit: &str, most: usize) -> Error {
-    Refusal::new(ErrorReason::TooMany).field(field).with(limit, most.to_string()).into()
-}
-
-impl Received {
-    fn add_chunk(&mut self, chunk: &[u8]) -> Result<()> {
-        let file = self.file.get_or_insert_default();
-        if file.len() + chunk.len() > TABLE_BYTES_MAX {
-            return Err(too_many("csv_chunk", "bytes_max", TABLE_BYTES_MAX));
-        }
-        file.extend_from_slice(chunk);
-        Ok(())
-    }
-
-    fn add_rows(&mut self, rows: Vec<pb::RosterRow>) -> Result<()> {
-        if rows.len() > ROWS_PER_MESSAGE_MAX {
-            return Err(too_many("rows", "rows_per_message_max", ROWS_PER_MESSAGE_MAX));
-        }
-        if self.rows.len() + rows.len() > MAX_ROSTER_ROWS {
-            return Err(too_many("rows", "rows_max", MAX_ROSTER_ROWS));
-        }
-        for row in rows {
-            let number = i64::try_from(self.rows.len()).unwrap_or(i64::MAX).saturating_add(1);
-            self.rows.push(cells_of(number, row));
-        }
-        Ok(())
-    }
-}
-
-fn cells_of(number: i64, row: pb::RosterRow) -> Cells {
-    let cells = [
-        row.person_id,
-        row.name,
-        row.id_number,
-        row.role,
-        row.county_code,
-        row.school_code,
-        row.education_stage,
-        row.subject,
-        row.development_stage,
-        row.class_id,
-    ];
-    Cells { row: number, cells: cells.map(|cell| cell.trim().to_owned()) }
-}
-
-/// The rows of what was received. Reading a large file takes a while, so it happens aside.
-async fn read_roster(received: Received) -> Result<Roster> {
-    let Some(file) = received.file else {
-        return Ok(Roster { rows: received.rows, ..Roster::default() });
-    };
-    let reading = tokio::task::spawn_blocking(move || read_file(&file));
-    reading.await.map_err(|error| Error::Internal(format!("reading a roster: {error}")))?
-}
-
-fn read_file(file: &[u8]) -> Result<Roster> {
-    let table = Table::parse(file, &COLUMNS).map_err(invalid_file)?;
-    if table.row_errors.len() >= ROW_ERRORS_MAX {
-        let cause = format!("{ROW_ERRORS_MAX} rows or more have not as many cells as the header");
-        return Err(Refusal::new(ErrorReason::InvalidFile).field("csv_chunk").because(cause).into());
-    }
-    if table.rows().len() + table.row_errors.len() > MAX_ROSTER_ROWS {
-        return Err(too_many("csv_chunk", "rows_max", MAX_ROSTER_ROWS));
-    }
-    let mut roster = Roster::default();
-    for row in table.rows() {
-        let cells = COLUMNS.map(|column| row.get(column).to_owned());
-        roster.rows.push(Cells { row: line_number(row.line), cells });
-    }
-    for error in &table.row_errors {
-        let message = format!("{} cell(s) where the header has {}", error.cells, error.columns);
-        let fault = Fault::new(ErrorReason::InvalidField, "", message);
-        roster.results.push(result_of(line_number(error.line), "", Err(fault)));
-    }
-    roster.ignored_columns = table.ignored_columns;
-    Ok(roster)
-}
-
-fn line_number(line: u64) -> i64 {
-    i64::try_from(line).unwrap_or(i64::MAX)
-}
-
-/// Names columns of ours only: a file without a header has somebody's data in its first line.
-fn invalid_file(error: TableError) -> Error {
-    let refusal = Refusal::new(ErrorReason::InvalidFile).field("csv_chunk");
-    match &error {
-        TableError::TooLarge { .. } => too_many("csv_chunk", "bytes_max", TABLE_BYTES_MAX),
-        TableError::MissingColumns(columns) => {
-            refusal.because(error.to_string()).with("columns", columns.join(",")).into()
-        }
-        TableError::DuplicateColumn(column) if !COLUMNS.contains(&column.as_str()) => {
-            refusal.because("a column stands twice in the header").into()
-        }
-        _ => refusal.because(error.to_string()).into(),
-    }
+/// The template, with the counties of the programme.
+pub(super) async fn roster_template(
+    mut unit: ReadUnit,
+    request: pb::GetRosterTemplateRequest,
+) -> Result<(ReadUnit, pb::GetRosterTemplateResponse)> {
+    let mut fields = Fields::new();
+    let id = convert::programme(&mut fields, &request.programme_id);
+    let (id,) = fields.all((id,))?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let counties = roster::tree(&mut unit.tx, id.as_str()).await?.counties();
+    let file = shipei_tables::template(TEMPLATE_SHEET, &template_columns(counties));
+    let file = file.map_err(|error| Error::Internal(format!("a template: {error}")))?;
+    Ok((unit, pb::GetRosterTemplateResponse { file }))
 }
 
 impl<'a> Import<'a> {
@@ -226,30 +115,30 @@ impl<'a> Import<'a> {
         let mut tx = handler.kit.database().begin_read().await?;
         let head = programme_head(&mut tx, id.as_str()).await?;
         let scheme = handler.scheme(&mut tx, &head).await?;
+        let tree = roster::tree(&mut tx, id.as_str()).await?;
         tx.rollback().await?;
         let today = scheme.zone.day_of(parts.now());
-        Ok(Self { handler, head, today })
+        Ok(Self { handler, head, tree, today })
     }
 
-    /// The rows that can be; the others get their results.
-    fn read_part(&self, rows: &[Cells], results: &mut Vec<pb::RosterRowResult>) -> RosterPart {
+    /// The rows that can be, and the faults of the others, by their place in the part.
+    fn read_part(&self, rows: &[Cells]) -> (RosterPart, Vec<Option<Vec<Fault>>>) {
         let context = format!("enrollment.identity_number/{}", self.head.programme_id);
         let lookup = self.handler.kit.keys().lookup();
-        let mut part = RosterPart { candidates: Vec::new(), digests: Vec::new() };
+        let mut part = RosterPart::default();
+        let mut faulty = Vec::with_capacity(rows.len());
         for cells in rows {
-            match read_row(cells, self.today) {
+            match read_row(cells, &self.tree, self.today) {
                 Ok(candidate) => {
                     let number = candidate.identity_number.reveal();
                     part.digests.push(lookup.digest(context.as_bytes(), number.as_bytes()));
                     part.candidates.push(candidate);
+                    faulty.push(None);
                 }
-                Err(fault) => {
-                    let person_id = showable_person_id(cells).unwrap_or_default();
-                    results.push(result_of(cells.row, person_id, Err(fault)));
-                }
+                Err(faults) => faulty.push(Some(faults)),
             }
         }
-        part
+        (part, faulty)
     }
 
     /// Judges one part over a snapshot. `register` remembers whom earlier parts would have added.
@@ -291,13 +180,22 @@ impl<'a> Import<'a> {
         roster::add_enrolled(tx, id, &part.candidates, &part.digests, register).await?;
         let mut judgements = Vec::with_capacity(part.candidates.len());
         for (candidate, digest) in part.candidates.iter().zip(&part.digests) {
-            let checked = check_places(candidate, &known);
-            let verdict = checked.and_then(|()| judge(candidate, *digest, register));
+            let mut faults = check_places(candidate, &self.tree, &known);
+            let verdict = match judge(candidate, *digest, register) {
+                Ok(verdict) if faults.is_empty() => Ok(verdict),
+                Ok(_) => Err(faults),
+                Err(fault) => {
+                    faults.push(fault);
+                    Err(faults)
+                }
+            };
             if verdict == Ok(Verdict::New) {
                 register.add_candidate(candidate, *digest);
             }
             let warnings = warnings(candidate, *digest, &known, register);
-            judgements.push(Judgement { verdict, warnings });
+            let sharers = register.others_with(*digest, &candidate.person_id);
+            let sharers = sharers.into_iter().map(str::to_owned).collect();
+            judgements.push(Judgement { verdict, warnings, sharers });
         }
         Ok(judgements)
     }
@@ -325,59 +223,4 @@ impl<'a> Import<'a> {
         let region = if place.county_code.is_empty() { &self.head.region_code } else { &place.county_code };
         unit.emit(region, &candidate.person_id, &registered);
     }
-}
-
-impl Judgement {
-    /// The result of the row. In one that is taken, what is odd is pointed out, since it may be a slip.
-    fn into_result(self, candidate: &Candidate) -> pb::RosterRowResult {
-        let taken = self.verdict.is_ok();
-        let mut result = result_of(candidate.row, &candidate.person_id, self.verdict);
-        if taken && let [first, ..] = self.warnings.as_slice() {
-            let messages: Vec<&str> = self.warnings.iter().map(|warning| warning.message.as_str()).collect();
-            result.field = first.field.to_owned();
-            result.message = format!("taken, but {}", messages.join("; "));
-        }
-        result
-    }
-}
-
-fn result_of(row: i64, person_id: &str, verdict: std::result::Result<Verdict, Fault>) -> pb::RosterRowResult {
-    let outcome = match &verdict {
-        Ok(Verdict::New) => pb::RosterRowOutcome::Created,
-        Ok(Verdict::Same) => pb::RosterRowOutcome::Unchanged,
-        Err(_) => pb::RosterRowOutcome::Rejected,
-    };
-    let mut result =
-        pb::RosterRowResult { row: to_int32(row), person_id: person_id.to_owned(), ..Default::default() };
-    result.set_outcome(outcome);
-    if let Err(fault) = verdict {
-        result.set_reason(fault.reason);
-        result.field = fault.field.to_owned();
-        result.message = fault.message;
-    }
-    result
-}
-
-/// The answer: the results in the order of the rows, counted.
-fn summary(
-    mut results: Vec<pb::RosterRowResult>,
-    ignored_columns: Vec<String>,
-    dry_run: bool,
-) -> pb::ImportRosterResponse {
-    results.sort_by_key(|result| result.row);
-    let (mut created, mut unchanged, mut rejected, mut in_words) = (0, 0, 0, 0);
-    for result in &mut results {
-        if !result.message.is_empty() {
-            in_words += 1;
-            if in_words > ROWS_IN_WORDS_MAX {
-                result.message = String::new();
-            }
-        }
-        match result.outcome() {
-            pb::RosterRowOutcome::Created => created += 1,
-            pb::RosterRowOutcome::Unchanged => unchanged += 1,
-            pb::RosterRowOutcome::Rejected | pb::RosterRowOutcome::Unspecified => rejected += 1,
-        }
-    }
-    pb::ImportRosterResponse { results, created, unchanged, rejected, ignored_columns, dry_run }
 }

@@ -38,6 +38,13 @@ impl PersonService for Handler {
         self.kit.read(request, |unit, request| get_person(self, unit, request)).await
     }
 
+    async fn get_roster_template(
+        &self,
+        request: Request<pb::GetRosterTemplateRequest>,
+    ) -> Answer<pb::GetRosterTemplateResponse> {
+        self.kit.read(request, |unit, request| import::roster_template(unit, request)).await
+    }
+
     async fn list_people(&self, request: Request<pb::ListPeopleRequest>) -> Answer<pb::ListPeopleResponse> {
         self.kit.read(request, |unit, request| list_people(self, unit, request)).await
     }

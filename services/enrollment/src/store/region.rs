@@ -125,12 +125,13 @@ pub(crate) async fn above(
     Ok([parent_code.to_owned(), province.unwrap_or_else(|| parent_code.to_owned())])
 }
 
-/// Code and level of every region.
-pub(crate) async fn levels(tx: &mut Tx, programme_id: &str) -> Result<Vec<(String, String)>, StoreError> {
+/// The whole tree.
+pub(crate) async fn tree(tx: &mut Tx, programme_id: &str) -> Result<Vec<RegionRow>, StoreError> {
     fetch_all!(
         tx,
-        (String, String),
-        "SELECT code, level FROM region WHERE programme_id = $1 ORDER BY code LIMIT $2",
+        RegionRow,
+        "SELECT code, name, level, parent_code, created_parent_code, in_national_standard FROM region \
+         WHERE programme_id = $1 ORDER BY code LIMIT $2",
         programme_id,
         REGIONS_MAX
     )

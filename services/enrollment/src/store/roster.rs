@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use shipei_rules::{region::RegionLevel, vocabulary::Role};
+use shipei_rules::vocabulary::Role;
 use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
 
 use super::{Stamp, person, region};
 use crate::{
     domain::Place,
-    roster::{Candidate, Enrolled, IdentityDigest, Known, Register},
+    roster::{Candidate, Enrolled, Holder, IdentityDigest, Known, Register, Tree, TreeRegion, with_zeros},
 };
 
 /// A candidate who is to be added, with their identity number's two forms.
@@ -43,11 +43,6 @@ pub(crate) async fn known(
     candidates: &[Candidate],
 ) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    for (code, level) in region::levels(tx, programme_id).await? {
-        let level =
-            RegionLevel::parse(&level).ok_or_else(|| StoreError::corrupt_row("region", "level", &code))?;
-        known.regions.insert(code, level);
-    }
     let schools = distinct(candidates, |place| &place.school_code);
     let schools = select_by_keys!(
         tx,
@@ -58,7 +53,7 @@ pub(crate) async fn known(
             " AND school_code IN "
         ],
         schools,
-        |code| (*code)
+        |code| (code.as_str())
     )?;
     known.schools.extend(schools);
     let classes = distinct(candidates, |place| &place.class_id);
@@ -67,15 +62,29 @@ pub(crate) async fn known(
         (String,),
         ["SELECT class_id FROM class WHERE programme_id = ", programme_id, " AND class_id IN "],
         classes,
-        |class_id| (*class_id)
+        |class_id| (class_id.as_str())
     )?;
     known.classes.extend(classes.into_iter().map(|(class_id,)| class_id));
     Ok(known)
 }
 
-fn distinct(candidates: &[Candidate], part: impl Fn(&Place) -> &String) -> Vec<&str> {
-    let parts: BTreeSet<&str> = candidates.iter().map(|candidate| part(&candidate.place).as_str()).collect();
+/// What the candidates name, and the ids that a spreadsheet may have made it of.
+fn distinct(candidates: &[Candidate], part: impl Fn(&Place) -> &String) -> Vec<String> {
+    let mut parts: BTreeSet<String> =
+        candidates.iter().map(|candidate| part(&candidate.place).clone()).collect();
+    let padded: Vec<String> = parts.iter().flat_map(|part| with_zeros(part)).collect();
+    parts.extend(padded);
     parts.into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+/// The region tree.
+pub(crate) async fn tree(tx: &mut Tx, programme_id: &str) -> Result<Tree, StoreError> {
+    let mut regions = Vec::new();
+    for row in region::tree(tx, programme_id).await? {
+        let level = row.level()?;
+        regions.push(TreeRegion { code: row.code, name: row.name, level, parent_code: row.parent_code });
+    }
+    Ok(Tree::new(regions))
 }
 
 /// Adds to the register everybody who has one of the candidates' ids or identity numbers.
@@ -105,9 +114,9 @@ pub(crate) async fn add_enrolled(
     let digests: Vec<&[u8]> = digests.into_iter().collect();
     let holders = select_by_keys!(
         tx,
-        (String, Vec<u8>),
+        (String, Vec<u8>, String, String),
         [
-            "SELECT person_id, identity_digest FROM person WHERE programme_id = ",
+            "SELECT person_id, identity_digest, name, role FROM person WHERE programme_id = ",
             programme_id,
             " AND identity_digest IN "
         ],
@@ -118,9 +127,10 @@ pub(crate) async fn add_enrolled(
         let person_id = row.person_id.clone();
         register.add(person_id, enrolled(row)?);
     }
-    for (person_id, digest) in holders {
+    for (person_id, digest, name, role) in holders {
         let digest = to_digest(digest, &person_id)?;
-        register.add_holder(digest, person_id);
+        let role = to_role(&role, &person_id)?;
+        register.add_holder(digest, person_id, Holder::new(role, &name));
     }
     Ok(())
 }
@@ -129,10 +139,14 @@ fn to_digest(bytes: Vec<u8>, person_id: &str) -> Result<IdentityDigest, StoreErr
     bytes.try_into().map_err(|_| StoreError::corrupt_row("person", "identity_digest", person_id))
 }
 
+fn to_role(role: &str, person_id: &str) -> Result<Role, StoreError> {
+    Role::parse(role).ok_or_else(|| StoreError::corrupt_row("person", "role", person_id))
+}
+
 fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
     let person_id = row.person_id.as_str();
     Ok(Enrolled {
-        role: Role::parse(&row.role).ok_or_else(|| StoreError::corrupt_row("person", "role", person_id))?,
+        role: to_role(&row.role, person_id)?,
         education_stage: person::education_stage(&row.education_stage, person_id)?,
         development_stage: person::development_stage(&row.development_stage, person_id)?,
         roster_place: person::place(&row.roster_county_code, &row.roster_school_code, &row.roster_class_id),

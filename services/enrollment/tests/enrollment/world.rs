@@ -130,7 +130,7 @@ impl World {
         parts: Vec<Part>,
         dry_run: bool,
     ) -> Result<pb::ImportRosterResponse, Status> {
-        let header = pb::RosterHeader { programme_id: PROGRAMME.to_owned(), dry_run };
+        let header = pb::RosterHeader { programme_id: PROGRAMME.to_owned(), dry_run, return_rejected: true };
         let mut messages = vec![pb::ImportRosterRequest { part: Some(Part::Header(header)) }];
         messages.extend(parts.into_iter().map(|part| pb::ImportRosterRequest { part: Some(part) }));
         self.people().import_roster(tokio_stream::iter(messages)).await.map(Response::into_inner)

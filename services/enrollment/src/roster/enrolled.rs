@@ -1,0 +1,270 @@
+//! A candidate beside what is there already: regions, classes, schools, and who is enrolled.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_rules::{
+    region::RegionLevel,
+    vocabulary::{DevelopmentStage, EducationStage, Role},
+};
+
+use super::{Candidate, Fault, Tree, Warning, at, at_name, same_number_warning};
+use crate::domain::Place;
+
+/// The most others with one identity number whom a warning names.
+const HOLDERS_NAMED_MAX: usize = 3;
+
+/// What there is of what a run of rows names.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The county of each school.
+    pub(crate) schools: HashMap<String, String>,
+    /// The classes.
+    pub(crate) classes: HashSet<String>,
+}
+
+/// The ids that a spreadsheet may have made this one of, by taking zeros away from before it.
+pub(crate) fn with_zeros(id: &str) -> impl Iterator<Item = String> + '_ {
+    let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    (1..=ZEROS_MAX).filter(move |_| is_number).map(move |zeros| format!("{}{id}", "0".repeat(zeros)))
+}
+
+/// How many zeros before an id are thought of.
+const ZEROS_MAX: usize = 5;
+
+/// Whether county and class of a row are there: a trainee's and a counselor's is a county, a municipal lead's is a city,
+/// any other's may be any region. A school need not be there ([`warnings`]).
+pub(crate) fn check_places(candidate: &Candidate, tree: &Tree, known: &Known) -> Vec<Fault> {
+    let Place { county_code, class_id, .. } = &candidate.place;
+    let mut faults = Vec::new();
+    if !county_code.is_empty() {
+        let field = at_name(at::COUNTY);
+        let level = tree.level(county_code);
+        let fault = match candidate.role {
+            _ if level.is_none() => Some(("there is no such region", "没有这个区划")),
+            Role::Trainee | Role::CountyCounselor if level != Some(RegionLevel::County) => {
+                Some(("this region is not a county", "这个区划不是县区"))
+            }
+            Role::MunicipalLead if level != Some(RegionLevel::City) => {
+                Some(("this region is not a city", "这个区划不是市"))
+            }
+            _ => None,
+        };
+        faults.extend(fault.map(|(en, zh)| Fault::missing(field, en, zh)));
+    }
+    if !class_id.is_empty() && !known.classes.contains(class_id) {
+        let field = at_name(at::CLASS);
+        let padded = with_zeros(class_id).any(|id| known.classes.contains(&id));
+        faults.push(match padded {
+            true => Fault::missing(
+                field,
+                "there is no such class, but one with zeros before it: Excel has taken them away; format the column as \
+                 text",
+                "没有这个班级，但有前面带 0 的班级：Excel 去掉了开头的 0，请把该列设为“文本”格式",
+            ),
+            false => Fault::missing(field, "there is no such class", "没有这个班级"),
+        });
+    }
+    faults
+}
+
+/// A keyed digest of an identity number.
+pub(crate) type IdentityDigest = [u8; 32];
+
+/// Who is enrolled, as far as a row can be compared with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Enrolled {
+    /// The digest of their identity number.
+    pub(crate) digest: IdentityDigest,
+    /// Their name.
+    pub(crate) name: String,
+    /// What they are.
+    pub(crate) role: Role,
+    /// Where the roster put them.
+    pub(crate) roster_place: Place,
+    /// Where they stand now.
+    pub(crate) place: Place,
+    /// Their education stage.
+    pub(crate) education_stage: Option<EducationStage>,
+    /// The subject.
+    pub(crate) subject: String,
+    /// Where they stand in the profession.
+    pub(crate) development_stage: Option<DevelopmentStage>,
+}
+
+impl Enrolled {
+    /// The candidate, once taken.
+    pub(super) fn of(candidate: &Candidate, digest: IdentityDigest) -> Self {
+        Self {
+            digest,
+            name: candidate.name.clone(),
+            role: candidate.role,
+            roster_place: candidate.place.clone(),
+            place: candidate.place.clone(),
+            education_stage: candidate.education_stage,
+            subject: candidate.subject.clone(),
+            development_stage: candidate.development_stage,
+        }
+    }
+}
+
+/// Somebody who holds an identity number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// What they are.
+    pub(crate) role: Role,
+    /// What ways to write their name have in common.
+    pub(crate) name_key: String,
+}
+
+impl Holder {
+    pub(crate) fn new(role: Role, name: &str) -> Self {
+        Self { role, name_key: shipei_text::same_name_key(name) }
+    }
+}
+
+/// Everybody who is enrolled and whom a run of rows may meet.
+#[derive(Debug, Default)]
+pub(crate) struct Register {
+    people: HashMap<String, Enrolled>,
+    /// Who holds an identity number, by id; more than one may.
+    holders: HashMap<IdentityDigest, BTreeMap<String, Holder>>,
+}
+
+impl Register {
+    /// Adds somebody.
+    pub(crate) fn add(&mut self, person_id: String, enrolled: Enrolled) {
+        self.add_holder(enrolled.digest, person_id.clone(), Holder::new(enrolled.role, &enrolled.name));
+        self.people.insert(person_id, enrolled);
+    }
+
+    /// Adds a candidate who is taken, for the rows after theirs.
+    pub(crate) fn add_candidate(&mut self, candidate: &Candidate, digest: IdentityDigest) {
+        self.add(candidate.person_id.clone(), Enrolled::of(candidate, digest));
+    }
+
+    /// Adds who holds an identity number.
+    pub(crate) fn add_holder(&mut self, digest: IdentityDigest, person_id: String, holder: Holder) {
+        self.holders.entry(digest).or_default().insert(person_id, holder);
+    }
+
+    /// The others who hold an identity number, by id.
+    fn others(&self, digest: IdentityDigest, person_id: &str) -> impl Iterator<Item = (&str, &Holder)> {
+        let holders = self.holders.get(&digest).into_iter().flatten();
+        let others = holders.map(|(holder_id, holder)| (holder_id.as_str(), holder));
+        others.filter(move |(holder_id, _)| *holder_id != person_id)
+    }
+
+    /// The ids of the others who hold an identity number; of many, the first few.
+    pub(crate) fn others_with(&self, digest: IdentityDigest, person_id: &str) -> Vec<&str> {
+        self.others(digest, person_id).map(|(other, _)| other).take(HOLDERS_NAMED_MAX).collect()
+    }
+}
+
+/// What is worth a look in a row that can be taken.
+///
+/// - What is odd about its cells.
+/// - A school that nobody has listed, or that is listed under another county: the counties' lists of schools lag behind
+///   their rosters (the seasons have such a row), and no score is by school.
+/// - Others with the same identity number, by their ids: the law asks that a number be right (GB 11643), nowhere that it
+///   be one person's only, and a teacher may be a trainee here and a tutor there under two ids. Under another name
+///   somebody's number is mistyped, and nobody can say whose.
+pub(crate) fn warnings(
+    candidate: &Candidate,
+    digest: IdentityDigest,
+    known: &Known,
+    register: &Register,
+) -> Vec<Warning> {
+    let mut found = candidate.warnings.clone();
+    let Place { county_code, school_code, .. } = &candidate.place;
+    let school = match known.schools.get(school_code) {
+        _ if school_code.is_empty() => None,
+        None if with_zeros(school_code).any(|code| known.schools.contains_key(&code)) => Some((
+            "the list of schools does not have this one, but one with zeros before it: Excel has taken them away",
+            "学校名单中没有这所学校，但有代码前面带 0 的：Excel 去掉了开头的 0",
+        )),
+        None => Some(("the list of schools does not have this one", "学校名单中没有这所学校")),
+        Some(county) if county != county_code => {
+            Some(("the list of schools has this one in another county", "学校名单中这所学校属于另一个县区"))
+        }
+        Some(_) => None,
+    };
+    found.extend(school.map(|(en, zh)| Warning::new(at_name(at::SCHOOL), en, zh)));
+    let others = register.others_with(digest, &candidate.person_id);
+    if !others.is_empty() {
+        found.push(same_number_warning(&candidate.person_id, &others));
+    }
+    found
+}
+
+/// What becomes of a row that can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Somebody new.
+    New,
+    /// Already there with the same content.
+    Same,
+}
+
+/// Compares a row with who is enrolled. A trainee who was transferred is the same in the old roster and in a new one.
+///
+/// # Errors
+/// Other content under the same id, or the same person under another id of the same role.
+pub(crate) fn judge(
+    candidate: &Candidate,
+    digest: IdentityDigest,
+    register: &Register,
+) -> Result<Verdict, Fault> {
+    let Some(enrolled) = register.people.get(&candidate.person_id) else {
+        return judge_new(candidate, digest, register);
+    };
+    let place_is_known = candidate.place == enrolled.roster_place || candidate.place == enrolled.place;
+    let same_name = candidate.name == enrolled.name
+        || shipei_text::same_name_key(&candidate.name) == shipei_text::same_name_key(&enrolled.name);
+    let comparisons = [
+        (at::NAME, same_name),
+        (at::ID_NUMBER, digest == enrolled.digest),
+        (at::ROLE, candidate.role == enrolled.role),
+        (at::COUNTY, place_is_known || candidate.place.county_code == enrolled.place.county_code),
+        (at::SCHOOL, place_is_known || candidate.place.school_code == enrolled.place.school_code),
+        (at::EDUCATION_STAGE, candidate.education_stage == enrolled.education_stage),
+        (at::SUBJECT, candidate.subject == enrolled.subject),
+        (at::DEVELOPMENT_STAGE, candidate.development_stage == enrolled.development_stage),
+        (at::CLASS, place_is_known || candidate.place.class_id == enrolled.place.class_id),
+    ];
+    let different: Vec<&str> =
+        comparisons.iter().filter(|(_, same)| !same).map(|(place, _)| at_name(*place)).collect();
+    if different.is_empty() {
+        return Ok(Verdict::Same);
+    }
+    let en = format!("this person is enrolled with other content: {}", different.join(", "));
+    let zh = format!("该编号已登记，但内容不同：{}", different.join("、"));
+    Err(Fault::new(ErrorReason::AlreadyExists, at_name(at::PERSON_ID), en, zh))
+}
+
+/// Somebody new, unless their number and name are there under another id of the same role and the row does not say that
+/// this is meant.
+fn judge_new(candidate: &Candidate, digest: IdentityDigest, register: &Register) -> Result<Verdict, Fault> {
+    let key = shipei_text::same_name_key(&candidate.name);
+    let mut same = register
+        .others(digest, &candidate.person_id)
+        .filter(|(_, holder)| holder.role == candidate.role && holder.name_key == key)
+        .map(|(other, _)| other)
+        .peekable();
+    let Some(first) = same.peek().copied() else { return Ok(Verdict::New) };
+    if same.any(|other| other == candidate.same_person_as) {
+        return Ok(Verdict::New);
+    }
+    let column = at_name(at::SAME_PERSON_AS);
+    Err(Fault::new(
+        ErrorReason::AlreadyExists,
+        at_name(at::ID_NUMBER),
+        format!(
+            "the same person (number and name) is enrolled in this role as {first}; if both are meant, write {first} into \
+             the column {column}"
+        ),
+        format!(
+            "同一个人（身份证号和姓名都相同）已以该角色登记为 {first}；如确需登记两次，请在“同一人编号”列填 {first}"
+        ),
+    ))
+}
