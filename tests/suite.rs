@@ -6,6 +6,7 @@
 
 mod architecture;
 mod arrows;
+mod attack;
 mod backends;
 mod bad_input;
 mod clients;
