@@ -15,4 +15,5 @@ pub(crate) mod layer;
 pub(crate) mod limit;
 pub mod metadata;
 pub mod reach;
+mod token_bytes;
 pub(crate) mod watch;

@@ -12,6 +12,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+use crate::call::budget::BUDGET_BYTES;
+
 /// How long a connection may take to say that it speaks HTTP/2.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// The most connections of a process that says nothing else.
@@ -29,6 +31,21 @@ pub struct ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self { all: CONNECTIONS_MAX, by_address: CONNECTIONS_MAX }
+    }
+}
+
+/// What a process may hold for its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessBounds {
+    /// For bodies and answers under way, together.
+    pub budget_bytes: usize,
+    /// The most connections.
+    pub connections: ConnectionLimits,
+}
+
+impl Default for ProcessBounds {
+    fn default() -> Self {
+        Self { budget_bytes: BUDGET_BYTES, connections: ConnectionLimits::default() }
     }
 }
 

@@ -51,7 +51,7 @@ use crate::{
             Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
             SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES,
         },
-        connections::{ConnectionLimits, Connections},
+        connections::{Connections, ProcessBounds},
     },
     shutdown::Shutdown,
     soft_state::rate_limit::RateLimiter,
@@ -99,8 +99,7 @@ pub struct ServerBuilder {
     /// Each kit by its source.
     kits: BTreeMap<&'static str, Kit>,
     connection_age_max: Option<Duration>,
-    connection_limits: ConnectionLimits,
-    budget: Budget,
+    process_bounds: ProcessBounds,
     rate_limiter: Option<RateLimiter>,
     descriptor_pool: DescriptorPool,
     descriptor_set: Vec<u8>,
@@ -155,8 +154,7 @@ impl ServerBuilder {
             services: BTreeMap::new(),
             kits: BTreeMap::new(),
             connection_age_max: None,
-            connection_limits: ConnectionLimits::default(),
-            budget: Budget::default(),
+            process_bounds: ProcessBounds::default(),
             rate_limiter: None,
             descriptor_pool: descriptors::pool().clone(),
             descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
@@ -192,17 +190,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Takes no more connections than these.
+    /// Holds no more than this for clients.
     #[must_use]
-    pub fn connection_limits(mut self, limits: ConnectionLimits) -> Self {
-        self.connection_limits = limits;
-        self
-    }
-
-    /// Holds no more than this for what is under way.
-    #[must_use]
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = budget;
+    pub fn bounds(mut self, bounds: ProcessBounds) -> Self {
+        self.process_bounds = bounds;
         self
     }
 
@@ -227,8 +218,9 @@ impl ServerBuilder {
     /// An RPC without a good access policy, or a descriptor set that can't be reflected.
     pub async fn build(mut self) -> Result<Server, StartError> {
         let types = event_types(&self.descriptor_pool, &self.services);
-        let (shutdown, budget) = (self.shutdown.clone(), self.budget.half());
-        let feeds = EventFeeds::new(shutdown, self.connection_age_max, budget).event_types(types);
+        let budget = Budget::new(self.process_bounds.budget_bytes);
+        let (shutdown, answers) = (self.shutdown.clone(), budget.half());
+        let feeds = EventFeeds::new(shutdown, self.connection_age_max, answers).event_types(types);
         for kit in self.kits.values() {
             feeds.add(kit);
         }
@@ -258,8 +250,8 @@ impl ServerBuilder {
             methods,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
-            connections: Connections::new(self.connection_limits),
-            bounds: Bounds::new(self.budget.half(), MESSAGE_BYTES_MAX),
+            connections: Connections::new(self.process_bounds.connections),
+            bounds: Bounds::new(budget.half(), MESSAGE_BYTES_MAX),
             limits: Limit::new(self.rate_limiter, &names),
         })
     }

@@ -19,10 +19,9 @@ use super::notes::{
     note_server, put, test_kit,
 };
 use crate::{
-    ServerBuilder,
+    ConnectionLimits, ProcessBounds, ServerBuilder,
     answer::status::{reason_of, retry_after},
-    call::{access::CALLER_HEADER, budget::Budget},
-    serve::connections::ConnectionLimits,
+    call::access::CALLER_HEADER,
     testing::TestServer,
 };
 
@@ -115,7 +114,8 @@ async fn call_has_one_caller_and_ids_are_plain() {
 async fn spent_budget_refuses_what_is_large_and_says_when_to_come_back() {
     let test = test_kit().await;
     let notes = Notes::new(&test.kit);
-    let server = TestServer::start(|builder| add_notes(builder.budget(Budget::new(4 << 20)), &notes)).await;
+    let bounds = ProcessBounds { budget_bytes: 4 << 20, ..ProcessBounds::default() };
+    let server = TestServer::start(|builder| add_notes(builder.bounds(bounds), &notes)).await;
     let large = put("", &"x".repeat(1 << 20));
     let status = call::<_, PutNoteResponse>(server.channel(), PUT_NOTE, large).await.unwrap_err();
     assert_eq!((status.code(), reason_of(&status).as_deref()), (Code::ResourceExhausted, Some("OVERLOADED")));
@@ -133,8 +133,9 @@ async fn spent_budget_refuses_what_is_large_and_says_when_to_come_back() {
 async fn silent_connections_make_way_for_those_that_speak() {
     let test = test_kit().await;
     let notes = Notes::new(&test.kit);
-    let limits = ConnectionLimits { all: 8, by_address: 4 };
-    let configure = |builder: ServerBuilder| add_notes(builder.connection_limits(limits), &notes);
+    let connections = ConnectionLimits { all: 8, by_address: 4 };
+    let bounds = ProcessBounds { connections, ..ProcessBounds::default() };
+    let configure = |builder: ServerBuilder| add_notes(builder.bounds(bounds), &notes);
     let server = TestServer::start(configure).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.server.serve_tcp(listener).unwrap();

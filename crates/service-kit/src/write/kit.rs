@@ -477,7 +477,7 @@ pub(crate) fn respond<Res: Message>(response: Res, token: &Token) -> Response<Re
     if is_small {
         response.disable_compression();
     }
-    if token.positions().is_empty() {
+    if token.is_empty() {
         return response;
     }
     if let Ok(value) = MetadataValue::try_from(token.encode()) {

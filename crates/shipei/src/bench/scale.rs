@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use shipei_service_kit::Clock;
+use shipei_service_kit::{Clock, ProcessBounds};
 use shipei_store::PoolLimits;
 use tokio::net::TcpListener;
 
@@ -74,6 +74,7 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Scaled>>
         redis: None,
         rate_limit: None,
         limits: PoolLimits { connections: CONNECTIONS, ..PoolLimits::default() },
+        bounds: ProcessBounds::default(),
         migrate: true,
     })
     .await?;
