@@ -151,7 +151,7 @@ fn merged(tokens: &[String]) -> Result<String> {
         };
         all.merge(&token);
     }
-    Ok(if all.positions().is_empty() { String::new() } else { all.encode() })
+    Ok(if all.is_empty() { String::new() } else { all.encode() })
 }
 
 /// The consistency token in an answer of GetHead.

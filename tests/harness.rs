@@ -177,10 +177,14 @@ pub(crate) async fn embedded(place: &Place) -> Result<(Suite, Clients)> {
     Ok((suite, clients))
 }
 
-/// The program, built once for the tests that run it as processes.
+/// The program, built once for the tests that run it as processes; or the one that `SHIPEI_TEST_PROGRAM` names, to try what
+/// was built for release.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(built) = std::env::var_os("SHIPEI_TEST_PROGRAM") {
+            return built.into();
+        }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--package", "shipei", "--bin", "shipei", "--message-format=json"]);
@@ -251,6 +255,11 @@ impl Process {
         };
         let address = address.to_owned();
         Ok(Process { child, address })
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its log, if `configure` had it piped; once.

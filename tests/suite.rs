@@ -7,6 +7,7 @@
 mod architecture;
 mod arrival;
 mod arrows;
+mod attack;
 mod backends;
 mod bad_input;
 mod clients;

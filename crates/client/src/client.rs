@@ -194,7 +194,7 @@ impl Clients {
     /// The token of everything written so far.
     pub fn token(&self) -> String {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.positions().is_empty() { String::new() } else { written.encode() }
+        if written.is_empty() { String::new() } else { written.encode() }
     }
 
     /// Notes the token of an answer.

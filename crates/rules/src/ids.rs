@@ -19,25 +19,10 @@ pub struct InvalidId {
 }
 
 fn check(kind: &'static str, text: &str) -> Result<(), InvalidId> {
-    if text.is_empty() {
-        return Err(InvalidId { kind, cause: "is empty" });
+    match shipei_text::fault_of_id(text, ID_LENGTH_MAX) {
+        None => Ok(()),
+        Some(cause) => Err(InvalidId { kind, cause }),
     }
-    if text.len() > ID_LENGTH_MAX {
-        return Err(InvalidId { kind, cause: "is longer than 64 characters" });
-    }
-    for byte in text.bytes() {
-        if !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':')) {
-            return Err(InvalidId {
-                kind,
-                cause: "has a character other than ASCII letters, digits, '-', '_', '.' and ':'",
-            });
-        }
-    }
-    // An id stands in events, logs and answers, where no identity number may.
-    if shipei_text::holds_valid_identity_number(text) {
-        return Err(InvalidId { kind, cause: "holds what looks like an identity number" });
-    }
-    Ok(())
 }
 
 macro_rules! ids {

@@ -49,6 +49,7 @@ pub use follow::{
 };
 pub use serve::{
     connection::{InMemory, connect_lazily},
+    connections::{ConnectionLimits, ProcessBounds},
     server::{Server, ServerBuilder, StartError},
     service::{Peers, Service},
 };

@@ -1,6 +1,7 @@
 //! Tests of the kit as a whole: a fake service of notes, called as tonic calls a generated one. What only one
 //! module does is tested in that module.
 
+mod bounds;
 mod follow;
 mod kit;
 pub(crate) mod notes;

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration}
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_client::client::with_scheme;
-use shipei_service_kit::{config::ListenAddress, telemetry::LogFormat};
+use shipei_service_kit::{ConnectionLimits, ProcessBounds, config::ListenAddress, telemetry::LogFormat};
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
 
@@ -25,6 +25,7 @@ use crate::{
 /// Where a server listens unless it is told otherwise.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
 const DATA_DEFAULT: &str = "shipei-data";
+const MEGABYTE: usize = 1024 * 1024;
 /// The most connections to one database.
 const CONNECTIONS_MAX: u32 = 1_000;
 /// The longest that a timeout may be.
@@ -85,6 +86,8 @@ pub struct Config {
     pub migrate: bool,
     /// The bounds of each service's database.
     pub limits: PoolLimits,
+    /// What the process may hold for its clients.
+    pub bounds: ProcessBounds,
     /// The name of this process among the instances of a service.
     pub instance: String,
     /// What instances share and may lose, if there is any.
@@ -144,6 +147,7 @@ impl Config {
                 statement_timeout: one(&givens, "statement_timeout", defaults.statement_timeout, timeout)?,
                 lock_timeout: one(&givens, "lock_timeout", defaults.lock_timeout, timeout)?,
             },
+            bounds: bounds(&givens)?,
             instance: match one(&givens, "instance", None, instance)? {
                 Some(name) => name,
                 None => instance_default()?,
@@ -226,6 +230,19 @@ fn instance_default() -> Result<String> {
         .collect();
     let random = crypto::random_name()?;
     Ok(format!("{machine}-{}", &random[..INSTANCE_RANDOM_BYTES]))
+}
+
+fn bounds(givens: &Givens) -> Result<ProcessBounds> {
+    let defaults = ProcessBounds::default();
+    let megabytes = one(givens, "memory_budget", defaults.budget_bytes / MEGABYTE, at_least_one)?;
+    let all = one(givens, "connections", defaults.connections.all, at_least_one)?;
+    let by_address = one(givens, "connections_by_address", all, at_least_one)?;
+    let connections = ConnectionLimits { all, by_address };
+    Ok(ProcessBounds { budget_bytes: megabytes.saturating_mul(MEGABYTE), connections })
+}
+
+fn at_least_one(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("write a number from 1")
 }
 
 fn redis(givens: &Givens) -> Result<Option<RedisAddress>> {

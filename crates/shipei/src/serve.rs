@@ -85,6 +85,7 @@ fn options_of(config: &Config) -> suite::Options {
         redis: config.redis.clone(),
         rate_limit: config.rate_limit,
         limits: config.limits,
+        bounds: config.bounds,
         migrate: config.migrate,
     }
 }

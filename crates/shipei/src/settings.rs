@@ -64,7 +64,7 @@ const LIMITS: &str = "Limits for each service's database";
 const MANY: &str = "Many instances";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 17] = [
+pub const SETTINGS: [Setting; 20] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -163,6 +163,33 @@ pub const SETTINGS: [Setting; 17] = [
         value: "TIME",
         heading: LIMITS,
         help: "How long a statement waits for a lock [default: 5s]",
+    },
+    Setting {
+        key: "memory_budget",
+        flag: "memory-budget",
+        variable: "SHIPEI_MEMORY_BUDGET",
+        shape: Shape::Number,
+        value: "MEGABYTES",
+        heading: LIMITS,
+        help: "What bodies and answers under way may take of the process's memory, together; who finds it spent is told when to come back [default: 128]",
+    },
+    Setting {
+        key: "connections",
+        flag: "connections",
+        variable: "SHIPEI_CONNECTIONS",
+        shape: Shape::Number,
+        value: "NUMBER",
+        heading: LIMITS,
+        help: "The most connections of clients; those that say nothing make way for others [default: 4096]",
+    },
+    Setting {
+        key: "connections_by_address",
+        flag: "connections-by-address",
+        variable: "SHIPEI_CONNECTIONS_BY_ADDRESS",
+        shape: Shape::Number,
+        value: "NUMBER",
+        heading: LIMITS,
+        help: "The most connections of one address; behind a load balancer all come from its own [default: as many as of all]",
     },
     Setting {
         key: "instance",

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
-    Clock, InMemory, Instance, Kit, Peers, Server, ServerBuilder, Service, Shutdown, SoftState,
-    connect_lazily,
+    Clock, InMemory, Instance, Kit, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown,
+    SoftState, connect_lazily,
     follow::shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
@@ -88,6 +88,8 @@ pub struct Options {
     pub rate_limit: Option<NonZeroU32>,
     /// The bounds of each service's database.
     pub limits: PoolLimits,
+    /// What the process may hold for its clients.
+    pub bounds: ProcessBounds,
     /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
     pub migrate: bool,
 }
@@ -113,6 +115,7 @@ impl Suite {
             redis: None,
             rate_limit: None,
             limits: PoolLimits::default(),
+            bounds: ProcessBounds::default(),
             migrate: true,
         };
         Suite::start(&options).await
@@ -134,7 +137,8 @@ impl Suite {
         let soft_state = options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?;
         let instance = Instance::new(&options.instance, soft_state)?;
         let shutdown = Shutdown::new();
-        let mut builder = ServerBuilder::new(&shutdown).connection_age_max(CONNECTION_AGE_MAX);
+        let mut builder =
+            ServerBuilder::new(&shutdown).connection_age_max(CONNECTION_AGE_MAX).bounds(options.bounds);
         if let Some(limit) = options.rate_limit {
             let limiter = RateLimiter::start(limit, &options.clock, instance.soft_state(), &shutdown);
             builder = builder.rate_limiter(limiter);

@@ -142,6 +142,18 @@ impl Database {
         }
     }
 
+    /// As [`Database::begin_read`], on connections that are kept for streams of the log: hundreds of them that begin at once
+    /// would else take all from calls.
+    pub async fn begin_read_of_log(&self) -> Result<Tx, StoreError> {
+        match &self.pools {
+            Pools::Postgres(PostgresPools { logs, .. }) => {
+                let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Ok(Tx::Postgres(postgres::begin(logs, statement).await?))
+            }
+            Pools::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin_read_of_log().await?)),
+        }
+    }
+
     /// As [`Database::begin_write`], on a connection that is kept for what must not wait behind calls: leases, which would
     /// be lost when load is highest.
     pub(crate) async fn begin_apart(&self) -> Result<Tx, StoreError> {
@@ -188,13 +200,14 @@ impl Database {
     pub fn connections(&self) -> Connections {
         match &self.pools {
             Pools::Postgres(PostgresPools { pool, .. }) => connections_of(pool),
-            Pools::Sqlite(SqlitePools { writer, readers, .. }) => {
-                let (one, many) = (connections_of(writer), connections_of(readers));
-                Connections {
-                    used: one.used + many.used,
-                    idle: one.idle + many.idle,
-                    unopened: one.unopened + many.unopened,
+            Pools::Sqlite(SqlitePools { writer, readers, logs, .. }) => {
+                let mut all = Connections::default();
+                for one in [connections_of(writer), connections_of(readers), connections_of(logs)] {
+                    all.used += one.used;
+                    all.idle += one.idle;
+                    all.unopened += one.unopened;
                 }
+                all
             }
         }
     }
@@ -207,10 +220,11 @@ impl Database {
     /// Closes all connections, after the transactions that hold them have ended. SQLite folds its WAL into the file.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Postgres(PostgresPools { pool, apart, .. }) => {
+            Pools::Postgres(PostgresPools { pool, apart, logs, .. }) => {
                 // One that has gone silent would be waited for.
                 let closing = async {
                     apart.close().await;
+                    logs.close().await;
                     pool.close().await;
                 };
                 let _ = tokio::time::timeout(CLOSE_TIME_MAX, closing).await;

@@ -32,6 +32,10 @@ pub(crate) struct OpenMark {
 impl OpenMark {
     /// Refuses a file whose log is missing.
     pub(crate) fn check(database: &Path) -> Result<(), StoreError> {
+        // A file that was taken away, log and all, begins anew.
+        if database.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            return Ok(());
+        }
         // Another process may open or close it meanwhile, so the mark has to say it before and after the log was missed.
         let missing = says_open(database) && !log_of(database).exists() && says_open(database);
         if !missing {

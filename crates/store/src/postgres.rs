@@ -27,6 +27,10 @@ const BEGIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// From so many connections on, one is kept apart, for leases and for health.
 const CONNECTIONS_WITH_ONE_APART: u32 = 4;
 
+/// From so many connections on, one of so many is for streams of the log only.
+const CONNECTIONS_WITH_LOGS_APART: u32 = 8;
+const LOGS_PART: u32 = 4;
+
 /// What Postgres is told of a connection whose client vanished: a transaction that does nothing for this long is ended
 /// (milliseconds), and so is a connection on which nothing that was sent is acknowledged (seconds between probes, their
 /// number, milliseconds in all), also during a long statement.
@@ -79,6 +83,8 @@ pub(crate) struct PostgresPools {
     pub(crate) pool: PgPool,
     /// For what must not wait behind calls.
     pub(crate) apart: PgPool,
+    /// For streams of the log.
+    pub(crate) logs: PgPool,
     /// How to connect without limits.
     pub(crate) unlimited: Box<PgConnectOptions>,
 }
@@ -175,12 +181,17 @@ pub(crate) async fn open(url: &str, limits: PoolLimits) -> Result<PostgresPools,
     ]);
     let all = limits.connections.max(1);
     let apart = u32::from(all >= CONNECTIONS_WITH_ONE_APART);
-    let pool = pool_of(all - apart, limits).connect_with(limited.clone()).await?;
+    let logs = if all >= CONNECTIONS_WITH_LOGS_APART { all / LOGS_PART } else { 0 };
+    let pool = pool_of(all - apart - logs, limits).connect_with(limited.clone()).await?;
+    let logs = match logs {
+        0 => pool.clone(),
+        _ => pool_of(logs, limits).connect_lazy_with(limited.clone()),
+    };
     let apart = match apart {
         0 => pool.clone(),
         _ => pool_of(apart, limits).connect_lazy_with(limited),
     };
-    Ok(PostgresPools { pool, apart, unlimited: Box::new(options) })
+    Ok(PostgresPools { pool, apart, logs, unlimited: Box::new(options) })
 }
 
 fn pool_of(connections: u32, limits: PoolLimits) -> PgPoolOptions {

@@ -32,6 +32,9 @@ const READER_CACHE: &str = "-2048";
 /// The most readers of a file; the cores of one machine, not its clients, are what they compete for.
 const READERS_MAX: u32 = 4;
 
+/// Readers for streams of the log, besides those.
+const LOG_READERS: u32 = 2;
+
 /// Rows that SQLite's thread may be ahead of their reader.
 const ROWS_AHEAD: usize = 512;
 
@@ -54,6 +57,8 @@ pub(crate) struct SqlitePools {
     state: Arc<State>,
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
+    /// For streams of the log.
+    pub(crate) logs: SqlitePool,
 }
 
 /// What is known of the connections of one file.
@@ -179,6 +184,10 @@ impl SqlitePools {
         self.begin(&self.readers, "BEGIN DEFERRED").await
     }
 
+    pub(crate) async fn begin_read_of_log(&self) -> Result<SqliteTx, StoreError> {
+        self.begin(&self.logs, "BEGIN DEFERRED").await
+    }
+
     async fn begin(&self, pool: &SqlitePool, statement: &'static str) -> Result<SqliteTx, StoreError> {
         let trust = self.state.trust.clone();
         let begun = pool.begin_with(statement).await;
@@ -203,6 +212,7 @@ impl SqlitePools {
     }
 
     pub(crate) async fn close(&self) {
+        self.logs.close().await;
         self.readers.close().await;
         // Behind the last connection SQLite folds the log into the file.
         self.state.mark.begin_to_close();
@@ -264,11 +274,12 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
     // The log is made by the first transaction.
     writer.begin().await?.rollback().await?;
     let mark = OpenMark::set(file).map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
-    let readers = pool()
-        .max_connections(limits.connections.clamp(1, READERS_MAX))
-        .connect_lazy_with(options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON"));
+    let reading = options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON");
+    let readers =
+        pool().max_connections(limits.connections.clamp(1, READERS_MAX)).connect_lazy_with(reading.clone());
+    let logs = pool().max_connections(LOG_READERS).connect_lazy_with(reading);
     let state = Arc::new(State { mark, trust, write_begun: AtomicU64::new(0) });
-    Ok(SqlitePools { state, writer, readers })
+    Ok(SqlitePools { state, writer, readers, logs })
 }
 
 /// Makes an empty file for a database that only its owner may read, and its folder; a file that is there, and what SQLite

@@ -25,6 +25,8 @@ pub const ERROR_DOMAIN: &str = "shipei";
 const REASON_PREFIX: &str = "ERROR_REASON_";
 /// When to try again after a passing failure, unless the failure knows better.
 const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(1);
+/// When a caller should come back whom a process had no room for.
+const RETRY_AFTER_OVERLOADED: Duration = Duration::from_secs(2);
 /// The reason of answers that no proto reason stands for.
 const REASON_INTERNAL: &str = "INTERNAL";
 const REASON_DEADLINE_EXCEEDED: &str = "DEADLINE_EXCEEDED";
@@ -71,6 +73,17 @@ pub fn deadline_exceeded() -> Status {
 /// RATE_LIMITED, with the time after which a call will pass.
 pub(crate) fn rate_limited(wait: Duration) -> Status {
     answer(&Refusal::new(ErrorReason::RateLimited), Some(wait))
+}
+
+/// OVERLOADED: there is too much under way in this process; it says when to come back.
+pub(crate) fn overloaded() -> Status {
+    answer(&Refusal::new(ErrorReason::Overloaded), Some(RETRY_AFTER_OVERLOADED))
+}
+
+/// MESSAGE_TOO_LARGE, with the bytes that came and that may.
+pub(crate) fn too_large(bytes: usize, bytes_max: usize) -> Status {
+    let refusal = Refusal::new(ErrorReason::MessageTooLarge).with("bytes", bytes.to_string());
+    refused(&refusal.with("bytes_max", bytes_max.to_string()))
 }
 
 /// The stable reason of an answer, e.g. `WINDOW_CLOSED`; None when the answer is not of this suite.

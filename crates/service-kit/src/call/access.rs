@@ -55,8 +55,8 @@ impl Caller {
         let (role, rest) = text.split_once(':')?;
         let role = Role::from_str_name(&format!("{ROLE_PREFIX}{}", role.to_ascii_uppercase()))?;
         let (subject, region_code) = rest.split_once('@').unwrap_or((rest, ""));
-        let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if role == Role::Unspecified || subject.is_empty() || !subject.chars().all(plain) {
+        // It stands in events and logs.
+        if role == Role::Unspecified || shipei_text::fault_of_id(subject, CALLER_BYTES_MAX).is_some() {
             return None;
         }
         let region_is_code = region_code.len() == 6 && region_code.bytes().all(|byte| byte.is_ascii_digit());
@@ -71,7 +71,11 @@ impl Caller {
     /// # Errors
     /// [`Error::Invalid`] when the metadata has another form.
     pub fn of(headers: &HeaderMap) -> Result<Self> {
-        let Some(value) = headers.get(CALLER_HEADER) else { return Ok(Self::anonymous()) };
+        let mut named = headers.get_all(CALLER_HEADER).iter();
+        let Some(value) = named.next() else { return Ok(Self::anonymous()) };
+        if named.next().is_some() {
+            return Err(Error::invalid(CALLER_HEADER, "a call has one caller"));
+        }
         value.to_str().ok().and_then(Self::parse).ok_or_else(|| {
             Error::invalid(CALLER_HEADER, "must be role:subject@region, e.g. service:A1@130302")
         })

@@ -10,19 +10,21 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use prost::Message as _;
-use shipei_contracts::common::v1::{ConsistencyToken, LogPosition};
-use shipei_store::{PARTITIONS, Partition, Positions};
+use shipei_contracts::common::v1::LogPosition;
+use shipei_store::{Partition, Positions};
 use tokio::{sync::watch, time::Instant};
 
-use crate::answer::error::{Error, Result};
+use crate::{
+    answer::error::{Error, Result},
+    call::token_bytes::{self, SourceKey, source_key},
+};
 
 /// The metadata that carries the token, in requests and in answers.
 pub const TOKEN_HEADER: &str = "shipei-consistency-token";
-/// The most positions that a token may hold: every partition of eight logs.
-pub const TOKEN_POSITIONS_MAX: usize = 8 * PARTITIONS as usize;
-/// The longest encoded token that is looked at, bytes.
-pub const TOKEN_BYTES_MAX: usize = 24 * 1024;
+/// The most logs that a token may know of.
+pub const TOKEN_SOURCES_MAX: usize = 8;
+/// The longest token that is looked at, bytes: every partition of so many logs, with numbers of any size.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// The longest that a call waits for this service to catch up.
 pub const WAIT_MAX: Duration = Duration::from_secs(10);
 /// What is left of the caller's patience for the answer itself.
@@ -33,64 +35,61 @@ const RETRY_AFTER_NOT_CAUGHT_UP: Duration = Duration::from_millis(500);
 /// Log positions that an answer must know of.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Token {
-    positions: Vec<LogPosition>,
+    sources: BTreeMap<SourceKey, Positions>,
 }
 
 impl Token {
     /// The token of these positions of one log.
     pub fn of(source: &str, positions: &Positions) -> Self {
-        Self { positions: to_proto(source, positions) }
+        let mut token = Self::default();
+        if !positions.is_empty() {
+            token.sources.insert(source_key(source), positions.clone());
+        }
+        token
     }
 
-    /// Reads unpadded base64url of a `ConsistencyToken`.
+    /// Reads a token as [`Token::encode`] writes it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for the metadata field.
     pub fn decode(text: &[u8]) -> Result<Self> {
-        let invalid = || Error::invalid(TOKEN_HEADER, "not a consistency token of this suite");
-        if text.len() > TOKEN_BYTES_MAX {
-            return Err(invalid());
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-        let stated = ConsistencyToken::decode(bytes.as_slice()).map_err(|_| invalid())?;
-        if stated.positions.len() > TOKEN_POSITIONS_MAX {
-            return Err(invalid());
-        }
-        let mut token = Self::default();
-        for position in stated.positions {
-            if partition_of(&position).is_none() || position.number < 0 || position.source.is_empty() {
-                return Err(invalid());
+        let read = || {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            if text.len() > TOKEN_BYTES_MAX {
+                return None;
             }
-            token.raise(&position.source, position.partition, position.number);
-        }
-        Ok(token)
+            Some(Self { sources: token_bytes::read(&bytes, TOKEN_SOURCES_MAX)? })
+        };
+        read().ok_or_else(|| Error::invalid(TOKEN_HEADER, "not a consistency token of this suite"))
     }
 
-    /// Writes unpadded base64url of a `ConsistencyToken`.
+    /// Writes the token as a text for metadata: unpadded base64url of [`token_bytes`].
     pub fn encode(&self) -> String {
-        let message = ConsistencyToken { positions: self.positions.clone() };
-        URL_SAFE_NO_PAD.encode(message.encode_to_vec())
+        URL_SAFE_NO_PAD.encode(token_bytes::write(&self.sources))
     }
 
     /// Takes the farther position of each partition from `other` too.
     pub fn merge(&mut self, other: &Token) {
-        for position in &other.positions {
-            self.raise(&position.source, position.partition, position.number);
+        for (key, positions) in &other.sources {
+            self.sources.entry(*key).or_default().merge(positions);
         }
     }
 
     /// Notes one more position.
     pub fn raise(&mut self, source: &str, partition: u32, number: i64) {
-        let same = |known: &&mut LogPosition| known.partition == partition && known.source == source;
-        match self.positions.iter_mut().find(same) {
-            Some(known) => known.number = known.number.max(number),
-            None => self.positions.push(LogPosition { source: source.to_owned(), partition, number }),
+        if let Some(partition) = Partition::from_number(i64::from(partition)) {
+            self.sources.entry(source_key(source)).or_default().raise(partition, number);
         }
     }
 
-    /// The positions of this token.
-    pub fn positions(&self) -> &[LogPosition] {
-        &self.positions
+    /// What it says of one log.
+    pub fn positions(&self, source: &str) -> Positions {
+        self.sources.get(&source_key(source)).cloned().unwrap_or_default()
+    }
+
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.sources.values().all(Positions::is_empty)
     }
 }
 
@@ -208,24 +207,24 @@ impl Applied {
         if let Some(deadline) = deadline {
             end = end.min(deadline.checked_sub(ANSWER_RESERVE).unwrap_or(deadline));
         }
-        for position in token.positions() {
-            let (Some(partition), Some(mut known)) =
-                (partition_of(position), self.subscribe(&position.source))
-            else {
-                continue;
-            };
-            if known.borrow_and_update().get(partition) >= position.number {
+        for (source, mut known) in self.followed() {
+            let wanted = token.positions(&source);
+            if known.borrow_and_update().covers(&wanted) {
                 continue;
             }
             let _waiting = Waiting::begin(&self.waiting);
-            let reached = known.wait_for(|positions| positions.get(partition) >= position.number);
+            let reached = known.wait_for(|positions| positions.covers(&wanted));
             if matches!(tokio::time::timeout_at(end, reached).await, Ok(Ok(_))) {
                 continue;
             }
+            let missing = wanted.ahead_of(&known.borrow()).first().copied();
+            let (partition, number) = missing
+                .map(|partition| (partition_number(partition), wanted.get(partition)))
+                .unwrap_or_default();
             return Err(Error::NotCaughtUp {
-                source_name: position.source.clone(),
-                partition: position.partition,
-                number: position.number,
+                source_name: source,
+                partition,
+                number,
                 retry_after: RETRY_AFTER_NOT_CAUGHT_UP,
             });
         }
@@ -238,9 +237,9 @@ impl Applied {
         let _ = self.waiting.subscribe().wait_for(|count| *count > 0).await;
     }
 
-    fn subscribe(&self, source: &str) -> Option<watch::Receiver<Positions>> {
+    fn followed(&self) -> Vec<(String, watch::Receiver<Positions>)> {
         let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
-        sources.get(source).map(watch::Sender::subscribe)
+        sources.iter().map(|(source, sender)| (source.clone(), sender.subscribe())).collect()
     }
 }
 
@@ -261,20 +260,14 @@ mod tests {
         let mut token = Token::of("enrollment", &positions(&[(3, 7), (63, 1)]));
         token.merge(&Token::of("enrollment", &positions(&[(3, 5), (4, 2)])));
         token.merge(&Token::of("assessment", &positions(&[(3, 9)])));
-        assert_eq!(token.positions().len(), 4);
         let again = Token::decode(token.encode().as_bytes()).unwrap();
         assert_eq!(again, token);
-        assert_eq!(from_proto("enrollment", again.positions()), positions(&[(3, 7), (4, 2), (63, 1)]));
+        assert_eq!(again.positions("enrollment"), positions(&[(3, 7), (4, 2), (63, 1)]));
+        assert_eq!(again.positions("assessment"), positions(&[(3, 9)]));
+        assert!(again.positions("learning-progress").is_empty());
+        assert!(!token.is_empty() && Token::default().is_empty());
         assert!(Token::decode(b"!").is_err());
-        assert!(Token::decode(&vec![b'A'; TOKEN_BYTES_MAX + 1]).is_err());
-    }
-
-    #[test]
-    fn token_of_another_partition_range_is_refused() {
-        let message = ConsistencyToken {
-            positions: vec![LogPosition { source: "a".into(), partition: 64, number: 1 }],
-        };
-        assert!(Token::decode(URL_SAFE_NO_PAD.encode(message.encode_to_vec()).as_bytes()).is_err());
+        assert!(Token::decode(&vec![b'A'; TOKEN_BYTES_MAX + 4]).is_err());
     }
 
     #[tokio::test]

@@ -7,11 +7,13 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{HeaderMap, Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
@@ -19,11 +21,14 @@ use tracing::Instrument as _;
 use crate::{
     answer::{
         error::Error,
-        status::deadline_exceeded,
+        status::{deadline_exceeded, overloaded},
         words::{Language, said_in},
     },
     call::{
         access::Caller,
+        body::{BoundedBody, Held, Kind, Times},
+        budget::Budget,
+        fault,
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
         watch::{Methods, Watch},
     },
@@ -34,10 +39,36 @@ use crate::{
 const HEAD_START_MIN: Duration = Duration::from_millis(2);
 const HEAD_START_MAX: Duration = Duration::from_millis(20);
 
+/// The most requests of many messages and one answer that a process gathers at once: rosters.
+const GATHERED_CALLS_MAX: usize = 4;
+
+/// What all calls of a process share.
+#[derive(Debug, Clone)]
+pub(crate) struct Bounds {
+    pub(crate) budget: Budget,
+    pub(crate) message_bytes_max: usize,
+    gathered: Arc<Semaphore>,
+}
+
+impl Bounds {
+    pub(crate) fn new(budget: Budget, message_bytes_max: usize) -> Self {
+        Self { budget, message_bytes_max, gathered: Arc::new(Semaphore::new(GATHERED_CALLS_MAX)) }
+    }
+
+    /// The place of a call among those that are gathered, if it is one; None when there is none left.
+    fn gathering(&self, kind: Kind) -> Option<Option<OwnedSemaphorePermit>> {
+        match kind {
+            Kind::Gathered => Some(Some(self.gathered.clone().try_acquire_owned().ok()?)),
+            Kind::Unary | Kind::Streamed => Some(None),
+        }
+    }
+}
+
 /// Puts [`CallService`] around the routes.
 #[derive(Debug, Clone)]
 pub(crate) struct CallLayer {
     methods: Methods,
+    bounds: Bounds,
     shutdown: Shutdown,
 }
 
@@ -46,12 +77,13 @@ pub(crate) struct CallLayer {
 pub(crate) struct CallService<S> {
     inner: S,
     methods: Methods,
+    bounds: Bounds,
     shutdown: Shutdown,
 }
 
 impl CallLayer {
-    pub(crate) fn new(methods: Methods, shutdown: Shutdown) -> Self {
-        Self { methods, shutdown }
+    pub(crate) fn new(methods: Methods, bounds: Bounds, shutdown: Shutdown) -> Self {
+        Self { methods, bounds, shutdown }
     }
 }
 
@@ -59,7 +91,8 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CallService { inner, methods: self.methods.clone(), shutdown: self.shutdown.clone() }
+        let (methods, bounds) = (self.methods.clone(), self.bounds.clone());
+        CallService { inner, methods, bounds, shutdown: self.shutdown.clone() }
     }
 }
 
@@ -80,6 +113,13 @@ where
         let method = request.uri().path().to_owned();
         let watch = Watch::begin(&self.methods, &method, request.headers());
         let begun = watch.begun();
+        let kind = self.methods.kind(&method);
+        if let Some(status) = fault::of_head(&request) {
+            return Box::pin(async move { Ok(watch.answered(answer(status))) });
+        }
+        let Some(gathering) = self.bounds.gathering(kind) else {
+            return Box::pin(async move { Ok(watch.answered(answer(overloaded()))) });
+        };
         let caller = match Caller::of(request.headers()) {
             Ok(caller) => caller,
             Err(error) => return Box::pin(async move { Ok(watch.answered(answer(error.into()))) }),
@@ -92,6 +132,12 @@ where
         let language = Language::of(request.headers());
         let trace = watch.span().traceparent();
         request.extensions_mut().insert(Arrival { method, caller, deadline, trace });
+
+        let held = Held::new(&self.bounds.budget);
+        let bytes_max = self.bounds.message_bytes_max;
+        let mut request = request
+            .map(|body| Body::new(BoundedBody::new(body, kind, bytes_max, Times::default(), held.clone())));
+        request.extensions_mut().insert(self.bounds.budget.clone());
 
         // The clone is not ready; the one that was asked is.
         let clone = self.inner.clone();
@@ -106,6 +152,7 @@ where
                 }
             };
             let response = watch.span().around(answering).await?;
+            drop((held, gathering));
             Ok(watch.answered(response))
         };
         Box::pin(work.instrument(line))

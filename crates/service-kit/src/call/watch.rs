@@ -20,6 +20,7 @@ use tonic::{Code, Status, body::Body};
 
 use crate::{
     answer::status::{reason_name, reason_of},
+    call::{body::Kind, fault},
     telemetry::{CALL_SPAN, metrics, traces::Span},
 };
 
@@ -36,6 +37,7 @@ struct Method {
     name: String,
     service: Arc<str>,
     method: Arc<str>,
+    kind: Kind,
 }
 
 /// One call that is being answered.
@@ -64,11 +66,21 @@ impl Methods {
             for method in service.methods() {
                 let name = format!("{service_name}/{}", method.name());
                 let path = format!("/{name}");
+                let kind = match (method.is_client_streaming(), method.is_server_streaming()) {
+                    (false, _) => Kind::Unary,
+                    (true, false) => Kind::Gathered,
+                    (true, true) => Kind::Streamed,
+                };
                 let (service, method) = (Arc::clone(&service_name), method.name().into());
-                by_path.insert(path, Method { name, service, method });
+                by_path.insert(path, Method { name, service, method, kind });
             }
         }
         Self { by_path: Arc::new(by_path) }
+    }
+
+    /// How the messages of a path come; of what is not known (reflection, health) one by one.
+    pub(crate) fn kind(&self, path: &str) -> Kind {
+        self.by_path.get(path).map_or(Kind::Streamed, |method| method.kind)
     }
 }
 
@@ -109,7 +121,8 @@ impl Watch {
     }
 
     /// Sees the answer to its end.
-    pub(crate) fn answered(mut self, response: Response<Body>) -> Response<Body> {
+    pub(crate) fn answered(mut self, mut response: Response<Body>) -> Response<Body> {
+        fault::reword(response.headers_mut());
         if response.headers().contains_key(Status::GRPC_STATUS) {
             self.end_by(response.headers());
             return response;
@@ -164,7 +177,12 @@ impl HttpBody for WatchedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let Self { body, watch } = self.get_mut();
-        let frame = ready!(watch.within(|| Pin::new(body).poll_frame(context)));
+        let mut frame = ready!(watch.within(|| Pin::new(body).poll_frame(context)));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            fault::reword(trailers);
+        }
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {

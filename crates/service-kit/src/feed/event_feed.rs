@@ -17,18 +17,23 @@ use shipei_contracts::{
         GetHeadRequest, GetHeadResponse, SubscribeRequest, SubscribeResponse, event_feed_server::EventFeed,
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    answer::error::{Error, Refusal, Result},
+    answer::{
+        error::{Error, Refusal, Result},
+        status::overloaded,
+    },
     call::{
+        budget::Budget,
         consistency::{Token, to_proto},
         metadata::Call,
     },
     feed::{
         heads::{Heads, heads},
+        pace::Pace,
         subscription::{Filter, Subscription},
     },
     shutdown::Shutdown,
@@ -39,8 +44,10 @@ pub use crate::feed::wire::SOURCE_HEADER;
 
 /// What a call is told whose [`SOURCE_HEADER`] was meant for another process.
 pub const OTHER_LOGS: &str = "this instance has other logs; the call was misdelivered";
-/// The most responses that wait for one consumer; more are not read from the log.
-pub const RESPONSES_BUFFERED_MAX: usize = 4;
+/// The most responses that wait for one consumer: another is read from the log when this one has been taken.
+pub const RESPONSES_BUFFERED_MAX: usize = 1;
+/// The most streams of a process.
+pub const STREAMS_MAX: usize = 2048;
 
 /// A log that is served.
 #[derive(Debug, Clone)]
@@ -58,13 +65,17 @@ pub struct EventFeeds {
     types: Arc<BTreeMap<&'static str, BTreeSet<String>>>,
     shutdown: Shutdown,
     stream_age_max: Option<Duration>,
+    /// For what is read and waits to be sent.
+    budget: Budget,
+    streams: Arc<Semaphore>,
 }
 
 impl EventFeeds {
     /// No logs yet. Streams end when `shutdown` begins, and, so that they spread over replicas again, when they
     /// are older than `stream_age_max`.
-    pub fn new(shutdown: Shutdown, stream_age_max: Option<Duration>) -> Self {
-        Self { logs: Arc::default(), types: Arc::default(), shutdown, stream_age_max }
+    pub fn new(shutdown: Shutdown, stream_age_max: Option<Duration>, budget: Budget) -> Self {
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { logs: Arc::default(), types: Arc::default(), shutdown, stream_age_max, budget, streams }
     }
 
     /// Refuses consumers who ask a log for a type of events that it never has.
@@ -120,12 +131,16 @@ impl EventFeed for EventFeeds {
         log.kit.wait_for_token(&call).await?;
         let request = request.into_inner();
         let filter = Filter::of(&request, self.types.get(log.kit.source()))?;
+        let stream = self.streams.clone().try_acquire_owned().map_err(|_| overloaded())?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
-        let subscription = Subscription::begin(log.kit, log.heads, filter, &request, sender).await?;
+        let pace = Pace::new(&self.budget);
+        let subscription = Subscription::begin(log.kit, log.heads, filter, &request, sender, pace).await?;
         let shutdown = self.shutdown.clone();
         let age_max = self.stream_age_max;
-        self.shutdown
-            .spawn_for_call(async move { subscription.run(&shutdown, call.deadline, age_max).await });
+        self.shutdown.spawn_for_call(async move {
+            subscription.run(&shutdown, call.deadline, age_max).await;
+            drop(stream);
+        });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 

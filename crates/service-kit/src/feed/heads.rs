@@ -86,7 +86,7 @@ impl Heads {
 
 /// Asks the database where the log ends.
 pub(crate) async fn heads(log: &Kit) -> Result<Positions> {
-    let mut tx = log.database().begin_read().await?;
+    let mut tx = log.database().begin_read_of_log().await?;
     let heads = event_log::heads(&mut tx).await?;
     tx.rollback().await?;
     Ok(heads)

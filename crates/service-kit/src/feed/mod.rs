@@ -1,8 +1,10 @@
 //! The writer's side of an event log: what this process tells others of what happened here. What goes through: a
-//! subscription comes in by [`event_feed`], [`subscription`] reads the log for it, and `heads` says when there is more;
+//! subscription comes in by [`event_feed`], [`subscription`] reads the log for it at the `pace` of its consumer, and `heads` says when there is more;
 //! [`wire`] is what both ends agree on. Why below `follow/`: who tells need not know who listens.
 
+mod event;
 pub mod event_feed;
 mod heads;
+mod pace;
 pub mod subscription;
 pub mod wire;

@@ -10,9 +10,7 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{Event, Start, SubscribeRequest, SubscribeResponse},
 };
-use shipei_store::{
-    LogPosition, Marks, PARTITIONS, Partition, Positions, StoreError, StoredEvent, Tx, event_log, tree,
-};
+use shipei_store::{LogPosition, Marks, PARTITIONS, Partition, Positions, StoreError, Tx, event_log, tree};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
@@ -27,7 +25,9 @@ use crate::{
         metadata::until,
     },
     feed::{
+        event::to_event,
         heads::{self, Heads},
+        pace::Pace,
         wire::PROGRESS_INTERVAL,
     },
     shutdown::Shutdown,
@@ -36,8 +36,6 @@ use crate::{
 
 /// The most events of one response.
 pub const EVENTS_PER_RESPONSE_MAX: usize = 500;
-/// The most bytes of event data of one response, unless one event alone has more.
-pub const EVENT_BYTES_PER_RESPONSE_MAX: usize = 1024 * 1024;
 /// The most reads of one transaction, each of some thousand numbers of a partition.
 const READS_PER_TRANSACTION_MAX: usize = 64;
 /// The most event types of one filter.
@@ -46,8 +44,6 @@ pub const FILTER_TYPES_MAX: usize = 100;
 pub const FILTER_REGIONS_MAX: usize = 400;
 /// What an event takes besides its data, roughly, bytes.
 const EVENT_OVERHEAD_BYTES: usize = 200;
-/// What the type URLs of event data begin with.
-const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
 const EVENT_TYPE_BYTES_MAX: usize = 200;
 const REGION_CODE_DIGITS: usize = 6;
 
@@ -87,6 +83,7 @@ pub(crate) struct Subscription {
     told: Positions,
     told_at: Instant,
     responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
+    pace: Pace,
 }
 
 /// The consumer is gone.
@@ -99,7 +96,9 @@ impl Filter {
     pub(crate) fn of(request: &SubscribeRequest, known: Option<&BTreeSet<String>>) -> Result<Self> {
         let mut fields = Fields::new();
         let types = fields.optional_list("types", request.types.clone(), FILTER_TYPES_MAX, |fields, kind| {
-            let kind = fields.text("", &kind, EVENT_TYPE_BYTES_MAX)?;
+            if let Some(fault) = shipei_text::fault_of_id(&kind, EVENT_TYPE_BYTES_MAX) {
+                return fields.fault("", fault);
+            }
             match known {
                 Some(known) if !known.contains(&kind) => {
                     let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -139,8 +138,7 @@ impl Filter {
         partitions.dedup();
         let numbers: Vec<String> =
             partitions.iter().map(|partition| partition_number(*partition).to_string()).collect();
-        let binding =
-            ["cursor", &request.source, &types.join(","), &regions.join(","), &numbers.join(",")].join("|");
+        let binding = binding(&request.source, [&types, &regions, &numbers]);
         let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
         Ok(Self { start, types, regions, partitions, binding })
     }
@@ -157,6 +155,18 @@ impl Filter {
     }
 }
 
+/// What a cursor is bound to: the log and the filter. Lengths keep lists apart that read alike.
+fn binding(source: &str, lists: [&[String]; 3]) -> String {
+    let mut binding = format!("cursor|{}:{source}", source.len());
+    for list in lists {
+        binding.push_str(&format!("|{}", list.len()));
+        for text in list {
+            binding.push_str(&format!(",{}:{text}", text.len()));
+        }
+    }
+    binding
+}
+
 impl Subscription {
     /// Opens the cursor.
     pub(crate) async fn begin(
@@ -165,10 +175,22 @@ impl Subscription {
         filter: Filter,
         request: &SubscribeRequest,
         responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
+        pace: Pace,
     ) -> Result<Self> {
         let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, request)).await?;
         let told = positions.clone();
-        Ok(Self { log, heads, filter, epoch, positions, marks, told, told_at: Instant::now(), responses })
+        Ok(Self {
+            log,
+            heads,
+            filter,
+            epoch,
+            positions,
+            marks,
+            told,
+            told_at: Instant::now(),
+            responses,
+            pace,
+        })
     }
 
     /// Streams until the consumer goes, the server ends, the deadline passes, or the stream is old.
@@ -252,6 +274,10 @@ impl Subscription {
         behind.retain(|partition| heads.get(*partition) > self.positions.get(*partition));
         let mut verified = false;
         while !behind.is_empty() {
+            // Nothing is read before the consumer has taken what was read before.
+            let Ok(room) = self.responses.reserve().await else { return Ok(Err(Gone)) };
+            drop(room);
+            self.pace.taken();
             let time_max = self.log.database().attempt_time_max();
             let reading = self.read_in_one_transaction(&mut behind, heads, !verified);
             let events = match tokio::time::timeout(time_max, reading).await {
@@ -266,6 +292,7 @@ impl Subscription {
                 return Ok(Err(Gone));
             }
         }
+        self.pace.rest();
         Ok(Ok(()))
     }
 
@@ -275,7 +302,7 @@ impl Subscription {
         heads: &Positions,
         verify: bool,
     ) -> Result<Vec<Event>> {
-        let mut tx = self.log.database().begin_read().await?;
+        let mut tx = self.log.database().begin_read_of_log().await?;
         if verify {
             self.verify_marks(&mut tx, behind).await?;
         }
@@ -312,7 +339,8 @@ impl Subscription {
         let mut bytes = 0_usize;
         let mut reads = 0;
         'partitions: while let Some(partition) = behind.last().copied() {
-            let room = EVENTS_PER_RESPONSE_MAX - events.len();
+            let most = (self.pace.bytes() / EVENT_OVERHEAD_BYTES).min(EVENTS_PER_RESPONSE_MAX);
+            let room = most.saturating_sub(events.len());
             if room == 0 || reads == READS_PER_TRANSACTION_MAX {
                 break;
             }
@@ -326,7 +354,7 @@ impl Subscription {
             }
             for stored in batch.events {
                 bytes = bytes.saturating_add(stored.data.len() + EVENT_OVERHEAD_BYTES);
-                if bytes > EVENT_BYTES_PER_RESPONSE_MAX && !events.is_empty() {
+                if bytes > self.pace.bytes() && !events.is_empty() {
                     // Everything before this event was taken or filtered out.
                     let before = LogPosition { partition, number: stored.position.number - 1 };
                     if before.number > after {
@@ -383,7 +411,7 @@ async fn open_cursor(
     request: &SubscribeRequest,
 ) -> Result<(String, Positions, Marks)> {
     let cursor = request.cursor.as_str();
-    let mut tx = log.database().begin_read().await?;
+    let mut tx = log.database().begin_read_of_log().await?;
     filter.check_regions(&mut tx, &request.region_codes).await?;
     let epoch = event_log::epoch(&mut tx).await?;
     if cursor.is_empty() && filter.start != Start::Now {
@@ -412,28 +440,6 @@ async fn open_cursor(
             Ok((epoch, positions, marks))
         }
         _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
-    }
-}
-
-fn to_event(source: &str, stored: StoredEvent) -> Event {
-    let partition = partition_number(stored.position.partition);
-    let number = stored.position.number;
-    let type_url = format!("{TYPE_URL_PREFIX}{}", stored.kind);
-    Event {
-        id: format!("{partition}-{number}"),
-        source: source.to_owned(),
-        spec_version: "1.0".to_owned(),
-        r#type: stored.kind,
-        subject: stored.subject,
-        time: Some(to_timestamp(stored.occurred_at)),
-        recorded_time: Some(to_timestamp(stored.recorded_at)),
-        partition,
-        number,
-        region_code: stored.region,
-        actor: stored.actor,
-        cause: stored.cause,
-        trace_parent: stored.trace,
-        data: Some(prost_types::Any { type_url, value: stored.data }),
     }
 }
 
@@ -478,5 +484,11 @@ mod tests {
         };
         assert_eq!(of(["a", "b"]), of(["b", "a"]));
         assert_ne!(of(["a", "b"]), of(["a", "c"]));
+        let lists = |types: &[&str]| {
+            let types: Vec<String> = types.iter().map(|kind| (*kind).to_owned()).collect();
+            binding("s", [&types, &[], &[]])
+        };
+        assert_ne!(lists(&["A,B"]), lists(&["A", "B"]));
+        assert_ne!(lists(&["A", "B"]), lists(&["A|1,1:B"]));
     }
 }

@@ -13,9 +13,12 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     sync::mpsc,
+    time::Sleep,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::{Channel, Endpoint, Uri, server::Connected};
+
+use super::connections::{HANDSHAKE_TIME_MAX, Place};
 
 /// The bytes that fit into an in-memory connection, each way.
 const DUPLEX_BYTES: usize = 256 * 1024;
@@ -24,6 +27,10 @@ pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What all streams of a connection may send before it is read, bytes: some streams may stand still without
 /// stopping the others.
 pub const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// The same for what clients send to a server: bodies are read as they come, or refused.
+pub const SERVER_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// See [`SERVER_STREAM_WINDOW_BYTES`].
+pub const SERVER_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// The most bytes of all headers of a message: the largest consistency token fits.
 pub const HEADER_BYTES_MAX: u32 = 48 * 1024;
 /// How often an idle connection is tried, and how long an answer may take.
@@ -80,16 +87,64 @@ impl InMemory {
     }
 }
 
-/// A connection that fails once it is cut.
+/// What a client says first, bytes: that it speaks HTTP/2.
+const PREFACE_BYTES: usize = 24;
+
+/// A connection that fails once it is cut, or when its client does not say in time that it speaks HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Cuttable<Io> {
     io: Io,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Among those that are counted.
+    place: Option<Place>,
+    /// Until the client has said what it speaks.
+    handshake: Option<Handshake>,
+}
+
+#[derive(Debug)]
+struct Handshake {
+    until: Pin<Box<Sleep>>,
+    makes_way: Pin<Box<WaitForCancellationFutureOwned>>,
+    read: usize,
 }
 
 impl<Io> Cuttable<Io> {
     pub(crate) fn new(io: Io, cut: CancellationToken) -> Self {
-        Self { io, cut: Box::pin(cut.cancelled_owned()) }
+        Self { io, cut: Box::pin(cut.cancelled_owned()), place: None, handshake: None }
+    }
+
+    /// One that is counted, and has to say what it speaks.
+    pub(crate) fn counted(io: Io, cut: CancellationToken, place: Place) -> Self {
+        let handshake = Handshake {
+            until: Box::pin(tokio::time::sleep(HANDSHAKE_TIME_MAX)),
+            makes_way: Box::pin(place.cut().cancelled_owned()),
+            read: 0,
+        };
+        Self { place: Some(place), handshake: Some(handshake), ..Self::new(io, cut) }
+    }
+
+    /// What ends a handshake that is not complete.
+    fn check_handshake(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let Some(handshake) = &mut self.handshake else { return Ok(()) };
+        if handshake.makes_way.as_mut().poll(context).is_ready() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "too many connections say nothing"));
+        }
+        if handshake.until.as_mut().poll(context).is_ready() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not say what it speaks"));
+        }
+        Ok(())
+    }
+
+    /// So many bytes have come.
+    fn has_read(&mut self, bytes: usize) {
+        let Some(handshake) = &mut self.handshake else { return };
+        handshake.read += bytes;
+        if handshake.read >= PREFACE_BYTES {
+            self.handshake = None;
+            if let Some(place) = &self.place {
+                place.has_spoken();
+            }
+        }
     }
 
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -107,7 +162,13 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Cuttable<Io> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        self.check_handshake(context)?;
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.io).poll_read(context, buffer);
+        if outcome.is_ready() {
+            self.has_read(buffer.filled().len() - before);
+        }
+        outcome
     }
 }
 

@@ -37,17 +37,21 @@ use tower::Service;
 use crate::{
     call::{
         access::{Policies, PolicyError},
+        budget::Budget,
         gate::GateLayer,
-        layer::CallLayer,
+        layer::{Bounds, CallLayer},
         limit::Limit,
         misdelivered::MisdeliveredCalls,
         watch::Methods,
     },
     descriptors,
-    feed::event_feed::EventFeeds,
-    serve::connection::{
-        CONNECTION_WINDOW_BYTES, Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
-        STREAM_WINDOW_BYTES,
+    feed::{event_feed::EventFeeds, wire::MESSAGE_BYTES_MAX},
+    serve::{
+        connection::{
+            Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+            SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES,
+        },
+        connections::{Connections, ProcessBounds},
     },
     shutdown::Shutdown,
     soft_state::rate_limit::RateLimiter,
@@ -95,6 +99,7 @@ pub struct ServerBuilder {
     /// Each kit by its source.
     kits: BTreeMap<&'static str, Kit>,
     connection_age_max: Option<Duration>,
+    process_bounds: ProcessBounds,
     rate_limiter: Option<RateLimiter>,
     descriptor_pool: DescriptorPool,
     descriptor_set: Vec<u8>,
@@ -109,6 +114,8 @@ pub struct Server {
     methods: Methods,
     shutdown: Shutdown,
     connection_age_max: Option<Duration>,
+    connections: Connections,
+    bounds: Bounds,
     limits: Limit,
 }
 
@@ -147,6 +154,7 @@ impl ServerBuilder {
             services: BTreeMap::new(),
             kits: BTreeMap::new(),
             connection_age_max: None,
+            process_bounds: ProcessBounds::default(),
             rate_limiter: None,
             descriptor_pool: descriptors::pool().clone(),
             descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
@@ -182,6 +190,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Holds no more than this for clients.
+    #[must_use]
+    pub fn bounds(mut self, bounds: ProcessBounds) -> Self {
+        self.process_bounds = bounds;
+        self
+    }
+
     /// Refuses callers who call too often.
     #[must_use]
     pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
@@ -203,7 +218,9 @@ impl ServerBuilder {
     /// An RPC without a good access policy, or a descriptor set that can't be reflected.
     pub async fn build(mut self) -> Result<Server, StartError> {
         let types = event_types(&self.descriptor_pool, &self.services);
-        let feeds = EventFeeds::new(self.shutdown.clone(), self.connection_age_max).event_types(types);
+        let budget = Budget::new(self.process_bounds.budget_bytes);
+        let (shutdown, answers) = (self.shutdown.clone(), budget.half());
+        let feeds = EventFeeds::new(shutdown, self.connection_age_max, answers).event_types(types);
         for kit in self.kits.values() {
             feeds.add(kit);
         }
@@ -233,6 +250,8 @@ impl ServerBuilder {
             methods,
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
+            connections: Connections::new(self.process_bounds.connections),
+            bounds: Bounds::new(budget.half(), MESSAGE_BYTES_MAX),
             limits: Limit::new(self.rate_limiter, &names),
         })
     }
@@ -264,18 +283,28 @@ impl Server {
     /// When the listener has no address.
     pub fn serve_tcp(&self, listener: TcpListener) -> io::Result<SocketAddr> {
         let address = listener.local_addr()?;
-        self.serve(TcpIncoming::from(listener).with_nodelay(Some(true)));
+        let (connections, cut) = (self.connections.clone(), self.shutdown.hard_token());
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        self.serve(incoming.filter_map(move |io| match io {
+            Ok(io) => {
+                // One that is gone already has no address, and one for which there is no place is closed.
+                let place = connections.enter(io.peer_addr().ok()?.ip())?;
+                Some(Ok(Cuttable::counted(io, cut.clone(), place)))
+            }
+            Err(error) => Some(Err(error)),
+        }));
         Ok(address)
     }
 
     /// Serves in memory until shutdown; returns at once, with the way in.
     pub fn serve_in_memory(&self) -> InMemory {
         let (sender, receiver) = mpsc::channel(CONNECTIONS_WAITING_MAX);
-        self.serve(ReceiverStream::new(receiver).map(Ok::<_, io::Error>));
+        let cut = self.shutdown.hard_token();
+        self.serve(ReceiverStream::new(receiver).map(move |io| Ok(Cuttable::new(io, cut.clone()))));
         InMemory::new(sender)
     }
 
-    fn serve<Io>(&self, incoming: impl Stream<Item = io::Result<Io>> + Send + 'static)
+    fn serve<Io>(&self, incoming: impl Stream<Item = io::Result<Cuttable<Io>>> + Send + 'static)
     where
         Io: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         Io::ConnectInfo: Clone + Send + Sync + 'static,
@@ -283,8 +312,8 @@ impl Server {
         let mut server = tonic::transport::Server::builder()
             .concurrency_limit_per_connection(CONCURRENT_CALLS_MAX)
             .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_stream_window_size(SERVER_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(SERVER_CONNECTION_WINDOW_BYTES)
             .http2_max_header_list_size(HEADER_BYTES_MAX)
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
@@ -292,10 +321,9 @@ impl Server {
             server = server.max_connection_age(age);
         }
         let server = server
-            .layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()))
+            .layer(CallLayer::new(self.methods.clone(), self.bounds.clone(), self.shutdown.clone()))
             .layer(GateLayer(self.misdelivered.clone()))
             .layer(GateLayer(self.limits.clone()));
-        let cut = self.shutdown.hard_token();
         let incoming = incoming.then(async |io| {
             if let Err(error) = &io {
                 // Out of file descriptors: tonic would ask again at once, and in silence.
@@ -304,7 +332,6 @@ impl Server {
             }
             io
         });
-        let incoming = incoming.map(move |io| io.map(|io| Cuttable::new(io, cut.clone())));
         let signal = self.shutdown.token().cancelled_owned();
         let serving = server.serve_with_incoming_shutdown(self.routes.clone(), incoming, signal);
         let shutdown = self.shutdown.clone();

@@ -105,6 +105,8 @@ pub(super) fn process_fields(service: &str, instance: &str) -> String {
 
 fn filter(text: &str, default: &str) -> Result<EnvFilter, TelemetryError> {
     let text = if text.trim().is_empty() { default } else { text };
+    // The transport warns of each connection that it cuts, which anybody can have it do a thousand times a second.
+    let text = format!("h2=error,{text}");
     EnvFilter::try_new(text).map_err(|error| TelemetryError::Filter(error.to_string()))
 }
 

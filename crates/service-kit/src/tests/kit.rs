@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use prost_types::Timestamp;
-use shipei_contracts::common::v1::LogPosition;
 use shipei_store::{Partition, event_log};
 use tonic::Code;
 
@@ -32,9 +31,9 @@ async fn write_keeps_state_and_event_and_answers_with_token() {
     request.metadata_mut().insert(CALLER_HEADER, "county_counselor:K1@130302".parse().unwrap());
     let response = notes.put_note(request).await.unwrap();
     let partition = Partition::of(COUNTY);
-    let number = u32::try_from(partition.index()).unwrap();
-    let expected = LogPosition { source: "notes".into(), partition: number, number: 1 };
-    assert_eq!(token(&response).positions(), [expected]);
+    let mut expected = shipei_store::Positions::new();
+    expected.set(partition, 1);
+    assert_eq!(token(&response), Token::of("notes", &expected));
     assert_eq!(counts(&test.kit).await, (1, 1));
 
     let mut tx = test.kit.database().begin_read().await.unwrap();
@@ -164,8 +163,8 @@ async fn answer_token_holds_what_the_caller_brought() {
     let mut request = put("R1", "hello");
     request.metadata_mut().insert(TOKEN_HEADER, brought.encode().parse().unwrap());
     let answered = token(&notes.put_note(request).await.unwrap());
-    assert_eq!(answered.positions().len(), 2);
-    assert!(answered.positions().contains(&brought.positions()[0]));
+    assert_eq!(answered.positions("elsewhere"), brought.positions("elsewhere"));
+    assert!(!answered.positions("notes").is_empty());
 }
 
 #[tokio::test]

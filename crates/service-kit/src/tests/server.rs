@@ -38,7 +38,7 @@ async fn both_transports_answer_the_same() {
     let notes = Notes::new(&test.kit);
     let server = note_server(&notes).await;
     for (index, way) in ways(&server).await.into_iter().enumerate() {
-        let text = format!("note {index}");
+        let text = format!("note-{index}");
         let written = call::<_, PutNoteResponse>(way.clone(), PUT_NOTE, put(&text, &text)).await.unwrap();
         assert!(written.metadata().get(TOKEN_HEADER).is_some());
         let request = ListNotesRequest { county_code: COUNTY.into(), ..Default::default() };

@@ -225,9 +225,10 @@ impl Kit {
         let now = self.inner.clock.now();
         let occurred_at = resolve_occurred_at(&call.caller, &request, now)?;
         let request_id = request.request_id();
-        if request_id.len() > REQUEST_ID_BYTES_MAX {
-            let description = format!("longer than {REQUEST_ID_BYTES_MAX} bytes");
-            return Err(Error::invalid("request_id", description).into());
+        if !request_id.is_empty()
+            && let Some(fault) = shipei_text::fault_of_id(request_id, REQUEST_ID_BYTES_MAX)
+        {
+            return Err(Error::invalid("request_id", fault).into());
         }
         let method = Req::full_name();
         let digest = match request_id {
@@ -472,7 +473,7 @@ pub(crate) fn respond<Res: Message>(response: Res, token: &Token) -> Response<Re
     if is_small {
         response.disable_compression();
     }
-    if token.positions().is_empty() {
+    if token.is_empty() {
         return response;
     }
     if let Ok(value) = MetadataValue::try_from(token.encode()) {

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
 use serde_json::{Map, Value, json};
 use shipei_service_kit::telemetry::LogFormat;
 
-use super::Config;
+use super::{Config, MEGABYTE};
 use crate::{
     redis::masked,
     settings::{SETTINGS, Setting, Source},
@@ -91,6 +91,9 @@ impl Config {
             "acquire_timeout" => time(self.limits.acquire_timeout).into(),
             "statement_timeout" => time(self.limits.statement_timeout).into(),
             "lock_timeout" => time(self.limits.lock_timeout).into(),
+            "memory_budget" => (self.bounds.budget_bytes / MEGABYTE).into(),
+            "connections" => self.bounds.connections.all.into(),
+            "connections_by_address" => self.bounds.connections.by_address.into(),
             "rate_limit" => self.rate_limit.map_or(0, NonZeroU32::get).into(),
             // Another one each time, unless somebody gave it.
             "instance" => {

@@ -75,7 +75,7 @@ impl StudyHandler {
         let beat = beat.ok_or_else(|| Error::Internal("a beat without an answer".to_owned()))?;
         let worth = beat.map_err(Refusal::new)?;
         let mut response = Response::new(convert::worth_to_proto(&worth));
-        if !token.positions().is_empty()
+        if !token.is_empty()
             && let Ok(value) = MetadataValue::try_from(token.encode())
         {
             response.metadata_mut().insert(TOKEN_HEADER, value);

@@ -111,6 +111,6 @@ async fn arrived(on_its_way: OnItsWay) -> std::result::Result<StreamHeartbeatsRe
         pending.await.unwrap_or_else(|_| Err(Error::Unavailable("the service is ending".to_owned())));
     let Answer { sessions, token } = answer?;
     let sessions = sessions.iter().map(|answers| convert::session_result(answers)).collect();
-    let consistency_token = if token.positions().is_empty() { String::new() } else { token.encode() };
+    let consistency_token = if token.is_empty() { String::new() } else { token.encode() };
     Ok(StreamHeartbeatsResponse { batch_number, sessions, consistency_token })
 }

@@ -1,0 +1,79 @@
+//! How much is read for one consumer at a time. Why it grows: a consumer that reads is served in large pieces, which is
+//! cheap; of one that never reads, or slowly, nothing more is kept than a small one. What is beyond the smallest piece takes
+//! from the process's [`Budget`] until the piece behind it has been taken; who gets nothing goes on in small pieces.
+
+use std::collections::VecDeque;
+
+use crate::call::budget::{Budget, Taken};
+
+/// The bytes of a consumer's first response, and of all its responses while the budget is spent.
+const BYTES_FIRST: usize = 16 * 1024;
+/// The most bytes of event data of one response, unless one event alone has more.
+const BYTES_MAX: usize = 1024 * 1024;
+/// Behind so many later responses, one has been sent.
+const HELD: usize = 2;
+
+/// The pace of one consumer.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    budget: Budget,
+    bytes: usize,
+    held: VecDeque<Taken>,
+}
+
+impl Pace {
+    pub(crate) fn new(budget: &Budget) -> Self {
+        Self { budget: budget.clone(), bytes: BYTES_FIRST, held: VecDeque::new() }
+    }
+
+    /// About how many bytes the next response may have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The last response was taken: the next may be twice as large, if there is room for it.
+    pub(crate) fn taken(&mut self) {
+        if self.held.len() == HELD {
+            self.held.pop_front();
+        }
+        let wanted = (self.bytes * 2).min(BYTES_MAX);
+        match self.budget.take(wanted) {
+            Some(taken) => {
+                self.bytes = wanted;
+                self.held.push_back(taken);
+            }
+            None => self.bytes = (self.bytes / 2).max(BYTES_FIRST),
+        }
+    }
+
+    /// There is nothing more to read now.
+    pub(crate) fn rest(&mut self) {
+        self.held.clear();
+        self.bytes = BYTES_FIRST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consumer_that_reads_gets_large_pieces_and_others_small_ones() {
+        let budget = Budget::new(4 * BYTES_MAX);
+        let mut reads = Pace::new(&budget);
+        for _ in 0..20 {
+            reads.taken();
+        }
+        assert_eq!((reads.bytes(), budget.used()), (BYTES_MAX, 2 * BYTES_MAX));
+        let mut others: Vec<Pace> = (0..1000).map(|_| Pace::new(&budget)).collect();
+        for other in &mut others {
+            other.taken();
+            other.taken();
+        }
+        assert!(budget.used() <= 4 * BYTES_MAX);
+        assert_eq!(others[999].bytes(), BYTES_FIRST);
+        others.clear();
+        reads.rest();
+        assert_eq!((reads.bytes(), budget.used()), (BYTES_FIRST, 0));
+    }
+}
