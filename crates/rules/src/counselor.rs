@@ -3,18 +3,14 @@
 //! The only score with fractions: hundredths of a point, rounded half up once at the end of each of the two parts, by
 //! integers alone. To add an offline item, add its word to [`OfflineItem`] and its judgement to `judge`.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
 use crate::calendar::Period;
-use crate::explanation::{ItemState, ReasonCode};
+use crate::explanation::{Clause, Finding, ItemKey, ItemState, Missing, Need, ReasonCode, Text};
 use crate::scheme::{Scheme, Task};
 use crate::vocabulary::{EducationStage, OfflineItem};
-
-const CLAUSE_REGISTRATION_LOGIN: &str = "附件4 报名登录 (Annex 4, registration and login)";
-const CLAUSE_OFFLINE: &str = "附件4 组织开展线下研修活动 (Annex 4, offline activity)";
 
 /// Points in hundredths; displayed with two decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -47,14 +43,14 @@ impl fmt::Display for Hundredths {
 pub struct CountyFacts {
     /// Active trainees: those not withdrawn.
     pub active: i64,
-    /// How many of them did each task on time ([`crate::trainee::task_done`]), in the order of the scheme's tasks;
+    /// How many of them did each task on time ([`crate::trainee::tasks_done`]), in the order of the scheme's tasks;
     /// missing ones are 0.
     pub done_by_task: Vec<i64>,
     /// What happened in each education stage. A stage that is missing has no active trainees.
     pub stages: Vec<StageFacts>,
     /// Active trainees with an offline score.
     pub scored_participants: i64,
-    /// How many different scores they hold ([`distinct_scores`]).
+    /// How many different scores they hold: a participant's score is the points of their offline item.
     pub distinct_scores: i64,
 }
 
@@ -86,8 +82,28 @@ pub struct TaskShare {
     pub done: i64,
     /// Active trainees.
     pub active: i64,
-    /// The clause of the notice.
-    pub clause: &'static str,
+    /// Earned when all of them did; missed when the task's time is over.
+    pub state: ItemState,
+    /// Who is missing; always there unless it is earned.
+    pub missing: Option<Missing>,
+    /// The clause that it follows.
+    pub clause: Clause,
+}
+
+impl TaskShare {
+    /// What it is about.
+    pub fn key(&self) -> ItemKey {
+        self.task.into()
+    }
+
+    /// How many did it.
+    pub fn explanation(&self) -> Text {
+        let (done, active) = (self.done, self.active);
+        Text::new(
+            format!("{active}名参训教师中{done}名按时完成"),
+            format!("{done} of {active} active trainees on time"),
+        )
+    }
 }
 
 /// One offline item of one education stage; all of a county's weigh the same.
@@ -101,10 +117,19 @@ pub struct CountyItem {
     pub state: ItemState,
     /// Why it was missed; there exactly when it was.
     pub reason: Option<ReasonCode>,
-    /// The clause of the notice.
-    pub clause: &'static str,
+    /// What it needs; always there unless it is earned.
+    pub missing: Option<Missing>,
+    /// The clause that it follows.
+    pub clause: Clause,
     /// When it was earned, where one instant says so.
     pub at: Option<DateTime<Utc>>,
+}
+
+impl CountyItem {
+    /// What it is about.
+    pub fn key(&self) -> ItemKey {
+        ItemKey::County(self.item, self.stage)
+    }
 }
 
 /// The score of a county at some `as_of`.
@@ -140,7 +165,7 @@ pub fn score(scheme: &Scheme, facts: &CountyFacts, as_of: DateTime<Utc>) -> Coun
             scores_not_distinct: false,
         };
     }
-    let tasks = task_shares(scheme, facts);
+    let tasks = task_shares(scheme, facts, as_of);
     let done = tasks.iter().map(|share| share.done).sum();
     let registration_login =
         Hundredths::of_share(scheme.counselor.registration_login.points, done, length(&tasks) * facts.active);
@@ -174,57 +199,84 @@ fn length<T>(list: &[T]) -> i64 {
     i64::try_from(list.len()).unwrap_or(i64::MAX)
 }
 
-fn task_shares(scheme: &Scheme, facts: &CountyFacts) -> Vec<TaskShare> {
+fn task_shares(scheme: &Scheme, facts: &CountyFacts, as_of: DateTime<Utc>) -> Vec<TaskShare> {
+    let rules = &scheme.counselor.registration_login;
     let mut shares = Vec::new();
-    for (index, task) in scheme.counselor.registration_login.tasks.iter().enumerate() {
+    for (index, task) in rules.tasks.iter().enumerate() {
         let done = facts.done_by_task.get(index).copied().unwrap_or(0).clamp(0, facts.active);
-        shares.push(TaskShare { task: *task, done, active: facts.active, clause: CLAUSE_REGISTRATION_LOGIN });
+        let until = task_until(scheme, *task);
+        let missing = (done < facts.active).then(|| Missing::new(Need::Trainees, done, facts.active, until));
+        let state = match missing {
+            None => ItemState::Earned,
+            Some(_) if as_of >= until => ItemState::Missed,
+            Some(_) => ItemState::Pending,
+        };
+        let (active, clause) = (facts.active, Clause::clone(&rules.clause));
+        shares.push(TaskShare { task: *task, done, active, state, missing, clause });
     }
     shares
 }
 
+/// The first instant at which a task can no longer be done on time. The scheme has every phase that its tasks name.
+fn task_until(scheme: &Scheme, task: Task) -> DateTime<Utc> {
+    match task {
+        Task::Login => scheme.login().until,
+        Task::Phase(index) => scheme.trainee.online[index].period.until,
+        Task::Assignment => scheme.trainee.assignment.period.until,
+        Task::Seminar => scheme.trainee.seminar.period.until,
+    }
+}
+
 fn judge(scheme: &Scheme, item: OfflineItem, stage: &StageFacts, as_of: DateTime<Utc>) -> CountyItem {
-    let period = scheme.counselor.offline.period;
+    let rules = &scheme.counselor.offline;
     let counted =
         |at: Option<DateTime<Utc>>, period: &Period| at.filter(|at| *at <= as_of && period.contains(*at));
-    let everyone_scored =
-        stage.attendances_of_active > 0 && stage.scored_attendances_of_active >= stage.attendances_of_active;
-    let (earned, at, missed) = match item {
+    let until = rules.period.until;
+    let happened = |at: Option<DateTime<Utc>>, missed, what| match at {
+        Some(at) => Finding::earned(0, at),
+        None => Finding::not_earned(as_of, missed, Missing::one(what, until)),
+    };
+    let finding = match item {
         OfflineItem::Plan => {
             let at = counted(stage.plan_at, &scheme.plan_period());
-            (at.is_some(), at, ReasonCode::PlanNotSubmitted)
+            happened(at, ReasonCode::PlanNotSubmitted, Need::Plan)
         }
         OfflineItem::Activity => {
-            let at = counted(stage.activity_at, &period);
-            (at.is_some(), at, ReasonCode::ActivityNotHeld)
+            happened(counted(stage.activity_at, &rules.period), ReasonCode::ActivityNotHeld, Need::Activity)
         }
         OfflineItem::Results => {
-            let at = counted(stage.results_at, &period);
-            (at.is_some(), at, ReasonCode::ResultsNotSubmitted)
+            happened(counted(stage.results_at, &rules.period), ReasonCode::ResultsNotSubmitted, Need::Results)
         }
-        OfflineItem::Scoring if stage.attendances_of_active > 0 => {
-            (everyone_scored, None, ReasonCode::AttendanceNotScored)
-        }
-        OfflineItem::Scoring => (false, None, ReasonCode::NobodyAttended),
+        OfflineItem::Scoring => judge_scoring(stage, as_of, until),
     };
-    let (state, reason) = match (earned, period.is_over(as_of)) {
-        (true, _) => (ItemState::Earned, None),
-        (false, false) => (ItemState::Pending, None),
-        (false, true) => (ItemState::Missed, Some(missed)),
-    };
-    CountyItem { item, stage: stage.stage, state, reason, clause: CLAUSE_OFFLINE, at }
+    CountyItem {
+        item,
+        stage: stage.stage,
+        state: finding.state,
+        reason: finding.reason,
+        missing: finding.missing,
+        clause: Clause::clone(&rules.clause),
+        at: finding.at,
+    }
+}
+
+/// Scoring is earned when somebody attended and everybody who did is scored; no one instant says so.
+fn judge_scoring(stage: &StageFacts, as_of: DateTime<Utc>, until: DateTime<Utc>) -> Finding {
+    let (attended, scored) = (stage.attendances_of_active, stage.scored_attendances_of_active);
+    if attended <= 0 {
+        let missing = Missing::one(Need::Attendance, until);
+        return Finding::not_earned(as_of, ReasonCode::NobodyAttended, missing);
+    }
+    if scored < attended {
+        let missing = Missing::new(Need::Scoring, scored, attended, until);
+        return Finding::not_earned(as_of, ReasonCode::AttendanceNotScored, missing);
+    }
+    Finding { at: None, ..Finding::earned(0, as_of) }
 }
 
 /// Whether a county's offline scores are flagged as not distinct (Annex 2, offline, 有区分度).
-pub fn scores_not_distinct(scheme: &Scheme, scored_participants: i64, distinct_scores: i64) -> bool {
+fn scores_not_distinct(scheme: &Scheme, scored_participants: i64, distinct_scores: i64) -> bool {
     scheme.trainee.offline.distinct.is_some_and(|rule| {
         scored_participants >= rule.from_participants && distinct_scores < rule.min_distinct_scores
     })
-}
-
-/// How many different scores the scored participants of a county hold; a participant's score is the points of their
-/// offline item.
-pub fn distinct_scores(offline_points: impl IntoIterator<Item = i64>) -> i64 {
-    let distinct: BTreeSet<i64> = offline_points.into_iter().collect();
-    i64::try_from(distinct.len()).unwrap_or(i64::MAX)
 }

@@ -5,16 +5,11 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::explanation::{Finding, Item, ItemState, ReasonCode};
+use crate::explanation::{Finding, Item, ItemKey, ItemState, Missing, Need, ReasonCode};
 use crate::ids::{ActivityId, SeminarId};
 use crate::scheme::{OnlineEntry, Scheme, Task};
 use crate::submission::{MarkKind, Submission, counting};
 use crate::vocabulary::Grade;
-
-const CLAUSE_ONLINE: &str = "附件2 网络研修 (Annex 2, online study)";
-const CLAUSE_ASSIGNMENT: &str = "附件2 第三阶段 实践性作业 (Annex 2, practical assignment)";
-const CLAUSE_SEMINAR: &str = "附件2 第四阶段 班级研修活动 (Annex 2, class seminar)";
-const CLAUSE_OFFLINE: &str = "附件2 线下研修活动 (Annex 2, offline activity)";
 
 /// Everything that is known of a trainee.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,9 +64,9 @@ pub struct TraineeScore {
 }
 
 impl TraineeScore {
-    /// The item of a name; `None` when there is none (or the trainee is withdrawn).
-    pub fn item(&self, name: &str) -> Option<&Item> {
-        self.items.iter().find(|item| item.name == name)
+    /// The item of a key; `None` when there is none (or the trainee is withdrawn).
+    pub fn item(&self, key: ItemKey) -> Option<&Item> {
+        self.items.iter().find(|item| item.key == key)
     }
 }
 
@@ -84,19 +79,16 @@ pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Tra
     let mut items = Vec::with_capacity(rules.online.len() + 3);
     for (index, entry) in rules.online.iter().enumerate() {
         let finding = judge_phase(&rules.online, index, facts, as_of);
-        items.push(finding.into_item(format!("phase_{}", index + 1), entry.points, CLAUSE_ONLINE));
+        items.push(finding.into_item(ItemKey::Phase(index), entry.points, &entry.clause));
     }
-    let most = rules.assignment.points.most();
-    items.push(judge_assignment(scheme, facts, as_of).into_item("assignment", most, CLAUSE_ASSIGNMENT));
-    let seminar =
-        judge_seminar(scheme, facts, as_of).into_item("seminar", rules.seminar.points, CLAUSE_SEMINAR);
-    let seminar_earned = seminar.is_earned();
-    items.push(seminar);
-    items.push(judge_offline(scheme, facts, as_of).into_item(
-        "offline",
-        rules.offline.max_score,
-        CLAUSE_OFFLINE,
-    ));
+    let (assignment, seminar, offline) = (&rules.assignment, &rules.seminar, &rules.offline);
+    let finding = judge_assignment(scheme, facts, as_of);
+    items.push(finding.into_item(ItemKey::Assignment, assignment.points.most(), &assignment.clause));
+    let finding = judge_seminar(scheme, facts, as_of);
+    let seminar_earned = finding.state == ItemState::Earned;
+    items.push(finding.into_item(ItemKey::Seminar, seminar.points, &seminar.clause));
+    let finding = judge_offline(scheme, facts, as_of);
+    items.push(finding.into_item(ItemKey::Offline, offline.max_score, &offline.clause));
 
     let total = items.iter().map(|item| item.points).sum();
     let passed = total >= rules.pass_total && (seminar_earned || !rules.seminar_required);
@@ -121,13 +113,19 @@ fn achieved_at(
 fn judge_phase(online: &[OnlineEntry], index: usize, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
     let entry = &online[index];
     let Some(at) = achieved_at(online, index, facts, as_of) else {
-        return Finding::not_earned(entry.period.is_over(as_of), ReasonCode::NotAchievedInWindow);
+        let missing = Missing {
+            what: Need::Study,
+            have: None,
+            need: entry.required_seconds,
+            until: entry.period.until,
+        };
+        return Finding::not_earned(as_of, ReasonCode::NotAchievedInWindow, missing);
     };
     if !entry.requires_previous || index == 0 || achieved_at(online, index - 1, facts, as_of).is_some() {
         return Finding::earned(entry.points, at);
     }
-    let previous_over = online[index - 1].period.is_over(as_of);
-    Finding::not_earned(previous_over, ReasonCode::PreviousPhaseMissed).dated(at)
+    let missing = Missing::one(Need::PreviousPhase, online[index - 1].period.until);
+    Finding::not_earned(as_of, ReasonCode::PreviousPhaseMissed, missing).dated(at)
 }
 
 /// Annex 2, phase 3. The last mark of the submission that counts counts ([`counting`]). Until `review_until` a fail or a
@@ -135,21 +133,25 @@ fn judge_phase(online: &[OnlineEntry], index: usize, facts: &TraineeFacts, as_of
 fn judge_assignment(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
     let rules = &scheme.trainee.assignment;
     let Some(newest) = counting(scheme, &facts.submissions, as_of) else {
-        return Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotSubmitted);
+        let missing = Missing::one(Need::Submission, rules.period.until);
+        return Finding::not_earned(as_of, ReasonCode::NotSubmitted, missing);
     };
-    let reviews_over = as_of >= rules.review_until;
+    let missing = |what| Missing::one(what, rules.review_until);
     let Some(mark) = newest.last_mark(as_of, rules.review_until) else {
-        let finding = Finding::not_earned(reviews_over, ReasonCode::NotReviewed);
+        let finding = Finding::not_earned(as_of, ReasonCode::NotReviewed, missing(Need::Review));
         return finding.on(&newest.id).dated(newest.submitted_at);
     };
     let finding = match mark.kind {
-        MarkKind::Graded(Grade::Excellent) => Finding::earned(rules.points.excellent, mark.at),
-        MarkKind::Graded(Grade::Pass) => Finding::earned(rules.points.pass, mark.at),
+        MarkKind::Graded(grade @ (Grade::Excellent | Grade::Pass)) => {
+            Finding::earned(rules.points.of(grade), mark.at)
+        }
         MarkKind::Graded(Grade::Fail) => Finding {
-            points: rules.points.fail,
-            ..Finding::not_earned(reviews_over, ReasonCode::GradedFail).dated(mark.at)
+            points: rules.points.of(Grade::Fail),
+            ..Finding::not_earned(as_of, ReasonCode::GradedFail, missing(Need::BetterGrade)).dated(mark.at)
         },
-        MarkKind::Returned => Finding::not_earned(reviews_over, ReasonCode::Returned).dated(mark.at),
+        MarkKind::Returned => {
+            Finding::not_earned(as_of, ReasonCode::Returned, missing(Need::Revision)).dated(mark.at)
+        }
     };
     finding.on(&newest.id)
 }
@@ -164,7 +166,10 @@ fn judge_seminar(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) ->
         .min_by(|left, right| (left.at, &left.seminar).cmp(&(right.at, &right.seminar)));
     match first {
         Some(post) => Finding::earned(rules.points, post.at).on(&post.seminar),
-        None => Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotAttended),
+        None => {
+            let missing = Missing::new(Need::Post, 0, rules.min_characters, rules.period.until);
+            Finding::not_earned(as_of, ReasonCode::NotAttended, missing)
+        }
     }
 }
 
@@ -195,18 +200,15 @@ fn judge_offline(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) ->
     }
     match best {
         Some(score) => Finding::earned(score.score, score.at).on(&score.activity),
-        None => Finding::not_earned(rules.period.is_over(as_of), ReasonCode::NotScored),
+        None => {
+            let missing = Missing::one(Need::OfflineScore, rules.period.until);
+            Finding::not_earned(as_of, ReasonCode::NotScored, missing)
+        }
     }
 }
 
-/// Whether a trainee did a task of the county's score on time (Annex 4, registration and login). A withdrawn trainee, who
-/// is in no rate, did none.
-pub fn task_done(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>, task: Task) -> bool {
-    is_task_done(scheme, facts, &score(scheme, facts, as_of), as_of, task)
-}
-
-/// [`task_done`] of every task of the scheme, in the scheme's order, from a score that [`score`] gave for the same facts
-/// and `as_of`.
+/// Which tasks of the county's score a trainee did on time (Annex 4, registration and login), in the scheme's order, from
+/// a score that [`score`] gave for the same facts and `as_of`. A withdrawn trainee, who is in no rate, did none.
 pub fn tasks_done(
     scheme: &Scheme,
     facts: &TraineeFacts,
@@ -230,16 +232,16 @@ fn is_task_done(
     if score.withdrawn {
         return false;
     }
-    let earned = |item: Option<&Item>| item.is_some_and(|item| item.state == ItemState::Earned);
+    let earned = |key| score.item(key).is_some_and(Item::is_earned);
     match task {
         Task::Login => facts.login_at.is_some_and(|at| at <= as_of && scheme.login().contains(at)),
-        Task::Phase(index) => index < scheme.trainee.online.len() && earned(score.items.get(index)),
+        Task::Phase(index) => earned(ItemKey::Phase(index)),
         Task::Assignment => {
             let period = &scheme.trainee.assignment.period;
             facts.submissions.iter().any(|submission| {
                 submission.submitted_at <= as_of && period.contains(submission.submitted_at)
             })
         }
-        Task::Seminar => earned(score.item("seminar")),
+        Task::Seminar => earned(ItemKey::Seminar),
     }
 }

@@ -8,13 +8,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::calendar::Period;
-use crate::explanation::{Finding, Item, ReasonCode};
+use crate::explanation::{Finding, Item, ItemKey, Missing, Need, ReasonCode};
 use crate::ids::{ClassId, SeminarId, SubmissionId};
 use crate::scheme::{BulletinRule, Scheme};
-
-const CLAUSE_MARKING: &str = "附件3 实践性作业批阅 (Annex 3, marking)";
-const CLAUSE_BULLETIN: &str = "附件3 班级简报 (Annex 3, bulletins)";
-const CLAUSE_SEMINAR: &str = "附件3 班级研修活动 (Annex 3, class seminar)";
 
 /// Everything that is known of a tutor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,15 +118,15 @@ pub struct TutorScore {
 /// bulletins nor seminar (`NO_CLASS`), so is not qualified.
 pub fn score(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> TutorScore {
     let rules = &scheme.tutor;
-    let marking =
-        judge_marking(scheme, facts, as_of).into_item("marking", rules.marking.points, CLAUSE_MARKING);
+    let finding = judge_marking(scheme, facts, as_of);
+    let marking = finding.into_item(ItemKey::Marking, rules.marking.points, &rules.marking.clause);
     let mut bulletin_items = Vec::with_capacity(rules.bulletins.len());
     for rule in &rules.bulletins {
-        let name = format!("bulletin_{}", rule.number);
-        bulletin_items.push(judge_bulletin(rule, facts, as_of).into_item(name, rule.points, CLAUSE_BULLETIN));
+        let finding = judge_bulletin(rule, facts, as_of);
+        bulletin_items.push(finding.into_item(ItemKey::Bulletin(rule.number), rule.points, &rule.clause));
     }
-    let seminar =
-        judge_seminar(scheme, facts, as_of).into_item("seminar", rules.seminar.points, CLAUSE_SEMINAR);
+    let finding = judge_seminar(scheme, facts, as_of);
+    let seminar = finding.into_item(ItemKey::Seminar, rules.seminar.points, &rules.seminar.clause);
 
     let (marking_points, seminar_points) = (marking.points, seminar.points);
     let bulletin_points = bulletin_items.iter().map(|item| item.points).sum::<i64>();
@@ -176,16 +172,17 @@ pub fn score(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Tutor
 /// evidence.
 fn judge_marking(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
     let review_until = scheme.trainee.assignment.review_until;
-    let reviews_over = as_of >= review_until;
+    let number_owed = length(facts.marking.iter().filter(|work| work.is_owed));
+    let missing = Missing::new(Need::Marks, 0, number_owed, review_until);
     let owed = facts.marking.iter().filter(|work| work.is_owed);
     let oldest =
         owed.min_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
     match oldest {
-        Some(work) => {
-            Finding::not_earned(reviews_over, ReasonCode::NotAllMarked).on(&work.id).dated(work.submitted_at)
-        }
-        None if reviews_over => Finding::earned(scheme.tutor.marking.points, review_until),
-        None => Finding::not_earned(false, ReasonCode::NotAllMarked),
+        Some(work) => Finding::not_earned(as_of, ReasonCode::NotAllMarked, missing)
+            .on(&work.id)
+            .dated(work.submitted_at),
+        None if as_of >= review_until => Finding::earned(scheme.tutor.marking.points, review_until),
+        None => Finding::not_earned(as_of, ReasonCode::NotAllMarked, missing),
     }
 }
 
@@ -197,41 +194,55 @@ fn late_weeks(facts: &TutorFacts) -> i64 {
 
 /// Annex 3, bulletins: earned when every class has the number published inside the window, dated at the last of them.
 fn judge_bulletin(rule: &BulletinRule, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
-    let over = rule.period.is_over(as_of);
-    let mut complete_at = None;
-    for class in by_id(&facts.classes) {
-        let first = class
+    in_each_class(facts, as_of, (rule.points, rule.period.until), |class| {
+        let counted = class
             .bulletins
             .iter()
-            .filter(|(number, at)| *number == rule.number && *at <= as_of && rule.period.contains(*at))
-            .map(|(_, at)| *at)
-            .min();
-        let Some(first) = first else {
-            return Finding::not_earned(over, ReasonCode::BulletinNotPublished).on(&class.class_id);
-        };
-        complete_at = complete_at.max(Some(first));
-    }
-    match complete_at {
-        Some(at) => Finding::earned(rule.points, at),
-        None => Finding::not_earned(over, ReasonCode::NoClass),
-    }
+            .filter(|(number, at)| *number == rule.number && *at <= as_of && rule.period.contains(*at));
+        counted.map(|(_, at)| *at).min().ok_or((ReasonCode::BulletinNotPublished, Need::Bulletin))
+    })
 }
 
 /// Annex 3, seminar: every class has one that was opened, posted to and summarised, all inside the window.
 fn judge_seminar(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
     let rules = &scheme.tutor.seminar;
-    let over = rules.period.is_over(as_of);
+    in_each_class(facts, as_of, (rules.points, rules.period.until), |class| {
+        class_seminar(class, &rules.period, as_of)
+    })
+}
+
+/// Earned when something is complete in every class, dated at the last of them; else the first class that lacks it is the
+/// evidence, and how many have it is what there is.
+fn in_each_class(
+    facts: &TutorFacts,
+    as_of: DateTime<Utc>,
+    (points, until): (i64, DateTime<Utc>),
+    complete_in: impl Fn(&ClassFacts) -> Result<DateTime<Utc>, (ReasonCode, Need)>,
+) -> Finding {
     let mut complete_at = None;
+    let mut lacking = None;
+    let mut complete = 0;
     for class in by_id(&facts.classes) {
-        match class_seminar(class, &rules.period, as_of) {
-            Ok(at) => complete_at = complete_at.max(Some(at)),
-            Err(reason) => return Finding::not_earned(over, reason).on(&class.class_id),
+        match complete_in(class) {
+            Ok(at) => {
+                complete += 1;
+                complete_at = complete_at.max(Some(at));
+            }
+            Err(lack) => lacking = lacking.or(Some((class, lack))),
         }
     }
-    match complete_at {
-        Some(at) => Finding::earned(rules.points, at),
-        None => Finding::not_earned(over, ReasonCode::NoClass),
+    match (lacking, complete_at) {
+        (Some((class, (reason, what))), _) => {
+            let missing = Missing::new(what, complete, length(facts.classes.iter()), until);
+            Finding::not_earned(as_of, reason, missing).on(&class.class_id)
+        }
+        (None, Some(at)) => Finding::earned(points, at),
+        (None, None) => Finding::not_earned(as_of, ReasonCode::NoClass, Missing::one(Need::Class, until)),
     }
+}
+
+fn length<T>(list: impl Iterator<Item = T>) -> i64 {
+    i64::try_from(list.count()).unwrap_or(i64::MAX)
 }
 
 /// When the first seminar of a class was complete, or what the one that came furthest lacks.
@@ -239,7 +250,7 @@ fn class_seminar(
     class: &ClassFacts,
     period: &Period,
     as_of: DateTime<Utc>,
-) -> Result<DateTime<Utc>, ReasonCode> {
+) -> Result<DateTime<Utc>, (ReasonCode, Need)> {
     let counted = |at: Option<DateTime<Utc>>| at.filter(|at| *at <= as_of && period.contains(*at));
     let mut first_complete: Option<DateTime<Utc>> = None;
     let mut furthest = 0;
@@ -253,9 +264,9 @@ fn class_seminar(
         first_complete = Some(first_complete.map_or(complete_at, |first| first.min(complete_at)));
     }
     first_complete.ok_or(match furthest {
-        0 => ReasonCode::SeminarNotOpened,
-        1 => ReasonCode::SeminarWithoutPost,
-        _ => ReasonCode::SeminarNotSummarised,
+        0 => (ReasonCode::SeminarNotOpened, Need::SeminarOpened),
+        1 => (ReasonCode::SeminarWithoutPost, Need::SeminarPost),
+        _ => (ReasonCode::SeminarNotSummarised, Need::SeminarSummary),
     })
 }
 

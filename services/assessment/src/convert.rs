@@ -1,13 +1,14 @@
 //! From requests to typed values by field name, and from the rules' scores to messages. No SQL.
 
-use shipei_contracts::assessment::v1::{CountyScore, ItemState, ScoreItem, TraineeScore, TutorScore};
+use shipei_contracts::assessment::v1::{
+    CountyScore, ItemState, Missing, ScoreItem, TraineeScore, TutorScore,
+};
 use shipei_rules::{
     counselor::{CountyItem, Hundredths, TaskShare},
-    explanation::{self, Item, ReasonCode},
+    explanation::{self, Item, ItemKey, ReasonCode, Text},
     ids::{ClassId, PersonId, ProgrammeId},
     region::RegionCode,
-    scheme::{Scheme, Task},
-    vocabulary::{EducationStage, OfflineItem},
+    scheme::Scheme,
 };
 use shipei_service_kit::{Fields, Result, to_int32, to_timestamp};
 
@@ -109,7 +110,7 @@ pub(crate) fn tutor_score(
     score: &shipei_rules::tutor::TutorScore,
     at: AsOf,
 ) -> TutorScore {
-    let choice_note: Vec<&str> = score.choice_note.iter().map(|reason| reason.text_en()).collect();
+    let choice_note = explanation::joined(&score.choice_note);
     TutorScore {
         person_id: person_id.to_owned(),
         class_ids: tutor.classes.iter().map(|class| class.class_id.clone()).collect(),
@@ -121,7 +122,8 @@ pub(crate) fn tutor_score(
         eligible: score.eligible,
         excellent: score.excellent,
         flags: score.flags.iter().map(|flag| flag.as_str().to_owned()).collect(),
-        choice_note: choice_note.join("; "),
+        choice_note: choice_note.en,
+        choice_note_zh: choice_note.zh,
         as_of: Some(to_timestamp(at.as_of)),
         scheme_version: to_int32(at.scheme_version),
     }
@@ -144,7 +146,7 @@ pub(crate) fn county_score(
         registration_login_hundredths: to_int32(score.registration_login.0),
         offline_hundredths: to_int32(score.offline.0),
         total_hundredths: to_int32(score.total.0),
-        items: county_items(scheme, &county.score, at.as_of),
+        items: county_items(scheme, &county.score),
         scores_not_distinct: score.scores_not_distinct,
         as_of: Some(to_timestamp(at.as_of)),
         scheme_version: to_int32(at.scheme_version),
@@ -153,16 +155,12 @@ pub(crate) fn county_score(
 
 /// Each task's and each offline item's share of its part. The shares are rounded one by one, so their sum may differ
 /// from the part by some hundredths.
-pub(crate) fn county_items(
-    scheme: &Scheme,
-    score: &shipei_rules::counselor::CountyScore,
-    as_of: Instant,
-) -> Vec<ScoreItem> {
+pub(crate) fn county_items(scheme: &Scheme, score: &shipei_rules::counselor::CountyScore) -> Vec<ScoreItem> {
     let rules = &scheme.counselor;
     let mut items = Vec::with_capacity(score.tasks.len() + score.items.len());
     let tasks = i64::try_from(score.tasks.len()).unwrap_or(i64::MAX);
     for share in &score.tasks {
-        items.push(task_item(scheme, share, tasks, as_of));
+        items.push(task_item(scheme, share, tasks));
     }
     let offline = i64::try_from(score.items.len()).unwrap_or(i64::MAX);
     let max = Hundredths::of_share(rules.offline.points, 1, offline).0;
@@ -172,80 +170,80 @@ pub(crate) fn county_items(
     items
 }
 
-fn task_item(scheme: &Scheme, share: &TaskShare, tasks: i64, as_of: Instant) -> ScoreItem {
+fn task_item(scheme: &Scheme, share: &TaskShare, tasks: i64) -> ScoreItem {
     let points = scheme.counselor.registration_login.points;
-    let over = match share.task {
-        Task::Login => scheme.login().is_over(as_of),
-        Task::Phase(index) => {
-            scheme.trainee.online.get(index).is_none_or(|entry| entry.period.is_over(as_of))
-        }
-        Task::Assignment => scheme.trainee.assignment.period.is_over(as_of),
-        Task::Seminar => scheme.trainee.seminar.period.is_over(as_of),
-    };
-    let state = match (share.done >= share.active, over) {
-        (true, _) => ItemState::Earned,
-        (false, true) => ItemState::Missed,
-        (false, false) => ItemState::Pending,
-    };
-    let name = share.task.to_string();
+    let explanation = share.explanation();
     ScoreItem {
-        name_zh: format!("按时{}", name_zh(&name)),
-        name,
         hundredths: to_int32(Hundredths::of_share(points, share.done, tasks * share.active).0),
         max_hundredths: to_int32(Hundredths::of_share(points, 1, tasks).0),
-        state: state.into(),
-        explanation: format!("{} of {} active trainees on time", share.done, share.active),
-        explanation_zh: format!("{}名参训教师中{}名按时完成", share.active, share.done),
-        clause: share.clause.to_owned(),
-        ..ScoreItem::default()
+        state: item_state(share.state).into(),
+        explanation: explanation.en,
+        explanation_zh: explanation.zh,
+        missing: share.missing.as_ref().map(missing),
+        ..named(share.key(), &share.clause)
     }
 }
 
 fn offline_item(item: &CountyItem, max_hundredths: i64) -> ScoreItem {
     let earned = item.state == explanation::ItemState::Earned;
-    let (stage, stage_zh) = match item.stage {
-        EducationStage::Compulsory => ("compulsory", "义务教育"),
-        EducationStage::NonCompulsory => ("non_compulsory", "非义务教育"),
-    };
-    let item_zh = match item.item {
-        OfflineItem::Plan => "线下研修活动方案",
-        OfflineItem::Activity => "线下研修活动",
-        OfflineItem::Scoring => "线下研修活动成绩评定",
-        OfflineItem::Results => "线下研修活动成果",
-    };
+    let (reason, explanation) = explained(item.reason);
     ScoreItem {
-        name: format!("{}:{stage}", item.item),
-        name_zh: format!("{item_zh}（{stage_zh}）"),
         hundredths: if earned { to_int32(max_hundredths) } else { 0 },
         max_hundredths: to_int32(max_hundredths),
         state: item_state(item.state).into(),
-        clause: item.clause.to_owned(),
+        reason,
+        explanation: explanation.en,
+        explanation_zh: explanation.zh,
         evidence_time: item.at.map(to_timestamp),
-        ..explained(item.reason)
+        missing: item.missing.as_ref().map(missing),
+        ..named(item.key(), &item.clause)
     }
 }
 
 fn item(item: &Item) -> ScoreItem {
+    let (reason, explanation) = explained(item.reason);
     ScoreItem {
-        name: item.name.clone(),
-        name_zh: name_zh(&item.name),
         hundredths: to_int32(item.points * HUNDREDTHS),
         max_hundredths: to_int32(item.max_points * HUNDREDTHS),
         state: item_state(item.state).into(),
-        clause: item.clause.to_owned(),
+        reason,
+        explanation: explanation.en,
+        explanation_zh: explanation.zh,
         evidence: item.evidence.clone().unwrap_or_default(),
         evidence_time: item.at.map(to_timestamp),
-        ..explained(item.reason)
+        missing: item.missing.as_ref().map(missing),
+        ..named(item.key, &item.clause)
     }
 }
 
-fn explained(reason: Option<ReasonCode>) -> ScoreItem {
-    let Some(reason) = reason else { return ScoreItem::default() };
+fn named(key: ItemKey, clause: &Text) -> ScoreItem {
+    let title = key.title();
     ScoreItem {
-        reason: reason.as_str().to_owned(),
-        explanation: reason.text_en().to_owned(),
-        explanation_zh: reason.text_zh().to_owned(),
+        name: key.to_string(),
+        name_zh: title.zh,
+        name_en: title.en,
+        clause: clause.en.clone(),
+        clause_zh: clause.zh.clone(),
         ..ScoreItem::default()
+    }
+}
+
+/// A reason's code and text; empty where there is none.
+fn explained(reason: Option<ReasonCode>) -> (String, Text) {
+    let code = reason.map_or("", ReasonCode::as_str).to_owned();
+    (code, explanation::joined(reason.as_slice()))
+}
+
+fn missing(missing: &explanation::Missing) -> Missing {
+    let text = missing.text();
+    Missing {
+        what: missing.what.as_str().to_owned(),
+        have: missing.have.map(to_int32),
+        need: to_int32(missing.need),
+        unit: missing.what.unit().as_str().to_owned(),
+        until_time: Some(to_timestamp(missing.until)),
+        text: text.en,
+        text_zh: text.zh,
     }
 }
 
@@ -255,23 +253,4 @@ fn item_state(state: explanation::ItemState) -> ItemState {
         explanation::ItemState::Pending => ItemState::Pending,
         explanation::ItemState::Missed => ItemState::Missed,
     }
-}
-
-/// What an item is called in Chinese.
-fn name_zh(name: &str) -> String {
-    if let Some(number) = name.strip_prefix("phase_") {
-        return format!("网络研修第{number}阶段");
-    }
-    if let Some(number) = name.strip_prefix("bulletin_") {
-        return format!("第{number}期班级简报");
-    }
-    let name = match name {
-        "login" => "登录",
-        "assignment" => "提交实践性作业",
-        "seminar" => "班级研修活动",
-        "offline" => "线下研修活动",
-        "marking" => "批阅实践性作业",
-        other => other,
-    };
-    name.to_owned()
 }

@@ -23,6 +23,7 @@ pub use error::SchemeError;
 pub use oddities::Oddity;
 
 use crate::calendar::{Period, Window, Zone};
+use crate::explanation::{Clause, ItemKey};
 use crate::ids::ProgrammeId;
 use crate::region::RegionCode;
 
@@ -109,6 +110,8 @@ pub struct OnlineEntry {
     pub points: i64,
     /// Whether it earns nothing unless the entry before it was achieved too; of the first entry it says nothing.
     pub requires_previous: bool,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 impl OnlineEntry {
@@ -132,6 +135,8 @@ pub struct AssignmentRules {
     pub kinds: Vec<String>,
     /// The points of each grade.
     pub points: GradePoints,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 impl AssignmentRules {
@@ -178,6 +183,8 @@ pub struct TraineeSeminarRules {
     pub points: i64,
     /// The fewest characters (字数, [`crate::characters::count`]) of an accepted post.
     pub min_characters: i64,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 /// The offline activity of a trainee.
@@ -191,6 +198,8 @@ pub struct TraineeOfflineRules {
     pub max_score: i64,
     /// When a county's scores are flagged as not distinct (有区分度); `None` is never.
     pub distinct: Option<DistinctRule>,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 /// When a county's offline scores are flagged as not distinct.
@@ -222,6 +231,8 @@ pub struct MarkingRules {
     pub points: i64,
     /// The weekly deadline.
     pub late_week: LateWeekRule,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 /// The weekly deadline of marking.
@@ -244,6 +255,8 @@ pub struct BulletinRule {
     pub period: Period,
     /// Its points.
     pub points: i64,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 /// The class seminar of a tutor.
@@ -253,6 +266,8 @@ pub struct TutorSeminarRules {
     pub period: Period,
     /// Its points.
     pub points: i64,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 /// `[counselor]`: Annex 4.
@@ -271,6 +286,8 @@ pub struct RegistrationLoginRules {
     pub points: i64,
     /// The tasks whose shares are averaged.
     pub tasks: Vec<Task>,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 /// Offline activity of a county.
@@ -284,6 +301,8 @@ pub struct CounselorOfflineRules {
     pub items: Vec<OfflineItem>,
     /// The education stages that share each item.
     pub stages: Vec<EducationStage>,
+    /// Its clause.
+    pub clause: Clause,
 }
 
 /// A task that a county's trainees do on time or not (Annex 4, registration and login).
@@ -303,30 +322,19 @@ impl Task {
     /// Reads `login`, `assignment`, `seminar` or `phase_N` (N from 1); `None` for any other word. Whether the scheme has
     /// so many phases is the scheme's matter.
     pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "login" => Some(Self::Login),
-            "assignment" => Some(Self::Assignment),
-            "seminar" => Some(Self::Seminar),
-            _ => {
-                let digits = word.strip_prefix("phase_")?;
-                let number: usize = digits.parse().ok()?;
-                if number == 0 || digits != number.to_string() {
-                    return None;
-                }
-                Some(Self::Phase(number - 1))
-            }
+        match word.parse().ok()? {
+            ItemKey::Login => Some(Self::Login),
+            ItemKey::Phase(index) => Some(Self::Phase(index)),
+            ItemKey::Assignment => Some(Self::Assignment),
+            ItemKey::Seminar => Some(Self::Seminar),
+            _ => None,
         }
     }
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Login => formatter.write_str("login"),
-            Self::Phase(index) => write!(formatter, "phase_{}", index + 1),
-            Self::Assignment => formatter.write_str("assignment"),
-            Self::Seminar => formatter.write_str("seminar"),
-        }
+        ItemKey::from(*self).fmt(formatter)
     }
 }
 

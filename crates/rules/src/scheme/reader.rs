@@ -63,6 +63,11 @@ impl<'t> Section<'t> {
         })
     }
 
+    /// Where the table stands, e.g. `trainee.online[1]`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The value of a key, if it is there.
     pub(super) fn optional(&self, key: &str) -> Option<Value<'t>> {
         let (written_key, value) = self.table.get_key_value(key)?;

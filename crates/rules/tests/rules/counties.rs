@@ -1,10 +1,8 @@
 //! A county's score (Annex 4): rounding, stages, and the flag of scores that are not distinct.
 
 use proptest::prelude::*;
-use shipei_rules::counselor::{
-    CountyFacts, CountyScore, Hundredths, StageFacts, distinct_scores, score, scores_not_distinct,
-};
-use shipei_rules::explanation::{ItemState, ReasonCode};
+use shipei_rules::counselor::{CountyFacts, CountyScore, Hundredths, StageFacts, score};
+use shipei_rules::explanation::{ItemState, Missing, Need, ReasonCode};
 use shipei_rules::scheme::EducationStage;
 
 use crate::support::{at, qinhuangdao};
@@ -102,13 +100,61 @@ fn share_is_rounded_half_up_once() {
 
 #[test]
 fn scores_are_flagged_from_the_number_of_participants_on() {
-    let scheme = qinhuangdao();
-    for (participants, distinct, flagged) in [(9, 1, false), (10, 1, true), (10, 2, false), (0, 0, false)] {
-        assert_eq!(scores_not_distinct(&scheme, participants, distinct), flagged);
+    for (scored_participants, distinct_scores, flagged) in
+        [(9, 1, false), (10, 1, true), (10, 2, false), (0, 0, false)]
+    {
+        let facts = CountyFacts { scored_participants, distinct_scores, ..county(10, [0; 5], Vec::new()) };
+        assert_eq!(final_score(&facts).scores_not_distinct, flagged, "{scored_participants}");
     }
-    assert_eq!(distinct_scores([7, 7, 8]), 2);
-    let facts = CountyFacts { scored_participants: 10, distinct_scores: 1, ..county(10, [0; 5], Vec::new()) };
-    assert!(final_score(&facts).scores_not_distinct);
+}
+
+#[test]
+fn task_and_item_that_are_not_complete_say_what_they_need_until_when() {
+    let scheme = qinhuangdao();
+    let mut stage =
+        StageFacts { plan_at: None, activity_at: None, ..complete(EducationStage::Compulsory, 12) };
+    stage.results_at = None;
+    stage.scored_attendances_of_active = 3;
+    let facts = county(12, [12, 7, 0, 0, 0], vec![stage.clone()]);
+    let score_at = |facts: &CountyFacts, when: &str| score(&scheme, facts, at(when));
+    let told = |missing: Option<Missing>| {
+        missing.map(|missing| {
+            let day = scheme.zone.day_of(missing.until).to_string();
+            (missing.what, missing.have.unwrap(), missing.need, day)
+        })
+    };
+    let tasks: Vec<_> = score_at(&facts, "2019-10-30T23:59:59")
+        .tasks
+        .into_iter()
+        .map(|share| (share.key().to_string(), share.state, told(share.missing)))
+        .collect();
+    let trainees = |done, day: &str| Some((Need::Trainees, done, 12, day.to_owned()));
+    assert_eq!(tasks[0], ("login".to_owned(), ItemState::Earned, None));
+    assert_eq!(tasks[1], ("phase_1".to_owned(), ItemState::Pending, trainees(7, "2019-10-31")));
+    assert_eq!(tasks[2], ("phase_2".to_owned(), ItemState::Pending, trainees(0, "2019-12-01")));
+    assert_eq!(tasks[3], ("assignment".to_owned(), ItemState::Pending, trainees(0, "2019-12-11")));
+    assert_eq!(tasks[4], ("seminar".to_owned(), ItemState::Pending, trainees(0, "2019-12-21")));
+    let after = score_at(&facts, "2019-10-31T00:00:00");
+    assert_eq!(after.tasks[1].state, ItemState::Missed);
+    assert_eq!(after.tasks[1].explanation().en, "7 of 12 active trainees on time");
+    assert_eq!(after.tasks[1].explanation().zh, "12名参训教师中7名按时完成");
+
+    let items: Vec<_> = score_at(&facts, "2019-12-10T23:59:59")
+        .items
+        .into_iter()
+        .map(|item| (item.key().to_string(), item.state, told(item.missing)))
+        .collect();
+    let one = |what| Some((what, 0, 1, "2019-12-11".to_owned()));
+    let scoring = Some((Need::Scoring, 3, 4, "2019-12-11".to_owned()));
+    assert_eq!(items[0], ("plan:compulsory".to_owned(), ItemState::Pending, one(Need::Plan)));
+    assert_eq!(items[1], ("activity:compulsory".to_owned(), ItemState::Pending, one(Need::Activity)));
+    assert_eq!(items[2], ("scoring:compulsory".to_owned(), ItemState::Pending, scoring));
+    assert_eq!(items[3], ("results:compulsory".to_owned(), ItemState::Pending, one(Need::Results)));
+    stage.attendances_of_active = 0;
+    let nobody = county(12, [0; 5], vec![stage]);
+    let item = score_at(&nobody, "2019-12-11T00:00:00").items.swap_remove(2);
+    assert_eq!((item.state, item.reason), (ItemState::Missed, Some(ReasonCode::NobodyAttended)));
+    assert_eq!(told(item.missing), one(Need::Attendance));
 }
 
 proptest! {

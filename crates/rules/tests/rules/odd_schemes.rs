@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use shipei_rules::counselor::{self, CountyFacts, StageFacts};
-use shipei_rules::explanation::ItemState;
+use shipei_rules::explanation::{ItemKey, ItemState};
 use shipei_rules::history::History;
 use shipei_rules::ids::{ClassId, SubmissionId};
 use shipei_rules::marking::{TraineeWork, answering};
@@ -145,11 +145,11 @@ proptest! {
             prop_assert!((0..=item.max_points).contains(&item.points), "{item:?}");
             prop_assert_eq!(item.state == ItemState::Missed, item.reason.is_some());
             // What a failed assignment gives it gives although the item is missed.
-            prop_assert!(item.is_earned() || item.points == 0 || item.name == "assignment");
+            prop_assert!(item.is_earned() || item.points == 0 || item.key == ItemKey::Assignment);
         }
         let total: i64 = score.items.iter().map(|item| item.points).sum();
         prop_assert_eq!(score.total, total);
-        let seminar = score.item("seminar").unwrap().is_earned() || !scheme.trainee.seminar_required;
+        let seminar = score.item(ItemKey::Seminar).unwrap().is_earned() || !scheme.trainee.seminar_required;
         prop_assert_eq!(score.passed, total >= scheme.trainee.pass_total && seminar);
     }
 

@@ -1,5 +1,6 @@
 //! Schemes that are read, and schemes that are refused with line, key and cause.
 
+use shipei_rules::explanation::Text;
 use shipei_rules::scheme::{Scheme, Task};
 
 use crate::support::{QINHUANGDAO, at, changed, qinhuangdao};
@@ -63,6 +64,13 @@ const IMPOSSIBLE: &[(&str, &str, &str, &str)] = &[
     ("assessment  =", "assess =", "calendar.assessment", "is missing"),
     ("summary     =", "sum =", "calendar.summary", "is missing"),
     ("login       = [\"2019-09-11\"", "login = [\"2019-09-15\"", "calendar.login", "runs backwards"),
+    (
+        "points     = 10\nclause = {",
+        "points = 10\nclause = { de = \"Anlage 2\",",
+        "trainee.online[0].clause.de",
+        "no such key",
+    ),
+    ("clause = { zh = \"附件2 网络研修\", ", "clause = { ", "trainee.online[0].clause.zh", "is missing"),
     ("phase_3     = [\"2019-11-01\"", "phase_3 = [\"2019-11-31\"", "calendar.phase_3[0]", "no calendar day"),
     ("phase_3     = [\"2019-11-01\"", "phase_3 = [\"2019-11-1\"", "calendar.phase_3[0]", "no calendar day"),
     ("phase_3     = [\"2019-11-01\", ", "phase_3 = [", "calendar.phase_3", "must be two days"),
@@ -270,4 +278,23 @@ fn scheme_with_any_line_removed_never_panics_and_names_a_place() {
         }
     }
     assert!(Scheme::parse("").unwrap_err().to_string().contains("id: is missing"));
+}
+
+#[test]
+fn clause_is_as_the_scheme_words_it_or_its_place_in_the_scheme() {
+    let scheme = qinhuangdao();
+    assert_eq!(*scheme.tutor.marking.clause, Text::new("附件3 实践性作业批阅", "Annex 3, marking"));
+    assert_eq!(
+        *scheme.counselor.offline.clause,
+        Text::new("附件4 组织开展线下研修活动", "Annex 4, offline activity")
+    );
+    let mut without = String::new();
+    for line in QINHUANGDAO.lines().filter(|line| !line.starts_with("clause")) {
+        without.push_str(line);
+        without.push('\n');
+    }
+    let without = Scheme::parse(&without).unwrap();
+    let second = &without.trainee.online[1].clause;
+    assert_eq!(**second, Text::new("考核方案 trainee.online[1]", "scheme, trainee.online[1]"));
+    assert_eq!(without.tutor.bulletins[2].clause.en, "scheme, tutor.bulletin[2]");
 }

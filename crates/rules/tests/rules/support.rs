@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
+use shipei_rules::explanation::{Item, ItemKey};
 use shipei_rules::ids::SubmissionId;
 use shipei_rules::scheme::{Grade, Scheme};
 use shipei_rules::submission::{Mark, MarkKind, Submission};
@@ -33,6 +34,16 @@ fn single_blanks(text: &str) -> String {
         single = single.replace("  ", " ");
     }
     single
+}
+
+/// Why items were missed: `ITEM:CODE` of each in order, one blank between, without the offline item, as the score files of
+/// a season print it.
+pub(crate) fn reasons(items: &[Item]) -> String {
+    let mut reasons = Vec::new();
+    for item in items.iter().filter(|item| item.key != ItemKey::Offline) {
+        reasons.extend(item.reason.map(|reason| format!("{}:{reason}", item.key)));
+    }
+    reasons.join(" ")
 }
 
 /// An instant in Qinhuangdao: `2019-09-15T00:00:00`.

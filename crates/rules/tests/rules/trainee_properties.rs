@@ -100,6 +100,9 @@ proptest! {
             prop_assert!((0..=item.max_points).contains(&item.points));
             prop_assert_eq!(item.state == ItemState::Missed, item.reason.is_some());
             prop_assert!(item.is_earned() || item.points == 0);
+            prop_assert_eq!(item.is_earned(), item.missing.is_none());
+            let is_over = item.missing.is_some_and(|missing| as_of >= missing.until);
+            prop_assert_eq!(item.state == ItemState::Missed, is_over);
         }
         prop_assert_eq!(score.total, score.items.iter().map(|item| item.points).sum::<i64>());
         prop_assert!((0..=100).contains(&score.total));
@@ -125,7 +128,7 @@ proptest! {
         let scheme = qinhuangdao();
         // Offline points add to the total, but nobody passes by them without the rest: 10 + 40 + 0 + 10 + 10 = 70.
         let score = score(&scheme, &facts, scheme.final_as_of());
-        let earned = |name: &str| score.item(name).is_some_and(|item| item.is_earned());
+        let earned = |key: &str| score.item(key.parse().unwrap()).is_some_and(|item| item.is_earned());
         let complete = earned("phase_1") && earned("phase_2") && earned("assignment") && earned("seminar");
         prop_assert_eq!(score.passed, complete);
     }

@@ -1,14 +1,12 @@
 //! A trainee's score at every edge that Annex 2 names.
 
-use shipei_rules::explanation::{ItemState, csv_reasons};
+use shipei_rules::explanation::{ItemKey, ItemState, Missing, Need};
 use shipei_rules::ids::{ActivityId, SeminarId};
-use shipei_rules::scheme::{Grade, Scheme, Task};
+use shipei_rules::scheme::{Grade, Scheme};
 use shipei_rules::submission::Submission;
-use shipei_rules::trainee::{
-    OfflineScore, SeminarPost, TraineeFacts, TraineeScore, score, task_done, tasks_done,
-};
+use shipei_rules::trainee::{OfflineScore, SeminarPost, TraineeFacts, TraineeScore, score, tasks_done};
 
-use crate::support::{at, changed, qinhuangdao, submission};
+use crate::support::{at, changed, qinhuangdao, reasons, submission};
 
 const PASS: Option<Grade> = Some(Grade::Pass);
 const FAIL: Option<Grade> = Some(Grade::Fail);
@@ -46,12 +44,14 @@ fn points(score: &TraineeScore) -> Vec<i64> {
 fn trainee_who_does_everything_passes_with_evidence() {
     let score = final_score(&diligent());
     assert_eq!((points(&score), score.total, score.passed), (vec![10, 40, 20, 10, 0], 80, true));
-    assert_eq!(csv_reasons(&score.items), "");
-    let assignment = score.item("assignment").unwrap();
+    assert_eq!(reasons(&score.items), "");
+    let assignment = score.item(ItemKey::Assignment).unwrap();
     assert_eq!(assignment.evidence.as_deref(), Some("A1"));
     assert_eq!(assignment.at, Some(at("2019-11-05T10:00:00")));
-    assert_eq!(score.item("offline").unwrap().state, ItemState::Missed);
-    assert!(score.items.iter().all(|item| item.clause.contains("Annex 2")));
+    assert_eq!(score.item(ItemKey::Offline).unwrap().state, ItemState::Missed);
+    assert!(
+        score.items.iter().all(|item| item.clause.en.contains("Annex 2") && item.clause.zh.contains("附件2"))
+    );
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn trainee_who_does_nothing_misses_every_item_for_its_reason() {
     let score = final_score(&TraineeFacts::default());
     assert_eq!((score.total, score.passed), (0, false));
     assert_eq!(
-        csv_reasons(&score.items),
+        reasons(&score.items),
         "phase_1:NOT_ACHIEVED_IN_WINDOW phase_2:NOT_ACHIEVED_IN_WINDOW assignment:NOT_SUBMITTED seminar:NOT_ATTENDED"
     );
     assert!(score.items.iter().all(|item| item.reason.is_some()));
@@ -86,7 +86,7 @@ fn phase_two_without_phase_one_earns_nothing_once_phase_one_is_over() {
     let pending = score(&scheme, &facts, at("2019-10-30T23:59:59"));
     assert_eq!((pending.items[1].state, pending.items[1].points), (ItemState::Pending, 0));
     let missed = score(&scheme, &facts, at("2019-10-31T00:00:00"));
-    assert_eq!(csv_reasons(&missed.items), "phase_1:NOT_ACHIEVED_IN_WINDOW phase_2:PREVIOUS_PHASE_MISSED");
+    assert_eq!(reasons(&missed.items), "phase_1:NOT_ACHIEVED_IN_WINDOW phase_2:PREVIOUS_PHASE_MISSED");
     facts.phases = vec![Some(at("2019-10-31T00:00:00")), Some(at("2019-10-20T10:00:00"))];
     assert_eq!(points(&final_score(&facts))[..2], [0, 0]);
 }
@@ -103,7 +103,7 @@ fn third_phase_looks_at_the_achievement_of_the_second_only() {
 
 fn assignment_of(submissions: Vec<Submission>) -> (i64, String) {
     let score = final_score(&TraineeFacts { submissions, ..diligent() });
-    (score.items[2].points, csv_reasons(&score.items))
+    (score.items[2].points, reasons(&score.items))
 }
 
 #[test]
@@ -202,16 +202,20 @@ fn withdrawn_trainee_has_no_score_from_that_moment_on() {
     assert!(!score(&scheme, &facts, at("2019-12-01T09:59:59")).withdrawn);
     let withdrawn = score(&scheme, &facts, at("2019-12-01T10:00:00"));
     assert!(withdrawn.withdrawn && withdrawn.items.is_empty() && !withdrawn.passed);
-    assert!(!task_done(&scheme, &facts, scheme.final_as_of(), Task::Login));
+    assert_eq!(tasks(&scheme, &facts), [false; 5]);
+}
+
+/// Which of login, phase_1, phase_2, assignment and seminar were done on time.
+fn tasks(scheme: &Scheme, facts: &TraineeFacts) -> Vec<bool> {
+    let end = scheme.final_as_of();
+    tasks_done(scheme, facts, &score(scheme, facts, end), end)
 }
 
 #[test]
 fn tasks_of_the_county_are_done_when_on_time() {
     let scheme = qinhuangdao();
-    let end = scheme.final_as_of();
-    let facts = diligent();
-    let score_now = score(&scheme, &facts, end);
-    assert_eq!(tasks_done(&scheme, &facts, &score_now, end), [true; 5]);
+    assert_eq!(tasks(&scheme, &diligent()), [true; 5]);
+    assert_eq!(tasks(&scheme, &TraineeFacts::default()), [false; 5]);
     for (login, done) in [
         ("2019-09-10T23:59:59", false),
         ("2019-09-11T00:00:00", true),
@@ -219,12 +223,67 @@ fn tasks_of_the_county_are_done_when_on_time() {
         ("2019-09-15T00:00:00", false),
     ] {
         let facts = TraineeFacts { login_at: Some(at(login)), ..diligent() };
-        assert_eq!(task_done(&scheme, &facts, end, Task::Login), done, "{login}");
+        assert_eq!(tasks(&scheme, &facts)[0], done, "{login}");
     }
     let unmarked =
         TraineeFacts { submissions: vec![submission("A1", "2019-11-04T10:00:00", &[])], ..diligent() };
-    assert!(task_done(&scheme, &unmarked, end, Task::Assignment));
+    assert!(tasks(&scheme, &unmarked)[3]);
+    let at_once = at("2019-11-04T10:00:00");
+    let then = score(&scheme, &unmarked, at_once);
+    assert!(tasks_done(&scheme, &unmarked, &then, at_once)[3]);
+    assert!(!tasks_done(&scheme, &unmarked, &then, at("2019-11-04T09:59:59"))[3]);
     let missed = TraineeFacts { phases: vec![None, Some(at("2019-10-20T10:00:00"))], ..diligent() };
-    assert!(!task_done(&scheme, &missed, end, Task::Phase(1)));
-    assert!(!task_done(&scheme, &missed, end, Task::Phase(2)));
+    assert_eq!(tasks(&scheme, &missed), [true, false, false, true, true]);
+}
+
+#[test]
+fn item_that_is_not_earned_says_what_it_needs_until_when() {
+    let scheme = qinhuangdao();
+    let missing = |facts: &TraineeFacts, when: &str| -> Vec<Option<(Need, Option<i64>, i64, String)>> {
+        let items = score(&scheme, facts, at(when)).items;
+        let told = |missing: Missing| {
+            (missing.what, missing.have, missing.need, scheme.zone.day_of(missing.until).to_string())
+        };
+        items.into_iter().map(|item| item.missing.map(told)).collect()
+    };
+    let one = |what, until: &str| Some((what, Some(0), 1, until.to_owned()));
+    let study = |need, until: &str| Some((Need::Study, None, need, until.to_owned()));
+    assert_eq!(
+        missing(&TraineeFacts::default(), "2019-09-11T00:00:00"),
+        [
+            study(12_000, "2019-10-31"),
+            study(60_000, "2019-12-01"),
+            one(Need::Submission, "2019-12-11"),
+            Some((Need::Post, Some(0), 300, "2019-12-21".to_owned())),
+            one(Need::OfflineScore, "2019-12-11"),
+        ]
+    );
+    let late = TraineeFacts { phases: vec![None, Some(at("2019-10-20T10:00:00"))], ..diligent() };
+    assert_eq!(missing(&late, "2019-10-21T00:00:00")[1], one(Need::PreviousPhase, "2019-10-31"));
+    for (marks, what) in [
+        (vec![], Some(Need::Review)),
+        (vec![("2019-11-05T10:00:00", None)], Some(Need::Revision)),
+        (vec![("2019-11-05T10:00:00", FAIL)], Some(Need::BetterGrade)),
+        (vec![("2019-11-05T10:00:00", PASS)], None),
+    ] {
+        let facts =
+            TraineeFacts { submissions: vec![submission("A1", "2019-11-04T10:00:00", &marks)], ..diligent() };
+        let expected = what.and_then(|what| one(what, "2019-12-21"));
+        assert_eq!(missing(&facts, "2019-12-31T00:00:00")[2], expected, "{marks:?}");
+    }
+}
+
+#[test]
+fn best_grade_of_a_scheme_is_the_most_that_an_assignment_gives() {
+    let text = changed(&[("excellent = 30, pass = 20, fail = 0", "excellent = 5, pass = 20, fail = 7")]);
+    let scheme = Scheme::parse(&text).unwrap();
+    assert_eq!(scheme.trainee.assignment.points.most(), 20);
+    for (grade, points, state) in
+        [(EXCELLENT, 5, ItemState::Earned), (PASS, 20, ItemState::Earned), (FAIL, 7, ItemState::Missed)]
+    {
+        let marked = submission("A1", "2019-11-04T10:00:00", &[("2019-11-05T10:00:00", grade)]);
+        let facts = TraineeFacts { submissions: vec![marked], ..diligent() };
+        let item = score(&scheme, &facts, scheme.final_as_of()).items.swap_remove(2);
+        assert_eq!((item.points, item.max_points, item.state), (points, 20, state));
+    }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
-use shipei_rules::explanation::{ItemState, ReasonCode};
+use shipei_rules::explanation::{ItemState, Need, ReasonCode};
 use shipei_rules::history::History;
 use shipei_rules::ids::{ClassId, SeminarId, SubmissionId};
 use shipei_rules::marking::{TraineeWork, answering};
@@ -77,7 +77,7 @@ fn tutor_who_does_everything_is_excellent_when_chosen() {
     let score = final_score(&excellent());
     assert_eq!((score.marking, score.bulletins, score.seminar, score.total), (60, 30, 10, 100));
     assert!(score.qualified && score.eligible && score.excellent);
-    let names: Vec<&str> = score.items.iter().map(|item| item.name.as_str()).collect();
+    let names: Vec<String> = score.items.iter().map(|item| item.key.to_string()).collect();
     assert_eq!(names, ["marking", "bulletin_1", "bulletin_2", "bulletin_3", "seminar"]);
 
     let not_chosen = final_score(&TutorFacts { chosen_at: None, ..excellent() });
@@ -129,6 +129,9 @@ fn oldest_submission_that_is_owed_a_mark_is_the_evidence() {
     let score = final_score(&TutorFacts { marking, ..excellent() });
     assert_eq!((score.marking, score.late_weeks), (0, 0));
     assert_eq!(score.items[0].evidence.as_deref(), Some("A1"));
+    let missing = score.items[0].missing.unwrap();
+    assert_eq!((missing.what, missing.have, missing.need), (Need::Marks, Some(0), 3));
+    assert_eq!(missing.until, at("2019-12-21T00:00:00"));
 }
 
 #[test]
@@ -171,14 +174,18 @@ fn bulletin_outside_its_window_or_missing_in_one_class_earns_nothing() {
     assert_eq!((score.bulletins, score.qualified), (10, false));
     assert_eq!(score.items[1].reason, Some(ReasonCode::BulletinNotPublished));
     assert_eq!(score.items[1].evidence.as_deref(), Some("L0"));
+    let missing = score.items[1].missing.unwrap();
+    assert_eq!((missing.what, missing.have, missing.need), (Need::Bulletin, Some(1), 2));
+    assert_eq!(missing.until, at("2019-10-31T00:00:00"));
+    assert_eq!(score.items[3].missing, None);
 }
 
 #[test]
 fn seminar_needs_opening_post_and_summary_in_each_class() {
-    for (change, reason) in [
-        (0, ReasonCode::SeminarNotOpened),
-        (1, ReasonCode::SeminarWithoutPost),
-        (2, ReasonCode::SeminarNotSummarised),
+    for (change, reason, what) in [
+        (0, ReasonCode::SeminarNotOpened, Need::SeminarOpened),
+        (1, ReasonCode::SeminarWithoutPost, Need::SeminarPost),
+        (2, ReasonCode::SeminarNotSummarised, Need::SeminarSummary),
     ] {
         let mut facts = excellent();
         facts.classes.push(class("L2"));
@@ -190,6 +197,8 @@ fn seminar_needs_opening_post_and_summary_in_each_class() {
         }
         let score = final_score(&facts);
         assert_eq!((score.seminar, score.items[4].reason), (0, Some(reason)));
+        let missing = score.items[4].missing.unwrap();
+        assert_eq!((missing.what, missing.have, missing.need), (what, Some(1), 2));
     }
 }
 
@@ -198,6 +207,7 @@ fn tutor_without_classes_is_not_qualified() {
     let score = final_score(&TutorFacts::default());
     assert_eq!((score.marking, score.bulletins, score.seminar, score.qualified), (60, 0, 0, false));
     assert_eq!(score.items[4].reason, Some(ReasonCode::NoClass));
+    assert_eq!(score.items[4].missing.unwrap().what, Need::Class);
 }
 
 fn any_work() -> impl Strategy<Value = MarkingWork> {

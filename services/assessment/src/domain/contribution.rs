@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use shipei_rules::{
     counselor::{CountyFacts, StageFacts},
+    explanation::ItemKey,
     scheme::Scheme,
     trainee::{TraineeScore, tasks_done},
     vocabulary::EducationStage,
@@ -127,7 +128,7 @@ pub fn of_trainee(
             contribution.add(own(format!("{TASK}{task}")), 1);
         }
     }
-    if let Some(offline) = score.item("offline").filter(|item| item.is_earned()) {
+    if let Some(offline) = score.item(ItemKey::Offline).filter(|item| item.is_earned()) {
         contribution.add(own(format!("{SCORE}{}", offline.points)), 1);
     }
     let period = scheme.counselor.offline.period;

@@ -18,7 +18,7 @@ fn items(items: &[Item]) -> Vec<ItemPoints> {
     for item in items {
         let reason = item.reason.filter(|_| item.state != ItemState::Earned);
         points.push(ItemPoints {
-            name: item.name.clone(),
+            name: item.key.to_string(),
             hundredths: to_int32(item.points * HUNDREDTHS),
             reason: reason.map_or("", |reason| reason.as_str()).to_owned(),
         });

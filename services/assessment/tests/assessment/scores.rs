@@ -97,8 +97,19 @@ async fn trainee_items(on: On) {
     assert!(
         !missed.explanation.is_empty()
             && !missed.explanation_zh.is_ascii()
-            && missed.clause.contains("附件2")
+            && missed.clause_zh.contains("附件2")
+            && missed.clause.contains("Annex 2")
     );
+    let missing = missed.missing.clone().unwrap();
+    assert_eq!((missing.what.as_str(), missing.have, missing.need), ("PREVIOUS_PHASE", Some(0), 1));
+    assert_eq!(
+        (missing.unit.as_str(), missing.until_time),
+        ("PHASES", Some(to_timestamp(at("2019-10-31 00:00"))))
+    );
+    assert_eq!(missing.text, "the previous phase achieved: 0 of 1 phases");
+    assert!(missing.text_zh.contains("上一阶段"));
+    let study = item(&score.items, "phase_1").missing.clone().unwrap();
+    assert_eq!((study.what.as_str(), study.have, study.need), ("STUDY", None, 12_000));
 }
 
 async fn trainee_times(on: On) {

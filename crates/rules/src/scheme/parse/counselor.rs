@@ -1,6 +1,6 @@
 //! `[counselor]`: Annex 4.
 
-use super::{Calendar, FIGURE};
+use super::{Calendar, FIGURE, clause};
 use crate::scheme::error::SchemeError;
 use crate::scheme::reader::Value;
 use crate::scheme::{
@@ -20,21 +20,23 @@ pub(super) fn rules(
 }
 
 fn registration_login(value: &Value<'_>, phases: usize) -> Result<RegistrationLoginRules, SchemeError> {
-    let section = value.section(&["points", "tasks"])?;
+    let section = value.section(&["points", "tasks", "clause"])?;
     let task =
         |word: &str| Task::parse(word).filter(|task| !matches!(task, Task::Phase(index) if *index >= phases));
     Ok(RegistrationLoginRules {
         points: section.required("points")?.integer(FIGURE)?,
         tasks: section.required("tasks")?.distinct_list("task", task)?,
+        clause: clause(&section)?,
     })
 }
 
 fn offline(value: &Value<'_>, calendar: &Calendar) -> Result<CounselorOfflineRules, SchemeError> {
-    let section = value.section(&["points", "window", "items", "stages"])?;
+    let section = value.section(&["points", "window", "items", "stages", "clause"])?;
     Ok(CounselorOfflineRules {
         points: section.required("points")?.integer(FIGURE)?,
         period: calendar.window(&section.required("window")?)?.period,
         items: section.required("items")?.distinct_list("item", OfflineItem::parse)?,
         stages: section.required("stages")?.distinct_list("education stage", EducationStage::parse)?,
+        clause: clause(&section)?,
     })
 }

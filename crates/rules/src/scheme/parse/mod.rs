@@ -14,11 +14,13 @@ mod tutor;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::error::SchemeError;
 use super::reader::{self, Section, Value};
 use super::{FIGURE_MAX, NamedWindow, Scheme, Study};
 use crate::calendar::{Window, Zone};
+use crate::explanation::{Clause, Text};
 use crate::ids::ProgrammeId;
 use crate::region::RegionCode;
 
@@ -71,6 +73,17 @@ fn study(value: &Value<'_>) -> Result<Study, SchemeError> {
 /// The number of a key, or 0 when the key is not there.
 fn optional_figure(section: &Section<'_>, key: &str) -> Result<i64, SchemeError> {
     section.optional(key).map_or(Ok(0), |value| value.integer(FIGURE))
+}
+
+/// The clause of a section, as another city words it: `clause = { zh = "附件2", en = "Annex 2" }`. Without one, the section's
+/// own place in the scheme is what an item follows.
+fn clause(section: &Section<'_>) -> Result<Clause, SchemeError> {
+    let Some(value) = section.optional("clause") else {
+        let path = section.path();
+        return Ok(Arc::new(Text::new(format!("考核方案 {path}"), format!("scheme, {path}"))));
+    };
+    let texts = value.section(&["zh", "en"])?;
+    Ok(Arc::new(Text::new(texts.required("zh")?.text()?, texts.required("en")?.text()?)))
 }
 
 /// `[calendar]`, while the rest of the scheme is read against it.

@@ -1,6 +1,6 @@
 //! `[trainee]`: Annex 2.
 
-use super::{Calendar, FIGURE};
+use super::{Calendar, FIGURE, clause};
 use crate::scheme::error::SchemeError;
 use crate::scheme::reader::Value;
 use crate::scheme::{
@@ -32,7 +32,8 @@ pub(super) fn rules(value: &Value<'_>, calendar: &Calendar) -> Result<TraineeRul
 fn online(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<OnlineEntry>, SchemeError> {
     let mut entries = Vec::new();
     for value in value.list()? {
-        let section = value.section(&["window", "categories", "minutes", "points", "requires_previous"])?;
+        let section =
+            value.section(&["window", "categories", "minutes", "points", "requires_previous", "clause"])?;
         let window = calendar.window(&section.required("window")?)?;
         let requires_previous = match section.optional("requires_previous") {
             Some(value) => value.boolean()?,
@@ -45,13 +46,14 @@ fn online(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<OnlineEntry>, Sc
             required_seconds: section.required("minutes")?.integer(FIGURE)? * 60,
             points: section.required("points")?.integer(FIGURE)?,
             requires_previous,
+            clause: clause(&section)?,
         });
     }
     Ok(entries)
 }
 
 fn assignment(value: &Value<'_>, calendar: &Calendar) -> Result<AssignmentRules, SchemeError> {
-    let section = value.section(&["window", "review_until", "kinds", "points"])?;
+    let section = value.section(&["window", "review_until", "kinds", "points", "clause"])?;
     let window = calendar.window(&section.required("window")?)?;
     let review_until = calendar.window(&section.required("review_until")?)?.period.until;
     let points_section = section.required("points")?.section(&["excellent", "pass", "fail"])?;
@@ -66,6 +68,7 @@ fn assignment(value: &Value<'_>, calendar: &Calendar) -> Result<AssignmentRules,
         review_until,
         kinds: section.required("kinds")?.word_list("kind like lesson_plan:", kind)?,
         points,
+        clause: clause(&section)?,
     })
 }
 
@@ -76,16 +79,17 @@ fn kind(word: &str) -> Option<String> {
 }
 
 fn seminar(value: &Value<'_>, calendar: &Calendar) -> Result<TraineeSeminarRules, SchemeError> {
-    let section = value.section(&["window", "points", "min_characters"])?;
+    let section = value.section(&["window", "points", "min_characters", "clause"])?;
     Ok(TraineeSeminarRules {
         period: calendar.window(&section.required("window")?)?.period,
         points: section.required("points")?.integer(FIGURE)?,
         min_characters: section.required("min_characters")?.integer(FIGURE)?,
+        clause: clause(&section)?,
     })
 }
 
 fn offline(value: &Value<'_>, calendar: &Calendar) -> Result<TraineeOfflineRules, SchemeError> {
-    let section = value.section(&["window", "min_score", "max_score", "distinct"])?;
+    let section = value.section(&["window", "min_score", "max_score", "distinct", "clause"])?;
     let min_value = section.required("min_score")?;
     let min_score = min_value.integer(FIGURE)?;
     let max_score = section.required("max_score")?.integer(FIGURE)?;
@@ -101,6 +105,7 @@ fn offline(value: &Value<'_>, calendar: &Calendar) -> Result<TraineeOfflineRules
         min_score,
         max_score,
         distinct,
+        clause: clause(&section)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Calendar, FIGURE};
+use super::{Calendar, FIGURE, clause};
 use crate::scheme::error::SchemeError;
 use crate::scheme::reader::Value;
 use crate::scheme::{BulletinRule, LateWeekRule, MarkingRules, TutorRules, TutorSeminarRules};
@@ -24,7 +24,7 @@ pub(super) fn rules(value: &Value<'_>, calendar: &Calendar) -> Result<TutorRules
 }
 
 fn marking(value: &Value<'_>) -> Result<MarkingRules, SchemeError> {
-    let section = value.section(&["points", "late_week"])?;
+    let section = value.section(&["points", "late_week", "clause"])?;
     let late_week = section.required("late_week")?.section(&["from", "disqualify_at", "grace_hours"])?;
     let grace_hours = match late_week.optional("grace_hours") {
         Some(value) => value.integer(GRACE_HOURS)?,
@@ -37,13 +37,14 @@ fn marking(value: &Value<'_>) -> Result<MarkingRules, SchemeError> {
             disqualify_at: late_week.required("disqualify_at")?.integer(FIGURE)?,
             grace_seconds: grace_hours * 3600,
         },
+        clause: clause(&section)?,
     })
 }
 
 fn bulletins(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<BulletinRule>, SchemeError> {
     let mut bulletins: Vec<BulletinRule> = Vec::new();
     for value in value.list()? {
-        let section = value.section(&["number", "window", "points"])?;
+        let section = value.section(&["number", "window", "points", "clause"])?;
         let number_value = section.required("number")?;
         let number = number_value.integer(FIGURE)?;
         if bulletins.iter().any(|bulletin| bulletin.number == number) {
@@ -53,6 +54,7 @@ fn bulletins(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<BulletinRule>
             number,
             period: calendar.window(&section.required("window")?)?.period,
             points: section.required("points")?.integer(FIGURE)?,
+            clause: clause(&section)?,
         });
     }
     bulletins.sort_unstable_by_key(|bulletin| bulletin.number);
@@ -60,9 +62,10 @@ fn bulletins(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<BulletinRule>
 }
 
 fn seminar(value: &Value<'_>, calendar: &Calendar) -> Result<TutorSeminarRules, SchemeError> {
-    let section = value.section(&["window", "points"])?;
+    let section = value.section(&["window", "points", "clause"])?;
     Ok(TutorSeminarRules {
         period: calendar.window(&section.required("window")?)?.period,
         points: section.required("points")?.integer(FIGURE)?,
+        clause: clause(&section)?,
     })
 }

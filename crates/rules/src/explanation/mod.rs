@@ -1,15 +1,40 @@
-//! How a score explains itself: items, their states, and reasons with a text in Chinese and in English.
+//! How a score explains itself: items with their states, clauses and evidence, why one was missed, what one still needs.
+//! Every text for people stands here, in Chinese and in English.
 //!
-//! A score without a cause is an argument at every school, so each item names the clause, the evidence and its time, and
-//! a missed one says why. To add a reason, add a line to the `reasons!` list; its code goes into score files and must
-//! never change afterwards.
+//! A score without a cause is an argument at every school, so each item names the clause, the evidence and its time, a
+//! missed one says why, and one that isn't earned says what is missing. To add a reason, add a line to the `reasons!` list;
+//! to add an item, a variant of [`ItemKey`] (`key.rs`); to add something that can be missing, a line in `missing.rs`. Codes
+//! go into files and answers and must never change afterwards.
+
+mod key;
+mod missing;
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-/// The name of the item whose reasons the season's score files leave out.
-const ITEM_NOT_PRINTED: &str = "offline";
+pub use key::{ItemKey, UnknownItem};
+pub use missing::{Missing, Need, Unit};
+
+/// A text for people in both languages.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text {
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+}
+
+impl Text {
+    /// A text in both languages.
+    pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self { zh: zh.into(), en: en.into() }
+    }
+}
+
+/// The clause of the notice that an item follows, as the scheme names it; every item of one rule shares it.
+pub type Clause = Arc<Text>;
 
 /// Whether an item is earned at the `as_of` of its score (scoring.md, Time).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,14 +80,9 @@ macro_rules! reasons {
                 match code { $($code => Some(Self::$variant),)+ _ => None }
             }
 
-            /// The reason for people, in Chinese.
-            pub const fn text_zh(self) -> &'static str {
-                match self { $(Self::$variant => $zh,)+ }
-            }
-
-            /// The reason for people, in English.
-            pub const fn text_en(self) -> &'static str {
-                match self { $(Self::$variant => $en,)+ }
+            /// The reason for people, in Chinese and in English.
+            pub const fn texts(self) -> (&'static str, &'static str) {
+                match self { $(Self::$variant => ($zh, $en),)+ }
             }
         }
     };
@@ -124,8 +144,8 @@ impl fmt::Display for ReasonCode {
 /// One item of a score, with everything that explains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its stable name, e.g. `phase_1`, `assignment`, `bulletin_2`.
-    pub name: String,
+    /// What it is about.
+    pub key: ItemKey,
     /// The points that it gives at the score's `as_of`.
     pub points: i64,
     /// The points that it could give.
@@ -134,8 +154,10 @@ pub struct Item {
     pub state: ItemState,
     /// Why it was missed; always there when `state` is `Missed`, never otherwise.
     pub reason: Option<ReasonCode>,
-    /// The clause of the notice that it follows.
-    pub clause: &'static str,
+    /// What it needs; always there unless it is earned.
+    pub missing: Option<Missing>,
+    /// The clause that it follows.
+    pub clause: Clause,
     /// The id of what decided it (a submission, a seminar, an activity, a class), where there is one.
     pub evidence: Option<String>,
     /// When what decided it happened.
@@ -149,12 +171,13 @@ impl Item {
     }
 }
 
-/// What a judge of one item found; with the item's name, points and clause it becomes an [`Item`].
+/// What a judge of one item found; with the item's key, points and clause it becomes an [`Item`].
 #[derive(Debug, Clone)]
 pub(crate) struct Finding {
     pub(crate) points: i64,
     pub(crate) state: ItemState,
     pub(crate) reason: Option<ReasonCode>,
+    pub(crate) missing: Option<Missing>,
     pub(crate) evidence: Option<String>,
     pub(crate) at: Option<DateTime<Utc>>,
 }
@@ -162,14 +185,17 @@ pub(crate) struct Finding {
 impl Finding {
     /// Earned in full or in part.
     pub(crate) fn earned(points: i64, at: DateTime<Utc>) -> Self {
-        Self { points, state: ItemState::Earned, reason: None, evidence: None, at: Some(at) }
+        let state = ItemState::Earned;
+        Self { points, state, reason: None, missing: None, evidence: None, at: Some(at) }
     }
 
-    /// Not earned: missed for `reason` when the time is over, else pending.
-    pub(crate) fn not_earned(over: bool, reason: ReasonCode) -> Self {
-        let (state, reason) =
-            if over { (ItemState::Missed, Some(reason)) } else { (ItemState::Pending, None) };
-        Self { points: 0, state, reason, evidence: None, at: None }
+    /// Not earned: missed for `reason` when it is too late for what is missing, else pending.
+    pub(crate) fn not_earned(as_of: DateTime<Utc>, reason: ReasonCode, missing: Missing) -> Self {
+        let (state, reason) = match as_of >= missing.until {
+            true => (ItemState::Missed, Some(reason)),
+            false => (ItemState::Pending, None),
+        };
+        Self { points: 0, state, reason, missing: Some(missing), evidence: None, at: None }
     }
 
     pub(crate) fn on(mut self, evidence: impl fmt::Display) -> Self {
@@ -182,33 +208,26 @@ impl Finding {
         self
     }
 
-    pub(crate) fn into_item(self, name: impl Into<String>, max_points: i64, clause: &'static str) -> Item {
+    pub(crate) fn into_item(self, key: ItemKey, max_points: i64, clause: &Clause) -> Item {
         Item {
-            name: name.into(),
+            key,
             points: self.points,
             max_points,
             state: self.state,
             reason: self.reason,
-            clause,
+            missing: self.missing,
+            clause: Arc::clone(clause),
             evidence: self.evidence,
             at: self.at,
         }
     }
 }
 
-/// The `reasons` column of a season's `trainees.csv`: `ITEM:CODE` of every missed item in order, one blank between. The
-/// offline item is left out: the notice asks nobody to attend.
-pub fn csv_reasons(items: &[Item]) -> String {
-    let mut reasons = Vec::new();
-    for item in items {
-        if item.name == ITEM_NOT_PRINTED || item.state != ItemState::Missed {
-            continue;
-        }
-        if let Some(reason) = item.reason {
-            reasons.push(format!("{}:{reason}", item.name));
-        }
-    }
-    reasons.join(" ")
+/// Several reasons as one text, e.g. why a choice has no effect.
+pub fn joined(reasons: &[ReasonCode]) -> Text {
+    let zh: Vec<&str> = reasons.iter().map(|reason| reason.texts().0).collect();
+    let en: Vec<&str> = reasons.iter().map(|reason| reason.texts().1).collect();
+    Text::new(zh.join("；"), en.join("; "))
 }
 
 #[cfg(test)]
@@ -219,19 +238,16 @@ mod tests {
     fn reason_read_back_gives_the_same_reason_with_both_texts() {
         for reason in ReasonCode::ALL {
             assert_eq!(ReasonCode::parse(reason.as_str()), Some(*reason));
-            assert!(!reason.text_zh().is_ascii() && reason.text_en().is_ascii());
+            let (zh, en) = reason.texts();
+            assert!(!zh.is_ascii() && en.is_ascii());
         }
     }
 
     #[test]
-    fn csv_reasons_of_missed_items_leave_offline_out() {
-        let missed = |name: &str, reason| Finding::not_earned(true, reason).into_item(name, 10, "");
-        let items = [
-            missed("phase_1", ReasonCode::NotAchievedInWindow),
-            Finding::not_earned(false, ReasonCode::NotSubmitted).into_item("assignment", 30, ""),
-            missed("seminar", ReasonCode::NotAttended),
-            missed("offline", ReasonCode::NotScored),
-        ];
-        assert_eq!(csv_reasons(&items), "phase_1:NOT_ACHIEVED_IN_WINDOW seminar:NOT_ATTENDED");
+    fn reasons_are_joined_in_each_language() {
+        let both = joined(&[ReasonCode::NotQualified, ReasonCode::TooManyLateWeeks]);
+        assert_eq!(both.zh, "考核未达合格分数；未按周完成批阅的次数达到取消评优的次数");
+        assert_eq!(both.en, "the total is below the qualifying total; too many weeks were marked late");
+        assert_eq!(joined(&[]), Text::new("", ""));
     }
 }
