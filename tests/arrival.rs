@@ -4,10 +4,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use shipei::{
-    replay::{self, progress::Progress},
-    season::Season,
-};
+use shipei::progress::Progress;
+use shipei_client::{replay, season::Season};
 
 use crate::harness::{Backend, Place, SCORES, compare_some, digest, embedded};
 use crate::oracle::python;

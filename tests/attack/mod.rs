@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use shipei::client::Clients;
+use shipei_client::client::Clients;
 use shipei_contracts::{
     assessment::v1::{GetTraineeScoreRequest, score_service_client::ScoreServiceClient},
     enrollment::v1::{

@@ -103,7 +103,9 @@ impl LearnerStudy {
         loop {
             if let Err(index) = self.days.binary_search_by_key(&day, |known| known.day) {
                 let next = day.succ_opt().unwrap_or(day);
-                let period = Period { from: scheme.zone.start_of(day), until: scheme.zone.start_of(next) };
+                let (zone, from, until) =
+                    (scheme.zone, scheme.zone.start_of(day), scheme.zone.start_of(next));
+                let period = Period { from, until, zone };
                 let credited = Intervals::default();
                 self.days.insert(index, DayStudy { day, period, credited, micros: 0, changed: false });
             }

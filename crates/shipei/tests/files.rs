@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use shipei::client::Clients;
+use shipei_client::client::Clients;
 use shipei_contracts::enrollment::v1::{
     self as enrollment, programme_service_client::ProgrammeServiceClient,
     region_service_client::RegionServiceClient,

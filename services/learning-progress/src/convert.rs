@@ -10,9 +10,7 @@ use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason, WholeSeconds};
 use shipei_rules::vocabulary::{Category, EducationStage};
-use shipei_service_kit::{
-    Call, Caller, Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp,
-};
+use shipei_service_kit::{Call, Caller, Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp};
 
 use crate::domain::course::{Course, MINUTES_MAX};
 use crate::domain::study::{Beat, Session, Worth, place_of};

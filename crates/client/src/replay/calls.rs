@@ -80,6 +80,7 @@ pub fn timestamp(at: chrono::DateTime<chrono::Utc>) -> Timestamp {
 }
 
 /// Makes one call until the service answers, notes the token, and leaves only whether it was taken.
+#[macro_export]
 macro_rules! send {
     ($clients:expr, $service:expr, $client:path, $method:ident, $message:expr) => {{
         let message = $message;
@@ -91,14 +92,14 @@ macro_rules! send {
                 async move { client.$method(request).await }
             })
             .await;
-        taken($clients, $service, response)
+        $crate::replay::calls::taken($clients, $service, response)
     }};
 }
-pub(crate) use send;
+pub use send;
 
 /// The error is the service's refusal. Of the tokens only enrollment's is kept: it is the one log that the services
 /// called here follow, and a token of all logs would weigh kilobytes in each of a season's calls.
-pub(crate) fn taken<T>(
+pub fn taken<T>(
     clients: &Clients,
     service: &str,
     response: Result<Response<T>, Status>,

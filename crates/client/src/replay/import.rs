@@ -15,10 +15,7 @@ use shipei_contracts::{
 use shipei_service_kit::status;
 use tonic::Status;
 
-use super::{
-    RowRefusal,
-    calls::{send, taken},
-};
+use super::{RowRefusal, calls::send};
 use crate::{
     client::{Clients, explain, is_transient},
     season::{

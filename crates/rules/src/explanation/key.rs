@@ -5,7 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Text;
-use crate::scheme::Task;
 use crate::vocabulary::{EducationStage, OfflineItem};
 
 /// What an item of a score is about.
@@ -66,17 +65,6 @@ fn stage_title(stage: EducationStage) -> (&'static str, &'static str) {
     match stage {
         EducationStage::Compulsory => ("义务教育", "compulsory education"),
         EducationStage::NonCompulsory => ("非义务教育", "non-compulsory education"),
-    }
-}
-
-impl From<Task> for ItemKey {
-    fn from(task: Task) -> Self {
-        match task {
-            Task::Login => Self::Login,
-            Task::Phase(index) => Self::Phase(index),
-            Task::Assignment => Self::Assignment,
-            Task::Seminar => Self::Seminar,
-        }
     }
 }
 

@@ -318,6 +318,17 @@ pub enum Task {
     Seminar,
 }
 
+impl From<Task> for ItemKey {
+    fn from(task: Task) -> Self {
+        match task {
+            Task::Login => Self::Login,
+            Task::Phase(index) => Self::Phase(index),
+            Task::Assignment => Self::Assignment,
+            Task::Seminar => Self::Seminar,
+        }
+    }
+}
+
 impl Task {
     /// Reads `login`, `assignment`, `seminar` or `phase_N` (N from 1); `None` for any other word. Whether the scheme has
     /// so many phases is the scheme's matter.

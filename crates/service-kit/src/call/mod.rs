@@ -9,20 +9,13 @@ pub mod access;
 pub(crate) mod body;
 pub mod budget;
 pub mod consistency;
-<<<<<<< HEAD
-=======
-pub(crate) mod elsewhere;
 pub(crate) mod fault;
->>>>>>> stands
 pub(crate) mod gate;
 pub(crate) mod layer;
 pub(crate) mod limit;
 pub mod metadata;
 pub(crate) mod misdelivered;
 pub mod reach;
-<<<<<<< HEAD
 pub mod stated_time;
-=======
 mod token_bytes;
->>>>>>> stands
 pub(crate) mod watch;

@@ -11,7 +11,7 @@ use shipei_contracts::{
 };
 use shipei_tables::{Encoding, Export, Format};
 
-use crate::client::{Clients, explain};
+use shipei_client::client::{Clients, explain};
 
 /// Rows of one page.
 const PAGE_SIZE: i32 = 1_000;

@@ -7,6 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use futures::stream::StreamExt as _;
+use shipei_client::{
+    client::{Clients, explain, is_transient},
+    replay::calls::send,
+};
 use shipei_contracts::{
     common::v1::EducationStage, enrollment::v1 as enrollment, learning::v1 as learning,
     offline::v1 as offline,
@@ -16,10 +20,6 @@ use shipei_tables::{Choices, Column, Rejected, Table, ruin_of};
 use tonic::Status;
 
 use super::Counted;
-use crate::{
-    client::{Clients, explain, is_transient},
-    replay::calls::{send, taken},
-};
 
 /// Calls under way at once.
 const CALLS_UNDER_WAY_MAX: usize = 16;

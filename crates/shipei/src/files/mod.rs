@@ -19,15 +19,13 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use lists::List;
+use shipei_client::client::{Clients, explain};
 use shipei_contracts::enrollment::v1::{
     self as enrollment, RosterRowOutcome, import_roster_request::Part,
     person_service_client::PersonServiceClient,
 };
 
-use crate::{
-    client::{Clients, explain},
-    display::say,
-};
+use crate::display::say;
 
 /// Bytes of one message of a file.
 const CHUNK_BYTES: usize = 256 * 1024;

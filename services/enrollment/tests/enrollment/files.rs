@@ -235,8 +235,9 @@ async fn large_file_answers_with_what_is_worth_a_look(world: World) {
     check_sums(&answer, 21_002);
     let listed: Vec<i32> = answer.results.iter().map(|result| result.row).collect();
     // Numbers that end with 000, the first row of the number that stands twice, the faulty row, the second row.
-    let round =
-        (0..21_000).filter(|serial| id_number(*serial).ends_with("000")).map(|serial| i32::try_from(serial).unwrap() + 2);
+    let round = (0..21_000)
+        .filter(|serial| id_number(*serial).ends_with("000"))
+        .map(|serial| i32::try_from(serial).unwrap() + 2);
     let mut expected: Vec<i32> = round.chain([7, 21_002, 21_003]).collect();
     expected.sort_unstable();
     assert_eq!(listed, expected);

@@ -5,7 +5,7 @@ use shipei_contracts::{
     enrollment::v1::{self as pb, RosterRowOutcome, import_roster_request::Part},
 };
 
-use shipei_service_kit::{TOKEN_HEADER, Token, consistency};
+use shipei_service_kit::{TOKEN_HEADER, Token};
 use shipei_store::Partition;
 
 use crate::world::{HEADER, PROGRAMME, World, id_number, reason, row};

@@ -17,7 +17,7 @@ fn minutes(count: i64) -> Vec<(i64, i64)> {
     (0..=count).map(|number| (number, number * 60)).collect()
 }
 
-async fn seconds_of(world: &World, sessions: Vec<proto::SessionHeartbeats>) -> Vec<i64> {
+async fn seconds_of(world: &World, sessions: Vec<proto::SessionHeartbeats>) -> Vec<i32> {
     let answer = world.first.stream(vec![message(1, sessions)]).await.unwrap().remove(0);
     answer.sessions.iter().map(|session| session.credited_seconds.iter().sum()).collect()
 }
@@ -85,7 +85,7 @@ pub(crate) async fn beats_of_any_distance_lose_nothing(world: World) {
         assert!(progress.courses[0].complete, "{person}");
         let session =
             study.list_sessions(sessions_of(person, 0, "")).await.unwrap().into_inner().sessions.remove(0);
-        let uncredited: i64 = session.uncredited.iter().map(|one| one.seconds).sum();
+        let uncredited: i32 = session.uncredited.iter().map(|one| one.seconds).sum();
         assert_eq!(session.credited_seconds + uncredited, 5400, "{person}");
     }
 }
@@ -159,7 +159,7 @@ pub(crate) async fn beats_at_a_tie_are_answered_the_same_again(world: World) {
         }
         answers.push(results);
     }
-    let refusals = |results: &[proto::SessionHeartbeatsResult]| -> Vec<(usize, i64, ErrorReason)> {
+    let refusals = |results: &[proto::SessionHeartbeatsResult]| -> Vec<(usize, i32, ErrorReason)> {
         let each = results.iter().enumerate();
         each.flat_map(|(step, result)| {
             result.refused.iter().map(move |beat| (step, beat.index, beat.reason())).collect::<Vec<_>>()

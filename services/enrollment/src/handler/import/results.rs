@@ -181,7 +181,8 @@ fn size_of(result: &pb::RosterRowResult) -> usize {
 
 /// The result of a row that was taken. What is odd is pointed out, since it may be a slip.
 fn taken(row: i64, person_id: &str, verdict: Verdict, warnings: &[Warning]) -> pb::RosterRowResult {
-    let mut result = pb::RosterRowResult { row: to_int32(row), person_id: person_id.to_owned(), ..Default::default() };
+    let mut result =
+        pb::RosterRowResult { row: to_int32(row), person_id: person_id.to_owned(), ..Default::default() };
     result.set_outcome(match verdict {
         Verdict::New => pb::RosterRowOutcome::Created,
         Verdict::Same => pb::RosterRowOutcome::Unchanged,
