@@ -4,11 +4,9 @@
 //! where they come from; [`crate::config`] gives them a meaning and so can say where a mistake stands. To add a
 //! setting: a [`Setting`] here, a field there.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, parser::ValueSource};

@@ -19,7 +19,7 @@ use shipei_service_kit::status;
 use shipei_tables::{Choices, Column, Rejected, Table, ruin_of};
 use tonic::Status;
 
-use super::Counted;
+use super::counted::{Counted, bar};
 
 /// Calls under way at once.
 const CALLS_UNDER_WAY_MAX: usize = 16;
@@ -279,7 +279,7 @@ pub(super) async fn import(
             true
         })
         .map_err(named)?;
-    let bar = super::bar(lines.len() as u64, "{bar:40} {pos}/{len} {msg}")?;
+    let bar = bar(lines.len() as u64, "{bar:40} {pos}/{len} {msg}")?;
     let mut results = futures::stream::iter(lines)
         .map(|line| {
             let bar = &bar;

@@ -2,6 +2,7 @@
 //! FILE` sends a file as it is and says in words what became of its rows; the server finds out what kind of file it is.
 //! Other lists are sent row by row (`lists`). What is written is in `export`.
 
+mod counted;
 mod export;
 mod lists;
 
@@ -17,7 +18,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use counted::{ROWS_SAID_MAX, bar};
 use lists::List;
 use shipei_client::client::{Clients, explain};
 use shipei_contracts::enrollment::v1::{
@@ -29,8 +30,6 @@ use crate::display::say;
 
 /// Bytes of one message of a file.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// The most rows that are named on the terminal; the file of rejected rows has all of them.
-const ROWS_SAID_MAX: usize = 20;
 
 /// What stands below the help of `shipei import`.
 pub const IMPORT_EXAMPLES: &str = "\
@@ -143,23 +142,6 @@ pub struct ExportOptions {
     /// The file: .xlsx, or CSV by any other name.
     #[arg(long)]
     out: PathBuf,
-}
-
-/// What became of the rows of a list.
-#[derive(Debug, Default)]
-struct Counted {
-    taken: u64,
-    rejected: u64,
-    said: Vec<String>,
-}
-
-impl Counted {
-    fn reject(&mut self, line: u64, cause: String) {
-        self.rejected += 1;
-        if self.said.len() < ROWS_SAID_MAX {
-            self.said.push(format!("line {line}: {cause}"));
-        }
-    }
 }
 
 /// Imports a file; false when rows were rejected.
@@ -295,12 +277,6 @@ async fn send_roster(
     let answer = answer.map_err(|status| anyhow::anyhow!("{}: {}", file.display(), explain(&status)))?;
     clients.note(&answer);
     Ok(answer.into_inner())
-}
-
-fn bar(length: u64, template: &str) -> Result<ProgressBar> {
-    let bar = ProgressBar::new(length);
-    bar.set_style(ProgressStyle::with_template(template).context("a style of the progress bar")?);
-    Ok(bar)
 }
 
 /// What became of the rows, in words.
