@@ -2,6 +2,7 @@
 //! module does is tested in that module.
 
 mod follow;
+mod group;
 mod kit;
 pub(crate) mod notes;
 mod server;

@@ -1,7 +1,5 @@
 //! From proto to typed values, by field name, and from state to proto. No SQL, no rules.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use shipei_contracts::common::v1::{self as common, ErrorReason};
@@ -11,12 +9,12 @@ use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason};
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::{
-    Call, Fields, Policies, Refusal, Result, convert::from_timestamp, to_int32, to_timestamp,
+    Fields, Policies, Refusal, Result, convert::from_timestamp, to_int32, to_timestamp,
 };
 
 use crate::domain::course::{Course, MINUTES_MAX};
 use crate::domain::study::{Beat, Session, Worth, place_of};
-use crate::pipeline::{BEATS_PER_MESSAGE_MAX, BeatAnswer, Message, SessionBeats, SessionKeys};
+use crate::pipeline::{BEATS_PER_MESSAGE_MAX, BeatAnswer, Message, Sender, SessionBeats, SessionKeys};
 
 /// The longest title and subject, characters.
 const NAME_CHARACTERS_MAX: usize = 500;
@@ -142,33 +140,14 @@ fn stage_of(stage: common::EducationStage) -> Option<EducationStage> {
     }
 }
 
-/// Who sends heartbeats, and when they came.
-#[derive(Debug, Clone)]
-pub(crate) struct Sender {
-    pub(crate) actor: Arc<str>,
-    pub(crate) trace: Arc<str>,
-    /// Whether the caller may say when something happened.
-    may_state_time: bool,
-}
-
-impl Sender {
-    /// The caller of an RPC.
-    pub(crate) fn of(call: &Call) -> Self {
-        Self {
-            actor: call.caller.to_string().into(),
-            trace: call.trace.as_str().into(),
-            may_state_time: Policies::may_state_time(&call.caller),
-        }
-    }
-
-    fn beat(&self, seq: i64, occurred_at: Option<&Timestamp>, now: DateTime<Utc>) -> Beat {
-        let at = match occurred_at {
-            None => Ok(now),
-            Some(_) if !self.may_state_time => Err(ErrorReason::ImportRightRequired),
-            Some(stated) => from_timestamp(stated).map_err(|_| ErrorReason::InvalidField),
-        };
-        Beat { seq, at }
-    }
+fn beat_of(sender: &Sender, seq: i64, occurred_at: Option<&Timestamp>, now: DateTime<Utc>) -> Beat {
+    let may_state_time = Policies::may_state_time(&sender.admitted.call().caller);
+    let at = match occurred_at {
+        None => Ok(now),
+        Some(_) if !may_state_time => Err(ErrorReason::ImportRightRequired),
+        Some(stated) => from_timestamp(stated).map_err(|_| ErrorReason::InvalidField),
+    };
+    Beat { seq, at }
 }
 
 /// One heartbeat as a message. What can't be is named by field, since it is one request.
@@ -186,16 +165,14 @@ pub(crate) fn single_beat(
     let stated = fields.optional_timestamp("occurred_at", request.occurred_at);
     let (programme, person, course, session, seq, _) =
         fields.all((programme, person, course, session, seq, stated))?;
-    let beat = sender.beat(seq, request.occurred_at.as_ref(), now);
+    let beat = beat_of(sender, seq, request.occurred_at.as_ref(), now);
     Ok(Message {
         programme,
         sessions: vec![SessionBeats {
             keys: Some(SessionKeys { person, course, session }),
             beats: vec![beat],
         }],
-        actor: Arc::clone(&sender.actor),
-        cause: "shipei.learning.v1.RecordHeartbeatRequest",
-        trace: Arc::clone(&sender.trace),
+        sender: sender.clone(),
     })
 }
 
@@ -217,17 +194,11 @@ pub(crate) fn stream_message(
     for session in &request.sessions {
         let mut beats = Vec::with_capacity(session.heartbeats.len());
         for beat in &session.heartbeats {
-            beats.push(sender.beat(beat.seq, beat.occurred_at.as_ref(), now));
+            beats.push(beat_of(sender, beat.seq, beat.occurred_at.as_ref(), now));
         }
         sessions.push(SessionBeats { keys: session_keys(session), beats });
     }
-    Ok(Message {
-        programme,
-        sessions,
-        actor: Arc::clone(&sender.actor),
-        cause: "shipei.learning.v1.StreamHeartbeatsRequest",
-        trace: Arc::clone(&sender.trace),
-    })
+    Ok(Message { programme, sessions, sender: sender.clone() })
 }
 
 fn session_keys(session: &proto::SessionHeartbeats) -> Option<SessionKeys> {

@@ -23,7 +23,7 @@ use crate::{
         words::{Language, said_in},
     },
     call::{
-        access::Caller,
+        access::{Caller, Policies},
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
         watch::{Methods, Watch},
     },
@@ -38,6 +38,7 @@ const HEAD_START_MAX: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub(crate) struct CallLayer {
     methods: Methods,
+    policies: Policies,
     shutdown: Shutdown,
 }
 
@@ -46,12 +47,13 @@ pub(crate) struct CallLayer {
 pub(crate) struct CallService<S> {
     inner: S,
     methods: Methods,
+    policies: Policies,
     shutdown: Shutdown,
 }
 
 impl CallLayer {
-    pub(crate) fn new(methods: Methods, shutdown: Shutdown) -> Self {
-        Self { methods, shutdown }
+    pub(crate) fn new(methods: Methods, policies: Policies, shutdown: Shutdown) -> Self {
+        Self { methods, policies, shutdown }
     }
 }
 
@@ -59,7 +61,8 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CallService { inner, methods: self.methods.clone(), shutdown: self.shutdown.clone() }
+        let (methods, policies) = (self.methods.clone(), self.policies.clone());
+        CallService { inner, methods, policies, shutdown: self.shutdown.clone() }
     }
 }
 
@@ -91,7 +94,8 @@ where
         let line = watch.line();
         let language = Language::of(request.headers());
         let trace = watch.span().traceparent();
-        request.extensions_mut().insert(Arrival { method, caller, deadline, trace });
+        let policy = self.policies.of(&method).cloned();
+        request.extensions_mut().insert(Arrival { method, caller, deadline, trace, policy });
 
         // The clone is not ready; the one that was asked is.
         let clone = self.inner.clone();

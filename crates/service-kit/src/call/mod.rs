@@ -1,9 +1,10 @@
 //! A call, from the connection to the handler. What goes through: a gate (`misdelivered`, `limit`) may refuse it, `layer`
 //! reads who calls and until when ([`access`], [`metadata`]) and bounds it by its deadline, [`reach`] says how far its caller may see, `watch` logs and measures it,
-//! and a [`consistency`] token says what its answer must know of. Why one room: every RPC of every service takes this
+//! and [`admit`] lets it in, when what its [`consistency`] token names is known. Why one room: every RPC of every service takes this
 //! way, and what is not asked here is asked nowhere.
 
 pub mod access;
+pub mod admit;
 pub mod consistency;
 pub(crate) mod gate;
 pub(crate) mod layer;

@@ -23,10 +23,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     answer::error::{Error, Refusal, Result},
-    call::{
-        consistency::{Token, to_proto},
-        metadata::Call,
-    },
+    call::consistency::{Token, to_proto},
     feed::{
         heads::{Heads, heads},
         subscription::{Filter, Subscription},
@@ -114,18 +111,16 @@ impl EventFeed for EventFeeds {
         &self,
         request: Request<SubscribeRequest>,
     ) -> std::result::Result<Response<Self::SubscribeStream>, Status> {
-        let call = Call::of(&request)?;
         let log = self.log(&request, &request.get_ref().source)?;
-        // A region that the caller has just written must be known here, or it would be refused.
-        log.kit.wait_for_token(&call).await?;
+        let admitted = log.kit.admit(&request).await?;
         let request = request.into_inner();
         let filter = Filter::of(&request, self.types.get(log.kit.source()))?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
-        let subscription = Subscription::begin(log.kit, log.heads, filter, &request, sender).await?;
+        let subscription =
+            Subscription::begin(admitted, log.kit, log.heads, filter, &request, sender).await?;
         let shutdown = self.shutdown.clone();
         let age_max = self.stream_age_max;
-        self.shutdown
-            .spawn_for_call(async move { subscription.run(&shutdown, call.deadline, age_max).await });
+        self.shutdown.spawn_for_call(async move { subscription.run(&shutdown, age_max).await });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
@@ -133,8 +128,8 @@ impl EventFeed for EventFeeds {
         &self,
         request: Request<GetHeadRequest>,
     ) -> std::result::Result<Response<GetHeadResponse>, Status> {
-        Call::of(&request)?;
         let Log { kit: log, .. } = self.log(&request, &request.get_ref().source)?;
+        log.admit(&request).await?;
         let heads = log.retry(|| heads(&log)).await?;
         Ok(Response::new(GetHeadResponse {
             consistency_token: Token::of(log.source(), &heads).encode(),

@@ -23,6 +23,7 @@ use crate::{
         status::deadline_exceeded,
     },
     call::{
+        admit::Admitted,
         consistency::{partition_number, to_proto},
         metadata::until,
     },
@@ -76,6 +77,7 @@ struct CursorBody {
 /// A running stream.
 #[derive(Debug)]
 pub(crate) struct Subscription {
+    admitted: Admitted,
     log: Kit,
     heads: Heads,
     filter: Filter,
@@ -160,6 +162,7 @@ impl Filter {
 impl Subscription {
     /// Opens the cursor.
     pub(crate) async fn begin(
+        admitted: Admitted,
         log: Kit,
         heads: Heads,
         filter: Filter,
@@ -168,17 +171,23 @@ impl Subscription {
     ) -> Result<Self> {
         let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, request)).await?;
         let told = positions.clone();
-        Ok(Self { log, heads, filter, epoch, positions, marks, told, told_at: Instant::now(), responses })
+        Ok(Self {
+            admitted,
+            log,
+            heads,
+            filter,
+            epoch,
+            positions,
+            marks,
+            told,
+            told_at: Instant::now(),
+            responses,
+        })
     }
 
     /// Streams until the consumer goes, the server ends, the deadline passes, or the stream is old.
-    pub(crate) async fn run(
-        mut self,
-        shutdown: &Shutdown,
-        deadline: Option<Instant>,
-        age_max: Option<Duration>,
-    ) {
-        let responses = self.responses.clone();
+    pub(crate) async fn run(mut self, shutdown: &Shutdown, age_max: Option<Duration>) {
+        let (responses, deadline) = (self.responses.clone(), self.admitted.call().deadline);
         let oldest = age_max.and_then(|age| Instant::now().checked_add(age));
         let last_word = tokio::select! {
             () = responses.closed() => None,
@@ -434,6 +443,10 @@ fn to_event(source: &str, stored: StoredEvent) -> Event {
         cause: stored.cause,
         trace_parent: stored.trace,
         data: Some(prost_types::Any { type_url, value: stored.data }),
+        programme_id: stored.programme,
+        version: stored.version,
+        transaction_size: i32::try_from(stored.transaction_size).unwrap_or(i32::MAX),
+        transaction_place: i32::try_from(stored.transaction_place).unwrap_or(i32::MAX),
     }
 }
 

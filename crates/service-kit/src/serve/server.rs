@@ -292,7 +292,7 @@ impl Server {
             server = server.max_connection_age(age);
         }
         let server = server
-            .layer(CallLayer::new(self.methods.clone(), self.shutdown.clone()))
+            .layer(CallLayer::new(self.methods.clone(), self.policies.clone(), self.shutdown.clone()))
             .layer(GateLayer(self.misdelivered.clone()))
             .layer(GateLayer(self.limits.clone()));
         let cut = self.shutdown.hard_token();
