@@ -215,6 +215,30 @@ fn functions_are_read_with_their_parameters() {
     );
 }
 
+/// Audit, chain and versions are made there once; whoever went round it would have none of them.
+#[test]
+fn writes_take_one_road() {
+    // Emptying what was learned, and the raw limits that are measured, are no writes of a service.
+    let outside = ["crates/shipei/src/suite.rs", "crates/shipei/src/bench/"];
+    for (path, text) in ["crates/service-kit/src", "crates/mirror/src", "crates/shipei/src", "services"]
+        .into_iter()
+        .flat_map(production)
+    {
+        let shown = path.display().to_string();
+        let is_road = shown.ends_with("service-kit/src/write/road.rs");
+        let is_helper = shown.ends_with("/testing.rs");
+        if is_road || is_helper || outside.iter().any(|outside| shown.contains(outside)) {
+            continue;
+        }
+        for word in ["begin_write", "event_log::append", ".commit()", "wake().notify"] {
+            // What the rooms of writes commit is a transaction of the road.
+            let is_of_the_road = word == ".commit()" && shown.contains("/service-kit/src/write/");
+            let found = !is_of_the_road && without_tests(&text).contains(word);
+            assert!(!found, "{shown} has {word}, which stands in service-kit's write/road.rs only");
+        }
+    }
+}
+
 #[test]
 fn time_and_chance_come_from_one_place_each() {
     let everywhere = ["crates", "services"].into_iter().flat_map(production);

@@ -1,6 +1,6 @@
 //! Compiles every file under `proto/` with protox (no protoc on the machine), keeps the descriptor set for
 //! reflection and access policies, and writes one `impl WriteRequest` for each request that carries a
-//! `request_id`, so that the write path of all services is one.
+//! `request_id`, and one `impl EventMessage` for each event, so that the write path of all services is one.
 
 use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
 
@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let set = prost_types_set(&encoded)?;
     fs::write(out.join("write_requests.rs"), write_requests(&set)?)?;
+    fs::write(out.join("event_messages.rs"), event_messages(&set)?)?;
 
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();
@@ -47,6 +48,37 @@ fn prost_types_set(encoded: &[u8]) -> Result<prost_types::FileDescriptorSet, Box
     Ok(prost_types::FileDescriptorSet::decode(encoded)?)
 }
 
+/// The fields that say what a request is about, the narrowest first.
+const CONCERNS: [&str; 8] = [
+    "activity_id",
+    "submission_id",
+    "seminar_id",
+    "person_id",
+    "class_id",
+    "county_code",
+    "region_code",
+    "programme_id",
+];
+
+/// One impl for each event: a message of an `events.proto` that says of which programme it is.
+fn event_messages(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dyn Error>> {
+    let mut code = String::new();
+    for file in set.file.iter().filter(|file| file.name().ends_with("/events.proto")) {
+        let module = file.package().replace("shipei.", "").replace('.', "::");
+        for message in &file.message_type {
+            if message.field.iter().any(|field| field.name() == "programme_id") {
+                writeln!(
+                    code,
+                    "impl crate::EventMessage for crate::{module}::{name} {{\n    \
+                       fn programme_id(&self) -> &str {{ &self.programme_id }}\n}}",
+                    name = message.name(),
+                )?;
+            }
+        }
+    }
+    Ok(code)
+}
+
 /// One impl for each message of our packages that has a `request_id`; `occurred_at` and `consistency_token` where they stand.
 fn write_requests(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dyn Error>> {
     let mut code = String::new();
@@ -57,12 +89,15 @@ fn write_requests(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dy
             if !has("request_id") {
                 continue;
             }
+            let concerns = CONCERNS.iter().find(|name| has(name));
+            let concerns = concerns.map_or("\"\"".to_owned(), |name| format!("&self.{name}"));
             let occurred_at = if has("occurred_at") { "self.occurred_at" } else { "None" };
             writeln!(
                 code,
                 "impl crate::WriteRequest for crate::{module}::{name} {{\n    \
                    fn request_id(&self) -> &str {{ &self.request_id }}\n    \
-                   fn occurred_at(&self) -> Option<prost_types::Timestamp> {{ {occurred_at} }}\n}}",
+                   fn occurred_at(&self) -> Option<prost_types::Timestamp> {{ {occurred_at} }}\n    \
+                   fn concerns(&self) -> &str {{ {concerns} }}\n}}",
                 name = message.name(),
             )?;
         }

@@ -12,6 +12,14 @@ pub trait WriteRequest {
     fn request_id(&self) -> &str;
     /// When it happened, as stated by a caller with the import right.
     fn occurred_at(&self) -> Option<prost_types::Timestamp>;
+    /// The id of what it is about: requests about one thing are carried out one after the other. A hint, not a promise.
+    fn concerns(&self) -> &str;
+}
+
+/// An event: what every log reads from it.
+pub trait EventMessage {
+    /// The programme that it belongs to.
+    fn programme_id(&self) -> &str;
 }
 
 macro_rules! packages {
@@ -51,3 +59,4 @@ pub mod services {
 }
 
 include!(concat!(env!("OUT_DIR"), "/write_requests.rs"));
+include!(concat!(env!("OUT_DIR"), "/event_messages.rs"));

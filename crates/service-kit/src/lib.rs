@@ -35,6 +35,7 @@ pub use answer::{
 };
 pub use call::{
     access::{Caller, Policies},
+    admit::Admitted,
     consistency::{Applied, TOKEN_HEADER, Token},
     metadata::Call,
     reach::Reach,
@@ -57,7 +58,9 @@ pub use shutdown::Shutdown;
 pub use soft_state::{Instance, SoftState};
 pub use write::{
     kit::Kit,
+    origin::Origin,
     parts::Parts,
+    road::Committed,
     unit::{ReadUnit, Unit},
 };
 

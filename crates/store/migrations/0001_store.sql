@@ -2,26 +2,20 @@
 -- and the answers already given. Versions 1 to 99 belong to the store; a service's files begin at 0100_.
 -- Every TEXT column says COLLATE "C" (byte order): see src/migration.rs.
 
--- The last number given out in each partition. Its row is locked by the transaction that appends.
+-- The last number given out in each partition, and when. Its row is locked by the transaction that appends; the events
+-- stand in the table of 0004_event.
 CREATE TABLE event_head (
     partition BIGINT NOT NULL PRIMARY KEY,
-    position BIGINT NOT NULL
+    position BIGINT NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT '1970-01-01T00:00:00+00:00'
 );
 
--- The log. Numbers are dense within a partition and are given in commit order.
-CREATE TABLE event (
-    partition BIGINT NOT NULL,
-    number BIGINT NOT NULL,
-    type TEXT COLLATE "C" NOT NULL,
+-- How many events there are of each subject of a programme: the version of its last one.
+CREATE TABLE event_subject (
+    programme TEXT COLLATE "C" NOT NULL,
     subject TEXT COLLATE "C" NOT NULL,
-    region TEXT COLLATE "C" NOT NULL,
-    occurred_at TIMESTAMPTZ NOT NULL,
-    recorded_at TIMESTAMPTZ NOT NULL,
-    actor TEXT COLLATE "C" NOT NULL,
-    cause TEXT COLLATE "C" NOT NULL,
-    trace TEXT COLLATE "C" NOT NULL,
-    data BYTEA NOT NULL,
-    PRIMARY KEY (partition, number)
+    version BIGINT NOT NULL,
+    PRIMARY KEY (programme, subject)
 );
 
 -- One random name for this log's life; a log restored from an older backup must get another one.

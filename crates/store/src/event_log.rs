@@ -6,13 +6,12 @@
 //! of 7,600 events; this way missed none, at the same speed.) So append LAST in a transaction, and in one call: heads
 //! are taken in ascending order, and a second call could take them against another writer's order.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
+pub use crate::append::append;
 use crate::partition::{Fnv, Partition};
 use crate::positions::{Marks, Positions};
-use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one, on, select_by_keys};
+use crate::{StoreError, Tx, fetch_all, fetch_one, on, select_by_keys};
 
 /// The most numbers that one read looks at, however few of their events it wants.
 pub const EXAMINED_PER_READ: i64 = 4096;
@@ -24,6 +23,8 @@ pub struct NewEvent {
     pub partition: Partition,
     /// The full name of the message in `data`.
     pub kind: String,
+    /// The programme that it belongs to; empty if to none.
+    pub programme: String,
     /// The id of what it is about.
     pub subject: String,
     /// The region that it belongs to; empty if to none.
@@ -36,6 +37,10 @@ pub struct NewEvent {
     pub cause: String,
     /// The trace that it was part of.
     pub trace: String,
+    /// How many events its unit of work has.
+    pub transaction_size: i64,
+    /// Which of them it is, from 1 on.
+    pub transaction_place: i64,
     /// The encoded message.
     pub data: Vec<u8>,
 }
@@ -45,12 +50,16 @@ pub struct NewEvent {
 pub struct StoredEvent {
     /// Its place.
     pub position: LogPosition,
-    /// When it was appended.
+    /// When it was appended; never before an earlier event of its partition.
     pub recorded_at: DateTime<Utc>,
     /// The full name of the message in `data`.
     pub kind: String,
+    /// The programme that it belongs to; empty if to none.
+    pub programme: String,
     /// The id of what it is about.
     pub subject: String,
+    /// Which of that subject's events it is: 1, 2, 3.
+    pub version: i64,
     /// The region that it belongs to; empty if to none.
     pub region: String,
     /// When it happened.
@@ -61,6 +70,10 @@ pub struct StoredEvent {
     pub cause: String,
     /// The trace that it was part of.
     pub trace: String,
+    /// How many events its unit of work has.
+    pub transaction_size: i64,
+    /// Which of them it is, from 1 on.
+    pub transaction_place: i64,
     /// The encoded message.
     pub data: Vec<u8>,
 }
@@ -89,6 +102,14 @@ pub struct LogPosition {
     pub number: i64,
 }
 
+/// The columns of an event, but for its partition.
+macro_rules! event_columns {
+    () => {
+        "number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause, trace, \
+         transaction_size, transaction_place, data"
+    };
+}
+
 /// What one read found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadBatch {
@@ -101,101 +122,6 @@ pub struct ReadBatch {
     pub mark: u64,
 }
 
-/// Appends events, in the order given within each partition, and gives their places in the order given.
-/// Call it once in a transaction, as its last write.
-pub async fn append(
-    tx: &mut Tx,
-    events: &[NewEvent],
-    recorded_at: DateTime<Utc>,
-) -> Result<Vec<LogPosition>, StoreError> {
-    if events.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut counts: BTreeMap<Partition, i64> = BTreeMap::new();
-    for event in events {
-        *counts.entry(event.partition).or_default() += 1;
-    }
-    let mut next = take_numbers(tx, &counts).await?;
-    let mut places = Vec::with_capacity(events.len());
-    for event in events {
-        let number = next
-            .get_mut(&event.partition)
-            .ok_or_else(|| StoreError::corrupt_row("event_head", "partition", event.partition.number()))?;
-        *number += 1;
-        places.push(LogPosition { partition: event.partition, number: *number });
-    }
-    let rows: Vec<(&NewEvent, LogPosition)> = events.iter().zip(places.iter().copied()).collect();
-    bulk_insert!(
-        tx,
-        "INSERT INTO event
-         (partition, number, type, subject, region, occurred_at, recorded_at, actor, cause, trace, data)",
-        rows,
-        |(event, place)| (
-            place.partition.number(),
-            place.number,
-            event.kind.as_str(),
-            event.subject.as_str(),
-            event.region.as_str(),
-            event.occurred_at,
-            recorded_at,
-            event.actor.as_str(),
-            event.cause.as_str(),
-            event.trace.as_str(),
-            event.data.as_slice()
-        )
-    )?;
-    Ok(places)
-}
-
-/// Takes numbers from the heads, locking them in ascending order; gives the position of each head before.
-async fn take_numbers(
-    tx: &mut Tx,
-    counts: &BTreeMap<Partition, i64>,
-) -> Result<BTreeMap<Partition, i64>, StoreError> {
-    let mut before = BTreeMap::new();
-    if counts.len() <= 2 || !tx.is_postgres() {
-        for (partition, count) in counts {
-            let (position,): (i64,) = fetch_one!(
-                tx,
-                (i64,),
-                "UPDATE event_head SET position = event_head.position + $2 WHERE partition = $1 RETURNING position",
-                partition.number(),
-                count
-            )?;
-            before.insert(*partition, position - count);
-        }
-        return Ok(before);
-    }
-    // Many partitions over a network: two round trips instead of one for each. Only Postgres needs it, and only
-    // Postgres has arrays. The sort is below the lock, so locks are taken in ascending order.
-    let partitions: Vec<i64> = counts.keys().map(|partition| partition.number()).collect();
-    let counts: Vec<i64> = counts.values().copied().collect();
-    let Tx::Postgres(transaction) = tx else {
-        return Ok(before);
-    };
-    let locked = sqlx::query(
-        "SELECT partition FROM event_head WHERE partition = ANY($1) ORDER BY partition FOR UPDATE",
-    )
-    .bind(&partitions)
-    .execute(&mut **transaction)
-    .await;
-    transaction.noted(locked)?;
-    let heads: Result<Vec<(i64, i64)>, sqlx::Error> = sqlx::query_as(
-        "UPDATE event_head SET position = event_head.position + taken.count
-         FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS taken (partition, count)
-         WHERE event_head.partition = taken.partition
-         RETURNING event_head.partition, event_head.position - taken.count",
-    )
-    .bind(&partitions)
-    .bind(&counts)
-    .fetch_all(&mut **transaction)
-    .await;
-    for (partition, position) in transaction.noted(heads)? {
-        before.insert(head_partition(partition)?, position);
-    }
-    Ok(before)
-}
-
 /// The positions of all heads: the end of the log as this transaction sees it.
 pub async fn heads(tx: &mut Tx) -> Result<Positions, StoreError> {
     let mut positions = Positions::new();
@@ -205,7 +131,7 @@ pub async fn heads(tx: &mut Tx) -> Result<Positions, StoreError> {
     Ok(positions)
 }
 
-fn head_partition(number: i64) -> Result<Partition, StoreError> {
+pub(crate) fn head_partition(number: i64) -> Result<Partition, StoreError> {
     Partition::from_number(number).ok_or_else(|| StoreError::corrupt_row("event_head", "partition", number))
 }
 
@@ -267,8 +193,7 @@ pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks
     let rows: Vec<PlacedRow> = select_by_keys!(
         tx,
         PlacedRow,
-        ["SELECT partition, number, type, subject, region, occurred_at, recorded_at, actor, cause, trace, data
-          FROM event WHERE (partition, number) IN "],
+        [concat!("SELECT partition, ", event_columns!(), " FROM event WHERE (partition, number) IN ")],
         places,
         |place| (place.0.number(), place.1)
     )?;
@@ -314,10 +239,8 @@ impl Wanted<'_> {
         for<'a> &'a str: sqlx::Encode<'a, DB> + sqlx::Type<DB>,
         for<'a> i64: sqlx::Encode<'a, DB> + sqlx::Type<DB>,
     {
-        let mut query = sqlx::QueryBuilder::new(
-            "SELECT number, type, subject, region, occurred_at, recorded_at, actor, cause, trace, data FROM event
-             WHERE partition = ",
-        );
+        let mut query =
+            sqlx::QueryBuilder::new(concat!("SELECT ", event_columns!(), " FROM event WHERE partition = "));
         query.push_bind(self.partition.number());
         query.push(" AND number > ").push_bind(self.after);
         query.push(" AND number <= ").push_bind(self.reached);
@@ -331,7 +254,7 @@ impl Wanted<'_> {
         }
         if !self.regions.is_empty() {
             query.push(
-                " AND EXISTS (SELECT 1 FROM region_within w WHERE w.region_code = event.region
+                " AND EXISTS (SELECT 1 FROM region_within w WHERE w.programme_id = event.programme AND w.region_code = event.region
                  AND w.from_at <= event.occurred_at AND w.until_at > event.occurred_at AND w.within_code IN (",
             );
             let mut list = query.separated(", ");
@@ -350,13 +273,17 @@ impl Wanted<'_> {
 struct EventRow {
     number: i64,
     r#type: String,
+    programme: String,
     subject: String,
+    version: i64,
     region: String,
     occurred_at: DateTime<Utc>,
     recorded_at: DateTime<Utc>,
     actor: String,
     cause: String,
     trace: String,
+    transaction_size: i64,
+    transaction_place: i64,
     data: Vec<u8>,
 }
 
@@ -373,12 +300,16 @@ impl EventRow {
             position: LogPosition { partition, number: self.number },
             recorded_at: self.recorded_at,
             kind: self.r#type,
+            programme: self.programme,
             subject: self.subject,
+            version: self.version,
             region: self.region,
             occurred_at: self.occurred_at,
             actor: self.actor,
             cause: self.cause,
             trace: self.trace,
+            transaction_size: self.transaction_size,
+            transaction_place: self.transaction_place,
             data: self.data,
         }
     }

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::{StoreError, Tx, execute, fetch_optional};
+use crate::{StoreError, Tx, bulk_insert, execute, select_by_keys};
 
 /// A recorded answer.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -32,27 +32,31 @@ pub fn digest(method: &str, request: &[u8]) -> Vec<u8> {
     digest.finalize().to_vec()
 }
 
-/// The answer recorded under a request id.
-pub async fn find(tx: &mut Tx, request_id: &str) -> Result<Option<RequestRecord>, StoreError> {
-    fetch_optional!(
+/// The answers recorded under these request ids.
+pub async fn find_all(tx: &mut Tx, request_ids: &[&str]) -> Result<Vec<RequestRecord>, StoreError> {
+    select_by_keys!(
         tx,
         RequestRecord,
-        "SELECT request_id, method, digest, outcome, recorded_at FROM request_record WHERE request_id = $1",
-        request_id
+        ["SELECT request_id, method, digest, outcome, recorded_at FROM request_record WHERE request_id IN "],
+        request_ids,
+        |request_id| (*request_id)
     )
 }
 
-/// Records an answer. If the id has one already (two equal requests at once), the error is the unique violation
-/// `request_record_pkey`: roll back, and [`find`] what the other one recorded.
-pub async fn record(tx: &mut Tx, record: &RequestRecord) -> Result<(), StoreError> {
-    execute!(
+/// Records answers. If an id has one already (two equal requests at once), the error is the unique violation
+/// `request_record_pkey`: roll back, and [`find_all`] gives what the other one recorded.
+pub async fn record_all(tx: &mut Tx, records: &[RequestRecord]) -> Result<(), StoreError> {
+    bulk_insert!(
         tx,
-        "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at) VALUES ($1, $2, $3, $4, $5)",
-        record.request_id.as_str(),
-        record.method.as_str(),
-        record.digest.as_slice(),
-        record.outcome.as_slice(),
-        record.recorded_at
+        "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at)",
+        records,
+        |record| (
+            record.request_id.as_str(),
+            record.method.as_str(),
+            record.digest.as_slice(),
+            record.outcome.as_slice(),
+            record.recorded_at
+        )
     )?;
     Ok(())
 }

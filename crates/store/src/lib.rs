@@ -8,6 +8,7 @@
 //! This crate knows no domain word and no gRPC. To add a table that every service needs, add a migration
 //! `migrations/00NN_name.sql`, name it in [`migration`], give it a module here and a case in [`conformance`].
 
+mod append;
 pub mod bulk;
 pub mod claim;
 pub mod conformance;
@@ -22,6 +23,7 @@ pub mod lease;
 pub mod limits;
 pub mod list;
 pub mod migration;
+pub mod months;
 mod open_mark;
 pub mod page_token;
 pub mod partition;

@@ -22,11 +22,38 @@ pub const STORE_VERSION_MAX: i64 = 49;
 /// What a TEXT column must say.
 const BYTE_ORDER: &str = " COLLATE \"C\"";
 
+/// The text of a migration.
+#[derive(Clone, Copy)]
+enum Text {
+    /// For both databases.
+    Same(&'static str),
+    /// Where they truly differ.
+    Two { postgres: &'static str, sqlite: &'static str },
+}
+
+impl Text {
+    fn of(self, is_postgres: bool) -> &'static str {
+        match self {
+            Text::Same(text) => text,
+            Text::Two { postgres, .. } if is_postgres => postgres,
+            Text::Two { sqlite, .. } => sqlite,
+        }
+    }
+}
+
 /// The store's own migrations: version, description, text.
-const STORE_MIGRATIONS: [(i64, &str, &str); 3] = [
-    (1, "store", include_str!("../migrations/0001_store.sql")),
-    (2, "lease", include_str!("../migrations/0002_lease.sql")),
-    (3, "key tag", include_str!("../migrations/0003_key_tag.sql")),
+const STORE_MIGRATIONS: [(i64, &str, Text); 4] = [
+    (1, "store", Text::Same(include_str!("../migrations/0001_store.sql"))),
+    (2, "lease", Text::Same(include_str!("../migrations/0002_lease.sql"))),
+    (3, "key tag", Text::Same(include_str!("../migrations/0003_key_tag.sql"))),
+    (
+        4,
+        "event",
+        Text::Two {
+            postgres: include_str!("../migrations/0004_event_postgres.sql"),
+            sqlite: include_str!("../migrations/0004_event_sqlite.sql"),
+        },
+    ),
 ];
 
 /// The store's migrations and the service's as one list, in the words of one database.
@@ -37,7 +64,7 @@ pub(crate) fn combined(service: &Migrator, is_postgres: bool) -> Result<Migrator
             version,
             Cow::Borrowed(description),
             MigrationType::Simple,
-            text.into_sql_str(),
+            text.of(is_postgres).into_sql_str(),
             false,
         ));
     }

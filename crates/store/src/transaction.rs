@@ -50,6 +50,19 @@ impl Tx {
         crate::execute!(self, "SAVEPOINT part").map(|_| ())
     }
 
+    /// Moves the savepoint here, in one round trip: what was written since stays.
+    pub async fn move_savepoint(&mut self) -> Result<(), StoreError> {
+        if self.has_failed() {
+            return Err(StoreError::TransactionEnded);
+        }
+        let moving = "RELEASE SAVEPOINT part; SAVEPOINT part";
+        crate::on!(self, |c| sqlx::raw_sql(moving)
+            .execute(&mut *c)
+            .await
+            .map(|_| ())
+            .map_err(StoreError::from))
+    }
+
     /// Undoes what was written since [`Tx::savepoint`].
     pub async fn back_to_savepoint(&mut self) -> Result<(), StoreError> {
         if matches!(self, Tx::Sqlite(_)) && self.has_failed() {

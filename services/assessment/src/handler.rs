@@ -16,48 +16,48 @@ impl ScoreService for Assessment {
         &self,
         request: Request<GetTraineeScoreRequest>,
     ) -> Result<Response<GetTraineeScoreResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().get_trainee_score(unit, request)).await
+        self.kit.read(self, request, Self::get_trainee_score).await
     }
 
     async fn list_trainee_scores(
         &self,
         request: Request<ListTraineeScoresRequest>,
     ) -> Result<Response<ListTraineeScoresResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().list_trainee_scores(unit, request)).await
+        self.kit.read(self, request, Self::list_trainee_scores).await
     }
 
     async fn get_tutor_score(
         &self,
         request: Request<GetTutorScoreRequest>,
     ) -> Result<Response<GetTutorScoreResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().get_tutor_score(unit, request)).await
+        self.kit.read(self, request, Self::get_tutor_score).await
     }
 
     async fn list_tutor_scores(
         &self,
         request: Request<ListTutorScoresRequest>,
     ) -> Result<Response<ListTutorScoresResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().list_tutor_scores(unit, request)).await
+        self.kit.read(self, request, Self::list_tutor_scores).await
     }
 
     async fn get_county_score(
         &self,
         request: Request<GetCountyScoreRequest>,
     ) -> Result<Response<GetCountyScoreResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().get_county_score(unit, request)).await
+        self.kit.read(self, request, Self::get_county_score).await
     }
 
     async fn list_county_scores(
         &self,
         request: Request<ListCountyScoresRequest>,
     ) -> Result<Response<ListCountyScoresResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().list_county_scores(unit, request)).await
+        self.kit.read(self, request, Self::list_county_scores).await
     }
 
     async fn get_score_digest(
         &self,
         request: Request<GetScoreDigestRequest>,
     ) -> Result<Response<GetScoreDigestResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().get_score_digest(unit, request)).await
+        self.kit.read(self, request, Self::get_score_digest).await
     }
 }

@@ -1,7 +1,5 @@
 //! From proto to typed values, by field name, and from state to proto. No SQL, no rules.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use shipei_contracts::common::v1::{self as common, ErrorReason};
@@ -10,11 +8,11 @@ use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason, WholeSeconds};
 use shipei_rules::vocabulary::{Category, EducationStage};
-use shipei_service_kit::{Call, Caller, Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp};
+use shipei_service_kit::{Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp};
 
 use crate::domain::course::{Course, MINUTES_MAX};
 use crate::domain::study::{Beat, Session, Worth, place_of};
-use crate::pipeline::{BEATS_PER_MESSAGE_MAX, BeatAnswer, Message, SessionBeats, SessionKeys};
+use crate::pipeline::{BEATS_PER_MESSAGE_MAX, BeatAnswer, Message, Sender, SessionBeats, SessionKeys};
 
 /// The longest title and subject, characters.
 const NAME_CHARACTERS_MAX: usize = 500;
@@ -140,28 +138,9 @@ fn stage_of(stage: common::EducationStage) -> Option<EducationStage> {
     }
 }
 
-/// Who sends heartbeats, and when they came.
-#[derive(Debug, Clone)]
-pub(crate) struct Sender {
-    pub(crate) actor: Arc<str>,
-    pub(crate) trace: Arc<str>,
-    caller: Caller,
-}
-
-impl Sender {
-    /// The caller of an RPC.
-    pub(crate) fn of(call: &Call) -> Self {
-        Self {
-            actor: call.caller.to_string().into(),
-            trace: call.trace.as_str().into(),
-            caller: call.caller.clone(),
-        }
-    }
-
-    /// The times that the sender states in what came at `now`.
-    fn times(&self, now: DateTime<Utc>) -> StatedTimes {
-        StatedTimes::of(&self.caller, now)
-    }
+/// The times that the sender states in what came at `now`.
+fn times_of(sender: &Sender, now: DateTime<Utc>) -> StatedTimes {
+    StatedTimes::of(&sender.admitted.call().caller, now)
 }
 
 /// A beat at the time that is stated for it, else at `now`.
@@ -190,16 +169,14 @@ pub(crate) fn single_beat(
     let stated = fields.optional_timestamp("occurred_at", request.occurred_at);
     let (programme, person, course, session, seq, _) =
         fields.all((programme, person, course, session, seq, stated))?;
-    let beat = beat(seq, request.occurred_at.as_ref(), sender.times(now), now);
+    let beat = beat(seq, request.occurred_at.as_ref(), times_of(sender, now), now);
     Ok(Message {
         programme,
         sessions: vec![SessionBeats {
             keys: Some(SessionKeys { person, course, session }),
             beats: vec![beat],
         }],
-        actor: Arc::clone(&sender.actor),
-        cause: "shipei.learning.v1.RecordHeartbeatRequest",
-        trace: Arc::clone(&sender.trace),
+        sender: sender.clone(),
     })
 }
 
@@ -217,7 +194,7 @@ pub(crate) fn stream_message(
         return Err(refusal.field("sessions").into());
     }
     let (programme,) = fields.all((programme,))?;
-    let times = sender.times(now);
+    let times = times_of(sender, now);
     let mut sessions = Vec::with_capacity(request.sessions.len());
     for session in &request.sessions {
         let mut beats = Vec::with_capacity(session.heartbeats.len());
@@ -226,13 +203,7 @@ pub(crate) fn stream_message(
         }
         sessions.push(SessionBeats { keys: session_keys(session), beats });
     }
-    Ok(Message {
-        programme,
-        sessions,
-        actor: Arc::clone(&sender.actor),
-        cause: "shipei.learning.v1.StreamHeartbeatsRequest",
-        trace: Arc::clone(&sender.trace),
-    })
+    Ok(Message { programme, sessions, sender: sender.clone() })
 }
 
 fn session_keys(session: &proto::SessionHeartbeats) -> Option<SessionKeys> {

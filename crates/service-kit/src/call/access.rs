@@ -1,9 +1,9 @@
 //! Who calls, and who may. What: [`Caller`] from the metadata `shipei-caller`, and [`Policies`], the access rules
 //! that every RPC declares as the method option `shipei.common.v1.access`. Why: an RPC that nobody thought about
 //! must not be open by accident, so a server with one does not start. The rules are read and checked here;
-//! enforcing them is the next step and belongs into `layer.rs`, where the caller is known before the handler.
+//! enforcing them is the next step and belongs into `admit.rs`, where every entry passes with its policy.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use http::HeaderMap;
 use prost::Message as _;
@@ -151,7 +151,7 @@ pub enum PolicyError {
 /// The access policy of every RPC that this process serves.
 #[derive(Debug, Clone, Default)]
 pub struct Policies {
-    by_method: BTreeMap<String, AccessPolicy>,
+    by_method: Arc<BTreeMap<String, Arc<AccessPolicy>>>,
 }
 
 impl Policies {
@@ -177,14 +177,14 @@ impl Policies {
             for method in service.methods() {
                 let path = format!("/{name}/{}", method.name());
                 let policy = read_policy(&method, &option, &path)?;
-                by_method.insert(path, policy);
+                by_method.insert(path, Arc::new(policy));
             }
         }
-        Ok(Self { by_method })
+        Ok(Self { by_method: Arc::new(by_method) })
     }
 
     /// The policy of an RPC by its path, e.g. `/shipei.event.v1.EventFeed/Subscribe`.
-    pub fn of(&self, path: &str) -> Option<&AccessPolicy> {
+    pub fn of(&self, path: &str) -> Option<&Arc<AccessPolicy>> {
         self.by_method.get(path)
     }
 

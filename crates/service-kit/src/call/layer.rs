@@ -25,7 +25,7 @@ use crate::{
         words::{Language, said_in},
     },
     call::{
-        access::Caller,
+        access::{Caller, Policies},
         body::{BoundedBody, Held, Kind, Times},
         budget::Budget,
         fault,
@@ -69,6 +69,7 @@ impl Bounds {
 pub(crate) struct CallLayer {
     methods: Methods,
     bounds: Bounds,
+    policies: Policies,
     shutdown: Shutdown,
 }
 
@@ -78,12 +79,13 @@ pub(crate) struct CallService<S> {
     inner: S,
     methods: Methods,
     bounds: Bounds,
+    policies: Policies,
     shutdown: Shutdown,
 }
 
 impl CallLayer {
-    pub(crate) fn new(methods: Methods, bounds: Bounds, shutdown: Shutdown) -> Self {
-        Self { methods, bounds, shutdown }
+    pub(crate) fn new(methods: Methods, policies: Policies, bounds: Bounds, shutdown: Shutdown) -> Self {
+        Self { methods, policies, bounds, shutdown }
     }
 }
 
@@ -91,8 +93,8 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let (methods, bounds) = (self.methods.clone(), self.bounds.clone());
-        CallService { inner, methods, bounds, shutdown: self.shutdown.clone() }
+        let (methods, policies) = (self.methods.clone(), self.policies.clone());
+        CallService { inner, methods, policies, bounds: self.bounds.clone(), shutdown: self.shutdown.clone() }
     }
 }
 
@@ -131,7 +133,8 @@ where
         let line = watch.line();
         let language = Language::of(request.headers());
         let trace = watch.span().traceparent();
-        request.extensions_mut().insert(Arrival { method, caller, deadline, trace });
+        let policy = self.policies.of(&method).cloned();
+        request.extensions_mut().insert(Arrival { method, caller, deadline, trace, policy });
 
         let held = Held::new(&self.bounds.budget);
         let bytes_max = self.bounds.message_bytes_max;

@@ -2,7 +2,9 @@
 //! The method comes from `layer.rs`, everything else from the metadata, so a call is complete on every
 //! transport and in a unit test without any.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use shipei_contracts::common::v1::AccessPolicy;
 
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -46,6 +48,8 @@ pub(crate) struct Arrival {
     pub(crate) deadline: Option<Instant>,
     /// The traceparent of the call's own span; empty when tracing is off.
     pub(crate) trace: String,
+    /// Who may call it; none where the server has no such RPC.
+    pub(crate) policy: Option<Arc<AccessPolicy>>,
 }
 
 /// Waits for a moment; without one, for ever.
@@ -68,7 +72,7 @@ impl Call {
             None => None,
         };
         if let Some(arrival) = request.extensions().get::<Arrival>() {
-            let Arrival { method, caller, deadline, trace } = arrival.clone();
+            let Arrival { method, caller, deadline, trace, .. } = arrival.clone();
             let trace = if trace.is_empty() { trace_of(metadata) } else { trace };
             return Ok(Self { method, caller, token, deadline, trace });
         }

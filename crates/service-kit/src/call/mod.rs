@@ -1,11 +1,11 @@
 //! A call, from the connection to the handler. What goes through: a gate (`misdelivered`, `limit`) may refuse it, `layer`
-//! reads who calls and until when ([`access`], [`metadata`]) and bounds it by its deadline, [`reach`] says how far its
-//! caller may see, [`stated_time`] when something happened, `watch` logs and measures it, `body` bounds what it sends by
-//! the process's [`budget`], `fault` tells what the transport finds,
-//! and a [`consistency`] token says what its answer must know of. Why one room: every RPC of every service takes this
-//! way, and what is not asked here is asked nowhere.
+//! reads who calls and until when ([`access`], [`metadata`]) and bounds it by its deadline, `body` bounds what it sends by
+//! the process's [`budget`], `fault` tells what the transport finds, `watch` logs and measures it, and [`admit`] lets it in,
+//! when what its [`consistency`] token names is known: [`reach`] says how far its caller may see, [`stated_time`] when
+//! something happened. Why one room: every RPC of every service takes this way, and what is not asked here is asked nowhere.
 
 pub mod access;
+pub mod admit;
 pub(crate) mod body;
 pub mod budget;
 pub mod consistency;

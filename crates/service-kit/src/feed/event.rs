@@ -28,5 +28,9 @@ pub(crate) fn to_event(source: &str, stored: StoredEvent) -> Event {
         cause: stored.cause,
         trace_parent: stored.trace,
         data: Some(prost_types::Any { type_url, value: stored.data }),
+        programme_id: stored.programme,
+        version: stored.version,
+        transaction_size: i32::try_from(stored.transaction_size).unwrap_or(i32::MAX),
+        transaction_place: i32::try_from(stored.transaction_place).unwrap_or(i32::MAX),
     }
 }

@@ -29,7 +29,6 @@ use crate::{
     call::{
         budget::Budget,
         consistency::{Token, to_proto},
-        metadata::Call,
     },
     feed::{
         heads::{Heads, heads},
@@ -125,20 +124,19 @@ impl EventFeed for EventFeeds {
         &self,
         request: Request<SubscribeRequest>,
     ) -> std::result::Result<Response<Self::SubscribeStream>, Status> {
-        let call = Call::of(&request)?;
         let log = self.log(&request, &request.get_ref().source)?;
-        // A region that the caller has just written must be known here, or it would be refused.
-        log.kit.wait_for_token(&call).await?;
+        let admitted = log.kit.admit(&request).await?;
         let request = request.into_inner();
         let filter = Filter::of(&request, self.types.get(log.kit.source()))?;
         let stream = self.streams.clone().try_acquire_owned().map_err(|_| overloaded())?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
         let pace = Pace::new(&self.budget);
-        let subscription = Subscription::begin(log.kit, log.heads, filter, &request, sender, pace).await?;
+        let subscription =
+            Subscription::begin(admitted, log.kit, log.heads, filter, &request, sender, pace).await?;
         let shutdown = self.shutdown.clone();
         let age_max = self.stream_age_max;
         self.shutdown.spawn_for_call(async move {
-            subscription.run(&shutdown, call.deadline, age_max).await;
+            subscription.run(&shutdown, age_max).await;
             drop(stream);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -148,8 +146,8 @@ impl EventFeed for EventFeeds {
         &self,
         request: Request<GetHeadRequest>,
     ) -> std::result::Result<Response<GetHeadResponse>, Status> {
-        Call::of(&request)?;
         let Log { kit: log, .. } = self.log(&request, &request.get_ref().source)?;
+        log.admit(&request).await?;
         let heads = log.retry(|| heads(&log)).await?;
         Ok(Response::new(GetHeadResponse {
             consistency_token: Token::of(log.source(), &heads).encode(),

@@ -21,6 +21,7 @@ use crate::{
         status::deadline_exceeded,
     },
     call::{
+        admit::Admitted,
         consistency::{partition_number, to_proto},
         metadata::until,
     },
@@ -72,6 +73,7 @@ struct CursorBody {
 /// A running stream.
 #[derive(Debug)]
 pub(crate) struct Subscription {
+    admitted: Admitted,
     log: Kit,
     heads: Heads,
     filter: Filter,
@@ -170,6 +172,7 @@ fn binding(source: &str, lists: [&[String]; 3]) -> String {
 impl Subscription {
     /// Opens the cursor.
     pub(crate) async fn begin(
+        admitted: Admitted,
         log: Kit,
         heads: Heads,
         filter: Filter,
@@ -180,6 +183,7 @@ impl Subscription {
         let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, request)).await?;
         let told = positions.clone();
         Ok(Self {
+            admitted,
             log,
             heads,
             filter,
@@ -194,13 +198,8 @@ impl Subscription {
     }
 
     /// Streams until the consumer goes, the server ends, the deadline passes, or the stream is old.
-    pub(crate) async fn run(
-        mut self,
-        shutdown: &Shutdown,
-        deadline: Option<Instant>,
-        age_max: Option<Duration>,
-    ) {
-        let responses = self.responses.clone();
+    pub(crate) async fn run(mut self, shutdown: &Shutdown, age_max: Option<Duration>) {
+        let (responses, deadline) = (self.responses.clone(), self.admitted.call().deadline);
         let oldest = age_max.and_then(|age| Instant::now().checked_add(age));
         let last_word = tokio::select! {
             () = responses.closed() => None,

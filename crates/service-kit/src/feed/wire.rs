@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+pub use crate::answer::size::MESSAGE_BYTES_MAX;
+
 /// The metadata in which a client repeats the log that it asks for: every service serves `EventFeed`, so a load
 /// balancer, which does not read messages, can only tell by this whose instances to ask.
 pub const SOURCE_HEADER: &str = "shipei-source";
-/// The largest message, bytes, either way.
-pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How often the end of a log is looked at without a wake; the store puts jitter on it.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a stream is silent at most.

@@ -30,7 +30,6 @@ use crate::{
     call::{
         access::{CALLER_HEADER, Caller},
         consistency::from_proto,
-        metadata::Call,
     },
     feed::wire::{MESSAGE_BYTES_MAX, PROGRESS_INTERVAL, SOURCE_HEADER},
     follow::projector::Projector,
@@ -39,10 +38,7 @@ use crate::{
         metrics,
         traces::{self, Span},
     },
-    write::{
-        kit::{Kit, append},
-        unit::Unit,
-    },
+    write::{kit::Kit, origin::Origin, unit::Unit},
 };
 
 /// What the span of an opened stream is called.
@@ -317,22 +313,22 @@ impl<P: Projector> Follower<P> {
 
     /// The kept cursor is of no use: nothing counts as applied until it is applied again.
     async fn forget_cursor(&self) -> Result<()> {
-        self.kit
-            .retry(|| async {
-                let mut tx = self.kit.database().begin_write().await?;
-                let version = self.cursor.version;
-                cursor::advance(
-                    &mut tx,
-                    &self.shard.stream,
-                    self.shard.number,
-                    version,
-                    "",
-                    &Positions::new(),
-                )
-                .await?;
-                Ok::<_, Error>(tx.commit().await?)
+        let admitted = self.kit.admit_itself(String::new());
+        let nothing = Positions::new();
+        let forgetting = self.kit.retry(|| {
+            let origin = Origin::of(&admitted, self.source);
+            self.kit.transact(&admitted, origin, |mut unit| async {
+                self.move_cursor(&mut unit, "", &nothing).await?;
+                Ok((unit, ()))
             })
-            .await
+        });
+        forgetting.await.map(|_| ())
+    }
+
+    /// False when another instance has moved it.
+    async fn move_cursor(&self, unit: &mut Unit, token: &str, positions: &Positions) -> Result<bool> {
+        let (shard, version) = (&self.shard, self.cursor.version);
+        Ok(cursor::advance(&mut unit.tx, &shard.stream, shard.number, version, token, positions).await?)
     }
 
     async fn subscribe(&self) -> std::result::Result<Streaming<SubscribeResponse>, Status> {
@@ -369,22 +365,19 @@ impl<P: Projector> Follower<P> {
         // Before the time of the attempt begins.
         let turn = self.kit.share().turn().await;
         let applying = self.kit.retry(|| self.apply_once(response, &positions));
-        let emitted = match span.around(applying).await.inspect_err(|_| span.fail("not applied")) {
-            Ok(Some(emitted)) => emitted,
-            Ok(None) => return Ok(false),
+        match span.around(applying).await.inspect_err(|_| span.fail("not applied")) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
             Err(Error::Store(error @ StoreError::CommitOutcomeUnknown(_))) => {
                 // The cursor says which it was.
                 tracing::warn!(source = self.source, %error, "it is not known whether events were applied");
                 return Ok(false);
             }
             Err(error) => return Err(error),
-        };
+        }
         drop(turn);
         metrics::batch_size("events applied", count);
         metrics::applied(consumer, self.source, begun.elapsed());
-        if emitted {
-            self.kit.wake().notify();
-        }
         self.kit.applied().publish(self.source, &positions);
         self.cursor.version += 1;
         self.cursor.token.clone_from(&response.cursor);
@@ -392,37 +385,20 @@ impl<P: Projector> Follower<P> {
         Ok(true)
     }
 
-    /// One transaction: the cursor, what the events mean, and the events that follow from them. None when the
-    /// cursor was moved by another; else whether events were emitted.
-    async fn apply_once(&self, response: &SubscribeResponse, positions: &Positions) -> Result<Option<bool>> {
-        let mut tx = self.kit.database().begin_write().await?;
-        let version = self.cursor.version;
-        // First, so that two holders of one cursor meet here and not among the facts.
-        let moved = cursor::advance(
-            &mut tx,
-            &self.shard.stream,
-            self.shard.number,
-            version,
-            &response.cursor,
-            positions,
-        )
-        .await?;
-        if !moved {
-            tx.rollback().await?;
-            return Ok(None);
-        }
-        let now = self.kit.clock().now();
-        let caller = Caller::service(self.kit.source());
-        let actor = caller.to_string().into();
+    /// One transaction: the cursor, what the events mean, and the events that follow from them. False when the
+    /// cursor was moved by another, and nothing was written.
+    async fn apply_once(&self, response: &SubscribeResponse, positions: &Positions) -> Result<bool> {
         // What follows from the events is a part of the batch's trace.
-        let call = Arc::new(Call { caller, trace: traces::traceparent(), ..Call::default() });
-        let mut unit = Unit::new(tx, now, now, call, actor, self.source.into());
-        if !response.events.is_empty() {
-            self.projector.apply(&mut unit, &response.events).await?;
-        }
-        let (mut tx, events) = unit.into_parts();
-        append(&mut tx, &events, now).await?;
-        tx.commit().await?;
-        Ok(Some(!events.is_empty()))
+        let admitted = self.kit.admit_itself(traces::traceparent());
+        let origin = Origin::of(&admitted, self.source);
+        let committed = self.kit.transact(&admitted, origin, |mut unit| async {
+            // First, so that two holders of one cursor meet here and not among the facts.
+            let moved = self.move_cursor(&mut unit, &response.cursor, positions).await?;
+            if moved && !response.events.is_empty() {
+                self.projector.apply(&mut unit, &response.events).await?;
+            }
+            Ok((unit, moved))
+        });
+        Ok(committed.await?.value)
     }
 }

@@ -321,7 +321,12 @@ impl Server {
             server = server.max_connection_age(age);
         }
         let server = server
-            .layer(CallLayer::new(self.methods.clone(), self.bounds.clone(), self.shutdown.clone()))
+            .layer(CallLayer::new(
+                self.methods.clone(),
+                self.policies.clone(),
+                self.bounds.clone(),
+                self.shutdown.clone(),
+            ))
             .layer(GateLayer(self.misdelivered.clone()))
             .layer(GateLayer(self.limits.clone()));
         let incoming = incoming.then(async |io| {

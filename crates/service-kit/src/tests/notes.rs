@@ -16,7 +16,7 @@ use prost::{Message, Name};
 use prost_reflect::DescriptorPool;
 use prost_types::Timestamp;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
-use shipei_contracts::{WriteRequest, common::v1::ErrorReason};
+use shipei_contracts::{EventMessage, WriteRequest, common::v1::ErrorReason};
 use shipei_store::{
     StoreError, execute, fetch_all, sqlx,
     sqlx::{
@@ -27,13 +27,17 @@ use shipei_store::{
 use tonic::{Request, Response, Status, body::Body, server::NamedService, transport::Channel};
 
 use crate::{
-    answer::error::{Error, Refusal},
+    answer::{
+        error::{Error, Refusal},
+        size::MESSAGE_BYTES_MAX,
+    },
     serve::server::ServerBuilder,
     testing::{TestKit, TestServer},
     write::kit::Kit,
 };
 
 pub(crate) const COUNTY: &str = "130302";
+pub(crate) const PROGRAMME: &str = "P";
 pub(crate) const PUT_NOTE: &str = "/fake.v1.NoteService/PutNote";
 pub(crate) const LIST_NOTES: &str = "/fake.v1.NoteService/ListNotes";
 
@@ -117,6 +121,18 @@ macro_rules! names {
     )+};
 }
 
+impl EventMessage for NotePut {
+    fn programme_id(&self) -> &str {
+        PROGRAMME
+    }
+}
+
+impl EventMessage for NoteDropped {
+    fn programme_id(&self) -> &str {
+        PROGRAMME
+    }
+}
+
 names!(PutNoteRequest ListNotesRequest NotePut NoteDropped);
 
 impl WriteRequest for PutNoteRequest {
@@ -125,6 +141,9 @@ impl WriteRequest for PutNoteRequest {
     }
     fn occurred_at(&self) -> Option<Timestamp> {
         self.occurred_at
+    }
+    fn concerns(&self) -> &str {
+        &self.county_code
     }
 }
 
@@ -139,16 +158,20 @@ pub(crate) trait NoteService: Send + Sync + 'static {
 }
 
 /// The handler.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Notes {
     pub(crate) kit: Kit,
-    pub(crate) attempts: AtomicUsize,
-    pub(crate) refusing: AtomicBool,
+    pub(crate) attempts: Arc<AtomicUsize>,
+    pub(crate) refusing: Arc<AtomicBool>,
 }
 
 impl Notes {
     pub(crate) fn new(kit: &Kit) -> Arc<Self> {
-        Arc::new(Self { kit: kit.clone(), attempts: AtomicUsize::new(0), refusing: AtomicBool::new(true) })
+        Arc::new(Self {
+            kit: kit.clone(),
+            attempts: Arc::default(),
+            refusing: Arc::new(AtomicBool::new(true)),
+        })
     }
 
     fn decide(&self, text: &str) -> crate::Result<()> {
@@ -158,6 +181,10 @@ impl Notes {
                 Err(Refusal::new(ErrorReason::WindowClosed).with("window", "phase_3").into())
             }
             "fail" => Err(Error::Internal("secret".into())),
+            "missing" if self.refusing.load(Ordering::SeqCst) => {
+                Err(Refusal::new(ErrorReason::NotFound).field("county_code").into())
+            }
+            "panic" => panic!("a handler that panics"),
             "lost commit" => Err(StoreError::no_answer().into()),
             "busy once" if attempt == 0 => Err(StoreError::Database(sqlx::Error::WorkerCrashed).into()),
             _ => Ok(()),
@@ -169,19 +196,23 @@ impl Notes {
 impl NoteService for Notes {
     async fn put_note(&self, request: Request<PutNoteRequest>) -> Result<Response<PutNoteResponse>, Status> {
         self.kit
-            .write(request, |mut unit, request: PutNoteRequest| async move {
+            .write(self, request, |notes: Notes, mut unit, request: PutNoteRequest| async move {
                 execute!(
                     unit.tx,
                     "INSERT INTO note (county, text) VALUES ($1, $2)",
                     &request.county_code,
                     &request.text
                 )?;
-                self.decide(&request.text)?;
+                notes.decide(&request.text)?;
                 if request.text == "hang" {
                     std::future::pending::<()>().await;
                 }
                 unit.emit(&request.county_code, "N1", &NotePut { text: request.text.clone() });
-                Ok((unit, PutNoteResponse { text: request.text }))
+                let text = match request.text.as_str() {
+                    "large" => "x".repeat(MESSAGE_BYTES_MAX),
+                    _ => request.text,
+                };
+                Ok((unit, PutNoteResponse { text }))
             })
             .await
     }
@@ -191,10 +222,10 @@ impl NoteService for Notes {
         request: Request<ListNotesRequest>,
     ) -> Result<Response<ListNotesResponse>, Status> {
         self.kit
-            .read(request, |mut unit, request: ListNotesRequest| async move {
+            .read(self, request, |notes: Notes, mut unit, request: ListNotesRequest| async move {
                 let filter = [request.county_code.as_str()];
                 let page =
-                    self.kit.page::<ListNotesRequest>(&filter, request.page_size, &request.page_token)?;
+                    notes.kit.page::<ListNotesRequest>(&filter, request.page_size, &request.page_token)?;
                 let rows = fetch_all!(
                     unit.tx,
                     (String,),

@@ -1,11 +1,20 @@
-//! The path of every write and read of a service: [`kit`]. What goes through: commands, work in [`parts`], and what a
-//! service does by itself (`background`); each gets a [`unit`] of work, an open transaction with the events to be, and
-//! what became of it is kept under its request id (`outcome`).
+//! The path of every write and read of a service. What goes through: a command comes in by [`commands`], waits in a
+//! `line`, and shares a transaction with those that wait too (`group`); work in [`parts`] and what a service does by
+//! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot. All of them work in a
+//! [`unit`], and all writes take the one [`road`]. What became of a command is kept under its request id (`outcome`).
 
+mod alone;
 mod background;
+mod command;
+pub mod commands;
+mod group;
 pub mod kit;
+mod line;
+pub mod origin;
 mod outcome;
 pub mod parts;
+pub mod read;
 mod retry;
+pub mod road;
 pub(crate) mod share;
 pub mod unit;

@@ -70,12 +70,25 @@ impl Outcome {
     }
 }
 
-/// A refusal that passes by itself must not become the answer for ever.
+/// A refusal that passes by itself, or that a later write can turn (here, or in a service that this one has not caught up
+/// with yet), must not become the answer for ever: it is judged anew.
 pub(crate) fn is_worth_recording(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Answered(_) => true,
-        Outcome::Refused(refusal) => code_of(refusal.reason) != Code::Unavailable,
-    }
+    let Outcome::Refused(refusal) = outcome else { return true };
+    let is_turned_by_later_writes = matches!(
+        refusal.reason,
+        ErrorReason::NotFound
+            | ErrorReason::NotReported
+            | ErrorReason::NotRemitted
+            | ErrorReason::LearningNotOpen
+            | ErrorReason::CourseNotSelected
+            | ErrorReason::NotAttended
+            | ErrorReason::NotClassTutor
+            | ErrorReason::NotClassMember
+            | ErrorReason::NotCountyCounselor
+            | ErrorReason::NotCountyTrainee
+            | ErrorReason::TooMany
+    );
+    code_of(refusal.reason) != Code::Unavailable && !is_turned_by_later_writes
 }
 
 #[cfg(test)]
@@ -97,5 +110,8 @@ mod tests {
         let of = |reason| is_worth_recording(&Outcome::Refused(Refusal::new(reason)));
         assert!(of(ErrorReason::WindowClosed));
         assert!(!of(ErrorReason::Unavailable));
+        for turned in [ErrorReason::NotFound, ErrorReason::NotReported, ErrorReason::LearningNotOpen] {
+            assert!(!of(turned), "{turned:?}");
+        }
     }
 }

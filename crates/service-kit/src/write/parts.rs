@@ -1,20 +1,20 @@
 //! Writes of several transactions: what a call does that takes a long stream of rows. What: [`Kit::begin_parts`]
-//! reads the call, [`Parts::write`] carries one part out in one transaction with its events, [`Parts::answer`] sends
+//! admits the call, [`Parts::write`] carries one part out in one transaction with its events, [`Parts::answer`] sends
 //! the consistency token of all of them. Why not `Kit::write`: a hundred thousand rows in one transaction would hold
 //! everybody else up, and a stream has no request id; a caller of such an RPC makes it repeatable by its content.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use prost::Message;
-use shipei_store::event_log;
 use tonic::{Request, Response};
 
 use crate::{
     answer::error::Result,
-    call::{consistency::Token, metadata::Call},
+    call::{admit::Admitted, consistency::Token},
     write::{
-        kit::{Kit, append, respond},
+        kit::{Kit, respond},
+        origin::Origin,
         unit::Unit,
     },
 };
@@ -23,9 +23,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Parts {
     kit: Kit,
-    call: Arc<Call>,
-    now: DateTime<Utc>,
-    cause: Arc<str>,
+    admitted: Admitted,
+    origin: Origin,
     token: Token,
 }
 
@@ -36,17 +35,21 @@ impl Kit {
     /// # Errors
     /// Metadata that can't be, or a token that is not caught up with.
     pub async fn begin_parts<T>(&self, request: &Request<T>, cause: &str) -> Result<Parts> {
-        let call = Arc::new(Call::of(request)?);
-        self.wait_for_token(&call).await?;
-        let token = call.token.clone().unwrap_or_default();
-        Ok(Parts { kit: self.clone(), call, now: self.clock().now(), cause: cause.into(), token })
+        let admitted = self.admit(request).await?;
+        let (origin, token) = (Origin::of(&admitted, cause), admitted.token());
+        Ok(Parts { kit: self.clone(), admitted, origin, token })
     }
 }
 
 impl Parts {
     /// When the call is carried out: the same for all its parts.
     pub fn now(&self) -> DateTime<Utc> {
-        self.now
+        self.origin.now
+    }
+
+    /// The call as it was admitted.
+    pub fn admitted(&self) -> &Admitted {
+        &self.admitted
     }
 
     /// Carries one part out, events last. The handler may run several times, each time with a fresh unit; what it
@@ -59,26 +62,18 @@ impl Parts {
         Handler: Fn(Unit) -> Handling,
         Handling: Future<Output = Result<(Unit, Out)>>,
     {
-        let (kit, call, now, cause) = (&self.kit, &self.call, self.now, &self.cause);
-        let actor: Arc<str> = call.caller.to_string().into();
-        let (has_written, heads, out) = kit
-            .retry(|| async {
-                let tx = kit.database().begin_write().await?;
-                let unit = Unit::new(tx, now, now, call.clone(), actor.clone(), cause.clone());
-                let (unit, out) = handler(unit).await?;
-                let (mut tx, events) = unit.into_parts();
-                let has_written = !append(&mut tx, &events, now).await?.is_empty();
-                // What was there already may have been written by a call whose answer was lost.
-                let heads = event_log::heads(&mut tx).await?;
-                tx.commit().await?;
-                Ok::<_, crate::answer::error::Error>((has_written, heads, out))
+        let (kit, admitted, origin, handler) = (&self.kit, &self.admitted, &self.origin, &handler);
+        let committed = kit
+            .retry(|| {
+                kit.transact(admitted, origin.clone(), |mut unit| {
+                    // What was there already may have been written by a call whose answer was lost.
+                    unit.rests_on_the_whole_log();
+                    handler(unit)
+                })
             })
             .await?;
-        if has_written {
-            self.kit.wake().notify();
-        }
-        self.token.merge(&Token::of(self.kit.source(), &heads));
-        Ok(out)
+        self.token.merge(&committed.token(self.kit.source()));
+        Ok(committed.value)
     }
 
     /// The answer, with the token of everything that was written.

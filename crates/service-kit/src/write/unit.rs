@@ -1,14 +1,20 @@
-//! The unit of work that a handler gets: an open transaction, the time, the call, and the events to be. What:
-//! [`Unit`] for writes, [`ReadUnit`] for reads. Why by value, in and out: a handler's future then borrows nothing
-//! of the kit, so it is `Send` in a tonic handler, and a unit that is not given back is rolled back.
+//! The unit of work that a handler gets: an open transaction, the time, the call, its reach, and the events to be.
+//! What: [`Unit`] for writes, [`ReadUnit`] for reads. Why by value, in and out: a handler's future then borrows nothing,
+//! so it is `Send` in a tonic handler and can be run by whoever holds the transaction. A unit that is not given back
+//! gives its transaction back all the same, and what it wrote is undone there, not what others wrote in it.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
+use shipei_contracts::EventMessage;
 use shipei_store::{NewEvent, Partition, Tx};
+use tokio::sync::OwnedMutexGuard;
 
-use crate::call::{metadata::Call, reach::Reach};
+use crate::{
+    call::{admit::Admitted, metadata::Call, reach::Reach},
+    write::origin::Origin,
+};
 
 /// The most events that one unit may emit.
 pub const EVENTS_PER_UNIT_MAX: usize = 100_000;
@@ -16,8 +22,8 @@ pub const EVENTS_PER_UNIT_MAX: usize = 100_000;
 /// One write: everything in it is kept together or not at all.
 #[derive(Debug)]
 pub struct Unit {
-    /// The open transaction.
-    pub tx: Tx,
+    /// The open transaction, lent: it may hold other units too.
+    pub tx: OwnedMutexGuard<Tx>,
     /// When the service works on it.
     pub now: DateTime<Utc>,
     /// When it happened: as the caller stated, else `now`. Rules use this one.
@@ -26,9 +32,9 @@ pub struct Unit {
     pub call: Arc<Call>,
     /// How far the caller may see.
     pub reach: Reach,
+    origin: Origin,
     events: Vec<NewEvent>,
-    actor: Arc<str>,
-    cause: Arc<str>,
+    needs_whole_log: bool,
 }
 
 /// One read: a snapshot.
@@ -44,27 +50,42 @@ pub struct ReadUnit {
     pub reach: Reach,
 }
 
+/// What a unit leaves behind besides what it wrote.
+#[derive(Debug)]
+pub(super) struct Remains {
+    pub(super) events: Vec<NewEvent>,
+    pub(super) needs_whole_log: bool,
+}
+
+impl ReadUnit {
+    pub(super) fn new(tx: Tx, admitted: &Admitted) -> Self {
+        let (now, call, reach) = (admitted.now(), admitted.call().clone(), admitted.reach().clone());
+        Self { tx, now, call, reach }
+    }
+}
+
 impl Unit {
-    pub(crate) fn new(
-        tx: Tx,
-        now: DateTime<Utc>,
-        occurred_at: DateTime<Utc>,
-        call: Arc<Call>,
-        actor: Arc<str>,
-        cause: Arc<str>,
-    ) -> Self {
-        Self { tx, now, occurred_at, call, reach: Reach::Everything, events: Vec::new(), actor, cause }
+    pub(super) fn new(tx: OwnedMutexGuard<Tx>, admitted: &Admitted, origin: Origin) -> Self {
+        Self {
+            tx,
+            now: origin.now,
+            occurred_at: origin.occurred_at,
+            call: admitted.call().clone(),
+            reach: admitted.reach().clone(),
+            origin,
+            events: Vec::new(),
+            needs_whole_log: false,
+        }
     }
 
     /// Adds an event, to be written last: what happened to `subject` (an id) in `region` (a GB/T 2260 code, by
     /// which the partition is chosen), caused by this call, at `occurred_at`.
-    pub fn emit<M: Message + Name>(&mut self, region: &str, subject: &str, message: &M) {
-        let cause = self.cause.to_string();
-        self.push(region, subject, cause, self.occurred_at, message);
+    pub fn emit<M: Message + Name + EventMessage>(&mut self, region: &str, subject: &str, message: &M) {
+        push(&mut self.events, &self.origin, region, subject, message);
     }
 
     /// As [`Unit::emit`], with a cause (the id of an event or a request) and a time of its own: for projectors.
-    pub fn emit_caused<M: Message + Name>(
+    pub fn emit_caused<M: Message + Name + EventMessage>(
         &mut self,
         region: &str,
         subject: &str,
@@ -72,36 +93,57 @@ impl Unit {
         occurred_at: DateTime<Utc>,
         message: &M,
     ) {
-        self.push(region, subject, cause.to_owned(), occurred_at, message);
+        let origin = Origin { cause: cause.into(), occurred_at, ..self.origin.clone() };
+        self.emit_as(&origin, region, subject, message);
     }
 
-    /// How many events will be written.
-    pub fn events_count(&self) -> usize {
-        self.events.len()
-    }
-
-    pub(crate) fn into_parts(self) -> (Tx, Vec<NewEvent>) {
-        (self.tx, self.events)
-    }
-
-    fn push<M: Message + Name>(
+    /// As [`Unit::emit`], from somebody else: for a transaction that holds what many have sent.
+    pub fn emit_as<M: Message + Name + EventMessage>(
         &mut self,
+        origin: &Origin,
         region: &str,
         subject: &str,
-        cause: String,
-        occurred_at: DateTime<Utc>,
         message: &M,
     ) {
-        self.events.push(NewEvent {
-            partition: Partition::of(region),
-            kind: M::full_name(),
-            subject: subject.to_owned(),
-            region: region.to_owned(),
-            occurred_at,
-            actor: self.actor.to_string(),
-            cause,
-            trace: self.call.trace.clone(),
-            data: message.encode_to_vec(),
-        });
+        push(&mut self.events, origin, region, subject, message);
     }
+
+    /// What is answered rests on what was in the log before, maybe written by a call whose answer was lost: the token of
+    /// the answer is to name the whole log.
+    pub fn rests_on_the_whole_log(&mut self) {
+        self.needs_whole_log = true;
+    }
+
+    /// Gives the transaction back.
+    pub(super) fn finish(self) -> Remains {
+        let mut events = self.events;
+        let size = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        for (event, place) in events.iter_mut().zip(1..) {
+            (event.transaction_size, event.transaction_place) = (size, place);
+        }
+        Remains { events, needs_whole_log: self.needs_whole_log }
+    }
+}
+
+fn push<M: Message + Name + EventMessage>(
+    events: &mut Vec<NewEvent>,
+    origin: &Origin,
+    region: &str,
+    subject: &str,
+    message: &M,
+) {
+    events.push(NewEvent {
+        partition: Partition::of(region),
+        kind: M::full_name(),
+        programme: message.programme_id().to_owned(),
+        subject: subject.to_owned(),
+        region: region.to_owned(),
+        occurred_at: origin.occurred_at,
+        actor: origin.actor.to_string(),
+        cause: origin.cause.to_string(),
+        trace: origin.trace.to_string(),
+        transaction_size: 0,
+        transaction_place: 0,
+        data: message.encode_to_vec(),
+    });
 }

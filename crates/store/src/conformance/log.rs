@@ -8,8 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 
 use crate::event_log::{self, EXAMINED_PER_READ};
+use crate::months::{self, Month};
 use crate::tree::{self, Lying};
-use crate::{Database, LogPosition, NewEvent, Partition, Positions, StoreError, StoredEvent, execute};
+use crate::{
+    Database, LogPosition, NewEvent, Partition, Positions, StoreError, StoredEvent, execute, fetch_all,
+};
 
 /// Writers that append at once, and the transactions of each.
 const WRITERS: u64 = 16;
@@ -19,12 +22,15 @@ fn event(partition: Partition, subject: &str) -> NewEvent {
     NewEvent {
         partition,
         kind: "shipei.test.v1.Happened".to_owned(),
+        programme: "P".to_owned(),
         subject: subject.to_owned(),
         region: "130302".to_owned(),
         occurred_at: instant(1),
         actor: "teacher:T1".to_owned(),
         cause: "request".to_owned(),
         trace: "trace".to_owned(),
+        transaction_size: 1,
+        transaction_place: 1,
         data: subject.as_bytes().to_vec(),
     }
 }
@@ -65,12 +71,16 @@ pub(super) async fn appended_events_come_back(database: &Database) -> Result<(),
         position: places[0],
         recorded_at: instant(2),
         kind: new.kind.clone(),
+        programme: new.programme.clone(),
         subject: new.subject.clone(),
+        version: 1,
         region: new.region.clone(),
         occurred_at: new.occurred_at,
         actor: new.actor.clone(),
         cause: new.cause.clone(),
         trace: new.trace.clone(),
+        transaction_size: 1,
+        transaction_place: 1,
         data: new.data.clone(),
     };
     assert_eq!(batch.events[0], stored);
@@ -81,6 +91,91 @@ pub(super) async fn appended_events_come_back(database: &Database) -> Result<(),
         let batch = event_log::read_after(&mut tx, one, after, limit, &[], &[]).await?;
         assert_eq!((batch.events.len(), batch.reached), (0, after));
     }
+    tx.rollback().await
+}
+
+/// By programme and subject, whatever the partition and the transaction.
+pub(super) async fn subject_has_versions_without_a_gap(database: &Database) -> Result<(), StoreError> {
+    let (one, two) = (partition(9), partition(3));
+    append(database, &[event(one, "a"), event(two, "a"), event(one, "b")]).await?;
+    let elsewhere = NewEvent { programme: "p2027".to_owned(), ..event(one, "a") };
+    append(database, &[event(one, "b"), elsewhere, event(one, "a")]).await?;
+    let mut tx = database.begin_read().await?;
+    let batch = event_log::read_after(&mut tx, one, 0, 10, &[], &[]).await?;
+    let read: Vec<(&str, &str, i64)> = batch
+        .events
+        .iter()
+        .map(|event| (event.programme.as_str(), event.subject.as_str(), event.version))
+        .collect();
+    let expected = [("P", "a", 1), ("P", "b", 1), ("P", "b", 2), ("p2027", "a", 1), ("P", "a", 3)];
+    assert_eq!(read, expected);
+    tx.rollback().await
+}
+
+/// Whatever the clocks of those who append say.
+pub(super) async fn time_never_goes_back_within_a_partition(database: &Database) -> Result<(), StoreError> {
+    let all = [partition(1), partition(2), partition(3)];
+    for (micros, partitions) in [(50, &all[..]), (10, &all[..1]), (20, &all[..]), (60, &all[1..])] {
+        let events: Vec<NewEvent> = partitions.iter().map(|partition| event(*partition, "a")).collect();
+        let mut tx = database.begin_write().await?;
+        event_log::append(&mut tx, &events, instant(micros)).await?;
+        tx.commit().await?;
+    }
+    let mut tx = database.begin_read().await?;
+    for (partition, expected) in [(all[0], vec![50, 50, 50]), (all[1], vec![50, 50, 60])] {
+        let batch = event_log::read_after(&mut tx, partition, 0, 10, &[], &[]).await?;
+        let recorded: Vec<DateTime<Utc>> = batch.events.iter().map(|event| event.recorded_at).collect();
+        assert_eq!(recorded, expected.into_iter().map(instant).collect::<Vec<_>>());
+    }
+    tx.rollback().await
+}
+
+/// Only Postgres has months; SQLite answers that it has none.
+pub(super) async fn month_of_the_log_can_be_dropped(database: &Database) -> Result<(), StoreError> {
+    let (place, old) = (partition(5), instant(0));
+    let new = old + TimeDelta::days(40);
+    for at in [old, new] {
+        assert_eq!(months::prepare(database, Month::of(at)).await?, database.is_postgres());
+        assert!(!months::prepare(database, Month::of(at)).await?);
+        let mut tx = database.begin_write().await?;
+        event_log::append(&mut tx, &[event(place, "a")], at).await?;
+        tx.commit().await?;
+    }
+    // A month that nobody has made takes its events all the same.
+    let mut tx = database.begin_write().await?;
+    event_log::append(&mut tx, &[event(place, "a")], new + TimeDelta::days(400)).await?;
+    tx.commit().await?;
+    assert_eq!(months::drop_month(database, Month::of(old)).await?, database.is_postgres());
+    assert!(!months::drop_month(database, Month::of(new + TimeDelta::days(400))).await?);
+
+    let mut tx = database.begin_read().await?;
+    let left = if database.is_postgres() { vec![2, 3] } else { vec![1, 2, 3] };
+    let batch = event_log::read_after(&mut tx, place, 0, 10, &[], &[]).await?;
+    assert_eq!(batch.events.iter().map(|event| event.position.number).collect::<Vec<_>>(), left);
+    assert_eq!((batch.events[0].version, batch.reached), (left[0], 3));
+    let months = months::list(&mut tx).await?;
+    assert_eq!(months, if database.is_postgres() { vec![Month::of(new)] } else { Vec::new() });
+    tx.rollback().await
+}
+
+/// What a command wrote that fell is gone, and what the others wrote stays.
+pub(super) async fn savepoint_keeps_what_was_before_it(database: &Database) -> Result<(), StoreError> {
+    let mut tx = database.begin_write().await?;
+    let write = "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at) VALUES ($1, 'm', $2, $2, $3)";
+    execute!(tx, write, "first", b"x".as_slice(), instant(1))?;
+    tx.savepoint().await?;
+    execute!(tx, write, "second", b"x".as_slice(), instant(1))?;
+    assert!(execute!(tx, write, "first", b"x".as_slice(), instant(1)).is_err());
+    tx.back_to_savepoint().await?;
+    execute!(tx, write, "third", b"x".as_slice(), instant(1))?;
+    tx.move_savepoint().await?;
+    execute!(tx, write, "fourth", b"x".as_slice(), instant(1))?;
+    tx.back_to_savepoint().await?;
+    tx.commit().await?;
+    let mut tx = database.begin_read().await?;
+    let sql = "SELECT request_id FROM request_record ORDER BY request_id";
+    let kept = fetch_all!(tx, (String,), sql)?;
+    assert_eq!(kept, [("first".to_owned(),), ("third".to_owned(),)]);
     tx.rollback().await
 }
 

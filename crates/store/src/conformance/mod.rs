@@ -102,6 +102,10 @@ where
         log::concurrent_appends_miss_nothing,
         log::mark_tells_events_of_one_place_apart,
         log::epoch_stays,
+        log::subject_has_versions_without_a_gap,
+        log::time_never_goes_back_within_a_partition,
+        log::month_of_the_log_can_be_dropped,
+        log::savepoint_keeps_what_was_before_it,
     );
 }
 

@@ -198,12 +198,14 @@ pub(super) async fn request_is_recorded_once(database: &Database) -> Result<(), 
     };
     assert_ne!(record.digest, idempotency::digest("shipei.X/D", b"orequest"));
     let mut tx = database.begin_write().await?;
-    assert_eq!(idempotency::find(&mut tx, "r1").await?, None);
-    idempotency::record(&mut tx, &record).await?;
-    assert_eq!(idempotency::find(&mut tx, "r1").await?, Some(record.clone()));
+    assert_eq!(idempotency::find_all(&mut tx, &["r1"]).await?, []);
+    idempotency::record_all(&mut tx, std::slice::from_ref(&record)).await?;
+    assert_eq!(idempotency::find_all(&mut tx, &["r0", "r1"]).await?, [record.clone()]);
     tx.commit().await?;
     let mut tx = database.begin_write().await?;
-    let Err(error) = idempotency::record(&mut tx, &record).await else { panic!("recorded twice") };
+    let Err(error) = idempotency::record_all(&mut tx, std::slice::from_ref(&record)).await else {
+        panic!("recorded twice")
+    };
     assert_eq!(error.unique_violation(), Some("request_record_pkey"));
     tx.rollback().await?;
     let mut tx = database.begin_write().await?;
@@ -212,10 +214,10 @@ pub(super) async fn request_is_recorded_once(database: &Database) -> Result<(), 
         recorded_at: recorded_at + TimeDelta::days(1),
         ..record
     };
-    idempotency::record(&mut tx, &later).await?;
+    idempotency::record_all(&mut tx, std::slice::from_ref(&later)).await?;
     assert_eq!(idempotency::forget_before(&mut tx, later.recorded_at, 10).await?, 1);
-    assert_eq!(idempotency::find(&mut tx, "r1").await?, None);
-    assert!(idempotency::find(&mut tx, "r2").await?.is_some());
+    assert_eq!(idempotency::find_all(&mut tx, &["r1"]).await?, []);
+    assert_eq!(idempotency::find_all(&mut tx, &["r2"]).await?, [later]);
     tx.rollback().await
 }
 

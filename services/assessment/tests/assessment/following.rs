@@ -25,12 +25,15 @@ fn new_event(event: &Event) -> NewEvent {
     NewEvent {
         partition: Partition::of(&event.region_code),
         kind: event.r#type.clone(),
+        programme: event.programme_id.clone(),
         subject: event.subject.clone(),
         region: event.region_code.clone(),
         occurred_at: from_timestamp(event.time.as_ref().unwrap()).unwrap(),
         actor: event.actor.clone(),
         cause: String::new(),
         trace: String::new(),
+        transaction_size: 1,
+        transaction_place: 1,
         data: event.data.as_ref().unwrap().value.clone(),
     }
 }

@@ -80,6 +80,10 @@ impl Writer {
             cause: String::new(),
             trace_parent: String::new(),
             data: Some(Any { type_url: String::new(), value: message.encode_to_vec() }),
+            programme_id: PROGRAMME.to_owned(),
+            version: 1,
+            transaction_size: 1,
+            transaction_place: 1,
         });
     }
 

@@ -33,42 +33,42 @@ impl AssignmentService for Handler {
         &self,
         request: Request<proto::SubmitAssignmentRequest>,
     ) -> Answer<proto::SubmitAssignmentResponse> {
-        self.kit.write(request, |unit, request| self.clone().submit(unit, request)).await
+        self.kit.write(self, request, Self::submit).await
     }
 
     async fn review_submission(
         &self,
         request: Request<proto::ReviewSubmissionRequest>,
     ) -> Answer<proto::ReviewSubmissionResponse> {
-        self.kit.write(request, |unit, request| self.clone().review(unit, request)).await
+        self.kit.write(self, request, Self::review).await
     }
 
     async fn return_submission(
         &self,
         request: Request<proto::ReturnSubmissionRequest>,
     ) -> Answer<proto::ReturnSubmissionResponse> {
-        self.kit.write(request, |unit, request| self.clone().give_back(unit, request)).await
+        self.kit.write(self, request, Self::give_back).await
     }
 
     async fn get_submission(
         &self,
         request: Request<proto::GetSubmissionRequest>,
     ) -> Answer<proto::GetSubmissionResponse> {
-        self.kit.read(request, |unit, request| self.clone().get_one(unit, request)).await
+        self.kit.read(self, request, Self::get_one).await
     }
 
     async fn list_submissions(
         &self,
         request: Request<proto::ListSubmissionsRequest>,
     ) -> Answer<proto::ListSubmissionsResponse> {
-        self.kit.read(request, |unit, request| self.clone().list(unit, request)).await
+        self.kit.read(self, request, Self::list).await
     }
 
     async fn list_marking(
         &self,
         request: Request<proto::ListMarkingRequest>,
     ) -> Answer<proto::ListMarkingResponse> {
-        self.kit.read(request, |unit, request| self.clone().marking(unit, request)).await
+        self.kit.read(self, request, Self::marking).await
     }
 }
 

@@ -18,14 +18,14 @@ impl BulletinService for Handler {
         &self,
         request: Request<proto::PublishBulletinRequest>,
     ) -> Answer<proto::PublishBulletinResponse> {
-        self.kit.write(request, |unit, request| self.clone().publish(unit, request)).await
+        self.kit.write(self, request, Self::publish).await
     }
 
     async fn list_bulletins(
         &self,
         request: Request<proto::ListBulletinsRequest>,
     ) -> Answer<proto::ListBulletinsResponse> {
-        self.kit.read(request, |unit, request| self.clone().bulletins(unit, request)).await
+        self.kit.read(self, request, Self::bulletins).await
     }
 }
 

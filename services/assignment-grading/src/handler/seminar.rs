@@ -22,42 +22,42 @@ impl SeminarService for Handler {
         &self,
         request: Request<proto::OpenSeminarRequest>,
     ) -> Answer<proto::OpenSeminarResponse> {
-        self.kit.write(request, |unit, request| self.clone().open(unit, request)).await
+        self.kit.write(self, request, Self::open).await
     }
 
     async fn post_to_seminar(
         &self,
         request: Request<proto::PostToSeminarRequest>,
     ) -> Answer<proto::PostToSeminarResponse> {
-        self.kit.write(request, |unit, request| self.clone().post(unit, request)).await
+        self.kit.write(self, request, Self::post).await
     }
 
     async fn summarise_seminar(
         &self,
         request: Request<proto::SummariseSeminarRequest>,
     ) -> Answer<proto::SummariseSeminarResponse> {
-        self.kit.write(request, |unit, request| self.clone().summarise(unit, request)).await
+        self.kit.write(self, request, Self::summarise).await
     }
 
     async fn get_seminar(
         &self,
         request: Request<proto::GetSeminarRequest>,
     ) -> Answer<proto::GetSeminarResponse> {
-        self.kit.read(request, |unit, request| self.clone().get_seminar_one(unit, request)).await
+        self.kit.read(self, request, Self::get_seminar_one).await
     }
 
     async fn list_seminars(
         &self,
         request: Request<proto::ListSeminarsRequest>,
     ) -> Answer<proto::ListSeminarsResponse> {
-        self.kit.read(request, |unit, request| self.clone().seminars(unit, request)).await
+        self.kit.read(self, request, Self::seminars).await
     }
 
     async fn list_posts(
         &self,
         request: Request<proto::ListPostsRequest>,
     ) -> Answer<proto::ListPostsResponse> {
-        self.kit.read(request, |unit, request| self.clone().posts(unit, request)).await
+        self.kit.read(self, request, Self::posts).await
     }
 }
 

@@ -6,7 +6,7 @@ use shipei_contracts::{
     enrollment::v1::{self as pb, county_service_server::CountyService},
 };
 use shipei_rules::{region::RegionCode, vocabulary::Role};
-use shipei_service_kit::{Fields, Kit, ReadUnit, Refusal, Result, Unit};
+use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
 use shipei_store::Tx;
 use tonic::Request;
 
@@ -29,65 +29,65 @@ impl CountyService for Handler {
         &self,
         request: Request<pb::ReportRosterRequest>,
     ) -> Answer<pb::ReportRosterResponse> {
-        self.kit.write(request, |unit, request| report_roster(self, unit, request)).await
+        self.kit.write(self, request, report_roster).await
     }
 
     async fn compile_roster(
         &self,
         request: Request<pb::CompileRosterRequest>,
     ) -> Answer<pb::CompileRosterResponse> {
-        self.kit.write(request, compile_roster).await
+        self.kit.write(self, request, compile_roster).await
     }
 
     async fn send_remittance(
         &self,
         request: Request<pb::SendRemittanceRequest>,
     ) -> Answer<pb::SendRemittanceResponse> {
-        self.kit.write(request, send_remittance).await
+        self.kit.write(self, request, send_remittance).await
     }
 
     async fn confirm_remittance(
         &self,
         request: Request<pb::ConfirmRemittanceRequest>,
     ) -> Answer<pb::ConfirmRemittanceResponse> {
-        self.kit.write(request, confirm_remittance).await
+        self.kit.write(self, request, confirm_remittance).await
     }
 
     async fn issue_invoice(
         &self,
         request: Request<pb::IssueInvoiceRequest>,
     ) -> Answer<pb::IssueInvoiceResponse> {
-        self.kit.write(request, issue_invoice).await
+        self.kit.write(self, request, issue_invoice).await
     }
 
     async fn open_learning(
         &self,
         request: Request<pb::OpenLearningRequest>,
     ) -> Answer<pb::OpenLearningResponse> {
-        self.kit.write(request, open_learning).await
+        self.kit.write(self, request, open_learning).await
     }
 
     async fn get_county(&self, request: Request<pb::GetCountyRequest>) -> Answer<pb::GetCountyResponse> {
-        self.kit.read(request, get_county).await
+        self.kit.read(self, request, get_county).await
     }
 
     async fn list_counties(
         &self,
         request: Request<pb::ListCountiesRequest>,
     ) -> Answer<pb::ListCountiesResponse> {
-        self.kit.read(request, |unit, request| list_counties(&self.kit, unit, request)).await
+        self.kit.read(self, request, list_counties).await
     }
 
     async fn list_remittances(
         &self,
         request: Request<pb::ListRemittancesRequest>,
     ) -> Answer<pb::ListRemittancesResponse> {
-        self.kit.read(request, |unit, request| list_remittances(&self.kit, unit, request)).await
+        self.kit.read(self, request, list_remittances).await
     }
 }
 
 async fn report_roster(
-    handler: &Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::ReportRosterRequest,
 ) -> Result<(Unit, pb::ReportRosterResponse)> {
@@ -117,6 +117,7 @@ async fn report_roster(
 }
 
 async fn compile_roster(
+    _: Handler,
     mut unit: Unit,
     request: pb::CompileRosterRequest,
 ) -> Result<(Unit, pb::CompileRosterResponse)> {
@@ -158,6 +159,7 @@ async fn compile_roster(
 }
 
 async fn send_remittance(
+    _: Handler,
     mut unit: Unit,
     request: pb::SendRemittanceRequest,
 ) -> Result<(Unit, pb::SendRemittanceResponse)> {
@@ -186,6 +188,7 @@ async fn send_remittance(
 }
 
 async fn confirm_remittance(
+    _: Handler,
     mut unit: Unit,
     request: pb::ConfirmRemittanceRequest,
 ) -> Result<(Unit, pb::ConfirmRemittanceResponse)> {
@@ -208,6 +211,7 @@ async fn confirm_remittance(
 }
 
 async fn issue_invoice(
+    _: Handler,
     mut unit: Unit,
     request: pb::IssueInvoiceRequest,
 ) -> Result<(Unit, pb::IssueInvoiceResponse)> {
@@ -232,6 +236,7 @@ async fn issue_invoice(
 }
 
 async fn open_learning(
+    _: Handler,
     mut unit: Unit,
     request: pb::OpenLearningRequest,
 ) -> Result<(Unit, pb::OpenLearningResponse)> {
@@ -264,6 +269,7 @@ async fn existing_remittance(tx: &mut Tx, id: &str, county: &str, reference: &st
 }
 
 async fn get_county(
+    _: Handler,
     mut unit: ReadUnit,
     request: pb::GetCountyRequest,
 ) -> Result<(ReadUnit, pb::GetCountyResponse)> {
@@ -275,7 +281,7 @@ async fn get_county(
 }
 
 async fn list_counties(
-    kit: &Kit,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListCountiesRequest,
 ) -> Result<(ReadUnit, pb::ListCountiesResponse)> {
@@ -286,7 +292,8 @@ async fn list_counties(
     );
     let (id, city) = fields.all(parsed)?;
     let filter = [id.as_str(), &city];
-    let page = kit.page::<pb::ListCountiesRequest>(&filter, request.page_size, &request.page_token)?;
+    let page =
+        handler.kit.page::<pb::ListCountiesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows =
@@ -297,7 +304,7 @@ async fn list_counties(
 }
 
 async fn list_remittances(
-    kit: &Kit,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListRemittancesRequest,
 ) -> Result<(ReadUnit, pb::ListRemittancesResponse)> {
@@ -308,7 +315,8 @@ async fn list_remittances(
     );
     let (id, county) = fields.all(parsed)?;
     let filter = [id.as_str(), &county];
-    let page = kit.page::<pb::ListRemittancesRequest>(&filter, request.page_size, &request.page_token)?;
+    let page =
+        handler.kit.page::<pb::ListRemittancesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = ((page.after(0), page.after(1)), page.limit());
     let rows = counties::remittances(&mut unit.tx, &unit.reach, id.as_str(), &county, after, limit).await?;

@@ -3,7 +3,7 @@
 
 use shipei_contracts::enrollment::v1::{self as pb, honour_service_server::HonourService};
 use shipei_rules::{region::RegionCode, vocabulary::Role};
-use shipei_service_kit::{Fields, Kit, ReadUnit, Result, Unit};
+use shipei_service_kit::{Fields, ReadUnit, Result, Unit};
 use tonic::Request;
 
 use super::{Answer, Handler, programme_head, region_of};
@@ -19,18 +19,19 @@ impl HonourService for Handler {
         &self,
         request: Request<pb::ChooseExcellentTutorRequest>,
     ) -> Answer<pb::ChooseExcellentTutorResponse> {
-        self.kit.write(request, choose).await
+        self.kit.write(self, request, choose).await
     }
 
     async fn list_tutor_choices(
         &self,
         request: Request<pb::ListTutorChoicesRequest>,
     ) -> Answer<pb::ListTutorChoicesResponse> {
-        self.kit.read(request, |unit, request| list(&self.kit, unit, request)).await
+        self.kit.read(self, request, list).await
     }
 }
 
 async fn choose(
+    _: Handler,
     mut unit: Unit,
     request: pb::ChooseExcellentTutorRequest,
 ) -> Result<(Unit, pb::ChooseExcellentTutorResponse)> {
@@ -61,7 +62,7 @@ async fn choose(
 }
 
 async fn list(
-    kit: &Kit,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListTutorChoicesRequest,
 ) -> Result<(ReadUnit, pb::ListTutorChoicesResponse)> {
@@ -72,7 +73,8 @@ async fn list(
     );
     let (id, city) = fields.all(parsed)?;
     let filter = [id.as_str(), &city];
-    let page = kit.page::<pb::ListTutorChoicesRequest>(&filter, request.page_size, &request.page_token)?;
+    let page =
+        handler.kit.page::<pb::ListTutorChoicesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let after = (page.after(0), page.after(1));
     let rows = honour::choices(&mut unit.tx, &unit.reach, id.as_str(), &city, after, page.limit()).await?;

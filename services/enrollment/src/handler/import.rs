@@ -94,6 +94,7 @@ pub(super) async fn import_roster(
 
 /// The template, with the counties of the programme.
 pub(super) async fn roster_template(
+    _: Handler,
     mut unit: ReadUnit,
     request: pb::GetRosterTemplateRequest,
 ) -> Result<(ReadUnit, pb::GetRosterTemplateResponse)> {

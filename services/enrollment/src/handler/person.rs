@@ -35,46 +35,46 @@ impl PersonService for Handler {
     }
 
     async fn get_person(&self, request: Request<pb::GetPersonRequest>) -> Answer<pb::GetPersonResponse> {
-        self.kit.read(request, |unit, request| get_person(self, unit, request)).await
+        self.kit.read(self, request, get_person).await
     }
 
     async fn get_roster_template(
         &self,
         request: Request<pb::GetRosterTemplateRequest>,
     ) -> Answer<pb::GetRosterTemplateResponse> {
-        self.kit.read(request, |unit, request| import::roster_template(unit, request)).await
+        self.kit.read(self, request, import::roster_template).await
     }
 
     async fn list_people(&self, request: Request<pb::ListPeopleRequest>) -> Answer<pb::ListPeopleResponse> {
-        self.kit.read(request, |unit, request| list_people(self, unit, request)).await
+        self.kit.read(self, request, list_people).await
     }
 
     async fn record_login(
         &self,
         request: Request<pb::RecordLoginRequest>,
     ) -> Answer<pb::RecordLoginResponse> {
-        self.kit.write(request, |unit, request| record_login(self, unit, request)).await
+        self.kit.write(self, request, record_login).await
     }
 
     async fn record_pre_job_training(
         &self,
         request: Request<pb::RecordPreJobTrainingRequest>,
     ) -> Answer<pb::RecordPreJobTrainingResponse> {
-        self.kit.write(request, |unit, request| record_pre_job(self, unit, request)).await
+        self.kit.write(self, request, record_pre_job).await
     }
 
     async fn withdraw_trainee(
         &self,
         request: Request<pb::WithdrawTraineeRequest>,
     ) -> Answer<pb::WithdrawTraineeResponse> {
-        self.kit.write(request, |unit, request| withdraw(self, unit, request)).await
+        self.kit.write(self, request, withdraw).await
     }
 
     async fn transfer_trainee(
         &self,
         request: Request<pb::TransferTraineeRequest>,
     ) -> Answer<pb::TransferTraineeResponse> {
-        self.kit.write(request, |unit, request| transfer(self, unit, request)).await
+        self.kit.write(self, request, transfer).await
     }
 }
 
@@ -92,19 +92,19 @@ async fn held_member(tx: &mut Tx, id: &str, person_id: &str, roles: &[Role]) -> 
 }
 
 async fn get_person(
-    handler: &Handler,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::GetPersonRequest,
 ) -> Result<(ReadUnit, pb::GetPersonResponse)> {
     let (id, person_id) =
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
-    let person = Some(person_of(handler, &mut unit.tx, id.as_str(), person_id.as_str()).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id.as_str(), person_id.as_str()).await?);
     Ok((unit, pb::GetPersonResponse { person }))
 }
 
 async fn list_people(
-    handler: &Handler,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListPeopleRequest,
 ) -> Result<(ReadUnit, pb::ListPeopleResponse)> {
@@ -132,7 +132,7 @@ async fn list_people(
 }
 
 async fn record_login(
-    handler: &Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::RecordLoginRequest,
 ) -> Result<(Unit, pb::RecordLoginResponse)> {
@@ -148,12 +148,12 @@ async fn record_login(
         let logged_in = pb::PersonLoggedIn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
         unit.emit(region_of(&member, &head), person_id, &logged_in);
     }
-    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::RecordLoginResponse { person }))
 }
 
 async fn record_pre_job(
-    handler: &Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::RecordPreJobTrainingRequest,
 ) -> Result<(Unit, pb::RecordPreJobTrainingResponse)> {
@@ -169,12 +169,12 @@ async fn record_pre_job(
             pb::PreJobTrainingAttended { programme_id: id.to_owned(), person_id: person_id.to_owned() };
         unit.emit(region_of(&member, &head), person_id, &attended);
     }
-    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::RecordPreJobTrainingResponse { person }))
 }
 
 async fn withdraw(
-    handler: &Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::WithdrawTraineeRequest,
 ) -> Result<(Unit, pb::WithdrawTraineeResponse)> {
@@ -188,12 +188,12 @@ async fn withdraw(
         let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
         unit.emit(region_of(&member, &head), person_id, &withdrawn);
     }
-    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::WithdrawTraineeResponse { person }))
 }
 
 async fn transfer(
-    handler: &Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::TransferTraineeRequest,
 ) -> Result<(Unit, pb::TransferTraineeResponse)> {
@@ -220,7 +220,7 @@ async fn transfer(
         };
         unit.emit(&moved.new.county_code, person_id, &transferred);
     }
-    let person = Some(person_of(handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::TransferTraineeResponse { person }))
 }
 

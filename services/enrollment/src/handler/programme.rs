@@ -9,7 +9,7 @@ use shipei_rules::{
     ids::ProgrammeId,
     scheme::{Scheme, SchemeError},
 };
-use shipei_service_kit::{Error, Fields, Kit, ReadUnit, Refusal, Result, Unit, to_int32};
+use shipei_service_kit::{Error, Fields, ReadUnit, Refusal, Result, Unit, to_int32};
 use shipei_store::Tx;
 use tonic::Request;
 
@@ -29,32 +29,32 @@ impl ProgrammeService for Handler {
         &self,
         request: Request<pb::CreateProgrammeRequest>,
     ) -> Answer<pb::CreateProgrammeResponse> {
-        self.kit.write(request, create).await
+        self.kit.write(self, request, create).await
     }
 
     async fn revise_scheme(
         &self,
         request: Request<pb::ReviseSchemeRequest>,
     ) -> Answer<pb::ReviseSchemeResponse> {
-        self.kit.write(request, revise).await
+        self.kit.write(self, request, revise).await
     }
 
     async fn get_programme(
         &self,
         request: Request<pb::GetProgrammeRequest>,
     ) -> Answer<pb::GetProgrammeResponse> {
-        self.kit.read(request, get).await
+        self.kit.read(self, request, get).await
     }
 
     async fn list_programmes(
         &self,
         request: Request<pb::ListProgrammesRequest>,
     ) -> Answer<pb::ListProgrammesResponse> {
-        self.kit.read(request, |unit, request| list(&self.kit, unit, request)).await
+        self.kit.read(self, request, list).await
     }
 
     async fn list_duties(&self, request: Request<pb::ListDutiesRequest>) -> Answer<pb::ListDutiesResponse> {
-        self.kit.read(request, |unit, request| list_duties(self, unit, request)).await
+        self.kit.read(self, request, list_duties).await
     }
 }
 
@@ -75,6 +75,7 @@ fn fault_of_key(key: &str, cause: &str) -> Refusal {
 }
 
 async fn create(
+    _: Handler,
     mut unit: Unit,
     request: pb::CreateProgrammeRequest,
 ) -> Result<(Unit, pb::CreateProgrammeResponse)> {
@@ -105,6 +106,7 @@ async fn create(
 }
 
 async fn revise(
+    _: Handler,
     mut unit: Unit,
     request: pb::ReviseSchemeRequest,
 ) -> Result<(Unit, pb::ReviseSchemeResponse)> {
@@ -161,6 +163,7 @@ fn stored_scheme(row: &ProgrammeRow) -> Result<Scheme> {
 }
 
 async fn get(
+    _: Handler,
     mut unit: ReadUnit,
     request: pb::GetProgrammeRequest,
 ) -> Result<(ReadUnit, pb::GetProgrammeResponse)> {
@@ -174,11 +177,11 @@ async fn get(
 }
 
 async fn list(
-    kit: &Kit,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListProgrammesRequest,
 ) -> Result<(ReadUnit, pb::ListProgrammesResponse)> {
-    let page = kit.page::<pb::ListProgrammesRequest>(&[], request.page_size, &request.page_token)?;
+    let page = handler.kit.page::<pb::ListProgrammesRequest>(&[], request.page_size, &request.page_token)?;
     let rows =
         programmes::programmes(&mut unit.tx, &unit.reach, unit.now, page.after(0), page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.programme_id.clone()]);
@@ -191,7 +194,7 @@ async fn list(
 }
 
 async fn list_duties(
-    handler: &Handler,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListDutiesRequest,
 ) -> Result<(ReadUnit, pb::ListDutiesResponse)> {

@@ -12,7 +12,7 @@ use shipei_rules::{
     region::{RegionCode, YearMonth},
     scheme::Scheme,
 };
-use shipei_service_kit::{Fields, Kit, ReadUnit, Refusal, Result, Unit};
+use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
 use tonic::Request;
 
 use super::{Answer, Handler, existing_county, programme_head};
@@ -36,50 +36,50 @@ impl RegionService for Handler {
         &self,
         request: Request<pb::CreateRegionRequest>,
     ) -> Answer<pb::CreateRegionResponse> {
-        self.kit.write(request, |unit, request| create_region(self, unit, request)).await
+        self.kit.write(self, request, create_region).await
     }
 
     async fn move_region(&self, request: Request<pb::MoveRegionRequest>) -> Answer<pb::MoveRegionResponse> {
-        self.kit.write(request, move_region).await
+        self.kit.write(self, request, move_region).await
     }
 
     async fn list_regions(
         &self,
         request: Request<pb::ListRegionsRequest>,
     ) -> Answer<pb::ListRegionsResponse> {
-        self.kit.read(request, |unit, request| list_regions(&self.kit, unit, request)).await
+        self.kit.read(self, request, list_regions).await
     }
 
     async fn create_school(
         &self,
         request: Request<pb::CreateSchoolRequest>,
     ) -> Answer<pb::CreateSchoolResponse> {
-        self.kit.write(request, create_school).await
+        self.kit.write(self, request, create_school).await
     }
 
     async fn list_schools(
         &self,
         request: Request<pb::ListSchoolsRequest>,
     ) -> Answer<pb::ListSchoolsResponse> {
-        self.kit.read(request, |unit, request| list_schools(&self.kit, unit, request)).await
+        self.kit.read(self, request, list_schools).await
     }
 
     async fn create_class(
         &self,
         request: Request<pb::CreateClassRequest>,
     ) -> Answer<pb::CreateClassResponse> {
-        self.kit.write(request, create_class).await
+        self.kit.write(self, request, create_class).await
     }
 
     async fn get_class(&self, request: Request<pb::GetClassRequest>) -> Answer<pb::GetClassResponse> {
-        self.kit.read(request, get_class).await
+        self.kit.read(self, request, get_class).await
     }
 
     async fn list_classes(
         &self,
         request: Request<pb::ListClassesRequest>,
     ) -> Answer<pb::ListClassesResponse> {
-        self.kit.read(request, |unit, request| list_classes(&self.kit, unit, request)).await
+        self.kit.read(self, request, list_classes).await
     }
 }
 
@@ -93,7 +93,7 @@ fn in_national_standard(row: &RegionRow, scheme: &Scheme) -> bool {
 }
 
 async fn create_region(
-    handler: &Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::CreateRegionRequest,
 ) -> Result<(Unit, pb::CreateRegionResponse)> {
@@ -132,6 +132,7 @@ async fn create_region(
 }
 
 async fn move_region(
+    _: Handler,
     mut unit: Unit,
     request: pb::MoveRegionRequest,
 ) -> Result<(Unit, pb::MoveRegionResponse)> {
@@ -171,7 +172,7 @@ async fn move_region(
 }
 
 async fn list_regions(
-    kit: &Kit,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListRegionsRequest,
 ) -> Result<(ReadUnit, pb::ListRegionsResponse)> {
@@ -184,7 +185,7 @@ async fn list_regions(
     let (id, parent_code, level) = fields.all(parsed)?;
     let level = convert::level_word(level);
     let filter = [id.as_str(), &parent_code, level];
-    let page = kit.page::<pb::ListRegionsRequest>(&filter, request.page_size, &request.page_token)?;
+    let page = handler.kit.page::<pb::ListRegionsRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows = regions::regions(
@@ -203,6 +204,7 @@ async fn list_regions(
 }
 
 async fn create_school(
+    _: Handler,
     mut unit: Unit,
     request: pb::CreateSchoolRequest,
 ) -> Result<(Unit, pb::CreateSchoolResponse)> {
@@ -220,7 +222,7 @@ async fn create_school(
 }
 
 async fn list_schools(
-    kit: &Kit,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListSchoolsRequest,
 ) -> Result<(ReadUnit, pb::ListSchoolsResponse)> {
@@ -231,7 +233,7 @@ async fn list_schools(
     );
     let (id, county_code) = fields.all(parsed)?;
     let filter = [id.as_str(), &county_code];
-    let page = kit.page::<pb::ListSchoolsRequest>(&filter, request.page_size, &request.page_token)?;
+    let page = handler.kit.page::<pb::ListSchoolsRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows = regions::schools(&mut unit.tx, &unit.reach, id.as_str(), &county_code, unit.now, after, limit)
@@ -245,6 +247,7 @@ async fn list_schools(
 /// trainees. Until somebody of that id is a class tutor of the programme, nobody may review, open or publish for it;
 /// who joins later is the tutor from then on, because everything that asks compares ids.
 async fn create_class(
+    _: Handler,
     mut unit: Unit,
     request: pb::CreateClassRequest,
 ) -> Result<(Unit, pb::CreateClassResponse)> {
@@ -269,6 +272,7 @@ async fn create_class(
 }
 
 async fn get_class(
+    _: Handler,
     mut unit: ReadUnit,
     request: pb::GetClassRequest,
 ) -> Result<(ReadUnit, pb::GetClassResponse)> {
@@ -285,7 +289,7 @@ async fn get_class(
 }
 
 async fn list_classes(
-    kit: &Kit,
+    handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListClassesRequest,
 ) -> Result<(ReadUnit, pb::ListClassesResponse)> {
@@ -297,7 +301,7 @@ async fn list_classes(
     );
     let (id, tutor_id, region_code) = fields.all(parsed)?;
     let filter = [id.as_str(), &tutor_id, &region_code];
-    let page = kit.page::<pb::ListClassesRequest>(&filter, request.page_size, &request.page_token)?;
+    let page = handler.kit.page::<pb::ListClassesRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id.as_str()).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows = regions::classes(

@@ -21,35 +21,35 @@ impl CourseService for CourseHandler {
         &self,
         request: Request<CreateCourseRequest>,
     ) -> std::result::Result<Response<CreateCourseResponse>, Status> {
-        self.kit.write(request, |unit, request| self.clone().create(unit, request)).await
+        self.kit.write(self, request, Self::create).await
     }
 
     async fn get_course(
         &self,
         request: Request<GetCourseRequest>,
     ) -> std::result::Result<Response<GetCourseResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().get(unit, request)).await
+        self.kit.read(self, request, Self::get).await
     }
 
     async fn list_courses(
         &self,
         request: Request<ListCoursesRequest>,
     ) -> std::result::Result<Response<ListCoursesResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().list(unit, request)).await
+        self.kit.read(self, request, Self::list).await
     }
 
     async fn select_course(
         &self,
         request: Request<SelectCourseRequest>,
     ) -> std::result::Result<Response<SelectCourseResponse>, Status> {
-        self.kit.write(request, |unit, request| self.clone().select(unit, request)).await
+        self.kit.write(self, request, Self::select).await
     }
 
     async fn list_selections(
         &self,
         request: Request<ListSelectionsRequest>,
     ) -> std::result::Result<Response<ListSelectionsResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().selections(unit, request)).await
+        self.kit.read(self, request, Self::selections).await
     }
 }
 

@@ -29,8 +29,7 @@ impl StudyHandler {
         request: Request<GetPresenceRequest>,
     ) -> std::result::Result<Response<GetPresenceResponse>, Status> {
         let asked = request.get_ref().clone();
-        let mut response =
-            self.kit.read(request, |unit, request| self.clone().counties(unit, request)).await?;
+        let mut response = self.kit.read(self, request, Self::counties).await?;
         let answer = response.get_mut();
         let group = |county_code: &str| group_of(&asked.programme_id, county_code);
         let groups: Vec<String> = answer.counties.iter().map(|county| group(&county.county_code)).collect();

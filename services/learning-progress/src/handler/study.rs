@@ -5,14 +5,13 @@ use shipei_contracts::learning::v1::{
     GetPresenceRequest, GetPresenceResponse, GetProgressRequest, GetProgressResponse, ListSessionsRequest,
     ListSessionsResponse, RecordHeartbeatRequest, RecordHeartbeatResponse, StreamHeartbeatsRequest,
 };
-use shipei_service_kit::{Call, Error, Refusal, Result, TOKEN_HEADER};
-use tonic::metadata::MetadataValue;
+use shipei_service_kit::{Error, Refusal, Result, kit::respond};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::StudyHandler;
 use super::study_stream::Answers;
-use crate::convert::{self, Sender};
-use crate::pipeline::Line;
+use crate::convert;
+use crate::pipeline::{Line, Sender};
 
 #[tonic::async_trait]
 impl StudyService for StudyHandler {
@@ -36,14 +35,14 @@ impl StudyService for StudyHandler {
         &self,
         request: Request<GetProgressRequest>,
     ) -> std::result::Result<Response<GetProgressResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().progress(unit, request)).await
+        self.kit.read(self, request, Self::progress).await
     }
 
     async fn list_sessions(
         &self,
         request: Request<ListSessionsRequest>,
     ) -> std::result::Result<Response<ListSessionsResponse>, Status> {
-        self.kit.read(request, |unit, request| self.clone().sessions(unit, request)).await
+        self.kit.read(self, request, Self::sessions).await
     }
 
     async fn get_presence(
@@ -60,11 +59,10 @@ impl StudyHandler {
         &self,
         request: Request<RecordHeartbeatRequest>,
     ) -> Result<Response<RecordHeartbeatResponse>> {
-        let call = Call::of(&request)?;
-        let mut token = call.token.clone().unwrap_or_default();
-        self.kit.applied().wait_for(&token, call.deadline).await?;
-        let now = self.kit.clock().now();
-        let message = convert::single_beat(&request.into_inner(), &Sender::of(&call), now)?;
+        let admitted = self.kit.admit(&request).await?;
+        let mut token = admitted.token();
+        let sender = Sender::of(&admitted, "shipei.learning.v1.RecordHeartbeatRequest");
+        let message = convert::single_beat(&request.into_inner(), &sender, admitted.now())?;
         let lane = message.sessions.iter().find_map(|session| session.keys.as_ref());
         let lane = lane.map_or(0, |keys| self.pipeline.lane_of(&keys.person));
 
@@ -74,12 +72,6 @@ impl StudyHandler {
         let beat = answer.sessions.into_iter().flatten().next();
         let beat = beat.ok_or_else(|| Error::Internal("a beat without an answer".to_owned()))?;
         let worth = beat.map_err(Refusal::new)?;
-        let mut response = Response::new(convert::worth_to_proto(&worth));
-        if !token.is_empty()
-            && let Ok(value) = MetadataValue::try_from(token.encode())
-        {
-            response.metadata_mut().insert(TOKEN_HEADER, value);
-        }
-        Ok(response)
+        Ok(respond(convert::worth_to_proto(&worth), &token))
     }
 }

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 
 use futures::Stream;
 use shipei_contracts::learning::v1::{StreamHeartbeatsRequest, StreamHeartbeatsResponse};
-use shipei_service_kit::{Call, Error, Result, Token};
+use shipei_service_kit::{Error, Result, Token};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::StudyHandler;
-use crate::convert::{self, Sender};
-use crate::pipeline::{Answer, Line, Pending};
+use crate::convert;
+use crate::pipeline::{Answer, Line, Pending, Sender};
 
 /// The most messages of one stream that are on their way at once.
 const MESSAGES_ON_THEIR_WAY_MAX: usize = 8;
@@ -32,15 +32,13 @@ impl StudyHandler {
         &self,
         request: Request<Streaming<StreamHeartbeatsRequest>>,
     ) -> Result<Response<Answers>> {
-        let call = Call::of(&request)?;
-        if let Some(token) = &call.token {
-            self.kit.applied().wait_for(token, call.deadline).await?;
-        }
+        let admitted = self.kit.admit(&request).await?;
+        let origin = Sender::of(&admitted, "shipei.learning.v1.StreamHeartbeatsRequest");
         let line = Line::new(self.streams.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = mpsc::channel(MESSAGES_ON_THEIR_WAY_MAX);
         let reader = self.clone();
         self.shutdown.spawn_for_call(async move {
-            reader.read_stream(line, call, request.into_inner(), sender).await
+            reader.read_stream(line, origin, request.into_inner(), sender).await
         });
         let mut response = Response::new(answers(receiver));
         // Its messages are small, and many.
@@ -52,11 +50,10 @@ impl StudyHandler {
     async fn read_stream(
         self,
         line: Line,
-        call: Call,
+        sender: Sender,
         mut messages: Streaming<StreamHeartbeatsRequest>,
         on_their_way: mpsc::Sender<OnItsWay>,
     ) {
-        let sender = Sender::of(&call);
         loop {
             let message = tokio::select! {
                 message = messages.message() => message,
@@ -65,7 +62,7 @@ impl StudyHandler {
             };
             let put: OnItsWay = match message {
                 Ok(None) => return,
-                Ok(Some(message)) => self.put(&line, &call, &sender, message).await.map_err(Status::from),
+                Ok(Some(message)) => self.put(&line, &sender, message).await.map_err(Status::from),
                 Err(status) => Err(status),
             };
             let ends = put.is_err();
@@ -79,13 +76,12 @@ impl StudyHandler {
     async fn put(
         &self,
         line: &Line,
-        call: &Call,
         sender: &Sender,
         message: StreamHeartbeatsRequest,
     ) -> Result<(i64, Pending)> {
         if !message.consistency_token.is_empty() {
             let token = Token::decode(message.consistency_token.as_bytes())?;
-            self.kit.applied().wait_for(&token, call.deadline).await?;
+            self.kit.applied().wait_for(&token, sender.admitted.call().deadline).await?;
         }
         let number = message.batch_number;
         let message = convert::stream_message(&message, sender, self.kit.clock().now())?;

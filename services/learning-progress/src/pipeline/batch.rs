@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use prost::Name;
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1::{self as proto, CourseCompleted, PhaseAchieved, SessionOpened};
 use shipei_rules::study_time::HeartbeatOutcome;
-use shipei_service_kit::{Error, Result, Token, consistency::partition_number};
-use shipei_store::{NewEvent, Partition, Tx, event_log};
+use shipei_service_kit::{Error, Origin, Result, Token, Unit, consistency::partition_number};
 
 use super::desk::{Desk, OtherSession, Owner, Place};
 use super::{Answer, AttemptFailed, BeatAnswer, Message, Workshop};
@@ -18,10 +16,9 @@ use crate::domain::dated::{DatedCredit, Reached, achievements};
 use crate::domain::study::{AchievedBy, Fact, KnownSession, Session, admit_beat, take_beat};
 use crate::handler::group_of;
 
-/// Events to be, each with the index of the message that it belongs to; and who was seen.
+/// For each event the index of the message that it belongs to; and who was seen.
 #[derive(Default)]
 struct Events {
-    events: Vec<NewEvent>,
     messages: Vec<usize>,
     seen: Vec<Seen>,
 }
@@ -39,8 +36,30 @@ impl Workshop {
         &self,
         messages: &[&Message],
     ) -> std::result::Result<Vec<Answer>, AttemptFailed> {
-        let mut tx = self.kit.database().begin_write().await?;
+        let Some(sender) = messages.first().map(|message| &message.sender) else { return Ok(Vec::new()) };
         let now = self.kit.clock().now();
+        let origin = Origin { now, occurred_at: now, ..sender.origin.clone() };
+        let transaction = self.kit.transact(&sender.admitted, origin, |unit| self.take(unit, messages));
+        let committed = transaction.await.map_err(AttemptFailed)?;
+        let whole_log = committed.heads.as_ref().map(|heads| Token::of(self.kit.source(), heads));
+        let (mut answers, events) = committed.value;
+        if let Some(whole_log) = whole_log {
+            // Duplicates were taken before, maybe in a call whose answer was lost: what they led to is somewhere in the log.
+            let repeated = answers.iter_mut().filter(|answer| has_duplicates(answer));
+            repeated.for_each(|answer| answer.token.merge(&whole_log));
+        }
+        for Seen { group, person_id, at } in &events.seen {
+            self.presence.mark(group, person_id, *at);
+        }
+        for (position, message) in committed.positions.iter().zip(events.messages) {
+            let token = &mut answers[message].token;
+            token.raise(self.kit.source(), partition_number(position.partition), position.number);
+        }
+        Ok(answers)
+    }
+
+    /// The work of one transaction.
+    async fn take(&self, mut unit: Unit, messages: &[&Message]) -> Result<(Unit, (Vec<Answer>, Events))> {
         let mut answers: Vec<Answer> = messages.iter().map(|message| refused_throughout(message)).collect();
         let mut by_programme: BTreeMap<&str, Vec<(usize, &Message)>> = BTreeMap::new();
         for (index, message) in messages.iter().enumerate() {
@@ -48,56 +67,36 @@ impl Workshop {
         }
         let mut events = Events::default();
         for (programme_id, share) in by_programme {
-            self.work(&mut tx, programme_id, &share, &mut answers, &mut events, now)
-                .await
-                .map_err(AttemptFailed)?;
+            self.work(&mut unit, programme_id, &share, &mut answers, &mut events).await?;
         }
-        let positions = event_log::append(&mut tx, &events.events, now).await?;
         if answers.iter().any(has_duplicates) {
-            // Those were taken before, maybe in a call whose answer was lost: what they led to is somewhere in the log.
-            let known = Token::of(self.kit.source(), &event_log::heads(&mut tx).await?);
-            answers
-                .iter_mut()
-                .filter(|answer| has_duplicates(answer))
-                .for_each(|answer| answer.token.merge(&known));
+            unit.rests_on_the_whole_log();
         }
-        tx.commit().await?;
-        if !positions.is_empty() {
-            self.kit.wake().notify();
-        }
-        for Seen { group, person_id, at } in &events.seen {
-            self.presence.mark(group, person_id, *at);
-        }
-        for (position, message) in positions.iter().zip(events.messages) {
-            let token = &mut answers[message].token;
-            token.raise(self.kit.source(), partition_number(position.partition), position.number);
-        }
-        Ok(answers)
+        Ok((unit, (answers, events)))
     }
 
     /// One programme's share. A programme that is not known here has no trainees: all of it stays refused.
     async fn work(
         &self,
-        tx: &mut Tx,
+        unit: &mut Unit,
         programme_id: &str,
         messages: &[(usize, &Message)],
         answers: &mut [Answer],
         events: &mut Events,
-        now: DateTime<Utc>,
     ) -> Result<()> {
-        let scheme = match self.programmes.scheme(tx, programme_id).await {
+        let scheme = match self.programmes.scheme(&mut unit.tx, programme_id).await {
             Ok((_, scheme)) => scheme,
             Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let catalogue = self.catalogues.current(tx, programme_id).await?;
+        let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
         let by_index: BTreeMap<usize, &Message> = messages.iter().copied().collect();
         let mut desk = Desk::new(programme_id, scheme, catalogue, messages);
-        desk.load(tx).await?;
+        desk.load(&mut unit.tx).await?;
         let places = std::mem::take(&mut desk.places);
         for place in &places {
             let Some(message) = by_index.get(&place.message) else { continue };
-            let taken = desk.take(place, message, events);
+            let taken = desk.take(place, message, unit, events);
             if let Some(at) = last_taken(place, &taken).filter(|at| self.presence.is_now(*at)) {
                 events.seen.push(desk.seen(place, at));
             }
@@ -105,16 +104,22 @@ impl Workshop {
         }
         for place in &places {
             let Some(message) = by_index.get(&place.message) else { continue };
-            desk.settle(place, message, events);
+            desk.settle(place, message, unit, events);
         }
-        desk.save(tx, now).await?;
+        desk.save(&mut unit.tx, unit.now).await?;
         Ok(())
     }
 }
 
 impl<'m> Desk<'m> {
     /// Takes the beats of one session, in order.
-    fn take(&mut self, place: &Place<'m>, message: &'m Message, events: &mut Events) -> Vec<BeatAnswer> {
+    fn take(
+        &mut self,
+        place: &Place<'m>,
+        message: &'m Message,
+        unit: &mut Unit,
+        events: &mut Events,
+    ) -> Vec<BeatAnswer> {
         let mut answers = Vec::with_capacity(place.beats.beats.len());
         let mut facts = Vec::new();
         for beat in &place.beats.beats {
@@ -145,12 +150,13 @@ impl<'m> Desk<'m> {
             }
             if session.owner == Owner::Nobody && session.state.is_some() {
                 session.owner = Owner::Course(place.course);
-                session.actor = &message.actor;
+                session.actor = &message.sender.origin.actor;
             }
             if let Ok(at) = beat.at {
                 let session_id = session.session_id;
                 for fact in facts.drain(..) {
-                    self.emit(events, place, message, (at, session_id), fact);
+                    events.messages.push(place.message);
+                    self.emit(unit, place, message, (at, session_id), fact);
                 }
             }
             answers.push(answer);
@@ -167,7 +173,7 @@ impl<'m> Desk<'m> {
 
     /// Reads what a late learner achieved from all their credit by its dates, once in a transaction, and emits what is
     /// news. `place` is any of theirs.
-    fn settle(&mut self, place: &Place<'m>, message: &'m Message, events: &mut Events) {
+    fn settle(&mut self, place: &Place<'m>, message: &'m Message, unit: &mut Unit, events: &mut Events) {
         let index = self.courses[place.course].learner;
         if !std::mem::take(&mut self.learners[index].state.is_late) {
             return;
@@ -203,13 +209,14 @@ impl<'m> Desk<'m> {
             }
         }
         for (at, session_id, course, fact) in facts {
-            self.emit(events, &Place { course, ..*place }, message, (at, session_id), fact);
+            events.messages.push(place.message);
+            self.emit(unit, &Place { course, ..*place }, message, (at, session_id), fact);
         }
     }
 
     fn emit(
         &self,
-        events: &mut Events,
+        unit: &mut Unit,
         place: &Place<'_>,
         message: &Message,
         (occurred_at, session_id): (DateTime<Utc>, &str),
@@ -221,36 +228,28 @@ impl<'m> Desk<'m> {
         let person_id = learner.person_id.to_owned();
         let course_id = course.course_id.to_owned();
         let session_id = session_id.to_owned();
-        let (kind, data) = match fact {
-            Fact::SessionOpened => encoded(&SessionOpened { programme_id, person_id, course_id, session_id }),
-            Fact::CourseCompleted => {
-                encoded(&CourseCompleted { programme_id, person_id, course_id, session_id })
+        let region = learner.county_at(occurred_at);
+        let origin = message.sender.origin.clone().occurred_at(occurred_at);
+        match fact {
+            Fact::SessionOpened => {
+                let opened = SessionOpened { programme_id, person_id, course_id, session_id };
+                unit.emit_as(&origin, region, learner.person_id, &opened);
             }
-            Fact::PhaseAchieved { phase, by } => encoded(&PhaseAchieved {
-                programme_id,
-                person_id,
-                phase_index: i32::try_from(phase).unwrap_or(i32::MAX),
-                by: match by {
+            Fact::CourseCompleted => {
+                let completed = CourseCompleted { programme_id, person_id, course_id, session_id };
+                unit.emit_as(&origin, region, learner.person_id, &completed);
+            }
+            Fact::PhaseAchieved { phase, by } => {
+                let by = match by {
                     AchievedBy::Minutes => proto::AchievedBy::Minutes,
                     AchievedBy::MainLine => proto::AchievedBy::MainLine,
-                }
-                .into(),
-                session_id,
-            }),
-        };
-        let region = learner.county_at(occurred_at);
-        events.messages.push(place.message);
-        events.events.push(NewEvent {
-            partition: Partition::of(region),
-            kind,
-            subject: learner.person_id.to_owned(),
-            region: region.to_owned(),
-            occurred_at,
-            actor: message.actor.to_string(),
-            cause: message.cause.to_owned(),
-            trace: message.trace.to_string(),
-            data,
-        });
+                };
+                let phase_index = i32::try_from(phase).unwrap_or(i32::MAX);
+                let achieved =
+                    PhaseAchieved { programme_id, person_id, phase_index, by: by.into(), session_id };
+                unit.emit_as(&origin, region, learner.person_id, &achieved);
+            }
+        }
     }
 }
 
@@ -281,10 +280,6 @@ fn has_duplicates(answer: &Answer) -> bool {
 fn last_taken(place: &Place<'_>, taken: &[BeatAnswer]) -> Option<DateTime<Utc>> {
     let last = taken.iter().rposition(|answer| answer.is_ok())?;
     place.beats.beats.get(last)?.at.as_ref().ok().copied()
-}
-
-fn encoded<M: prost::Message + Name>(message: &M) -> (String, Vec<u8>) {
-    (M::full_name(), message.encode_to_vec())
 }
 
 /// The answer of a message of which nothing is taken: NOT_FOUND, or INVALID_FIELD where an id can't be one.

@@ -22,7 +22,7 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Programmes;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_service_kit::{
-    Error, Kit, Result, Shutdown, Token, soft_state::presence::Presence, telemetry::metrics,
+    Admitted, Error, Kit, Origin, Result, Shutdown, Token, soft_state::presence::Presence, telemetry::metrics,
 };
 use shipei_store::{Partition, Retryable, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -60,16 +60,26 @@ pub(crate) struct SessionKeys {
     pub(crate) session: SessionId,
 }
 
+/// Who sends heartbeats: a call that was admitted, and what their events come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    pub(crate) admitted: Admitted,
+    pub(crate) origin: Origin,
+}
+
+impl Sender {
+    /// The caller of the RPC whose request has this name.
+    pub(crate) fn of(admitted: &Admitted, cause: &str) -> Self {
+        Self { admitted: admitted.clone(), origin: Origin::of(admitted, cause) }
+    }
+}
+
 /// Heartbeats that belong together: all of them are kept, or none.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) programme: ProgrammeId,
     pub(crate) sessions: Vec<SessionBeats>,
-    /// Who sent them.
-    pub(crate) actor: Arc<str>,
-    /// The RPC.
-    pub(crate) cause: &'static str,
-    pub(crate) trace: Arc<str>,
+    pub(crate) sender: Sender,
 }
 
 impl Message {

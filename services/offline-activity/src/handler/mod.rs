@@ -40,63 +40,63 @@ impl OfflineService for Handler {
         &self,
         request: Request<proto::SubmitPlanRequest>,
     ) -> Answer<proto::SubmitPlanResponse> {
-        self.kit.write(request, |unit, request| self.clone().plan(unit, request)).await
+        self.kit.write(self, request, Self::plan).await
     }
 
     async fn hold_activity(
         &self,
         request: Request<proto::HoldActivityRequest>,
     ) -> Answer<proto::HoldActivityResponse> {
-        self.kit.write(request, |unit, request| self.clone().hold(unit, request)).await
+        self.kit.write(self, request, Self::hold).await
     }
 
     async fn record_attendance(
         &self,
         request: Request<proto::RecordAttendanceRequest>,
     ) -> Answer<proto::RecordAttendanceResponse> {
-        self.kit.write(request, |unit, request| self.clone().attend(unit, request)).await
+        self.kit.write(self, request, Self::attend).await
     }
 
     async fn score_attendee(
         &self,
         request: Request<proto::ScoreAttendeeRequest>,
     ) -> Answer<proto::ScoreAttendeeResponse> {
-        self.kit.write(request, |unit, request| self.clone().score(unit, request)).await
+        self.kit.write(self, request, Self::score).await
     }
 
     async fn submit_results(
         &self,
         request: Request<proto::SubmitResultsRequest>,
     ) -> Answer<proto::SubmitResultsResponse> {
-        self.kit.write(request, |unit, request| self.clone().results(unit, request)).await
+        self.kit.write(self, request, Self::results).await
     }
 
     async fn list_plans(
         &self,
         request: Request<proto::ListPlansRequest>,
     ) -> Answer<proto::ListPlansResponse> {
-        self.kit.read(request, |unit, request| self.clone().plans(unit, request)).await
+        self.kit.read(self, request, Self::plans).await
     }
 
     async fn list_activities(
         &self,
         request: Request<proto::ListActivitiesRequest>,
     ) -> Answer<proto::ListActivitiesResponse> {
-        self.kit.read(request, |unit, request| self.clone().activities(unit, request)).await
+        self.kit.read(self, request, Self::activities).await
     }
 
     async fn list_attendances(
         &self,
         request: Request<proto::ListAttendancesRequest>,
     ) -> Answer<proto::ListAttendancesResponse> {
-        self.kit.read(request, |unit, request| self.clone().attendances(unit, request)).await
+        self.kit.read(self, request, Self::attendances).await
     }
 
     async fn list_results(
         &self,
         request: Request<proto::ListResultsRequest>,
     ) -> Answer<proto::ListResultsResponse> {
-        self.kit.read(request, |unit, request| self.clone().library(unit, request)).await
+        self.kit.read(self, request, Self::library).await
     }
 }
 

@@ -1,0 +1,96 @@
+//! The entry of every command: [`Kit::write`] admits the call, makes it repeatable by its request id, and puts it in
+//! line; the answer comes when it is kept, with a consistency token. One shape for the handlers of all services: an
+//! async function of the service's state, a unit and the request, which gives the unit back with the response.
+
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+use prost::{Message, Name};
+use shipei_contracts::WriteRequest;
+use shipei_store::idempotency;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    answer::error::{Error, Result},
+    call::{access::Caller, stated_time::StatedTimes},
+    write::{
+        command::{Job, RequestKey, Typed},
+        group,
+        kit::{Kit, respond},
+        origin::Origin,
+        unit::Unit,
+    },
+};
+
+/// The longest request id, bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+impl Kit {
+    /// Carries a write out. The handler may run several times, each time with a fresh unit; what it wrote is kept
+    /// when it gives the unit back with a response, and undone otherwise. With a `request_id` the write is
+    /// carried out once, and the same request again gets the same answer.
+    ///
+    /// # Errors
+    /// What the handler answers, and everything that can go wrong around it, as a status with details.
+    pub async fn write<State, Req, Res, Handler, Handling>(
+        &self,
+        state: &State,
+        request: Request<Req>,
+        handler: Handler,
+    ) -> std::result::Result<Response<Res>, Status>
+    where
+        State: Clone + Send + Sync + 'static,
+        Req: Message + Name + Clone + Default + WriteRequest + 'static,
+        Res: Message + Default + 'static,
+        Handler: Fn(State, Unit, Req) -> Handling + Send + Sync + 'static,
+        Handling: Future<Output = Result<(Unit, Res)>> + Send + 'static,
+    {
+        let admitted = self.admit(&request).await?;
+        let request = request.into_inner();
+        let occurred_at = resolve_occurred_at(&admitted.call().caller, &request, admitted.now())?;
+        let key = key_of(&request)?;
+        let cause = key.as_ref().map_or_else(Req::full_name, |key| key.id.clone());
+        let origin = Origin::of(&admitted, &cause).occurred_at(occurred_at);
+        let mut token = admitted.token();
+        let ended = || Error::Unavailable("the service is ending".to_owned());
+
+        let (answer, answered) = oneshot::channel();
+        let gone = CancellationToken::new();
+        let _going = gone.clone().drop_guard();
+        let lane = self.lines().lane_of(request.concerns());
+        let is_recorded = key.is_some();
+        let state = state.clone();
+        let command = Box::new(Typed { state, request, handler, is_recorded, response: None, answer });
+        let room = self.lines().room().acquire_owned().await.map_err(|_| ended())?;
+        let begins = self.lines().put(lane, Job { admitted, origin, key, command, gone, _room: room });
+        if begins {
+            tokio::spawn(group::serve(self.clone(), lane));
+        }
+        let (response, written) = answered.await.map_err(|_| ended())??;
+        token.merge(&written);
+        Ok(respond(response, &token))
+    }
+}
+
+fn key_of<Req: Message + Name + WriteRequest>(request: &Req) -> Result<Option<RequestKey>> {
+    let id = request.request_id();
+    if id.is_empty() {
+        return Ok(None);
+    }
+    if let Some(fault) = shipei_text::fault_of_id(id, REQUEST_ID_BYTES_MAX) {
+        return Err(Error::invalid("request_id", fault));
+    }
+    let method = Req::full_name();
+    let digest = idempotency::digest(&method, &request.encode_to_vec());
+    Ok(Some(RequestKey { id: id.to_owned(), method, digest }))
+}
+
+fn resolve_occurred_at<Req: WriteRequest>(
+    caller: &Caller,
+    request: &Req,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>> {
+    request.occurred_at().map_or(Ok(now), |stated| StatedTimes::of(caller, now).read(&stated))
+}

@@ -1,0 +1,48 @@
+//! Where a change comes from: who, why, in which trace, and when. One value, made when a call is admitted or when a
+//! service begins work of its own, and written into every event; an audit reads nothing else.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::common::v1::Role;
+
+use crate::call::admit::Admitted;
+
+/// Who changes something, why, and when.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Who: `role:subject@region`, as [`crate::Caller`] is written.
+    pub actor: Arc<str>,
+    /// What they are.
+    pub role: Role,
+    /// Why: the id of a request or an event, or the name of what is done.
+    pub cause: Arc<str>,
+    /// The W3C traceparent that it is a part of; empty without one.
+    pub trace: Arc<str>,
+    /// When the service works on it.
+    pub now: DateTime<Utc>,
+    /// When it happened.
+    pub occurred_at: DateTime<Utc>,
+}
+
+impl Origin {
+    /// What an admitted call does, caused by `cause`; it happens now.
+    pub fn of(admitted: &Admitted, cause: &str) -> Self {
+        let call = admitted.call();
+        Self {
+            actor: call.caller.to_string().into(),
+            role: call.caller.role,
+            cause: cause.into(),
+            trace: call.trace.as_str().into(),
+            now: admitted.now(),
+            occurred_at: admitted.now(),
+        }
+    }
+
+    /// The same, of something that happened then.
+    #[must_use]
+    pub fn occurred_at(mut self, occurred_at: DateTime<Utc>) -> Self {
+        self.occurred_at = occurred_at;
+        self
+    }
+}
