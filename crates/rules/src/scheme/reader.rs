@@ -24,11 +24,12 @@ pub(super) fn read<T>(
         key: String::new(),
         cause: error.message().to_owned(),
     })?;
-    let section = Section { table: root.get_ref(), path: String::new(), line: 1, text };
+    let section = Section { table: root.get_ref(), path: String::new(), offset: 0, text };
     section.expect_only(keys)?;
     visit(&section)
 }
 
+/// The line of a place. Counted from the beginning, so only for what is told of a fault.
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
@@ -41,7 +42,7 @@ fn join(path: &str, key: &str) -> String {
 pub(super) struct Section<'t> {
     table: &'t DeTable<'t>,
     path: String,
-    line: usize,
+    offset: usize,
     text: &'t str,
 }
 
@@ -71,8 +72,8 @@ impl<'t> Section<'t> {
     /// The value of a key, if it is there.
     pub(super) fn optional(&self, key: &str) -> Option<Value<'t>> {
         let (written_key, value) = self.table.get_key_value(key)?;
-        let line = line_of(self.text, written_key.span().start);
-        Some(Value { value: value.get_ref(), path: join(&self.path, key), line, text: self.text })
+        let offset = written_key.span().start;
+        Some(Value { value: value.get_ref(), path: join(&self.path, key), offset, text: self.text })
     }
 
     /// The value of a key that must be there.
@@ -90,7 +91,8 @@ impl<'t> Section<'t> {
 
     /// A fault of a key of this table, placed at the table.
     pub(super) fn refuse_key(&self, key: &str, cause: &str) -> SchemeError {
-        SchemeError { line: Some(self.line), key: join(&self.path, key), cause: cause.to_owned() }
+        let line = Some(line_of(self.text, self.offset));
+        SchemeError { line, key: join(&self.path, key), cause: cause.to_owned() }
     }
 }
 
@@ -98,14 +100,15 @@ impl<'t> Section<'t> {
 pub(super) struct Value<'t> {
     value: &'t DeValue<'t>,
     path: String,
-    line: usize,
+    offset: usize,
     text: &'t str,
 }
 
 impl<'t> Value<'t> {
     /// A fault of this value.
     pub(super) fn refuse(&self, cause: impl Into<String>) -> SchemeError {
-        SchemeError { line: Some(self.line), key: self.path.clone(), cause: cause.into() }
+        let line = Some(line_of(self.text, self.offset));
+        SchemeError { line, key: self.path.clone(), cause: cause.into() }
     }
 
     fn wrong_kind(&self, wanted: &str) -> SchemeError {
@@ -166,7 +169,7 @@ impl<'t> Value<'t> {
     /// A table with any keys.
     pub(super) fn open_section(&self) -> Result<Section<'t>, SchemeError> {
         let table = self.value.as_table().ok_or_else(|| self.wrong_kind("a table"))?;
-        Ok(Section { table, path: self.path.clone(), line: self.line, text: self.text })
+        Ok(Section { table, path: self.path.clone(), offset: self.offset, text: self.text })
     }
 
     /// A list of at most [`super::LIST_LENGTH_MAX`] values, perhaps none.
@@ -180,7 +183,7 @@ impl<'t> Value<'t> {
             values.push(Value {
                 value: value.get_ref(),
                 path: format!("{}[{index}]", self.path),
-                line: line_of(self.text, value.span().start),
+                offset: value.span().start,
                 text: self.text,
             });
         }
