@@ -13,7 +13,7 @@ const SIGXFSZ: i32 = 25;
 fn bound_files_to(bytes: &str) {
     let pid = std::process::id().to_string();
     let bound = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
-    assert!(bound.unwrap().success());
+    assert!(bound.expect("prlimit runs").success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

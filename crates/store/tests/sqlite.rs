@@ -64,7 +64,7 @@ async fn damaged_page_is_told_from_a_defect() {
 
 /// The permissions of a file.
 fn mode(path: &Path) -> u32 {
-    path.metadata().unwrap().permissions().mode() & 0o777
+    path.metadata().expect("the file is there").permissions().mode() & 0o777
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ pub fn normal(text: &str) -> String {
             continue;
         }
         let belongs_to_another = matches!(character, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}');
-        if is_unseen(character) && !(belongs_to_another && !kept.is_empty()) {
+        if is_unseen(character) && (!belongs_to_another || kept.is_empty()) {
             continue;
         }
         if blank && !kept.is_empty() {

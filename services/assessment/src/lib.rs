@@ -53,7 +53,7 @@ pub const SERVICE: Service = Service {
     follows: &shipei_contracts::services::OF_FACTS,
     learned: &[&shipei_mirror::TABLES, &TABLES],
     serve: |builder, kit, _| serve(builder, kit),
-    follow: follow,
+    follow,
 };
 
 static OWN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations");

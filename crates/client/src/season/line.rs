@@ -234,11 +234,13 @@ fn micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     if let Some(seconds) = number.as_i64() {
         return Ok(seconds.saturating_mul(1_000_000));
     }
-    let micros = number.as_f64().map_or(0.0, |seconds| (seconds * 1e6).round());
-    if !(1.0..1e15).contains(&micros) {
-        return Err(D::Error::custom("`every_s` is not a number of seconds"));
-    }
-    micros.to_string().parse().map_err(D::Error::custom)
+    let text = number.to_string();
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let micros = match part.len() {
+        1..=6 => format!("{whole}{part:0<6}").parse().ok().filter(|micros: &i64| *micros > 0),
+        _ => None,
+    };
+    micros.ok_or_else(|| D::Error::custom("`every_s` is not a number of seconds"))
 }
 
 #[cfg(test)]

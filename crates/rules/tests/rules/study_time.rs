@@ -88,9 +88,9 @@ fn heartbeat_of_each_kind_is_worth_what_the_law_says() {
     assert_eq!(duplicate.outcome, HeartbeatOutcome::Duplicate);
     assert_eq!(duplicate.uncredited, [(UncreditedReason::Duplicate, 0)]);
 
-    let before = (learner.study.clone(), session.clone());
+    let before = (learner.study.clone(), session);
     assert_eq!(learner.beat(&mut session, 6, at("2019-09-20T08:01:59")), Err(OutOfOrder));
-    assert_eq!((learner.study.clone(), session.clone()), before);
+    assert_eq!((learner.study.clone(), session), before);
 
     let same_instant = learner.beat(&mut session, 7, at("2019-09-20T08:02:00")).unwrap();
     assert_eq!((same_instant.outcome, seconds(&same_instant)), (HeartbeatOutcome::Credited, 0));

@@ -239,7 +239,9 @@ fn tasks_of_the_county_are_done_when_on_time() {
 #[test]
 fn item_that_is_not_earned_says_what_it_needs_until_when() {
     let scheme = qinhuangdao();
-    let missing = |facts: &TraineeFacts, when: &str| -> Vec<Option<(Need, Option<i64>, i64, String)>> {
+    // What, how much there is, how much is needed, and the last day.
+    type Told = (Need, Option<i64>, i64, String);
+    let missing = |facts: &TraineeFacts, when: &str| -> Vec<Option<Told>> {
         let items = score(&scheme, facts, at(when)).items;
         let told = |missing: Missing| {
             (missing.what, missing.have, missing.need, scheme.zone.day_of(missing.until).to_string())

@@ -114,6 +114,11 @@ pub fn code_of(reason: ErrorReason) -> Code {
     }
 }
 
+/// Can a later write turn a refusal of this reason?
+pub fn is_turned_by_later_writes(reason: ErrorReason) -> bool {
+    TEXTS.get(&(reason as i32)).is_some_and(|text| text.turned_by_later_writes)
+}
+
 /// What a reason is called on the wire: without the enum's prefix.
 pub fn reason_name(reason: ErrorReason) -> &'static str {
     let name = reason.as_str_name();

@@ -7,7 +7,10 @@ use prost::Message;
 use shipei_contracts::common::v1::ErrorReason;
 use tonic::Code;
 
-use crate::answer::{error::Refusal, status::code_of};
+use crate::answer::{
+    error::Refusal,
+    status::{code_of, is_turned_by_later_writes},
+};
 
 const ANSWERED: u8 = 1;
 const REFUSED: u8 = 2;
@@ -74,21 +77,7 @@ impl Outcome {
 /// with yet), must not become the answer for ever: it is judged anew.
 pub(crate) fn is_worth_recording(outcome: &Outcome) -> bool {
     let Outcome::Refused(refusal) = outcome else { return true };
-    let is_turned_by_later_writes = matches!(
-        refusal.reason,
-        ErrorReason::NotFound
-            | ErrorReason::NotReported
-            | ErrorReason::NotRemitted
-            | ErrorReason::LearningNotOpen
-            | ErrorReason::CourseNotSelected
-            | ErrorReason::NotAttended
-            | ErrorReason::NotClassTutor
-            | ErrorReason::NotClassMember
-            | ErrorReason::NotCountyCounselor
-            | ErrorReason::NotCountyTrainee
-            | ErrorReason::TooMany
-    );
-    code_of(refusal.reason) != Code::Unavailable && !is_turned_by_later_writes
+    code_of(refusal.reason) != Code::Unavailable && !is_turned_by_later_writes(refusal.reason)
 }
 
 #[cfg(test)]

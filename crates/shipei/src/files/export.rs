@@ -141,7 +141,7 @@ async fn scores(clients: &Clients, question: &Question<'_>, page_token: String) 
     };
     let page = page!(clients, "assessment", ScoreServiceClient<_>, list_trainee_scores, message);
     let lines = page.scores.into_iter().map(|score| {
-        let items: Vec<String> = score.items.iter().map(|item| in_points(item)).collect();
+        let items: Vec<String> = score.items.iter().map(in_points).collect();
         let passed = if score.passed { "是" } else { "否" };
         vec![
             score.person_id,

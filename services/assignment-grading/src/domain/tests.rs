@@ -115,9 +115,12 @@ fn submission_is_refused_by_one_cause_each() {
     assert_eq!(decided.unwrap_err().reason, TooMany);
 }
 
+/// A submission's id and time, and its marks with theirs.
+type Told<'a> = (&'a str, &'a str, &'a [(MarkKind, &'a str)]);
+
 /// The work of one trainee, recorded in the order of the list: each submission, then its marks. Everything has been told
 /// as it stands.
-fn works(all: &[(&str, &str, &[(MarkKind, &str)])]) -> Works {
+fn works(all: &[Told<'_>]) -> Works {
     let mut works = Works::default();
     for (id, when, marks) in all {
         works = works.with(&submission(id, when));

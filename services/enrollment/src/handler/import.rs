@@ -1,9 +1,10 @@
 //! ImportRoster: a stream of a header and then a file in chunks, or rows. All of it is received first, so that a
 //! roster that is too long is refused before anything is taken; then it is carried out in parts of
-//! [`ROWS_PER_PART`] rows, each one transaction with its events. A call that breaks off half way has taken whole
+//! [`part::ROWS_PER_PART`] rows, each one transaction with its events. A call that breaks off half way has taken whole
 //! parts, and sent again it finds them UNCHANGED. A dry run does the same over snapshots and writes nothing. The file is
 //! kept as it came and read part by part (`source`); what became of its rows is counted and listed (`results`).
 
+mod part;
 mod results;
 mod source;
 
@@ -15,6 +16,7 @@ use shipei_store::Tx;
 use tonic::{Request, Streaming};
 
 use self::{
+    part::{Judgement, RosterPart},
     results::Results,
     source::{Source, receive},
 };
@@ -22,8 +24,8 @@ use super::{Answer, Handler, programme_head};
 use crate::{
     convert,
     roster::{
-        Candidate, Cells, Fault, IdentityDigest, Register, Tree, Verdict, Warning, check_places, judge,
-        read_row, template_columns, warnings,
+        Candidate, Cells, Fault, IdentityDigest, Register, Tree, Verdict, check_places, judge, read_row,
+        template_columns, warnings,
     },
     store::{
         Stamp,
@@ -32,8 +34,6 @@ use crate::{
     },
 };
 
-/// Rows of one transaction.
-pub(crate) const ROWS_PER_PART: usize = 1_000;
 /// What the events of an import are caused by.
 const CAUSE: &str = "shipei.enrollment.v1.ImportRosterRequest";
 /// What the sheet of a template is called.
@@ -47,22 +47,6 @@ struct Import<'a> {
     tree: Tree,
     /// The programme's calendar day.
     today: NaiveDate,
-}
-
-/// What becomes of a row, and what is worth a look in it if it is taken.
-#[derive(Debug)]
-struct Judgement {
-    verdict: std::result::Result<Verdict, Vec<Fault>>,
-    warnings: Vec<Warning>,
-    /// The others with the same identity number, under other names, by id.
-    sharers: Vec<String>,
-}
-
-/// Rows that can be, with the digests of their identity numbers.
-#[derive(Default)]
-struct RosterPart {
-    candidates: Vec<Candidate>,
-    digests: Vec<IdentityDigest>,
 }
 
 pub(super) async fn import_roster(

@@ -6,7 +6,10 @@ use shipei_contracts::enrollment::v1 as pb;
 use shipei_service_kit::{Error, Result, to_int32};
 use shipei_tables::{Note, Rejected};
 
-use super::{Judgement, RosterPart, source::Source};
+use super::{
+    part::{Judgement, RosterPart},
+    source::Source,
+};
 use crate::roster::{Cells, Fault, Verdict, Warning, same_number_warning, showable_person_id};
 
 /// Up to so many rows every result is listed; of more, those that were rejected or are worth a look.

@@ -12,7 +12,7 @@ use shipei_tables::{CellFault, Row, TABLE_BYTES_MAX, Table, TableError};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tonic::{Status, Streaming};
 
-use super::ROWS_PER_PART;
+use super::part::ROWS_PER_PART;
 use crate::roster::{COLUMNS, Cells, Fault, MAX_ROSTER_ROWS, WIDTH};
 
 /// The most rows in one message.
