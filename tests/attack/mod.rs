@@ -170,7 +170,7 @@ async fn attack(address: &str, attack: Attack, until: Instant) -> Result<()> {
 }
 
 async fn withstand(process: &Process, kind: Attack) -> Result<Outcome> {
-    let clients = Clients::connect(&[process.address.clone()], None).await?;
+    let clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
     let before = memory_mb(process.id());
     let until = Instant::now() + ATTACK_TIME;
     let address = process.address.clone();
@@ -213,7 +213,7 @@ async fn withstands_all(backend: Backend) -> Result<()> {
     let process = Process::serve_with(&[], &place.storage, &[], &|command| {
         command.stderr(Stdio::null());
     })?;
-    let clients = Clients::connect(&[process.address.clone()], None).await?;
+    let clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
     replay_and_compare(&clients, PROGRAMME, &place.out("scores")).await?;
     drop(clients);
     println!(
