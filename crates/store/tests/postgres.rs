@@ -83,7 +83,7 @@ async fn standby_is_unavailable_and_not_a_defect() {
 async fn database_whose_connections_are_all_at_work_answers() {
     let limits = PoolLimits {
         connections: 4,
-        acquire_timeout: std::time::Duration::from_millis(50),
+        acquire_timeout: std::time::Duration::from_millis(500),
         ..PoolLimits::default()
     };
     let database = Database::open(TestDatabase::postgres().url(), limits).await.unwrap();

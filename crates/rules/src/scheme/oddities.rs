@@ -207,7 +207,7 @@ mod tests {
             ("disqualify_at = 3", "disqualify_at = 0", "tutor.marking.late_week.disqualify_at"),
             ("[\"public\"]", "[]", "trainee.online[0].categories"),
             ("minutes    = 200", "minutes = 66241", "trainee.online[0].minutes"),
-            ("daily_cap_minutes           = 0", "daily_cap_minutes = 19", "trainee.online[1].minutes"),
+            ("daily_cap_minutes           = 0", "daily_cap_minutes = 18", "trainee.online[1].minutes"),
             (
                 "[\"lesson_plan\", \"teaching_case\", \"micro_lesson\", \"offline_outcome\"]",
                 "[]",
