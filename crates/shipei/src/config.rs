@@ -25,6 +25,7 @@ use crate::{
 /// Where a server listens unless it is told otherwise.
 pub const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
 const DATA_DEFAULT: &str = "shipei-data";
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 const MEGABYTE: usize = 1024 * 1024;
 /// The most connections to one database.
 const CONNECTIONS_MAX: u32 = 1_000;
@@ -238,7 +239,14 @@ fn bounds(givens: &Givens) -> Result<ProcessBounds> {
     let all = one(givens, "connections", defaults.connections.all, at_least_one)?;
     let by_address = one(givens, "connections_by_address", all, at_least_one)?;
     let connections = ConnectionLimits { all, by_address };
-    Ok(ProcessBounds { budget_bytes: megabytes.saturating_mul(MEGABYTE), connections })
+    let kept = u32::try_from(defaults.request_records_kept.as_secs() / DAY_SECONDS).unwrap_or(u32::MAX);
+    let days = one(givens, "request_records_days", kept, days)?;
+    let request_records_kept = Duration::from_secs(u64::from(days) * DAY_SECONDS);
+    Ok(ProcessBounds { budget_bytes: megabytes.saturating_mul(MEGABYTE), connections, request_records_kept })
+}
+
+fn days(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("write a number of days from 1")
 }
 
 fn at_least_one(text: &str) -> Result<usize, &'static str> {

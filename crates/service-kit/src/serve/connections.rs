@@ -12,7 +12,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::call::budget::BUDGET_BYTES;
+use crate::{call::budget::BUDGET_BYTES, serve::upkeep::REQUEST_RECORDS_KEPT};
 
 /// How long a connection may take to say that it speaks HTTP/2.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -41,11 +41,17 @@ pub struct ProcessBounds {
     pub budget_bytes: usize,
     /// The most connections.
     pub connections: ConnectionLimits,
+    /// How long a request is known by its id.
+    pub request_records_kept: Duration,
 }
 
 impl Default for ProcessBounds {
     fn default() -> Self {
-        Self { budget_bytes: BUDGET_BYTES, connections: ConnectionLimits::default() }
+        Self {
+            budget_bytes: BUDGET_BYTES,
+            connections: ConnectionLimits::default(),
+            request_records_kept: REQUEST_RECORDS_KEPT,
+        }
     }
 }
 

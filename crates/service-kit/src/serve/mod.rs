@@ -1,8 +1,9 @@
 //! The server of a process: where it listens ([`config`]), over which connections ([`connection`]) and how many ([`connections`]), and what it serves
-//! ([`server`]). Why highest: it puts the other rooms together and none of them needs it.
+//! ([`server`]), and `upkeep` of the databases meanwhile. Why highest: it puts the other rooms together and none of them needs it.
 
 pub mod config;
 pub mod connection;
 pub mod connections;
 pub mod server;
 pub mod service;
+pub(crate) mod upkeep;

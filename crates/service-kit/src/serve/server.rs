@@ -52,6 +52,7 @@ use crate::{
             SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES,
         },
         connections::{Connections, ProcessBounds},
+        upkeep::{keep_up, prepare_months},
     },
     shutdown::Shutdown,
     soft_state::rate_limit::RateLimiter,
@@ -230,6 +231,11 @@ impl ServerBuilder {
             names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
+        for kit in self.kits.values() {
+            prepare_months(kit).await;
+            let kept = self.process_bounds.request_records_kept;
+            self.shutdown.spawn(keep_up(kit.clone(), kept, self.shutdown.clone()));
+        }
         let misdelivered = MisdeliveredCalls::of(&self.descriptor_pool, &names);
         let methods = Methods::of(&self.descriptor_pool, &names);
 

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
 use serde_json::{Map, Value, json};
 use shipei_service_kit::telemetry::LogFormat;
 
-use super::{Config, MEGABYTE};
+use super::{Config, DAY_SECONDS, MEGABYTE};
 use crate::{
     redis::masked,
     settings::{SETTINGS, Setting, Source},
@@ -94,6 +94,7 @@ impl Config {
             "memory_budget" => (self.bounds.budget_bytes / MEGABYTE).into(),
             "connections" => self.bounds.connections.all.into(),
             "connections_by_address" => self.bounds.connections.by_address.into(),
+            "request_records_days" => (self.bounds.request_records_kept.as_secs() / DAY_SECONDS).into(),
             "rate_limit" => self.rate_limit.map_or(0, NonZeroU32::get).into(),
             // Another one each time, unless somebody gave it.
             "instance" => {
