@@ -60,7 +60,7 @@ async fn malformed_line_stops_the_replay_before_anything_is_written() -> Result<
         ),
         (
             "{\"at\":\"2018-12-30T10:00:00+08:00\",\"type\":\"prejob.attended\",\"person\":\"U1\"}",
-            "time order",
+            "is earlier than that of the line before",
         ),
         (
             "{\"at\":\"2019-12-30T10:00:00+08:00\",\"type\":\"offline.scored\",\"counselor\":\"K1\",\"activity\":\"O1\",\"person\":\"T01\",\"score\":\"7\"}",

@@ -61,6 +61,12 @@ pub async fn record_all(tx: &mut Tx, records: &[RequestRecord]) -> Result<(), St
     Ok(())
 }
 
+/// Deletes one record, which another one replaces.
+pub async fn forget(tx: &mut Tx, request_id: &str) -> Result<(), StoreError> {
+    execute!(tx, "DELETE FROM request_record WHERE request_id = $1", request_id)?;
+    Ok(())
+}
+
 /// Deletes at most `limit` records from before `time`, the oldest first; gives how many.
 pub async fn forget_before(tx: &mut Tx, time: DateTime<Utc>, limit: i64) -> Result<u64, StoreError> {
     execute!(

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_store::{
     Positions, Retryable, StoreError, event_log,
@@ -15,7 +16,7 @@ use crate::{
     write::{
         command::{Done, End, Job},
         kit::Kit,
-        outcome::{Outcome, is_worth_recording},
+        outcome::{Outcome, is_for_good, is_worth_recording},
         road::Transaction,
         unit::Unit,
     },
@@ -114,8 +115,19 @@ pub(super) async fn alone(kit: &Kit, job: Job) {
 
 async fn attempt(kit: &Kit, job: &mut Job) -> Result<End> {
     let mut transaction = Transaction::begin(kit).await?;
-    if let Some(told) = find_told(kit, job, &transaction).await? {
-        return Ok(told);
+    let refused = match find_told(kit, job, &transaction).await? {
+        Some(Told::ForGood(end)) => return Ok(end),
+        Some(Told::Refused(refusal)) => Some(refusal),
+        None => None,
+    };
+    let is_anew = refused.is_some();
+    if let Some(refusal) = refused
+        && job.origin.occurred_at < job.origin.now
+    {
+        if !passes_the_instant_before(kit, job, transaction).await? {
+            return Ok(End::Told(refusal, Token::default()));
+        }
+        transaction = Transaction::begin(kit).await?;
     }
     let unit = transaction.unit(&job.admitted, job.origin.clone())?;
     let done = match run(kit, job, unit).await {
@@ -131,14 +143,41 @@ async fn attempt(kit: &Kit, job: &mut Job) -> Result<End> {
         transaction.rests_on_the_whole_log();
     }
     if let Some(record) = done.answer.map(Outcome::Answered).and_then(|outcome| job.record(&outcome)) {
-        idempotency::record_all(&mut *transaction.lend()?, &[record]).await?;
+        let mut tx = transaction.lend()?;
+        if is_anew {
+            idempotency::forget(&mut tx, job.request_id()).await?;
+        }
+        idempotency::record_all(&mut tx, &[record]).await?;
     }
     let committed = transaction.commit().await?;
     Ok(End::CarriedOut(committed.token(kit.source())))
 }
 
+/// What was answered to a request before.
+enum Told {
+    ForGood(End),
+    /// A refusal that a later write can turn.
+    Refused(Outcome),
+}
+
+/// Would it pass, had it happened the instant before? What turned a refusal since then happened before it, so the refusal
+/// was a matter of lag or of arrival. Of two facts of one instant the one told first came first: there the refusal stands,
+/// and the same facts told again are answered the same.
+async fn passes_the_instant_before(kit: &Kit, job: &mut Job, mut transaction: Transaction) -> Result<bool> {
+    let before = job.origin.occurred_at - TimeDelta::microseconds(1);
+    let unit = transaction.unit(&job.admitted, job.origin.clone().occurred_at(before))?;
+    let passes = match run(kit, job, unit).await {
+        Ran::Done(_) => Ok(true),
+        Ran::Failed(Error::Refused(_)) => Ok(false),
+        Ran::Failed(error) => Err(error),
+        Ran::Stopped => Err(StoreError::no_answer().into()),
+    };
+    transaction.roll_back().await;
+    passes
+}
+
 /// The answer that was given to this request before, if it was.
-async fn find_told(kit: &Kit, job: &Job, transaction: &Transaction) -> Result<Option<End>> {
+async fn find_told(kit: &Kit, job: &Job, transaction: &Transaction) -> Result<Option<Told>> {
     if job.key.is_none() {
         return Ok(None);
     }
@@ -146,11 +185,14 @@ async fn find_told(kit: &Kit, job: &Job, transaction: &Transaction) -> Result<Op
     let found = idempotency::find_all(&mut tx, &[job.request_id()]).await?;
     let Some(record) = found.first() else { return Ok(None) };
     let (outcome, rests) = outcome_of(job, record)?;
+    if !is_for_good(&outcome) {
+        return Ok(Some(Told::Refused(outcome)));
+    }
     let whole_log = match rests {
         Rests::OnNothing => Positions::new(),
         Rests::OnTheWholeLog => event_log::heads(&mut tx).await?,
     };
-    Ok(Some(End::Told(outcome, Token::of(kit.source(), &whole_log))))
+    Ok(Some(Told::ForGood(End::Told(outcome, Token::of(kit.source(), &whole_log)))))
 }
 
 /// Keeps a refusal under the request id, so that the same request gets the same answer; or finds that the
@@ -162,8 +204,10 @@ async fn refuse(kit: &Kit, job: &Job, refusal: Refusal) -> Result<End> {
     let recorded = kit.retry(|| async {
         let keeping = async {
             let transaction = Transaction::begin(kit).await?;
-            if let Some(told) = find_told(kit, job, &transaction).await? {
-                return Ok(Some(told));
+            match find_told(kit, job, &transaction).await? {
+                Some(Told::ForGood(end)) => return Ok(Some(end)),
+                Some(Told::Refused(_)) => return Ok(None),
+                None => {}
             }
             idempotency::record_all(&mut *transaction.lend()?, std::slice::from_ref(&record)).await?;
             transaction.commit().await?;

@@ -20,7 +20,7 @@ use crate::{
         alone::{Ran, Rests, alone, outcome_of, run},
         command::{Done, End, Job},
         kit::Kit,
-        outcome::{Outcome, is_worth_recording},
+        outcome::{Outcome, is_for_good, is_worth_recording},
         road::{Committed, Transaction, token_of},
         unit::Unit,
     },
@@ -176,6 +176,8 @@ impl<'kit> Group<'kit> {
 
     fn answer_recorded(&mut self, job: Job, record: &RequestRecord) {
         match outcome_of(&job, record) {
+            // It is judged anew, with time for it.
+            Ok((outcome, _)) if !is_for_good(&outcome) => self.alone.push(job),
             Ok((outcome, rests)) => {
                 if rests == Rests::OnTheWholeLog
                     && let Some(transaction) = &mut self.transaction

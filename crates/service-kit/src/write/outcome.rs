@@ -73,11 +73,17 @@ impl Outcome {
     }
 }
 
-/// A refusal that passes by itself, or that a later write can turn (here, or in a service that this one has not caught up
-/// with yet), must not become the answer for ever: it is judged anew.
+/// A refusal that passes by itself must not become the answer for ever.
 pub(crate) fn is_worth_recording(outcome: &Outcome) -> bool {
     let Outcome::Refused(refusal) = outcome else { return true };
-    code_of(refusal.reason) != Code::Unavailable && !is_turned_by_later_writes(refusal.reason)
+    code_of(refusal.reason) != Code::Unavailable
+}
+
+/// Is it the answer for good? A refusal that a later write can turn (here, or in a service that this one has not caught up
+/// with yet) is judged anew when the same request comes again.
+pub(crate) fn is_for_good(outcome: &Outcome) -> bool {
+    let Outcome::Refused(refusal) = outcome else { return true };
+    !is_turned_by_later_writes(refusal.reason)
 }
 
 #[cfg(test)]
@@ -96,9 +102,15 @@ mod tests {
 
     #[test]
     fn passing_refusal_is_not_recorded() {
-        let of = |reason| is_worth_recording(&Outcome::Refused(Refusal::new(reason)));
-        assert!(of(ErrorReason::WindowClosed));
-        assert!(!of(ErrorReason::Unavailable));
+        let refused = |reason| Outcome::Refused(Refusal::new(reason));
+        assert!(is_worth_recording(&refused(ErrorReason::WindowClosed)));
+        assert!(!is_worth_recording(&refused(ErrorReason::Unavailable)));
+    }
+
+    #[test]
+    fn refusal_that_a_later_write_can_turn_is_not_for_good() {
+        let of = |reason| is_for_good(&Outcome::Refused(Refusal::new(reason)));
+        assert!(of(ErrorReason::WindowClosed) && is_for_good(&Outcome::Answered(Vec::new())));
         for turned in [ErrorReason::NotFound, ErrorReason::NotReported, ErrorReason::LearningNotOpen] {
             assert!(!of(turned), "{turned:?}");
         }

@@ -196,7 +196,10 @@ async fn confirm_remittance(
     let (id, county, reference) = (key.0.as_str(), key.1.as_str(), key.2.as_str());
     programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
-    existing_remittance(&mut unit.tx, id, county, reference).await?;
+    let sent = existing_remittance(&mut unit.tx, id, county, reference).await?;
+    if unit.occurred_at < sent.occurred_at {
+        return Err(not_found("ref").into());
+    }
     let stamp = Stamp::of(&unit);
     if counties::confirm(&mut unit.tx, id, county, reference, &stamp).await? {
         let confirmed = pb::RemittanceConfirmed {
