@@ -67,6 +67,17 @@ async fn qinhuangdao_sent_twice_and_rebuilt_on_sqlite_gives_the_same() -> Result
     twice_and_rebuilt_is_the_same("qinhuangdao-2019", Backend::Sqlite).await
 }
 
+/// Facts that tie at one instant, in an order that refuses some of them: told again they are answered the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn ties_sent_twice_and_rebuilt_on_sqlite_gives_the_same() -> Result<()> {
+    twice_and_rebuilt_is_the_same("ties", Backend::Sqlite).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ties_sent_twice_and_rebuilt_on_postgres_gives_the_same() -> Result<()> {
+    twice_and_rebuilt_is_the_same("ties", Backend::Postgres).await
+}
+
 /// Every service made to forget what it learned of others: started again it knows it all, with the same scores.
 async fn relearned_is_the_same(backend: Backend) -> Result<()> {
     let place = Place::new(backend)?;

@@ -9,6 +9,7 @@ crate::on_both!(
     repeated_steps_keep_the_first_date,
     roster_is_reported_by_its_counselor_in_time,
     remittance_is_what_it_was,
+    refusal_is_judged_anew_by_what_happened_before_it,
     city_compiles_what_was_reported,
     tutor_is_chosen_by_an_expert,
 );
@@ -151,6 +152,32 @@ async fn roster_is_reported_by_its_counselor_in_time(world: World) {
     assert_eq!(reason(client.report_roster(request.clone()).await), "WINDOW_NOT_OPEN");
     request.occurred_at = at(DAY_1);
     assert_eq!(reason(client.report_roster(request).await), "REQUEST_ID_REUSED");
+}
+
+/// Of two facts of one instant the one told first came first, however often it is told.
+async fn refusal_is_judged_anew_by_what_happened_before_it(world: World) {
+    world.with_people().await;
+    let mut client = world.counties();
+    let named = |reference: &str| pb::ConfirmRemittanceRequest {
+        request_id: format!("confirm {reference}").replace(' ', "-"),
+        ..confirm("130302", reference, DAY_2)
+    };
+    for reference in ["before", "tie", "after"] {
+        assert_eq!(reason(client.confirm_remittance(named(reference)).await), "NOT_FOUND", "{reference}");
+    }
+    client.send_remittance(send("130302", "before", 100, DAY_1)).await.unwrap();
+    client.send_remittance(send("130302", "tie", 100, DAY_2)).await.unwrap();
+    client.send_remittance(send("130302", "after", 100, DAY_3)).await.unwrap();
+
+    for _ in 0..2 {
+        client.confirm_remittance(named("before")).await.unwrap();
+        assert_eq!(reason(client.confirm_remittance(named("tie")).await), "NOT_FOUND");
+        assert_eq!(reason(client.confirm_remittance(named("after")).await), "NOT_FOUND");
+    }
+    // Told anew, it is told after the fact that it ties with.
+    let told_anew = pb::ConfirmRemittanceRequest { request_id: "anew".to_owned(), ..named("tie") };
+    client.confirm_remittance(told_anew).await.unwrap();
+    assert_eq!(world.events("RemittanceConfirmed").await.len(), 2);
 }
 
 async fn remittance_is_what_it_was(world: World) {
