@@ -177,14 +177,6 @@ impl Database {
         }
     }
 
-    /// Bytes that the file of this database may still grow by; `None` on Postgres, whose disk is elsewhere.
-    pub fn disk_free(&self) -> Option<u64> {
-        match &self.pools {
-            Pools::Postgres(_) => None,
-            Pools::Sqlite(pools) => pools.disk_free(),
-        }
-    }
-
     /// How long one attempt of [`Database::retry`] may take: what all its waits may take by the limits.
     pub fn attempt_time_max(&self) -> Duration {
         let PoolLimits { acquire_timeout, statement_timeout, lock_timeout, .. } = self.limits;

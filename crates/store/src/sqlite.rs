@@ -207,10 +207,6 @@ impl SqlitePools {
         }
     }
 
-    pub(crate) fn disk_free(&self) -> Option<u64> {
-        free_bytes(&self.state.mark.database)
-    }
-
     pub(crate) async fn close(&self) {
         self.logs.close().await;
         self.readers.close().await;
