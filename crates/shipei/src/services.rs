@@ -1,5 +1,5 @@
 //! Which services there are. Everything that differs between them stands in a constant of each service's crate; who
-//! needs all of them or their names finds them here. To add a service: its `SERVICE` in [`SERVICES`].
+//! needs all of them or their names finds them here. To add a service: its `SERVICE` in `SERVICES`.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //!
 //! A list has conditions that may be absent: a filter that is empty, a reach that is everything. Written as
 //! `($2 = '' OR class_id = $2)` they keep both databases from using an index, so the text is put together instead:
-//! [`fetch_list!`] takes SQL and [`Piece`]s by turns. A piece is a value, which is bound, or a condition
+//! `fetch_list!` takes SQL and [`Piece`]s by turns. A piece is a value, which is bound, or a condition
 //! ([`Equal`], or one of another crate), which writes itself into the text or leaves it out. To add a kind of condition:
 //! a type with `impl Piece`.
 

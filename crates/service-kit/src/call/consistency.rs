@@ -63,7 +63,7 @@ impl Token {
         read().ok_or_else(|| Error::invalid(TOKEN_HEADER, "not a consistency token of this suite"))
     }
 
-    /// Writes the token as a text for metadata: unpadded base64url of [`token_bytes`].
+    /// Writes the token as a text for metadata: unpadded base64url of `token_bytes`.
     pub fn encode(&self) -> String {
         URL_SAFE_NO_PAD.encode(token_bytes::write(&self.sources))
     }

@@ -1,4 +1,4 @@
-//! One table from event types to what they mean. What: [`handles!`] makes the [`Handles`] of a projector, one line for
+//! One table from event types to what they mean. What: `handles!` makes the [`Handles`] of a projector, one line for
 //! each event type; [`types`] is the list that the projector subscribes to and [`gather`] hands each event to its line.
 //! Why one table: a type that is handled and not subscribed to would never arrive, and nobody would say so. To learn from
 //! one more event: one more line, its function, and the projector's next version.
