@@ -26,11 +26,11 @@ use crate::harness::{Backend, Place, Process, replay_and_compare};
 use wire::{Flood, flood};
 
 /// How long each attack goes on.
-const ATTACK_TIME: Duration = Duration::from_secs(4);
+const ATTACK_TIME: Duration = Duration::from_secs(8);
 /// How often the good client calls.
 const CALL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a call may take before it counts as failed.
-const CALL_TIME_MAX: Duration = Duration::from_secs(30);
+const CALL_TIME_MAX: Duration = Duration::from_secs(5);
 /// The most memory of the process under any of these: what docker-compose.yml gives one.
 const MEMORY_MAX_MB: u64 = 512;
 /// The calls of the good client after an attack, before what the process kept is read.
