@@ -76,6 +76,8 @@ ids! {
     CourseId,
     /// A study session: one learner watching one course.
     SessionId,
+    /// Time granted to a learner by hand.
+    GrantId,
     /// A class of trainees.
     ClassId,
     /// A school.

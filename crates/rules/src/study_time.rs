@@ -33,12 +33,21 @@ pub enum UncreditedReason {
     Duplicate,
     /// No phase that takes the course's category is open at the heartbeat.
     OutsideWindow,
+    /// It had been credited, and the session was voided by hand.
+    Voided,
 }
 
 impl UncreditedReason {
     /// Every reason.
-    pub const ALL: &'static [Self] =
-        &[Self::Overlap, Self::Gap, Self::CourseFull, Self::DailyCap, Self::Duplicate, Self::OutsideWindow];
+    pub const ALL: &'static [Self] = &[
+        Self::Overlap,
+        Self::Gap,
+        Self::CourseFull,
+        Self::DailyCap,
+        Self::Duplicate,
+        Self::OutsideWindow,
+        Self::Voided,
+    ];
 
     /// The stable code, e.g. `COURSE_FULL`.
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +58,7 @@ impl UncreditedReason {
             Self::DailyCap => "DAILY_CAP",
             Self::Duplicate => "DUPLICATE",
             Self::OutsideWindow => "OUTSIDE_WINDOW",
+            Self::Voided => "VOIDED",
         }
     }
 
@@ -122,43 +132,69 @@ impl LearnerStudy {
         self.days.get(index).filter(|day| day.period.contains(at)).map(|_| index)
     }
 
-    /// What of a span is not credited, in order.
-    fn free_of(&self, span: Span) -> Vec<Span> {
-        let mut free = Vec::new();
-        for (day, part) in self.parts(span) {
-            self.days[day].credited.push_free(part, &mut free);
-        }
-        free
-    }
-
     /// Credits a span that is free.
     fn credit(&mut self, span: Span) {
-        for (day, part) in self.parts(span).collect::<Vec<_>>() {
-            self.days[day].credited.insert(part);
-            self.days[day].changed = true;
-        }
+        self.change(span, Intervals::insert);
     }
 
     /// Frees a span that was credited by a heartbeat at `at`; its days must have been asked for.
     pub fn take_back(&mut self, span: Span, at: DateTime<Utc>) {
-        for (day, part) in self.parts(span).collect::<Vec<_>>() {
-            self.days[day].credited.remove(part);
-            self.days[day].changed = true;
-        }
+        self.change(span, Intervals::remove);
         if let Some(day) = self.day_index(at) {
             self.days[day].micros -= span.micros();
             self.days[day].changed = true;
         }
     }
 
-    /// A span cut by days.
-    fn parts(&self, span: Span) -> impl Iterator<Item = (usize, Span)> + '_ {
-        let first = self.days.partition_point(|day| day.period.until.timestamp_micros() <= span.from);
-        let days = self.days.iter().enumerate().skip(first);
-        days.map_while(move |(index, day)| {
-            Some((index, Span::new(day.period.from, day.period.until).within(span)?))
-        })
+    /// Changes what is credited of a span, day by day.
+    fn change(&mut self, span: Span, change: impl Fn(&mut Intervals, Span)) {
+        let first = self.first_day(span);
+        for day in &mut self.days[first..] {
+            let Some(part) = span_of(day).within(span) else { return };
+            change(&mut day.credited, part);
+            day.changed = true;
+        }
     }
+
+    /// What of a span is not credited, in order.
+    fn free_of(&self, span: Span) -> Vec<Span> {
+        let mut free = Vec::new();
+        for day in &self.days[self.first_day(span)..] {
+            let Some(part) = span_of(day).within(span) else { break };
+            day.credited.push_free(part, &mut free);
+        }
+        free
+    }
+
+    /// The first day that does not end before a span.
+    fn first_day(&self, span: Span) -> usize {
+        self.days.partition_point(|day| span_of(day).until <= span.from)
+    }
+}
+
+fn span_of(day: &DayStudy) -> Span {
+    Span::new(day.period.from, day.period.until)
+}
+
+/// Credits time by hand, dated `at`: it takes no interval, and the caps are those of a heartbeat. Gives what is credited, the
+/// phases that it counts for, and the rest by reason. The day must have been asked for ([`LearnerStudy::ask_for`]).
+pub fn grant(
+    scheme: &Scheme,
+    learner: &mut LearnerStudy,
+    course: &mut CourseStudy,
+    at: DateTime<Utc>,
+    micros: i64,
+) -> (i64, Vec<usize>, Vec<(UncreditedReason, i64)>) {
+    let mut left = Remainder { spans: vec![Span { from: 0, until: micros }], uncredited: Vec::new() };
+    let phases = scheme.phases_open(course.category, at);
+    left.keep_what_counts(scheme, learner, course, at, &phases);
+    let granted = left.micros();
+    if let Some(day) = learner.day_index(at).filter(|_| granted > 0) {
+        learner.days[day].micros += granted;
+        learner.days[day].changed = true;
+    }
+    course.credited_micros += granted;
+    (granted, phases, left.uncredited)
 }
 
 /// The most time that one heartbeat stands for.
@@ -273,17 +309,7 @@ pub fn heartbeat(
     note(&mut uncredited, UncreditedReason::Overlap, proved.micros() - total(&spans));
     let mut left = Remainder { spans, uncredited };
     let phases = scheme.phases_open(course.category, at);
-    if phases.is_empty() {
-        left.keep_at_most(0, UncreditedReason::OutsideWindow);
-    }
-    if scheme.study.cap_course_at_duration {
-        left.keep_at_most(course.length_micros() - course.credited_micros, UncreditedReason::CourseFull);
-    }
-    let day = learner.day_index(at);
-    let day_micros = day.map_or(0, |day| learner.days[day].micros);
-    if let Some(daily_cap_seconds) = scheme.study.daily_cap_seconds {
-        left.keep_at_most(daily_cap_seconds * MICROS_PER_SECOND - day_micros, UncreditedReason::DailyCap);
-    }
+    left.keep_what_counts(scheme, learner, course, at, &phases);
 
     if left.spans.is_empty() {
         return Ok(without_credit(HeartbeatOutcome::Credited, left.uncredited));
@@ -291,8 +317,8 @@ pub fn heartbeat(
     for span in &left.spans {
         learner.credit(*span);
     }
-    if let Some(day) = day {
-        learner.days[day].micros = day_micros + left.micros();
+    if let Some(day) = learner.day_index(at) {
+        learner.days[day].micros += left.micros();
         learner.days[day].changed = true;
     }
     course.credited_micros += left.micros();
@@ -327,6 +353,27 @@ struct Remainder {
 impl Remainder {
     fn micros(&self) -> i64 {
         total(&self.spans)
+    }
+
+    /// Takes what the scheme does not count: outside every phase, beyond the course, beyond the day.
+    fn keep_what_counts(
+        &mut self,
+        scheme: &Scheme,
+        learner: &LearnerStudy,
+        course: &CourseStudy,
+        at: DateTime<Utc>,
+        phases: &[usize],
+    ) {
+        if phases.is_empty() {
+            self.keep_at_most(0, UncreditedReason::OutsideWindow);
+        }
+        if scheme.study.cap_course_at_duration {
+            self.keep_at_most(course.length_micros() - course.credited_micros, UncreditedReason::CourseFull);
+        }
+        if let Some(daily_cap_seconds) = scheme.study.daily_cap_seconds {
+            let day_micros = learner.day_index(at).map_or(0, |day| learner.days[day].micros);
+            self.keep_at_most(daily_cap_seconds * MICROS_PER_SECOND - day_micros, UncreditedReason::DailyCap);
+        }
     }
 
     /// Keeps the last part.

@@ -30,17 +30,19 @@ pub fn first_of(left: Option<Instant>, right: Option<Instant>) -> Option<Instant
     }
 }
 
-/// An entry of the scheme's online list, achieved.
+/// An entry of the scheme's online list, achieved or taken back.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PhaseAchieved {
     /// The trainee.
     pub person_id: String,
     /// Which entry, from 0.
     pub phase_index: i64,
-    /// When.
-    pub achieved_at: Instant,
+    /// When; `None` when it was taken back.
+    pub achieved_at: Option<Instant>,
     /// By which session.
     pub session_id: String,
+    /// Of all that is said of it the highest counts.
+    pub version: i64,
 }
 
 /// A practical assignment.

@@ -80,6 +80,8 @@ CREATE TABLE phase_progress (
     main_line_complete BIGINT NOT NULL,
     achieved_at TIMESTAMPTZ,
     achieved_by TEXT COLLATE "C" NOT NULL,
+    -- How often what stands of it has changed: what events say of it is ordered by this.
+    version BIGINT NOT NULL,
     PRIMARY KEY (person_id, programme_id, phase_index)
 );
 
@@ -119,6 +121,37 @@ CREATE TABLE session (
     outside_window_micros BIGINT NOT NULL,
     outside_window_beats BIGINT NOT NULL,
     duplicate_beats BIGINT NOT NULL,
+    -- What it had been credited until it was voided.
+    voided BOOLEAN NOT NULL,
+    voided_micros BIGINT NOT NULL,
+    voided_beats BIGINT NOT NULL,
     PRIMARY KEY (person_id, session_id, programme_id)
 );
 CREATE INDEX session_by_learner ON session (person_id, programme_id, opened_at, session_id);
+
+-- Why a session was voided, and by whom.
+CREATE TABLE session_voided (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    session_id TEXT COLLATE "C" NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (person_id, session_id, programme_id)
+);
+
+-- Time granted by hand. It never changes.
+CREATE TABLE granted_time (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    grant_id TEXT COLLATE "C" NOT NULL,
+    course_id TEXT COLLATE "C" NOT NULL,
+    granted_at TIMESTAMPTZ NOT NULL,
+    seconds BIGINT NOT NULL,
+    micros BIGINT NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    evidence TEXT COLLATE "C" NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (person_id, programme_id, grant_id)
+);

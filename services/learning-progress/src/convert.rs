@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use shipei_contracts::common::v1::{self as common, ErrorReason};
 use shipei_contracts::learning::v1 as proto;
-use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
+use shipei_rules::ids::{CourseId, GrantId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason, WholeSeconds};
 use shipei_rules::vocabulary::{Category, EducationStage};
@@ -13,9 +13,14 @@ use shipei_service_kit::{Error, Fields, Refusal, Result, StatedTimes, to_int32, 
 use crate::domain::course::{Course, MINUTES_MAX};
 use crate::domain::study::{Beat, Session, Worth, place_of};
 use crate::pipeline::{BEATS_PER_MESSAGE_MAX, BeatAnswer, Message, Sender, SessionBeats, SessionKeys};
+use crate::store::correction::GrantRow;
 
 /// The longest title and subject, characters.
 const NAME_CHARACTERS_MAX: usize = 500;
+/// The longest reason of a correction, and the longest evidence, characters.
+const REASON_CHARACTERS_MAX: usize = 2_000;
+/// The most time of one grant, seconds: that of the longest course.
+const GRANTED_SECONDS_MAX: i64 = MINUTES_MAX * 60;
 
 /// A programme and somebody in it.
 pub(crate) fn person(programme_id: &str, person_id: &str) -> Result<(ProgrammeId, PersonId)> {
@@ -240,18 +245,10 @@ pub(crate) fn session_result(answers: &[BeatAnswer]) -> proto::SessionHeartbeats
 
 /// What one beat was worth, as proto.
 pub(crate) fn worth_to_proto(worth: &Worth) -> proto::RecordHeartbeatResponse {
-    let mut uncredited = Vec::new();
-    for (reason, seconds) in &worth.uncredited {
-        uncredited.push(proto::Uncredited {
-            reason: reason_to_proto(*reason).into(),
-            seconds: to_int32(*seconds),
-            heartbeats: 1,
-        });
-    }
     proto::RecordHeartbeatResponse {
         outcome: outcome_to_proto(worth.outcome).into(),
         credited_seconds: to_int32(worth.credited_seconds),
-        uncredited,
+        uncredited: uncredited_to_proto(&worth.uncredited),
     }
 }
 
@@ -281,6 +278,57 @@ pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Sess
     }
 }
 
+/// A session that is to be voided: its programme, learner and id, and why.
+pub(crate) fn void_session(
+    request: &proto::VoidSessionRequest,
+) -> Result<(ProgrammeId, PersonId, SessionId, String)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let person = fields.id("person_id", &request.person_id, PersonId::parse);
+    let session = fields.id("session_id", &request.session_id, SessionId::parse);
+    let reason = fields.text("reason", &request.reason, REASON_CHARACTERS_MAX);
+    fields.all((programme, person, session, reason))
+}
+
+/// Time that is to be granted at a moment: the programme, and the grant before the caps.
+pub(crate) fn grant_time(
+    request: &proto::GrantTimeRequest,
+    granted_at: DateTime<Utc>,
+) -> Result<(ProgrammeId, PersonId, GrantRow)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let person = fields.id("person_id", &request.person_id, PersonId::parse);
+    let course = fields.id("course_id", &request.course_id, CourseId::parse);
+    let grant = fields.id("grant_id", &request.grant_id, GrantId::parse);
+    let seconds = fields.integer("seconds", i64::from(request.seconds), 1..=GRANTED_SECONDS_MAX);
+    let reason = fields.text("reason", &request.reason, REASON_CHARACTERS_MAX);
+    let evidence = fields.text("evidence", &request.evidence, REASON_CHARACTERS_MAX);
+    let (programme, person, course, grant, seconds, reason, evidence) =
+        fields.all((programme, person, course, grant, seconds, reason, evidence))?;
+    let row = GrantRow {
+        person_id: person.as_str().to_owned(),
+        grant_id: grant.as_str().to_owned(),
+        course_id: course.as_str().to_owned(),
+        granted_at,
+        seconds,
+        micros: 0,
+        reason,
+        evidence,
+    };
+    Ok((programme, person, row))
+}
+
+/// Time by reason, as proto.
+pub(crate) fn uncredited_to_proto(uncredited: &[(UncreditedReason, i64)]) -> Vec<proto::Uncredited> {
+    let each = uncredited.iter();
+    each.map(|(reason, seconds)| proto::Uncredited {
+        reason: reason_to_proto(*reason).into(),
+        seconds: to_int32(*seconds),
+        heartbeats: 1,
+    })
+    .collect()
+}
+
 fn outcome_to_proto(outcome: HeartbeatOutcome) -> proto::HeartbeatOutcome {
     match outcome {
         HeartbeatOutcome::Opened => proto::HeartbeatOutcome::Opened,
@@ -297,5 +345,6 @@ fn reason_to_proto(reason: UncreditedReason) -> proto::UncreditedReason {
         UncreditedReason::DailyCap => proto::UncreditedReason::DailyCap,
         UncreditedReason::Duplicate => proto::UncreditedReason::Duplicate,
         UncreditedReason::OutsideWindow => proto::UncreditedReason::OutsideWindow,
+        UncreditedReason::Voided => proto::UncreditedReason::Voided,
     }
 }

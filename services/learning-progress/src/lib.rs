@@ -12,6 +12,7 @@ mod catalogue;
 mod convert;
 mod domain;
 mod handler;
+mod log;
 mod pipeline;
 mod store;
 

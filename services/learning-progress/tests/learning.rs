@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 
 mod arrival;
+mod corrections;
 mod courses;
 mod presence;
 mod transfer;
@@ -16,6 +17,7 @@ use arrival::{
     session_uploaded_late_earns_what_nobody_has,
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use corrections::{grant_keeps_the_caps, voided_session_is_free_and_lost_time_is_granted};
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
 use presence::{presence_is_of_the_regions_of_the_tree, trainees_who_study_are_counted_by_county};
 use shipei_contracts::common::v1::{EducationStage, ErrorReason, Role};
@@ -68,6 +70,8 @@ on_both!(
     selection_told_late_counts_from_its_date,
     beats_of_the_future_are_refused,
     beats_at_a_tie_are_answered_the_same_again,
+    voided_session_is_free_and_lost_time_is_granted,
+    grant_keeps_the_caps,
 );
 
 const DAY: &str = "2019-09-20T08:00:00+08:00";

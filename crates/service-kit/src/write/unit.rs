@@ -84,6 +84,18 @@ impl Unit {
         push(&mut self.events, &self.origin, region, subject, message);
     }
 
+    /// As [`Unit::emit`], with a time of its own: what this call finds out about another time.
+    pub fn emit_at<M: Message + Name + EventMessage>(
+        &mut self,
+        region: &str,
+        subject: &str,
+        occurred_at: DateTime<Utc>,
+        message: &M,
+    ) {
+        let origin = self.origin.clone().occurred_at(occurred_at);
+        self.emit_as(&origin, region, subject, message);
+    }
+
     /// As [`Unit::emit`], with a cause (the id of an event or a request) and a time of its own: for projectors.
     pub fn emit_caused<M: Message + Name + EventMessage>(
         &mut self,

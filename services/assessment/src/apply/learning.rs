@@ -8,7 +8,10 @@ use super::{Batches, apply_batches, batch_of, cause_of};
 use crate::facts::PhaseAchieved;
 
 /// The events that are scored.
-const EVENTS: &[Handles<Batches>] = handles![Batches: learning::PhaseAchieved => achieved];
+const EVENTS: &[Handles<Batches>] = handles![Batches:
+    learning::PhaseAchieved => achieved,
+    learning::PhaseTakenBack => taken_back,
+];
 
 /// Follows learning-progress.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +27,7 @@ impl Projector for LearningProjector {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn types(&self) -> Vec<String> {
@@ -39,21 +42,35 @@ impl Projector for LearningProjector {
 }
 
 fn achieved(batches: &mut Batches, fact: learning::PhaseAchieved, told: &Fact<'_>) -> Result<()> {
-    let batch = batch_of(batches, &fact.programme_id);
-    batch.touched.trainee(&fact.person_id, &cause_of(told));
     let phase = PhaseAchieved {
         person_id: fact.person_id,
         phase_index: i64::from(fact.phase_index),
-        achieved_at: told.at,
+        achieved_at: Some(told.at),
         session_id: fact.session_id,
+        version: fact.version,
     };
+    keep_newest(batches, &fact.programme_id, phase, told);
+    Ok(())
+}
+
+fn taken_back(batches: &mut Batches, fact: learning::PhaseTakenBack, told: &Fact<'_>) -> Result<()> {
+    let phase = PhaseAchieved {
+        person_id: fact.person_id,
+        phase_index: i64::from(fact.phase_index),
+        achieved_at: None,
+        session_id: String::new(),
+        version: fact.version,
+    };
+    keep_newest(batches, &fact.programme_id, phase, told);
+    Ok(())
+}
+
+/// Of all that is said of a phase the highest version counts.
+fn keep_newest(batches: &mut Batches, programme_id: &str, phase: PhaseAchieved, told: &Fact<'_>) {
+    let batch = batch_of(batches, programme_id);
+    batch.touched.trainee(&phase.person_id, &cause_of(told));
     let key = (phase.person_id.clone(), phase.phase_index);
-    let is_first = batch
-        .phases
-        .get(&key)
-        .is_none_or(|kept| (phase.achieved_at, &phase.session_id) < (kept.achieved_at, &kept.session_id));
-    if is_first {
+    if batch.phases.get(&key).is_none_or(|kept| phase.version > kept.version) {
         batch.phases.insert(key, phase);
     }
-    Ok(())
 }

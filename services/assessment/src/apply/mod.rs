@@ -91,7 +91,8 @@ mod tests {
             PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved SchemeRevised TraineeTransferred \
             TraineeWithdrawn TutorChosen";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
-        assert_eq!(named(&LearningProjector::default()), "learning-progress 1: PhaseAchieved");
+        let expected = "learning-progress 2: PhaseAchieved PhaseTakenBack";
+        assert_eq!(named(&LearningProjector::default()), expected);
         let expected = "offline-activity 1: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
         assert_eq!(named(&OfflineProjector::default()), expected);
     }

@@ -90,10 +90,10 @@ impl TraineeRecord {
             ..TraineeFacts::default()
         };
         for phase in rows.phases {
-            latest = latest.max(Some(phase.achieved_at));
+            latest = latest.max(phase.achieved_at);
             let entry = usize::try_from(phase.phase_index).ok().and_then(|index| facts.phases.get_mut(index));
             if let Some(entry) = entry {
-                *entry = Some(phase.achieved_at);
+                *entry = phase.achieved_at;
             }
         }
         for post in rows.posts {

@@ -43,7 +43,7 @@ pub async fn trainees(
         phases,
         PhaseAchieved,
         [
-            "SELECT person_id, phase_index, achieved_at, session_id FROM phase_achieved WHERE programme_id = ",
+            "SELECT person_id, phase_index, achieved_at, session_id, version FROM phase_achieved WHERE programme_id = ",
             programme_id,
             " AND person_id IN "
         ],

@@ -26,12 +26,12 @@ async fn people(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), St
     let phases: Vec<_> = batch.phases.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO phase_achieved (programme_id, person_id, phase_index, achieved_at, session_id)",
+        "INSERT INTO phase_achieved (programme_id, person_id, phase_index, achieved_at, session_id, version)",
         phases,
-        |row| (programme_id, &row.person_id, row.phase_index, row.achieved_at, &row.session_id),
+        |row| (programme_id, &row.person_id, row.phase_index, row.achieved_at, &row.session_id, row.version),
         " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET achieved_at = excluded.achieved_at, \
-         session_id = excluded.session_id WHERE excluded.achieved_at < phase_achieved.achieved_at \
-         OR (excluded.achieved_at = phase_achieved.achieved_at AND excluded.session_id < phase_achieved.session_id)"
+         session_id = excluded.session_id, version = excluded.version \
+         WHERE excluded.version > phase_achieved.version"
     )?;
     Ok(())
 }

@@ -85,8 +85,14 @@ async fn batch_that_touches_500_trainees_needs_no_statement_for_each() {
     for phase_index in 0..2 {
         let achieved = one_each(|log, _, person_id| {
             let session_id = format!("S-{person_id}");
-            let fact =
-                PhaseAchieved { programme_id: programme_id(), person_id, phase_index, by: 1, session_id };
+            let fact = PhaseAchieved {
+                programme_id: programme_id(),
+                person_id,
+                phase_index,
+                by: 1,
+                session_id,
+                version: 1,
+            };
             log.learning(HAIGANG, "2019-10-12 08:00", &fact);
         });
         measured(&service, "phase achieved", achieved).await;

@@ -121,12 +121,21 @@ fn study(log: &mut Writer, number: i32) {
             phase_index,
             by: learning::AchievedBy::Minutes.into(),
             session_id: format!("S{number}-{phase_index}"),
+            version: 1,
         };
         log.learning(county, time, &achieved);
         if number == 1 {
-            // Told again, later: the first time stays.
-            let again = learning::PhaseAchieved { session_id: "S0".into(), ..achieved };
-            log.learning(county, "2019-11-29 20:00", &again);
+            // Of all versions the highest counts, in whatever order they come.
+            let later = learning::PhaseAchieved { session_id: "S0".into(), version: 3, ..achieved.clone() };
+            log.learning(county, time, &later);
+            let taken_back = learning::PhaseTakenBack {
+                programme_id: PROGRAMME.into(),
+                person_id: person(number),
+                phase_index,
+                version: 2,
+            };
+            log.learning(county, "2019-11-29 20:00", &taken_back);
+            log.learning(county, "2019-11-29 20:00", &learning::PhaseAchieved { version: 1, ..achieved });
         }
     }
 }

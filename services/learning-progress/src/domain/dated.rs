@@ -2,13 +2,14 @@
 //! than it happened. In order, heartbeat by heartbeat, the same comes out of `study::take_beat`, without history.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{MICROS_PER_SECOND, phase_achieved};
 
 use super::course::Course;
-use super::study::{AchievedBy, achieved_by, completes};
+use super::study::{AchievedBy, Session, achieved_by, completes};
 
 /// The credit of one heartbeat.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,33 @@ pub(crate) struct DatedCredit<'a> {
     pub(crate) micros: i64,
     pub(crate) course: &'a Course,
     pub(crate) session_id: &'a str,
+}
+
+impl<'a> DatedCredit<'a> {
+    /// The credit of a grant; no session has it.
+    pub(crate) fn of_grant(
+        course: Option<&'a Arc<Course>>,
+        at: DateTime<Utc>,
+        micros: i64,
+    ) -> Option<DatedCredit<'a>> {
+        let course = course.filter(|_| micros > 0)?;
+        Some(DatedCredit { at, micros, course, session_id: "" })
+    }
+
+    /// All credit of a session.
+    pub(crate) fn of_session(
+        course: Option<&'a Arc<Course>>,
+        session_id: &'a str,
+        session: &'a Session,
+    ) -> impl Iterator<Item = DatedCredit<'a>> {
+        let beats = course.into_iter().flat_map(move |course| {
+            session.beats.beats(session.opened_at).map(move |(at, spans)| (course, at, spans))
+        });
+        beats.filter_map(move |(course, at, spans)| {
+            let micros: i64 = spans.iter().map(|span| span.micros()).sum();
+            (micros > 0).then_some(DatedCredit { at, micros, course, session_id })
+        })
+    }
 }
 
 /// Something that was reached, by which session.

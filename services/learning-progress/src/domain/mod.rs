@@ -3,6 +3,7 @@
 //! learner's rights, the phases and the sessions. A new decision is a function here and a table of cases beside it.
 
 pub(crate) mod beats;
+pub(crate) mod correct;
 pub(crate) mod course;
 pub(crate) mod dated;
 pub(crate) mod refusals;

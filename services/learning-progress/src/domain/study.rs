@@ -102,6 +102,9 @@ pub(crate) fn admit_beat(
     if known.taken {
         return Err(ErrorReason::AlreadyExists);
     }
+    if known.session.is_some_and(|session| session.voided && beat.seq > session.study.last_seq) {
+        return Err(ErrorReason::SessionVoided);
+    }
     Ok((beat.seq, at))
 }
 
@@ -137,6 +140,8 @@ pub(crate) struct Phase {
     /// Main-line courses completed by credit from inside the window.
     pub(crate) main_line_complete: i64,
     pub(crate) achieved_by: Option<AchievedBy>,
+    /// How often what stands of it has changed.
+    pub(crate) version: i64,
     /// Whether it must be written.
     pub(crate) changed: bool,
 }
@@ -184,6 +189,8 @@ pub(crate) struct Session {
     pub(crate) credited_micros: i64,
     /// Every beat after the first.
     pub(crate) beats: BeatLog,
+    /// Whether it was voided: it is credited nothing any more.
+    pub(crate) voided: bool,
     /// By reason, in the order of [`UncreditedReason::ALL`].
     pub(crate) uncredited: [Tally; UncreditedReason::ALL.len()],
     /// Whether it is stored already.
@@ -206,8 +213,8 @@ pub(crate) enum Fact {
     SessionOpened,
     /// The course is credited in full.
     CourseCompleted,
-    /// The phase of this index is achieved.
-    PhaseAchieved { phase: usize, by: AchievedBy },
+    /// The phase of this index is achieved; `version` counts what was said of it.
+    PhaseAchieved { phase: usize, by: AchievedBy, version: i64 },
 }
 
 /// What became of a beat that was not refused. Seconds are by how much the whole seconds of the session's sum grew, so that
@@ -252,6 +259,7 @@ pub(crate) fn take_beat(
             study: progress,
             credited_micros: 0,
             beats: BeatLog::default(),
+            voided: false,
             uncredited: [Tally::default(); UncreditedReason::ALL.len()],
             stored: false,
             changed: true,
@@ -323,8 +331,9 @@ fn add_to_phases(
         if !learner.is_late && phase.study.look(entry, main_line_complete, at) {
             let by = achieved_by(entry, phase.study.micros);
             phase.achieved_by = Some(by);
+            phase.version += 1;
             phase.changed = true;
-            facts.push(Fact::PhaseAchieved { phase: index, by });
+            facts.push(Fact::PhaseAchieved { phase: index, by, version: phase.version });
         }
     }
 }
@@ -349,9 +358,18 @@ impl Phase {
         if is_news {
             self.study.achieved_at = Some(at);
             self.achieved_by = Some(by);
+            self.version += 1;
             self.changed = true;
         }
         is_news
+    }
+
+    /// Takes an achievement back.
+    pub(crate) fn take_back(&mut self) {
+        self.study.achieved_at = None;
+        self.achieved_by = None;
+        self.version += 1;
+        self.changed = true;
     }
 }
 
@@ -364,6 +382,7 @@ pub(crate) fn place_of(reason: UncreditedReason) -> usize {
         UncreditedReason::DailyCap => 3,
         UncreditedReason::Duplicate => 4,
         UncreditedReason::OutsideWindow => 5,
+        UncreditedReason::Voided => 6,
     }
 }
 

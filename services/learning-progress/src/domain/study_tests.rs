@@ -175,7 +175,7 @@ fn phase_is_achieved_once_by_minutes_at_the_beat_that_reaches_them() {
     desk.watch(0, from, 200);
     assert_eq!(desk.achieved(), []);
     desk.watch(0, from + TimeDelta::seconds(200 * 60), 3);
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes }]);
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes, version: 1 }]);
     assert_eq!(desk.learner.phases[0].study.achieved_at, Some(from + TimeDelta::seconds(200 * 60)));
     assert_eq!(desk.learner.phases[0].study.micros, 202 * 60 * MICROS_PER_SECOND);
     assert_eq!(desk.learner.phases[1], Phase::default());
@@ -190,7 +190,7 @@ fn phase_is_achieved_by_the_last_main_line_course() {
     let then = desk.watch(2, then, 11);
     assert_eq!(desk.achieved(), []);
     let then = desk.watch(1, then, 11);
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine }]);
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
     assert_eq!(desk.learner.phases[0].study.achieved_at, Some(then));
     assert_eq!(desk.facts.iter().filter(|fact| **fact == Fact::CourseCompleted).count(), 3);
 }
@@ -207,7 +207,7 @@ fn main_line_that_grew_is_looked_at_anew() {
     desk.totals = vec![2, 0];
     let next = then + TimeDelta::seconds(60);
     desk.beat(1, 11, next).unwrap();
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine }]);
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
     assert_eq!(desk.learner.phases[0].study.achieved_at, Some(next));
 }
 
@@ -236,7 +236,7 @@ fn category_of_two_phases_counts_for_each_whose_window_holds_the_beat() {
     let in_both: Vec<i64> = sums(&desk);
     assert_eq!(in_both, [1200, 600]);
     // Completed in the first window, and not by credit from inside the second alone.
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine }]);
+    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
     assert_eq!(desk.courses[0].phase_micros, [1200, 600].map(|seconds| seconds * MICROS_PER_SECOND));
 }
 

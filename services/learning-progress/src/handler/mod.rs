@@ -1,6 +1,7 @@
 //! The gRPC services, one file each. A handler looks up, asks the domain, keeps, emits and answers. To add an RPC: its
 //! method in the proto, its fields in `convert`, its decision in `domain`, its SQL in `store`, its handler here.
 
+mod correction;
 mod course;
 mod presence;
 mod study;

@@ -2,8 +2,9 @@
 
 use shipei_contracts::learning::v1::study_service_server::StudyService;
 use shipei_contracts::learning::v1::{
-    GetPresenceRequest, GetPresenceResponse, GetProgressRequest, GetProgressResponse, ListSessionsRequest,
-    ListSessionsResponse, RecordHeartbeatRequest, RecordHeartbeatResponse, StreamHeartbeatsRequest,
+    GetPresenceRequest, GetPresenceResponse, GetProgressRequest, GetProgressResponse, GrantTimeRequest,
+    GrantTimeResponse, ListSessionsRequest, ListSessionsResponse, RecordHeartbeatRequest,
+    RecordHeartbeatResponse, StreamHeartbeatsRequest, VoidSessionRequest, VoidSessionResponse,
 };
 use shipei_service_kit::{Error, Refusal, Result, kit::respond};
 use tonic::{Request, Response, Status, Streaming};
@@ -43,6 +44,20 @@ impl StudyService for StudyHandler {
         request: Request<ListSessionsRequest>,
     ) -> std::result::Result<Response<ListSessionsResponse>, Status> {
         self.kit.read(self, request, Self::sessions).await
+    }
+
+    async fn void_session(
+        &self,
+        request: Request<VoidSessionRequest>,
+    ) -> std::result::Result<Response<VoidSessionResponse>, Status> {
+        self.kit.write(self, request, Self::void).await
+    }
+
+    async fn grant_time(
+        &self,
+        request: Request<GrantTimeRequest>,
+    ) -> std::result::Result<Response<GrantTimeResponse>, Status> {
+        self.kit.write(self, request, Self::grant).await
     }
 
     async fn get_presence(

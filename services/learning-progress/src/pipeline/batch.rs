@@ -1,20 +1,19 @@
 //! One transaction: load, take every beat in the order in which it came, write, append events, commit.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_contracts::learning::v1::{self as proto, CourseCompleted, PhaseAchieved, SessionOpened};
+use shipei_contracts::learning::v1::{CourseCompleted, SessionOpened};
 use shipei_rules::study_time::HeartbeatOutcome;
 use shipei_service_kit::{Error, Origin, Result, Token, Unit, consistency::partition_number};
 
 use super::desk::{Desk, OtherSession, Owner, Place};
 use super::{Answer, AttemptFailed, BeatAnswer, Message, Workshop};
-use crate::domain::course::Course;
 use crate::domain::dated::{DatedCredit, Reached, achievements};
-use crate::domain::study::{AchievedBy, Fact, KnownSession, Session, admit_beat, take_beat};
+use crate::domain::study::{Fact, KnownSession, admit_beat, take_beat};
 use crate::handler::group_of;
+use crate::log::phase_achieved;
 
 /// For each event the index of the message that it belongs to; and who was seen.
 #[derive(Default)]
@@ -180,15 +179,20 @@ impl<'m> Desk<'m> {
         }
         let learner = &mut self.learners[index];
         let others = std::mem::take(&mut learner.other_sessions);
+        let grants = std::mem::take(&mut learner.grants);
         let mut credits = Vec::new();
+        for grant in &grants {
+            let course = self.catalogue.course(&grant.course_id);
+            credits.extend(DatedCredit::of_grant(course, grant.granted_at, grant.micros));
+        }
         for OtherSession { session_id, course_id, session } in &others {
-            push_credits(&mut credits, self.catalogue.course(course_id), session_id, session);
+            credits.extend(DatedCredit::of_session(self.catalogue.course(course_id), session_id, session));
         }
         for desk in &self.sessions {
             let (Some(session), Owner::Course(course)) = (&desk.state, desk.owner) else { continue };
             let course = &self.courses[course];
             if course.learner == index {
-                push_credits(&mut credits, course.course.as_ref(), desk.session_id, session);
+                credits.extend(DatedCredit::of_session(course.course.as_ref(), desk.session_id, session));
             }
         }
         let found = achievements(&self.scheme, &learner.main_line_totals, credits);
@@ -196,7 +200,8 @@ impl<'m> Desk<'m> {
         for (number, (phase, reached)) in learner.state.phases.iter_mut().zip(found.phases).enumerate() {
             let Some(Reached { at, session_id, by }) = reached else { continue };
             if phase.achieve(at, by) {
-                facts.push((at, session_id, place.course, Fact::PhaseAchieved { phase: number, by }));
+                let fact = Fact::PhaseAchieved { phase: number, by, version: phase.version };
+                facts.push((at, session_id, place.course, fact));
             }
         }
         for (number, course) in self.courses.iter().enumerate() {
@@ -239,32 +244,10 @@ impl<'m> Desk<'m> {
                 let completed = CourseCompleted { programme_id, person_id, course_id, session_id };
                 unit.emit_as(&origin, region, learner.person_id, &completed);
             }
-            Fact::PhaseAchieved { phase, by } => {
-                let by = match by {
-                    AchievedBy::Minutes => proto::AchievedBy::Minutes,
-                    AchievedBy::MainLine => proto::AchievedBy::MainLine,
-                };
-                let phase_index = i32::try_from(phase).unwrap_or(i32::MAX);
-                let achieved =
-                    PhaseAchieved { programme_id, person_id, phase_index, by: by.into(), session_id };
+            Fact::PhaseAchieved { phase, by, version } => {
+                let achieved = phase_achieved(&programme_id, &person_id, (phase, by, version), &session_id);
                 unit.emit_as(&origin, region, learner.person_id, &achieved);
             }
-        }
-    }
-}
-
-/// Adds what a session was credited.
-fn push_credits<'a>(
-    credits: &mut Vec<DatedCredit<'a>>,
-    course: Option<&'a Arc<Course>>,
-    session_id: &'a str,
-    session: &Session,
-) {
-    let Some(course) = course else { return };
-    for (at, spans) in session.beats.beats(session.opened_at) {
-        let micros: i64 = spans.iter().map(|span| span.micros()).sum();
-        if micros > 0 {
-            credits.push(DatedCredit { at, micros, course, session_id });
         }
     }
 }

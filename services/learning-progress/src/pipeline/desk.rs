@@ -13,6 +13,7 @@ use super::{Message, SessionBeats};
 use crate::catalogue::Catalogue;
 use crate::domain::course::Course;
 use crate::domain::study::{Gate, Learner, LearnerCourse, Session};
+use crate::store::correction::GrantRow;
 
 /// A learner of this transaction.
 pub(super) struct LearnerDesk<'m> {
@@ -24,6 +25,8 @@ pub(super) struct LearnerDesk<'m> {
     pub(super) main_line_totals: Arc<[i64]>,
     /// Of a late learner, the sessions that are stored and not of this transaction.
     pub(super) other_sessions: Vec<OtherSession>,
+    /// Of a late learner, the time that was granted.
+    pub(super) grants: Vec<GrantRow>,
 }
 
 /// A session that this transaction reads only.
@@ -144,6 +147,7 @@ impl<'m> Desk<'m> {
                 state: Learner::default(),
                 main_line_totals: Arc::from([]),
                 other_sessions: Vec::new(),
+                grants: Vec::new(),
             });
             self.learners.len() - 1
         });

@@ -15,7 +15,7 @@ use shipei_store::{StoreError, Tx};
 use super::desk::{Desk, LearnerDesk, OtherSession, Owner};
 use crate::domain::course::{Teaches, main_line_total};
 use crate::domain::study::{Gate, LearnerCourse, Phase};
-use crate::store::{session, study};
+use crate::store::{correction, session, study};
 
 impl<'m> Desk<'m> {
     /// Loads everything that the beats can touch.
@@ -205,7 +205,7 @@ impl<'m> Desk<'m> {
         Ok(())
     }
 
-    /// The other sessions of late learners.
+    /// The other sessions of late learners, and what was granted to them.
     async fn load_whole_study(&mut self, tx: &mut Tx) -> Result<()> {
         let late = self.learners.iter().filter(|learner| learner.state.is_late && learner.state.stored);
         let person_ids: Vec<&'m str> = late.map(|learner| learner.person_id).collect();
@@ -218,6 +218,11 @@ impl<'m> Desk<'m> {
             let session = row.session()?;
             let (session_id, course_id) = (row.session_id, row.course_id);
             self.learners[*index].other_sessions.push(OtherSession { session_id, course_id, session });
+        }
+        for row in correction::grants(tx, self.programme_id, &person_ids).await? {
+            if let Some(index) = self.learner_of.get(row.person_id.as_str()) {
+                self.learners[*index].grants.push(row);
+            }
         }
         Ok(())
     }

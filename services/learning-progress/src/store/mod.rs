@@ -2,6 +2,7 @@
 //! heartbeats reads and writes, always in bulk), `progress` (what learners read). No rule stands here: a function takes
 //! keys and gives rows, or takes rows and keeps them. One more table is one more migration and its functions here.
 
+pub(crate) mod correction;
 pub(crate) mod course;
 pub(crate) mod progress;
 #[cfg(test)]

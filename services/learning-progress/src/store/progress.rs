@@ -94,8 +94,8 @@ pub(crate) async fn sessions(
         [
             "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_micros, beats, \
              overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \
-             daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats \
-             FROM session s WHERE s.programme_id = ",
+             daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats, voided, \
+             voided_micros, voided_beats FROM session s WHERE s.programme_id = ",
             programme_id,
             " AND s.person_id = ",
             person_id,

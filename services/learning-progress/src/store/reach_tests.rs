@@ -48,8 +48,8 @@ async fn populate(tx: &mut Tx) {
                 "INSERT INTO session (programme_id, session_id, person_id, course_id, opened_at, recorded_at, actor, \
                  last_at, last_seq, credited_micros, beats, overlap_micros, overlap_beats, gap_micros, gap_beats, \
                  course_full_micros, course_full_beats, daily_cap_micros, daily_cap_beats, outside_window_micros, \
-                 outside_window_beats, duplicate_beats) \
-                 VALUES ($1, $2, $3, $2, $4, $4, 'test', $4, 0, 0, $5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)",
+                 outside_window_beats, duplicate_beats, voided, voided_micros, voided_beats) \
+                 VALUES ($1, $2, $3, $2, $4, $4, 'test', $4, 0, 0, $5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FALSE, 0, 0)",
                 PROGRAMME,
                 course_id,
                 person_id,

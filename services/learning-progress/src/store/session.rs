@@ -29,6 +29,9 @@ pub(crate) struct SessionRow {
     outside_window_micros: i64,
     outside_window_beats: i64,
     duplicate_beats: i64,
+    voided: bool,
+    voided_micros: i64,
+    voided_beats: i64,
 }
 
 impl SessionRow {
@@ -44,11 +47,13 @@ impl SessionRow {
         tally(UncreditedReason::DailyCap, self.daily_cap_micros, self.daily_cap_beats);
         tally(UncreditedReason::OutsideWindow, self.outside_window_micros, self.outside_window_beats);
         tally(UncreditedReason::Duplicate, 0, self.duplicate_beats);
+        tally(UncreditedReason::Voided, self.voided_micros, self.voided_beats);
         Ok(Session {
             opened_at: self.opened_at,
             study: SessionStudy { last_seq: self.last_seq, last_at: self.last_at },
             credited_micros: self.credited_micros,
             beats,
+            voided: self.voided,
             uncredited,
             stored: true,
             changed: false,
@@ -68,7 +73,8 @@ pub(crate) async fn sessions(
         [
             "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_micros, beats, \
              overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \
-             daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats \
+             daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats, voided, voided_micros, \
+             voided_beats \
              FROM session WHERE programme_id = ",
             programme_id,
             " AND (person_id, session_id) IN "
@@ -90,7 +96,8 @@ pub(crate) async fn all_sessions(
         [
             "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_micros, beats, \
              overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \
-             daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats \
+             daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats, voided, voided_micros, \
+             voided_beats \
              FROM session WHERE programme_id = ",
             programme_id,
             " AND person_id IN "
@@ -124,7 +131,8 @@ pub(crate) async fn save_sessions(
         course_full_micros = excluded.course_full_micros, course_full_beats = excluded.course_full_beats, \
         daily_cap_micros = excluded.daily_cap_micros, daily_cap_beats = excluded.daily_cap_beats, \
         outside_window_micros = excluded.outside_window_micros, \
-        outside_window_beats = excluded.outside_window_beats, duplicate_beats = excluded.duplicate_beats";
+        outside_window_beats = excluded.outside_window_beats, duplicate_beats = excluded.duplicate_beats, \
+        voided = excluded.voided, voided_micros = excluded.voided_micros, voided_beats = excluded.voided_beats";
     let (stored, new): (Vec<_>, Vec<_>) = sessions.iter().copied().partition(|kept| kept.session.stored);
     for (rows, suffix) in [(new, ""), (stored, UPDATE)] {
         bulk_insert!(
@@ -132,7 +140,7 @@ pub(crate) async fn save_sessions(
             "INSERT INTO session (programme_id, session_id, person_id, course_id, opened_at, recorded_at, actor, \
              last_at, last_seq, credited_micros, beats, overlap_micros, overlap_beats, gap_micros, gap_beats, \
              course_full_micros, course_full_beats, daily_cap_micros, daily_cap_beats, outside_window_micros, \
-             outside_window_beats, duplicate_beats)",
+             outside_window_beats, duplicate_beats, voided, voided_micros, voided_beats)",
             rows,
             |tuple, kept| {
                 tuple.push_bind(programme_id);
@@ -158,6 +166,10 @@ pub(crate) async fn save_sessions(
                     tuple.push_bind(tally.beats);
                 }
                 tuple.push_bind(kept.session.uncredited[place_of(UncreditedReason::Duplicate)].beats);
+                let voided = kept.session.uncredited[place_of(UncreditedReason::Voided)];
+                tuple.push_bind(kept.session.voided);
+                tuple.push_bind(voided.micros);
+                tuple.push_bind(voided.beats);
             },
             suffix
         )?;

@@ -8,7 +8,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use shipei_rules::intervals::Intervals;
 use shipei_rules::study_time::{DayStudy, PhaseStudy};
-use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
+use shipei_store::{StoreError, Tx, bulk_insert, execute, select_by_keys};
 
 use crate::domain::refusals::Refusals;
 use crate::domain::study::{AchievedBy, Learner, Phase};
@@ -67,6 +67,7 @@ pub(crate) struct PhaseRow {
     main_line_complete: i64,
     achieved_at: Option<DateTime<Utc>>,
     achieved_by: String,
+    version: i64,
 }
 
 impl PhaseRow {
@@ -82,6 +83,7 @@ impl PhaseRow {
             study: PhaseStudy { micros: self.micros, last_at: self.last_at, achieved_at: self.achieved_at },
             main_line_complete: self.main_line_complete,
             achieved_by,
+            version: self.version,
             changed: false,
         })
     }
@@ -158,7 +160,7 @@ pub(crate) async fn phases(
         tx,
         PhaseRow,
         [
-            "SELECT person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by \
+            "SELECT person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by, version \
              FROM phase_progress WHERE programme_id = ",
             programme_id,
             " AND person_id IN "
@@ -225,6 +227,23 @@ pub(crate) async fn selected(
     )
 }
 
+/// Makes a row for who has none, to be locked.
+pub(crate) async fn begin_learner(
+    tx: &mut Tx,
+    programme_id: &str,
+    person_id: &str,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO learner (programme_id, person_id, refusals) VALUES ($1, $2, $3) \
+         ON CONFLICT (programme_id, person_id) DO NOTHING",
+        programme_id,
+        person_id,
+        Learner::default().refusals.to_bytes()
+    )?;
+    Ok(())
+}
+
 /// Keeps learners: new ones are inserted, stored ones updated.
 pub(crate) async fn save_learners(
     tx: &mut Tx,
@@ -278,7 +297,8 @@ pub(crate) async fn save_phases(
     bulk_insert!(
         tx,
         "INSERT INTO phase_progress \
-         (programme_id, person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by)",
+         (programme_id, person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by, \
+         version)",
         phases,
         |(person_id, index, phase)| (
             programme_id,
@@ -292,11 +312,12 @@ pub(crate) async fn save_phases(
                 None => "",
                 Some(AchievedBy::Minutes) => BY_MINUTES,
                 Some(AchievedBy::MainLine) => BY_MAIN_LINE,
-            }
+            },
+            phase.version
         ),
         " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET micros = excluded.micros, \
          last_at = excluded.last_at, main_line_complete = excluded.main_line_complete, achieved_at = excluded.achieved_at, \
-         achieved_by = excluded.achieved_by"
+         achieved_by = excluded.achieved_by, version = excluded.version"
     )?;
     Ok(())
 }

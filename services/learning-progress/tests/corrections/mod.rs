@@ -1,0 +1,129 @@
+//! Study put right by hand: sessions voided, time granted.
+
+use chrono::TimeDelta;
+use shipei_contracts::common::v1::ErrorReason;
+use shipei_contracts::learning::v1::{self as proto, CourseCategory, UncreditedReason};
+use shipei_service_kit::to_timestamp;
+use tonic::Status;
+
+use crate::{
+    DAY, events, progress_of, refused, sessions_of,
+    world::{PROGRAMME, World, at, beats, course, message, time},
+};
+
+fn void(session: &str) -> proto::VoidSessionRequest {
+    proto::VoidSessionRequest {
+        programme_id: PROGRAMME.into(),
+        person_id: "T1".into(),
+        session_id: session.into(),
+        reason: "播放器无人观看".into(),
+        request_id: String::new(),
+    }
+}
+
+fn grant(grant_id: &str, course: &str, seconds: i32, when: &str) -> proto::GrantTimeRequest {
+    proto::GrantTimeRequest {
+        programme_id: PROGRAMME.into(),
+        person_id: "T1".into(),
+        course_id: course.into(),
+        grant_id: grant_id.into(),
+        seconds,
+        reason: "播放器故障".into(),
+        evidence: "工单 17".into(),
+        request_id: String::new(),
+        occurred_at: Some(time(when)),
+    }
+}
+
+async fn phase(world: &World) -> proto::PhaseProgress {
+    let progress = world.first.study().get_progress(progress_of("T1")).await.unwrap().into_inner();
+    progress.phases[0].clone()
+}
+
+async fn send(world: &World, session: proto::SessionHeartbeats) -> proto::SessionHeartbeatsResult {
+    world.first.stream(vec![message(1, vec![session])]).await.unwrap().remove(0).sessions.remove(0)
+}
+
+/// A session is voided: its time is free, a phase that rested on it is taken back, what another had lost is listed, and
+/// granted by hand it achieves the phase again, at the moment that it is granted for.
+pub(crate) async fn voided_session_is_free_and_lost_time_is_granted(world: World) {
+    world.trainee("T1").await;
+    world.course(course("C1", CourseCategory::Public, 400)).await;
+    world.course(course("C2", CourseCategory::Public, 400)).await;
+    let from = at(DAY);
+    let minutes = |count: i64| (0..=count).map(|number| (number, number * 60)).collect::<Vec<_>>();
+    send(&world, beats(("T1", "C1", "wrong"), from, &minutes(120))).await;
+    send(&world, beats(("T1", "C2", "right"), from + TimeDelta::minutes(60), &minutes(140))).await;
+    let before = phase(&world).await;
+    let achieved_at = from + TimeDelta::minutes(200);
+    assert_eq!((before.credited_seconds, before.achieved_time), (12_000, Some(to_timestamp(achieved_at))));
+
+    let mut study = world.first.study();
+    assert_eq!(refused(study.void_session(void("nobody")).await).1, "NOT_FOUND");
+    let nameless = proto::VoidSessionRequest { reason: " ".into(), ..void("wrong") };
+    assert_eq!(refused(study.void_session(nameless).await).1, "INVALID_FIELD");
+    let answer = study.void_session(void("wrong")).await.unwrap().into_inner();
+    let session = answer.session.unwrap();
+    let voided: Vec<_> = session.uncredited.iter().map(|one| (one.reason(), one.seconds)).collect();
+    assert_eq!((session.credited_seconds, voided), (0, vec![(UncreditedReason::Voided, 7200)]));
+    let lost: Vec<_> = answer.lost.iter().map(|lost| (&*lost.session_id, lost.seconds)).collect();
+    assert_eq!(lost, [("right", 3600)]);
+    let after = phase(&world).await;
+    assert_eq!((after.credited_seconds, after.achieved_time), (4800, None));
+    // Again: nothing more happens.
+    let again = study.void_session(void("wrong")).await.unwrap().into_inner();
+    assert_eq!((again.session.unwrap().credited_seconds, again.lost), (0, vec![]));
+    let told = events(&world.first).await;
+    assert_eq!((told["SessionVoided"], told["PhaseTakenBack"], told["PhaseAchieved"]), (1, 1, 1));
+
+    // What it was sent before is a duplicate, what is new is refused; its time is another session's to earn.
+    let result = send(&world, beats(("T1", "C1", "wrong"), from, &[(5, 300), (200, 7260)])).await;
+    let reasons: Vec<_> = result.refused.iter().map(|beat| (beat.index, beat.reason())).collect();
+    assert_eq!(reasons, [(1, ErrorReason::SessionVoided)]);
+    let result = send(&world, beats(("T1", "C2", "other"), from, &minutes(60))).await;
+    assert_eq!(result.credited_seconds.iter().sum::<i32>(), 3600);
+
+    // An hour is still missing, and granted in two parts; the second is more than the phase needs.
+    let late = "2019-09-25T10:00:00+08:00";
+    let granted = study.grant_time(grant("G1", "C1", 3599, late)).await.unwrap().into_inner();
+    assert_eq!((granted.granted_seconds, granted.uncredited), (3599, vec![]));
+    assert_eq!(phase(&world).await.achieved_time, None);
+    let early = "2019-09-24T10:00:00+08:00";
+    study.grant_time(grant("G2", "C1", 60, early)).await.unwrap();
+    let reached = phase(&world).await;
+    assert_eq!((reached.credited_seconds, reached.achieved_time), (12_059, Some(time(late))));
+    let same = study.grant_time(grant("G2", "C1", 60, early)).await.unwrap().into_inner();
+    assert_eq!((same.granted_seconds, phase(&world).await.credited_seconds), (60, 12_059));
+    let other = study.grant_time(grant("G2", "C1", 61, early)).await;
+    assert_eq!(refused(other).1, "ALREADY_EXISTS");
+    let sessions = study.list_sessions(sessions_of("T1", 0, "")).await.unwrap().into_inner().sessions;
+    assert_eq!(sessions.iter().map(|session| session.credited_seconds).sum::<i32>(), 4800 + 3600);
+}
+
+/// A grant is no more than the course and the windows allow.
+pub(crate) async fn grant_keeps_the_caps(world: World) {
+    world.trainee("T1").await;
+    world.course(course("C1", CourseCategory::Public, 5)).await;
+    world.course(proto::Course { subject: "数学".into(), ..course("C2", CourseCategory::Public, 5) }).await;
+    let mut study = world.first.study();
+    let shown = |answer: Result<tonic::Response<proto::GrantTimeResponse>, Status>| {
+        let answer = answer.unwrap().into_inner();
+        let rest: Vec<_> = answer.uncredited.iter().map(|one| (one.reason(), one.seconds)).collect();
+        (answer.granted_seconds, rest)
+    };
+    let day = "2019-09-25T10:00:00+08:00";
+    assert_eq!(
+        shown(study.grant_time(grant("G1", "C1", 400, day)).await),
+        (300, vec![(UncreditedReason::CourseFull, 100)])
+    );
+    let before = shown(study.grant_time(grant("G2", "C1", 60, "2019-09-14T23:59:59+08:00")).await);
+    assert_eq!(before, (0, vec![(UncreditedReason::OutsideWindow, 60)]));
+    let progress = study.get_progress(progress_of("T1")).await.unwrap().into_inner();
+    assert!(progress.courses[0].complete);
+    assert_eq!(progress.phases[0].achieved_time, Some(time(day)));
+    assert_eq!(refused(study.grant_time(grant("G3", "C2", 60, day)).await).1, "COURSE_NOT_APPLICABLE");
+    assert_eq!(refused(study.grant_time(grant("G3", "C9", 60, day)).await).1, "NOT_FOUND");
+    assert_eq!(refused(study.grant_time(grant("G3", "C1", 0, day)).await).1, "INVALID_FIELD");
+    world.withdraw("T1", day).await;
+    assert_eq!(refused(study.grant_time(grant("G3", "C1", 60, day)).await).1, "WITHDRAWN");
+}
