@@ -1,6 +1,9 @@
 //! The public contracts of the suite, generated from `proto/`: messages, clients, servers, and the descriptor
 //! set that reflection, access policies and error texts are read from. Nothing here is written by hand but
-//! this file, which gives the packages their names. To add a package: a folder under `proto/`, a module here.
+//! this file, which gives the packages their names, and `vocabulary.rs`, which says what their enums are among the words of
+//! the rules. To add a package: a folder under `proto/`, a module here.
+
+mod vocabulary;
 
 /// The descriptor set of everything under `proto/`, options and comments included.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shipei.bin"));

@@ -61,6 +61,7 @@ CREATE TABLE mirror_member (
     school_code       TEXT COLLATE "C" NOT NULL,
     class_id          TEXT COLLATE "C" NOT NULL,
     education_stage   TEXT COLLATE "C" NOT NULL,
+    development_stage TEXT COLLATE "C" NOT NULL,
     subject           TEXT COLLATE "C" NOT NULL,
     placed_at         TIMESTAMPTZ,
     login_at          TIMESTAMPTZ,

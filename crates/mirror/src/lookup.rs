@@ -11,7 +11,7 @@ use shipei_rules::{
     history::History,
     region::RegionLevel,
     scheme::Scheme,
-    vocabulary::{EducationStage, Role},
+    vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 use shipei_service_kit::{
     Reach, Refusal, Result,
@@ -86,6 +86,8 @@ pub struct Member {
     pub places: PlaceHistory,
     /// A trainee's education stage.
     pub education_stage: Option<EducationStage>,
+    /// A trainee's stage of development.
+    pub development_stage: Option<DevelopmentStage>,
     /// The subject taught or led.
     pub subject: String,
     /// First log-in.
@@ -120,6 +122,7 @@ struct MemberRow {
     class_id: String,
     placed_at: Option<DateTime<Utc>>,
     education_stage: String,
+    development_stage: String,
     subject: String,
     login_at: Option<DateTime<Utc>>,
     pre_job_at: Option<DateTime<Utc>>,
@@ -142,6 +145,7 @@ impl MemberRow {
             role,
             places: History::new(registered, transfers),
             education_stage: EducationStage::parse(&self.education_stage),
+            development_stage: DevelopmentStage::parse(&self.development_stage),
             subject: self.subject,
             login_at: self.login_at,
             pre_job_at: self.pre_job_at,
@@ -161,7 +165,7 @@ pub async fn members(tx: &mut Tx, programme_id: &str, person_ids: &[&str]) -> Re
         tx,
         MemberRow,
         [
-            "SELECT person_id, role, county_code, school_code, class_id, placed_at, education_stage, subject, \
+            "SELECT person_id, role, county_code, school_code, class_id, placed_at, education_stage, development_stage, subject, \
              login_at, pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
             programme_id,
             " AND person_id IN "

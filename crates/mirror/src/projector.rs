@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use shipei_contracts::{common::v1 as common, enrollment::v1 as enrollment, event::v1::Event};
+use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 use shipei_store::{Tx, bulk_insert, execute};
 
@@ -14,7 +14,7 @@ use crate::{place::Place, tree};
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The events that the mirror keeps something of.
 const EVENTS: &[Handles<Gathered>] = handles![Gathered:
@@ -106,6 +106,7 @@ struct Registered {
     role: &'static str,
     place: Place,
     education_stage: &'static str,
+    development_stage: &'static str,
     subject: String,
 }
 
@@ -182,7 +183,8 @@ fn learning_opened(into: &mut Gathered, fact: enrollment::LearningOpened, told: 
 }
 
 fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, _: &Fact<'_>) -> Result<()> {
-    let (role, education_stage) = (role_word(fact.role()), stage_word(fact.education_stage()));
+    let (role, education_stage) = (fact.role().word(), fact.education_stage().word());
+    let development_stage = fact.development_stage().word();
     let enrollment::PersonRegistered {
         programme_id,
         person_id,
@@ -195,7 +197,7 @@ fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, _: &Fact<
     let place = Place { county_code, school_code, class_id };
     let patch = into.member(programme_id, person_id);
     patch.placed_at = patch.placed_at.max(Some(REGISTERED_AT));
-    patch.registered = Some(Registered { role, place, education_stage, subject });
+    patch.registered = Some(Registered { role, place, education_stage, development_stage, subject });
     Ok(())
 }
 
@@ -302,7 +304,7 @@ async fn save_opened(tx: &mut Tx, opened: Vec<(&Key, &DateTime<Utc>)>) -> Result
 async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>) -> Result<()> {
     bulk_insert!(
         tx,
-        "INSERT INTO mirror_member (programme_id, person_id, role, education_stage, subject, county_code, \
+        "INSERT INTO mirror_member (programme_id, person_id, role, education_stage, development_stage, subject, county_code, \
          school_code, class_id, placed_at, login_at, pre_job_at, withdrawn_at)",
         members,
         |tuple, member| {
@@ -312,6 +314,7 @@ async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>
             let registered = patch.registered.as_ref();
             tuple.push_bind(registered.map_or("", |registered| registered.role));
             tuple.push_bind(registered.map_or("", |registered| registered.education_stage));
+            tuple.push_bind(registered.map_or("", |registered| registered.development_stage));
             tuple.push_bind(registered.map_or("", |registered| registered.subject.as_str()));
             tuple.push_bind(registered.map_or("", |registered| registered.place.county_code.as_str()));
             tuple.push_bind(registered.map_or("", |registered| registered.place.school_code.as_str()));
@@ -331,6 +334,8 @@ const MERGE: &str = " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
     role = CASE WHEN excluded.role <> '' THEN excluded.role ELSE mirror_member.role END, \
     education_stage = CASE WHEN excluded.role <> '' THEN excluded.education_stage \
         ELSE mirror_member.education_stage END, \
+    development_stage = CASE WHEN excluded.role <> '' THEN excluded.development_stage \
+        ELSE mirror_member.development_stage END, \
     subject = CASE WHEN excluded.role <> '' THEN excluded.subject ELSE mirror_member.subject END, \
     county_code = CASE WHEN excluded.role <> '' THEN excluded.county_code ELSE mirror_member.county_code END, \
     school_code = CASE WHEN excluded.role <> '' THEN excluded.school_code ELSE mirror_member.school_code END, \
@@ -372,28 +377,6 @@ fn keep_first(kept: &mut Option<DateTime<Utc>>, at: DateTime<Utc>) {
     }
 }
 
-fn role_word(role: common::Role) -> &'static str {
-    use shipei_rules::vocabulary::Role;
-    match role {
-        common::Role::Trainee => Role::Trainee.as_str(),
-        common::Role::ClassTutor => Role::ClassTutor.as_str(),
-        common::Role::CountyCounselor => Role::CountyCounselor.as_str(),
-        common::Role::SubjectExpert => Role::SubjectExpert.as_str(),
-        common::Role::MunicipalLead => Role::MunicipalLead.as_str(),
-        common::Role::TrainingInstitution => Role::TrainingInstitution.as_str(),
-        common::Role::Unspecified | common::Role::Province | common::Role::Service => "",
-    }
-}
-
-fn stage_word(stage: common::EducationStage) -> &'static str {
-    use shipei_rules::vocabulary::EducationStage;
-    match stage {
-        common::EducationStage::Compulsory => EducationStage::Compulsory.as_str(),
-        common::EducationStage::NonCompulsory => EducationStage::NonCompulsory.as_str(),
-        common::EducationStage::Unspecified => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,6 +388,6 @@ mod tests {
             types().iter().map(|name| name.trim_start_matches("shipei.enrollment.v1.").to_owned()).collect();
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn";
-        assert_eq!((VERSION, names.join(" ").as_str()), (1, expected));
+        assert_eq!((VERSION, names.join(" ").as_str()), (2, expected));
     }
 }

@@ -43,7 +43,7 @@ impl fmt::Display for Hundredths {
 pub struct CountyFacts {
     /// Active trainees: those not withdrawn.
     pub active: i64,
-    /// How many of them did each task on time ([`crate::trainee::tasks_done`]), in the order of the scheme's tasks;
+    /// How many of them did each task on time ([`crate::trainee::done_on_time_at`]), in the order of the scheme's tasks;
     /// missing ones are 0.
     pub done_by_task: Vec<i64>,
     /// What happened in each education stage. A stage that is missing has no active trainees.

@@ -207,41 +207,49 @@ fn judge_offline(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) ->
     }
 }
 
-/// Which tasks of the county's score a trainee did on time (Annex 4, registration and login), in the scheme's order, from
-/// a score that [`score`] gave for the same facts and `as_of`. A withdrawn trainee, who is in no rate, did none.
-pub fn tasks_done(
-    scheme: &Scheme,
-    facts: &TraineeFacts,
-    score: &TraineeScore,
-    as_of: DateTime<Utc>,
-) -> Vec<bool> {
-    let mut done = Vec::new();
-    for task in &scheme.counselor.registration_login.tasks {
-        done.push(is_task_done(scheme, facts, score, as_of, *task));
-    }
-    done
-}
-
-fn is_task_done(
+/// When a trainee did a task of the county's score on time (Annex 4, registration and login), from a score that [`score`]
+/// gave for the same facts and `as_of`. A withdrawn trainee, who is in no rate, did none.
+pub fn done_on_time_at(
     scheme: &Scheme,
     facts: &TraineeFacts,
     score: &TraineeScore,
     as_of: DateTime<Utc>,
     task: Task,
-) -> bool {
+) -> Option<DateTime<Utc>> {
     if score.withdrawn {
-        return false;
+        return None;
     }
-    let earned = |key| score.item(key).is_some_and(Item::is_earned);
+    let earned = |key| score.item(key).filter(|item| item.is_earned()).and_then(|item| item.at);
     match task {
-        Task::Login => facts.login_at.is_some_and(|at| at <= as_of && scheme.login().contains(at)),
+        Task::Login => facts.login_at.filter(|at| *at <= as_of && scheme.login().contains(*at)),
         Task::Phase(index) => earned(ItemKey::Phase(index)),
         Task::Assignment => {
             let period = &scheme.trainee.assignment.period;
-            facts.submissions.iter().any(|submission| {
-                submission.submitted_at <= as_of && period.contains(submission.submitted_at)
-            })
+            let submitted = facts.submissions.iter().map(|submission| submission.submitted_at);
+            submitted.filter(|at| *at <= as_of && period.contains(*at)).min()
         }
         Task::Seminar => earned(ItemKey::Seminar),
     }
+}
+
+/// The first moment at which a trainee who has passed had what passing takes ([`score`], Annex 2, 合格标准), of what counts
+/// as of the score's time.
+pub fn passed_at(scheme: &Scheme, score: &TraineeScore) -> Option<DateTime<Utc>> {
+    if !score.passed {
+        return None;
+    }
+    let rules = &scheme.trainee;
+    let mut dated: Vec<(DateTime<Utc>, &Item)> =
+        score.items.iter().filter_map(|item| item.at.map(|at| (at, item))).collect();
+    dated.sort_by_key(|(at, _)| *at);
+    let mut total = 0;
+    let mut has_seminar = !rules.seminar_required;
+    for (at, item) in dated {
+        total += item.points;
+        has_seminar |= item.key == ItemKey::Seminar && item.is_earned();
+        if total >= rules.pass_total && has_seminar {
+            return Some(at);
+        }
+    }
+    None
 }

@@ -13,14 +13,14 @@ CREATE TABLE class_lock (
     PRIMARY KEY (programme_id, class_id)
 );
 
--- A trainee's score (assessment.v1.TraineePoints; empty before they are registered), their place at the end, what they
--- add to county_count, and the time of their latest fact.
+-- A trainee's score (assessment.v1.TraineePoints; empty before they are registered), what they add to trainee_count
+-- (domain/contribution.rs), and the time of their latest fact.
 CREATE TABLE trainee_score (
     programme_id   TEXT COLLATE "C" NOT NULL,
     person_id      TEXT COLLATE "C" NOT NULL,
     points         BYTEA,
     withdrawn      BOOLEAN NOT NULL,
-    contribution   TEXT COLLATE "C" NOT NULL,
+    contribution   BYTEA NOT NULL,
     latest_fact_at TIMESTAMPTZ,
     PRIMARY KEY (programme_id, person_id)
 );
@@ -43,14 +43,22 @@ CREATE TABLE county_score (
     PRIMARY KEY (programme_id, county_code)
 );
 
--- The sum of the contributions of all trainees: how many are active, did a task, attended, were scored, hold a score.
-CREATE TABLE county_count (
+-- The sum of the contributions of all trainees of a county: by dimension (0 the county as a whole, 1 class, 2 school,
+-- 3 subject, 4 stage of development; domain/counter.rs) and part of it (the class's id and so on; empty for the county),
+-- education stage (its number in the contract), counter with its detail (domain/counter.rs), and local day (since
+-- 1970-01-01; 0 for what is not dated). Everybody counts once in each dimension. What is higher than a county is summed
+-- when it is read, along the tree of then.
+CREATE TABLE trainee_count (
     programme_id    TEXT COLLATE "C" NOT NULL,
     county_code     TEXT COLLATE "C" NOT NULL,
-    education_stage TEXT COLLATE "C" NOT NULL,
-    counter         TEXT COLLATE "C" NOT NULL,
+    dimension       BIGINT NOT NULL,
+    part            TEXT COLLATE "C" NOT NULL,
+    education_stage BIGINT NOT NULL,
+    counter         BIGINT NOT NULL,
+    detail          BIGINT NOT NULL,
+    day             BIGINT NOT NULL,
     amount          BIGINT NOT NULL,
-    PRIMARY KEY (programme_id, county_code, education_stage, counter)
+    PRIMARY KEY (programme_id, county_code, dimension, part, education_stage, counter, detail, day)
 );
 
 -- A scheme that came after facts: up to where everything of the programme has been scored anew.

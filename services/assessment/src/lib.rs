@@ -81,7 +81,7 @@ pub const TABLES: [&str; 18] = [
     "trainee_score",
     "tutor_score",
     "county_score",
-    "county_count",
+    "trainee_count",
     "rescore",
 ];
 

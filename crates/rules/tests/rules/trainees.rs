@@ -2,9 +2,11 @@
 
 use shipei_rules::explanation::{ItemKey, ItemState, Missing, Need};
 use shipei_rules::ids::{ActivityId, SeminarId};
-use shipei_rules::scheme::{Grade, Scheme};
+use shipei_rules::scheme::{Grade, Scheme, Task};
 use shipei_rules::submission::Submission;
-use shipei_rules::trainee::{OfflineScore, SeminarPost, TraineeFacts, TraineeScore, score, tasks_done};
+use shipei_rules::trainee::{
+    OfflineScore, SeminarPost, TraineeFacts, TraineeScore, done_on_time_at, passed_at, score,
+};
 
 use crate::support::{at, changed, qinhuangdao, reasons, submission};
 
@@ -208,7 +210,9 @@ fn withdrawn_trainee_has_no_score_from_that_moment_on() {
 /// Which of login, phase_1, phase_2, assignment and seminar were done on time.
 fn tasks(scheme: &Scheme, facts: &TraineeFacts) -> Vec<bool> {
     let end = scheme.final_as_of();
-    tasks_done(scheme, facts, &score(scheme, facts, end), end)
+    let score = score(scheme, facts, end);
+    let tasks = scheme.counselor.registration_login.tasks.iter();
+    tasks.map(|task| done_on_time_at(scheme, facts, &score, end, *task).is_some()).collect()
 }
 
 #[test]
@@ -230,10 +234,26 @@ fn tasks_of_the_county_are_done_when_on_time() {
     assert!(tasks(&scheme, &unmarked)[3]);
     let at_once = at("2019-11-04T10:00:00");
     let then = score(&scheme, &unmarked, at_once);
-    assert!(tasks_done(&scheme, &unmarked, &then, at_once)[3]);
-    assert!(!tasks_done(&scheme, &unmarked, &then, at("2019-11-04T09:59:59"))[3]);
+    let submitted_at = |as_of| done_on_time_at(&scheme, &unmarked, &then, as_of, Task::Assignment);
+    assert_eq!(submitted_at(at_once), Some(at_once));
+    assert_eq!(submitted_at(at("2019-11-04T09:59:59")), None);
     let missed = TraineeFacts { phases: vec![None, Some(at("2019-10-20T10:00:00"))], ..diligent() };
     assert_eq!(tasks(&scheme, &missed), [true, false, false, true, true]);
+}
+
+#[test]
+fn trainee_has_passed_from_the_moment_on_that_brings_what_was_still_missing() {
+    let scheme = qinhuangdao();
+    let passed = |facts: &TraineeFacts| passed_at(&scheme, &final_score(facts));
+    assert_eq!(passed(&diligent()), Some(at("2019-11-25T10:00:00")));
+    let mut excellent = diligent();
+    excellent.submissions =
+        vec![submission("A1", "2019-11-04T10:00:00", &[("2019-11-05T10:00:00", EXCELLENT)])];
+    excellent.seminar_posts = vec![post("2019-11-24T10:00:00")];
+    excellent.offline_scores = vec![offline("O1", 10, "2019-10-04T10:00:00", 0)];
+    // Enough points on 5 November, and the seminar later.
+    assert_eq!(passed(&excellent), Some(at("2019-11-24T10:00:00")));
+    assert_eq!(passed(&TraineeFacts::default()), None);
 }
 
 #[test]

@@ -1,11 +1,7 @@
 //! Assignment-grading's log: submissions and marks of trainees, seminars, posts and bulletins of classes.
 
-use shipei_contracts::{
-    assignment::v1::{self as assignment, Grade},
-    event::v1::Event,
-};
+use shipei_contracts::{assignment::v1 as assignment, event::v1::Event};
 use shipei_mirror::Programmes;
-use shipei_rules::vocabulary;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
 use super::{Batches, apply_batches, batch_of, cause_of, keep_first};
@@ -65,7 +61,7 @@ fn submitted(batches: &mut Batches, fact: assignment::AssignmentSubmitted, told:
 }
 
 fn reviewed(batches: &mut Batches, fact: assignment::SubmissionReviewed, told: &Fact<'_>) -> Result<()> {
-    let grade = grade_word(fact.new());
+    let grade = fact.new().word();
     let mark = Mark {
         submission_id: fact.submission_id,
         mark_number: fact.mark_number,
@@ -151,13 +147,4 @@ fn seminar(
     kept.class_id = class_id;
     kept.opened_at = first_of(kept.opened_at, opened_at);
     kept.summarised_at = first_of(kept.summarised_at, summarised_at);
-}
-
-fn grade_word(grade: Grade) -> &'static str {
-    match grade {
-        Grade::Excellent => vocabulary::Grade::Excellent.as_str(),
-        Grade::Pass => vocabulary::Grade::Pass.as_str(),
-        Grade::Fail => vocabulary::Grade::Fail.as_str(),
-        Grade::Unspecified => "",
-    }
 }

@@ -9,9 +9,7 @@ pub mod offline;
 
 use std::collections::BTreeMap;
 
-use shipei_contracts::common::v1::EducationStage;
 use shipei_mirror::Programmes;
-use shipei_rules::vocabulary;
 use shipei_service_kit::{Fact, Result, Unit};
 
 use crate::{
@@ -36,15 +34,6 @@ fn batch_of<'batches>(batches: &'batches mut Batches, programme_id: &str) -> &'b
 /// Keeps the least time under a key.
 fn keep_first<Key: Ord>(times: &mut BTreeMap<Key, Instant>, key: Key, at: Instant) {
     times.entry(key).and_modify(|kept| *kept = at.min(*kept)).or_insert(at);
-}
-
-/// The word of an education stage; empty where there is none.
-fn stage_word(stage: EducationStage) -> &'static str {
-    match stage {
-        EducationStage::Compulsory => vocabulary::EducationStage::Compulsory.as_str(),
-        EducationStage::NonCompulsory => vocabulary::EducationStage::NonCompulsory.as_str(),
-        EducationStage::Unspecified => "",
-    }
 }
 
 /// Writes facts and scores what they touch. A new scheme locks its programme alone; it scores everything anew, the first
@@ -87,7 +76,7 @@ mod tests {
         let expected = "assignment-grading 1: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 1001: ClassCreated LearningOpened PersonLoggedIn PersonRegistered \
+        let expected = "enrollment 2001: ClassCreated LearningOpened PersonLoggedIn PersonRegistered \
             PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved SchemeRevised TraineeTransferred \
             TraineeWithdrawn TutorChosen";
         assert_eq!(named(&EnrollmentProjector::default()), expected);

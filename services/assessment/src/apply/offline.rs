@@ -4,7 +4,7 @@ use shipei_contracts::{event::v1::Event, offline::v1 as offline};
 use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, keep_first, stage_word};
+use super::{Batches, apply_batches, batch_of, cause_of, keep_first};
 use crate::facts::{Attendance, Batch, CountyFactKey, OfflineScore};
 
 /// The events that are scored.
@@ -45,21 +45,21 @@ impl Projector for OfflineProjector {
 }
 
 fn planned(batches: &mut Batches, fact: offline::PlanSubmitted, told: &Fact<'_>) -> Result<()> {
-    let stage = stage_word(fact.education_stage());
+    let stage = fact.education_stage().word();
     let batch = batch_of(batches, &fact.programme_id);
     county_fact(batch, fact.county_code, stage, "plan", String::new(), told);
     Ok(())
 }
 
 fn held(batches: &mut Batches, fact: offline::ActivityHeld, told: &Fact<'_>) -> Result<()> {
-    let stage = stage_word(fact.education_stage());
+    let stage = fact.education_stage().word();
     let batch = batch_of(batches, &fact.programme_id);
     county_fact(batch, fact.county_code, stage, "activity", fact.activity_id, told);
     Ok(())
 }
 
 fn results(batches: &mut Batches, fact: offline::ResultsSubmitted, told: &Fact<'_>) -> Result<()> {
-    let stage = stage_word(fact.education_stage());
+    let stage = fact.education_stage().word();
     let batch = batch_of(batches, &fact.programme_id);
     county_fact(batch, fact.county_code, stage, "results", fact.number.to_string(), told);
     Ok(())
@@ -94,7 +94,7 @@ fn county_fact(
 
 fn attended(batches: &mut Batches, fact: offline::AttendanceRecorded, told: &Fact<'_>) -> Result<()> {
     let (at, cause) = (told.at, cause_of(told));
-    let stage = stage_word(fact.education_stage());
+    let stage = fact.education_stage().word();
     let batch = batch_of(batches, &fact.programme_id);
     for person_id in fact.person_ids {
         batch.touched.trainee(&person_id, &cause);

@@ -11,9 +11,9 @@ use shipei_store::Tx;
 
 use crate::{
     assemble::trainees,
-    domain::contribution::{Contribution, StageTimes, county_facts, of_trainee},
+    domain::contribution::{CountyTotals, StageTimes, Sums, county_facts, of_trainee},
     facts::Instant,
-    store::{lists, load, scores},
+    store::{counts, lists, load, scores},
 };
 
 /// How many trainees of a county are looked at at once.
@@ -28,13 +28,13 @@ pub struct CountyRecord {
     pub score: CountyScore,
 }
 
-/// The scores of these counties from the counts of their trainees, by code.
+/// The scores of these counties from what their trainees add up to, by code.
 pub async fn judge(
     tx: &mut Tx,
     programme_id: &str,
     scheme: &Scheme,
     county_codes: &[&str],
-    counts: &Contribution,
+    totals: &BTreeMap<String, CountyTotals>,
     as_of: Instant,
 ) -> Result<BTreeMap<String, CountyRecord>> {
     let plans_from = scheme.plan_period().from;
@@ -49,25 +49,26 @@ pub async fn judge(
             _ => stage.results_at = at,
         }
     }
-    let none = BTreeMap::new();
+    let (no_times, nobody) = (BTreeMap::new(), CountyTotals::default());
     let mut counties = BTreeMap::new();
     for county_code in county_codes {
-        let facts = county_facts(scheme, county_code, counts, times.get(*county_code).unwrap_or(&none));
+        let times = times.get(*county_code).unwrap_or(&no_times);
+        let facts = county_facts(scheme, totals.get(*county_code).unwrap_or(&nobody), times);
         let score = shipei_rules::counselor::score(scheme, &facts, as_of);
         counties.insert((*county_code).to_owned(), CountyRecord { facts, score });
     }
     Ok(counties)
 }
 
-/// The counts of a county as of a time, from the facts of everybody who ever stood in it, page by page.
+/// What everybody who ever stood in a county adds up to as of a time, from their facts, page by page.
 pub async fn count_as_of(
     tx: &mut Tx,
     programme_id: &str,
     scheme: &Scheme,
     county_code: &str,
     as_of: Instant,
-) -> Result<Contribution> {
-    let mut counts = Contribution::default();
+) -> Result<Sums> {
+    let mut sums = Sums::default();
     let mut after = String::new();
     loop {
         let page = lists::trainees_of_county(
@@ -79,12 +80,12 @@ pub async fn count_as_of(
             TRAINEES_PER_STEP,
         )
         .await?;
-        let Some(last) = page.last() else { return Ok(counts) };
+        let Some(last) = page.last() else { return Ok(sums) };
         after.clone_from(last);
         let person_ids: Vec<&str> = page.iter().map(String::as_str).collect();
         for trainee in trainees::load(tx, programme_id, scheme, &person_ids).await?.values() {
             let score = shipei_rules::trainee::score(scheme, &trainee.facts, as_of);
-            counts.add_all(&of_trainee(scheme, trainee, &score, as_of));
+            sums.add(&of_trainee(scheme, trainee, &score, as_of));
         }
     }
 }
@@ -109,7 +110,7 @@ pub async fn judge_as_of(
         latest.insert(row.county_code, row.latest_fact_at);
     }
     let mut stored = Vec::new();
-    let mut counts = Contribution::default();
+    let mut totals = BTreeMap::new();
     for county_code in county_codes {
         let latest = latest.get(*county_code).copied().flatten();
         let nothing_after =
@@ -118,10 +119,9 @@ pub async fn judge_as_of(
             stored.push(*county_code);
             continue;
         }
-        let mut own = count_as_of(tx, programme_id, scheme, county_code, as_of).await?;
-        own.keep_county(county_code);
-        counts.add_all(&own);
+        let sums = count_as_of(tx, programme_id, scheme, county_code, as_of).await?;
+        totals.insert((*county_code).to_owned(), sums.of_county(county_code));
     }
-    counts.add_all(&scores::counts(tx, programme_id, &stored).await?);
-    judge(tx, programme_id, scheme, county_codes, &counts, as_of).await
+    totals.append(&mut counts::county_totals(tx, programme_id, &stored).await?);
+    judge(tx, programme_id, scheme, county_codes, &totals, as_of).await
 }

@@ -1,107 +1,261 @@
-//! What one trainee adds to the counts of counties (Annex 4), so that a county's score needs no look at its trainees.
+//! What one trainee adds to the counts, so that neither a county's score (Annex 4) nor a statistic needs a look at its
+//! trainees.
 //!
-//! A trainee's contribution is a small table of counters. What is stored of a county is the sum over all trainees; when
-//! a trainee changes, the difference between the old and the new contribution is added, under the trainee's lock. So
-//! the cost of a county does not grow with it, and the sums don't depend on the order of anything. To count one more
-//! thing, add a counter in [`of_trainee`] and read it in [`county_facts`].
+//! What is kept is the sum over all trainees; when a trainee changes, the difference between the old and the new
+//! contribution is added, under the trainee's lock. So the cost of a fact does not grow with the county, and the sums don't
+//! depend on the order of anything. To count one more thing, add a [`Counter`] and its line in [`of_trainee`].
 
 use std::collections::BTreeMap;
 
+use prost::Message;
+use shipei_contracts::{assignment::v1::Grade, common::v1::EducationStage as StageNumber};
 use shipei_rules::{
     counselor::{CountyFacts, StageFacts},
     explanation::ItemKey,
-    scheme::Scheme,
-    trainee::{TraineeScore, tasks_done},
+    scheme::{Scheme, Task},
+    submission::counting,
+    trainee::{TraineeScore, done_on_time_at, passed_at},
     vocabulary::EducationStage,
 };
 
-use crate::{domain::trainee::TraineeRecord, facts::Instant};
+use crate::{
+    domain::{
+        counter::{Count, Counter, Dimension},
+        trainee::TraineeRecord,
+    },
+    facts::Instant,
+};
 
-const ACTIVE: &str = "active";
-const ATTENDED: &str = "attended";
-const SCORED: &str = "scored";
-const TASK: &str = "task:";
-const SCORE: &str = "score:";
-
-/// Where a counter stands: county, education stage (empty where there is none), counter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CounterKey {
+/// A county and an education stage in it; `None` for trainees without one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CountyStage {
     /// The county.
     pub county_code: String,
-    /// The education stage's word.
-    pub education_stage: String,
-    /// What is counted.
-    pub counter: String,
+    /// The stage.
+    pub stage: Option<EducationStage>,
 }
 
-/// Counters with their amounts; none of them is 0.
+/// The number of a stage in tables: that of the contract.
+pub fn stage_number(stage: Option<EducationStage>) -> i64 {
+    i64::from(i32::from(StageNumber::from(stage)))
+}
+
+/// Reads a number of a table; any other number is no stage.
+pub fn stage_from_number(number: i64) -> Option<EducationStage> {
+    i32::try_from(number)
+        .ok()
+        .and_then(|number| StageNumber::try_from(number).ok())
+        .and_then(StageNumber::known)
+}
+
+/// What tells trainees of a county apart; empty where nothing is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contribution(BTreeMap<CounterKey, i64>);
+pub struct Parts {
+    /// Their class.
+    pub class_id: String,
+    /// Their school.
+    pub school_code: String,
+    /// Their subject.
+    pub subject: String,
+    /// The word of their stage of development.
+    pub development_stage: String,
+}
+
+impl Parts {
+    /// The part of a county in which they count in a dimension.
+    pub fn of(&self, dimension: Dimension) -> &str {
+        match dimension {
+            Dimension::County => "",
+            Dimension::Class => &self.class_id,
+            Dimension::School => &self.school_code,
+            Dimension::Subject => &self.subject,
+            Dimension::DevelopmentStage => &self.development_stage,
+        }
+    }
+}
+
+/// What a trainee adds: in their own county and stage, and in those of activities that they attended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contribution {
+    parts: Parts,
+    counts: BTreeMap<CountyStage, BTreeMap<Count, i64>>,
+}
+
+/// [`Contribution`] in the trainee's row.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct StoredContribution {
+    #[prost(string, tag = "1")]
+    class_id: String,
+    #[prost(string, tag = "2")]
+    school_code: String,
+    #[prost(string, tag = "3")]
+    subject: String,
+    #[prost(string, tag = "4")]
+    development_stage: String,
+    #[prost(message, repeated, tag = "5")]
+    counties: Vec<StoredCounty>,
+}
+
+/// What is added in a county and stage: counters, details, days and amounts beside each other.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct StoredCounty {
+    #[prost(string, tag = "1")]
+    county_code: String,
+    #[prost(int64, tag = "2")]
+    stage: i64,
+    #[prost(int64, repeated, tag = "3")]
+    counters: Vec<i64>,
+    #[prost(int64, repeated, tag = "4")]
+    details: Vec<i64>,
+    #[prost(int64, repeated, tag = "5")]
+    days: Vec<i64>,
+    #[prost(int64, repeated, tag = "6")]
+    amounts: Vec<i64>,
+}
 
 impl Contribution {
-    /// Adds to a counter.
-    pub fn add(&mut self, key: CounterKey, amount: i64) {
-        let sum = self.0.entry(key.clone()).or_default();
-        *sum += amount;
-        if *sum == 0 {
-            self.0.remove(&key);
+    fn add(&mut self, there: &CountyStage, count: Count) {
+        if !self.counts.contains_key(there) {
+            self.counts.insert(there.clone(), BTreeMap::new());
         }
-    }
-
-    /// Adds all counters of another.
-    pub fn add_all(&mut self, other: &Contribution) {
-        for (key, amount) in &other.0 {
-            self.add(key.clone(), *amount);
+        if let Some(counts) = self.counts.get_mut(there) {
+            *counts.entry(count).or_default() += 1;
         }
-    }
-
-    /// Takes all counters of another away.
-    pub fn subtract_all(&mut self, other: &Contribution) {
-        for (key, amount) in &other.0 {
-            self.add(key.clone(), -amount);
-        }
-    }
-
-    /// The counters in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&CounterKey, i64)> {
-        self.0.iter().map(|(key, amount)| (key, *amount))
     }
 
     /// The counties that it counts in, each once.
-    pub fn counties(&self) -> Vec<&str> {
-        let mut counties: Vec<&str> = self.0.keys().map(|key| key.county_code.as_str()).collect();
-        counties.dedup();
-        counties
+    pub fn counties(&self) -> impl Iterator<Item = &str> {
+        let mut before = None;
+        let codes = self.counts.keys().map(|there| there.county_code.as_str());
+        codes.filter(move |code| before.replace(*code) != Some(*code))
     }
 
-    /// Leaves only what counts in this county.
-    pub fn keep_county(&mut self, county_code: &str) {
-        self.0.retain(|key, _| key.county_code == county_code);
-    }
-
-    /// As text, for the trainee's row: `county stage counter amount`, one a line.
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        for (key, amount) in &self.0 {
-            text.push_str(&format!("{}/{}/{}={amount}\n", key.county_code, key.education_stage, key.counter));
+    /// For the trainee's row; nothing for nothing.
+    pub fn encode(&self) -> Vec<u8> {
+        if self.counts.is_empty() {
+            return Vec::new();
         }
-        text
+        let mut counties = Vec::with_capacity(self.counts.len());
+        for (there, counts) in &self.counts {
+            let column = |value: fn((&Count, &i64)) -> i64| counts.iter().map(value).collect();
+            counties.push(StoredCounty {
+                county_code: there.county_code.clone(),
+                stage: stage_number(there.stage),
+                counters: column(|(count, _)| count.counter.number()),
+                details: column(|(count, _)| count.detail),
+                days: column(|(count, _)| count.day),
+                amounts: column(|(_, amount)| *amount),
+            });
+        }
+        let Parts { class_id, school_code, subject, development_stage } = self.parts.clone();
+        StoredContribution { class_id, school_code, subject, development_stage, counties }.encode_to_vec()
     }
 
-    /// Reads [`Contribution::encode`]; `None` for any other text.
-    pub fn decode(text: &str) -> Option<Self> {
-        let mut counters = BTreeMap::new();
-        for line in text.lines() {
-            let (key, amount) = line.split_once('=')?;
-            let mut parts = key.splitn(3, '/');
-            let key = CounterKey {
-                county_code: parts.next()?.to_owned(),
-                education_stage: parts.next()?.to_owned(),
-                counter: parts.next()?.to_owned(),
-            };
-            counters.insert(key, amount.parse().ok()?);
+    /// Reads [`Contribution::encode`]; `None` for anything else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let StoredContribution { class_id, school_code, subject, development_stage, counties } =
+            StoredContribution::decode(bytes).ok()?;
+        let mut counts = BTreeMap::new();
+        for StoredCounty { county_code, stage, counters, details, days, amounts } in counties {
+            let mut own = BTreeMap::new();
+            for (index, counter) in counters.iter().enumerate() {
+                let (detail, day) = (*details.get(index)?, *days.get(index)?);
+                let count = Count { counter: Counter::from_number(*counter)?, detail, day };
+                own.insert(count, *amounts.get(index)?);
+            }
+            counts.insert(CountyStage { county_code, stage: stage_from_number(stage) }, own);
         }
-        Some(Self(counters))
+        Some(Self { parts: Parts { class_id, school_code, subject, development_stage }, counts })
+    }
+}
+
+/// Whose counts: a part of a county and stage in a dimension.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counted {
+    /// The county.
+    pub county_code: String,
+    /// By what trainees are told apart.
+    pub dimension: Dimension,
+    /// The class, school, subject or stage of development.
+    pub part: String,
+    /// The education stage.
+    pub stage: Option<EducationStage>,
+}
+
+/// Sums of contributions, or differences between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums(BTreeMap<Counted, BTreeMap<Count, i64>>);
+
+impl Sums {
+    /// Adds a contribution.
+    pub fn add(&mut self, contribution: &Contribution) {
+        self.change(contribution, 1);
+    }
+
+    /// Takes a contribution away.
+    pub fn subtract(&mut self, contribution: &Contribution) {
+        self.change(contribution, -1);
+    }
+
+    fn change(&mut self, contribution: &Contribution, sign: i64) {
+        for (there, counts) in &contribution.counts {
+            for dimension in Dimension::ALL {
+                let counted = Counted {
+                    county_code: there.county_code.clone(),
+                    dimension: *dimension,
+                    part: contribution.parts.of(*dimension).to_owned(),
+                    stage: there.stage,
+                };
+                let sums = self.0.entry(counted).or_default();
+                for (count, amount) in counts {
+                    *sums.entry(*count).or_default() += sign * amount;
+                }
+            }
+        }
+    }
+
+    /// What is not 0, in the order of the table's key.
+    pub fn iter(&self) -> impl Iterator<Item = (&Counted, Count, i64)> {
+        let all = self.0.iter().flat_map(|(counted, counts)| {
+            counts.iter().map(move |(count, amount)| (counted, *count, *amount))
+        });
+        all.filter(|(_, _, amount)| *amount != 0)
+    }
+
+    /// The totals of a county.
+    pub fn of_county(&self, county_code: &str) -> CountyTotals {
+        let mut totals = CountyTotals::default();
+        let own =
+            |counted: &Counted| counted.dimension == Dimension::County && counted.county_code == county_code;
+        for (counted, count, amount) in self.iter().filter(|(counted, ..)| own(counted)) {
+            totals.add(counted.stage, (count.counter, count.detail), amount);
+        }
+        totals
+    }
+}
+
+/// What a county's trainees add up to, whatever the day: by education stage, counter and detail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CountyTotals(BTreeMap<(Option<EducationStage>, Counter, i64), i64>);
+
+impl CountyTotals {
+    /// Adds to a counter.
+    pub fn add(&mut self, stage: Option<EducationStage>, (counter, detail): (Counter, i64), amount: i64) {
+        let sum = self.0.entry((stage, counter, detail)).or_default();
+        *sum += amount;
+        if *sum == 0 {
+            self.0.remove(&(stage, counter, detail));
+        }
+    }
+
+    /// Of all stages together.
+    fn sum(&self, (counter, detail): (Counter, i64)) -> i64 {
+        let own = self.0.iter().filter(|((_, other, of), _)| (*other, *of) == (counter, detail));
+        own.map(|(_, amount)| *amount).sum()
+    }
+
+    fn in_stage(&self, stage: EducationStage, counter: Counter) -> i64 {
+        self.0.get(&(Some(stage), counter, 0)).copied().unwrap_or_default()
     }
 }
 
@@ -116,40 +270,56 @@ pub fn of_trainee(
     if score.withdrawn {
         return contribution;
     }
-    let own = |counter: String| CounterKey {
-        county_code: trainee.places.at(as_of).county_code.clone(),
-        education_stage: trainee.education_stage.to_owned(),
-        counter,
+    let place = trainee.places.at(as_of);
+    contribution.parts = Parts {
+        class_id: place.class_id.clone(),
+        school_code: place.school_code.clone(),
+        subject: trainee.subject.clone(),
+        development_stage: trainee.development_stage.map_or("", |stage| stage.as_str()).to_owned(),
     };
-    contribution.add(own(ACTIVE.to_owned()), 1);
-    let done = tasks_done(scheme, &trainee.facts, score, as_of);
-    for (task, done) in scheme.counselor.registration_login.tasks.iter().zip(done) {
-        if done {
-            contribution.add(own(format!("{TASK}{task}")), 1);
-        }
-    }
-    if let Some(offline) = score.item(ItemKey::Offline).filter(|item| item.is_earned()) {
-        contribution.add(own(format!("{SCORE}{}", offline.points)), 1);
+    let own = CountyStage { county_code: place.county_code.clone(), stage: trainee.education_stage };
+    for count in own_counts(scheme, trainee, score, as_of) {
+        contribution.add(&own, count);
     }
     let period = scheme.counselor.offline.period;
-    let counts = |at: Instant| at <= as_of && period.contains(at);
-    for attendance in trainee.attendances.iter().filter(|attendance| counts(attendance.attended_at)) {
-        let there = |counter: &str| CounterKey {
+    let counts = |at: &Instant| *at <= as_of && period.contains(*at);
+    for attendance in trainee.attendances.iter().filter(|attendance| counts(&attendance.attended_at)) {
+        let there = CountyStage {
             county_code: attendance.county_code.clone(),
-            education_stage: attendance.education_stage.clone(),
-            counter: counter.to_owned(),
+            stage: EducationStage::parse(&attendance.education_stage),
         };
-        contribution.add(there(ATTENDED), 1);
-        let scored = trainee
-            .facts
-            .offline_scores
-            .iter()
-            .any(|score| score.activity.as_str() == attendance.activity_id && counts(score.at));
-        if scored {
-            contribution.add(there(SCORED), 1);
+        contribution.add(&there, Count::on(scheme, attendance.attended_at, (Counter::Attended, 0)));
+        let scores = &trainee.facts.offline_scores;
+        let scored = scores.iter().filter(|score| score.activity.as_str() == attendance.activity_id);
+        if let Some(at) = scored.map(|score| score.at).filter(counts).min() {
+            contribution.add(&there, Count::on(scheme, at, (Counter::AttendanceScored, 0)));
         }
     }
     contribution
+}
+
+/// What counts in the trainee's own county and stage.
+fn own_counts(scheme: &Scheme, trainee: &TraineeRecord, score: &TraineeScore, as_of: Instant) -> Vec<Count> {
+    let facts = &trainee.facts;
+    let mut found = vec![Count::undated(Counter::Active, 0), Count::undated(Counter::Total, score.total)];
+    let mut happened = |at: Option<Instant>, what| found.extend(at.map(|at| Count::on(scheme, at, what)));
+    happened(facts.login_at.filter(|at| *at <= as_of), (Counter::LoggedIn, 0));
+    let phases = (0..scheme.trainee.online.len()).map(Task::Phase);
+    for task in [Task::Login, Task::Assignment, Task::Seminar].into_iter().chain(phases) {
+        happened(done_on_time_at(scheme, facts, score, as_of, task), Counter::of_task(task));
+    }
+    let offline = score.item(ItemKey::Offline).filter(|item| item.is_earned());
+    happened(
+        offline.and_then(|item| item.at),
+        (Counter::OfflineScore, offline.map_or(0, |item| item.points)),
+    );
+    let newest = counting(scheme, &facts.submissions, as_of);
+    let mark = newest.and_then(|newest| newest.last_mark(as_of, scheme.trainee.assignment.review_until));
+    if let Some((mark, grade)) = mark.and_then(|mark| mark.kind.grade().map(|grade| (mark, grade))) {
+        happened(Some(mark.at), (Counter::Graded, i64::from(i32::from(Grade::from(grade)))));
+    }
+    happened(passed_at(scheme, score), (Counter::Passed, 0));
+    found
 }
 
 /// The first times of what a county did for one education stage.
@@ -163,49 +333,37 @@ pub struct StageTimes {
     pub results_at: Option<Instant>,
 }
 
-/// The facts of a county from the sum of its trainees' contributions and what it did itself by stage.
+/// The facts of a county from the totals of its trainees and what it did itself by stage.
 pub fn county_facts(
     scheme: &Scheme,
-    county_code: &str,
-    counts: &Contribution,
+    totals: &CountyTotals,
     times: &BTreeMap<String, StageTimes>,
 ) -> CountyFacts {
     let tasks = &scheme.counselor.registration_login.tasks;
-    let mut facts = CountyFacts { done_by_task: vec![0; tasks.len()], ..CountyFacts::default() };
+    let mut facts = CountyFacts {
+        active: totals.sum((Counter::Active, 0)),
+        done_by_task: tasks.iter().map(|task| totals.sum(Counter::of_task(*task))).collect(),
+        ..CountyFacts::default()
+    };
     for stage in EducationStage::ALL {
         let times = times.get(stage.as_str()).cloned().unwrap_or_default();
         facts.stages.push(StageFacts {
             stage: *stage,
-            active: 0,
+            active: totals.in_stage(*stage, Counter::Active),
             plan_at: times.plan_at,
             activity_at: times.activity_at,
-            attendances_of_active: 0,
-            scored_attendances_of_active: 0,
+            attendances_of_active: totals.in_stage(*stage, Counter::Attended),
+            scored_attendances_of_active: totals.in_stage(*stage, Counter::AttendanceScored),
             results_at: times.results_at,
         });
     }
-    let mut scores = BTreeMap::new();
-    for (key, amount) in counts.iter().filter(|(key, _)| key.county_code == county_code) {
-        let stage = facts.stages.iter_mut().find(|stage| stage.stage.as_str() == key.education_stage);
-        if key.counter == ACTIVE {
-            facts.active += amount;
-        } else if let Some(word) = key.counter.strip_prefix(TASK) {
-            let place = tasks.iter().position(|task| task.to_string() == word);
-            if let Some(done) = place.and_then(|place| facts.done_by_task.get_mut(place)) {
-                *done += amount;
-            }
-        } else if let Some(score) = key.counter.strip_prefix(SCORE) {
-            facts.scored_participants += amount;
-            *scores.entry(score).or_insert(0_i64) += amount;
-        }
-        let Some(stage) = stage else { continue };
-        match key.counter.as_str() {
-            ACTIVE => stage.active += amount,
-            ATTENDED => stage.attendances_of_active += amount,
-            SCORED => stage.scored_attendances_of_active += amount,
-            _ => {}
+    let mut scores: BTreeMap<i64, i64> = BTreeMap::new();
+    for ((_, counter, score), amount) in &totals.0 {
+        if *counter == Counter::OfflineScore {
+            *scores.entry(*score).or_default() += amount;
         }
     }
+    facts.scored_participants = scores.values().sum();
     let distinct = scores.values().filter(|amount| **amount > 0).count();
     facts.distinct_scores = i64::try_from(distinct).unwrap_or(i64::MAX);
     facts
@@ -215,46 +373,66 @@ pub fn county_facts(
 mod tests {
     use super::*;
 
-    fn key(county: &str, counter: &str) -> CounterKey {
-        CounterKey {
-            county_code: county.into(),
-            education_stage: "compulsory".into(),
-            counter: counter.into(),
+    fn there(county: &str, stage: Option<EducationStage>) -> CountyStage {
+        CountyStage { county_code: county.into(), stage }
+    }
+
+    fn some() -> Contribution {
+        let mut contribution = Contribution::default();
+        contribution.parts.class_id = "L1".into();
+        contribution.parts.subject = "语文".into();
+        let own = there("130302", Some(EducationStage::Compulsory));
+        contribution.add(&own, Count::undated(Counter::Active, 0));
+        contribution.add(&own, Count { counter: Counter::PhaseEarned, detail: 1, day: 18_150 });
+        let other = there("130303", None);
+        let attended = Count { counter: Counter::Attended, detail: 0, day: 18_200 };
+        contribution.add(&other, attended);
+        contribution.add(&other, attended);
+        contribution
+    }
+
+    #[test]
+    fn contribution_survives_its_bytes() {
+        assert_eq!(Contribution::decode(&some().encode()), Some(some()));
+        assert_eq!(Contribution::default().encode(), Vec::<u8>::new());
+        assert_eq!(Contribution::decode(b""), Some(Contribution::default()));
+        assert_eq!(Contribution::decode(b"\xff"), None);
+        assert_eq!(some().counties().collect::<Vec<_>>(), ["130302", "130303"]);
+    }
+
+    #[test]
+    fn difference_of_equals_is_nothing_and_every_dimension_sums_up_to_the_county() {
+        let mut sums = Sums::default();
+        sums.add(&some());
+        for dimension in Dimension::ALL {
+            let own = sums.iter().filter(|(counted, ..)| counted.dimension == *dimension);
+            assert_eq!(own.map(|(_, _, amount)| amount).sum::<i64>(), 4, "{dimension:?}");
         }
-    }
-
-    #[test]
-    fn contribution_survives_its_text() {
-        let mut contribution = Contribution::default();
-        contribution.add(key("130302", "active"), 1);
-        contribution.add(key("130303", "task:phase_1"), 2);
-        assert_eq!(Contribution::decode(&contribution.encode()), Some(contribution));
-        assert_eq!(Contribution::decode(""), Some(Contribution::default()));
-        assert_eq!(Contribution::decode("130302/active=1"), None);
-    }
-
-    #[test]
-    fn difference_of_equals_is_nothing() {
-        let mut contribution = Contribution::default();
-        contribution.add(key("130302", "active"), 1);
-        let same = contribution.clone();
-        contribution.subtract_all(&same);
-        assert_eq!(contribution, Contribution::default());
+        let class = sums.iter().find(|(counted, ..)| counted.dimension == Dimension::Class).unwrap();
+        assert_eq!((class.0.part.as_str(), class.1), ("L1", Count::undated(Counter::Active, 0)));
+        sums.subtract(&some());
+        assert_eq!(sums.iter().count(), 0);
     }
 
     #[test]
     fn county_counts_its_own_and_tells_scores_apart() {
         let scheme =
             Scheme::parse(include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml")).unwrap();
-        let mut counts = Contribution::default();
-        for (counter, amount) in
-            [("active", 12), ("task:login", 7), ("score:5", 10), ("score:6", 1), ("attended", 11)]
-        {
-            counts.add(key("130302", counter), amount);
-            counts.add(key("130303", counter), 100);
+        let mut totals = CountyTotals::default();
+        for (what, amount) in [
+            ((Counter::Active, 0), 12),
+            ((Counter::LoggedInOnTime, 0), 7),
+            ((Counter::OfflineScore, 5), 10),
+            ((Counter::OfflineScore, 6), 1),
+            ((Counter::OfflineScore, 7), 1),
+            ((Counter::OfflineScore, 7), -1),
+            ((Counter::Attended, 0), 11),
+        ] {
+            totals.add(Some(EducationStage::Compulsory), what, amount);
         }
-        let facts = county_facts(&scheme, "130302", &counts, &BTreeMap::new());
-        assert_eq!((facts.active, facts.done_by_task[0], facts.done_by_task[1]), (12, 7, 0));
+        totals.add(None, (Counter::Active, 0), 1);
+        let facts = county_facts(&scheme, &totals, &BTreeMap::new());
+        assert_eq!((facts.active, facts.done_by_task[0], facts.done_by_task[1]), (13, 7, 0));
         assert_eq!((facts.scored_participants, facts.distinct_scores), (11, 2));
         assert_eq!((facts.stages[0].active, facts.stages[0].attendances_of_active), (12, 11));
         assert_eq!(facts.stages[1].active, 0);

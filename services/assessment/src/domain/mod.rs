@@ -2,6 +2,7 @@
 //! what is kept and sent. No SQL, no gRPC, no clock. A new derived figure is a new file here.
 
 pub mod contribution;
+pub mod counter;
 pub mod marking;
 pub mod points;
 pub mod trainee;

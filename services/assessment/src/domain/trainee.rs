@@ -7,7 +7,7 @@ use shipei_rules::{
     scheme::Scheme,
     submission::{self, MarkKind},
     trainee::{OfflineScore as ScoredOffline, SeminarPost, TraineeFacts},
-    vocabulary::{Grade, Role},
+    vocabulary::{DevelopmentStage, EducationStage, Grade, Role},
 };
 use shipei_store::StoreError;
 
@@ -48,8 +48,12 @@ pub struct TraineeRows {
 pub struct TraineeRecord {
     /// Who.
     pub person_id: String,
-    /// The education stage's word; empty where there is none.
-    pub education_stage: &'static str,
+    /// The education stage.
+    pub education_stage: Option<EducationStage>,
+    /// The stage of development.
+    pub development_stage: Option<DevelopmentStage>,
+    /// The subject taught.
+    pub subject: String,
     /// Where they stood.
     pub places: PlaceHistory,
     /// What the rules judge.
@@ -117,7 +121,9 @@ impl TraineeRecord {
         latest = latest.max(member.places.latest_change());
         Ok(Some(Self {
             person_id: member.person_id,
-            education_stage: member.education_stage.map_or("", |stage| stage.as_str()),
+            education_stage: member.education_stage,
+            development_stage: member.development_stage,
+            subject: member.subject,
             places: member.places,
             facts,
             submissions: rows.submissions,

@@ -8,9 +8,12 @@ use shipei_store::StoreError;
 use super::Work;
 use crate::{
     assemble::counties,
-    domain::{contribution::Contribution, points},
+    domain::{contribution::Sums, points},
     facts::Touched,
-    store::scores::{self, CountyRow},
+    store::{
+        counts,
+        scores::{self, CountyRow},
+    },
 };
 
 /// Adds what changed to the counts, and scores the touched counties once.
@@ -18,15 +21,15 @@ pub(super) async fn run(
     unit: &mut Unit,
     work: &Work<'_>,
     touched: &Touched,
-    difference: &Contribution,
+    difference: &Sums,
 ) -> Result<()> {
     let county_codes: Vec<&str> = touched.counties.keys().map(String::as_str).collect();
     let stored = scores::lock_counties(&mut unit.tx, work.programme_id, &county_codes).await?;
-    scores::add_counts(&mut unit.tx, work.programme_id, difference).await?;
-    let counts = scores::counts(&mut unit.tx, work.programme_id, &county_codes).await?;
+    counts::add(&mut unit.tx, work.programme_id, difference).await?;
+    let totals = counts::county_totals(&mut unit.tx, work.programme_id, &county_codes).await?;
     let end = work.scheme.final_as_of();
     let records =
-        counties::judge(&mut unit.tx, work.programme_id, &work.scheme, &county_codes, &counts, end).await?;
+        counties::judge(&mut unit.tx, work.programme_id, &work.scheme, &county_codes, &totals, end).await?;
     let mut rows = Vec::new();
     for (county_code, touch) in &touched.counties {
         let (Some(record), Some(old)) = (records.get(county_code), stored.get(county_code)) else { continue };

@@ -11,7 +11,7 @@ use super::Work;
 use crate::{
     assemble::trainees,
     domain::{
-        contribution::{Contribution, of_trainee},
+        contribution::{Contribution, Sums, of_trainee},
         marking, points,
         trainee::TraineeRecord,
     },
@@ -39,8 +39,8 @@ struct Scored {
 
 /// Scores the touched trainees; touches their tutors and counties where it matters, and gives what is to be added to the
 /// county counts.
-pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &mut Touched) -> Result<Contribution> {
-    let mut difference = Contribution::default();
+pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &mut Touched) -> Result<Sums> {
+    let mut difference = Sums::default();
     let trainees = std::mem::take(&mut touched.trainees);
     let everybody: Vec<(&str, &Cause)> = trainees.iter().map(|(id, cause)| (id.as_str(), cause)).collect();
     for step in everybody.chunks(TRAINEES_PER_STEP) {
@@ -54,7 +54,7 @@ async fn run_step(
     work: &Work<'_>,
     step: &[(&str, &Cause)],
     touched: &mut Touched,
-    difference: &mut Contribution,
+    difference: &mut Sums,
 ) -> Result<()> {
     let person_ids: Vec<&str> = step.iter().map(|(person_id, _)| *person_id).collect();
     let stored = scores::lock_trainees(&mut unit.tx, work.programme_id, &person_ids).await?;
@@ -75,8 +75,10 @@ async fn run_step(
         let before = Contribution::decode(&old.contribution)
             .ok_or_else(|| StoreError::corrupt_row("trainee_score", "contribution", person_id))?;
         touch_counties(touched, &scored, &before, old.latest_fact_at, cause);
-        difference.add_all(&scored.contribution);
-        difference.subtract_all(&before);
+        if scored.contribution != before {
+            difference.add(&scored.contribution);
+            difference.subtract(&before);
+        }
         if scored.row.points != old.points {
             emit(unit, work, &scored, old, cause)?;
         }
@@ -143,7 +145,7 @@ fn touch_counties(
         return;
     }
     let latest = scored.row.latest_fact_at;
-    for county_code in scored.contribution.counties().into_iter().chain(before.counties()) {
+    for county_code in scored.contribution.counties().chain(before.counties()) {
         touched.county(county_code, cause, latest);
     }
     for county_code in &scored.counties {

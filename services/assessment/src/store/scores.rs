@@ -1,17 +1,14 @@
-//! What follows from facts: the stored scores, which are also the locks of whom they are about, and the county counts.
+//! What follows from facts: the stored scores, which are also the locks of whom they are about.
 //!
 //! Why locks: two instances may apply facts about one trainee at once. Each writes its facts, then locks the trainee's
 //! row, then reads: so the second one, which waits, sees what the first has written. Locks are always taken in this
-//! order: programme, trainees, classes, tutors, counties, each by key. SQLite has one writer and needs none.
+//! order: programme, trainees, classes, tutors, counties, counts, each by key. SQLite has one writer and needs none.
 
 use std::collections::BTreeMap;
 
 use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_optional, select_by_keys};
 
-use crate::{
-    domain::contribution::{Contribution, CounterKey},
-    facts::{Cause, Instant, Submission},
-};
+use crate::facts::{Cause, Instant, Submission};
 
 /// Locks a programme's scheme: shared by everybody who scores by it, exclusive for who replaces it.
 pub async fn lock_programme(tx: &mut Tx, programme_id: &str, exclusive: bool) -> Result<(), StoreError> {
@@ -63,8 +60,8 @@ pub struct TraineeRow {
     pub points: Option<Vec<u8>>,
     /// Whether they have withdrawn by the programme's end.
     pub withdrawn: bool,
-    /// What they add to the county counts, see [`Contribution::encode`].
-    pub contribution: String,
+    /// What they add to the counts ([`crate::domain::contribution::Contribution::encode`]).
+    pub contribution: Vec<u8>,
     /// The time of their latest fact.
     pub latest_fact_at: Option<Instant>,
 }
@@ -79,7 +76,7 @@ pub async fn lock_trainees(
         tx,
         "INSERT INTO trainee_score (programme_id, person_id, withdrawn, contribution)",
         person_ids,
-        |person_id| (programme_id, *person_id, false, ""),
+        |person_id| (programme_id, *person_id, false, &b""[..]),
         " ON CONFLICT (programme_id, person_id) DO NOTHING"
     )?;
     let suffix = if tx.is_postgres() { " ORDER BY person_id FOR UPDATE" } else { "" };
@@ -110,7 +107,7 @@ pub async fn save_trainees(tx: &mut Tx, programme_id: &str, rows: &[TraineeRow])
             &row.person_id,
             row.points.as_deref(),
             row.withdrawn,
-            &row.contribution,
+            row.contribution.as_slice(),
             row.latest_fact_at
         ),
         " ON CONFLICT (programme_id, person_id) DO UPDATE SET points = excluded.points, \
@@ -265,48 +262,6 @@ pub async fn save_counties(tx: &mut Tx, programme_id: &str, rows: &[CountyRow]) 
          latest_fact_at = excluded.latest_fact_at"
     )?;
     Ok(())
-}
-
-/// Adds a difference of contributions to the county counts, by key ascending.
-pub async fn add_counts(
-    tx: &mut Tx,
-    programme_id: &str,
-    difference: &Contribution,
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = difference.iter().collect();
-    bulk_insert!(
-        tx,
-        "INSERT INTO county_count (programme_id, county_code, education_stage, counter, amount)",
-        rows,
-        |(key, amount)| (programme_id, &key.county_code, &key.education_stage, &key.counter, *amount),
-        " ON CONFLICT (programme_id, county_code, education_stage, counter) DO UPDATE SET \
-         amount = county_count.amount + excluded.amount"
-    )?;
-    Ok(())
-}
-
-/// The counts of these counties.
-pub async fn counts(
-    tx: &mut Tx,
-    programme_id: &str,
-    county_codes: &[&str],
-) -> Result<Contribution, StoreError> {
-    let rows: Vec<(String, String, String, i64)> = select_by_keys!(
-        tx,
-        (String, String, String, i64),
-        [
-            "SELECT county_code, education_stage, counter, amount FROM county_count WHERE programme_id = ",
-            programme_id,
-            " AND county_code IN "
-        ],
-        county_codes,
-        |county_code| (*county_code)
-    )?;
-    let mut counts = Contribution::default();
-    for (county_code, education_stage, counter, amount) in rows {
-        counts.add(CounterKey { county_code, education_stage, counter }, amount);
-    }
-    Ok(counts)
 }
 
 /// How far a programme has been scored anew.

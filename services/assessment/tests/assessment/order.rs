@@ -9,13 +9,15 @@ use proptest::{
 };
 use shipei_assessment::{
     assemble::counties::count_as_of,
+    domain::contribution::stage_number,
     recompute::rescore,
-    store::{lists, scores},
+    store::{counts, lists},
 };
 use shipei_contracts::event::v1::Event;
 use shipei_mirror::Programmes;
 use shipei_rules::scheme::Scheme;
 use shipei_service_kit::Reach;
+use shipei_store::fetch_all;
 
 use crate::{
     season,
@@ -45,15 +47,38 @@ async fn seen(service: &Service) -> String {
     text
 }
 
-/// The stored sums are those of the facts.
+/// A row of the counts: part of a dimension, education stage, counter, detail, day, amount.
+type CountRow = (i64, String, i64, i64, i64, i64, i64);
+
+/// The stored sums are those of the facts, in every dimension and on every day.
 async fn assert_counts_are_right(service: &Service) {
     let scheme = Scheme::parse(SCHEME).unwrap();
     let mut tx = service.test.kit.database().begin_read().await.unwrap();
     for county_code in [HAIGANG, SHANHAIGUAN] {
-        let stored = scores::counts(&mut tx, PROGRAMME, &[county_code]).await.unwrap();
-        let mut counted = count_as_of(&mut tx, PROGRAMME, &scheme, county_code, end()).await.unwrap();
-        counted.keep_county(county_code);
+        let stored: Vec<CountRow> = fetch_all!(
+            tx,
+            CountRow,
+            "SELECT dimension, part, education_stage, counter, detail, day, amount FROM trainee_count \
+             WHERE programme_id = $1 AND county_code = $2 AND amount <> 0 \
+             ORDER BY dimension, part, education_stage, counter, detail, day",
+            PROGRAMME,
+            county_code
+        )
+        .unwrap();
+        let sums = count_as_of(&mut tx, PROGRAMME, &scheme, county_code, end()).await.unwrap();
+        let own = sums.iter().filter(|(counted, ..)| counted.county_code == county_code);
+        let mut counted: Vec<CountRow> = own
+            .map(|(counted, count, amount)| {
+                let (dimension, part) = (counted.dimension.number(), counted.part.clone());
+                let (stage, counter) = (stage_number(counted.stage), count.counter.number());
+                (dimension, part, stage, counter, count.detail, count.day, amount)
+            })
+            .collect();
+        counted.sort();
+        assert!(counted.len() > 50, "{county_code}");
         assert_eq!(stored, counted, "{county_code}");
+        let totals = counts::county_totals(&mut tx, PROGRAMME, &[county_code]).await.unwrap();
+        assert_eq!(totals.get(county_code), Some(&sums.of_county(county_code)), "{county_code}");
     }
     assert_eq!(
         lists::all_tutors(&mut tx, &Reach::Everything, PROGRAMME, "", 10).await.unwrap(),
