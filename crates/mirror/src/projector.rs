@@ -302,6 +302,8 @@ async fn save_opened(tx: &mut Tx, opened: Vec<(&Key, &DateTime<Utc>)>) -> Result
 }
 
 async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>) -> Result<()> {
+    let registers = members.iter().any(|(_, patch)| patch.registered.is_some());
+    let merge = if registers { MERGE } else { MERGE_TIMES };
     bulk_insert!(
         tx,
         "INSERT INTO mirror_member (programme_id, person_id, role, education_stage, development_stage, subject, county_code, \
@@ -324,13 +326,32 @@ async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>
             tuple.push_bind(patch.pre_job_at);
             tuple.push_bind(patch.withdrawn_at);
         },
-        MERGE
+        merge
     )?;
     Ok(())
 }
 
-/// Registration fills what is empty, of transfers the last time is kept, first times are the least.
-const MERGE: &str = " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
+/// Of transfers the last time is kept, first times are the least.
+macro_rules! merge_times {
+    () => {
+        "placed_at = CASE WHEN mirror_member.placed_at IS NULL OR excluded.placed_at > mirror_member.placed_at \
+            THEN excluded.placed_at ELSE mirror_member.placed_at END, \
+        login_at = CASE WHEN mirror_member.login_at IS NULL OR excluded.login_at < mirror_member.login_at \
+            THEN excluded.login_at ELSE mirror_member.login_at END, \
+        pre_job_at = CASE WHEN mirror_member.pre_job_at IS NULL OR excluded.pre_job_at < mirror_member.pre_job_at \
+            THEN excluded.pre_job_at ELSE mirror_member.pre_job_at END, \
+        withdrawn_at = CASE WHEN mirror_member.withdrawn_at IS NULL \
+            OR excluded.withdrawn_at < mirror_member.withdrawn_at \
+            THEN excluded.withdrawn_at ELSE mirror_member.withdrawn_at END"
+    };
+}
+
+/// Nobody is registered by the batch: what indexes stand on is left alone.
+const MERGE_TIMES: &str = concat!(" ON CONFLICT (programme_id, person_id) DO UPDATE SET ", merge_times!());
+
+/// Registration fills what is empty.
+const MERGE: &str = concat!(
+    " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
     role = CASE WHEN excluded.role <> '' THEN excluded.role ELSE mirror_member.role END, \
     education_stage = CASE WHEN excluded.role <> '' THEN excluded.education_stage \
         ELSE mirror_member.education_stage END, \
@@ -339,16 +360,9 @@ const MERGE: &str = " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
     subject = CASE WHEN excluded.role <> '' THEN excluded.subject ELSE mirror_member.subject END, \
     county_code = CASE WHEN excluded.role <> '' THEN excluded.county_code ELSE mirror_member.county_code END, \
     school_code = CASE WHEN excluded.role <> '' THEN excluded.school_code ELSE mirror_member.school_code END, \
-    class_id = CASE WHEN excluded.role <> '' THEN excluded.class_id ELSE mirror_member.class_id END, \
-    placed_at = CASE WHEN mirror_member.placed_at IS NULL OR excluded.placed_at > mirror_member.placed_at \
-        THEN excluded.placed_at ELSE mirror_member.placed_at END, \
-    login_at = CASE WHEN mirror_member.login_at IS NULL OR excluded.login_at < mirror_member.login_at \
-        THEN excluded.login_at ELSE mirror_member.login_at END, \
-    pre_job_at = CASE WHEN mirror_member.pre_job_at IS NULL OR excluded.pre_job_at < mirror_member.pre_job_at \
-        THEN excluded.pre_job_at ELSE mirror_member.pre_job_at END, \
-    withdrawn_at = CASE WHEN mirror_member.withdrawn_at IS NULL \
-        OR excluded.withdrawn_at < mirror_member.withdrawn_at \
-        THEN excluded.withdrawn_at ELSE mirror_member.withdrawn_at END";
+    class_id = CASE WHEN excluded.role <> '' THEN excluded.class_id ELSE mirror_member.class_id END, ",
+    merge_times!()
+);
 
 /// A transfer is kept once, by the number of its move.
 async fn save_transfers(tx: &mut Tx, transfers: Vec<((String, String, i64), Transfer)>) -> Result<()> {

@@ -168,6 +168,51 @@ mod tests {
     }
 
     #[test]
+    fn instant_after_the_jump_of_a_clock_is_found_to_the_second() {
+        // A day of which the first half hour does not exist, and one that a zone leaves out altogether.
+        for (name, date, start) in [
+            ("Asia/Beirut", "2021-03-28", "2021-03-27T22:00:00Z"),
+            ("America/Asuncion", "2019-10-06", "2019-10-06T04:00:00Z"),
+            ("Pacific/Kwajalein", "1993-08-21", "1993-08-21T12:00:00Z"),
+        ] {
+            let zone = Zone::parse(name).unwrap();
+            let found = zone.start_of(day(date));
+            assert_eq!(found, at(start), "{name}");
+            assert!(zone.day_of(found - TimeDelta::seconds(1)) < day(date), "{name}");
+            assert!(zone.day_of(found) >= day(date), "{name}");
+        }
+    }
+
+    #[test]
+    fn period_holds_its_first_instant_and_not_its_last() {
+        let (from, until) = (at("2019-09-15T00:00:00Z"), at("2019-09-16T00:00:00Z"));
+        let period = Period { from, until };
+        let micros = TimeDelta::microseconds(1);
+        for (instant, position) in [
+            (from - micros, Position::Before),
+            (from, Position::Inside),
+            (until - micros, Position::Inside),
+            (until, Position::After),
+        ] {
+            assert_eq!(period.position(instant), position);
+            assert_eq!(period.contains(instant), position == Position::Inside);
+            assert_eq!(period.is_over(instant), position == Position::After);
+        }
+        assert_eq!((period.seconds(), Zone::parse("UTC").unwrap().to_string()), (86_400, "UTC".to_owned()));
+    }
+
+    #[test]
+    fn window_has_as_many_days_as_it_names() {
+        for (first, last, days) in [
+            ("2019-09-15", "2019-10-30", 46),
+            ("2019-02-28", "2019-03-01", 2),
+            ("2020-02-28", "2020-03-01", 3),
+        ] {
+            assert_eq!(Window::new(day(first), day(last)).unwrap().days(), days, "{first}");
+        }
+    }
+
+    #[test]
     fn window_backwards_is_refused() {
         assert_eq!(Window::new(day("2019-09-15"), day("2019-09-14")), None);
         assert_eq!(Window::new(day("2019-09-15"), day("2019-09-15")).unwrap().days(), 1);

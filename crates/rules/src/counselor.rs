@@ -206,11 +206,7 @@ fn task_shares(scheme: &Scheme, facts: &CountyFacts, as_of: DateTime<Utc>) -> Ve
         let done = facts.done_by_task.get(index).copied().unwrap_or(0).clamp(0, facts.active);
         let until = task_until(scheme, *task);
         let missing = (done < facts.active).then(|| Missing::new(Need::Trainees, done, facts.active, until));
-        let state = match missing {
-            None => ItemState::Earned,
-            Some(_) if as_of >= until => ItemState::Missed,
-            Some(_) => ItemState::Pending,
-        };
+        let state = missing.map_or(ItemState::Earned, |missing| missing.judged(as_of).0);
         let (active, clause) = (facts.active, Clause::clone(&rules.clause));
         shares.push(TaskShare { task: *task, done, active, state, missing, clause });
     }
@@ -232,21 +228,17 @@ fn judge(scheme: &Scheme, item: OfflineItem, stage: &StageFacts, as_of: DateTime
     let counted =
         |at: Option<DateTime<Utc>>, period: &Period| at.filter(|at| *at <= as_of && period.contains(*at));
     let until = rules.period.until;
-    let happened = |at: Option<DateTime<Utc>>, missed, what| match at {
+    let happened = |at: Option<DateTime<Utc>>, what| match at {
         Some(at) => Finding::earned(0, at),
-        None => Finding::not_earned(as_of, missed, Missing::one(what, until)),
+        None => Finding::not_earned(as_of, Missing::one(what, until)),
     };
     let finding = match item {
         OfflineItem::Plan => {
             let at = counted(stage.plan_at, &scheme.plan_period());
-            happened(at, ReasonCode::PlanNotSubmitted, Need::Plan)
+            happened(at, Need::Plan)
         }
-        OfflineItem::Activity => {
-            happened(counted(stage.activity_at, &rules.period), ReasonCode::ActivityNotHeld, Need::Activity)
-        }
-        OfflineItem::Results => {
-            happened(counted(stage.results_at, &rules.period), ReasonCode::ResultsNotSubmitted, Need::Results)
-        }
+        OfflineItem::Activity => happened(counted(stage.activity_at, &rules.period), Need::Activity),
+        OfflineItem::Results => happened(counted(stage.results_at, &rules.period), Need::Results),
         OfflineItem::Scoring => judge_scoring(stage, as_of, until),
     };
     CountyItem {
@@ -265,11 +257,11 @@ fn judge_scoring(stage: &StageFacts, as_of: DateTime<Utc>, until: DateTime<Utc>)
     let (attended, scored) = (stage.attendances_of_active, stage.scored_attendances_of_active);
     if attended <= 0 {
         let missing = Missing::one(Need::Attendance, until);
-        return Finding::not_earned(as_of, ReasonCode::NobodyAttended, missing);
+        return Finding::not_earned(as_of, missing);
     }
     if scored < attended {
         let missing = Missing::new(Need::Scoring, scored, attended, until);
-        return Finding::not_earned(as_of, ReasonCode::AttendanceNotScored, missing);
+        return Finding::not_earned(as_of, missing);
     }
     Finding { at: None, ..Finding::earned(0, as_of) }
 }

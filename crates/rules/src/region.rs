@@ -154,6 +154,40 @@ mod tests {
     }
 
     #[test]
+    fn level_is_known_by_its_words_and_written_by_one() {
+        for (word, level, written) in [
+            ("province", Some(RegionLevel::Province), "province"),
+            ("city", Some(RegionLevel::City), "city"),
+            ("prefecture", Some(RegionLevel::City), "city"),
+            ("county", Some(RegionLevel::County), "county"),
+            ("district", None, ""),
+        ] {
+            assert_eq!(RegionLevel::parse(word), level, "{word}");
+            assert_eq!(level.map_or("", RegionLevel::as_str), written, "{word}");
+        }
+    }
+
+    #[test]
+    fn region_code_is_shown_as_its_digits() {
+        assert_eq!(format!("{} {:?}", code("130302"), code("130302")), "130302 RegionCode(130302)");
+        assert_eq!("130302".parse::<RegionCode>(), Ok(code("130302")));
+        assert!("1303".parse::<RegionCode>().is_err());
+    }
+
+    #[test]
+    fn month_is_six_digits_with_a_month_of_the_year() {
+        assert_eq!(YearMonth::parse("201912"), YearMonth::new(2019, 12));
+        assert_eq!(YearMonth::parse("201901"), YearMonth::new(2019, 1));
+        for text in ["201913", "201900", "20191", "2019012", "2019ab"] {
+            assert_eq!(YearMonth::parse(text), None, "{text}");
+        }
+        assert_eq!((YearMonth::new(2019, 0), YearMonth::new(2019, 13)), (None, None));
+        let day = |text: &str| text.parse::<chrono::NaiveDate>().unwrap();
+        assert_eq!(YearMonth::of(day("2019-09-30")), YearMonth::new(2019, 9));
+        assert_eq!(YearMonth::of(day("-0001-09-30")), None);
+    }
+
+    #[test]
     fn region_code_of_another_shape_is_refused() {
         for text in ["", "13030", "1303021", "13030a", "030302", "１３０３０２", "13 302"] {
             assert!(RegionCode::parse(text).is_err(), "{text}");

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::explanation::{Finding, Item, ItemKey, ItemState, Missing, Need, ReasonCode};
+use crate::explanation::{Finding, Item, ItemKey, Missing, Need};
 use crate::ids::{ActivityId, SeminarId};
 use crate::scheme::{OnlineEntry, Scheme, Task};
 use crate::submission::{MarkKind, Submission, counting};
@@ -85,12 +85,22 @@ pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Tra
     let finding = judge_assignment(scheme, facts, as_of);
     items.push(finding.into_item(ItemKey::Assignment, assignment.points.most(), &assignment.clause));
     let finding = judge_seminar(scheme, facts, as_of);
-    let seminar_earned = finding.state == ItemState::Earned;
     items.push(finding.into_item(ItemKey::Seminar, seminar.points, &seminar.clause));
     let finding = judge_offline(scheme, facts, as_of);
     items.push(finding.into_item(ItemKey::Offline, offline.max_score, &offline.clause));
 
+    sum(scheme, items)
+}
+
+/// The score as of another time from the items as of one, between which nothing happened that they rest on.
+pub fn restated(scheme: &Scheme, items: Vec<Item>, as_of: DateTime<Utc>) -> TraineeScore {
+    sum(scheme, items.into_iter().map(|item| item.as_of(as_of)).collect())
+}
+
+fn sum(scheme: &Scheme, items: Vec<Item>) -> TraineeScore {
+    let rules = &scheme.trainee;
     let total = items.iter().map(|item| item.points).sum();
+    let seminar_earned = items.iter().any(|item| item.key == ItemKey::Seminar && item.is_earned());
     let passed = total >= rules.pass_total && (seminar_earned || !rules.seminar_required);
     TraineeScore { items, total, passed, withdrawn: false }
 }
@@ -119,13 +129,13 @@ fn judge_phase(online: &[OnlineEntry], index: usize, facts: &TraineeFacts, as_of
             need: entry.required_seconds,
             until: entry.period.until,
         };
-        return Finding::not_earned(as_of, ReasonCode::NotAchievedInWindow, missing);
+        return Finding::not_earned(as_of, missing);
     };
     if !entry.requires_previous || index == 0 || achieved_at(online, index - 1, facts, as_of).is_some() {
         return Finding::earned(entry.points, at);
     }
     let missing = Missing::one(Need::PreviousPhase, online[index - 1].period.until);
-    Finding::not_earned(as_of, ReasonCode::PreviousPhaseMissed, missing).dated(at)
+    Finding::not_earned(as_of, missing).dated(at)
 }
 
 /// Annex 2, phase 3. The last mark of the submission that counts counts ([`counting`]). Until `review_until` a fail or a
@@ -134,11 +144,11 @@ fn judge_assignment(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>)
     let rules = &scheme.trainee.assignment;
     let Some(newest) = counting(scheme, &facts.submissions, as_of) else {
         let missing = Missing::one(Need::Submission, rules.period.until);
-        return Finding::not_earned(as_of, ReasonCode::NotSubmitted, missing);
+        return Finding::not_earned(as_of, missing);
     };
     let missing = |what| Missing::one(what, rules.review_until);
     let Some(mark) = newest.last_mark(as_of, rules.review_until) else {
-        let finding = Finding::not_earned(as_of, ReasonCode::NotReviewed, missing(Need::Review));
+        let finding = Finding::not_earned(as_of, missing(Need::Review));
         return finding.on(&newest.id).dated(newest.submitted_at);
     };
     let finding = match mark.kind {
@@ -147,11 +157,9 @@ fn judge_assignment(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>)
         }
         MarkKind::Graded(Grade::Fail) => Finding {
             points: rules.points.of(Grade::Fail),
-            ..Finding::not_earned(as_of, ReasonCode::GradedFail, missing(Need::BetterGrade)).dated(mark.at)
+            ..Finding::not_earned(as_of, missing(Need::BetterGrade)).dated(mark.at)
         },
-        MarkKind::Returned => {
-            Finding::not_earned(as_of, ReasonCode::Returned, missing(Need::Revision)).dated(mark.at)
-        }
+        MarkKind::Returned => Finding::not_earned(as_of, missing(Need::Revision)).dated(mark.at),
     };
     finding.on(&newest.id)
 }
@@ -168,7 +176,7 @@ fn judge_seminar(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) ->
         Some(post) => Finding::earned(rules.points, post.at).on(&post.seminar),
         None => {
             let missing = Missing::new(Need::Post, 0, rules.min_characters, rules.period.until);
-            Finding::not_earned(as_of, ReasonCode::NotAttended, missing)
+            Finding::not_earned(as_of, missing)
         }
     }
 }
@@ -202,7 +210,7 @@ fn judge_offline(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) ->
         Some(score) => Finding::earned(score.score, score.at).on(&score.activity),
         None => {
             let missing = Missing::one(Need::OfflineScore, rules.period.until);
-            Finding::not_earned(as_of, ReasonCode::NotScored, missing)
+            Finding::not_earned(as_of, missing)
         }
     }
 }

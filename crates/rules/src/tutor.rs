@@ -178,11 +178,9 @@ fn judge_marking(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> F
     let oldest =
         owed.min_by(|left, right| (left.submitted_at, &left.id).cmp(&(right.submitted_at, &right.id)));
     match oldest {
-        Some(work) => Finding::not_earned(as_of, ReasonCode::NotAllMarked, missing)
-            .on(&work.id)
-            .dated(work.submitted_at),
+        Some(work) => Finding::not_earned(as_of, missing).on(&work.id).dated(work.submitted_at),
         None if as_of >= review_until => Finding::earned(scheme.tutor.marking.points, review_until),
-        None => Finding::not_earned(as_of, ReasonCode::NotAllMarked, missing),
+        None => Finding::not_earned(as_of, missing),
     }
 }
 
@@ -199,7 +197,7 @@ fn judge_bulletin(rule: &BulletinRule, facts: &TutorFacts, as_of: DateTime<Utc>)
             .bulletins
             .iter()
             .filter(|(number, at)| *number == rule.number && *at <= as_of && rule.period.contains(*at));
-        counted.map(|(_, at)| *at).min().ok_or((ReasonCode::BulletinNotPublished, Need::Bulletin))
+        counted.map(|(_, at)| *at).min().ok_or(Need::Bulletin)
     })
 }
 
@@ -217,7 +215,7 @@ fn in_each_class(
     facts: &TutorFacts,
     as_of: DateTime<Utc>,
     (points, until): (i64, DateTime<Utc>),
-    complete_in: impl Fn(&ClassFacts) -> Result<DateTime<Utc>, (ReasonCode, Need)>,
+    complete_in: impl Fn(&ClassFacts) -> Result<DateTime<Utc>, Need>,
 ) -> Finding {
     let mut complete_at = None;
     let mut lacking = None;
@@ -228,16 +226,16 @@ fn in_each_class(
                 complete += 1;
                 complete_at = complete_at.max(Some(at));
             }
-            Err(lack) => lacking = lacking.or(Some((class, lack))),
+            Err(what) => lacking = lacking.or(Some((class, what))),
         }
     }
     match (lacking, complete_at) {
-        (Some((class, (reason, what))), _) => {
+        (Some((class, what)), _) => {
             let missing = Missing::new(what, complete, length(facts.classes.iter()), until);
-            Finding::not_earned(as_of, reason, missing).on(&class.class_id)
+            Finding::not_earned(as_of, missing).on(&class.class_id)
         }
         (None, Some(at)) => Finding::earned(points, at),
-        (None, None) => Finding::not_earned(as_of, ReasonCode::NoClass, Missing::one(Need::Class, until)),
+        (None, None) => Finding::not_earned(as_of, Missing::one(Need::Class, until)),
     }
 }
 
@@ -246,11 +244,7 @@ fn length<T>(list: impl Iterator<Item = T>) -> i64 {
 }
 
 /// When the first seminar of a class was complete, or what the one that came furthest lacks.
-fn class_seminar(
-    class: &ClassFacts,
-    period: &Period,
-    as_of: DateTime<Utc>,
-) -> Result<DateTime<Utc>, (ReasonCode, Need)> {
+fn class_seminar(class: &ClassFacts, period: &Period, as_of: DateTime<Utc>) -> Result<DateTime<Utc>, Need> {
     let counted = |at: Option<DateTime<Utc>>| at.filter(|at| *at <= as_of && period.contains(*at));
     let mut first_complete: Option<DateTime<Utc>> = None;
     let mut furthest = 0;
@@ -264,9 +258,9 @@ fn class_seminar(
         first_complete = Some(first_complete.map_or(complete_at, |first| first.min(complete_at)));
     }
     first_complete.ok_or(match furthest {
-        0 => (ReasonCode::SeminarNotOpened, Need::SeminarOpened),
-        1 => (ReasonCode::SeminarWithoutPost, Need::SeminarPost),
-        _ => (ReasonCode::SeminarNotSummarised, Need::SeminarSummary),
+        0 => Need::SeminarOpened,
+        1 => Need::SeminarPost,
+        _ => Need::SeminarSummary,
     })
 }
 

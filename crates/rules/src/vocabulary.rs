@@ -118,6 +118,18 @@ mod tests {
         for category in Category::ALL {
             assert_eq!(Category::parse(category.as_str()), Some(*category));
         }
+        for stage in EducationStage::ALL {
+            assert_eq!(EducationStage::parse(&stage.to_string()), Some(*stage));
+        }
+        for stage in DevelopmentStage::ALL {
+            assert_eq!(DevelopmentStage::parse(stage.as_str()), Some(*stage));
+        }
+        for item in OfflineItem::ALL {
+            assert_eq!(OfflineItem::parse(item.as_str()), Some(*item));
+        }
+        for grade in Grade::ALL {
+            assert_eq!(Grade::parse(grade.as_str()), Some(*grade));
+        }
         assert_eq!(Grade::parse("Excellent"), None);
     }
 }

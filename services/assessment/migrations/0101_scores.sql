@@ -13,17 +13,23 @@ CREATE TABLE class_lock (
     PRIMARY KEY (programme_id, class_id)
 );
 
--- A trainee's score (assessment.v1.TraineePoints; empty before they are registered), what they add to trainee_count
--- (domain/contribution.rs), and the time of their latest fact.
+-- A trainee's score (assessment.v1.TraineePoints) and its explained items (domain/stored.rs), both empty before they are
+-- registered, where they stand at the end, what they add to trainee_count (domain/contribution.rs), and the time of their
+-- latest fact.
 CREATE TABLE trainee_score (
     programme_id   TEXT COLLATE "C" NOT NULL,
     person_id      TEXT COLLATE "C" NOT NULL,
     points         BYTEA,
+    items          BYTEA,
+    county_code    TEXT COLLATE "C" NOT NULL,
+    class_id       TEXT COLLATE "C" NOT NULL,
     withdrawn      BOOLEAN NOT NULL,
     contribution   BYTEA NOT NULL,
     latest_fact_at TIMESTAMPTZ,
     PRIMARY KEY (programme_id, person_id)
 );
+-- Those whom no county's time of the latest fact speaks for.
+CREATE INDEX trainee_score_nowhere ON trainee_score (programme_id, latest_fact_at) WHERE county_code = '';
 
 -- A tutor's score (assessment.v1.TutorPoints; empty before they are registered).
 CREATE TABLE tutor_score (
@@ -68,4 +74,17 @@ CREATE TABLE rescore (
     done_until   TEXT COLLATE "C" NOT NULL,
     cause        TEXT COLLATE "C" NOT NULL,
     caused_at    TIMESTAMPTZ NOT NULL
+);
+
+-- Whose stored score is behind the facts: a trainee (kind 0), a class, for its tutor (1), or a county (2), the last event
+-- that led to it, and of a county the latest time of a fact. Filled while more is learned at once than it would
+-- pay to score fact by fact.
+CREATE TABLE due (
+    programme_id   TEXT COLLATE "C" NOT NULL,
+    kind           BIGINT NOT NULL,
+    id             TEXT COLLATE "C" NOT NULL,
+    cause          TEXT COLLATE "C" NOT NULL,
+    caused_at      TIMESTAMPTZ NOT NULL,
+    latest_fact_at TIMESTAMPTZ,
+    PRIMARY KEY (programme_id, kind, id)
 );

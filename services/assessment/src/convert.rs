@@ -1,11 +1,13 @@
 //! From requests to typed values by field name, and from the rules' scores to messages. No SQL.
 
+use std::collections::HashMap;
+
 use shipei_contracts::assessment::v1::{
     CountyScore, ItemState, Missing, ScoreItem, TraineeScore, TutorScore,
 };
 use shipei_rules::{
     counselor::{CountyItem, Hundredths, TaskShare},
-    explanation::{self, Item, ItemKey, ReasonCode, Text},
+    explanation::{self, Item, ItemKey, Need, ReasonCode, Text},
     ids::{ClassId, PersonId, ProgrammeId},
     region::RegionCode,
     scheme::Scheme,
@@ -14,8 +16,9 @@ use shipei_service_kit::{Fields, Result, to_int32, to_timestamp};
 
 use crate::{
     assemble::{counties::CountyRecord, tutors::TutorRecord},
-    domain::{points::HUNDREDTHS, trainee::TraineeRecord},
+    domain::points::HUNDREDTHS,
     facts::Instant,
+    store::lists::TraineeThere,
 };
 
 /// An optional timestamp of a request.
@@ -84,18 +87,40 @@ pub(crate) struct AsOf {
     pub(crate) scheme_version: i64,
 }
 
+/// How items are said in the answers of one call, as of one time: texts are made once for all who lack the same.
+#[derive(Debug, Default)]
+pub(crate) struct Wording {
+    said: HashMap<Said, ScoreItem>,
+}
+
+/// What an item's texts follow from: its key and what is missing of it.
+type Said = (ItemKey, Option<(Need, Option<i64>, i64, Instant)>);
+
+impl Wording {
+    fn said(&mut self, item: &Item) -> ScoreItem {
+        let missing = item.missing.map(|missing| (missing.what, missing.have, missing.need, missing.until));
+        let said = self.said.entry((item.key, missing)).or_insert_with(|| self::item(item));
+        ScoreItem {
+            hundredths: to_int32(item.points * HUNDREDTHS),
+            evidence: item.evidence.clone().unwrap_or_default(),
+            evidence_time: item.at.map(to_timestamp),
+            ..said.clone()
+        }
+    }
+}
+
 /// A trainee's score as a message.
 pub(crate) fn trainee_score(
-    trainee: &TraineeRecord,
+    there: TraineeThere,
     score: &shipei_rules::trainee::TraineeScore,
     at: AsOf,
+    wording: &mut Wording,
 ) -> TraineeScore {
-    let place = trainee.places.at(at.as_of);
     TraineeScore {
-        person_id: trainee.person_id.clone(),
-        county_code: place.county_code.clone(),
-        class_id: place.class_id.clone(),
-        items: score.items.iter().map(item).collect(),
+        person_id: there.person_id,
+        county_code: there.county_code,
+        class_id: there.class_id,
+        items: score.items.iter().map(|item| wording.said(item)).collect(),
         total: to_int32(score.total),
         passed: score.passed,
         as_of: Some(to_timestamp(at.as_of)),

@@ -29,8 +29,8 @@ use sqlx::migrate::Migrator;
 
 use crate::{
     apply::{
-        assignment::AssignmentProjector, enrollment::EnrollmentProjector, learning::LearningProjector,
-        offline::OfflineProjector,
+        Behind, assignment::AssignmentProjector, enrollment::EnrollmentProjector,
+        learning::LearningProjector, offline::OfflineProjector,
     },
     recompute::rescore,
 };
@@ -64,7 +64,7 @@ pub fn migrations() -> Migrator {
 }
 
 /// Its tables, all of which follow from the logs of the other services.
-pub const TABLES: [&str; 18] = [
+pub const TABLES: [&str; 19] = [
     "trainee_place",
     "phase_achieved",
     "submission",
@@ -83,6 +83,7 @@ pub const TABLES: [&str; 18] = [
     "county_score",
     "trainee_count",
     "rescore",
+    "due",
 ];
 
 /// The service; clones are the same one.
@@ -100,15 +101,15 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
 
 /// Follows the four logs until shutdown, and scores anew what another scheme wants otherwise. `peers` has a channel to each.
 pub fn follow(kit: &Kit, peers: &Peers, shutdown: &Shutdown) {
-    let schemes = Programmes::default();
+    let (schemes, behind) = (Programmes::default(), Behind::default());
     let to = |source: &str| peers[source].clone();
-    let enrollment = EnrollmentProjector { schemes: schemes.clone() };
+    let enrollment = EnrollmentProjector { schemes: schemes.clone(), behind: behind.clone() };
     follow_in_shards(kit, to(ENROLLMENT), enrollment, shutdown, SHARDS);
-    let learning = LearningProjector { schemes: schemes.clone() };
+    let learning = LearningProjector { schemes: schemes.clone(), behind: behind.clone() };
     follow_in_shards(kit, to(LEARNING_PROGRESS), learning, shutdown, SHARDS);
-    let assignment = AssignmentProjector { schemes: schemes.clone() };
+    let assignment = AssignmentProjector { schemes: schemes.clone(), behind: behind.clone() };
     follow_in_shards(kit, to(ASSIGNMENT_GRADING), assignment, shutdown, SHARDS);
-    let offline = OfflineProjector { schemes: schemes.clone() };
+    let offline = OfflineProjector { schemes: schemes.clone(), behind: behind.clone() };
     follow_in_shards(kit, to(OFFLINE_ACTIVITY), offline, shutdown, SHARDS);
-    shutdown.spawn(rescore::run(kit.clone(), schemes, shutdown.clone()));
+    shutdown.spawn(rescore::run(kit.clone(), schemes, behind, shutdown.clone()));
 }

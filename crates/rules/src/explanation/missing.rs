@@ -4,10 +4,10 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::Text;
+use super::{ItemState, ReasonCode, Text};
 
 macro_rules! needs {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $unit:ident, $zh:literal, $en:literal;)+) => {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $unit:ident, $reason:expr, $zh:literal, $en:literal;)+) => {
         /// What is missing. Its code goes into answers and must never change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Need {
@@ -28,6 +28,16 @@ macro_rules! needs {
                 match self { $(Self::$variant => Unit::$unit,)+ }
             }
 
+            /// Why an item is missed that still needs it when its time is over; a share of trainees is its own reason.
+            pub const fn reason(self) -> Option<ReasonCode> {
+                match self { $(Self::$variant => $reason,)+ }
+            }
+
+            /// Reads a code; `None` when nothing has it.
+            pub fn parse(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+
             /// What it is called, in Chinese and in English.
             pub const fn titles(self) -> (&'static str, &'static str) {
                 match self { $(Self::$variant => ($zh, $en),)+ }
@@ -38,45 +48,45 @@ macro_rules! needs {
 
 needs! {
     /// Credited study inside the phase's window.
-    Study = "STUDY", Seconds, "本阶段学习时间", "credited study in this phase";
+    Study = "STUDY", Seconds, Some(ReasonCode::NotAchievedInWindow), "本阶段学习时间", "credited study in this phase";
     /// The phase before.
-    PreviousPhase = "PREVIOUS_PHASE", Phases, "按时完成上一阶段学习", "the previous phase achieved";
+    PreviousPhase = "PREVIOUS_PHASE", Phases, Some(ReasonCode::PreviousPhaseMissed), "按时完成上一阶段学习", "the previous phase achieved";
     /// A submission.
-    Submission = "SUBMISSION", Submissions, "提交实践性作业", "an assignment submitted";
+    Submission = "SUBMISSION", Submissions, Some(ReasonCode::NotSubmitted), "提交实践性作业", "an assignment submitted";
     /// A review of the submission that counts.
-    Review = "REVIEW", Submissions, "作业批阅", "a review of the assignment";
+    Review = "REVIEW", Submissions, Some(ReasonCode::NotReviewed), "作业批阅", "a review of the assignment";
     /// A better grade, or another submission, after a fail.
-    BetterGrade = "BETTER_GRADE", Submissions, "合格的作业", "an assignment that passes";
+    BetterGrade = "BETTER_GRADE", Submissions, Some(ReasonCode::GradedFail), "合格的作业", "an assignment that passes";
     /// What was returned, revised and reviewed.
-    Revision = "REVISION", Submissions, "修改后的作业", "the revised assignment";
+    Revision = "REVISION", Submissions, Some(ReasonCode::Returned), "修改后的作业", "the revised assignment";
     /// An accepted post.
-    Post = "POST", Characters, "合格的研讨帖", "a post that is long enough";
+    Post = "POST", Characters, Some(ReasonCode::NotAttended), "合格的研讨帖", "a post that is long enough";
     /// A score for attending an offline activity.
-    OfflineScore = "OFFLINE_SCORE", Scores, "线下研修活动成绩", "an offline score";
+    OfflineScore = "OFFLINE_SCORE", Scores, Some(ReasonCode::NotScored), "线下研修活动成绩", "an offline score";
     /// Submissions marked.
-    Marks = "MARKS", Submissions, "待批阅的作业", "submissions to be marked";
+    Marks = "MARKS", Submissions, Some(ReasonCode::NotAllMarked), "待批阅的作业", "submissions to be marked";
     /// A bulletin in every class.
-    Bulletin = "BULLETIN", Classes, "已发布本期简报的班级", "classes with this bulletin";
+    Bulletin = "BULLETIN", Classes, Some(ReasonCode::BulletinNotPublished), "已发布本期简报的班级", "classes with this bulletin";
     /// A seminar opened in every class.
-    SeminarOpened = "SEMINAR_OPENED", Classes, "已开设研修活动的班级", "classes with a seminar opened";
+    SeminarOpened = "SEMINAR_OPENED", Classes, Some(ReasonCode::SeminarNotOpened), "已开设研修活动的班级", "classes with a seminar opened";
     /// A seminar with a post in every class.
-    SeminarPost = "SEMINAR_POST", Classes, "研修活动已有合格研讨帖的班级", "classes whose seminar has a post";
+    SeminarPost = "SEMINAR_POST", Classes, Some(ReasonCode::SeminarWithoutPost), "研修活动已有合格研讨帖的班级", "classes whose seminar has a post";
     /// A seminar with a summary in every class.
-    SeminarSummary = "SEMINAR_SUMMARY", Classes, "研修活动已发布总结的班级", "classes whose seminar has a summary";
+    SeminarSummary = "SEMINAR_SUMMARY", Classes, Some(ReasonCode::SeminarNotSummarised), "研修活动已发布总结的班级", "classes whose seminar has a summary";
     /// A class at all.
-    Class = "CLASS", Classes, "任教班级", "a class";
+    Class = "CLASS", Classes, Some(ReasonCode::NoClass), "任教班级", "a class";
     /// A task done on time by every active trainee.
-    Trainees = "TRAINEES", Trainees, "按时完成的参训教师", "trainees who did it on time";
+    Trainees = "TRAINEES", Trainees, None, "按时完成的参训教师", "trainees who did it on time";
     /// A plan.
-    Plan = "PLAN", Times, "线下研修活动方案", "an offline plan";
+    Plan = "PLAN", Times, Some(ReasonCode::PlanNotSubmitted), "线下研修活动方案", "an offline plan";
     /// An activity.
-    Activity = "ACTIVITY", Times, "线下研修活动", "an offline activity";
+    Activity = "ACTIVITY", Times, Some(ReasonCode::ActivityNotHeld), "线下研修活动", "an offline activity";
     /// Somebody at an activity.
-    Attendance = "ATTENDANCE", Trainees, "参加线下研修活动的参训教师", "trainees at an offline activity";
+    Attendance = "ATTENDANCE", Trainees, Some(ReasonCode::NobodyAttended), "参加线下研修活动的参训教师", "trainees at an offline activity";
     /// Every attendance scored.
-    Scoring = "SCORING", Scores, "已评定的线下研修活动成绩", "attendances that are scored";
+    Scoring = "SCORING", Scores, Some(ReasonCode::AttendanceNotScored), "已评定的线下研修活动成绩", "attendances that are scored";
     /// Results.
-    Results = "RESULTS", Times, "线下研修活动成果", "offline results";
+    Results = "RESULTS", Times, Some(ReasonCode::ResultsNotSubmitted), "线下研修活动成果", "offline results";
 }
 
 macro_rules! units {
@@ -150,6 +160,14 @@ impl Missing {
         Self::new(what, 0, 1, until)
     }
 
+    /// Whether an item that needs it is pending or missed as of a time, and why missed.
+    pub(crate) fn judged(&self, as_of: DateTime<Utc>) -> (ItemState, Option<ReasonCode>) {
+        match as_of >= self.until {
+            true => (ItemState::Missed, self.what.reason()),
+            false => (ItemState::Pending, None),
+        }
+    }
+
     /// The same as a sentence without the time.
     pub fn text(&self) -> Text {
         let (zh, en) = self.what.titles();
@@ -194,6 +212,8 @@ mod tests {
         for need in Need::ALL {
             let (zh, en) = need.titles();
             assert!(!zh.is_ascii() && en.is_ascii(), "{need}");
+            assert_eq!(Need::parse(need.as_str()), Some(*need));
+            assert_eq!(need.reason().is_none(), *need == Need::Trainees);
             assert!(!need.unit().names().0.is_ascii() && need.unit().as_str().is_ascii());
         }
     }

@@ -169,6 +169,16 @@ impl Item {
     pub fn is_earned(&self) -> bool {
         self.state == ItemState::Earned
     }
+
+    /// The same item as of another time, between which and the item's own nothing happened that it rests on: what it needs
+    /// says whether it still can be earned.
+    #[must_use]
+    pub fn as_of(mut self, as_of: DateTime<Utc>) -> Self {
+        if let Some(missing) = &self.missing {
+            (self.state, self.reason) = missing.judged(as_of);
+        }
+        self
+    }
 }
 
 /// What a judge of one item found; with the item's key, points and clause it becomes an [`Item`].
@@ -189,12 +199,9 @@ impl Finding {
         Self { points, state, reason: None, missing: None, evidence: None, at: Some(at) }
     }
 
-    /// Not earned: missed for `reason` when it is too late for what is missing, else pending.
-    pub(crate) fn not_earned(as_of: DateTime<Utc>, reason: ReasonCode, missing: Missing) -> Self {
-        let (state, reason) = match as_of >= missing.until {
-            true => (ItemState::Missed, Some(reason)),
-            false => (ItemState::Pending, None),
-        };
+    /// Not earned: missed when it is too late for what is missing, else pending.
+    pub(crate) fn not_earned(as_of: DateTime<Utc>, missing: Missing) -> Self {
+        let (state, reason) = missing.judged(as_of);
         Self { points: 0, state, reason, missing: Some(missing), evidence: None, at: None }
     }
 

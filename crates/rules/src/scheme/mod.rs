@@ -386,6 +386,12 @@ impl Scheme {
         self.required_period("summary").until
     }
 
+    /// Whether every online entry that is given without study ([`OnlineEntry::given_at`]) is given by then: after that only
+    /// facts change what anybody has earned.
+    pub fn nothing_given_after(&self, at: DateTime<Utc>) -> bool {
+        self.trainee.online.iter().filter_map(OnlineEntry::given_at).all(|given_at| given_at <= at)
+    }
+
     /// The indices of the online entries that take a category and whose window holds an instant.
     pub fn phases_open(&self, category: Category, at: DateTime<Utc>) -> Vec<usize> {
         let mut open = Vec::new();

@@ -6,7 +6,7 @@ use shipei_rules::explanation::ItemState;
 use shipei_rules::ids::{ActivityId, SeminarId, SubmissionId};
 use shipei_rules::scheme::Grade;
 use shipei_rules::submission::{Mark, MarkKind, Submission};
-use shipei_rules::trainee::{OfflineScore, SeminarPost, TraineeFacts, score};
+use shipei_rules::trainee::{OfflineScore, SeminarPost, TraineeFacts, restated, score};
 
 use crate::support::{at, qinhuangdao};
 
@@ -144,6 +144,24 @@ proptest! {
         let after = score(&scheme, &better, scheme.final_as_of());
         prop_assert!(after.total >= before.total);
         prop_assert!(after.passed >= before.passed);
+    }
+
+    #[test]
+    fn items_restated_are_those_of_any_time_after_the_last_fact(facts in any_facts(), days in 0_i64..100) {
+        let scheme = qinhuangdao();
+        let marks = facts.submissions.iter().flat_map(|submission| &submission.marks).map(|mark| mark.at);
+        let last = facts.phases.iter().flatten().copied()
+            .chain(facts.submissions.iter().map(|submission| submission.submitted_at))
+            .chain(marks)
+            .chain(facts.seminar_posts.iter().map(|post| post.at))
+            .chain(facts.offline_scores.iter().map(|score| score.at))
+            .max()
+            .unwrap_or(at("2019-07-01T00:00:00"));
+        let end = scheme.final_as_of();
+        prop_assume!(last <= end);
+        let as_of = last + TimeDelta::days(days);
+        let stored = score(&scheme, &facts, end).items;
+        prop_assert_eq!(restated(&scheme, stored, as_of), score(&scheme, &facts, as_of));
     }
 
     #[test]

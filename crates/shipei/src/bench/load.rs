@@ -13,7 +13,9 @@ use shipei_client::{
     replay::calls::timestamp,
 };
 use shipei_contracts::{
-    assessment::v1::{ListTraineeScoresRequest, score_service_client::ScoreServiceClient},
+    assessment::v1::{
+        GetScoreDigestRequest, ListTraineeScoresRequest, score_service_client::ScoreServiceClient,
+    },
     assignment::v1::{SubmitAssignmentRequest, assignment_service_client::AssignmentServiceClient},
     common::v1::EducationStage,
     enrollment::v1::{RecordLoginRequest, person_service_client::PersonServiceClient},
@@ -287,7 +289,7 @@ impl Load {
         Ok(())
     }
 
-    /// Returns when assessment has applied what the four logs hold now; gives how many events that are.
+    /// Returns when assessment has applied and scored what the four logs hold now; gives how many events that are.
     pub(crate) async fn wait_for_assessment(&self, channel: &Channel) -> Result<u64> {
         // Clients of their own: a token of four logs would weigh kilobytes in each call of the measurements.
         self.wait_for_assessment_of(&Clients::of_channel(channel)).await
@@ -302,6 +304,15 @@ impl Load {
             clients.note_token(token.as_bytes());
         }
         self.page(clients, 1, "").await?;
+        // Reads answer from the facts as soon as these are there; the digest answers when everybody has been scored.
+        let message = GetScoreDigestRequest { programme_id: self.programme.clone() };
+        call(|| {
+            let request = clients.unary(message.clone());
+            let mut client = ScoreServiceClient::new(clients.channel("assessment"));
+            async move { client.get_score_digest(request).await }
+        })
+        .await
+        .map_err(refused)?;
         Ok(events)
     }
 

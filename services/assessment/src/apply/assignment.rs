@@ -4,7 +4,7 @@ use shipei_contracts::{assignment::v1 as assignment, event::v1::Event};
 use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, keep_first};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, keep_first};
 use crate::facts::{Batch, Cause, Instant, Mark, Post, Submission, first_of};
 
 /// The events that are scored.
@@ -23,6 +23,8 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
 pub struct AssignmentProjector {
     /// Parsed schemes.
     pub schemes: Programmes,
+    /// Whether scores wait until the logs have been read.
+    pub behind: Behind,
 }
 
 #[tonic::async_trait]
@@ -42,7 +44,7 @@ impl Projector for AssignmentProjector {
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
         let mut batches = Batches::new();
         dispatch::gather(EVENTS, &mut batches, events)?;
-        apply_batches(unit, &self.schemes, batches).await
+        apply_batches(unit, &self.schemes, &self.behind, events, batches).await
     }
 }
 

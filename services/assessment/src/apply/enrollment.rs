@@ -4,7 +4,7 @@ use shipei_contracts::{common::v1::Role, enrollment::v1 as enrollment, event::v1
 use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, keep_first};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, keep_first};
 use crate::store::scores;
 
 /// What is scored of it.
@@ -29,6 +29,8 @@ const VERSIONS_MAX: u32 = 1_000;
 pub struct EnrollmentProjector {
     /// Parsed schemes.
     pub schemes: Programmes,
+    /// Whether scores wait until the logs have been read.
+    pub behind: Behind,
 }
 
 #[tonic::async_trait]
@@ -59,7 +61,7 @@ impl Projector for EnrollmentProjector {
             }
         }
         shipei_mirror::apply(&mut unit.tx, events).await?;
-        apply_batches(unit, &self.schemes, batches).await
+        apply_batches(unit, &self.schemes, &self.behind, events, batches).await
     }
 }
 

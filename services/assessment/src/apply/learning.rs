@@ -4,7 +4,7 @@ use shipei_contracts::{event::v1::Event, learning::v1 as learning};
 use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of};
 use crate::facts::PhaseAchieved;
 
 /// The events that are scored.
@@ -18,6 +18,8 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
 pub struct LearningProjector {
     /// Parsed schemes.
     pub schemes: Programmes,
+    /// Whether scores wait until the logs have been read.
+    pub behind: Behind,
 }
 
 #[tonic::async_trait]
@@ -37,7 +39,7 @@ impl Projector for LearningProjector {
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
         let mut batches = Batches::new();
         dispatch::gather(EVENTS, &mut batches, events)?;
-        apply_batches(unit, &self.schemes, batches).await
+        apply_batches(unit, &self.schemes, &self.behind, events, batches).await
     }
 }
 

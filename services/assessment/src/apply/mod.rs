@@ -3,19 +3,23 @@
 //! cursor. To learn from one more event: its line in the file's table of events, its function, the projector's next version.
 
 pub mod assignment;
+mod behind;
 pub mod enrollment;
 pub mod learning;
 pub mod offline;
 
 use std::collections::BTreeMap;
 
+use shipei_contracts::event::v1::Event;
 use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Result, Unit};
 
+pub use behind::Behind;
+
 use crate::{
-    facts::{Batch, Cause, Instant},
+    facts::{Batch, Cause, Instant, Touched},
     recompute::{self, rescore},
-    store::{save, scores},
+    store::{due, save, scores},
 };
 
 /// What the events of one batch say, by programme.
@@ -37,16 +41,28 @@ fn keep_first<Key: Ord>(times: &mut BTreeMap<Key, Instant>, key: Key, at: Instan
 }
 
 /// Writes facts and scores what they touch. A new scheme locks its programme alone; it scores everything anew, the first
-/// page at once.
+/// page at once. While much is learned at once ([`Behind`]), trainees, classes and counties are only marked as due: each is
+/// then scored once and not for each of their facts.
 ///
 /// # Errors
 /// What the database does, and rows that can't be.
-pub async fn apply_batches(unit: &mut Unit, schemes: &Programmes, batches: Batches) -> Result<()> {
-    for (programme_id, batch) in batches {
+pub async fn apply_batches(
+    unit: &mut Unit,
+    schemes: &Programmes,
+    behind: &Behind,
+    events: &[Event],
+    batches: Batches,
+) -> Result<()> {
+    let put_off = behind.begin(unit.now, events);
+    for (programme_id, mut batch) in batches {
         if batch.scheme.is_none() {
             scores::lock_programme(&mut unit.tx, &programme_id, false).await?;
         }
         save::batch(&mut unit.tx, &programme_id, &batch).await?;
+        if put_off.is_some() {
+            due::add(&mut unit.tx, &programme_id, &batch.touched).await?;
+            batch.touched = Touched { tutors: batch.touched.tutors, ..Touched::default() };
+        }
         recompute::run(unit, schemes, &programme_id, batch.touched).await?;
         if let Some(cause) = &batch.scheme {
             rescore::begin(unit, &programme_id, cause).await?;

@@ -4,7 +4,7 @@ use shipei_contracts::{event::v1::Event, offline::v1 as offline};
 use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, apply_batches, batch_of, cause_of, keep_first};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, keep_first};
 use crate::facts::{Attendance, Batch, CountyFactKey, OfflineScore};
 
 /// The events that are scored.
@@ -21,6 +21,8 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
 pub struct OfflineProjector {
     /// Parsed schemes.
     pub schemes: Programmes,
+    /// Whether scores wait until the logs have been read.
+    pub behind: Behind,
 }
 
 #[tonic::async_trait]
@@ -40,7 +42,7 @@ impl Projector for OfflineProjector {
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
         let mut batches = Batches::new();
         dispatch::gather(EVENTS, &mut batches, events)?;
-        apply_batches(unit, &self.schemes, batches).await
+        apply_batches(unit, &self.schemes, &self.behind, events, batches).await
     }
 }
 

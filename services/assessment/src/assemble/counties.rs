@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shipei_rules::{
     counselor::{CountyFacts, CountyScore},
-    scheme::{OnlineEntry, Scheme},
+    scheme::Scheme,
 };
 use shipei_service_kit::{Reach, Result};
 use shipei_store::Tx;
@@ -100,11 +100,9 @@ pub async fn judge_as_of(
     county_codes: &[&str],
     as_of: Instant,
 ) -> Result<BTreeMap<String, CountyRecord>> {
-    let rescoring = scores::is_rescoring(tx, programme_id).await?;
+    let is_behind = scores::is_behind(tx, programme_id).await?;
     let end = scheme.final_as_of();
-    let phases = &scheme.trainee.online;
-    let nothing_given_after =
-        phases.iter().filter_map(OnlineEntry::given_at).all(|given_at| given_at <= as_of.min(end));
+    let nothing_given_after = scheme.nothing_given_after(as_of.min(end));
     let mut latest = BTreeMap::new();
     for row in scores::counties(tx, programme_id, county_codes).await? {
         latest.insert(row.county_code, row.latest_fact_at);
@@ -115,7 +113,7 @@ pub async fn judge_as_of(
         let latest = latest.get(*county_code).copied().flatten();
         let nothing_after =
             nothing_given_after && latest.is_none_or(|latest| latest <= as_of && latest <= end);
-        if !rescoring && (as_of == end || nothing_after) {
+        if !is_behind && (as_of == end || nothing_after) {
             stored.push(*county_code);
             continue;
         }

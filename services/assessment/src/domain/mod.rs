@@ -5,4 +5,5 @@ pub mod contribution;
 pub mod counter;
 pub mod marking;
 pub mod points;
+pub mod stored;
 pub mod trainee;

@@ -4,7 +4,7 @@
 //! items with points and reasons, and totals. Withdrawn trainees have no score and no line. It is taken from the stored
 //! scores, page by page, so that it proves what followers were told, not only what could be computed.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -13,6 +13,7 @@ use shipei_contracts::assessment::v1::{
 };
 use shipei_service_kit::{Error, ReadUnit, Result, to_int32};
 use shipei_store::{StoreError, crypto};
+use tokio::time::Instant;
 
 use super::{Reading, counties};
 use crate::{
@@ -22,6 +23,10 @@ use crate::{
 
 /// How many scores are read at once.
 const SCORES_PER_STEP: i64 = 1_000;
+/// The longest that a digest waits for scores that are being made.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often it looks whether they are.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How many counties are judged at once.
 const COUNTIES_PER_STEP: i64 = 100;
 
@@ -34,11 +39,7 @@ impl Assessment {
         let programme_id = convert::programme(&request.programme_id)?;
         let mut reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), None).await?;
         reading.at.as_of = reading.scheme.final_as_of();
-        if scores::is_rescoring(&mut unit.tx, &reading.programme_id).await? {
-            return Err(Error::Unavailable(
-                "the programme is being scored anew by another scheme".to_owned(),
-            ));
-        }
+        self.wait_until_scored(&mut unit, &reading.programme_id).await?;
         let mut hash = Sha256::new();
         let trainees = add_trainees(&mut unit, &reading, &mut hash).await?;
         let tutors = add_tutors(&mut unit, &reading, &mut hash).await?;
@@ -53,6 +54,23 @@ impl Assessment {
                 counties: to_int32(counties),
             },
         ))
+    }
+}
+
+impl Assessment {
+    /// Waits until the stored scores are those of the facts: everybody who was due, or whom another scheme judges, is scored.
+    async fn wait_until_scored(&self, unit: &mut ReadUnit, programme_id: &str) -> Result<()> {
+        let until = Instant::now() + WAIT_MAX;
+        while scores::is_behind(&mut unit.tx, programme_id).await? {
+            if Instant::now() >= until {
+                return Err(Error::Unavailable("the programme is being scored anew".to_owned()));
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            // What is written meanwhile is seen by another transaction only.
+            let next = self.kit.database().begin_read().await?;
+            std::mem::replace(&mut unit.tx, next).rollback().await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,18 +1,23 @@
-//! Trainees' scores.
+//! Trainees' scores: from what is kept of them where that holds as of the time that is asked for, else from their facts.
 
 use shipei_contracts::assessment::v1::{
     GetTraineeScoreRequest, GetTraineeScoreResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
     TraineeScore,
 };
+use shipei_rules::trainee::restated;
 use shipei_service_kit::{Page, ReadUnit, Result};
+use shipei_store::StoreError;
 
 use super::{Reading, not_found, time_text};
 use crate::{
     Assessment,
     assemble::trainees,
-    convert,
-    domain::trainee::TraineeRecord,
-    store::lists::{self, TraineesAsked},
+    convert::{self, Wording},
+    domain::stored,
+    store::{
+        lists::{self, TraineeThere, TraineesAsked},
+        scores::{self, KeptRow},
+    },
 };
 
 impl Assessment {
@@ -24,14 +29,32 @@ impl Assessment {
         let (programme_id, person_id, as_of) =
             convert::person(&request.programme_id, &request.person_id, request.as_of)?;
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), as_of).await?;
-        let found =
-            trainees::load(&mut unit.tx, &reading.programme_id, &reading.scheme, &[person_id.as_str()])
-                .await?;
-        let Some(trainee) = found.get(person_id.as_str()) else { return Err(not_found("person_id")) };
-        if trainee.withdrawn_by(reading.at.as_of) {
-            return Ok((unit, GetTraineeScoreResponse { score: None, withdrawn: true }));
+        let (tx, programme_id, as_of) = (&mut unit.tx, programme_id.as_str(), reading.at.as_of);
+        let withdrawn = GetTraineeScoreResponse { score: None, withdrawn: true };
+        if reading.nothing_given_after()
+            && let Some(kept) = scores::kept(tx, programme_id, person_id.as_str()).await?
+            && (as_of == reading.end() || kept.latest_fact_at.is_none_or(|latest| latest <= reading.until()))
+        {
+            if kept.withdrawn {
+                return Ok((unit, withdrawn));
+            }
+            let score = kept_score(&reading, kept, &mut Wording::default())?;
+            return Ok((unit, GetTraineeScoreResponse { score: Some(score), withdrawn: false }));
         }
-        Ok((unit, GetTraineeScoreResponse { score: Some(score(&reading, trainee)), withdrawn: false }))
+        let mut found = trainees::load(tx, programme_id, &reading.scheme, &[person_id.as_str()]).await?;
+        let Some(trainee) = found.remove(person_id.as_str()) else { return Err(not_found("person_id")) };
+        if trainee.withdrawn_by(as_of) {
+            return Ok((unit, withdrawn));
+        }
+        let place = trainee.places.at(as_of);
+        let there = TraineeThere {
+            person_id: trainee.person_id.clone(),
+            county_code: place.county_code.clone(),
+            class_id: place.class_id.clone(),
+        };
+        let score = shipei_rules::trainee::score(&reading.scheme, &trainee.facts, as_of);
+        let score = convert::trainee_score(there, &score, reading.at, &mut Wording::default());
+        Ok((unit, GetTraineeScoreResponse { score: Some(score), withdrawn: false }))
     }
 
     pub(crate) async fn list_trainee_scores(
@@ -47,17 +70,79 @@ impl Assessment {
             self.kit.page::<ListTraineeScoresRequest>(&binding, request.page_size, &request.page_token)?;
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
         let asked = TraineesAsked { region_code, class_id, as_of: reading.at.as_of };
+        let holds = kept_scores_hold(&mut unit, &reading).await?;
         let (tx, after) = (&mut unit.tx, page.after(0));
-        let ids = lists::trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
-        let (ids, next_page_token) = page.cut(ids, |person_id| vec![person_id.clone()]);
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let found = trainees::load(tx, programme_id, &reading.scheme, &ids).await?;
-        let scores = found.values().map(|trainee| score(&reading, trainee)).collect();
+        if holds {
+            let rows =
+                lists::kept_trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
+            let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+            let mut wording = Wording::default();
+            let mut scores = Vec::with_capacity(rows.len());
+            for row in rows {
+                scores.push(kept_score(&reading, row, &mut wording)?);
+            }
+            return Ok((unit, ListTraineeScoresResponse { scores, next_page_token }));
+        }
+        let rows = lists::trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+        let scores = judged(&mut unit, &reading, rows).await?;
         Ok((unit, ListTraineeScoresResponse { scores, next_page_token }))
     }
 }
 
-fn score(reading: &Reading, trainee: &TraineeRecord) -> TraineeScore {
-    let score = shipei_rules::trainee::score(&reading.scheme, &trainee.facts, reading.at.as_of);
-    convert::trainee_score(trainee, &score, reading.at)
+impl Reading {
+    /// As of when stored scores are.
+    fn end(&self) -> crate::facts::Instant {
+        self.scheme.final_as_of()
+    }
+
+    /// What is stored holds as of the time that is asked for when nothing happened after this.
+    fn until(&self) -> crate::facts::Instant {
+        self.at.as_of.min(self.end())
+    }
+
+    /// Whether only facts could have changed a score since the time that is asked for.
+    fn nothing_given_after(&self) -> bool {
+        self.scheme.nothing_given_after(self.until())
+    }
+}
+
+/// Whether everybody's stored score holds as of the time that is asked for: none is behind the facts, and none of the facts
+/// happened after it.
+async fn kept_scores_hold(unit: &mut ReadUnit, reading: &Reading) -> Result<bool> {
+    let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
+    if !reading.nothing_given_after() || scores::is_behind(tx, programme_id).await? {
+        return Ok(false);
+    }
+    let is_the_end = reading.at.as_of == reading.end();
+    Ok(is_the_end || !scores::is_anything_after(tx, programme_id, reading.until()).await?)
+}
+
+/// A score from what is kept of it.
+fn kept_score(reading: &Reading, row: KeptRow, wording: &mut Wording) -> Result<TraineeScore> {
+    let KeptRow { person_id, county_code, class_id, items, .. } = row;
+    let items = stored::decode(&reading.scheme, &items)
+        .ok_or_else(|| StoreError::corrupt_row("trainee_score", "items", &person_id))?;
+    let score = restated(&reading.scheme, items, reading.at.as_of);
+    let there = TraineeThere { person_id, county_code, class_id };
+    Ok(convert::trainee_score(there, &score, reading.at, wording))
+}
+
+/// The scores of a page from the facts.
+async fn judged(
+    unit: &mut ReadUnit,
+    reading: &Reading,
+    rows: Vec<TraineeThere>,
+) -> Result<Vec<TraineeScore>> {
+    let ids: Vec<&str> = rows.iter().map(|row| row.person_id.as_str()).collect();
+    let (programme_id, scheme) = (&reading.programme_id, &reading.scheme);
+    let found = trainees::load(&mut unit.tx, programme_id, scheme, &ids).await?;
+    let mut wording = Wording::default();
+    let mut scores = Vec::with_capacity(rows.len());
+    for row in rows {
+        let Some(trainee) = found.get(&row.person_id) else { continue };
+        let score = shipei_rules::trainee::score(scheme, &trainee.facts, reading.at.as_of);
+        scores.push(convert::trainee_score(row, &score, reading.at, &mut wording));
+    }
+    Ok(scores)
 }

@@ -18,7 +18,13 @@ use shipei_rules::scheme::Scheme;
 use shipei_service_kit::{Error, Result, Unit};
 use shipei_store::Tx;
 
-use crate::{facts::Touched, store::scores};
+use crate::{
+    facts::Touched,
+    store::{counts, due, scores},
+};
+
+/// How many of those who are due are scored at once.
+const DUE_PAGE: i64 = 1_000;
 
 /// What every step of one recomputation shares.
 pub(crate) struct Work<'work> {
@@ -62,10 +68,36 @@ pub async fn run(
     counties::run(unit, &work, &touched, &difference).await
 }
 
+/// Scores a page of those who are due; false when nobody is. Which classes and counties follow from trainees is due then
+/// too, so that each is scored once after all trainees.
+///
+/// # Errors
+/// What the database does, and rows that can't be.
+pub async fn run_due(unit: &mut Unit, schemes: &Programmes, programme_id: &str) -> Result<bool> {
+    scores::lock_programme(&mut unit.tx, programme_id, false).await?;
+    let mut touched = due::take(&mut unit.tx, programme_id, DUE_PAGE).await?;
+    if touched.is_empty() {
+        return Ok(false);
+    }
+    if touched.trainees.is_empty() {
+        run(unit, schemes, programme_id, touched).await?;
+        return Ok(true);
+    }
+    let Some(scheme) = known_scheme(schemes, &mut unit.tx, programme_id).await? else {
+        make_rows(&mut unit.tx, programme_id, &touched).await?;
+        return Ok(true);
+    };
+    let work = Work { programme_id, scheme };
+    let difference = trainees::run(unit, &work, &mut touched).await?;
+    counts::add(&mut unit.tx, programme_id, &difference).await?;
+    due::add(&mut unit.tx, programme_id, &touched).await?;
+    Ok(true)
+}
+
 /// Makes the rows by which scoring anew finds everybody.
 async fn make_rows(tx: &mut Tx, programme_id: &str, touched: &Touched) -> Result<()> {
     let trainees: Vec<&str> = touched.trainees.keys().map(String::as_str).collect();
-    scores::lock_trainees(tx, programme_id, &trainees).await?;
+    scores::make_trainees(tx, programme_id, &trainees).await?;
     let tutors: Vec<&str> = touched.tutors.keys().map(String::as_str).collect();
     scores::lock_tutors(tx, programme_id, &tutors).await?;
     let counties: Vec<&str> = touched.counties.keys().map(String::as_str).collect();

@@ -1,8 +1,9 @@
-//! Scoring a whole programme anew after its scheme came or changed: page by page, each page one transaction with a
-//! marker of how far it has come, so that a killed instance goes on where it stopped and several may help.
+//! Scoring a whole programme anew after its scheme came or changed, and everybody who is due after logs were caught up with:
+//! page by page, each page one transaction with a marker of how far it has come (who was due is not any more), so that a
+//! killed instance goes on where it stopped and several may help.
 //!
-//! Until the marker is gone, stored scores are of two schemes; readers that rest on them look for it (county counts are
-//! then counted from facts, and the digest answers UNAVAILABLE).
+//! Until the marker is gone and nobody is due, stored scores are behind; readers that rest on them look for that (scores and
+//! counts are then taken from facts, and the digest waits).
 
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use shipei_mirror::Programmes;
 use shipei_service_kit::{Error, Kit, Result, Shutdown, Unit};
 
 use crate::{
+    apply::Behind,
     facts::{Cause, Touched},
     recompute,
-    store::{lists, scores},
+    store::{due, lists, scores},
 };
 
 /// How many trainees, tutors or counties one page scores.
@@ -77,6 +79,36 @@ async fn page(
     Ok((touched, ids.last().cloned().unwrap_or_default(), full))
 }
 
+/// Scores everybody who is due; returns when nobody is left.
+///
+/// # Errors
+/// What the database does.
+pub async fn finish_due(kit: &Kit, schemes: &Programmes) -> Result<()> {
+    let looking = kit.retry(|| async {
+        let mut tx = kit.database().begin_read().await?;
+        let programmes = due::programmes(&mut tx, PROGRAMMES_PER_ROUND).await?;
+        tx.rollback().await?;
+        Ok::<_, Error>(programmes)
+    });
+    for programme_id in looking.await? {
+        loop {
+            let more = kit
+                .write_by_itself("due", |mut unit| {
+                    let programme_id = programme_id.clone();
+                    async move {
+                        let more = recompute::run_due(&mut unit, schemes, &programme_id).await?;
+                        Ok((unit, more))
+                    }
+                })
+                .await?;
+            if !more {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Scores everything that waits for it; returns when nothing is left.
 ///
 /// # Errors
@@ -107,13 +139,19 @@ pub async fn finish(kit: &Kit, schemes: &Programmes) -> Result<()> {
     Ok(())
 }
 
-/// Does so until shutdown.
-pub async fn run(kit: Kit, schemes: Programmes, shutdown: Shutdown) {
+/// Does both until shutdown, whenever nothing more is being caught up with.
+pub async fn run(kit: Kit, schemes: Programmes, behind: Behind, shutdown: Shutdown) {
     let mut listener = kit.wake().listener();
+    let mut heard = behind.heard();
     while !shutdown.has_begun() {
+        let scoring = async {
+            heard.quiet().await;
+            finish(&kit, &schemes).await?;
+            finish_due(&kit, &schemes).await
+        };
         tokio::select! {
             () = shutdown.begun() => return,
-            finished = finish(&kit, &schemes) => {
+            finished = scoring => {
                 if let Err(error) = finished {
                     tracing::error!(%error, "scoring anew failed, it will be tried again");
                 }
@@ -121,6 +159,7 @@ pub async fn run(kit: Kit, schemes: Programmes, shutdown: Shutdown) {
         }
         tokio::select! {
             () = shutdown.begun() => return,
+            () = heard.any() => {}
             _ = listener.wait(POLL) => {}
         }
     }

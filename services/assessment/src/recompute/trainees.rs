@@ -12,7 +12,7 @@ use crate::{
     assemble::trainees,
     domain::{
         contribution::{Contribution, Sums, of_trainee},
-        marking, points,
+        marking, points, stored,
         trainee::TraineeRecord,
     },
     facts::{Cause, Instant, Submission, Touched},
@@ -119,6 +119,9 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
         row: TraineeRow {
             person_id: record.person_id.clone(),
             points: Some(points.encode_to_vec()),
+            items: Some(stored::encode(&score)),
+            county_code: place.county_code.clone(),
+            class_id: place.class_id.clone(),
             withdrawn: score.withdrawn,
             contribution: contribution.encode(),
             latest_fact_at: record.latest_fact_at,

@@ -3,6 +3,7 @@
 //! A new fact is a statement in `save` and one in `load`.
 
 pub mod counts;
+pub mod due;
 pub mod lists;
 pub mod load;
 pub mod save;

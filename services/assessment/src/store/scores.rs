@@ -52,12 +52,18 @@ pub async fn lock_classes(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -
 }
 
 /// A trainee's stored score.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct TraineeRow {
     /// Who.
     pub person_id: String,
     /// `assessment.v1.TraineePoints`; `None` before they are registered.
     pub points: Option<Vec<u8>>,
+    /// The explained items ([`crate::domain::stored`]); `None` before they are registered.
+    pub items: Option<Vec<u8>>,
+    /// Their county at the programme's end.
+    pub county_code: String,
+    /// Their class at the programme's end.
+    pub class_id: String,
     /// Whether they have withdrawn by the programme's end.
     pub withdrawn: bool,
     /// What they add to the counts ([`crate::domain::contribution::Contribution::encode`]).
@@ -66,25 +72,39 @@ pub struct TraineeRow {
     pub latest_fact_at: Option<Instant>,
 }
 
-/// Locks trainees, by id ascending, and gives their stored scores; who has none yet gets an empty one.
+/// Makes empty rows for those of the trainees who have none, by id ascending.
+pub async fn make_trainees(tx: &mut Tx, programme_id: &str, person_ids: &[&str]) -> Result<(), StoreError> {
+    bulk_insert!(
+        tx,
+        "INSERT INTO trainee_score (programme_id, person_id, county_code, class_id, withdrawn, contribution)",
+        person_ids,
+        |person_id| (programme_id, *person_id, "", "", false, &b""[..]),
+        " ON CONFLICT (programme_id, person_id) DO NOTHING"
+    )?;
+    Ok(())
+}
+
+/// Locks trainees, by id ascending, and gives their stored scores; an empty one for who has none yet.
 pub async fn lock_trainees(
     tx: &mut Tx,
     programme_id: &str,
     person_ids: &[&str],
 ) -> Result<BTreeMap<String, TraineeRow>, StoreError> {
-    bulk_insert!(
-        tx,
-        "INSERT INTO trainee_score (programme_id, person_id, withdrawn, contribution)",
-        person_ids,
-        |person_id| (programme_id, *person_id, false, &b""[..]),
-        " ON CONFLICT (programme_id, person_id) DO NOTHING"
-    )?;
+    if tx.is_postgres() {
+        // A row that is not there can't be locked.
+        make_trainees(tx, programme_id, person_ids).await?;
+    }
+    let mut trainees: BTreeMap<String, TraineeRow> = BTreeMap::new();
+    for person_id in person_ids {
+        let nothing = TraineeRow { person_id: (*person_id).to_owned(), ..TraineeRow::default() };
+        trainees.insert((*person_id).to_owned(), nothing);
+    }
     let suffix = if tx.is_postgres() { " ORDER BY person_id FOR UPDATE" } else { "" };
     let rows = select_by_keys!(
         tx,
         TraineeRow,
         [
-            "SELECT person_id, points, withdrawn, contribution, latest_fact_at FROM trainee_score \
+            "SELECT person_id, points, items, county_code, class_id, withdrawn, contribution, latest_fact_at FROM trainee_score \
              WHERE programme_id = ",
             programme_id,
             " AND person_id IN "
@@ -93,28 +113,79 @@ pub async fn lock_trainees(
         |person_id| (*person_id),
         suffix
     )?;
-    Ok(rows.into_iter().map(|row| (row.person_id.clone(), row)).collect())
+    trainees.extend(rows.into_iter().map(|row: TraineeRow| (row.person_id.clone(), row)));
+    Ok(trainees)
 }
 
 /// Writes trainees' scores.
 pub async fn save_trainees(tx: &mut Tx, programme_id: &str, rows: &[TraineeRow]) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO trainee_score (programme_id, person_id, points, withdrawn, contribution, latest_fact_at)",
+        "INSERT INTO trainee_score (programme_id, person_id, points, items, county_code, class_id, withdrawn, \
+         contribution, latest_fact_at)",
         rows,
         |row| (
             programme_id,
             &row.person_id,
             row.points.as_deref(),
+            row.items.as_deref(),
+            &row.county_code,
+            &row.class_id,
             row.withdrawn,
             row.contribution.as_slice(),
             row.latest_fact_at
         ),
         " ON CONFLICT (programme_id, person_id) DO UPDATE SET points = excluded.points, \
+         items = excluded.items, county_code = excluded.county_code, class_id = excluded.class_id, \
          withdrawn = excluded.withdrawn, contribution = excluded.contribution, \
          latest_fact_at = excluded.latest_fact_at"
     )?;
     Ok(())
+}
+
+/// What is kept of a trainee's score for answers.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct KeptRow {
+    /// Who.
+    pub person_id: String,
+    /// Their county at the programme's end.
+    pub county_code: String,
+    /// Their class at the programme's end.
+    pub class_id: String,
+    /// The explained items as of then ([`crate::domain::stored`]).
+    pub items: Vec<u8>,
+    /// Whether they have withdrawn by then.
+    pub withdrawn: bool,
+    /// The time of their latest fact.
+    pub latest_fact_at: Option<Instant>,
+}
+
+/// What is kept of a trainee's score, if that is not behind the facts.
+pub async fn kept(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Option<KeptRow>, StoreError> {
+    fetch_optional!(
+        tx,
+        KeptRow,
+        "SELECT person_id, county_code, class_id, items, withdrawn, latest_fact_at FROM trainee_score s \
+         WHERE programme_id = $1 AND person_id = $2 AND items IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM due d WHERE d.programme_id = s.programme_id AND d.kind = 0 AND d.id = s.person_id) \
+         AND NOT EXISTS (SELECT 1 FROM rescore r WHERE r.programme_id = s.programme_id)",
+        programme_id,
+        person_id
+    )
+}
+
+/// Whether anything that a trainee's score rests on happened after a time, among facts whose scores are stored.
+pub async fn is_anything_after(tx: &mut Tx, programme_id: &str, at: Instant) -> Result<bool, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(
+        tx,
+        (String,),
+        "SELECT programme_id FROM county_score WHERE programme_id = $1 AND latest_fact_at > $2 \
+         UNION ALL SELECT programme_id FROM trainee_score WHERE programme_id = $1 AND county_code = '' \
+         AND latest_fact_at > $2 LIMIT 1",
+        programme_id,
+        at
+    )?;
+    Ok(row.is_some())
 }
 
 /// Writes what classes answer for about these submissions at the programme's end.
@@ -329,10 +400,15 @@ pub async fn end_rescore(tx: &mut Tx, programme_id: &str) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Whether a programme is being scored anew.
-pub async fn is_rescoring(tx: &mut Tx, programme_id: &str) -> Result<bool, StoreError> {
-    let row: Option<(String,)> =
-        fetch_optional!(tx, (String,), "SELECT stage FROM rescore WHERE programme_id = $1", programme_id)?;
+/// Whether stored scores of a programme are behind the facts: it is being scored anew, or somebody is due.
+pub async fn is_behind(tx: &mut Tx, programme_id: &str) -> Result<bool, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(
+        tx,
+        (String,),
+        "SELECT programme_id FROM rescore WHERE programme_id = $1 \
+             UNION ALL SELECT programme_id FROM due WHERE programme_id = $1 LIMIT 1",
+        programme_id
+    )?;
     Ok(row.is_some())
 }
 

@@ -35,7 +35,7 @@ const TIMES: [&str; 6] = [
 ];
 
 /// Everything that can be seen of the scores, as text.
-async fn seen(service: &Service) -> String {
+pub(crate) async fn seen(service: &Service) -> String {
     let mut text = format!("{:?}\n", service.digest().await);
     for time in TIMES {
         text.push_str(&format!("{:?}\n", service.trainees(at(time), "", "", 5).await));
@@ -51,7 +51,7 @@ async fn seen(service: &Service) -> String {
 type CountRow = (i64, String, i64, i64, i64, i64, i64);
 
 /// The stored sums are those of the facts, in every dimension and on every day.
-async fn assert_counts_are_right(service: &Service) {
+pub(crate) async fn assert_counts_are_right(service: &Service) {
     let scheme = Scheme::parse(SCHEME).unwrap();
     let mut tx = service.test.kit.database().begin_read().await.unwrap();
     for county_code in [HAIGANG, SHANHAIGUAN] {
@@ -86,7 +86,7 @@ async fn assert_counts_are_right(service: &Service) {
     );
 }
 
-async fn baseline() -> String {
+pub(crate) async fn baseline() -> String {
     let service = Service::start(On::Sqlite).await;
     service.apply(&season::season().take()).await;
     assert_counts_are_right(&service).await;

@@ -75,6 +75,11 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 for class_id in ["", "L1", "L3"] {
                     let list = TraineesAsked { region_code, class_id, as_of };
                     let found = lists::trainees(tx, &reach, PROGRAMME, list, "", LIMIT).await.unwrap();
+                    for there in &found {
+                        let (county, class) = stands(&there.person_id, as_of);
+                        assert_eq!((there.county_code.as_str(), there.class_id.as_str()), (county, class));
+                    }
+                    let found: Vec<String> = found.into_iter().map(|there| there.person_id).collect();
                     let rows = trainees.iter().copied().filter(|(_, belongs)| {
                         belongs.is_reached_by(&asked) && (class_id.is_empty() || belongs.class == class_id)
                     });

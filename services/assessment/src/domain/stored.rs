@@ -1,0 +1,130 @@
+//! A trainee's explained items as they are kept: what the rules found, without what the scheme says anyway (keys, titles,
+//! clauses, most points), so that a list needs no facts. They hold as of any time after the trainee's last fact, since an
+//! item says itself until when it can be earned. A field is added with a new tag; `shipei relearn assessment` fills it.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use prost::Message;
+use shipei_rules::{
+    explanation::{Clause, Item, ItemKey, ItemState, Missing, Need},
+    scheme::Scheme,
+    trainee::TraineeScore,
+};
+
+#[derive(Clone, PartialEq, Eq, Message)]
+struct StoredItem {
+    #[prost(sint64, tag = "1")]
+    points: i64,
+    #[prost(string, tag = "2")]
+    evidence: String,
+    #[prost(sint64, optional, tag = "3")]
+    at_micros: Option<i64>,
+    /// What it needs, by its code; empty when it is earned.
+    #[prost(string, tag = "4")]
+    what: String,
+    #[prost(sint64, optional, tag = "5")]
+    have: Option<i64>,
+    #[prost(sint64, tag = "6")]
+    need: i64,
+    #[prost(sint64, tag = "7")]
+    until_micros: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+struct StoredItems {
+    #[prost(message, repeated, tag = "1")]
+    items: Vec<StoredItem>,
+}
+
+/// The items of a score, for the column.
+pub fn encode(score: &TraineeScore) -> Vec<u8> {
+    let mut items = Vec::with_capacity(score.items.len());
+    for item in &score.items {
+        let missing = item.missing.as_ref();
+        items.push(StoredItem {
+            points: item.points,
+            evidence: item.evidence.clone().unwrap_or_default(),
+            at_micros: item.at.map(|at| at.timestamp_micros()),
+            what: missing.map_or("", |missing| missing.what.as_str()).to_owned(),
+            have: missing.and_then(|missing| missing.have),
+            need: missing.map_or(0, |missing| missing.need),
+            until_micros: missing.map_or(0, |missing| missing.until.timestamp_micros()),
+        });
+    }
+    StoredItems { items }.encode_to_vec()
+}
+
+/// The items from the column, for [`shipei_rules::trainee::restated`]; `None` when they are not those of this scheme.
+pub fn decode(scheme: &Scheme, bytes: &[u8]) -> Option<Vec<Item>> {
+    let stored = StoredItems::decode(bytes).ok()?.items;
+    let shape = shape(scheme);
+    if stored.len() != shape.len() {
+        return None;
+    }
+    let mut items = Vec::with_capacity(stored.len());
+    for (stored, (key, max_points, clause)) in stored.into_iter().zip(shape) {
+        let at = match stored.at_micros {
+            Some(micros) => Some(DateTime::from_timestamp_micros(micros)?),
+            None => None,
+        };
+        let missing = match stored.what.as_str() {
+            "" => None,
+            code => Some(Missing {
+                what: Need::parse(code)?,
+                have: stored.have,
+                need: stored.need,
+                until: DateTime::from_timestamp_micros(stored.until_micros)?,
+            }),
+        };
+        items.push(Item {
+            key,
+            points: stored.points,
+            max_points,
+            // As `restated` says it as of the time that is asked for.
+            state: ItemState::Earned,
+            reason: None,
+            missing,
+            clause: Arc::clone(clause),
+            evidence: (!stored.evidence.is_empty()).then_some(stored.evidence),
+            at,
+        });
+    }
+    Some(items)
+}
+
+/// The items that a trainee's score has by the scheme, in order.
+fn shape(scheme: &Scheme) -> Vec<(ItemKey, i64, &Clause)> {
+    let rules = &scheme.trainee;
+    let phases = rules.online.iter().enumerate();
+    let mut shape: Vec<(ItemKey, i64, &Clause)> =
+        phases.map(|(index, entry)| (ItemKey::Phase(index), entry.points, &entry.clause)).collect();
+    shape.push((ItemKey::Assignment, rules.assignment.points.most(), &rules.assignment.clause));
+    shape.push((ItemKey::Seminar, rules.seminar.points, &rules.seminar.clause));
+    shape.push((ItemKey::Offline, rules.offline.max_score, &rules.offline.clause));
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shipei_rules::trainee::{TraineeFacts, restated, score};
+
+    #[test]
+    fn stored_items_are_those_of_the_score_as_of_any_later_time() {
+        let scheme =
+            Scheme::parse(include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml")).unwrap();
+        let achieved = "2019-10-12T10:00:00+08:00".parse().unwrap();
+        let facts = TraineeFacts { phases: vec![None, Some(achieved)], ..TraineeFacts::default() };
+        let bytes = encode(&score(&scheme, &facts, scheme.final_as_of()));
+        for day in ["2019-10-13", "2019-10-31", "2019-12-01", "2019-12-21", "2020-05-01"] {
+            let as_of = scheme.zone.start_of(day.parse().unwrap());
+            let items = decode(&scheme, &bytes).unwrap();
+            assert_eq!(restated(&scheme, items, as_of), score(&scheme, &facts, as_of), "{day}");
+        }
+        let mut other = scheme.clone();
+        other.trainee.online.pop();
+        assert_eq!(decode(&other, &bytes), None);
+        assert_eq!(decode(&scheme, b"\xff"), None);
+    }
+}
