@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::architecture::{production, root, without_tests};
 
 /// The rooms of service-kit, from the lowest: a room is a folder, or a file of the crate's root.
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 12] = [
     "clock",
     "descriptors",
     "telemetry",
@@ -15,6 +15,7 @@ const ROOMS: [&str; 11] = [
     "soft_state",
     "answer",
     "call",
+    "web",
     "write",
     "feed",
     "follow",

@@ -1,5 +1,6 @@
 //! Other people's clients: a whole trainee's life by `buf curl` and by Python's grpcio with gzip, through reflection alone, and
-//! by Node's `@grpc/grpc-js`, from the protos.
+//! by Node's `@grpc/grpc-js`, from the protos. The other ways in (`service-kit/web`) likewise: `buf curl` over Connect and
+//! gRPC-Web, connect-es as a browser uses it, and curl with JSON.
 
 use std::{
     path::{Path, PathBuf},
@@ -77,7 +78,73 @@ async fn node_client_does_a_whole_life_from_the_protos() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
+async fn connect_es_does_a_whole_life_as_a_browser_would() -> Result<()> {
+    let place = Place::new(Backend::Sqlite)?;
+    let (suite, _) = embedded(&place).await?;
+    let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
+    let (scheme_file, descriptors) = (place.out("scheme.toml"), place.out("descriptors.bin"));
+    std::fs::write(&descriptors, shipei_contracts::FILE_DESCRIPTOR_SET)?;
+    for protocol in ["json", "proto", "grpc-web"] {
+        let programme = format!("life-{protocol}");
+        std::fs::write(&scheme_file, scheme(&programme)?)?;
+        let output = Command::new("node")
+            .env("NODE_PATH", tool("SHIPEI_TEST_NODE_MODULES", "node/node_modules")?)
+            .arg(life_file().with_file_name("connect_client.mjs"))
+            .args([&address.to_string(), &programme])
+            .args([&scheme_file, &life_file(), &descriptors])
+            .arg(protocol)
+            .output()
+            .await?;
+        ensure!(output.status.success(), "{protocol}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    suite.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_calls_with_json_and_reads_what_is_wrong() -> Result<()> {
+    let place = Place::new(Backend::Sqlite)?;
+    let (suite, _) = embedded(&place).await?;
+    let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
+    let curl = async |arguments: &[&str], path: &str| -> Result<String> {
+        let url = format!("http://{address}/{path}");
+        let mut command = Command::new("curl");
+        command
+            .args(["--silent", "--max-time", "30", "--write-out", " %{http_code}"])
+            .args(arguments)
+            .arg(url);
+        let output = command.output().await.context("curl")?;
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let json = ["--header", "content-type: application/json", "--data"];
+    let created = serde_json::json!({ "requestId": "r", "schemeToml": scheme("life-curl")? }).to_string();
+    let create = "shipei.enrollment.v1.ProgrammeService/CreateProgramme";
+    let answer = curl(&[&json[..], &[created.as_str()]].concat(), create).await?;
+    ensure!(answer.contains("life-curl") && answer.ends_with(" 200"), "{answer}");
+    // A read by GET, as a cache or a spreadsheet would.
+    let query = "?connect=v1&encoding=json&message=%7B%7D";
+    let list = "shipei.enrollment.v1.ProgrammeService/ListProgrammes";
+    let answer = curl(&["--compressed"], &format!("{list}{query}")).await?;
+    ensure!(answer.contains("life-curl") && answer.ends_with(" 200"), "{answer}");
+    let answer = curl(&[&json[..], &[r#"{"programmeID":"life-curl"}"#]].concat(), list).await?;
+    ensure!(answer.contains("no field programmeID") && answer.ends_with(" 400"), "{answer}");
+    let answer = curl(&[&json[..], &["{}"]].concat(), "grpc.health.v1.Health/Check").await?;
+    ensure!(answer.contains("SERVING") && answer.ends_with(" 200"), "{answer}");
+    let answer = curl(&[], "").await?;
+    ensure!(answer.contains("这里没有网页") && answer.ends_with(" 404"), "{answer}");
+    suite.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buf_curl_through_reflection_does_a_whole_life_by_every_protocol() -> Result<()> {
+    for protocol in ["grpc", "connect", "grpcweb"] {
+        buf_curl_does_a_whole_life(protocol).await.with_context(|| protocol.to_owned())?;
+    }
+    Ok(())
+}
+
+async fn buf_curl_does_a_whole_life(protocol: &str) -> Result<()> {
     let place = Place::new(Backend::Sqlite)?;
     let (suite, _) = embedded(&place).await?;
     let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
@@ -95,7 +162,7 @@ async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
         let sent: Vec<String> = messages.iter().map(|message| filled(message, &words).to_string()).collect();
         let rpc = step["rpc"].as_str().context("an RPC")?;
         let url = format!("http://{address}/{rpc}");
-        let (answer, fine) = buf_curl(&buf, &url, &tokens, &sent.join("\n")).await?;
+        let (answer, fine) = buf_curl(&buf, protocol, &url, &tokens, &sent.join("\n")).await?;
         if let Some(token) = token_of(&answer) {
             tokens.push(token);
         }
@@ -115,7 +182,7 @@ async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
         // Writes of enrollment are followed by calls to services that learn of them from its log.
         if rpc.starts_with("shipei.enrollment") {
             let url = format!("http://{address}/shipei.event.v1.EventFeed/GetHead");
-            let (head, fine) = buf_curl(&buf, &url, &[], r#"{"source":"enrollment"}"#).await?;
+            let (head, fine) = buf_curl(&buf, protocol, &url, &[], r#"{"source":"enrollment"}"#).await?;
             ensure!(fine, "{head}");
             tokens = token_of(&head).into_iter().collect();
         }
@@ -124,9 +191,15 @@ async fn buf_curl_through_reflection_does_a_whole_life() -> Result<()> {
     Ok(())
 }
 
-async fn buf_curl(buf: &Path, url: &str, tokens: &[String], messages: &str) -> Result<(String, bool)> {
+async fn buf_curl(
+    buf: &Path,
+    protocol: &str,
+    url: &str,
+    tokens: &[String],
+    messages: &str,
+) -> Result<(String, bool)> {
     let mut command = Command::new(buf);
-    command.args(["curl", "--protocol", "grpc", "--data", "@-"]);
+    command.args(["curl", "--protocol", protocol, "--http2-prior-knowledge", "--data", "@-"]);
     let token = merged(tokens)?;
     if !token.is_empty() {
         command.args(["--header", &format!("{TOKEN}: {token}")]);

@@ -16,7 +16,13 @@ const PYTHON_PACKAGES: [&str; 3] =
     ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "googleapis-common-protos==1.76.0"];
 
 /// What the Node client is made of.
-const NODE_PACKAGES: [&str; 2] = ["@grpc/grpc-js@1.14.1", "@grpc/proto-loader@0.8.1"];
+const NODE_PACKAGES: [&str; 5] = [
+    "@grpc/grpc-js@1.14.1",
+    "@grpc/proto-loader@0.8.1",
+    "@connectrpc/connect@2.3.0",
+    "@connectrpc/connect-web@2.3.0",
+    "@bufbuild/protobuf@2.17.0",
+];
 
 /// Where the tools are.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! the server with health, reflection, deadlines and shutdown, access policies, and the clock. To add something
 //! that every service needs, add a module to the room that it passes through; what only one needs stays there.
 //!
-//! The rooms, from the lowest: [`telemetry`] and [`soft_state`], [`answer`], [`call`], [`write`](mod@write), [`feed`],
+//! The rooms, from the lowest: [`telemetry`] and [`soft_state`], [`answer`], [`call`], `web`, [`write`](mod@write), [`feed`],
 //! [`follow`](mod@follow), [`serve`]. A room knows those below it and none above (`tests/architecture.rs` has the list).
 
 pub mod answer;
@@ -20,6 +20,7 @@ pub mod testing;
 pub mod testing_redis;
 #[cfg(test)]
 mod tests;
+pub(crate) mod web;
 pub mod write;
 
 pub use answer::{convert, error, page, status};
@@ -56,6 +57,7 @@ pub use serve::{
 };
 pub use shutdown::Shutdown;
 pub use soft_state::{Instance, SoftState};
+pub use web::cors::{CorsOrigins, InvalidOrigin};
 pub use write::{
     kit::Kit,
     origin::Origin,

@@ -10,7 +10,9 @@ use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration}
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_client::client::with_scheme;
-use shipei_service_kit::{ConnectionLimits, ProcessBounds, config::ListenAddress, telemetry::LogFormat};
+use shipei_service_kit::{
+    ConnectionLimits, CorsOrigins, InvalidOrigin, ProcessBounds, config::ListenAddress, telemetry::LogFormat,
+};
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
 
@@ -79,6 +81,8 @@ pub struct Config {
     pub listen: ListenAddress,
     /// Whether the operator said that the network is private.
     pub open_network: bool,
+    /// The origins whose pages may call from a browser.
+    pub cors_origins: Vec<String>,
     /// The addresses of services that run elsewhere.
     pub peers: BTreeMap<String, String>,
     /// Where state is kept.
@@ -139,6 +143,7 @@ impl Config {
             services,
             listen: one(&givens, "listen", listen(LISTEN_DEFAULT)?, listen)?,
             open_network,
+            cors_origins: one(&givens, "cors_origins", Vec::new(), cors_origins)?,
             peers: many(&givens, "peers", peers)?,
             storage,
             migrate: one(&givens, "migrate", false, switch)?,
@@ -243,6 +248,13 @@ fn bounds(givens: &Givens) -> Result<ProcessBounds> {
     let days = one(givens, "request_records_days", kept, days)?;
     let request_records_kept = Duration::from_secs(u64::from(days) * DAY_SECONDS);
     Ok(ProcessBounds { budget_bytes: megabytes.saturating_mul(MEGABYTE), connections, request_records_kept })
+}
+
+/// Origins with commas between them, each looked at.
+fn cors_origins(text: &str) -> Result<Vec<String>, InvalidOrigin> {
+    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    let origins: Vec<String> = origins.map(str::to_owned).collect();
+    CorsOrigins::new(&origins).map(|_| origins)
 }
 
 fn days(text: &str) -> Result<u32, &'static str> {

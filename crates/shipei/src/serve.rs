@@ -1,7 +1,7 @@
 //! `shipei serve`: all five services or some, until a signal ends them.
 
 use anyhow::{Context as _, Result, bail};
-use shipei_service_kit::Clock;
+use shipei_service_kit::{Clock, CorsOrigins};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -47,7 +47,7 @@ pub async fn run(config: &Config) -> Result<()> {
              read and change everything"
         );
     }
-    let options = options_of(config);
+    let options = options_of(config)?;
     // A start may wait for a database; who wants to end it is not made to wait.
     let suite = tokio::select! {
         suite = Suite::start(&options) => suite?,
@@ -75,8 +75,8 @@ pub async fn run(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn options_of(config: &Config) -> suite::Options {
-    suite::Options {
+fn options_of(config: &Config) -> Result<suite::Options> {
+    Ok(suite::Options {
         services: config.services.iter().map(|service| (*service).to_owned()).collect(),
         storage: config.storage.clone(),
         peers: config.peers.clone(),
@@ -86,8 +86,9 @@ fn options_of(config: &Config) -> suite::Options {
         rate_limit: config.rate_limit,
         limits: config.limits,
         bounds: config.bounds,
+        cors: CorsOrigins::new(&config.cors_origins)?,
         migrate: config.migrate,
-    }
+    })
 }
 
 /// Lets the process have as many file descriptors as it may: every player is a connection, and the usual limit (1,024) is

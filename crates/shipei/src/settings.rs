@@ -62,7 +62,7 @@ const LIMITS: &str = "Limits for each service's database";
 const MANY: &str = "Many instances";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 21] = [
+pub const SETTINGS: [Setting; 22] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -80,6 +80,15 @@ pub const SETTINGS: [Setting; 21] = [
         value: "true|false",
         heading: NETWORK,
         help: "Let --listen be reachable from other machines. Access rights are declared but not enforced yet: say this only of a private network where everybody may do everything",
+    },
+    Setting {
+        key: "cors_origins",
+        flag: "cors-origins",
+        variable: "SHIPEI_CORS_ORIGINS",
+        shape: Shape::Text,
+        value: "ORIGINS",
+        heading: NETWORK,
+        help: "The pages that may call from a browser, by their origin, with commas between them: https://board.county.example,http://localhost:5173 [default: none]",
     },
     Setting {
         key: "peers",

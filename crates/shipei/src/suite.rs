@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
-    Clock, InMemory, Instance, Kit, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown,
-    SoftState, connect_lazily,
+    Clock, CorsOrigins, InMemory, Instance, Kit, Peers, ProcessBounds, Server, ServerBuilder, Service,
+    Shutdown, SoftState, connect_lazily,
     follow::shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
@@ -90,6 +90,8 @@ pub struct Options {
     pub limits: PoolLimits,
     /// What the process may hold for its clients.
     pub bounds: ProcessBounds,
+    /// The origins whose pages may call.
+    pub cors: CorsOrigins,
     /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
     pub migrate: bool,
 }
@@ -116,6 +118,7 @@ impl Suite {
             rate_limit: None,
             limits: PoolLimits::default(),
             bounds: ProcessBounds::default(),
+            cors: CorsOrigins::default(),
             migrate: true,
         };
         Suite::start(&options).await
@@ -137,8 +140,10 @@ impl Suite {
         let soft_state = options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?;
         let instance = Instance::new(&options.instance, soft_state)?;
         let shutdown = Shutdown::new();
-        let mut builder =
-            ServerBuilder::new(&shutdown).connection_age_max(CONNECTION_AGE_MAX).bounds(options.bounds);
+        let mut builder = ServerBuilder::new(&shutdown)
+            .connection_age_max(CONNECTION_AGE_MAX)
+            .bounds(options.bounds)
+            .cors(options.cors.clone());
         if let Some(limit) = options.rate_limit {
             let limiter = RateLimiter::start(limit, &options.clock, instance.soft_state(), &shutdown);
             builder = builder.rate_limiter(limiter);

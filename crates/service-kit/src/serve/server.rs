@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use prost_reflect::{DescriptorPool, MessageDescriptor};
+use prost_reflect::{DescriptorPool, MessageDescriptor, ServiceDescriptor};
 use shipei_contracts::{FILE_DESCRIPTOR_SET, event::v1::event_feed_server::EventFeedServer};
 use shipei_store::Database;
 use tokio::{
@@ -32,7 +32,8 @@ use tonic_health::{
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
-use tower::Service;
+use tonic_web::GrpcWebLayer;
+use tower::{Service, util::option_layer};
 
 use crate::{
     call::{
@@ -56,6 +57,7 @@ use crate::{
     },
     shutdown::Shutdown,
     soft_state::rate_limit::RateLimiter,
+    web::{self, WebLayer, cors::CorsOrigins},
     write::kit::Kit,
 };
 
@@ -73,6 +75,8 @@ pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 const CONNECTIONS_WAITING_MAX: usize = 64;
 /// The file of a package in which its events are.
 const EVENTS_FILE: &str = "/events.proto";
+/// The service by which others ask whether this one serves.
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 /// The name that stands for the whole server in health.
 const OVERALL: &str = "";
 
@@ -88,6 +92,9 @@ pub enum StartError {
     /// The descriptor set can't be reflected.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// A descriptor set that can't be read.
+    #[error("descriptors: {0}")]
+    Descriptors(#[from] prost_reflect::DescriptorError),
 }
 
 /// Gathers what a process serves.
@@ -102,6 +109,7 @@ pub struct ServerBuilder {
     connection_age_max: Option<Duration>,
     process_bounds: ProcessBounds,
     rate_limiter: Option<RateLimiter>,
+    cors: CorsOrigins,
     descriptor_pool: DescriptorPool,
     descriptor_set: Vec<u8>,
 }
@@ -118,6 +126,8 @@ pub struct Server {
     connections: Connections,
     bounds: Bounds,
     limits: Limit,
+    web: WebLayer,
+    cors: CorsOrigins,
 }
 
 /// Makes a generated server with the suite's message limits, which takes and, to clients that ask for it, gives messages
@@ -157,6 +167,7 @@ impl ServerBuilder {
             connection_age_max: None,
             process_bounds: ProcessBounds::default(),
             rate_limiter: None,
+            cors: CorsOrigins::default(),
             descriptor_pool: descriptors::pool().clone(),
             descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
         }
@@ -205,6 +216,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets pages of these origins call; without it none may.
+    #[must_use]
+    pub fn cors(mut self, origins: CorsOrigins) -> Self {
+        self.cors = origins;
+        self
+    }
+
     /// Takes policies and reflection from another descriptor set than the contracts', for tests.
     #[must_use]
     pub fn descriptors(mut self, pool: DescriptorPool) -> Self {
@@ -238,6 +256,8 @@ impl ServerBuilder {
         }
         let misdelivered = MisdeliveredCalls::of(&self.descriptor_pool, &names);
         let methods = Methods::of(&self.descriptor_pool, &names);
+        let bounds = Bounds::new(budget.half(), MESSAGE_BYTES_MAX);
+        let web = WebLayer::new(self.web_routes(&names)?, bounds.budget.clone(), MESSAGE_BYTES_MAX);
 
         let health = HealthReporter::new();
         // Asked once before anybody can call: a server whose databases answer is never seen as not serving.
@@ -257,9 +277,27 @@ impl ServerBuilder {
             shutdown: self.shutdown,
             connection_age_max: self.connection_age_max,
             connections: Connections::new(self.process_bounds.connections),
-            bounds: Bounds::new(budget.half(), MESSAGE_BYTES_MAX),
+            bounds,
             limits: Limit::new(self.rate_limiter, &names),
+            web,
+            cors: self.cors,
         })
+    }
+
+    /// What can be called otherwise than by gRPC: what is served here, health, and reflection.
+    fn web_routes(&self, names: &[&str]) -> Result<web::Routes, StartError> {
+        let mut routes = web::Routes::default();
+        routes.add(&self.descriptor_pool, names);
+        for set in [
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ] {
+            let pool = DescriptorPool::decode(set)?;
+            let services: Vec<_> = pool.services().collect();
+            routes.add(&pool, &services.iter().map(ServiceDescriptor::full_name).collect::<Vec<_>>());
+        }
+        Ok(routes)
     }
 
     /// All services of the contracts, whichever of them are here: who asks through a load balancer reaches any process, and a
@@ -269,7 +307,7 @@ impl ServerBuilder {
             .register_encoded_file_descriptor_set(&self.descriptor_set)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name("grpc.health.v1.Health");
+            .with_service_name(HEALTH_SERVICE);
         for service in self.descriptor_pool.services() {
             builder = builder.with_service_name(service.full_name());
         }
@@ -316,6 +354,7 @@ impl Server {
         Io::ConnectInfo: Clone + Send + Sync + 'static,
     {
         let mut server = tonic::transport::Server::builder()
+            .accept_http1(true)
             .concurrency_limit_per_connection(CONCURRENT_CALLS_MAX)
             .max_concurrent_streams(CONCURRENT_STREAMS_MAX)
             .initial_stream_window_size(SERVER_STREAM_WINDOW_BYTES)
@@ -327,6 +366,9 @@ impl Server {
             server = server.max_connection_age(age);
         }
         let server = server
+            .layer(option_layer(self.cors.layer()))
+            .layer(self.web.clone())
+            .layer(GrpcWebLayer::new())
             .layer(CallLayer::new(
                 self.methods.clone(),
                 self.policies.clone(),

@@ -10,7 +10,7 @@ use shipei_client::{
     client::{Clients, SERVICES},
     replay,
 };
-use shipei_service_kit::{Clock, ProcessBounds};
+use shipei_service_kit::{Clock, CorsOrigins, ProcessBounds};
 use shipei_store::PoolLimits;
 use tokio::net::TcpListener;
 
@@ -76,6 +76,7 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Scaled>>
         rate_limit: None,
         limits: PoolLimits { connections: CONNECTIONS, ..PoolLimits::default() },
         bounds: ProcessBounds::default(),
+        cors: CorsOrigins::default(),
         migrate: true,
     })
     .await?;

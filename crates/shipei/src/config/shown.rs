@@ -80,6 +80,7 @@ impl Config {
         Shown::Value(match key {
             "listen" => self.listen.to_string().into(),
             "open_network" => self.open_network.into(),
+            "cors_origins" => self.cors_origins.join(",").into(),
             "data" => self.data.display().to_string().into(),
             "key_file" => self.key_file.display().to_string().into(),
             "migrate" => self.migrate.into(),
