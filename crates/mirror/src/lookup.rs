@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
     history::History,
-    region::RegionLevel,
+    ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    region::{RegionCode, RegionLevel},
     scheme::Scheme,
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
@@ -34,16 +35,16 @@ pub struct Programmes {
 }
 
 /// By programme: the version and what it says.
-type Parsed = BTreeMap<String, (i64, Arc<Scheme>)>;
+type Parsed = BTreeMap<ProgrammeId, (i64, Arc<Scheme>)>;
 
 impl Programmes {
     /// The scheme in force and its version. An unknown programme is refused NOT_FOUND, field `programme_id`.
-    pub async fn scheme(&self, tx: &mut Tx, programme_id: &str) -> Result<(i64, Arc<Scheme>)> {
+    pub async fn scheme(&self, tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(i64, Arc<Scheme>)> {
         let version: Option<(i64,)> = fetch_optional!(
             tx,
             (i64,),
             "SELECT scheme_version FROM mirror_programme WHERE programme_id = $1",
-            programme_id
+            programme_id.as_str()
         )?;
         let Some((version,)) = version else {
             let refusal = Refusal::new(ErrorReason::NotFound).field("programme_id");
@@ -58,7 +59,7 @@ impl Programmes {
             tx,
             (i64, String),
             "SELECT scheme_version, scheme_toml FROM mirror_programme WHERE programme_id = $1",
-            programme_id
+            programme_id.as_str()
         )?;
         let scheme = Scheme::parse(&row.1)
             .map_err(|_| StoreError::corrupt_row("mirror_programme", "scheme_toml", programme_id))?;
@@ -66,7 +67,7 @@ impl Programmes {
         self.parsed
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(programme_id.to_owned(), kept.clone());
+            .insert(programme_id.clone(), kept.clone());
         Ok(kept)
     }
 
@@ -79,7 +80,7 @@ impl Programmes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Their id.
-    pub person_id: String,
+    pub person_id: PersonId,
     /// What they are.
     pub role: Role,
     /// Where they stood and when; only trainees ever move.
@@ -107,7 +108,9 @@ impl Member {
     /// Refuses WITHDRAWN when they had withdrawn by then.
     pub fn refuse_withdrawn(&self, at: DateTime<Utc>) -> Result<()> {
         if self.withdrawn_by(at) {
-            return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", &self.person_id).into());
+            return Err(Refusal::new(ErrorReason::Withdrawn)
+                .with("person_id", self.person_id.as_str())
+                .into());
         }
         Ok(())
     }
@@ -115,7 +118,8 @@ impl Member {
 
 #[derive(sqlx::FromRow)]
 struct MemberRow {
-    person_id: String,
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
     role: String,
     county_code: String,
     school_code: String,
@@ -138,8 +142,10 @@ impl MemberRow {
     fn into_member(self, transfers: Vec<(DateTime<Utc>, Place)>) -> Result<Member> {
         let role = Role::parse(&self.role)
             .ok_or_else(|| StoreError::corrupt_row("mirror_member", "role", &self.person_id))?;
-        let registered =
-            Place { county_code: self.county_code, school_code: self.school_code, class_id: self.class_id };
+        let registered = place_of(
+            ("mirror_member", &self.person_id),
+            (&self.county_code, &self.school_code, &self.class_id),
+        )?;
         Ok(Member {
             person_id: self.person_id,
             role,
@@ -154,28 +160,44 @@ impl MemberRow {
     }
 }
 
+/// A place as a row of `table` has it, with empty texts for what is absent.
+fn place_of(
+    (table, person_id): (&'static str, &PersonId),
+    (county_code, school_code, class_id): (&str, &str, &str),
+) -> Result<Place> {
+    let corrupt = |column| StoreError::corrupt_row(table, column, person_id);
+    Ok(Place {
+        county_code: RegionCode::parse_optional(county_code).map_err(|_| corrupt("county_code"))?,
+        school_code: SchoolCode::parse_optional(school_code).map_err(|_| corrupt("school_code"))?,
+        class_id: ClassId::parse_optional(class_id).map_err(|_| corrupt("class_id"))?,
+    })
+}
+
 /// One member, whatever their role.
-pub async fn member(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Option<Member>> {
+pub async fn member(tx: &mut Tx, programme_id: &ProgrammeId, person_id: &PersonId) -> Result<Option<Member>> {
     Ok(members(tx, programme_id, &[person_id]).await?.pop())
 }
 
 /// Those of the people who are members, in no particular order.
-pub async fn members(tx: &mut Tx, programme_id: &str, person_ids: &[&str]) -> Result<Vec<Member>> {
+pub async fn members(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<Vec<Member>> {
     let rows: Vec<MemberRow> = select_by_keys!(
         tx,
         MemberRow,
         [
             "SELECT person_id, role, county_code, school_code, class_id, placed_at, education_stage, development_stage, subject, \
              login_at, pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         person_ids,
-        |person_id| (*person_id)
+        |person_id| (person_id.as_str())
     )?;
     // Few ever move, and one statement more for each batch of heartbeats would be paid by all.
-    let moved: Vec<&str> =
-        rows.iter().filter(|row| row.has_moved()).map(|row| row.person_id.as_str()).collect();
+    let moved: Vec<&PersonId> = rows.iter().filter(|row| row.has_moved()).map(|row| &row.person_id).collect();
     let transfers = transfers(tx, programme_id, &moved).await?;
     let mut members = Vec::with_capacity(rows.len());
     for row in rows {
@@ -187,7 +209,8 @@ pub async fn members(tx: &mut Tx, programme_id: &str, person_ids: &[&str]) -> Re
 
 #[derive(sqlx::FromRow)]
 struct TransferRow {
-    person_id: String,
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
     move_number: i64,
     transferred_at: DateTime<Utc>,
     county_code: String,
@@ -199,119 +222,154 @@ struct TransferRow {
 /// took both, whatever partitions of its log they stand in.
 async fn transfers(
     tx: &mut Tx,
-    programme_id: &str,
-    person_ids: &[&str],
-) -> Result<BTreeMap<String, Vec<(DateTime<Utc>, Place)>>> {
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<BTreeMap<PersonId, Vec<(DateTime<Utc>, Place)>>> {
     let mut rows: Vec<TransferRow> = select_by_keys!(
         tx,
         TransferRow,
         [
             "SELECT person_id, move_number, transferred_at, county_code, school_code, class_id \
              FROM mirror_transfer WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         person_ids,
-        |person_id| (*person_id)
+        |person_id| (person_id.as_str())
     )?;
     rows.sort_by_key(|row| (row.transferred_at, row.move_number));
-    let mut transfers: BTreeMap<String, Vec<(DateTime<Utc>, Place)>> = BTreeMap::new();
+    let mut transfers: BTreeMap<PersonId, Vec<(DateTime<Utc>, Place)>> = BTreeMap::new();
     for row in rows {
-        let place =
-            Place { county_code: row.county_code, school_code: row.school_code, class_id: row.class_id };
+        let place = place_of(
+            ("mirror_transfer", &row.person_id),
+            (&row.county_code, &row.school_code, &row.class_id),
+        )?;
         transfers.entry(row.person_id).or_default().push((row.transferred_at, place));
     }
     Ok(transfers)
 }
 
 /// A class and its tutor.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
     /// Its id.
-    pub class_id: String,
+    pub class_id: ClassId,
     /// The region that it belongs to (a city or a county).
-    pub region_code: String,
-    /// Its tutor.
-    pub tutor_id: String,
+    pub region_code: RegionCode,
+    /// Its tutor, if it has one.
+    pub tutor_id: Option<PersonId>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ClassRow {
+    #[sqlx(try_from = "String")]
+    class_id: ClassId,
+    #[sqlx(try_from = "String")]
+    region_code: RegionCode,
+    tutor_id: String,
+}
+
+impl TryFrom<ClassRow> for Class {
+    type Error = StoreError;
+
+    fn try_from(row: ClassRow) -> std::result::Result<Class, StoreError> {
+        let ClassRow { class_id, region_code, tutor_id } = row;
+        let tutor_id = PersonId::parse_optional(&tutor_id)
+            .map_err(|_| StoreError::corrupt_row("mirror_class", "tutor_id", &class_id))?;
+        Ok(Class { class_id, region_code, tutor_id })
+    }
 }
 
 /// One class.
-pub async fn class(tx: &mut Tx, programme_id: &str, class_id: &str) -> Result<Option<Class>> {
-    Ok(fetch_optional!(
+pub async fn class(tx: &mut Tx, programme_id: &ProgrammeId, class_id: &ClassId) -> Result<Option<Class>> {
+    let row = fetch_optional!(
         tx,
-        Class,
+        ClassRow,
         "SELECT class_id, region_code, tutor_id FROM mirror_class WHERE programme_id = $1 AND class_id = $2",
-        programme_id,
-        class_id
-    )?)
+        programme_id.as_str(),
+        class_id.as_str()
+    )?;
+    Ok(row.map(Class::try_from).transpose()?)
 }
 
 /// A tutor's classes, by id; at most [`CLASSES_OF_TUTOR_MAX`].
-pub async fn classes_of_tutor(tx: &mut Tx, programme_id: &str, tutor_id: &str) -> Result<Vec<Class>> {
-    Ok(fetch_all!(
+pub async fn classes_of_tutor(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    tutor_id: &PersonId,
+) -> Result<Vec<Class>> {
+    let rows = fetch_all!(
         tx,
-        Class,
+        ClassRow,
         "SELECT class_id, region_code, tutor_id FROM mirror_class \
          WHERE programme_id = $1 AND tutor_id = $2 ORDER BY class_id LIMIT $3",
-        programme_id,
-        tutor_id,
+        programme_id.as_str(),
+        tutor_id.as_str(),
         CLASSES_OF_TUTOR_MAX
-    )?)
+    )?;
+    Ok(rows.into_iter().map(Class::try_from).collect::<std::result::Result<_, _>>()?)
 }
 
 /// When learning was opened for a county; `None` while it is closed.
 pub async fn county_opened_at(
     tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: RegionCode,
 ) -> Result<Option<DateTime<Utc>>> {
     let row: Option<(DateTime<Utc>,)> = fetch_optional!(
         tx,
         (DateTime<Utc>,),
         "SELECT opened_at FROM mirror_county WHERE programme_id = $1 AND county_code = $2",
-        programme_id,
-        county_code
+        programme_id.as_str(),
+        county_code.as_str()
     )?;
     Ok(row.map(|(opened_at,)| opened_at))
+}
+
+#[derive(sqlx::FromRow)]
+struct CountyRow {
+    #[sqlx(try_from = "String")]
+    county_code: RegionCode,
+    opened_at: DateTime<Utc>,
 }
 
 /// When learning was opened for each of these counties; a county that is closed is absent.
 pub async fn counties_opened_at(
     tx: &mut Tx,
-    programme_id: &str,
-    county_codes: &[&str],
-) -> Result<BTreeMap<String, DateTime<Utc>>> {
-    let rows: Vec<(String, DateTime<Utc>)> = select_by_keys!(
+    programme_id: &ProgrammeId,
+    county_codes: &[RegionCode],
+) -> Result<BTreeMap<RegionCode, DateTime<Utc>>> {
+    let rows: Vec<CountyRow> = select_by_keys!(
         tx,
-        (String, DateTime<Utc>),
+        CountyRow,
         [
             "SELECT county_code, opened_at FROM mirror_county WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND county_code IN "
         ],
         county_codes,
-        |county_code| (*county_code)
+        |county_code| (county_code.as_str())
     )?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.into_iter().map(|row| (row.county_code, row.opened_at)).collect())
 }
 
-/// The counties in which learning was opened, within a region by the tree as of an instant (the empty code is any), by
+/// The counties in which learning was opened, within a region by the tree as of an instant (or in any), by
 /// code, at most [`COUNTIES_MAX`].
 pub async fn open_counties(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    region_code: &str,
+    programme_id: &ProgrammeId,
+    region_code: Option<RegionCode>,
     at: DateTime<Utc>,
-) -> Result<Vec<String>> {
+) -> Result<Vec<RegionCode>> {
     let columns = Columns { region: "c.county_code", ..Columns::none("c.programme_id", AsOf::At(at)) };
-    let asked = Reach::region(region_code);
+    let asked = Reach::region(text_of(region_code.as_ref()));
     let rows = fetch_list!(
         tx,
-        (String,),
+        CountyRow,
         [
-            "SELECT c.county_code FROM mirror_county c WHERE c.programme_id = ",
-            programme_id,
+            "SELECT c.county_code, c.opened_at FROM mirror_county c WHERE c.programme_id = ",
+            programme_id.as_str(),
             "",
             reach.over(columns),
             "",
@@ -320,18 +378,17 @@ pub async fn open_counties(
             COUNTIES_MAX
         ]
     )?;
-    Ok(rows.into_iter().map(|(county_code,)| county_code).collect())
+    Ok(rows.into_iter().map(|row| row.county_code).collect())
 }
 
 /// A region of the programme's tree.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Region {
     /// Its code (GB/T 2260).
-    pub region_code: String,
+    #[sqlx(try_from = "String")]
+    pub region_code: RegionCode,
     /// `province`, `city` or `county`.
     pub level: String,
-    /// The region above when it was created; empty at the top.
-    pub parent_code: String,
 }
 
 impl Region {
@@ -342,12 +399,16 @@ impl Region {
 }
 
 /// One region.
-pub async fn region(tx: &mut Tx, programme_id: &str, region_code: &str) -> Result<Option<Region>> {
+pub async fn region(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    region_code: RegionCode,
+) -> Result<Option<Region>> {
     Ok(fetch_optional!(
         tx,
         Region,
-        "SELECT region_code, level, parent_code FROM mirror_region WHERE programme_id = $1 AND region_code = $2",
-        programme_id,
-        region_code
+        "SELECT region_code, level FROM mirror_region WHERE programme_id = $1 AND region_code = $2",
+        programme_id.as_str(),
+        region_code.as_str()
     )?)
 }

@@ -5,17 +5,38 @@
 //! **Decided**: enrolment itself is not dated. A roster is imported when the paper arrives, often after the fact, so a
 //! trainee stands in their first place from the beginning of time, and only transfers are dated.
 
-use shipei_rules::history::History;
+use shipei_rules::{
+    history::History,
+    ids::{ClassId, SchoolCode, text_of},
+    region::RegionCode,
+};
 
-/// A county, a school and a class; each may be empty, as in the places of those who are no trainees.
+/// A county, a school and a class; each may be absent, as in the places of those who are no trainees.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// The county's code; a municipal lead's is the city.
-    pub county_code: String,
+    pub county_code: Option<RegionCode>,
     /// The school.
-    pub school_code: String,
+    pub school_code: Option<SchoolCode>,
     /// The class.
-    pub class_id: String,
+    pub class_id: Option<ClassId>,
+}
+
+impl Place {
+    /// The county as messages and events have it; empty when there is none.
+    pub fn county_text(&self) -> &str {
+        text_of(self.county_code.as_ref())
+    }
+
+    /// The school as messages and events have it; empty when there is none.
+    pub fn school_text(&self) -> &str {
+        text_of(self.school_code.as_ref())
+    }
+
+    /// The class as messages and events have it; empty when there is none.
+    pub fn class_text(&self) -> &str {
+        text_of(self.class_id.as_ref())
+    }
 }
 
 /// All places of one member.

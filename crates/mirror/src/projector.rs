@@ -8,7 +8,7 @@ use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 use shipei_store::{Tx, bulk_insert, execute};
 
-use crate::{place::Place, tree};
+use crate::tree;
 
 /// The log that the mirror follows.
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
@@ -104,7 +104,7 @@ struct MemberPatch {
 #[derive(Debug, Clone)]
 struct Registered {
     role: &'static str,
-    place: Place,
+    place: enrollment::TraineePlace,
     education_stage: &'static str,
     development_stage: &'static str,
     subject: String,
@@ -114,7 +114,7 @@ struct Registered {
 #[derive(Debug)]
 struct Transfer {
     at: DateTime<Utc>,
-    new: Place,
+    new: enrollment::TraineePlace,
 }
 
 /// Registration is older than any transfer, whenever it was recorded.
@@ -194,7 +194,7 @@ fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, _: &Fact<
         subject,
         ..
     } = fact;
-    let place = Place { county_code, school_code, class_id };
+    let place = enrollment::TraineePlace { county_code, school_code, class_id };
     let patch = into.member(programme_id, person_id);
     patch.placed_at = patch.placed_at.max(Some(REGISTERED_AT));
     patch.registered = Some(Registered { role, place, education_stage, development_stage, subject });
@@ -202,8 +202,7 @@ fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, _: &Fact<
 }
 
 fn transferred(into: &mut Gathered, fact: enrollment::TraineeTransferred, told: &Fact<'_>) -> Result<()> {
-    let enrollment::TraineePlace { county_code, school_code, class_id } = fact.new.unwrap_or_default();
-    let transfer = Transfer { at: told.at, new: Place { county_code, school_code, class_id } };
+    let transfer = Transfer { at: told.at, new: fact.new.unwrap_or_default() };
     let patch = into.member(fact.programme_id.clone(), fact.person_id.clone());
     patch.placed_at = patch.placed_at.max(Some(told.at));
     into.transfers.insert((fact.programme_id, fact.person_id, fact.move_number), transfer);

@@ -2,7 +2,11 @@
 //! enrollment would write them. Only tests use it; it is public because tests of other crates need it too. Panics say
 //! what could not be set up.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    fmt::Debug,
+    str::FromStr,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
@@ -12,6 +16,7 @@ use shipei_contracts::{
     enrollment::v1 as enrollment,
     event::v1::Event,
 };
+use shipei_rules::ids::ProgrammeId;
 use shipei_service_kit::{
     ServerBuilder,
     convert::to_timestamp,
@@ -23,6 +28,17 @@ use tonic::{Response, Status, transport::Channel};
 
 /// The programme of every test.
 pub const PROGRAMME: &str = "Q1";
+
+/// [`PROGRAMME`] as its type.
+pub fn programme() -> ProgrammeId {
+    id(PROGRAMME)
+}
+
+/// An id of a test, e.g. `id::<PersonId>("T1")`; a text that is none panics.
+pub fn id<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error:?}"))
+}
+
 /// How many events of enrollment's the tests made: each has its own place in the log, as enrollment's have.
 static EVENTS: AtomicI64 = AtomicI64::new(0);
 /// How many moves the tests made: each has its own number, as enrollment gives it to a trainee's.

@@ -9,8 +9,11 @@ use shipei_contracts::{
 };
 use shipei_mirror::{
     Member, apply, member, members, migrations, open_counties,
-    testing::{PROGRAMME, event, instant, region, region_move, rotations, transfer, withdrawal},
+    testing::{
+        PROGRAMME, event, id, instant, programme, region, region_move, rotations, transfer, withdrawal,
+    },
 };
+use shipei_rules::{ids::PersonId, region::RegionCode};
 use shipei_service_kit::{Reach, testing::TestKit};
 use shipei_store::tree;
 use sqlx::migrate::Migrator;
@@ -50,10 +53,10 @@ fn assert_life(member: &Member) {
         ("12-01T00:00:00", "130304", "L5"),
     ] {
         let place = member.places.at(instant(when));
-        assert_eq!((place.county_code.as_str(), place.class_id.as_str()), (county, class), "{when}");
+        assert_eq!((place.county_text(), place.class_text()), (county, class), "{when}");
     }
-    assert_eq!(member.places.before(instant("11-01T00:00:00")).class_id, "L2");
-    assert_eq!(member.places.first().school_code, "S0");
+    assert_eq!(member.places.before(instant("11-01T00:00:00")).class_text(), "L2");
+    assert_eq!(member.places.first().school_code, Some(id("S0")));
     assert_eq!(member.places.latest_change(), Some(instant("12-01T00:00:00")));
     assert_eq!(member.withdrawn_at, Some(instant("12-10T00:00:00")));
 }
@@ -71,11 +74,11 @@ async fn places_are_told_from_events_in_any_order(kit: TestKit) {
             apply(&mut tx, batch).await.unwrap();
             tx.commit().await.unwrap();
         }
-        ids.push(person);
+        ids.push(id::<PersonId>(&person));
     }
     let mut tx = kit.kit.database().begin_read().await.unwrap();
-    let keys: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let found = members(&mut tx, PROGRAMME, &keys).await.unwrap();
+    let keys: Vec<&PersonId> = ids.iter().collect();
+    let found = members(&mut tx, &programme(), &keys).await.unwrap();
     assert_eq!(found.len(), ids.len());
     found.iter().for_each(assert_life);
 }
@@ -83,10 +86,10 @@ async fn places_are_told_from_events_in_any_order(kit: TestKit) {
 async fn transfer_alone_makes_nobody(kit: TestKit) {
     let mut tx = kit.kit.database().begin_write().await.unwrap();
     apply(&mut tx, &[transfer("T1", "130303", "L2", "10-01T00:00:00")]).await.unwrap();
-    assert_eq!(member(&mut tx, PROGRAMME, "T1").await.unwrap(), None);
+    assert_eq!(member(&mut tx, &programme(), &id("T1")).await.unwrap(), None);
     apply(&mut tx, &[registration("T1")]).await.unwrap();
-    let member = member(&mut tx, PROGRAMME, "T1").await.unwrap().unwrap();
-    let classes: Vec<&str> = member.places.all().map(|place| place.class_id.as_str()).collect();
+    let member = member(&mut tx, &programme(), &id("T1")).await.unwrap().unwrap();
+    let classes: Vec<&str> = member.places.all().map(|place| place.class_text()).collect();
     assert_eq!(classes, ["L1", "L2"]);
 }
 
@@ -102,9 +105,9 @@ async fn correction_of_one_date_counts_whatever_its_place_in_the_log(kit: TestKi
         for event in order {
             apply(&mut tx, std::slice::from_ref(event)).await.unwrap();
         }
-        let member = member(&mut tx, PROGRAMME, person).await.unwrap().unwrap();
-        assert_eq!(member.places.at(instant(when)).class_id, "L1");
-        assert_eq!(member.places.at(instant("12-01T00:00:00")).county_code, "130302");
+        let member = member(&mut tx, &programme(), &id(person)).await.unwrap().unwrap();
+        assert_eq!(member.places.at(instant(when)).class_text(), "L1");
+        assert_eq!(member.places.at(instant("12-01T00:00:00")).county_text(), "130302");
         tx.rollback().await.unwrap();
     }
 }
@@ -172,7 +175,9 @@ async fn counties_in_which_learning_is_open_are_those_of_the_tree(kit: TestKit) 
         (Reach::Classes(vec!["L1".into()]), "", ""),
         (Reach::Person("T1".into()), "", ""),
     ] {
-        let found = open_counties(&mut tx, &reach, PROGRAMME, region, now).await.unwrap();
+        let asked = RegionCode::parse_optional(region).unwrap();
+        let found = open_counties(&mut tx, &reach, &programme(), asked, now).await.unwrap();
+        let found: Vec<&str> = found.iter().map(RegionCode::as_str).collect();
         assert_eq!(found.join(" "), expected, "{reach:?} {region}");
     }
 }

@@ -2,11 +2,20 @@
 //!
 //! All of them follow one rule (1 to 64 ASCII letters, digits, `-`, `_`, `.`, `:`, and no identity number among them), so
 //! that an id is safe in a log, a URL, a CSV and a database key on every platform. To add one more, add a line to the list at the end of the `ids!` call.
+//!
+//! An id is read once, where a request, an event or a row comes in, and is its type from there down to the statements, where it is
+//! bound by `as_str()`. A row takes its ids back by `#[sqlx(try_from = "String")]`. What may be absent is an `Option`, whatever
+//! empty text a table has in its place.
 
 use std::fmt;
 
 /// The most characters that an id may have.
 pub const ID_LENGTH_MAX: usize = 64;
+
+/// The text of what may be absent: empty when it is.
+pub fn text_of(id: Option<&impl AsRef<str>>) -> &str {
+    id.map_or("", AsRef::as_ref)
+}
 
 /// Why a text is no id. It does not repeat the text: somebody may have put an identity number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,9 +48,35 @@ macro_rules! ids {
                 Ok(Self(text.to_owned()))
             }
 
+            /// Reads an id where an empty text says that there is none.
+            pub fn parse_optional(text: &str) -> Result<Option<Self>, InvalidId> {
+                if text.is_empty() { Ok(None) } else { Self::parse(text).map(Some) }
+            }
+
             /// The id as it was written.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                check(stringify!($name), &text)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
             }
         }
 
@@ -102,6 +137,17 @@ mod tests {
         assert_eq!(id.as_str(), "T-01_a.b:C");
         assert_eq!(format!("{id} {id:?}"), "T-01_a.b:C PersonId(T-01_a.b:C)");
         assert!(ClassId::parse(&"x".repeat(64)).is_ok());
+    }
+
+    #[test]
+    fn absent_id_is_an_empty_text_and_no_other() {
+        let id = ClassId::parse("L1").unwrap();
+        assert_eq!(ClassId::parse_optional("L1"), Ok(Some(id.clone())));
+        assert_eq!(ClassId::parse_optional(""), Ok(None));
+        assert!(ClassId::parse_optional("a b").is_err());
+        assert_eq!((text_of(Some(&id)), text_of(None::<&ClassId>)), ("L1", ""));
+        assert_eq!((ClassId::try_from("L1".to_owned()), String::from(id.clone())), (Ok(id), "L1".to_owned()));
+        assert!(ClassId::try_from(String::new()).is_err());
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl RegionCode {
         Ok(Self(digits))
     }
 
+    /// Reads a code where an empty text says that there is none.
+    pub fn parse_optional(text: &str) -> Result<Option<Self>, InvalidRegionCode> {
+        if text.is_empty() { Ok(None) } else { Self::parse(text).map(Some) }
+    }
+
     /// The six digits.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("parse let only ASCII digits in")
@@ -94,6 +99,26 @@ impl fmt::Display for RegionCode {
 impl fmt::Debug for RegionCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "RegionCode({})", self.as_str())
+    }
+}
+
+impl AsRef<str> for RegionCode {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl TryFrom<String> for RegionCode {
+    type Error = InvalidRegionCode;
+
+    fn try_from(text: String) -> Result<Self, InvalidRegionCode> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RegionCode> for String {
+    fn from(code: RegionCode) -> String {
+        code.as_str().to_owned()
     }
 }
 
@@ -191,6 +216,7 @@ mod tests {
     fn region_code_of_another_shape_is_refused() {
         for text in ["", "13030", "1303021", "13030a", "030302", "１３０３０２", "13 302"] {
             assert!(RegionCode::parse(text).is_err(), "{text}");
+            assert_eq!(RegionCode::parse_optional(text).is_ok(), text.is_empty(), "{text}");
         }
     }
 }

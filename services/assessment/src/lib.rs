@@ -15,6 +15,7 @@ mod convert;
 pub mod domain;
 pub mod facts;
 mod handler;
+mod keys;
 mod read;
 pub mod recompute;
 pub mod store;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use shipei_contracts::assignment::v1 as proto;
 use shipei_rules::{
-    ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId},
+    ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId, text_of},
     submission::MarkKind,
     vocabulary::Grade,
 };
@@ -247,8 +247,8 @@ pub(crate) fn submission_to_proto(submission: Submission, marks: Vec<Mark>) -> p
     };
     proto::Submission {
         submission_id: submission.submission_id.to_string(),
-        person_id: submission.person_id,
-        class_id: submission.class_id,
+        person_id: submission.person_id.into(),
+        class_id: text_of(submission.class_id.as_ref()).to_owned(),
         kind: submission.kind,
         title: submission.title,
         text: submission.text,
@@ -264,7 +264,7 @@ fn mark_to_proto(mark: Mark) -> proto::Mark {
         number: mark.number,
         grade: grade_to_proto(mark.kind.grade()).into(),
         comment: mark.comment,
-        tutor_id: mark.tutor_id,
+        tutor_id: mark.tutor_id.into(),
         marked_time: Some(to_timestamp(mark.marked_at)),
     }
 }
@@ -282,9 +282,9 @@ pub(crate) fn grade_to_proto(grade: Option<Grade>) -> proto::Grade {
 /// A seminar, for an answer.
 pub(crate) fn seminar_to_proto(seminar: Seminar) -> proto::Seminar {
     proto::Seminar {
-        seminar_id: seminar.seminar_id,
-        class_id: seminar.class_id,
-        tutor_id: seminar.tutor_id,
+        seminar_id: seminar.seminar_id.into(),
+        class_id: seminar.class_id.into(),
+        tutor_id: seminar.tutor_id.into(),
         topic: seminar.topic,
         opened_time: Some(to_timestamp(seminar.opened_at)),
         summary: seminar.summary,
@@ -296,7 +296,7 @@ pub(crate) fn seminar_to_proto(seminar: Seminar) -> proto::Seminar {
 pub(crate) fn post_to_proto(post: Post) -> proto::Post {
     proto::Post {
         number: to_int32(post.number),
-        person_id: post.person_id,
+        person_id: post.person_id.into(),
         text: post.text,
         characters: to_int32(post.characters),
         posted_time: Some(to_timestamp(post.posted_at)),
@@ -307,11 +307,11 @@ pub(crate) fn post_to_proto(post: Post) -> proto::Post {
 pub(crate) fn bulletin_to_proto(bulletin: Bulletin) -> proto::Bulletin {
     let published_time: Timestamp = to_timestamp(bulletin.published_at);
     proto::Bulletin {
-        class_id: bulletin.class_id,
+        class_id: bulletin.class_id.into(),
         number: to_int32(bulletin.number),
         title: bulletin.title,
         text: bulletin.text,
-        tutor_id: bulletin.tutor_id,
+        tutor_id: bulletin.tutor_id.into(),
         published_time: Some(published_time),
     }
 }

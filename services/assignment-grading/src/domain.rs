@@ -12,7 +12,7 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Class, Member};
 use shipei_rules::{
     characters,
-    ids::SubmissionId,
+    ids::{ClassId, PersonId, SeminarId, SubmissionId},
     scheme::Scheme,
     submission::{self as rules, MarkKind},
     vocabulary::Grade,
@@ -31,9 +31,9 @@ pub(crate) const SUBMISSIONS_PER_TRAINEE_MAX: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Submission {
     pub(crate) submission_id: SubmissionId,
-    pub(crate) person_id: String,
+    pub(crate) person_id: PersonId,
     /// The class at submission.
-    pub(crate) class_id: String,
+    pub(crate) class_id: Option<ClassId>,
     pub(crate) kind: String,
     pub(crate) title: String,
     pub(crate) text: String,
@@ -77,7 +77,7 @@ pub(crate) struct Mark {
     pub(crate) number: i64,
     pub(crate) kind: MarkKind,
     pub(crate) comment: String,
-    pub(crate) tutor_id: String,
+    pub(crate) tutor_id: PersonId,
     pub(crate) marked_at: DateTime<Utc>,
 }
 
@@ -248,9 +248,9 @@ pub(crate) fn owing_as_of(scheme: &Scheme, as_of: DateTime<Utc>) -> DateTime<Utc
 /// A class's seminar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seminar {
-    pub(crate) seminar_id: String,
-    pub(crate) class_id: String,
-    pub(crate) tutor_id: String,
+    pub(crate) seminar_id: SeminarId,
+    pub(crate) class_id: ClassId,
+    pub(crate) tutor_id: PersonId,
     pub(crate) topic: String,
     pub(crate) opened_at: DateTime<Utc>,
     /// The latest summary; empty until there is one.
@@ -267,7 +267,7 @@ pub(crate) struct Seminar {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Post {
     pub(crate) number: i64,
-    pub(crate) person_id: String,
+    pub(crate) person_id: PersonId,
     pub(crate) text: String,
     pub(crate) characters: i64,
     pub(crate) posted_at: DateTime<Utc>,
@@ -309,8 +309,8 @@ pub(crate) fn decide_post(
     if at < seminar.opened_at {
         return Err(not_found("seminar_id"));
     }
-    if trainee.places.at(at).class_id != seminar.class_id {
-        return Err(Refusal::new(ErrorReason::NotClassMember).with("class_id", &seminar.class_id));
+    if trainee.places.at(at).class_id.as_ref() != Some(&seminar.class_id) {
+        return Err(Refusal::new(ErrorReason::NotClassMember).with("class_id", seminar.class_id.as_str()));
     }
     refuse_withdrawn(trainee, at)?;
     let rules = &scheme.trainee.seminar;
@@ -362,9 +362,9 @@ pub(crate) fn decide_summary(
 /// A class's bulletin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bulletin {
-    pub(crate) class_id: String,
+    pub(crate) class_id: ClassId,
     pub(crate) number: i64,
-    pub(crate) tutor_id: String,
+    pub(crate) tutor_id: PersonId,
     pub(crate) title: String,
     pub(crate) text: String,
     pub(crate) published_at: DateTime<Utc>,
@@ -383,18 +383,18 @@ pub(crate) fn decide_bulletin(scheme: &Scheme, tutor: &Member, class: &Class, ne
 
 fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
     if trainee.withdrawn_by(at) {
-        return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", &trainee.person_id));
+        return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", trainee.person_id.as_str()));
     }
     Ok(())
 }
 
 fn refuse_other_tutor(tutor: &Member, class: Option<&Class>) -> Decided<()> {
-    if class.is_some_and(|class| class.tutor_id == tutor.person_id) {
+    if class.is_some_and(|class| class.tutor_id.as_ref() == Some(&tutor.person_id)) {
         return Ok(());
     }
     let refusal = Refusal::new(ErrorReason::NotClassTutor).field("tutor_id");
     Err(match class {
-        Some(class) => refusal.with("class_id", &class.class_id),
+        Some(class) => refusal.with("class_id", class.class_id.as_str()),
         None => refusal,
     })
 }

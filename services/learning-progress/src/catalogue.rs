@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use shipei_rules::ids::{CourseId, ProgrammeId};
 use shipei_store::{StoreError, Tx};
 
 use crate::domain::course::Course;
@@ -14,13 +15,13 @@ use crate::store;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogue {
     version: i64,
-    courses: HashMap<String, Arc<Course>>,
+    courses: HashMap<CourseId, Arc<Course>>,
     main_line: Vec<Arc<Course>>,
 }
 
 impl Catalogue {
     /// One course.
-    pub(crate) fn course(&self, course_id: &str) -> Option<&Arc<Course>> {
+    pub(crate) fn course(&self, course_id: &CourseId) -> Option<&Arc<Course>> {
         self.courses.get(course_id)
     }
 
@@ -33,7 +34,7 @@ impl Catalogue {
 /// The catalogues of all programmes. Clones are the same one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalogues {
-    known: Arc<RwLock<HashMap<String, Arc<Catalogue>>>>,
+    known: Arc<RwLock<HashMap<ProgrammeId, Arc<Catalogue>>>>,
 }
 
 impl Catalogues {
@@ -41,7 +42,7 @@ impl Catalogues {
     pub(crate) async fn current(
         &self,
         tx: &mut Tx,
-        programme_id: &str,
+        programme_id: &ProgrammeId,
     ) -> Result<Arc<Catalogue>, StoreError> {
         let version = store::course::catalogue_version(tx, programme_id).await?;
         let known = {
@@ -58,13 +59,13 @@ impl Catalogues {
             if course.main_line {
                 grown.main_line.push(Arc::clone(&course));
             }
-            grown.courses.insert(course.id.as_str().to_owned(), course);
+            grown.courses.insert(course.id.clone(), course);
         }
         // A version may have been taken without a course, by two who created the same one at once.
         grown.version = grown.version.max(version);
         let grown = Arc::new(grown);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = known.entry(programme_id.to_owned()).or_default();
+        let kept = known.entry(programme_id.clone()).or_default();
         if kept.version < grown.version {
             *kept = Arc::clone(&grown);
         }

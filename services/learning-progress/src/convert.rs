@@ -253,7 +253,11 @@ pub(crate) fn worth_to_proto(worth: &Worth) -> proto::RecordHeartbeatResponse {
 }
 
 /// A session as proto. Its seconds add up: what is credited and what is not are the whole seconds of the session.
-pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Session) -> proto::Session {
+pub(crate) fn session_to_proto(
+    session_id: &SessionId,
+    course_id: &CourseId,
+    session: &Session,
+) -> proto::Session {
     let mut shown = WholeSeconds::default();
     let credited_seconds = shown.next(session.credited_micros);
     let mut uncredited = Vec::new();
@@ -268,8 +272,8 @@ pub(crate) fn session_to_proto(session_id: &str, course_id: &str, session: &Sess
         }
     }
     proto::Session {
-        session_id: session_id.to_owned(),
-        course_id: course_id.to_owned(),
+        session_id: session_id.to_string(),
+        course_id: course_id.to_string(),
         opened_time: Some(to_timestamp(session.opened_at)),
         last_time: Some(to_timestamp(session.study.last_at)),
         last_seq: session.study.last_seq,
@@ -306,9 +310,9 @@ pub(crate) fn grant_time(
     let (programme, person, course, grant, seconds, reason, evidence) =
         fields.all((programme, person, course, grant, seconds, reason, evidence))?;
     let row = GrantRow {
-        person_id: person.as_str().to_owned(),
-        grant_id: grant.as_str().to_owned(),
-        course_id: course.as_str().to_owned(),
+        person_id: person.clone(),
+        grant_id: grant,
+        course_id: course,
         granted_at,
         seconds,
         micros: 0,

@@ -1,26 +1,27 @@
 //! What the log says of what study led to, where a batch of heartbeats and a correction say the same.
 
 use shipei_contracts::learning::v1 as proto;
+use shipei_rules::ids::{PersonId, ProgrammeId, SessionId, text_of};
 
 use crate::domain::study::AchievedBy;
 
-/// An achieved phase: which, how, and its version.
+/// An achieved phase: which, how, and its version; in which session, if in one.
 pub(crate) fn phase_achieved(
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     (phase, by, version): (usize, AchievedBy, i64),
-    session_id: &str,
+    session_id: Option<&SessionId>,
 ) -> proto::PhaseAchieved {
     proto::PhaseAchieved {
-        programme_id: programme_id.to_owned(),
-        person_id: person_id.to_owned(),
+        programme_id: programme_id.to_string(),
+        person_id: person_id.to_string(),
         phase_index: i32::try_from(phase).unwrap_or(i32::MAX),
         by: match by {
             AchievedBy::Minutes => proto::AchievedBy::Minutes,
             AchievedBy::MainLine => proto::AchievedBy::MainLine,
         }
         .into(),
-        session_id: session_id.to_owned(),
+        session_id: text_of(session_id).to_owned(),
         version,
     }
 }

@@ -94,7 +94,7 @@ pub(crate) struct Attend {
     pub(crate) counselor: PersonId,
     pub(crate) activity: ActivityId,
     /// In the order of the request, each once.
-    pub(crate) person_ids: Vec<String>,
+    pub(crate) person_ids: Vec<PersonId>,
 }
 
 /// Reads a RecordAttendance.
@@ -107,7 +107,7 @@ pub(crate) fn attend(request: proto::RecordAttendanceRequest) -> Result<Attend> 
     let persons =
         fields.optional_list("person_ids", request.person_ids, PERSONS_PER_CALL_MAX, |fields, person_id| {
             let person = fields.id("", &person_id, PersonId::parse)?;
-            Some(seen.insert(person).then_some(person_id))
+            Some(seen.insert(person.clone()).then_some(person))
         });
     let (programme, counselor, activity, persons) = fields.all((programme, counselor, activity, persons))?;
     let person_ids = persons.into_iter().flatten().collect();
@@ -135,11 +135,11 @@ pub(crate) fn score(request: &proto::ScoreAttendeeRequest) -> Result<Score> {
     Ok(Score { programme, counselor, activity, person, score: request.score.into() })
 }
 
-/// Which part of a list: programme, county, stage; an empty text stands for all.
+/// Which part of a list: programme, county, stage; no county and an empty stage stand for all.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
     pub(crate) programme: ProgrammeId,
-    pub(crate) county: String,
+    pub(crate) county: Option<RegionCode>,
     pub(crate) stage: &'static str,
 }
 
@@ -150,7 +150,6 @@ pub(crate) fn filter(programme_id: &str, county_code: &str, education_stage: i32
     let county = fields.optional_id("county_code", county_code, RegionCode::parse);
     let stage = fields.optional_choice::<ProtoStage>("education_stage", education_stage);
     let (programme, county, stage) = fields.all((programme, county, stage))?;
-    let county = county.map_or_else(String::new, |county| county.as_str().to_owned());
     let stage = stage.and_then(stage_of).map_or("", EducationStage::as_str);
     Ok(Filter { programme, county, stage })
 }
@@ -192,10 +191,10 @@ pub(crate) fn stage_to_proto(stage: EducationStage) -> ProtoStage {
 /// A plan, for an answer.
 pub(crate) fn plan_to_proto(plan: Plan) -> proto::Plan {
     proto::Plan {
-        county_code: plan.county_code,
+        county_code: plan.county_code.into(),
         education_stage: stage_to_proto(plan.stage).into(),
         title: plan.title,
-        counselor_id: plan.counselor_id,
+        counselor_id: plan.counselor_id.into(),
         submitted_time: Some(to_timestamp(plan.submitted_at)),
     }
 }
@@ -203,11 +202,11 @@ pub(crate) fn plan_to_proto(plan: Plan) -> proto::Plan {
 /// An activity, for an answer.
 pub(crate) fn activity_to_proto(activity: Activity) -> proto::Activity {
     proto::Activity {
-        activity_id: activity.activity_id,
-        county_code: activity.county_code,
+        activity_id: activity.activity_id.into(),
+        county_code: activity.county_code.into(),
         education_stage: stage_to_proto(activity.stage).into(),
         theme: activity.theme,
-        counselor_id: activity.counselor_id,
+        counselor_id: activity.counselor_id.into(),
         held_time: Some(to_timestamp(activity.held_at)),
     }
 }
@@ -215,7 +214,7 @@ pub(crate) fn activity_to_proto(activity: Activity) -> proto::Activity {
 /// An attendance, for an answer.
 pub(crate) fn attendance_to_proto(attendance: Attendance) -> proto::Attendance {
     proto::Attendance {
-        person_id: attendance.person_id,
+        person_id: attendance.person_id.into(),
         attended_time: Some(to_timestamp(attendance.attended_at)),
         score: attendance.score.map(|(score, _)| to_int32(score)),
         scored_time: attendance.score.map(|(_, scored_at)| to_timestamp(scored_at)),
@@ -226,10 +225,10 @@ pub(crate) fn attendance_to_proto(attendance: Attendance) -> proto::Attendance {
 pub(crate) fn results_to_proto(results: Results) -> proto::Results {
     proto::Results {
         number: to_int32(results.number),
-        county_code: results.county_code,
+        county_code: results.county_code.into(),
         education_stage: stage_to_proto(results.stage).into(),
         title: results.title,
-        counselor_id: results.counselor_id,
+        counselor_id: results.counselor_id.into(),
         submitted_time: Some(to_timestamp(results.submitted_at)),
     }
 }

@@ -11,6 +11,8 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Member;
 use shipei_rules::{
+    ids::{ActivityId, PersonId},
+    region::RegionCode,
     scheme::Scheme,
     vocabulary::{EducationStage, Role},
 };
@@ -21,12 +23,12 @@ use crate::error::{Decided, inside, not_found};
 /// A county's plan for one education stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
-    pub(crate) county_code: String,
+    pub(crate) county_code: RegionCode,
     pub(crate) stage: EducationStage,
     /// The latest.
     pub(crate) title: String,
     /// Who submitted it first.
-    pub(crate) counselor_id: String,
+    pub(crate) counselor_id: PersonId,
     /// When it was submitted first.
     pub(crate) submitted_at: DateTime<Utc>,
 }
@@ -38,7 +40,7 @@ pub(crate) struct Plan {
 pub(crate) fn decide_plan(
     scheme: &Scheme,
     counselor: &Member,
-    county: &str,
+    county: RegionCode,
     at: DateTime<Utc>,
 ) -> Decided<()> {
     refuse_other_county(counselor, county, at)?;
@@ -48,11 +50,11 @@ pub(crate) fn decide_plan(
 /// An activity that a county held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Activity {
-    pub(crate) activity_id: String,
-    pub(crate) county_code: String,
+    pub(crate) activity_id: ActivityId,
+    pub(crate) county_code: RegionCode,
     pub(crate) stage: EducationStage,
     pub(crate) theme: String,
-    pub(crate) counselor_id: String,
+    pub(crate) counselor_id: PersonId,
     pub(crate) held_at: DateTime<Utc>,
     /// How many attended.
     pub(crate) attended: i64,
@@ -65,7 +67,7 @@ pub(crate) struct Activity {
 pub(crate) fn decide_county_fact(
     scheme: &Scheme,
     counselor: &Member,
-    county: &str,
+    county: RegionCode,
     at: DateTime<Utc>,
 ) -> Decided<()> {
     refuse_other_county(counselor, county, at)?;
@@ -91,29 +93,29 @@ pub(crate) fn decide_attendance(
     scheme: &Scheme,
     counselor: &Member,
     activity: &Activity,
-    (person_ids, members): (&[String], &BTreeMap<String, Member>),
+    (person_ids, members): (&[PersonId], &BTreeMap<PersonId, Member>),
     at: DateTime<Utc>,
 ) -> Decided<()> {
     if at < activity.held_at {
         return Err(not_found("activity_id"));
     }
-    refuse_other_county(counselor, &activity.county_code, at)?;
+    refuse_other_county(counselor, activity.county_code, at)?;
     let mut trainees = Vec::with_capacity(person_ids.len());
     for person_id in person_ids {
         let member = members.get(person_id).filter(|member| member.role == Role::Trainee);
-        trainees.push(member.ok_or_else(|| not_found("person_ids").with("person_id", person_id))?);
+        trainees.push(member.ok_or_else(|| not_found("person_ids").with("person_id", person_id.as_str()))?);
     }
     for trainee in &trainees {
         refuse_withdrawn(trainee, at)?;
     }
     inside(scheme.counselor.offline.period, at, "offline")?;
     for trainee in trainees {
-        let is_of_county = trainee.places.at(at).county_code == activity.county_code;
+        let is_of_county = trainee.places.at(at).county_code == Some(activity.county_code);
         if !is_of_county || trainee.education_stage != Some(activity.stage) {
             return Err(Refusal::new(ErrorReason::NotCountyTrainee)
                 .field("person_ids")
-                .with("person_id", &trainee.person_id)
-                .with("county_code", &activity.county_code)
+                .with("person_id", trainee.person_id.as_str())
+                .with("county_code", activity.county_code.as_str())
                 .with("education_stage", activity.stage.as_str()));
         }
     }
@@ -123,7 +125,7 @@ pub(crate) fn decide_attendance(
 /// One trainee at one activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attendance {
-    pub(crate) person_id: String,
+    pub(crate) person_id: PersonId,
     pub(crate) attended_at: DateTime<Utc>,
     /// The score that counts, and when it was given.
     pub(crate) score: Option<(i64, DateTime<Utc>)>,
@@ -158,7 +160,7 @@ pub(crate) fn decide_score(
     if at < activity.held_at {
         return Err(not_found("activity_id"));
     }
-    refuse_other_county(counselor, &activity.county_code, at)?;
+    refuse_other_county(counselor, activity.county_code, at)?;
     refuse_withdrawn(trainee, at)?;
     let rules = &scheme.trainee.offline;
     inside(rules.period, at, "offline")?;
@@ -170,7 +172,7 @@ pub(crate) fn decide_score(
     }
     let attendance = attendance.filter(|attendance| attendance.attended_at <= at);
     let Some(attendance) = attendance else {
-        return Err(Refusal::new(ErrorReason::NotAttended).with("person_id", &trainee.person_id));
+        return Err(Refusal::new(ErrorReason::NotAttended).with("person_id", trainee.person_id.as_str()));
     };
     Ok(ScoreChange {
         number: attendance.score_count + 1,
@@ -184,25 +186,27 @@ pub(crate) fn decide_score(
 pub(crate) struct Results {
     /// From 1, within county and stage.
     pub(crate) number: i64,
-    pub(crate) county_code: String,
+    pub(crate) county_code: RegionCode,
     pub(crate) stage: EducationStage,
     pub(crate) title: String,
-    pub(crate) counselor_id: String,
+    pub(crate) counselor_id: PersonId,
     pub(crate) submitted_at: DateTime<Utc>,
 }
 
 fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
     if trainee.withdrawn_by(at) {
-        return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", &trainee.person_id));
+        return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", trainee.person_id.as_str()));
     }
     Ok(())
 }
 
-fn refuse_other_county(counselor: &Member, county: &str, at: DateTime<Utc>) -> Decided<()> {
-    if counselor.places.at(at).county_code == county {
+fn refuse_other_county(counselor: &Member, county: RegionCode, at: DateTime<Utc>) -> Decided<()> {
+    if counselor.places.at(at).county_code == Some(county) {
         return Ok(());
     }
-    Err(Refusal::new(ErrorReason::NotCountyCounselor).field("counselor_id").with("county_code", county))
+    Err(Refusal::new(ErrorReason::NotCountyCounselor)
+        .field("counselor_id")
+        .with("county_code", county.as_str()))
 }
 
 #[cfg(test)]

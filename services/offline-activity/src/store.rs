@@ -6,6 +6,8 @@ mod county;
 #[cfg(test)]
 mod reach_tests;
 
+use std::fmt::Display;
+
 use chrono::{DateTime, Utc};
 use shipei_rules::vocabulary::EducationStage;
 use shipei_store::StoreError;
@@ -23,6 +25,6 @@ pub(crate) struct Recorded {
     pub(crate) actor: String,
 }
 
-fn stage_of(word: &str, table: &'static str, key: &str) -> Result<EducationStage, StoreError> {
+fn stage_of(word: &str, table: &'static str, key: impl Display) -> Result<EducationStage, StoreError> {
     EducationStage::parse(word).ok_or_else(|| StoreError::corrupt_row(table, "education_stage", key))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shipei_mirror::members;
 use shipei_rules::{
-    ids::{ClassId, SeminarId, SubmissionId},
+    ids::{ClassId, PersonId, SeminarId, SubmissionId},
     scheme::Scheme,
     tutor::{ClassFacts, SeminarFacts, TutorFacts, TutorScore},
     vocabulary::Role,
@@ -16,6 +16,7 @@ use crate::{
     assemble::trainees,
     domain::marking::{self, ClassMarking},
     facts::Instant,
+    keys,
     store::load::{self, TutorClass},
 };
 
@@ -66,14 +67,16 @@ pub async fn load(
     source: Marking,
 ) -> Result<BTreeMap<String, TutorRecord>> {
     let mut tutors = BTreeMap::new();
-    for member in members(tx, programme_id, tutor_ids).await? {
+    let keys = keys::people(tutor_ids)?;
+    let keys: Vec<&PersonId> = keys.iter().collect();
+    for member in members(tx, &keys::programme(programme_id)?, &keys).await? {
         if member.role != Role::ClassTutor {
             continue;
         }
         let facts = TutorFacts { prejob_attended_at: member.pre_job_at, ..TutorFacts::default() };
-        let county_code = member.places.first().county_code.clone();
+        let county_code = member.places.first().county_text().to_owned();
         let record = TutorRecord { county_code, classes: Vec::new(), facts };
-        tutors.insert(member.person_id, record);
+        tutors.insert(String::from(member.person_id), record);
     }
     for (tutor_id, chosen_at) in load::choices(tx, programme_id, tutor_ids).await? {
         if let Some(tutor) = tutors.get_mut(&tutor_id) {

@@ -272,12 +272,12 @@ pub fn of_trainee(
     }
     let place = trainee.places.at(as_of);
     contribution.parts = Parts {
-        class_id: place.class_id.clone(),
-        school_code: place.school_code.clone(),
+        class_id: place.class_text().to_owned(),
+        school_code: place.school_text().to_owned(),
         subject: trainee.subject.clone(),
         development_stage: trainee.development_stage.map_or("", |stage| stage.as_str()).to_owned(),
     };
-    let own = CountyStage { county_code: place.county_code.clone(), stage: trainee.education_stage };
+    let own = CountyStage { county_code: place.county_text().to_owned(), stage: trainee.education_stage };
     for count in own_counts(scheme, trainee, score, as_of) {
         contribution.add(&own, count);
     }

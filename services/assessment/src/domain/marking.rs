@@ -1,6 +1,7 @@
 //! What classes answer for about the submissions of their trainees, from the rules' answer ([`shipei_rules::marking`]) to
 //! each tutor's facts.
 
+use shipei_mirror::Place;
 use shipei_rules::{
     ids::SubmissionId,
     marking::{MarkingWeek, week_of},
@@ -41,14 +42,14 @@ impl ClassMarking {
 
 /// What classes answer for about a trainee's submissions as of a time. A trainee without a class is no class's.
 pub fn of_trainee(scheme: &Scheme, trainee: &TraineeRecord, as_of: Instant) -> Vec<ClassMarking> {
-    let class_of = |class_id: &String| (!class_id.is_empty()).then(|| class_id.clone());
+    let class_of = |place: &Place| place.class_id.clone().map(String::from);
     let mut found = Vec::new();
     for answering in trainee.answering(scheme, as_of) {
         found.push(ClassMarking {
             submission_id: answering.submission.id.clone(),
             submitted_at: answering.submission.submitted_at,
-            owed_class_id: answering.owed_in.and_then(|place| class_of(&place.class_id)),
-            late_class_id: answering.late.and_then(|(_, place)| class_of(&place.class_id)),
+            owed_class_id: answering.owed_in.and_then(class_of),
+            late_class_id: answering.late.and_then(|(_, place)| class_of(place)),
         });
     }
     found

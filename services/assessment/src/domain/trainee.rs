@@ -120,7 +120,7 @@ impl TraineeRecord {
         }
         latest = latest.max(member.places.latest_change());
         Ok(Some(Self {
-            person_id: member.person_id,
+            person_id: member.person_id.into(),
             education_stage: member.education_stage,
             development_stage: member.development_stage,
             subject: member.subject,

@@ -13,7 +13,7 @@ use shipei_mirror::Programmes;
 use shipei_rules::scheme::Scheme;
 use shipei_service_kit::{Error, ReadUnit, Refusal, Result};
 
-use crate::{convert::AsOf, facts::Instant};
+use crate::{convert::AsOf, facts::Instant, keys};
 
 /// What every read begins with.
 pub(crate) struct Reading {
@@ -33,7 +33,7 @@ impl Reading {
         programme_id: &str,
         as_of: Option<Instant>,
     ) -> Result<Self> {
-        let (scheme_version, scheme) = schemes.scheme(&mut unit.tx, programme_id).await?;
+        let (scheme_version, scheme) = schemes.scheme(&mut unit.tx, &keys::programme(programme_id)?).await?;
         let at = AsOf { as_of: as_of.unwrap_or(unit.now), scheme_version };
         Ok(Self { programme_id: programme_id.to_owned(), scheme, at })
     }

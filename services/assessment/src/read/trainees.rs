@@ -49,8 +49,8 @@ impl Assessment {
         let place = trainee.places.at(as_of);
         let there = TraineeThere {
             person_id: trainee.person_id.clone(),
-            county_code: place.county_code.clone(),
-            class_id: place.class_id.clone(),
+            county_code: place.county_text().to_owned(),
+            class_id: place.class_text().to_owned(),
         };
         let score = shipei_rules::trainee::score(&reading.scheme, &trainee.facts, as_of);
         let score = convert::trainee_score(there, &score, reading.at, &mut Wording::default());

@@ -20,6 +20,7 @@ use shipei_store::Tx;
 
 use crate::{
     facts::Touched,
+    keys,
     store::{counts, due, scores},
 };
 
@@ -38,7 +39,7 @@ pub(crate) async fn known_scheme(
     tx: &mut Tx,
     programme_id: &str,
 ) -> Result<Option<Arc<Scheme>>> {
-    match schemes.scheme(tx, programme_id).await {
+    match schemes.scheme(tx, &keys::programme(programme_id)?).await {
         Ok((_, scheme)) => Ok(Some(scheme)),
         Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => Ok(None),
         Err(error) => Err(error),

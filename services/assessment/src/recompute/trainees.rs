@@ -114,14 +114,14 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
     }
     let mut counties: Vec<String> =
         record.attendances.iter().map(|attendance| attendance.county_code.clone()).collect();
-    counties.push(place.county_code.clone());
+    counties.push(place.county_text().to_owned());
     Scored {
         row: TraineeRow {
             person_id: record.person_id.clone(),
             points: Some(points.encode_to_vec()),
             items: Some(stored::encode(&score)),
-            county_code: place.county_code.clone(),
-            class_id: place.class_id.clone(),
+            county_code: place.county_text().to_owned(),
+            class_id: place.class_text().to_owned(),
             withdrawn: score.withdrawn,
             contribution: contribution.encode(),
             latest_fact_at: record.latest_fact_at,
@@ -130,8 +130,8 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
         contribution,
         marking: changed,
         classes,
-        county_code: place.county_code.clone(),
-        class_id: place.class_id.clone(),
+        county_code: place.county_text().to_owned(),
+        class_id: place.class_text().to_owned(),
         counties,
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use shipei_mirror::members;
+use shipei_rules::ids::PersonId;
 use shipei_service_kit::Error;
 use shipei_store::{StoreError, Tx, select_by_keys};
 
 use crate::{
     domain::trainee::{FirstPost, TraineeRows},
     facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, Submission},
+    keys,
 };
 
 /// Everything about these trainees, by person; people without any fact are there too. Posts count from `posts_from` on:
@@ -23,8 +25,10 @@ pub async fn trainees(
     for person_id in person_ids {
         people.insert((*person_id).to_owned(), TraineeRows::default());
     }
-    for member in members(tx, programme_id, person_ids).await? {
-        if let Some(rows) = people.get_mut(&member.person_id) {
+    let keys = keys::people(person_ids)?;
+    let keys: Vec<&PersonId> = keys.iter().collect();
+    for member in members(tx, &keys::programme(programme_id)?, &keys).await? {
+        if let Some(rows) = people.get_mut(member.person_id.as_str()) {
             rows.member = Some(member);
         }
     }

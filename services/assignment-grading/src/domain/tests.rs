@@ -2,7 +2,7 @@
 
 use super::*;
 use shipei_contracts::common::v1::ErrorReason::*;
-use shipei_mirror::{History, Place};
+use shipei_mirror::{History, Place, testing::id};
 use shipei_rules::vocabulary::Role;
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
@@ -17,15 +17,16 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn place(class_id: &str) -> Place {
-    Place { class_id: class_id.to_owned(), ..Place::default() }
+    Place { class_id: ClassId::parse_optional(class_id).unwrap(), ..Place::default() }
 }
 
 fn member(person_id: &str, role: Role, class_id: &str) -> Member {
     Member {
-        person_id: person_id.to_owned(),
+        person_id: id(person_id),
         role,
         places: place(class_id).into(),
         education_stage: None,
+        development_stage: None,
         subject: String::new(),
         login_at: None,
         pre_job_at: None,
@@ -46,18 +47,14 @@ fn tutor(person_id: &str) -> Member {
 }
 
 fn class() -> Class {
-    Class { class_id: "L1".to_owned(), region_code: "130302".to_owned(), tutor_id: "U1".to_owned() }
+    Class { class_id: id("L1"), region_code: id("130302"), tutor_id: Some(id("U1")) }
 }
 
-fn id_of(id: &str) -> SubmissionId {
-    SubmissionId::parse(id).unwrap()
-}
-
-fn submission(id: &str, when: &str) -> Submission {
+fn submission(submission_id: &str, when: &str) -> Submission {
     Submission {
-        submission_id: id_of(id),
-        person_id: "T1".to_owned(),
-        class_id: "L1".to_owned(),
+        submission_id: id(submission_id),
+        person_id: id("T1"),
+        class_id: Some(id("L1")),
         kind: "lesson_plan".to_owned(),
         title: "作业".to_owned(),
         text: String::new(),
@@ -67,7 +64,7 @@ fn submission(id: &str, when: &str) -> Submission {
 }
 
 fn mark(number: i64, kind: MarkKind, when: &str) -> Mark {
-    Mark { number, kind, comment: "好".to_owned(), tutor_id: "U1".to_owned(), marked_at: at(when) }
+    Mark { number, kind, comment: "好".to_owned(), tutor_id: id("U1"), marked_at: at(when) }
 }
 
 const PASS: MarkKind = MarkKind::Graded(Grade::Pass);
@@ -122,11 +119,11 @@ type Told<'a> = (&'a str, &'a str, &'a [(MarkKind, &'a str)]);
 /// as it stands.
 fn works(all: &[Told<'_>]) -> Works {
     let mut works = Works::default();
-    for (id, when, marks) in all {
-        works = works.with(&submission(id, when));
+    for (submission_id, when, marks) in all {
+        works = works.with(&submission(submission_id, when));
         for (kind, when) in *marks {
             let next = mark(works.next_number(), *kind, when);
-            works.add_mark(&id_of(id), &next);
+            works.add_mark(&id(submission_id), &next);
         }
     }
     for change in works.changes(&scheme()) {
@@ -189,7 +186,7 @@ fn late_submission_takes_its_place_between_the_others() {
 fn grade_that_is_told_late_gives_a_submission_its_place_back() {
     let mut there = works(&[("A1", "11-04T10:00:00", &[]), ("A2", "11-08T10:00:00", &[])]);
     let told_late = |works: &mut Works, kind, when| {
-        works.add_mark(&id_of("A1"), &mark(works.next_number(), kind, when));
+        works.add_mark(&id("A1"), &mark(works.next_number(), kind, when));
         let changes = works.changes(&scheme());
         for change in &changes {
             works.told.insert(change.submission_id.clone(), change.standing.clone());
@@ -207,10 +204,10 @@ fn grade_that_is_told_late_gives_a_submission_its_place_back() {
 fn mark_is_refused_by_one_cause_each() {
     let there = submission("A1", "11-04T10:00:00");
     let replaced = Submission {
-        standing: Standing::Superseded { by: id_of("A2"), at: at("11-06T10:00:00") },
+        standing: Standing::Superseded { by: id("A2"), at: at("11-06T10:00:00") },
         ..there.clone()
     };
-    let disregarded = Submission { standing: Standing::Disregarded { graded: id_of("A0") }, ..there.clone() };
+    let disregarded = Submission { standing: Standing::Disregarded { graded: id("A0") }, ..there.clone() };
     let noon = "11-05T12:00:00";
     let none: Option<ErrorReason> = None;
     for (who, by, what, comment, when, reason) in [
@@ -277,7 +274,7 @@ fn same_submission_is_known_by_content_and_stated_time() {
     assert!(is_same_submission(&there, &again, Some(there.submitted_at)));
     assert!(!is_same_submission(&there, &again, Some(again.submitted_at)));
     for other in [
-        Submission { person_id: "T2".to_owned(), ..again.clone() },
+        Submission { person_id: id("T2"), ..again.clone() },
         Submission { kind: "micro_lesson".to_owned(), ..again.clone() },
         Submission { title: "别的".to_owned(), ..again.clone() },
         Submission { text: "正文".to_owned(), ..again.clone() },
@@ -288,9 +285,9 @@ fn same_submission_is_known_by_content_and_stated_time() {
 
 fn seminar() -> Seminar {
     Seminar {
-        seminar_id: "N1".to_owned(),
-        class_id: "L1".to_owned(),
-        tutor_id: "U1".to_owned(),
+        seminar_id: id("N1"),
+        class_id: id("L1"),
+        tutor_id: id("U1"),
         topic: "研讨".to_owned(),
         opened_at: at("11-20T08:00:00"),
         summary: String::new(),
@@ -386,9 +383,9 @@ fn bulletin_needs_its_own_window() {
         ("U2", 1, "10-01T00:00:00", Some(NotClassTutor)),
     ] {
         let new = Bulletin {
-            class_id: "L1".to_owned(),
+            class_id: id("L1"),
             number,
-            tutor_id: by.to_owned(),
+            tutor_id: id(by),
             title: "简报".to_owned(),
             text: String::new(),
             published_at: at(when),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, assignment_service_server::AssignmentService};
 use shipei_mirror::Member;
 use shipei_rules::{
-    ids::SubmissionId,
+    ids::{PersonId, ProgrammeId, SubmissionId, text_of},
     marking::{self, TraineeWork},
     scheme::Scheme,
     submission::MarkKind,
@@ -79,12 +79,12 @@ impl Handler {
         request: proto::SubmitAssignmentRequest,
     ) -> Result<(Unit, proto::SubmitAssignmentResponse)> {
         let command = convert::submit(&request)?;
-        let programme = command.programme.as_str();
+        let programme = &command.programme;
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         store::lock_trainee(&mut unit.tx, programme, &trainee.person_id).await?;
         let new = submission_of(&command, &trainee, unit.occurred_at);
-        let there = store::submission(&mut unit.tx, programme, new.submission_id.as_str()).await?;
+        let there = store::submission(&mut unit.tx, programme, &new.submission_id).await?;
         if let Some(there) = there
             && domain::is_same_submission(&there, &new, command.stated_at)
         {
@@ -127,16 +127,18 @@ impl Handler {
 
     /// A review or a return.
     async fn mark(self, mut unit: Unit, command: &MarkCommand) -> Result<(Unit, proto::Submission)> {
-        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
-        let mut submission = locked_submission(&mut unit.tx, programme, command.submission.as_str()).await?;
+        let mut submission = locked_submission(&mut unit.tx, programme, &command.submission).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let trainee = shipei_mirror::member(&mut unit.tx, programme, &submission.person_id).await?;
         let trainee = trainee.ok_or_else(|| not_found("submission_id"))?;
-        let class_id = &trainee.places.at(at).class_id;
-        let class = shipei_mirror::class(&mut unit.tx, programme, class_id).await?;
+        let class = match &trainee.places.at(at).class_id {
+            Some(class_id) => shipei_mirror::class(&mut unit.tx, programme, class_id).await?,
+            None => None,
+        };
         let submission_id = submission.submission_id.clone();
-        let mut marks = store::marks_of(&mut unit.tx, programme, submission_id.as_str()).await?;
+        let mut marks = store::marks_of(&mut unit.tx, programme, &submission_id).await?;
 
         let people = (&tutor, class.as_ref(), &trainee);
         domain::decide_mark(&scheme, people, (&submission, &marks), &command.comment, at)?;
@@ -149,7 +151,7 @@ impl Handler {
             marked_at: at,
         };
         let recorded = recorded(&unit);
-        store::insert_mark(&mut unit.tx, programme, submission_id.as_str(), &mark, &recorded).await?;
+        store::insert_mark(&mut unit.tx, programme, &submission_id, &mark, &recorded).await?;
         emit_marked(&mut unit, programme, &trainee, &submission_id, &mark, domain::grade_of(&marks));
         works.add_mark(&submission_id, &mark);
         let changes = works.changes(&scheme);
@@ -167,10 +169,10 @@ impl Handler {
         request: proto::GetSubmissionRequest,
     ) -> Result<(ReadUnit, proto::GetSubmissionResponse)> {
         let (programme, submission) = convert::get_submission(&request)?;
-        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
-        let found = store::submission(&mut unit.tx, programme.as_str(), submission.as_str()).await?;
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        let found = store::submission(&mut unit.tx, &programme, &submission).await?;
         let found = found.ok_or_else(|| not_found("submission_id"))?;
-        let marks = store::marks_of(&mut unit.tx, programme.as_str(), submission.as_str()).await?;
+        let marks = store::marks_of(&mut unit.tx, &programme, &submission).await?;
         let submission = Some(convert::submission_to_proto(found, marks));
         Ok((unit, proto::GetSubmissionResponse { submission }))
     }
@@ -181,12 +183,10 @@ impl Handler {
         request: proto::ListSubmissionsRequest,
     ) -> Result<(ReadUnit, proto::ListSubmissionsResponse)> {
         let (programme, class, person) = convert::list_submissions(&request)?;
-        let programme = programme.as_str();
-        self.programmes.scheme(&mut unit.tx, programme).await?;
-        let class = class.as_ref().map_or("", |class| class.as_str());
-        let person = person.as_ref().map_or("", |person| person.as_str());
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        let (class, person) = (class.as_ref(), person.as_ref());
         let page = self.kit.page::<proto::ListSubmissionsRequest>(
-            &[programme, class, person],
+            &[programme.as_str(), text_of(class), text_of(person)],
             request.page_size,
             &request.page_token,
         )?;
@@ -194,21 +194,20 @@ impl Handler {
         let rows = store::list_submissions(
             &mut unit.tx,
             &unit.reach,
-            programme,
+            &programme,
             (class, person),
             &after,
             page.limit(),
         )
         .await?;
-        let ids: Vec<&str> = rows.iter().map(|row| row.submission_id.as_str()).collect();
-        let mut marks = store::marks(&mut unit.tx, programme, &ids).await?;
-        let bytes = |row: &Submission| {
-            bytes_of(row, marks.get(row.submission_id.as_str()).map_or(&[], Vec::as_slice))
-        };
+        let ids: Vec<&SubmissionId> = rows.iter().map(|row| &row.submission_id).collect();
+        let mut marks = store::marks(&mut unit.tx, &programme, &ids).await?;
+        let bytes =
+            |row: &Submission| bytes_of(row, marks.get(&row.submission_id).map_or(&[], Vec::as_slice));
         let (rows, next_page_token) = page.cut_within(rows, bytes, key_of);
         let mut submissions = Vec::with_capacity(rows.len());
         for row in rows {
-            let marks = marks.remove(row.submission_id.as_str()).unwrap_or_default();
+            let marks = marks.remove(&row.submission_id).unwrap_or_default();
             submissions.push(convert::submission_to_proto(row, marks));
         }
         Ok((unit, proto::ListSubmissionsResponse { submissions, next_page_token }))
@@ -221,19 +220,19 @@ impl Handler {
     ) -> Result<(ReadUnit, proto::ListMarkingResponse)> {
         let (programme, tutor_id, stated_as_of) = convert::list_marking(&request)?;
         let as_of = stated_as_of.unwrap_or(unit.now);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        let (_, scheme) = self.programmes.scheme(&mut unit.tx, &programme).await?;
         let tutor = tutor(&mut unit.tx, &programme, &tutor_id).await?;
-        let (programme, tutor) = (programme.as_str(), tutor.person_id.as_str());
+        let tutor = &tutor.person_id;
         let stated = stated_as_of.map_or_else(String::new, |at| at.timestamp_micros().to_string());
         let page = self.kit.page::<proto::ListMarkingRequest>(
-            &[programme, tutor, &stated],
+            &[programme.as_str(), tutor.as_str(), &stated],
             request.page_size,
             &request.page_token,
         )?;
         let after = after_time(&page)?;
         let times = (as_of, domain::owing_as_of(&scheme, as_of));
         let rows =
-            store::list_marking(&mut unit.tx, &unit.reach, programme, tutor, times, &after, page.limit())
+            store::list_marking(&mut unit.tx, &unit.reach, &programme, tutor, times, &after, page.limit())
                 .await?;
         let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
         let mut items = Vec::with_capacity(rows.len());
@@ -246,7 +245,7 @@ impl Handler {
                 late: due_at.is_some_and(|due_at| due_at <= as_of),
             });
         }
-        let late_weeks = late_weeks(&mut unit.tx, &scheme, (programme, tutor), as_of).await?;
+        let late_weeks = late_weeks(&mut unit.tx, &scheme, (&programme, tutor), as_of).await?;
         let late_weeks = to_int32(late_weeks);
         let disqualify_at = to_int32(scheme.tutor.marking.late_week.disqualify_at);
         Ok((unit, proto::ListMarkingResponse { items, next_page_token, late_weeks, disqualify_at }))
@@ -267,7 +266,11 @@ fn submission_of(command: &Submit, trainee: &Member, at: DateTime<Utc>) -> Submi
 }
 
 /// A submission, read after the lock of its trainee was taken.
-async fn locked_submission(tx: &mut Tx, programme: &str, submission_id: &str) -> Result<Submission> {
+async fn locked_submission(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    submission_id: &SubmissionId,
+) -> Result<Submission> {
     let found = store::submission(tx, programme, submission_id).await?;
     let found = found.ok_or_else(|| not_found("submission_id"))?;
     store::lock_trainee(tx, programme, &found.person_id).await?;
@@ -275,33 +278,38 @@ async fn locked_submission(tx: &mut Tx, programme: &str, submission_id: &str) ->
     Ok(found.ok_or_else(|| not_found("submission_id"))?)
 }
 
-fn emit_submitted(unit: &mut Unit, programme: &str, trainee: &Member, (new, number): (&Submission, i64)) {
+fn emit_submitted(
+    unit: &mut Unit,
+    programme: &ProgrammeId,
+    trainee: &Member,
+    (new, number): (&Submission, i64),
+) {
     let submitted = proto::AssignmentSubmitted {
-        programme_id: programme.to_owned(),
+        programme_id: programme.to_string(),
         submission_id: new.submission_id.to_string(),
-        person_id: new.person_id.clone(),
-        class_id: new.class_id.clone(),
+        person_id: new.person_id.to_string(),
+        class_id: text_of(new.class_id.as_ref()).to_owned(),
         kind: new.kind.clone(),
         number,
     };
-    let region = &trainee.places.at(new.submitted_at).county_code;
+    let region = trainee.places.at(new.submitted_at).county_text();
     unit.emit(region, new.submission_id.as_str(), &submitted);
 }
 
 /// Keeps and says what the new submission or mark of `about` changes in the standing of the trainee's submissions.
 async fn save_standings(
     unit: &mut Unit,
-    programme: &str,
+    programme: &ProgrammeId,
     trainee: &Member,
     about: &SubmissionId,
     changes: &[StandingChange],
 ) -> Result<()> {
-    let region_at = |at| trainee.places.at(at).county_code.as_str();
+    let region_at = |at| trainee.places.at(at).county_text();
     for change in changes {
         store::save_standing(&mut unit.tx, programme, change).await?;
         let id = change.submission_id.as_str();
-        let (programme_id, submission_id) = (programme.to_owned(), id.to_owned());
-        let person_id = trainee.person_id.clone();
+        let (programme_id, submission_id) = (programme.to_string(), id.to_owned());
+        let person_id = trainee.person_id.to_string();
         match &change.standing {
             Standing::Superseded { by, at } => {
                 let superseded_by = by.to_string();
@@ -332,7 +340,7 @@ async fn save_standings(
 
 fn emit_marked(
     unit: &mut Unit,
-    programme: &str,
+    programme: &ProgrammeId,
     trainee: &Member,
     submission_id: &SubmissionId,
     mark: &Mark,
@@ -340,18 +348,18 @@ fn emit_marked(
 ) {
     let place = trainee.places.at(mark.marked_at);
     let mut reviewed = proto::SubmissionReviewed {
-        programme_id: programme.to_owned(),
+        programme_id: programme.to_string(),
         submission_id: submission_id.to_string(),
-        person_id: trainee.person_id.clone(),
-        class_id: place.class_id.clone(),
-        tutor_id: mark.tutor_id.clone(),
+        person_id: trainee.person_id.to_string(),
+        class_id: place.class_text().to_owned(),
+        tutor_id: mark.tutor_id.to_string(),
         mark_number: mark.number,
         new: 0,
         old: convert::grade_to_proto(old).into(),
     };
     if let MarkKind::Graded(grade) = mark.kind {
         reviewed.new = convert::grade_to_proto(Some(grade)).into();
-        unit.emit(&place.county_code, submission_id.as_str(), &reviewed);
+        unit.emit(place.county_text(), submission_id.as_str(), &reviewed);
         return;
     }
     let returned = proto::SubmissionReturned {
@@ -363,15 +371,15 @@ fn emit_marked(
         mark_number: reviewed.mark_number,
         old: reviewed.old,
     };
-    unit.emit(&place.county_code, submission_id.as_str(), &returned);
+    unit.emit(place.county_text(), submission_id.as_str(), &returned);
 }
 
 async fn answer_submitted(
     mut unit: Unit,
-    programme: &str,
+    programme: &ProgrammeId,
     submission: Submission,
 ) -> Result<(Unit, proto::SubmitAssignmentResponse)> {
-    let marks = store::marks_of(&mut unit.tx, programme, submission.submission_id.as_str()).await?;
+    let marks = store::marks_of(&mut unit.tx, programme, &submission.submission_id).await?;
     let submission = Some(convert::submission_to_proto(submission, marks));
     Ok((unit, proto::SubmitAssignmentResponse { submission }))
 }
@@ -390,17 +398,17 @@ fn bytes_of(row: &Submission, marks: &[Mark]) -> usize {
 async fn late_weeks(
     tx: &mut Tx,
     scheme: &Scheme,
-    (programme, tutor): (&str, &str),
+    (programme, tutor): (&ProgrammeId, &PersonId),
     as_of: DateTime<Utc>,
 ) -> Result<i64> {
     let classes = shipei_mirror::classes_of_tutor(tx, programme, tutor).await?;
     let mut late = BTreeSet::new();
-    let mut after = String::new();
+    let mut after = None;
     loop {
-        let people = store::people_of_tutor(tx, programme, tutor, &after, TRAINEES_PER_READ).await?;
+        let people = store::people_of_tutor(tx, programme, tutor, after.as_ref(), TRAINEES_PER_READ).await?;
         let Some(last) = people.last() else { break };
-        after.clone_from(last);
-        let ids: Vec<&str> = people.iter().map(String::as_str).collect();
+        after = Some(last.clone());
+        let ids: Vec<&PersonId> = people.iter().collect();
         let works = store::works(tx, programme, &ids).await?;
         for trainee in shipei_mirror::members(tx, programme, &ids).await? {
             let Some(works) = works.get(&trainee.person_id) else { continue };
@@ -411,7 +419,7 @@ async fn late_weeks(
             };
             for answering in marking::answering(scheme, &work, as_of) {
                 let Some((week, place)) = answering.late else { continue };
-                if classes.iter().any(|class| class.class_id == place.class_id) {
+                if classes.iter().any(|class| Some(&class.class_id) == place.class_id.as_ref()) {
                     late.insert(week.index);
                 }
             }

@@ -1,6 +1,7 @@
 //! BulletinService: a class's numbered bulletins.
 
 use shipei_contracts::assignment::v1::{self as proto, bulletin_service_server::BulletinService};
+use shipei_rules::ids::text_of;
 use shipei_service_kit::{ReadUnit, Result, Unit, to_int32};
 use tonic::Request;
 
@@ -36,7 +37,7 @@ impl Handler {
         request: proto::PublishBulletinRequest,
     ) -> Result<(Unit, proto::PublishBulletinResponse)> {
         let command = convert::publish(&request)?;
-        let programme = command.programme.as_str();
+        let programme = &command.programme;
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = class(&mut unit.tx, &command.programme, &command.class).await?;
@@ -55,12 +56,12 @@ impl Handler {
             return Err(already_exists("number").into());
         }
         let event = proto::BulletinPublished {
-            programme_id: programme.to_owned(),
-            class_id: new.class_id.clone(),
+            programme_id: programme.to_string(),
+            class_id: new.class_id.to_string(),
             number: to_int32(new.number),
-            tutor_id: new.tutor_id.clone(),
+            tutor_id: new.tutor_id.to_string(),
         };
-        unit.emit(&class.region_code, &new.class_id, &event);
+        unit.emit(class.region_code.as_str(), new.class_id.as_str(), &event);
         let bulletin = Some(convert::bulletin_to_proto(new));
         Ok((unit, proto::PublishBulletinResponse { bulletin }))
     }
@@ -71,21 +72,20 @@ impl Handler {
         request: proto::ListBulletinsRequest,
     ) -> Result<(ReadUnit, proto::ListBulletinsResponse)> {
         let (programme, class) = convert::class_filter(&request.programme_id, &request.class_id)?;
-        let programme = programme.as_str();
-        self.programmes.scheme(&mut unit.tx, programme).await?;
-        let class = class.as_ref().map_or("", |class| class.as_str());
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        let class = class.as_ref();
         let page = self.kit.page::<proto::ListBulletinsRequest>(
-            &[programme, class],
+            &[programme.as_str(), text_of(class)],
             request.page_size,
             &request.page_token,
         )?;
         let after = (page.after(0), after_number(&page, 1)?);
         let rows =
-            store::list_bulletins(&mut unit.tx, &unit.reach, programme, class, after, page.limit()).await?;
+            store::list_bulletins(&mut unit.tx, &unit.reach, &programme, class, after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.title.len() + row.text.len() + SMALL_FIELDS_BYTES,
-            |row| vec![row.class_id.clone(), row.number.to_string()],
+            |row| vec![row.class_id.to_string(), row.number.to_string()],
         );
         let bulletins = rows.into_iter().map(convert::bulletin_to_proto).collect();
         Ok((unit, proto::ListBulletinsResponse { bulletins, next_page_token }))

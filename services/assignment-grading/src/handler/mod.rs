@@ -54,7 +54,7 @@ async fn member(
     role: Role,
     field: &str,
 ) -> Result<Member> {
-    let found = shipei_mirror::member(tx, programme.as_str(), person.as_str()).await?;
+    let found = shipei_mirror::member(tx, programme, person).await?;
     let found = found.filter(|member| member.role == role);
     Ok(found.ok_or_else(|| not_found(field))?)
 }
@@ -68,7 +68,7 @@ async fn tutor(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Resul
 }
 
 async fn class(tx: &mut Tx, programme: &ProgrammeId, class: &ClassId) -> Result<Class> {
-    let found = shipei_mirror::class(tx, programme.as_str(), class.as_str()).await?;
+    let found = shipei_mirror::class(tx, programme, class).await?;
     Ok(found.ok_or_else(|| not_found("class_id"))?)
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, seminar_service_server::SeminarService};
 use shipei_mirror::Class;
+use shipei_rules::ids::{ProgrammeId, text_of};
 use shipei_service_kit::{ReadUnit, Result, Unit, to_int32};
 use tonic::Request;
 
@@ -68,12 +69,12 @@ impl Handler {
         request: proto::OpenSeminarRequest,
     ) -> Result<(Unit, proto::OpenSeminarResponse)> {
         let command = convert::open(&request)?;
-        let programme = command.programme.as_str();
+        let programme = &command.programme;
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = class(&mut unit.tx, &command.programme, &command.class).await?;
         let new = Seminar {
-            seminar_id: command.seminar.to_string(),
+            seminar_id: command.seminar,
             class_id: class.class_id.clone(),
             tutor_id: tutor.person_id.clone(),
             topic: command.topic,
@@ -105,13 +106,13 @@ impl Handler {
         request: proto::PostToSeminarRequest,
     ) -> Result<(Unit, proto::PostToSeminarResponse)> {
         let command = convert::post(&request)?;
-        let (programme, seminar_id) = (command.programme.as_str(), command.seminar.as_str());
+        let (programme, seminar_id) = (&command.programme, &command.seminar);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         let seminar = store::seminar(&mut unit.tx, programme, seminar_id).await?;
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let characters = domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
-        let region = trainee.places.at(unit.occurred_at).county_code.clone();
+        let region = trainee.places.at(unit.occurred_at).county_text().to_owned();
         let post = Post {
             number: 0,
             person_id: trainee.person_id,
@@ -122,10 +123,10 @@ impl Handler {
         let recorded = recorded(&unit);
         let post = store::insert_post(&mut unit.tx, programme, seminar_id, post, &recorded).await?;
         let event = proto::PostAccepted {
-            programme_id: programme.to_owned(),
-            seminar_id: seminar.seminar_id,
-            class_id: seminar.class_id,
-            person_id: post.person_id.clone(),
+            programme_id: programme.to_string(),
+            seminar_id: seminar.seminar_id.into(),
+            class_id: seminar.class_id.into(),
+            person_id: post.person_id.to_string(),
             number: to_int32(post.number),
             characters: to_int32(post.characters),
         };
@@ -139,9 +140,9 @@ impl Handler {
         request: proto::SummariseSeminarRequest,
     ) -> Result<(Unit, proto::SummariseSeminarResponse)> {
         let command = convert::summarise(&request)?;
-        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
-        let seminar = store::lock_seminar(&mut unit.tx, programme, command.seminar.as_str()).await?;
+        let seminar = store::lock_seminar(&mut unit.tx, programme, &command.seminar).await?;
         let mut seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = shipei_mirror::class(&mut unit.tx, programme, &seminar.class_id).await?;
@@ -156,17 +157,17 @@ impl Handler {
             seminar.summary.clone_from(&command.summary);
         }
         let recorded = recorded(&unit);
-        let summary = (change, tutor.person_id.as_str(), command.summary.as_str(), at);
+        let summary = (change, &tutor.person_id, command.summary.as_str(), at);
         store::insert_summary(&mut unit.tx, programme, &seminar, summary, &recorded).await?;
         if change.is_first {
             let event = proto::SeminarSummarised {
-                programme_id: programme.to_owned(),
-                seminar_id: seminar.seminar_id.clone(),
-                class_id: seminar.class_id.clone(),
-                tutor_id: tutor.person_id,
+                programme_id: programme.to_string(),
+                seminar_id: seminar.seminar_id.to_string(),
+                class_id: seminar.class_id.to_string(),
+                tutor_id: tutor.person_id.into(),
             };
-            let region = class.map(|class| class.region_code).unwrap_or_default();
-            unit.emit(&region, &seminar.seminar_id, &event);
+            let region = class.map(|class| class.region_code);
+            unit.emit(text_of(region.as_ref()), seminar.seminar_id.as_str(), &event);
         }
         let seminar = Some(convert::seminar_to_proto(seminar));
         Ok((unit, proto::SummariseSeminarResponse { seminar }))
@@ -178,8 +179,8 @@ impl Handler {
         request: proto::GetSeminarRequest,
     ) -> Result<(ReadUnit, proto::GetSeminarResponse)> {
         let (programme, seminar) = convert::seminar_key(&request.programme_id, &request.seminar_id)?;
-        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
-        let found = store::seminar(&mut unit.tx, programme.as_str(), seminar.as_str()).await?;
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        let found = store::seminar(&mut unit.tx, &programme, &seminar).await?;
         let found = found.ok_or_else(|| not_found("seminar_id"))?;
         Ok((unit, proto::GetSeminarResponse { seminar: Some(convert::seminar_to_proto(found)) }))
     }
@@ -190,21 +191,20 @@ impl Handler {
         request: proto::ListSeminarsRequest,
     ) -> Result<(ReadUnit, proto::ListSeminarsResponse)> {
         let (programme, class) = convert::class_filter(&request.programme_id, &request.class_id)?;
-        let programme = programme.as_str();
-        self.programmes.scheme(&mut unit.tx, programme).await?;
-        let class = class.as_ref().map_or("", |class| class.as_str());
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        let class = class.as_ref();
         let page = self.kit.page::<proto::ListSeminarsRequest>(
-            &[programme, class],
+            &[programme.as_str(), text_of(class)],
             request.page_size,
             &request.page_token,
         )?;
         let after = after_time(&page)?;
         let rows =
-            store::list_seminars(&mut unit.tx, &unit.reach, programme, class, &after, page.limit()).await?;
+            store::list_seminars(&mut unit.tx, &unit.reach, &programme, class, &after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.topic.len() + row.summary.len() + SMALL_FIELDS_BYTES,
-            |row| time_key(row.opened_at, &row.seminar_id),
+            |row| time_key(row.opened_at, row.seminar_id.as_str()),
         );
         let seminars = rows.into_iter().map(convert::seminar_to_proto).collect();
         Ok((unit, proto::ListSeminarsResponse { seminars, next_page_token }))
@@ -216,19 +216,18 @@ impl Handler {
         request: proto::ListPostsRequest,
     ) -> Result<(ReadUnit, proto::ListPostsResponse)> {
         let (programme, seminar) = convert::seminar_key(&request.programme_id, &request.seminar_id)?;
-        let (programme, seminar) = (programme.as_str(), seminar.as_str());
-        self.programmes.scheme(&mut unit.tx, programme).await?;
-        if store::seminar(&mut unit.tx, programme, seminar).await?.is_none() {
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        if store::seminar(&mut unit.tx, &programme, &seminar).await?.is_none() {
             return Err(not_found("seminar_id").into());
         }
         let page = self.kit.page::<proto::ListPostsRequest>(
-            &[programme, seminar],
+            &[programme.as_str(), seminar.as_str()],
             request.page_size,
             &request.page_token,
         )?;
         let after = after_number(&page, 0)?;
         let rows =
-            store::list_posts(&mut unit.tx, &unit.reach, programme, seminar, after, page.limit()).await?;
+            store::list_posts(&mut unit.tx, &unit.reach, &programme, &seminar, after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.text.len() + SMALL_FIELDS_BYTES,
@@ -242,7 +241,7 @@ impl Handler {
 /// The id is taken: before, or by somebody at this very moment, who may be the same caller.
 async fn opened_meanwhile(
     mut unit: Unit,
-    programme: &str,
+    programme: &ProgrammeId,
     new: &Seminar,
     stated_at: Option<DateTime<Utc>>,
 ) -> Result<(Unit, proto::OpenSeminarResponse)> {
@@ -253,14 +252,14 @@ async fn opened_meanwhile(
     }
 }
 
-fn emit_opened(unit: &mut Unit, programme: &str, class: &Class, seminar: &Seminar) {
+fn emit_opened(unit: &mut Unit, programme: &ProgrammeId, class: &Class, seminar: &Seminar) {
     let event = proto::SeminarOpened {
-        programme_id: programme.to_owned(),
-        seminar_id: seminar.seminar_id.clone(),
-        class_id: seminar.class_id.clone(),
-        tutor_id: seminar.tutor_id.clone(),
+        programme_id: programme.to_string(),
+        seminar_id: seminar.seminar_id.to_string(),
+        class_id: seminar.class_id.to_string(),
+        tutor_id: seminar.tutor_id.to_string(),
     };
-    unit.emit(&class.region_code, &seminar.seminar_id, &event);
+    unit.emit(class.region_code.as_str(), seminar.seminar_id.as_str(), &event);
 }
 
 fn opened(seminar: Seminar) -> proto::OpenSeminarResponse {

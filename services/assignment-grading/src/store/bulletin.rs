@@ -1,6 +1,7 @@
 //! Bulletins.
 
 use chrono::{DateTime, Utc};
+use shipei_rules::ids::{ClassId, PersonId, ProgrammeId, text_of};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -12,9 +13,11 @@ use crate::domain::Bulletin;
 
 #[derive(sqlx::FromRow)]
 struct BulletinRow {
-    class_id: String,
+    #[sqlx(try_from = "String")]
+    class_id: ClassId,
     number: i64,
-    tutor_id: String,
+    #[sqlx(try_from = "String")]
+    tutor_id: PersonId,
     title: String,
     text: String,
     published_at: DateTime<Utc>,
@@ -36,7 +39,7 @@ impl From<BulletinRow> for Bulletin {
 /// Keeps a new bulletin; false when its number is taken.
 pub(crate) async fn insert_bulletin(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     new: &Bulletin,
     recorded: &Recorded,
 ) -> Result<bool, StoreError> {
@@ -44,10 +47,10 @@ pub(crate) async fn insert_bulletin(
         tx,
         "INSERT INTO bulletin (programme_id, class_id, number, tutor_id, title, text, published_at, recorded_at, actor) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (programme_id, class_id, number) DO NOTHING",
-        programme_id,
-        &new.class_id,
+        programme_id.as_str(),
+        new.class_id.as_str(),
         new.number,
-        &new.tutor_id,
+        new.tutor_id.as_str(),
         &new.title,
         &new.text,
         new.published_at,
@@ -62,8 +65,8 @@ pub(crate) async fn insert_bulletin(
 pub(crate) async fn list_bulletins(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    class_id: &str,
+    programme_id: &ProgrammeId,
+    class_id: Option<&ClassId>,
     (after_class, after_number): (&str, i64),
     limit: i64,
 ) -> Result<Vec<Bulletin>, StoreError> {
@@ -80,13 +83,13 @@ pub(crate) async fn list_bulletins(
         [
             "SELECT b.class_id, b.number, b.tutor_id, b.title, b.text, b.published_at FROM bulletin b \
              WHERE b.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (b.class_id, b.number) > (",
             after_class,
             ", ",
             after_number,
             ")",
-            Equal("b.class_id", class_id),
+            Equal("b.class_id", text_of(class_id)),
             "",
             reach.over(columns),
             " ORDER BY b.class_id, b.number LIMIT ",

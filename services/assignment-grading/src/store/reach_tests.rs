@@ -1,8 +1,8 @@
 //! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::testing::{CLASSES, PROGRAMME, TRAINEES, reach_world, stands};
-use shipei_rules::ids::SubmissionId;
+use shipei_mirror::testing::{CLASSES, TRAINEES, id, programme, reach_world, stands};
+use shipei_rules::ids::{ClassId, PersonId};
 use shipei_service_kit::testing::{Belongs, TestKit, reaches};
 use shipei_store::Tx;
 
@@ -30,7 +30,9 @@ async fn populate(tx: &mut Tx) {
     for (number, when) in (1_i64..).zip(TIMES.map(at)) {
         let recorded = Recorded { at: when, actor: "test".to_owned() };
         for (class_id, _, tutor_id) in CLASSES {
-            let (class_id, tutor_id) = (class_id.to_owned(), tutor_id.to_owned());
+            let class_id: ClassId = id(class_id);
+            // A class without a tutor has somebody's of before.
+            let tutor_id: PersonId = id(if tutor_id.is_empty() { "U0" } else { tutor_id });
             let bulletin = Bulletin {
                 class_id: class_id.clone(),
                 number,
@@ -39,9 +41,9 @@ async fn populate(tx: &mut Tx) {
                 text: String::new(),
                 published_at: when,
             };
-            assert!(insert_bulletin(tx, PROGRAMME, &bulletin, &recorded).await.unwrap());
+            assert!(insert_bulletin(tx, &programme(), &bulletin, &recorded).await.unwrap());
             let seminar = Seminar {
-                seminar_id: format!("{class_id}-{number}"),
+                seminar_id: id(&format!("{class_id}-{number}")),
                 class_id,
                 tutor_id,
                 topic: String::new(),
@@ -51,28 +53,28 @@ async fn populate(tx: &mut Tx) {
                 summarised_at: None,
                 summary_count: 0,
             };
-            assert!(insert_seminar(tx, PROGRAMME, &seminar, &recorded).await.unwrap());
+            assert!(insert_seminar(tx, &programme(), &seminar, &recorded).await.unwrap());
         }
         for (person_id, ..) in TRAINEES {
             let submission = Submission {
-                submission_id: SubmissionId::parse(&format!("{person_id}-{number}")).unwrap(),
-                person_id: person_id.to_owned(),
-                class_id: stands(person_id, when).1.to_owned(),
+                submission_id: id(&format!("{person_id}-{number}")),
+                person_id: id(person_id),
+                class_id: Some(id(stands(person_id, when).1)),
                 kind: String::new(),
                 title: String::new(),
                 text: String::new(),
                 submitted_at: when,
                 standing: Standing::Counts,
             };
-            insert_submission(tx, PROGRAMME, (&submission, number), &recorded).await.unwrap();
+            insert_submission(tx, &programme(), (&submission, number), &recorded).await.unwrap();
             let post = Post {
                 number: 0,
-                person_id: person_id.to_owned(),
+                person_id: id(person_id),
                 text: String::new(),
                 characters: 0,
                 posted_at: when,
             };
-            insert_post(tx, PROGRAMME, "L1-1", post, &recorded).await.unwrap();
+            insert_post(tx, &programme(), &id("L1-1"), post, &recorded).await.unwrap();
         }
     }
 }
@@ -99,11 +101,11 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             }
         }
         let expected = sorted(expected);
-        let found = list_bulletins(tx, &reach, PROGRAMME, "", ("", 0), LIMIT).await.unwrap();
+        let found = list_bulletins(tx, &reach, &programme(), None, ("", 0), LIMIT).await.unwrap();
         let found = found.into_iter().map(|row| format!("{}-{}", row.class_id, row.number));
         assert_eq!(sorted(found), expected, "{reach:?}");
-        let found = list_seminars(tx, &reach, PROGRAMME, "", &start(), LIMIT).await.unwrap();
-        assert_eq!(sorted(found.into_iter().map(|row| row.seminar_id)), expected, "{reach:?}");
+        let found = list_seminars(tx, &reach, &programme(), None, &start(), LIMIT).await.unwrap();
+        assert_eq!(sorted(found.into_iter().map(|row| row.seminar_id.to_string())), expected, "{reach:?}");
 
         // What a trainee does is theirs, of the place of its time.
         let mut expected = Vec::new();
@@ -116,11 +118,11 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             }
         }
         let ids = sorted(expected.iter().map(|(person, number, _)| format!("{person}-{number}")));
-        let found = list_submissions(tx, &reach, PROGRAMME, ("", ""), &start(), LIMIT).await.unwrap();
+        let found = list_submissions(tx, &reach, &programme(), (None, None), &start(), LIMIT).await.unwrap();
         let found = found.into_iter().map(|row| row.submission_id.as_str().to_owned());
         assert_eq!(sorted(found), ids, "{reach:?}");
-        let found = list_posts(tx, &reach, PROGRAMME, "L1-1", 0, LIMIT).await.unwrap();
-        let found = found.into_iter().map(|row| (row.person_id, row.posted_at));
+        let found = list_posts(tx, &reach, &programme(), &id("L1-1"), 0, LIMIT).await.unwrap();
+        let found = found.into_iter().map(|row| (row.person_id.to_string(), row.posted_at));
         let posts = expected.iter().map(|(person, _, when)| ((*person).to_owned(), *when));
         assert_eq!(found.collect::<Vec<_>>(), posts.collect::<Vec<_>>(), "{reach:?}");
 
@@ -131,8 +133,9 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             ("U2", "L2", "130600", &["T2-1", "T2-2", "T2-3"]),
         ] {
             let is_reached = Belongs { region, class, person: tutor, at: end }.is_reached_by(&reach);
-            let found =
-                list_marking(tx, &reach, PROGRAMME, tutor, (end, end), &start(), LIMIT).await.unwrap();
+            let found = list_marking(tx, &reach, &programme(), &id(tutor), (end, end), &start(), LIMIT)
+                .await
+                .unwrap();
             let found = sorted(found.into_iter().map(|row| row.submission_id.as_str().to_owned()));
             assert_eq!(found, if is_reached { owed } else { &[] }, "{tutor} {reach:?}");
         }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_mirror::placed;
+use shipei_rules::ids::{ClassId, PersonId, ProgrammeId, SeminarId, text_of};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -13,9 +14,12 @@ use crate::domain::{Post, Seminar, SummaryChange};
 
 #[derive(sqlx::FromRow)]
 struct SeminarRow {
-    seminar_id: String,
-    class_id: String,
-    tutor_id: String,
+    #[sqlx(try_from = "String")]
+    seminar_id: SeminarId,
+    #[sqlx(try_from = "String")]
+    class_id: ClassId,
+    #[sqlx(try_from = "String")]
+    tutor_id: PersonId,
     topic: String,
     opened_at: DateTime<Utc>,
     summary: String,
@@ -54,30 +58,30 @@ macro_rules! select_seminar {
 /// One seminar.
 pub(crate) async fn seminar(
     tx: &mut Tx,
-    programme_id: &str,
-    seminar_id: &str,
+    programme_id: &ProgrammeId,
+    seminar_id: &SeminarId,
 ) -> Result<Option<Seminar>, StoreError> {
     let sql = select_seminar!("WHERE programme_id = $1 AND seminar_id = $2");
-    Ok(fetch_optional!(tx, SeminarRow, sql, programme_id, seminar_id)?.map(Seminar::from))
+    Ok(fetch_optional!(tx, SeminarRow, sql, programme_id.as_str(), seminar_id.as_str())?.map(Seminar::from))
 }
 
 /// One seminar, locked until the transaction ends.
 pub(crate) async fn lock_seminar(
     tx: &mut Tx,
-    programme_id: &str,
-    seminar_id: &str,
+    programme_id: &ProgrammeId,
+    seminar_id: &SeminarId,
 ) -> Result<Option<Seminar>, StoreError> {
     if !tx.is_postgres() {
         return seminar(tx, programme_id, seminar_id).await;
     }
     let sql = select_seminar!("WHERE programme_id = $1 AND seminar_id = $2 FOR UPDATE");
-    Ok(fetch_optional!(tx, SeminarRow, sql, programme_id, seminar_id)?.map(Seminar::from))
+    Ok(fetch_optional!(tx, SeminarRow, sql, programme_id.as_str(), seminar_id.as_str())?.map(Seminar::from))
 }
 
 /// Keeps a new seminar; false when its id is taken.
 pub(crate) async fn insert_seminar(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     new: &Seminar,
     recorded: &Recorded,
 ) -> Result<bool, StoreError> {
@@ -86,10 +90,10 @@ pub(crate) async fn insert_seminar(
         "INSERT INTO seminar (programme_id, seminar_id, class_id, tutor_id, topic, opened_at, post_count, \
          summary_count, summary, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '', $7, $8) \
          ON CONFLICT (programme_id, seminar_id) DO NOTHING",
-        programme_id,
-        &new.seminar_id,
-        &new.class_id,
-        &new.tutor_id,
+        programme_id.as_str(),
+        new.seminar_id.as_str(),
+        new.class_id.as_str(),
+        new.tutor_id.as_str(),
         &new.topic,
         new.opened_at,
         recorded.at,
@@ -102,8 +106,8 @@ pub(crate) async fn insert_seminar(
 pub(crate) async fn list_seminars(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    class_id: &str,
+    programme_id: &ProgrammeId,
+    class_id: Option<&ClassId>,
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Seminar>, StoreError> {
@@ -119,13 +123,13 @@ pub(crate) async fn list_seminars(
         SeminarRow,
         [
             select_seminar!("s WHERE s.programme_id = "),
-            programme_id,
+            programme_id.as_str(),
             " AND (s.opened_at, s.seminar_id) > (",
             after.at,
             ", ",
             after.id,
             ")",
-            Equal("s.class_id", class_id),
+            Equal("s.class_id", text_of(class_id)),
             "",
             reach.over(columns),
             " ORDER BY s.opened_at, s.seminar_id LIMIT ",
@@ -138,8 +142,8 @@ pub(crate) async fn list_seminars(
 /// Keeps a post and gives it the seminar's next number.
 pub(crate) async fn insert_post(
     tx: &mut Tx,
-    programme_id: &str,
-    seminar_id: &str,
+    programme_id: &ProgrammeId,
+    seminar_id: &SeminarId,
     post: Post,
     recorded: &Recorded,
 ) -> Result<Post, StoreError> {
@@ -148,17 +152,17 @@ pub(crate) async fn insert_post(
         (i64,),
         "UPDATE seminar SET post_count = post_count + 1 WHERE programme_id = $1 AND seminar_id = $2 \
          RETURNING post_count",
-        programme_id,
-        seminar_id
+        programme_id.as_str(),
+        seminar_id.as_str()
     )?;
     execute!(
         tx,
         "INSERT INTO post (programme_id, seminar_id, number, person_id, text, characters, posted_at, recorded_at, \
          actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id,
-        seminar_id,
+        programme_id.as_str(),
+        seminar_id.as_str(),
         number,
-        &post.person_id,
+        post.person_id.as_str(),
         &post.text,
         post.characters,
         post.posted_at,
@@ -171,7 +175,8 @@ pub(crate) async fn insert_post(
 #[derive(sqlx::FromRow)]
 struct PostRow {
     number: i64,
-    person_id: String,
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
     text: String,
     characters: i64,
     posted_at: DateTime<Utc>,
@@ -181,8 +186,8 @@ struct PostRow {
 pub(crate) async fn list_posts(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    seminar_id: &str,
+    programme_id: &ProgrammeId,
+    seminar_id: &SeminarId,
     after: i64,
     limit: i64,
 ) -> Result<Vec<Post>, StoreError> {
@@ -198,9 +203,9 @@ pub(crate) async fn list_posts(
         PostRow,
         [
             "SELECT p.number, p.person_id, p.text, p.characters, p.posted_at FROM post p WHERE p.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND p.seminar_id = ",
-            seminar_id,
+            seminar_id.as_str(),
             " AND p.number > ",
             after,
             "",
@@ -225,19 +230,19 @@ pub(crate) async fn list_posts(
 /// Keeps a summary, and the seminar (already changed by it) as it stands now.
 pub(crate) async fn insert_summary(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     seminar: &Seminar,
-    (change, tutor_id, summary, at): (SummaryChange, &str, &str, DateTime<Utc>),
+    (change, tutor_id, summary, at): (SummaryChange, &PersonId, &str, DateTime<Utc>),
     recorded: &Recorded,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO seminar_summary (programme_id, seminar_id, number, tutor_id, summary, summarised_at, recorded_at, \
          actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        programme_id,
-        &seminar.seminar_id,
+        programme_id.as_str(),
+        seminar.seminar_id.as_str(),
         change.number,
-        tutor_id,
+        tutor_id.as_str(),
         summary,
         at,
         recorded.at,
@@ -247,8 +252,8 @@ pub(crate) async fn insert_summary(
         tx,
         "UPDATE seminar SET summary = $3, summary_at = $4, summarised_at = $5, summary_count = $6 \
          WHERE programme_id = $1 AND seminar_id = $2",
-        programme_id,
-        &seminar.seminar_id,
+        programme_id.as_str(),
+        seminar.seminar_id.as_str(),
         &seminar.summary,
         seminar.summary_at,
         seminar.summarised_at,

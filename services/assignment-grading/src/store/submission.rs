@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use shipei_mirror::placed;
 use shipei_rules::{
-    ids::SubmissionId,
+    ids::{ClassId, PersonId, ProgrammeId, SubmissionId, text_of},
     submission::{self as rules, MarkKind},
     vocabulary::Grade,
 };
@@ -28,8 +28,10 @@ const RETURNED: &str = "";
 
 #[derive(sqlx::FromRow)]
 struct SubmissionRow {
-    submission_id: String,
-    person_id: String,
+    #[sqlx(try_from = "String")]
+    submission_id: SubmissionId,
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
     class_id: String,
     kind: String,
     title: String,
@@ -44,13 +46,14 @@ impl TryFrom<SubmissionRow> for Submission {
     type Error = StoreError;
 
     fn try_from(row: SubmissionRow) -> Result<Submission, StoreError> {
-        let submission_id = id_of(&row.submission_id, "submission_id", &row.submission_id)?;
         let superseded = row.superseded_at.zip(row.superseded_by);
+        let class_id = ClassId::parse_optional(&row.class_id)
+            .map_err(|_| StoreError::corrupt_row("submission", "class_id", &row.submission_id))?;
         Ok(Submission {
             standing: standing_of(&row.submission_id, superseded, row.disregarded_for)?,
-            submission_id,
+            submission_id: row.submission_id,
             person_id: row.person_id,
-            class_id: row.class_id,
+            class_id,
             kind: row.kind,
             title: row.title,
             text: row.text,
@@ -59,12 +62,12 @@ impl TryFrom<SubmissionRow> for Submission {
     }
 }
 
-fn id_of(text: &str, column: &'static str, submission_id: &str) -> Result<SubmissionId, StoreError> {
+fn id_of(text: &str, column: &'static str, submission_id: &SubmissionId) -> Result<SubmissionId, StoreError> {
     SubmissionId::parse(text).map_err(|_| StoreError::corrupt_row("submission", column, submission_id))
 }
 
 fn standing_of(
-    submission_id: &str,
+    submission_id: &SubmissionId,
     superseded: Option<(DateTime<Utc>, String)>,
     disregarded_for: Option<String>,
 ) -> Result<Standing, StoreError> {
@@ -77,7 +80,7 @@ fn standing_of(
     })
 }
 
-fn kind_of(grade: &str, submission_id: &str) -> Result<MarkKind, StoreError> {
+fn kind_of(grade: &str, submission_id: &SubmissionId) -> Result<MarkKind, StoreError> {
     if grade == RETURNED {
         return Ok(MarkKind::Returned);
     }
@@ -101,13 +104,17 @@ macro_rules! select_submission {
 }
 
 /// Locks what is decided about a trainee's work until the transaction ends.
-pub(crate) async fn lock_trainee(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<(), StoreError> {
+pub(crate) async fn lock_trainee(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO trainee_work (programme_id, person_id) VALUES ($1, $2) \
          ON CONFLICT (programme_id, person_id) DO UPDATE SET person_id = excluded.person_id",
-        programme_id,
-        person_id
+        programme_id.as_str(),
+        person_id.as_str()
     )?;
     Ok(())
 }
@@ -115,23 +122,25 @@ pub(crate) async fn lock_trainee(tx: &mut Tx, programme_id: &str, person_id: &st
 /// One submission.
 pub(crate) async fn submission(
     tx: &mut Tx,
-    programme_id: &str,
-    submission_id: &str,
+    programme_id: &ProgrammeId,
+    submission_id: &SubmissionId,
 ) -> Result<Option<Submission>, StoreError> {
     let row = fetch_optional!(
         tx,
         SubmissionRow,
         select_submission!("WHERE s.programme_id = $1 AND s.submission_id = $2"),
-        programme_id,
-        submission_id
+        programme_id.as_str(),
+        submission_id.as_str()
     )?;
     row.map(Submission::try_from).transpose()
 }
 
 #[derive(sqlx::FromRow)]
 struct WorkRow {
-    person_id: String,
-    submission_id: String,
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+    #[sqlx(try_from = "String")]
+    submission_id: SubmissionId,
     submitted_at: DateTime<Utc>,
     number: i64,
     superseded_at: Option<DateTime<Utc>>,
@@ -141,7 +150,8 @@ struct WorkRow {
 
 #[derive(sqlx::FromRow)]
 struct WorkMarkRow {
-    submission_id: String,
+    #[sqlx(try_from = "String")]
+    submission_id: SubmissionId,
     number: i64,
     grade: String,
     marked_at: DateTime<Utc>,
@@ -150,65 +160,68 @@ struct WorkMarkRow {
 /// The work of these trainees, by person; who has submitted nothing is not in the map. Texts are not read.
 pub(crate) async fn works(
     tx: &mut Tx,
-    programme_id: &str,
-    person_ids: &[&str],
-) -> Result<BTreeMap<String, Works>, StoreError> {
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<BTreeMap<PersonId, Works>, StoreError> {
     let rows = select_by_keys!(
         tx,
         WorkRow,
         [
             "SELECT person_id, submission_id, submitted_at, number, superseded_at, superseded_by, disregarded_for \
              FROM submission WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         person_ids,
-        |person_id| (*person_id)
+        |person_id| (person_id.as_str())
     )?;
-    let submission_ids: Vec<&str> = rows.iter().map(|row| row.submission_id.as_str()).collect();
+    let submission_ids: Vec<&SubmissionId> = rows.iter().map(|row| &row.submission_id).collect();
     let mark_rows = select_by_keys!(
         tx,
         WorkMarkRow,
         [
             "SELECT submission_id, number, grade, marked_at FROM mark WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND submission_id IN "
         ],
         submission_ids,
-        |submission_id| (*submission_id)
+        |submission_id| (submission_id.as_str())
     )?;
-    let mut marks: BTreeMap<String, Vec<rules::Mark>> = BTreeMap::new();
+    let mut marks: BTreeMap<SubmissionId, Vec<rules::Mark>> = BTreeMap::new();
     for row in mark_rows {
         let kind = kind_of(&row.grade, &row.submission_id)?;
         let mark = rules::Mark { at: row.marked_at, number: row.number, kind };
         marks.entry(row.submission_id).or_default().push(mark);
     }
-    let mut works: BTreeMap<String, Works> = BTreeMap::new();
+    let mut works: BTreeMap<PersonId, Works> = BTreeMap::new();
     for row in rows {
-        let id = id_of(&row.submission_id, "submission_id", &row.submission_id)?;
         let superseded = row.superseded_at.zip(row.superseded_by);
         let standing = standing_of(&row.submission_id, superseded, row.disregarded_for)?;
         let own = works.entry(row.person_id).or_default();
-        own.told.insert(id.clone(), standing);
+        own.told.insert(row.submission_id.clone(), standing);
         own.submissions.push(rules::Submission {
-            id,
+            marks: marks.remove(&row.submission_id).unwrap_or_default(),
+            id: row.submission_id,
             submitted_at: row.submitted_at,
             number: row.number,
-            marks: marks.remove(&row.submission_id).unwrap_or_default(),
         });
     }
     Ok(works)
 }
 
 /// The work of one trainee.
-pub(crate) async fn works_of(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Works, StoreError> {
+pub(crate) async fn works_of(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<Works, StoreError> {
     Ok(works(tx, programme_id, &[person_id]).await?.remove(person_id).unwrap_or_default())
 }
 
 /// Keeps a new submission; false when its id is taken.
 pub(crate) async fn insert_submission(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     (new, number): (&Submission, i64),
     recorded: &Recorded,
 ) -> Result<bool, StoreError> {
@@ -217,10 +230,10 @@ pub(crate) async fn insert_submission(
         "INSERT INTO submission (programme_id, submission_id, person_id, class_id, kind, title, text, submitted_at, \
          number, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          ON CONFLICT (programme_id, submission_id) DO NOTHING",
-        programme_id,
+        programme_id.as_str(),
         new.submission_id.as_str(),
-        &new.person_id,
-        &new.class_id,
+        new.person_id.as_str(),
+        text_of(new.class_id.as_ref()),
         &new.kind,
         &new.title,
         &new.text,
@@ -235,7 +248,7 @@ pub(crate) async fn insert_submission(
 /// Keeps where a submission stands from now on.
 pub(crate) async fn save_standing(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     change: &StandingChange,
 ) -> Result<(), StoreError> {
     let (superseded_at, superseded_by, disregarded_for) = match &change.standing {
@@ -247,7 +260,7 @@ pub(crate) async fn save_standing(
         tx,
         "UPDATE submission SET superseded_at = $3, superseded_by = $4, disregarded_for = $5 \
          WHERE programme_id = $1 AND submission_id = $2",
-        programme_id,
+        programme_id.as_str(),
         change.submission_id.as_str(),
         superseded_at,
         superseded_by,
@@ -258,33 +271,35 @@ pub(crate) async fn save_standing(
 
 #[derive(sqlx::FromRow)]
 struct MarkRow {
-    submission_id: String,
+    #[sqlx(try_from = "String")]
+    submission_id: SubmissionId,
     number: i64,
     grade: String,
     comment: String,
-    tutor_id: String,
+    #[sqlx(try_from = "String")]
+    tutor_id: PersonId,
     marked_at: DateTime<Utc>,
 }
 
 /// The marks of these submissions, by number; a submission without marks is not in the map.
 pub(crate) async fn marks(
     tx: &mut Tx,
-    programme_id: &str,
-    submission_ids: &[&str],
-) -> Result<BTreeMap<String, Vec<Mark>>, StoreError> {
+    programme_id: &ProgrammeId,
+    submission_ids: &[&SubmissionId],
+) -> Result<BTreeMap<SubmissionId, Vec<Mark>>, StoreError> {
     let rows = select_by_keys!(
         tx,
         MarkRow,
         [
             "SELECT submission_id, number, grade, comment, tutor_id, marked_at FROM mark WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND submission_id IN "
         ],
         submission_ids,
-        |submission_id| (*submission_id),
+        |submission_id| (submission_id.as_str()),
         " ORDER BY submission_id, number"
     )?;
-    let mut marks: BTreeMap<String, Vec<Mark>> = BTreeMap::new();
+    let mut marks: BTreeMap<SubmissionId, Vec<Mark>> = BTreeMap::new();
     for row in rows {
         let kind = kind_of(&row.grade, &row.submission_id)?;
         marks.entry(row.submission_id).or_default().push(Mark {
@@ -301,8 +316,8 @@ pub(crate) async fn marks(
 /// The marks of one submission, by number.
 pub(crate) async fn marks_of(
     tx: &mut Tx,
-    programme_id: &str,
-    submission_id: &str,
+    programme_id: &ProgrammeId,
+    submission_id: &SubmissionId,
 ) -> Result<Vec<Mark>, StoreError> {
     Ok(marks(tx, programme_id, &[submission_id]).await?.remove(submission_id).unwrap_or_default())
 }
@@ -310,8 +325,8 @@ pub(crate) async fn marks_of(
 /// Keeps a new mark, and when the submission was first marked.
 pub(crate) async fn insert_mark(
     tx: &mut Tx,
-    programme_id: &str,
-    submission_id: &str,
+    programme_id: &ProgrammeId,
+    submission_id: &SubmissionId,
     mark: &Mark,
     recorded: &Recorded,
 ) -> Result<(), StoreError> {
@@ -323,12 +338,12 @@ pub(crate) async fn insert_mark(
         tx,
         "INSERT INTO mark (programme_id, submission_id, number, grade, comment, tutor_id, marked_at, recorded_at, actor) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id,
-        submission_id,
+        programme_id.as_str(),
+        submission_id.as_str(),
         mark.number,
         grade,
         &mark.comment,
-        &mark.tutor_id,
+        mark.tutor_id.as_str(),
         mark.marked_at,
         recorded.at,
         &recorded.actor
@@ -337,20 +352,20 @@ pub(crate) async fn insert_mark(
         tx,
         "UPDATE submission SET first_mark_at = $3 WHERE programme_id = $1 AND submission_id = $2 \
          AND (first_mark_at IS NULL OR first_mark_at > $3)",
-        programme_id,
-        submission_id,
+        programme_id.as_str(),
+        submission_id.as_str(),
         mark.marked_at
     )?;
     Ok(())
 }
 
-/// Submissions by time, of a class, a trainee, both or all (an empty id stands for all): each is its trainee's, of the class
+/// Submissions by time, of a class, a trainee, both or all (no id stands for all): each is its trainee's, of the class
 /// and county in which they stood then.
 pub(crate) async fn list_submissions(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (class_id, person_id): (&str, &str),
+    programme_id: &ProgrammeId,
+    (class_id, person_id): (Option<&ClassId>, Option<&PersonId>),
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Submission>, StoreError> {
@@ -366,15 +381,15 @@ pub(crate) async fn list_submissions(
         SubmissionRow,
         [
             select_submission!("WHERE s.programme_id = "),
-            programme_id,
+            programme_id.as_str(),
             " AND (s.submitted_at, s.submission_id) > (",
             after.at,
             ", ",
             after.id,
             ")",
-            Equal("s.class_id", class_id),
+            Equal("s.class_id", text_of(class_id)),
             "",
-            Equal("s.person_id", person_id),
+            Equal("s.person_id", text_of(person_id)),
             "",
             reach.over(columns),
             " ORDER BY s.submitted_at, s.submission_id LIMIT ",
@@ -387,8 +402,8 @@ pub(crate) async fn list_submissions(
 /// A FROM: submissions `s` of whoever ever stood in a class of a tutor. CROSS JOIN makes SQLite begin with the people, who
 /// are few, and not with the submissions by time (60,000 of them: 0.9 ms against 27).
 struct OfTheTutorsPeople<'a> {
-    programme_id: &'a str,
-    tutor_id: &'a str,
+    programme_id: &'a ProgrammeId,
+    tutor_id: &'a PersonId,
 }
 
 impl<DB: sqlx::Database> Piece<DB> for OfTheTutorsPeople<'_>
@@ -398,10 +413,10 @@ where
     fn push_to(&self, query: &mut QueryBuilder<DB>) {
         query.push("FROM (SELECT person_id FROM mirror_member WHERE programme_id = ");
         for rest in [" UNION SELECT person_id FROM mirror_transfer WHERE programme_id = ", ""] {
-            query.push_bind(self.programme_id);
+            query.push_bind(self.programme_id.as_str());
             query.push(" AND class_id IN (SELECT class_id FROM mirror_class WHERE programme_id = ");
-            query.push_bind(self.programme_id);
-            query.push(" AND tutor_id = ").push_bind(self.tutor_id).push(")").push(rest);
+            query.push_bind(self.programme_id.as_str());
+            query.push(" AND tutor_id = ").push_bind(self.tutor_id.as_str()).push(")").push(rest);
         }
         query.push(") p CROSS JOIN submission s ");
     }
@@ -412,8 +427,8 @@ where
 pub(crate) async fn list_marking(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    tutor_id: &str,
+    programme_id: &ProgrammeId,
+    tutor_id: &PersonId,
     (as_of, owing_as_of): (DateTime<Utc>, DateTime<Utc>),
     after: &AfterTime<'_>,
     limit: i64,
@@ -439,9 +454,9 @@ pub(crate) async fn list_marking(
             owing_as_of,
             " ORDER BY transferred_at DESC, move_number DESC LIMIT 1), m.class_id) \
              WHERE s.person_id = p.person_id AND s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND c.tutor_id = ",
-            tutor_id,
+            tutor_id.as_str(),
             " AND s.submitted_at <= ",
             as_of,
             " AND (s.first_mark_at IS NULL OR s.first_mark_at > ",
@@ -463,28 +478,34 @@ pub(crate) async fn list_marking(
     rows.into_iter().map(Submission::try_from).collect()
 }
 
+#[derive(sqlx::FromRow)]
+struct PersonRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+}
+
 /// Whoever ever stood in a class of the tutor and has submitted something, after an id, by id: what is told of the tutor
 /// rests on all of them.
 pub(crate) async fn people_of_tutor(
     tx: &mut Tx,
-    programme_id: &str,
-    tutor_id: &str,
-    after: &str,
+    programme_id: &ProgrammeId,
+    tutor_id: &PersonId,
+    after: Option<&PersonId>,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<PersonId>, StoreError> {
     let rows = fetch_list!(
         tx,
-        (String,),
+        PersonRow,
         [
             "SELECT DISTINCT s.person_id ",
             OfTheTutorsPeople { programme_id, tutor_id },
             "WHERE s.person_id = p.person_id AND s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id > ",
-            after,
+            text_of(after),
             " ORDER BY s.person_id LIMIT ",
             limit
         ]
     )?;
-    Ok(rows.into_iter().map(|(person_id,)| person_id).collect())
+    Ok(rows.into_iter().map(|row| row.person_id).collect())
 }

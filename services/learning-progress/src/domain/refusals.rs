@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
+use shipei_rules::ids::SessionId;
 use shipei_rules::intervals::{push_number, take_number};
 
 /// The most sessions of one learner that are remembered; of more, those refused last.
@@ -19,18 +20,23 @@ pub(crate) struct Refusals {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refusal {
-    session_id: String,
+    session_id: SessionId,
     at: DateTime<Utc>,
     reason: ErrorReason,
 }
 
 impl Refusals {
     /// Remembers a refusal; tells whether that is new. Only refusals that a later fact can turn are.
-    pub(crate) fn remember(&mut self, session_id: &str, at: DateTime<Utc>, reason: ErrorReason) -> bool {
+    pub(crate) fn remember(
+        &mut self,
+        session_id: &SessionId,
+        at: DateTime<Utc>,
+        reason: ErrorReason,
+    ) -> bool {
         if code_of(reason).is_none() {
             return false;
         }
-        if let Some(known) = self.refusals.iter_mut().find(|known| known.session_id == session_id) {
+        if let Some(known) = self.refusals.iter_mut().find(|known| known.session_id == *session_id) {
             let is_later = at > known.at;
             if is_later {
                 (known.at, known.reason) = (at, reason);
@@ -42,13 +48,13 @@ impl Refusals {
             let Some((index, _)) = oldest.filter(|(_, known)| known.at < at) else { return false };
             self.refusals.swap_remove(index);
         }
-        self.refusals.push(Refusal { session_id: session_id.to_owned(), at, reason });
+        self.refusals.push(Refusal { session_id: session_id.clone(), at, reason });
         true
     }
 
     /// Why the heartbeat of a session at an instant was refused, if it was.
-    pub(crate) fn of(&self, session_id: &str, at: DateTime<Utc>) -> Option<ErrorReason> {
-        let known = self.refusals.iter().find(|known| known.session_id == session_id)?;
+    pub(crate) fn of(&self, session_id: &SessionId, at: DateTime<Utc>) -> Option<ErrorReason> {
+        let known = self.refusals.iter().find(|known| known.session_id == *session_id)?;
         (at <= known.at).then_some(known.reason)
     }
 
@@ -58,8 +64,8 @@ impl Refusals {
         for refusal in &self.refusals {
             bytes.push(code_of(refusal.reason).unwrap_or_default());
             bytes.extend(refusal.at.timestamp_micros().to_be_bytes());
-            push_number(&mut bytes, refusal.session_id.len() as u64);
-            bytes.extend(refusal.session_id.as_bytes());
+            push_number(&mut bytes, refusal.session_id.as_str().len() as u64);
+            bytes.extend(refusal.session_id.as_str().as_bytes());
         }
         bytes
     }
@@ -74,7 +80,7 @@ impl Refusals {
             let (session_id, rest) = bytes.split_at_checked(length)?;
             bytes = rest;
             refusals.push(Refusal {
-                session_id: String::from_utf8(session_id.to_vec()).ok()?,
+                session_id: SessionId::parse(std::str::from_utf8(session_id).ok()?).ok()?,
                 at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
                 reason: REASONS.iter().find(|(known, _)| known == code)?.1,
             });
@@ -94,6 +100,8 @@ fn code_of(reason: ErrorReason) -> Option<u8> {
 mod tests {
     use chrono::TimeDelta;
 
+    use shipei_mirror::testing::id;
+
     use super::*;
 
     #[test]
@@ -101,28 +109,28 @@ mod tests {
         let start: DateTime<Utc> = "2019-09-16T00:00:00Z".parse().unwrap();
         let after = |seconds| start + TimeDelta::seconds(seconds);
         let mut refusals = Refusals::default();
-        assert!(!refusals.remember("s", start, ErrorReason::Withdrawn));
-        assert!(refusals.remember("s", after(1), ErrorReason::LearningNotOpen));
-        assert!(!refusals.remember("s", start, ErrorReason::CourseNotSelected));
-        assert!(refusals.remember("t", start, ErrorReason::CourseNotSelected));
-        assert_eq!(refusals.of("s", after(1)), Some(ErrorReason::LearningNotOpen));
-        assert_eq!(refusals.of("s", after(2)), None);
-        assert_eq!(refusals.of("t", start), Some(ErrorReason::CourseNotSelected));
-        assert_eq!(refusals.of("u", start), None);
+        assert!(!refusals.remember(&id("s"), start, ErrorReason::Withdrawn));
+        assert!(refusals.remember(&id("s"), after(1), ErrorReason::LearningNotOpen));
+        assert!(!refusals.remember(&id("s"), start, ErrorReason::CourseNotSelected));
+        assert!(refusals.remember(&id("t"), start, ErrorReason::CourseNotSelected));
+        assert_eq!(refusals.of(&id("s"), after(1)), Some(ErrorReason::LearningNotOpen));
+        assert_eq!(refusals.of(&id("s"), after(2)), None);
+        assert_eq!(refusals.of(&id("t"), start), Some(ErrorReason::CourseNotSelected));
+        assert_eq!(refusals.of(&id("u"), start), None);
         let bytes = refusals.to_bytes();
         assert_eq!(Refusals::from_bytes(&bytes), Some(refusals.clone()));
         assert_eq!(Refusals::from_bytes(&bytes[..bytes.len() - 1]), None);
 
         for serial in 0..40 {
             refusals.remember(
-                &format!("session {serial}"),
+                &id(&format!("session-{serial}")),
                 after(100 + serial),
                 ErrorReason::LearningNotOpen,
             );
         }
         assert_eq!(refusals.refusals.len(), REMEMBERED_MAX);
-        assert_eq!(refusals.of("s", after(1)), None);
-        assert!(!refusals.remember("early", start, ErrorReason::LearningNotOpen));
-        assert!(refusals.of("session 39", after(139)).is_some());
+        assert_eq!(refusals.of(&id("s"), after(1)), None);
+        assert!(!refusals.remember(&id("early"), start, ErrorReason::LearningNotOpen));
+        assert!(refusals.of(&id("session-39"), after(139)).is_some());
     }
 }

@@ -11,6 +11,7 @@
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::History;
+use shipei_rules::ids::SessionId;
 use shipei_rules::scheme::{OnlineEntry, Scheme};
 use shipei_rules::study_time::{
     self, CourseStudy, HeartbeatOutcome, LearnerStudy, MICROS_PER_SECOND, PhaseStudy, SessionStudy,
@@ -66,7 +67,7 @@ impl Gate {
 /// What is known of the session that a beat names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownSession<'a> {
-    pub(crate) session_id: &'a str,
+    pub(crate) session_id: &'a SessionId,
     /// Whether it is one of another course.
     pub(crate) taken: bool,
     /// As it stands, when it was opened.

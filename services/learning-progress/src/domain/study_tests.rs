@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
-use shipei_rules::ids::CourseId;
+use shipei_rules::ids::{CourseId, SessionId};
 use shipei_rules::vocabulary::Category;
 
 use super::*;
@@ -36,7 +36,8 @@ fn first_thing_that_stands_against_a_beat_is_the_reason() {
     let beat = Beat { seq: 0, at: Ok(now) };
     let mut gate = gate();
     let refusals = Refusals::default();
-    let unknown = KnownSession { session_id: "s", taken: false, session: None, refusals: &refusals };
+    let session_id = SessionId::parse("s").unwrap();
+    let unknown = KnownSession { session_id: &session_id, taken: false, session: None, refusals: &refusals };
     let taken = KnownSession { taken: true, ..unknown };
     assert_eq!(admit_beat(&Ok(gate.clone()), unknown, &beat), Ok((0, now)));
 
@@ -67,9 +68,10 @@ fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
     let last = desk.watch(0, login + TimeDelta::seconds(60), 5);
     let session = desk.sessions[0].as_ref();
     let mut refusals = Refusals::default();
+    let session_id = SessionId::parse("s").unwrap();
     let open = Gate { main_line: true, login_at: Some(login), ..gate() };
     let ask = |gate: &Gate, refusals: &Refusals, seq, at| {
-        let known = KnownSession { session_id: "s", taken: false, session, refusals };
+        let known = KnownSession { session_id: &session_id, taken: false, session, refusals };
         admit_beat(&Ok(gate.clone()), known, &Beat { seq, at: Ok(at) }).map(|_| ())
     };
     // A withdrawal that is told later, and dated earlier: a duplicate is one all the same, what is new is refused.
@@ -79,7 +81,7 @@ fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
     assert_eq!(ask(&left, &refusals, 4, last + TimeDelta::seconds(1)), Err(ErrorReason::Withdrawn));
     // At the instant of the log-in: after it, unless it was refused before.
     assert_eq!(ask(&open, &refusals, 0, login), Ok(()));
-    assert!(refusals.remember("s", login, ErrorReason::LearningNotOpen));
+    assert!(refusals.remember(&session_id, login, ErrorReason::LearningNotOpen));
     assert_eq!(ask(&open, &refusals, 0, login), Err(ErrorReason::LearningNotOpen));
     // Where dates decide, nothing is remembered: the log-in was told late.
     let earlier = Gate { login_at: Some(login - TimeDelta::microseconds(1)), ..open };
@@ -331,19 +333,21 @@ proptest! {
             subject: String::new(),
             education_stage: None,
         }).collect();
+        let ids: Vec<SessionId> =
+            courses.iter().map(|course| SessionId::parse(course.id.as_str()).unwrap()).collect();
         let mut credits = Vec::new();
-        for (course, session) in courses.iter().zip(&desk.sessions) {
+        for ((course, session), session_id) in courses.iter().zip(&desk.sessions).zip(&ids) {
             let Some(session) = session else { continue };
             for (at, spans) in session.beats.beats(session.opened_at) {
                 let micros = spans.iter().map(|span| span.micros()).sum();
-                credits.push(DatedCredit { at, micros, course, session_id: course.id.as_str() });
+                credits.push(DatedCredit { at, micros, course, session_id: Some(session_id) });
             }
         }
         credits.reverse();
         let found = achievements(&desk.scheme, &desk.totals, credits);
         let phase = found.phases[0].map(|reached| (reached.at, reached.by));
         prop_assert_eq!(phase, achieved);
-        let courses = found.courses.iter().map(|(id, reached)| ((*id).to_owned(), reached.at));
+        let courses = found.courses.iter().map(|(id, reached)| (id.to_string(), reached.at));
         prop_assert_eq!(courses.collect::<BTreeMap<_, _>>(), completed.into_iter().collect());
     }
 }

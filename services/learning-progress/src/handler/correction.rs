@@ -10,6 +10,7 @@ use shipei_contracts::learning::v1::{
     VoidSessionRequest, VoidSessionResponse,
 };
 use shipei_mirror::Member;
+use shipei_rules::ids::{CourseId, ProgrammeId, SessionId};
 use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{CourseStudy, MICROS_PER_SECOND, whole_seconds};
 use shipei_service_kit::{Error, Refusal, Result, Unit, to_int32};
@@ -29,13 +30,13 @@ use crate::store::study;
 
 /// The study of one learner, and what it belongs to.
 struct Study {
-    programme_id: String,
+    programme_id: ProgrammeId,
     member: Member,
     scheme: Arc<Scheme>,
     catalogue: Arc<Catalogue>,
     learner: Learner,
     /// Session and course ids, and the session.
-    sessions: Vec<(String, String, Session)>,
+    sessions: Vec<(SessionId, CourseId, Session)>,
     grants: Vec<GrantRow>,
 }
 
@@ -47,8 +48,8 @@ impl StudyHandler {
     ) -> Result<(Unit, VoidSessionResponse)> {
         let (programme, person, voided, reason) = convert::void_session(&request)?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
-        let mut known = self.study_of(&mut unit.tx, programme.as_str(), member).await?;
-        let place = known.sessions.iter().position(|(id, ..)| id == voided.as_str());
+        let mut known = self.study_of(&mut unit.tx, &programme, member).await?;
+        let place = known.sessions.iter().position(|(id, ..)| *id == voided);
         let place = place.ok_or_else(|| not_found("session_id"))?;
         let (session_id, course_id, mut session) = known.sessions.swap_remove(place);
         let mut lost = Vec::new();
@@ -61,32 +62,32 @@ impl StudyHandler {
             for (id, of_course, other) in &known.sessions {
                 let micros = correct::lost_to(&known.scheme, &freed, other);
                 if micros > 0 {
-                    let (session_id, course_id) = (id.clone(), of_course.clone());
+                    let (session_id, course_id) = (id.to_string(), of_course.to_string());
                     lost.push(LostTime { session_id, course_id, seconds: to_int32(whole_seconds(micros)) });
                 }
             }
             lost.sort_by(|one, other| one.session_id.cmp(&other.session_id));
             let fact = SessionVoided {
-                programme_id: known.programme_id.clone(),
-                person_id: known.member.person_id.clone(),
-                course_id: course_id.clone(),
-                session_id: session_id.clone(),
+                programme_id: known.programme_id.to_string(),
+                person_id: known.member.person_id.to_string(),
+                course_id: course_id.to_string(),
+                session_id: session_id.to_string(),
                 reason: reason.clone(),
                 credited_micros,
             };
-            unit.emit(&known.member.places.at(unit.now).county_code, person.as_str(), &fact);
+            unit.emit(known.member.places.at(unit.now).county_text(), person.as_str(), &fact);
             let actor = unit.call.caller.to_string();
-            let key = (person.as_str(), session_id.as_str());
+            let key = (&person, &session_id);
             let (tx, now) = (&mut unit.tx, unit.now);
-            correction::insert_voided(tx, programme.as_str(), key, &reason, now, &actor).await?;
+            correction::insert_voided(tx, &programme, key, &reason, now, &actor).await?;
             let kept = KeptSession {
                 session_id: &session_id,
-                person_id: person.as_str(),
+                person_id: &person,
                 course_id: &course_id,
                 session: &session,
                 actor: &actor,
             };
-            session::save_sessions(tx, programme.as_str(), &[kept], now).await?;
+            session::save_sessions(tx, &programme, &[kept], now).await?;
             known.save(&mut unit, &course_id, &course).await?;
         }
         let session = Some(convert::session_to_proto(&session_id, &course_id, &session));
@@ -101,7 +102,7 @@ impl StudyHandler {
         let at = unit.occurred_at;
         let (programme, person, mut grant) = convert::grant_time(&request, at)?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
-        let mut known = self.study_of(&mut unit.tx, programme.as_str(), member).await?;
+        let mut known = self.study_of(&mut unit.tx, &programme, member).await?;
         if let Some(made) = known.grants.iter().find(|made| made.grant_id == grant.grant_id) {
             grant.micros = made.micros;
             if *made != grant {
@@ -123,18 +124,18 @@ impl StudyHandler {
             correct::grant(&known.scheme, &mut known.learner, &mut course, at, micros);
         grant.micros = granted;
         let fact = TimeGranted {
-            programme_id: known.programme_id.clone(),
-            person_id: grant.person_id.clone(),
-            course_id: grant.course_id.clone(),
-            grant_id: grant.grant_id.clone(),
+            programme_id: known.programme_id.to_string(),
+            person_id: grant.person_id.to_string(),
+            course_id: grant.course_id.to_string(),
+            grant_id: grant.grant_id.to_string(),
             seconds: grant.seconds,
             granted_micros: granted,
             reason: grant.reason.clone(),
             evidence: grant.evidence.clone(),
         };
-        unit.emit(&known.member.places.at(at).county_code, person.as_str(), &fact);
+        unit.emit(known.member.places.at(at).county_text(), person.as_str(), &fact);
         let (actor, now) = (unit.call.caller.to_string(), unit.now);
-        correction::insert_grant(&mut unit.tx, programme.as_str(), &grant, now, &actor).await?;
+        correction::insert_grant(&mut unit.tx, &programme, &grant, now, &actor).await?;
         let course_id = grant.course_id.clone();
         known.grants.push(grant);
         known.save(&mut unit, &course_id, &course).await?;
@@ -145,10 +146,10 @@ impl StudyHandler {
     }
 
     /// Loads a learner's study, locked; a learner who never studied gets a row to lock.
-    async fn study_of(&self, tx: &mut Tx, programme_id: &str, member: Member) -> Result<Study> {
+    async fn study_of(&self, tx: &mut Tx, programme_id: &ProgrammeId, member: Member) -> Result<Study> {
         let (_, scheme) = self.programmes.scheme(tx, programme_id).await?;
         let catalogue = self.catalogues.current(tx, programme_id).await?;
-        let person_id = member.person_id.as_str();
+        let person_id = &member.person_id;
         let mut learner =
             Learner { phases: vec![Phase::default(); scheme.trainee.online.len()], ..Learner::default() };
         // Somebody's first heartbeat may come at the same moment: whoever begins the row, one waits for the other.
@@ -167,18 +168,18 @@ impl StudyHandler {
             sessions.push((row.session_id, row.course_id, session));
         }
         let grants = correction::grants(tx, programme_id, &[person_id]).await?;
-        let programme_id = programme_id.to_owned();
+        let programme_id = programme_id.clone();
         Ok(Study { programme_id, member, scheme, catalogue, learner, sessions, grants })
     }
 }
 
 impl Study {
-    fn course_of(&self, course_id: &str) -> Result<&Arc<Course>> {
+    fn course_of(&self, course_id: &CourseId) -> Result<&Arc<Course>> {
         Ok(self.catalogue.course(course_id).ok_or_else(|| not_found("course_id"))?)
     }
 
     /// The learner's course as it stands.
-    async fn course(&self, tx: &mut Tx, course_id: &str) -> Result<LearnerCourse> {
+    async fn course(&self, tx: &mut Tx, course_id: &CourseId) -> Result<LearnerCourse> {
         let course = self.course_of(course_id)?;
         let phases_count = self.scheme.trainee.online.len();
         let mut state = LearnerCourse {
@@ -191,7 +192,7 @@ impl Study {
             was_complete: false,
             changed: false,
         };
-        let key = [(self.member.person_id.as_str(), course_id)];
+        let key = [(&self.member.person_id, course_id)];
         for row in study::course_progress(tx, &self.programme_id, &key).await? {
             state.study.credited_micros = row.credited_micros;
             state.was_complete = state.study.is_complete();
@@ -212,7 +213,7 @@ impl Study {
         for at in beats {
             self.learner.study.ask_for(&self.scheme, *at);
         }
-        let person_id = self.member.person_id.as_str();
+        let person_id = &self.member.person_id;
         let days = self.learner.study.days().iter();
         let keys: Vec<_> = days.map(|day| (person_id, i64::from(day.day.to_epoch_days()))).collect();
         for row in study::days(tx, &self.programme_id, &keys).await? {
@@ -224,7 +225,7 @@ impl Study {
     }
 
     /// Reads anew what was achieved, keeps what changed, and emits what is news.
-    async fn save(&mut self, unit: &mut Unit, course_id: &str, course: &LearnerCourse) -> Result<()> {
+    async fn save(&mut self, unit: &mut Unit, course_id: &CourseId, course: &LearnerCourse) -> Result<()> {
         let mut credits: Vec<DatedCredit<'_>> = Vec::new();
         for grant in &self.grants {
             let course = self.catalogue.course(&grant.course_id);
@@ -238,23 +239,23 @@ impl Study {
         let totals: Vec<i64> =
             entries.map(|entry| main_line_total(self.catalogue.main_line(), entry, teaches)).collect();
         let found = achievements(&self.scheme, &totals, credits);
-        let person_id = self.member.person_id.as_str();
+        let person_id = &self.member.person_id;
         for (index, reached) in correct::restate(&mut self.learner.phases, &found.phases) {
             let version = self.learner.phases[index].version;
             if let Some(reached) = reached {
                 let what = (index, reached.by, version);
                 let fact = log::phase_achieved(&self.programme_id, person_id, what, reached.session_id);
-                let county = &self.member.places.at(reached.at).county_code;
-                unit.emit_at(county, person_id, reached.at, &fact);
+                let county = self.member.places.at(reached.at).county_text();
+                unit.emit_at(county, person_id.as_str(), reached.at, &fact);
             } else {
                 let fact = PhaseTakenBack {
-                    programme_id: self.programme_id.clone(),
-                    person_id: person_id.to_owned(),
+                    programme_id: self.programme_id.to_string(),
+                    person_id: person_id.to_string(),
                     phase_index: i32::try_from(index)
                         .map_err(|_| Error::Internal("more phases than a number can count".to_owned()))?,
                     version,
                 };
-                unit.emit(&self.member.places.at(unit.now).county_code, person_id, &fact);
+                unit.emit(self.member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
             }
         }
         let tx = &mut unit.tx;

@@ -60,11 +60,11 @@ impl CourseHandler {
         request: CreateCourseRequest,
     ) -> Result<(Unit, CreateCourseResponse)> {
         let (programme, course) = convert::new_course(&request)?;
-        let programme_id = programme.as_str();
+        let programme_id = &programme;
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme_id).await?;
         let response = CreateCourseResponse { course: Some(convert::course_to_proto(&course)) };
 
-        let mut known = store::course(&mut unit.tx, programme_id, course.id.as_str()).await?;
+        let mut known = store::course(&mut unit.tx, programme_id, &course.id).await?;
         if known.is_none() {
             let version = store::next_catalogue_version(&mut unit.tx, programme_id).await?;
             if version > COURSES_MAX {
@@ -75,12 +75,12 @@ impl CourseHandler {
             let (tx, now) = (&mut unit.tx, unit.now);
             if store::insert_course(tx, programme_id, version, &course, now, &actor).await? {
                 let fact =
-                    CourseCreated { programme_id: programme_id.to_owned(), course: response.course.clone() };
+                    CourseCreated { programme_id: programme_id.to_string(), course: response.course.clone() };
                 unit.emit(scheme.region.as_str(), course.id.as_str(), &fact);
                 return Ok((unit, response));
             }
             // Somebody else created it since we looked.
-            known = store::course(&mut unit.tx, programme_id, course.id.as_str()).await?;
+            known = store::course(&mut unit.tx, programme_id, &course.id).await?;
         }
         let known = known.ok_or_else(|| Error::Internal("a course came and went".to_owned()))?;
         decide_created_again(&known, &course)?;
@@ -93,8 +93,8 @@ impl CourseHandler {
         request: GetCourseRequest,
     ) -> Result<(ReadUnit, GetCourseResponse)> {
         let (programme, course) = convert::course_key(&request.programme_id, &request.course_id)?;
-        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
-        let course = store::course(&mut unit.tx, programme.as_str(), course.as_str()).await?;
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        let course = store::course(&mut unit.tx, &programme, &course).await?;
         let course = course.ok_or_else(|| not_found("course_id"))?;
         Ok((unit, GetCourseResponse { course: Some(convert::course_to_proto(&course)) }))
     }
@@ -107,10 +107,9 @@ impl CourseHandler {
         let (programme, category, subject) = convert::courses(&request)?;
         let filter = [programme.as_str(), category, subject.as_str()];
         let page = self.kit.page::<ListCoursesRequest>(&filter, request.page_size, &request.page_token)?;
-        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
         let place = (page.after(0), page.limit());
-        let rows = store::courses(&mut unit.tx, &unit.reach, programme.as_str(), (category, &subject), place)
-            .await?;
+        let rows = store::courses(&mut unit.tx, &unit.reach, &programme, (category, &subject), place).await?;
         let mut courses = Vec::with_capacity(rows.len());
         for row in rows {
             courses.push(row.into_course()?);
@@ -126,24 +125,24 @@ impl CourseHandler {
         request: SelectCourseRequest,
     ) -> Result<(Unit, SelectCourseResponse)> {
         let (programme, person, course) = convert::selection(&request)?;
-        let (programme_id, person_id) = (programme.as_str(), person.as_str());
+        let (programme_id, person_id) = (&programme, &person);
         self.programmes.scheme(&mut unit.tx, programme_id).await?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
-        let course = store::course(&mut unit.tx, programme_id, course.as_str()).await?;
+        let course = store::course(&mut unit.tx, programme_id, &course).await?;
         let course = course.ok_or_else(|| not_found("course_id"))?;
         let teaches = Teaches { subject: &member.subject, education_stage: member.education_stage };
         decide_selection(member.withdrawn_at, teaches, &course, unit.occurred_at)?;
 
-        let new = SelectionRow { course_id: course.id.as_str().to_owned(), selected_at: unit.occurred_at };
+        let new = SelectionRow { course_id: course.id.clone(), selected_at: unit.occurred_at };
         let (tx, actor) = (&mut unit.tx, unit.call.caller.to_string());
         let mut kept = new.clone();
         if store::select(tx, programme_id, person_id, &new, unit.now, &actor).await? {
             let fact = CourseSelected {
-                programme_id: programme_id.to_owned(),
-                person_id: person_id.to_owned(),
-                course_id: new.course_id,
+                programme_id: programme_id.to_string(),
+                person_id: person_id.to_string(),
+                course_id: new.course_id.into(),
             };
-            unit.emit(&member.places.at(unit.occurred_at).county_code, person_id, &fact);
+            unit.emit(member.places.at(unit.occurred_at).county_text(), person_id.as_str(), &fact);
         } else if let Some(first) = store::selection(tx, programme_id, person_id, &new.course_id).await? {
             kept = first;
         }
@@ -158,12 +157,11 @@ impl CourseHandler {
         let (programme, person) = convert::person(&request.programme_id, &request.person_id)?;
         let filter = [programme.as_str(), person.as_str()];
         let page = self.kit.page::<ListSelectionsRequest>(&filter, request.page_size, &request.page_token)?;
-        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
         trainee(&mut unit.tx, &programme, &person).await?;
         let place = (page.after(0), page.limit());
-        let rows =
-            store::selections(&mut unit.tx, &unit.reach, programme.as_str(), person.as_str(), place).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.course_id.clone()]);
+        let rows = store::selections(&mut unit.tx, &unit.reach, &programme, &person, place).await?;
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.course_id.to_string()]);
         let selections = rows.iter().map(selection_to_proto).collect();
         Ok((unit, ListSelectionsResponse { selections, next_page_token }))
     }
@@ -171,7 +169,7 @@ impl CourseHandler {
 
 fn selection_to_proto(selection: &SelectionRow) -> CourseSelection {
     CourseSelection {
-        course_id: selection.course_id.clone(),
+        course_id: selection.course_id.to_string(),
         selected_time: Some(to_timestamp(selection.selected_at)),
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct StudyHandler {
 
 /// A trainee of the programme; NOT_FOUND when there is nobody of that id, or somebody of another role.
 async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
-    let member = shipei_mirror::member(tx, programme.as_str(), person.as_str()).await?;
+    let member = shipei_mirror::member(tx, programme, person).await?;
     match member {
         Some(member) if member.role == Role::Trainee => Ok(member),
         _ => Err(not_found("person_id").into()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use shipei_contracts::learning::v1::{
     CountyPresence, GetPresenceRequest, GetPresenceResponse, PresentTrainee,
 };
+use shipei_rules::region::RegionCode;
 use shipei_service_kit::{Error, ReadUnit, Result, soft_state::presence::Known, to_int32, to_timestamp};
 use tonic::{Request, Response, Status};
 
@@ -58,20 +59,18 @@ impl StudyHandler {
         request: GetPresenceRequest,
     ) -> Result<(ReadUnit, GetPresenceResponse)> {
         let (programme, region) = convert::region(&request.programme_id, &request.region_code)?;
-        let programme_id = programme.as_str();
-        self.programmes.scheme(&mut unit.tx, programme_id).await?;
-        let region_code = region.as_ref().map_or("", |region| region.as_str());
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
         let (tx, now) = (&mut unit.tx, unit.now);
-        let codes = shipei_mirror::open_counties(tx, &unit.reach, programme_id, region_code, now).await?;
-        if codes.is_empty() && !region_code.is_empty() {
-            let known = shipei_mirror::region(&mut unit.tx, programme_id, region_code).await?;
+        let codes = shipei_mirror::open_counties(tx, &unit.reach, &programme, region, now).await?;
+        if let Some(region) = region.filter(|_| codes.is_empty()) {
+            let known = shipei_mirror::region(&mut unit.tx, &programme, region).await?;
             known.ok_or_else(|| not_found("region_code"))?;
         }
-        if request.include_trainees && codes != [region_code] {
+        if request.include_trainees && region.is_none_or(|region| codes != [region]) {
             let fault = "must be a county in which learning is open, for its trainees to be named";
             return Err(Error::invalid("region_code", fault));
         }
-        let nobody = |county_code| CountyPresence { county_code, trainees: 0 };
+        let nobody = |county: RegionCode| CountyPresence { county_code: county.into(), trainees: 0 };
         let window_seconds = i32::try_from(PRESENCE_WINDOW.as_secs()).unwrap_or(i32::MAX);
         let counties = codes.into_iter().map(nobody).collect();
         Ok((unit, GetPresenceResponse { counties, window_seconds, ..Default::default() }))

@@ -8,6 +8,7 @@ use shipei_contracts::learning::v1::{
     CourseProgress, GetProgressRequest, GetProgressResponse, ListSessionsRequest, ListSessionsResponse,
     PhaseProgress,
 };
+use shipei_rules::ids::text_of;
 use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{MICROS_PER_SECOND, whole_seconds};
 use shipei_service_kit::{ReadUnit, Refusal, Result, to_int32, to_timestamp};
@@ -28,7 +29,7 @@ impl StudyHandler {
         request: GetProgressRequest,
     ) -> Result<(ReadUnit, GetProgressResponse)> {
         let (programme, person) = convert::person(&request.programme_id, &request.person_id)?;
-        let (programme_id, person_id) = (programme.as_str(), person.as_str());
+        let (programme_id, person_id) = (&programme, &person);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme_id).await?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
         let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
@@ -54,7 +55,7 @@ impl StudyHandler {
                 credited_seconds: to_int32(whole_seconds(row.credited_micros)),
                 length_seconds: to_int32(course.length_seconds()),
                 complete: row.credited_micros >= course.length_seconds() * MICROS_PER_SECOND,
-                course_id: row.course_id,
+                course_id: row.course_id.into(),
             });
         }
         Ok((unit, GetProgressResponse { phases, courses }))
@@ -66,26 +67,24 @@ impl StudyHandler {
         request: ListSessionsRequest,
     ) -> Result<(ReadUnit, ListSessionsResponse)> {
         let (programme, person, course) = convert::sessions(&request)?;
-        let course_id = course.as_ref().map_or("", |course| course.as_str());
-        let filter = [programme.as_str(), person.as_str(), course_id];
+        let filter = [programme.as_str(), person.as_str(), text_of(course.as_ref())];
         let page = self.kit.page::<ListSessionsRequest>(&filter, request.page_size, &request.page_token)?;
         let after =
             if page.is_first() { DateTime::UNIX_EPOCH - YEARS_BEFORE } else { time_of(page.after(0))? };
-        self.programmes.scheme(&mut unit.tx, programme.as_str()).await?;
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
         trainee(&mut unit.tx, &programme, &person).await?;
         let place = (after, page.after(1));
-        let (programme_id, person_id) = (programme.as_str(), person.as_str());
         let rows = store::progress::sessions(
             &mut unit.tx,
             &unit.reach,
-            programme_id,
-            (person_id, course_id),
+            &programme,
+            (&person, course.as_ref()),
             place,
             page.limit(),
         )
         .await?;
-        let (rows, next_page_token) =
-            page.cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.clone()]);
+        let (rows, next_page_token) = page
+            .cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.to_string()]);
         let mut sessions = Vec::with_capacity(rows.len());
         for row in rows {
             sessions.push(convert::session_to_proto(&row.session_id, &row.course_id, &row.session()?));

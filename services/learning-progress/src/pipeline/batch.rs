@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1::{CourseCompleted, SessionOpened};
+use shipei_rules::ids::{ProgrammeId, SessionId, text_of};
 use shipei_rules::study_time::HeartbeatOutcome;
 use shipei_service_kit::{Error, Origin, Result, Token, Unit, consistency::partition_number};
 
@@ -60,9 +61,9 @@ impl Workshop {
     /// The work of one transaction.
     async fn take(&self, mut unit: Unit, messages: &[&Message]) -> Result<(Unit, (Vec<Answer>, Events))> {
         let mut answers: Vec<Answer> = messages.iter().map(|message| refused_throughout(message)).collect();
-        let mut by_programme: BTreeMap<&str, Vec<(usize, &Message)>> = BTreeMap::new();
+        let mut by_programme: BTreeMap<&ProgrammeId, Vec<(usize, &Message)>> = BTreeMap::new();
         for (index, message) in messages.iter().enumerate() {
-            by_programme.entry(message.programme.as_str()).or_default().push((index, message));
+            by_programme.entry(&message.programme).or_default().push((index, message));
         }
         let mut events = Events::default();
         for (programme_id, share) in by_programme {
@@ -78,7 +79,7 @@ impl Workshop {
     async fn work(
         &self,
         unit: &mut Unit,
-        programme_id: &str,
+        programme_id: &ProgrammeId,
         messages: &[(usize, &Message)],
         answers: &mut [Answer],
         events: &mut Events,
@@ -155,7 +156,7 @@ impl<'m> Desk<'m> {
                 let session_id = session.session_id;
                 for fact in facts.drain(..) {
                     events.messages.push(place.message);
-                    self.emit(unit, place, message, (at, session_id), fact);
+                    self.emit(unit, place, message, (at, Some(session_id)), fact);
                 }
             }
             answers.push(answer);
@@ -166,8 +167,8 @@ impl<'m> Desk<'m> {
     /// The learner whose beats these were.
     fn seen(&self, place: &Place<'_>, at: DateTime<Utc>) -> Seen {
         let learner = &self.learners[self.courses[place.course].learner];
-        let group = group_of(self.programme_id, learner.county_at(at));
-        Seen { group, person_id: learner.person_id.to_owned(), at }
+        let group = group_of(self.programme_id.as_str(), learner.county_at(at));
+        Seen { group, person_id: learner.person_id.to_string(), at }
     }
 
     /// Reads what a late learner achieved from all their credit by its dates, once in a transaction, and emits what is
@@ -210,7 +211,7 @@ impl<'m> Desk<'m> {
             if let Some(Reached { at, session_id, .. }) =
                 found.courses.get(course.course_id).filter(|_| completed)
             {
-                facts.push((*at, session_id, number, Fact::CourseCompleted));
+                facts.push((*at, *session_id, number, Fact::CourseCompleted));
             }
         }
         for (at, session_id, course, fact) in facts {
@@ -224,29 +225,30 @@ impl<'m> Desk<'m> {
         unit: &mut Unit,
         place: &Place<'_>,
         message: &Message,
-        (occurred_at, session_id): (DateTime<Utc>, &str),
+        (occurred_at, reached_in): (DateTime<Utc>, Option<&SessionId>),
         fact: Fact,
     ) {
         let course = &self.courses[place.course];
         let learner = &self.learners[course.learner];
-        let programme_id = self.programme_id.to_owned();
-        let person_id = learner.person_id.to_owned();
-        let course_id = course.course_id.to_owned();
-        let session_id = session_id.to_owned();
+        let programme_id = self.programme_id.to_string();
+        let person_id = learner.person_id.to_string();
+        let course_id = course.course_id.to_string();
+        let session_id = text_of(reached_in).to_owned();
         let region = learner.county_at(occurred_at);
         let origin = message.sender.origin.clone().occurred_at(occurred_at);
         match fact {
             Fact::SessionOpened => {
                 let opened = SessionOpened { programme_id, person_id, course_id, session_id };
-                unit.emit_as(&origin, region, learner.person_id, &opened);
+                unit.emit_as(&origin, region, learner.person_id.as_str(), &opened);
             }
             Fact::CourseCompleted => {
                 let completed = CourseCompleted { programme_id, person_id, course_id, session_id };
-                unit.emit_as(&origin, region, learner.person_id, &completed);
+                unit.emit_as(&origin, region, learner.person_id.as_str(), &completed);
             }
             Fact::PhaseAchieved { phase, by, version } => {
-                let achieved = phase_achieved(&programme_id, &person_id, (phase, by, version), &session_id);
-                unit.emit_as(&origin, region, learner.person_id, &achieved);
+                let what = (phase, by, version);
+                let achieved = phase_achieved(self.programme_id, learner.person_id, what, reached_in);
+                unit.emit_as(&origin, region, learner.person_id.as_str(), &achieved);
             }
         }
     }

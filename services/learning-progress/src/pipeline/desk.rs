@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Member;
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::scheme::Scheme;
 
 use super::{Message, SessionBeats};
@@ -17,7 +18,7 @@ use crate::store::correction::GrantRow;
 
 /// A learner of this transaction.
 pub(super) struct LearnerDesk<'m> {
-    pub(super) person_id: &'m str,
+    pub(super) person_id: &'m PersonId,
     /// Who they are, if they are a trainee of the programme.
     pub(super) member: Option<Member>,
     pub(super) state: Learner,
@@ -31,15 +32,15 @@ pub(super) struct LearnerDesk<'m> {
 
 /// A session that this transaction reads only.
 pub(super) struct OtherSession {
-    pub(super) session_id: String,
-    pub(super) course_id: String,
+    pub(super) session_id: SessionId,
+    pub(super) course_id: CourseId,
     pub(super) session: Session,
 }
 
 impl LearnerDesk<'_> {
     /// Their county as of then.
     pub(super) fn county_at(&self, at: DateTime<Utc>) -> &str {
-        self.member.as_ref().map_or("", |member| member.places.at(at).county_code.as_str())
+        self.member.as_ref().map_or("", |member| member.places.at(at).county_text())
     }
 }
 
@@ -47,7 +48,7 @@ impl LearnerDesk<'_> {
 pub(super) struct CourseDesk<'m> {
     /// Index of the learner.
     pub(super) learner: usize,
-    pub(super) course_id: &'m str,
+    pub(super) course_id: &'m CourseId,
     pub(super) course: Option<Arc<Course>>,
     /// When the learner may study it; a reason when there is no such trainee or course.
     pub(super) gate: Result<Gate, ErrorReason>,
@@ -68,8 +69,8 @@ pub(super) enum Owner {
 
 /// A session of this transaction.
 pub(super) struct SessionDesk<'m> {
-    pub(super) person_id: &'m str,
-    pub(super) session_id: &'m str,
+    pub(super) person_id: &'m PersonId,
+    pub(super) session_id: &'m SessionId,
     pub(super) owner: Owner,
     pub(super) state: Option<Session>,
     /// Who opened it, if it was opened in this transaction.
@@ -91,7 +92,7 @@ pub(super) struct Place<'m> {
 
 /// One programme's share of a transaction.
 pub(super) struct Desk<'m> {
-    pub(super) programme_id: &'m str,
+    pub(super) programme_id: &'m ProgrammeId,
     pub(super) scheme: Arc<Scheme>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) learners: Vec<LearnerDesk<'m>>,
@@ -99,16 +100,16 @@ pub(super) struct Desk<'m> {
     pub(super) sessions: Vec<SessionDesk<'m>>,
     /// In the order in which the beats came.
     pub(super) places: Vec<Place<'m>>,
-    pub(super) learner_of: HashMap<&'m str, usize>,
-    pub(super) course_of: HashMap<(&'m str, &'m str), usize>,
+    pub(super) learner_of: HashMap<&'m PersonId, usize>,
+    pub(super) course_of: HashMap<(&'m PersonId, &'m CourseId), usize>,
     /// By learner and session: a player chooses its sessions' ids, and need not know those of others.
-    pub(super) session_of: HashMap<(&'m str, &'m str), usize>,
+    pub(super) session_of: HashMap<(&'m PersonId, &'m SessionId), usize>,
 }
 
 impl<'m> Desk<'m> {
     /// Lays out the places of these messages; nothing is loaded yet.
     pub(super) fn new(
-        programme_id: &'m str,
+        programme_id: &'m ProgrammeId,
         scheme: Arc<Scheme>,
         catalogue: Arc<Catalogue>,
         messages: &[(usize, &'m Message)],
@@ -128,15 +129,15 @@ impl<'m> Desk<'m> {
         for (message, content) in messages {
             for (index, beats) in content.sessions.iter().enumerate() {
                 let Some(keys) = &beats.keys else { continue };
-                let course = desk.place_course(keys.person.as_str(), keys.course.as_str());
-                let session = desk.place_session(keys.person.as_str(), keys.session.as_str());
+                let course = desk.place_course(&keys.person, &keys.course);
+                let session = desk.place_session(&keys.person, &keys.session);
                 desk.places.push(Place { message: *message, index, course, session, beats });
             }
         }
         desk
     }
 
-    fn place_course(&mut self, person_id: &'m str, course_id: &'m str) -> usize {
+    fn place_course(&mut self, person_id: &'m PersonId, course_id: &'m CourseId) -> usize {
         if let Some(index) = self.course_of.get(&(person_id, course_id)) {
             return *index;
         }
@@ -162,7 +163,7 @@ impl<'m> Desk<'m> {
         self.courses.len() - 1
     }
 
-    fn place_session(&mut self, person_id: &'m str, session_id: &'m str) -> usize {
+    fn place_session(&mut self, person_id: &'m PersonId, session_id: &'m SessionId) -> usize {
         *self.session_of.entry((person_id, session_id)).or_insert_with(|| {
             let owner = Owner::Nobody;
             self.sessions.push(SessionDesk { person_id, session_id, owner, state: None, actor: "" });

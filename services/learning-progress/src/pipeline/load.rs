@@ -7,6 +7,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::counties_opened_at;
+use shipei_rules::ids::{CourseId, PersonId, SessionId};
+use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::CourseStudy;
 use shipei_rules::vocabulary::{EducationStage, Role};
 use shipei_service_kit::Result;
@@ -20,7 +22,8 @@ use crate::store::{correction, session, study};
 impl<'m> Desk<'m> {
     /// Loads everything that the beats can touch.
     pub(super) async fn load(&mut self, tx: &mut Tx) -> Result<()> {
-        let mut person_ids: Vec<&'m str> = self.learners.iter().map(|learner| learner.person_id).collect();
+        let mut person_ids: Vec<&'m PersonId> =
+            self.learners.iter().map(|learner| learner.person_id).collect();
         person_ids.sort_unstable();
         self.load_learners(tx, &person_ids).await?;
         self.load_days(tx).await?;
@@ -30,21 +33,21 @@ impl<'m> Desk<'m> {
         self.load_whole_study(tx).await
     }
 
-    async fn load_learners(&mut self, tx: &mut Tx, person_ids: &[&'m str]) -> Result<()> {
+    async fn load_learners(&mut self, tx: &mut Tx, person_ids: &[&'m PersonId]) -> Result<()> {
         let phases_count = self.scheme.trainee.online.len();
         for learner in &mut self.learners {
             learner.state.phases = vec![Phase::default(); phases_count];
         }
-        let mut stored: Vec<&'m str> = Vec::new();
+        let mut stored: Vec<&'m PersonId> = Vec::new();
         for row in study::lock_learners(tx, self.programme_id, person_ids).await? {
-            let Some(index) = self.learner_of.get(row.person_id.as_str()) else { continue };
+            let Some(index) = self.learner_of.get(&row.person_id) else { continue };
             let learner = &mut self.learners[*index];
             learner.state.refusals = row.refusals()?;
             learner.state.stored = true;
             stored.push(learner.person_id);
         }
         for row in study::phases(tx, self.programme_id, &stored).await? {
-            let Some(index) = self.learner_of.get(row.person_id.as_str()) else { continue };
+            let Some(index) = self.learner_of.get(&row.person_id) else { continue };
             let phases = &mut self.learners[*index].state.phases;
             let place = usize::try_from(row.phase_index)
                 .map_err(|_| StoreError::corrupt_row("phase_progress", "phase_index", &row.person_id))?;
@@ -70,13 +73,13 @@ impl<'m> Desk<'m> {
                 latest[index] = latest[index].max(Some(at));
             }
         }
-        let mut keys: Vec<(&'m str, i64)> = Vec::new();
+        let mut keys: Vec<(&'m PersonId, i64)> = Vec::new();
         for learner in self.learners.iter().filter(|learner| learner.state.stored) {
             let days = learner.state.study.days().iter();
             keys.extend(days.map(|day| (learner.person_id, i64::from(day.day.to_epoch_days()))));
         }
         for row in study::days(tx, self.programme_id, &keys).await? {
-            let Some(index) = self.learner_of.get(row.person_id.as_str()) else { continue };
+            let Some(index) = self.learner_of.get(&row.person_id) else { continue };
             if let Some(day) = self.learners[*index].state.study.day_mut(row.day()?) {
                 row.fill(day)?;
             }
@@ -85,18 +88,18 @@ impl<'m> Desk<'m> {
     }
 
     /// Who the learners are, which courses there are, and when they may be studied.
-    async fn load_gates(&mut self, tx: &mut Tx, person_ids: &[&'m str]) -> Result<()> {
+    async fn load_gates(&mut self, tx: &mut Tx, person_ids: &[&'m PersonId]) -> Result<()> {
         for member in shipei_mirror::members(tx, self.programme_id, person_ids).await? {
             if member.role != Role::Trainee {
                 continue;
             }
-            if let Some(index) = self.learner_of.get(member.person_id.as_str()) {
+            if let Some(index) = self.learner_of.get(&member.person_id) {
                 self.learners[*index].member = Some(member);
             }
         }
-        let mut counties: Vec<&str> = Vec::new();
+        let mut counties: Vec<RegionCode> = Vec::new();
         for member in self.learners.iter().filter_map(|learner| learner.member.as_ref()) {
-            counties.extend(member.places.all().map(|place| place.county_code.as_str()));
+            counties.extend(member.places.all().filter_map(|place| place.county_code));
         }
         counties.sort_unstable();
         counties.dedup();
@@ -114,7 +117,7 @@ impl<'m> Desk<'m> {
             learner.main_line_totals = Arc::clone(known);
         }
 
-        let mut to_select: Vec<(&'m str, &'m str)> = Vec::new();
+        let mut to_select: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
         for desk in &mut self.courses {
             let learner = &self.learners[desk.learner];
             desk.course = self.catalogue.course(desk.course_id).map(Arc::clone);
@@ -128,7 +131,7 @@ impl<'m> Desk<'m> {
             }
             desk.gate = Ok(Gate {
                 withdrawn_at: member.withdrawn_at,
-                opened_at: member.places.map(|place| opened.get(&place.county_code).copied()),
+                opened_at: member.places.map(|place| opened.get(&place.county_code?).copied()),
                 login_at: member.login_at,
                 applicable,
                 main_line: course.main_line,
@@ -136,7 +139,7 @@ impl<'m> Desk<'m> {
             });
         }
         for row in study::selected(tx, self.programme_id, &to_select).await? {
-            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let key = (&row.person_id, &row.course_id);
             let Some(index) = self.course_of.get(&key) else { continue };
             if let Ok(gate) = &mut self.courses[*index].gate {
                 gate.selected_at = Some(row.selected_at);
@@ -147,8 +150,8 @@ impl<'m> Desk<'m> {
 
     async fn load_courses(&mut self, tx: &mut Tx) -> Result<()> {
         let phases_count = self.scheme.trainee.online.len();
-        let mut stored: Vec<(&'m str, &'m str)> = Vec::new();
-        let mut stored_main_line: Vec<(&'m str, &'m str)> = Vec::new();
+        let mut stored: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
+        let mut stored_main_line: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
         for desk in &mut self.courses {
             let (Ok(_), Some(course)) = (&desk.gate, &desk.course) else { continue };
             let learner = &self.learners[desk.learner];
@@ -170,7 +173,7 @@ impl<'m> Desk<'m> {
             });
         }
         for row in study::course_progress(tx, self.programme_id, &stored).await? {
-            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let key = (&row.person_id, &row.course_id);
             let Some(index) = self.course_of.get(&key) else { continue };
             if let Some(state) = &mut self.courses[*index].state {
                 state.study.credited_micros = row.credited_micros;
@@ -178,7 +181,7 @@ impl<'m> Desk<'m> {
             }
         }
         for row in study::phase_courses(tx, self.programme_id, &stored_main_line).await? {
-            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let key = (&row.person_id, &row.course_id);
             let Some(index) = self.course_of.get(&key) else { continue };
             let place = usize::try_from(row.phase_index).map_err(|_| {
                 StoreError::corrupt_row("phase_course_progress", "phase_index", &row.person_id)
@@ -192,12 +195,12 @@ impl<'m> Desk<'m> {
     }
 
     async fn load_sessions(&mut self, tx: &mut Tx) -> Result<()> {
-        let keys: Vec<(&'m str, &'m str)> =
+        let keys: Vec<(&'m PersonId, &'m SessionId)> =
             self.sessions.iter().map(|session| (session.person_id, session.session_id)).collect();
         for row in session::sessions(tx, self.programme_id, &keys).await? {
-            let key = (row.person_id.as_str(), row.session_id.as_str());
+            let key = (&row.person_id, &row.session_id);
             let Some(index) = self.session_of.get(&key) else { continue };
-            let key = (row.person_id.as_str(), row.course_id.as_str());
+            let key = (&row.person_id, &row.course_id);
             let desk = &mut self.sessions[*index];
             desk.owner = self.course_of.get(&key).map_or(Owner::Elsewhere, |course| Owner::Course(*course));
             desk.state = Some(row.session()?);
@@ -208,9 +211,9 @@ impl<'m> Desk<'m> {
     /// The other sessions of late learners, and what was granted to them.
     async fn load_whole_study(&mut self, tx: &mut Tx) -> Result<()> {
         let late = self.learners.iter().filter(|learner| learner.state.is_late && learner.state.stored);
-        let person_ids: Vec<&'m str> = late.map(|learner| learner.person_id).collect();
+        let person_ids: Vec<&'m PersonId> = late.map(|learner| learner.person_id).collect();
         for row in session::all_sessions(tx, self.programme_id, &person_ids).await? {
-            let key = (row.person_id.as_str(), row.session_id.as_str());
+            let key = (&row.person_id, &row.session_id);
             let Some(index) = self.learner_of.get(key.0).filter(|_| !self.session_of.contains_key(&key))
             else {
                 continue;
@@ -220,7 +223,7 @@ impl<'m> Desk<'m> {
             self.learners[*index].other_sessions.push(OtherSession { session_id, course_id, session });
         }
         for row in correction::grants(tx, self.programme_id, &person_ids).await? {
-            if let Some(index) = self.learner_of.get(row.person_id.as_str()) {
+            if let Some(index) = self.learner_of.get(&row.person_id) {
                 self.learners[*index].grants.push(row);
             }
         }

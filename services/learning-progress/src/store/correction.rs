@@ -1,14 +1,18 @@
 //! What was put right by hand: sessions voided, time granted.
 
 use chrono::{DateTime, Utc};
+use shipei_rules::ids::{CourseId, GrantId, PersonId, ProgrammeId, SessionId};
 use shipei_store::{StoreError, Tx, execute, select_by_keys};
 
 /// A row of `granted_time`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct GrantRow {
-    pub(crate) person_id: String,
-    pub(crate) grant_id: String,
-    pub(crate) course_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
+    #[sqlx(try_from = "String")]
+    pub(crate) grant_id: GrantId,
+    #[sqlx(try_from = "String")]
+    pub(crate) course_id: CourseId,
     pub(crate) granted_at: DateTime<Utc>,
     pub(crate) seconds: i64,
     pub(crate) micros: i64,
@@ -19,8 +23,8 @@ pub(crate) struct GrantRow {
 /// All time granted to these learners.
 pub(crate) async fn grants(
     tx: &mut Tx,
-    programme_id: &str,
-    person_ids: &[&str],
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
 ) -> Result<Vec<GrantRow>, StoreError> {
     select_by_keys!(
         tx,
@@ -28,18 +32,18 @@ pub(crate) async fn grants(
         [
             "SELECT person_id, grant_id, course_id, granted_at, seconds, micros, reason, evidence \
              FROM granted_time WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         person_ids,
-        |person_id| (*person_id)
+        |person_id| (person_id.as_str())
     )
 }
 
 /// Keeps a grant, which is new.
 pub(crate) async fn insert_grant(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     grant: &GrantRow,
     recorded_at: DateTime<Utc>,
     actor: &str,
@@ -48,7 +52,7 @@ pub(crate) async fn insert_grant(
         tx,
         "INSERT INTO granted_time (programme_id, person_id, grant_id, course_id, granted_at, seconds, micros, reason, \
          evidence, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        programme_id,
+        programme_id.as_str(),
         grant.person_id.as_str(),
         grant.grant_id.as_str(),
         grant.course_id.as_str(),
@@ -66,8 +70,8 @@ pub(crate) async fn insert_grant(
 /// Keeps why a session was voided.
 pub(crate) async fn insert_voided(
     tx: &mut Tx,
-    programme_id: &str,
-    (person_id, session_id): (&str, &str),
+    programme_id: &ProgrammeId,
+    (person_id, session_id): (&PersonId, &SessionId),
     reason: &str,
     recorded_at: DateTime<Utc>,
     actor: &str,
@@ -76,9 +80,9 @@ pub(crate) async fn insert_voided(
         tx,
         "INSERT INTO session_voided (programme_id, person_id, session_id, reason, recorded_at, actor) \
          VALUES ($1, $2, $3, $4, $5, $6)",
-        programme_id,
-        person_id,
-        session_id,
+        programme_id.as_str(),
+        person_id.as_str(),
+        session_id.as_str(),
         reason,
         recorded_at,
         actor

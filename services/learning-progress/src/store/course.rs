@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_mirror::placed;
-use shipei_rules::ids::CourseId;
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::{
     Reach,
@@ -17,7 +17,8 @@ use crate::domain::course::Course;
 /// A row of `course`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct CourseRow {
-    course_id: String,
+    #[sqlx(try_from = "String")]
+    course_id: CourseId,
     pub(crate) catalogue_version: i64,
     title: String,
     category: String,
@@ -36,8 +37,8 @@ impl CourseRow {
             word => Some(EducationStage::parse(word).ok_or_else(|| corrupt("education_stage"))?),
         };
         Ok(Course {
-            id: CourseId::parse(&self.course_id).map_err(|_| corrupt("course_id"))?,
             category: Category::parse(&self.category).ok_or_else(|| corrupt("category"))?,
+            id: self.course_id,
             main_line: self.main_line,
             minutes: self.minutes,
             education_stage,
@@ -50,25 +51,33 @@ impl CourseRow {
 /// A row of `selection`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct SelectionRow {
-    pub(crate) course_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) course_id: CourseId,
     pub(crate) selected_at: DateTime<Utc>,
 }
 
 /// The version of a programme's catalogue; 0 while it has no course.
-pub(crate) async fn catalogue_version(tx: &mut Tx, programme_id: &str) -> Result<i64, StoreError> {
-    let row: Option<(i64,)> =
-        fetch_optional!(tx, (i64,), "SELECT version FROM catalogue WHERE programme_id = $1", programme_id)?;
+pub(crate) async fn catalogue_version(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<i64, StoreError> {
+    let row: Option<(i64,)> = fetch_optional!(
+        tx,
+        (i64,),
+        "SELECT version FROM catalogue WHERE programme_id = $1",
+        programme_id.as_str()
+    )?;
     Ok(row.map_or(0, |(version,)| version))
 }
 
 /// Takes the next version of the catalogue, and holds it until the transaction ends.
-pub(crate) async fn next_catalogue_version(tx: &mut Tx, programme_id: &str) -> Result<i64, StoreError> {
+pub(crate) async fn next_catalogue_version(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+) -> Result<i64, StoreError> {
     let (version,): (i64,) = fetch_one!(
         tx,
         (i64,),
         "INSERT INTO catalogue (programme_id, version) VALUES ($1, 1) \
          ON CONFLICT (programme_id) DO UPDATE SET version = catalogue.version + 1 RETURNING version",
-        programme_id
+        programme_id.as_str()
     )?;
     Ok(version)
 }
@@ -76,7 +85,7 @@ pub(crate) async fn next_catalogue_version(tx: &mut Tx, programme_id: &str) -> R
 /// The courses that joined after a version; bounded by `COURSES_MAX`.
 pub(crate) async fn courses_since(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     version: i64,
 ) -> Result<Vec<CourseRow>, StoreError> {
     fetch_all!(
@@ -84,7 +93,7 @@ pub(crate) async fn courses_since(
         CourseRow,
         "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
          FROM course WHERE programme_id = $1 AND catalogue_version > $2",
-        programme_id,
+        programme_id.as_str(),
         version
     )
 }
@@ -92,16 +101,16 @@ pub(crate) async fn courses_since(
 /// One course.
 pub(crate) async fn course(
     tx: &mut Tx,
-    programme_id: &str,
-    course_id: &str,
+    programme_id: &ProgrammeId,
+    course_id: &CourseId,
 ) -> Result<Option<Course>, StoreError> {
     let row = fetch_optional!(
         tx,
         CourseRow,
         "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
          FROM course WHERE programme_id = $1 AND course_id = $2",
-        programme_id,
-        course_id
+        programme_id.as_str(),
+        course_id.as_str()
     )?;
     row.map(CourseRow::into_course).transpose()
 }
@@ -110,7 +119,7 @@ pub(crate) async fn course(
 pub(crate) async fn courses(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     (category, subject): (&str, &str),
     (after, limit): (&str, i64),
 ) -> Result<Vec<CourseRow>, StoreError> {
@@ -121,7 +130,7 @@ pub(crate) async fn courses(
         [
             "SELECT c.course_id, c.catalogue_version, c.title, c.category, c.main_line, c.minutes, c.subject, \
              c.education_stage FROM course c WHERE c.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND c.course_id > ",
             after,
             "",
@@ -141,7 +150,7 @@ pub(crate) async fn courses(
 /// Keeps a course; false when there is one of that id.
 pub(crate) async fn insert_course(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     catalogue_version: i64,
     course: &Course,
     recorded_at: DateTime<Utc>,
@@ -154,7 +163,7 @@ pub(crate) async fn insert_course(
          subject, education_stage, recorded_at, actor)",
         rows,
         |course| (
-            programme_id,
+            programme_id.as_str(),
             course.id.as_str(),
             catalogue_version,
             course.title.as_str(),
@@ -174,8 +183,8 @@ pub(crate) async fn insert_course(
 /// Keeps a selection, or the earlier time of one that is kept; false when the course was selected as early before.
 pub(crate) async fn select(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     selection: &SelectionRow,
     recorded_at: DateTime<Utc>,
     actor: &str,
@@ -186,8 +195,8 @@ pub(crate) async fn select(
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (programme_id, person_id, course_id) DO UPDATE SET \
          selected_at = excluded.selected_at, recorded_at = excluded.recorded_at, actor = excluded.actor \
          WHERE excluded.selected_at < selection.selected_at",
-        programme_id,
-        person_id,
+        programme_id.as_str(),
+        person_id.as_str(),
         selection.course_id.as_str(),
         selection.selected_at,
         recorded_at,
@@ -199,18 +208,18 @@ pub(crate) async fn select(
 /// One selection.
 pub(crate) async fn selection(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
-    course_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+    course_id: &CourseId,
 ) -> Result<Option<SelectionRow>, StoreError> {
     fetch_optional!(
         tx,
         SelectionRow,
         "SELECT course_id, selected_at FROM selection \
          WHERE programme_id = $1 AND person_id = $2 AND course_id = $3",
-        programme_id,
-        person_id,
-        course_id
+        programme_id.as_str(),
+        person_id.as_str(),
+        course_id.as_str()
     )
 }
 
@@ -218,8 +227,8 @@ pub(crate) async fn selection(
 pub(crate) async fn selections(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     (after, limit): (&str, i64),
 ) -> Result<Vec<SelectionRow>, StoreError> {
     let columns = Columns {
@@ -234,9 +243,9 @@ pub(crate) async fn selections(
         SelectionRow,
         [
             "SELECT s.course_id, s.selected_at FROM selection s WHERE s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id = ",
-            person_id,
+            person_id.as_str(),
             " AND s.course_id > ",
             after,
             "",

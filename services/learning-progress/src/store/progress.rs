@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_mirror::placed;
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, text_of};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -29,8 +30,8 @@ fn of_progress(now: DateTime<Utc>) -> Columns {
 pub(crate) async fn courses(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     now: DateTime<Utc>,
 ) -> Result<Vec<CourseProgressRow>, StoreError> {
     fetch_list!(
@@ -38,9 +39,9 @@ pub(crate) async fn courses(
         CourseProgressRow,
         [
             "SELECT p.person_id, p.course_id, p.credited_micros FROM course_progress p WHERE p.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND p.person_id = ",
-            person_id,
+            person_id.as_str(),
             "",
             reach.over(of_progress(now)),
             " ORDER BY p.course_id LIMIT ",
@@ -53,8 +54,8 @@ pub(crate) async fn courses(
 pub(crate) async fn phase_courses(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     now: DateTime<Utc>,
 ) -> Result<Vec<PhaseCourseRow>, StoreError> {
     fetch_list!(
@@ -62,9 +63,9 @@ pub(crate) async fn phase_courses(
         PhaseCourseRow,
         [
             "SELECT p.person_id, p.course_id, p.phase_index, p.micros FROM phase_course_progress p WHERE p.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND p.person_id = ",
-            person_id,
+            person_id.as_str(),
             "",
             reach.over(of_progress(now))
         ]
@@ -72,12 +73,12 @@ pub(crate) async fn phase_courses(
 }
 
 /// A page of somebody's sessions by opening time, then id, each of the class and county in which they stood then; of one
-/// course only, unless it is empty.
+/// course only, if one is given.
 pub(crate) async fn sessions(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (person_id, course_id): (&str, &str),
+    programme_id: &ProgrammeId,
+    (person_id, course_id): (&PersonId, Option<&CourseId>),
     (after_time, after_id): (DateTime<Utc>, &str),
     limit: i64,
 ) -> Result<Vec<SessionRow>, StoreError> {
@@ -96,15 +97,15 @@ pub(crate) async fn sessions(
              overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \
              daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats, voided, \
              voided_micros, voided_beats FROM session s WHERE s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id = ",
-            person_id,
+            person_id.as_str(),
             " AND (s.opened_at, s.session_id) > (",
             after_time,
             ", ",
             after_id,
             ")",
-            Equal("s.course_id", course_id),
+            Equal("s.course_id", text_of(course_id)),
             "",
             reach.over(columns),
             " ORDER BY s.opened_at, s.session_id LIMIT ",

@@ -1,7 +1,7 @@
 //! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::testing::{PROGRAMME, TRAINEES, reach_world, stands};
+use shipei_mirror::testing::{PROGRAMME, TRAINEES, id, programme, reach_world, stands};
 use shipei_service_kit::{
     Reach,
     testing::{Belongs, TestKit, reaches},
@@ -23,8 +23,8 @@ async fn populate(tx: &mut Tx) {
     shipei_mirror::apply(tx, &reach_world()).await.unwrap();
     for (person_id, ..) in TRAINEES {
         for (course_id, when) in COURSES {
-            let selection = course::SelectionRow { course_id: course_id.to_owned(), selected_at: at(when) };
-            course::select(tx, PROGRAMME, person_id, &selection, at(when), "test").await.unwrap();
+            let selection = course::SelectionRow { course_id: id(course_id), selected_at: at(when) };
+            course::select(tx, &programme(), &id(person_id), &selection, at(when), "test").await.unwrap();
             execute!(
                 tx,
                 "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros) \
@@ -75,23 +75,25 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             let context = format!("{person} {reach:?}");
             let of_then: Vec<&str> =
                 COURSES.iter().filter(|(_, when)| is_reached(at(when))).map(|(course, _)| *course).collect();
-            let found = course::selections(tx, &reach, PROGRAMME, person, ("", LIMIT)).await.unwrap();
+            let found = course::selections(tx, &reach, &programme(), &id(person), ("", LIMIT)).await.unwrap();
             let found: Vec<String> = found.into_iter().map(|row| row.course_id.to_string()).collect();
             assert_eq!(found, of_then, "{context}");
-            let found = progress::sessions(tx, &reach, PROGRAMME, (person, ""), start, LIMIT).await.unwrap();
-            let found: Vec<String> = found.into_iter().map(|row| row.session_id).collect();
+            let found = progress::sessions(tx, &reach, &programme(), (&id(person), None), start, LIMIT)
+                .await
+                .unwrap();
+            let found: Vec<String> = found.into_iter().map(|row| row.session_id.into()).collect();
             assert_eq!(found, of_then, "{context}");
 
             // Progress stands where its learner stands now.
             let now = at("2019-12-30T00:00:00Z");
             let count = if is_reached(now) { COURSES.len() } else { 0 };
-            let found = progress::courses(tx, &reach, PROGRAMME, person, now).await.unwrap();
+            let found = progress::courses(tx, &reach, &programme(), &id(person), now).await.unwrap();
             assert_eq!(found.len(), count, "{context}");
-            let found = progress::phase_courses(tx, &reach, PROGRAMME, person, now).await.unwrap();
+            let found = progress::phase_courses(tx, &reach, &programme(), &id(person), now).await.unwrap();
             assert_eq!(found.len(), count, "{context}");
         }
         // The catalogue is the whole programme's.
-        let found = course::courses(tx, &reach, PROGRAMME, ("", ""), ("", LIMIT)).await.unwrap();
+        let found = course::courses(tx, &reach, &programme(), ("", ""), ("", LIMIT)).await.unwrap();
         assert!(reach == Reach::Everything || found.is_empty(), "{reach:?}");
     }
 }

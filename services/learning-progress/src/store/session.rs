@@ -1,6 +1,7 @@
 //! What a batch of heartbeats reads and writes of sessions.
 
 use chrono::{DateTime, Utc};
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::study_time::{SessionStudy, UncreditedReason};
 use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
 
@@ -10,9 +11,12 @@ use crate::domain::study::{Session, Tally, place_of};
 /// A row of `session`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct SessionRow {
-    pub(crate) session_id: String,
-    pub(crate) person_id: String,
-    pub(crate) course_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) session_id: SessionId,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
+    #[sqlx(try_from = "String")]
+    pub(crate) course_id: CourseId,
     pub(crate) opened_at: DateTime<Utc>,
     last_at: DateTime<Utc>,
     last_seq: i64,
@@ -64,8 +68,8 @@ impl SessionRow {
 /// The sessions of these learners and ids that are stored.
 pub(crate) async fn sessions(
     tx: &mut Tx,
-    programme_id: &str,
-    keys: &[(&str, &str)],
+    programme_id: &ProgrammeId,
+    keys: &[(&PersonId, &SessionId)],
 ) -> Result<Vec<SessionRow>, StoreError> {
     select_by_keys!(
         tx,
@@ -76,19 +80,19 @@ pub(crate) async fn sessions(
              daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats, voided, voided_micros, \
              voided_beats \
              FROM session WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (person_id, session_id) IN "
         ],
         keys,
-        |(person_id, session_id)| (*person_id, *session_id)
+        |(person_id, session_id)| (person_id.as_str(), session_id.as_str())
     )
 }
 
 /// All sessions of these learners.
 pub(crate) async fn all_sessions(
     tx: &mut Tx,
-    programme_id: &str,
-    person_ids: &[&str],
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
 ) -> Result<Vec<SessionRow>, StoreError> {
     select_by_keys!(
         tx,
@@ -99,20 +103,20 @@ pub(crate) async fn all_sessions(
              daily_cap_micros, daily_cap_beats, outside_window_micros, outside_window_beats, duplicate_beats, voided, voided_micros, \
              voided_beats \
              FROM session WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         person_ids,
-        |person_id| (*person_id)
+        |person_id| (person_id.as_str())
     )
 }
 
 /// A session to be kept, with its keys. `actor` is whoever opened it, and is not looked at later.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeptSession<'a> {
-    pub(crate) session_id: &'a str,
-    pub(crate) person_id: &'a str,
-    pub(crate) course_id: &'a str,
+    pub(crate) session_id: &'a SessionId,
+    pub(crate) person_id: &'a PersonId,
+    pub(crate) course_id: &'a CourseId,
     pub(crate) session: &'a Session,
     pub(crate) actor: &'a str,
 }
@@ -120,7 +124,7 @@ pub(crate) struct KeptSession<'a> {
 /// Keeps sessions: new ones are inserted, stored ones updated.
 pub(crate) async fn save_sessions(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     sessions: &[KeptSession<'_>],
     recorded_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -143,10 +147,10 @@ pub(crate) async fn save_sessions(
              outside_window_beats, duplicate_beats, voided, voided_micros, voided_beats)",
             rows,
             |tuple, kept| {
-                tuple.push_bind(programme_id);
-                tuple.push_bind(kept.session_id);
-                tuple.push_bind(kept.person_id);
-                tuple.push_bind(kept.course_id);
+                tuple.push_bind(programme_id.as_str());
+                tuple.push_bind(kept.session_id.as_str());
+                tuple.push_bind(kept.person_id.as_str());
+                tuple.push_bind(kept.course_id.as_str());
                 tuple.push_bind(kept.session.opened_at);
                 tuple.push_bind(recorded_at);
                 tuple.push_bind(kept.actor);

@@ -6,6 +6,7 @@
 //! if another process was faster the statement fails with a unique violation, and the batch is done again.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
 use shipei_rules::intervals::Intervals;
 use shipei_rules::study_time::{DayStudy, PhaseStudy};
 use shipei_store::{StoreError, Tx, bulk_insert, execute, select_by_keys};
@@ -19,7 +20,8 @@ const BY_MAIN_LINE: &str = "main_line";
 /// A row of `learner`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct LearnerRow {
-    pub(crate) person_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
     refusals: Vec<u8>,
 }
 
@@ -34,7 +36,8 @@ impl LearnerRow {
 /// A row of `study_day`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct DayRow {
-    pub(crate) person_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
     day: i64,
     micros: i64,
     credited: Vec<u8>,
@@ -60,7 +63,8 @@ impl DayRow {
 /// A row of `phase_progress`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct PhaseRow {
-    pub(crate) person_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
     pub(crate) phase_index: i64,
     micros: i64,
     last_at: Option<DateTime<Utc>>,
@@ -92,16 +96,20 @@ impl PhaseRow {
 /// A row of `course_progress`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct CourseProgressRow {
-    pub(crate) person_id: String,
-    pub(crate) course_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
+    #[sqlx(try_from = "String")]
+    pub(crate) course_id: CourseId,
     pub(crate) credited_micros: i64,
 }
 
 /// A row of `phase_course_progress`.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct PhaseCourseRow {
-    pub(crate) person_id: String,
-    pub(crate) course_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
+    #[sqlx(try_from = "String")]
+    pub(crate) course_id: CourseId,
     pub(crate) phase_index: i64,
     pub(crate) micros: i64,
 }
@@ -109,24 +117,30 @@ pub(crate) struct PhaseCourseRow {
 /// Who selected what, when.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct SelectedRow {
-    pub(crate) person_id: String,
-    pub(crate) course_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
+    #[sqlx(try_from = "String")]
+    pub(crate) course_id: CourseId,
     pub(crate) selected_at: DateTime<Utc>,
 }
 
 /// Locks the learners of these ids (sorted, distinct) and gives those that are stored.
 pub(crate) async fn lock_learners(
     tx: &mut Tx,
-    programme_id: &str,
-    person_ids: &[&str],
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
 ) -> Result<Vec<LearnerRow>, StoreError> {
     let in_order = if tx.is_postgres() { " ORDER BY person_id FOR UPDATE" } else { "" };
     select_by_keys!(
         tx,
         LearnerRow,
-        ["SELECT person_id, refusals FROM learner WHERE programme_id = ", programme_id, " AND person_id IN "],
+        [
+            "SELECT person_id, refusals FROM learner WHERE programme_id = ",
+            programme_id.as_str(),
+            " AND person_id IN "
+        ],
         person_ids,
-        |person_id| (*person_id),
+        |person_id| (person_id.as_str()),
         in_order
     )
 }
@@ -134,27 +148,27 @@ pub(crate) async fn lock_learners(
 /// These learners' days, by (person, days since 1970-01-01).
 pub(crate) async fn days(
     tx: &mut Tx,
-    programme_id: &str,
-    keys: &[(&str, i64)],
+    programme_id: &ProgrammeId,
+    keys: &[(&PersonId, i64)],
 ) -> Result<Vec<DayRow>, StoreError> {
     select_by_keys!(
         tx,
         DayRow,
         [
             "SELECT person_id, day, micros, credited FROM study_day WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (person_id, day) IN "
         ],
         keys,
-        |(person_id, day)| (*person_id, *day)
+        |(person_id, day)| (person_id.as_str(), *day)
     )
 }
 
 /// All phases of these learners.
 pub(crate) async fn phases(
     tx: &mut Tx,
-    programme_id: &str,
-    person_ids: &[&str],
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
 ) -> Result<Vec<PhaseRow>, StoreError> {
     select_by_keys!(
         tx,
@@ -162,83 +176,83 @@ pub(crate) async fn phases(
         [
             "SELECT person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by, version \
              FROM phase_progress WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         person_ids,
-        |person_id| (*person_id)
+        |person_id| (person_id.as_str())
     )
 }
 
 /// These learners' courses, by (person, course).
 pub(crate) async fn course_progress(
     tx: &mut Tx,
-    programme_id: &str,
-    keys: &[(&str, &str)],
+    programme_id: &ProgrammeId,
+    keys: &[(&PersonId, &CourseId)],
 ) -> Result<Vec<CourseProgressRow>, StoreError> {
     select_by_keys!(
         tx,
         CourseProgressRow,
         [
             "SELECT person_id, course_id, credited_micros FROM course_progress WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (person_id, course_id) IN "
         ],
         keys,
-        |(person_id, course_id)| (*person_id, *course_id)
+        |(person_id, course_id)| (person_id.as_str(), course_id.as_str())
     )
 }
 
 /// What main-line courses hold by phase, by (person, course).
 pub(crate) async fn phase_courses(
     tx: &mut Tx,
-    programme_id: &str,
-    keys: &[(&str, &str)],
+    programme_id: &ProgrammeId,
+    keys: &[(&PersonId, &CourseId)],
 ) -> Result<Vec<PhaseCourseRow>, StoreError> {
     select_by_keys!(
         tx,
         PhaseCourseRow,
         [
             "SELECT person_id, course_id, phase_index, micros FROM phase_course_progress WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (person_id, course_id) IN "
         ],
         keys,
-        |(person_id, course_id)| (*person_id, *course_id)
+        |(person_id, course_id)| (person_id.as_str(), course_id.as_str())
     )
 }
 
 /// Which of these were selected, by (person, course).
 pub(crate) async fn selected(
     tx: &mut Tx,
-    programme_id: &str,
-    keys: &[(&str, &str)],
+    programme_id: &ProgrammeId,
+    keys: &[(&PersonId, &CourseId)],
 ) -> Result<Vec<SelectedRow>, StoreError> {
     select_by_keys!(
         tx,
         SelectedRow,
         [
             "SELECT person_id, course_id, selected_at FROM selection WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (person_id, course_id) IN "
         ],
         keys,
-        |(person_id, course_id)| (*person_id, *course_id)
+        |(person_id, course_id)| (person_id.as_str(), course_id.as_str())
     )
 }
 
 /// Makes a row for who has none, to be locked.
 pub(crate) async fn begin_learner(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO learner (programme_id, person_id, refusals) VALUES ($1, $2, $3) \
          ON CONFLICT (programme_id, person_id) DO NOTHING",
-        programme_id,
-        person_id,
+        programme_id.as_str(),
+        person_id.as_str(),
         Learner::default().refusals.to_bytes()
     )?;
     Ok(())
@@ -247,8 +261,8 @@ pub(crate) async fn begin_learner(
 /// Keeps learners: new ones are inserted, stored ones updated.
 pub(crate) async fn save_learners(
     tx: &mut Tx,
-    programme_id: &str,
-    learners: &[(&str, &Learner)],
+    programme_id: &ProgrammeId,
+    learners: &[(&PersonId, &Learner)],
 ) -> Result<(), StoreError> {
     const INSERT: &str = "INSERT INTO learner (programme_id, person_id, refusals)";
     const UPDATE: &str = " ON CONFLICT (programme_id, person_id) DO UPDATE SET refusals = excluded.refusals";
@@ -258,7 +272,7 @@ pub(crate) async fn save_learners(
             tx,
             INSERT,
             rows,
-            |(person_id, learner)| (programme_id, *person_id, learner.refusals.to_bytes()),
+            |(person_id, learner)| (programme_id.as_str(), person_id.as_str(), learner.refusals.to_bytes()),
             suffix
         )?;
     }
@@ -268,16 +282,16 @@ pub(crate) async fn save_learners(
 /// Keeps days, by (person, day).
 pub(crate) async fn save_days(
     tx: &mut Tx,
-    programme_id: &str,
-    days: &[(&str, &DayStudy)],
+    programme_id: &ProgrammeId,
+    days: &[(&PersonId, &DayStudy)],
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
         "INSERT INTO study_day (programme_id, person_id, day, micros, credited)",
         days,
         |(person_id, day)| (
-            programme_id,
-            *person_id,
+            programme_id.as_str(),
+            person_id.as_str(),
             i64::from(day.day.to_epoch_days()),
             day.micros,
             day.credited.to_bytes(day.period.from.timestamp_micros())
@@ -291,8 +305,8 @@ pub(crate) async fn save_days(
 /// Keeps phases, by (person, index).
 pub(crate) async fn save_phases(
     tx: &mut Tx,
-    programme_id: &str,
-    phases: &[(&str, i64, &Phase)],
+    programme_id: &ProgrammeId,
+    phases: &[(&PersonId, i64, &Phase)],
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
@@ -301,8 +315,8 @@ pub(crate) async fn save_phases(
          version)",
         phases,
         |(person_id, index, phase)| (
-            programme_id,
-            *person_id,
+            programme_id.as_str(),
+            person_id.as_str(),
             *index,
             phase.study.micros,
             phase.study.last_at,
@@ -325,14 +339,19 @@ pub(crate) async fn save_phases(
 /// Keeps the sums of courses, by (person, course).
 pub(crate) async fn save_course_progress(
     tx: &mut Tx,
-    programme_id: &str,
-    courses: &[(&str, &str, i64)],
+    programme_id: &ProgrammeId,
+    courses: &[(&PersonId, &CourseId, i64)],
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
         "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros)",
         courses,
-        |(person_id, course_id, micros)| (programme_id, *person_id, *course_id, *micros),
+        |(person_id, course_id, micros)| (
+            programme_id.as_str(),
+            person_id.as_str(),
+            course_id.as_str(),
+            *micros
+        ),
         " ON CONFLICT (programme_id, person_id, course_id) DO UPDATE SET \
          credited_micros = excluded.credited_micros"
     )?;
@@ -342,14 +361,20 @@ pub(crate) async fn save_course_progress(
 /// Keeps what main-line courses hold by phase, by (person, course, index).
 pub(crate) async fn save_phase_courses(
     tx: &mut Tx,
-    programme_id: &str,
-    courses: &[(&str, &str, i64, i64)],
+    programme_id: &ProgrammeId,
+    courses: &[(&PersonId, &CourseId, i64, i64)],
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
         "INSERT INTO phase_course_progress (programme_id, person_id, course_id, phase_index, micros)",
         courses,
-        |(person_id, course_id, index, micros)| (programme_id, *person_id, *course_id, *index, *micros),
+        |(person_id, course_id, index, micros)| (
+            programme_id.as_str(),
+            person_id.as_str(),
+            course_id.as_str(),
+            *index,
+            *micros
+        ),
         " ON CONFLICT (programme_id, person_id, course_id, phase_index) DO UPDATE SET micros = excluded.micros"
     )?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::*;
 use shipei_contracts::common::v1::ErrorReason::*;
-use shipei_mirror::{History, Place};
+use shipei_mirror::{History, Place, testing::id};
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
 const NOON: &str = "10-05T12:00:00";
@@ -17,15 +17,16 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn place(county_code: &str) -> Place {
-    Place { county_code: county_code.to_owned(), ..Place::default() }
+    Place { county_code: Some(id(county_code)), ..Place::default() }
 }
 
 fn member(person_id: &str, role: Role, county_code: &str) -> Member {
     Member {
-        person_id: person_id.to_owned(),
+        person_id: id(person_id),
         role,
         places: place(county_code).into(),
         education_stage: (role == Role::Trainee).then_some(EducationStage::Compulsory),
+        development_stage: None,
         subject: String::new(),
         login_at: None,
         pre_job_at: None,
@@ -43,11 +44,11 @@ fn counselor(county_code: &str) -> Member {
 
 fn activity() -> Activity {
     Activity {
-        activity_id: "O1".to_owned(),
-        county_code: "130302".to_owned(),
+        activity_id: id("O1"),
+        county_code: id("130302"),
         stage: EducationStage::Compulsory,
         theme: "同课异构".to_owned(),
-        counselor_id: "K1".to_owned(),
+        counselor_id: id("K1"),
         held_at: at("10-02T09:00:00"),
         attended: 0,
     }
@@ -62,7 +63,7 @@ fn plan_counts_from_the_first_day_of_reporting_to_the_end_of_the_offline_window(
         ("130302", "12-11T00:00:00", Some(WindowClosed)),
         ("130303", "10-01T00:00:00", Some(NotCountyCounselor)),
     ] {
-        let decided = decide_plan(&scheme(), &counselor(county), "130302", at(when));
+        let decided = decide_plan(&scheme(), &counselor(county), id("130302"), at(when));
         assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{county} {when}");
     }
 }
@@ -76,7 +77,7 @@ fn county_fact_needs_its_counselor_and_the_offline_window() {
         ("130302", "12-11T00:00:00", Some(WindowClosed)),
         ("130303", "10-01T00:00:00", Some(NotCountyCounselor)),
     ] {
-        let decided = decide_county_fact(&scheme(), &counselor(county), "130302", at(when));
+        let decided = decide_county_fact(&scheme(), &counselor(county), id("130302"), at(when));
         assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{county} {when}");
     }
 }
@@ -109,8 +110,8 @@ fn attendance_is_refused_by_one_cause_each() {
         (Some(moved("130303", "130302")), "130302", NOON, None),
         (Some(other_stage), "130302", NOON, Some(NotCountyTrainee)),
     ] {
-        let ids = ["T1".to_owned(), "T2".to_owned()];
-        let mut members = BTreeMap::from([("T1".to_owned(), good.clone())]);
+        let ids = [id("T1"), id("T2")];
+        let mut members = BTreeMap::from([(id("T1"), good.clone())]);
         if let Some(second) = second.clone() {
             members.insert(second.person_id.clone(), second);
         }
@@ -126,12 +127,8 @@ fn attendance_is_refused_by_one_cause_each() {
 
 #[test]
 fn score_is_refused_by_one_cause_each() {
-    let attended = Attendance {
-        person_id: "T1".to_owned(),
-        attended_at: at("10-03T10:00:00"),
-        score: None,
-        score_count: 0,
-    };
+    let attended =
+        Attendance { person_id: id("T1"), attended_at: at("10-03T10:00:00"), score: None, score_count: 0 };
     let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T1") };
     let moved = member("T1", Role::Trainee, "130303");
     for (who, county, attendance, score, when, reason) in [
@@ -163,7 +160,7 @@ fn score_that_counts_is_the_latest_by_its_time() {
         (Some((7, at(NOON))), "10-05T11:59:59", 2, Some(7), false),
     ] {
         let attendance = Attendance {
-            person_id: "T1".to_owned(),
+            person_id: id("T1"),
             attended_at: at("10-03T10:00:00"),
             score: before,
             score_count: number - 1,
@@ -183,10 +180,10 @@ fn same_activity_is_known_by_content_and_stated_time() {
     assert!(is_same_activity(&there, &again, Some(there.held_at)));
     assert!(!is_same_activity(&there, &again, Some(again.held_at)));
     for other in [
-        Activity { county_code: "130303".to_owned(), ..activity() },
+        Activity { county_code: id("130303"), ..activity() },
         Activity { stage: EducationStage::NonCompulsory, ..activity() },
         Activity { theme: "别的".to_owned(), ..activity() },
-        Activity { counselor_id: "K2".to_owned(), ..activity() },
+        Activity { counselor_id: id("K2"), ..activity() },
     ] {
         assert!(!is_same_activity(&there, &other, None), "{other:?}");
     }

@@ -107,21 +107,21 @@ fn recorded(unit: &Unit) -> Recorded {
 
 /// A county counselor; NOT_FOUND for nobody and for somebody of another role.
 async fn counselor(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
-    let found = shipei_mirror::member(tx, programme.as_str(), person.as_str()).await?;
+    let found = shipei_mirror::member(tx, programme, person).await?;
     let found = found.filter(|member| member.role == Role::CountyCounselor);
     Ok(found.ok_or_else(|| not_found("counselor_id"))?)
 }
 
 /// A trainee; NOT_FOUND for nobody and for somebody of another role.
 async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
-    let found = shipei_mirror::member(tx, programme.as_str(), person.as_str()).await?;
+    let found = shipei_mirror::member(tx, programme, person).await?;
     let found = found.filter(|member| member.role == Role::Trainee);
     Ok(found.ok_or_else(|| not_found("person_id"))?)
 }
 
 /// The code of a county that the programme has; NOT_FOUND for any other region.
-async fn county(tx: &mut Tx, programme: &ProgrammeId, code: &RegionCode) -> Result<String> {
-    let region = shipei_mirror::region(tx, programme.as_str(), code.as_str()).await?;
+async fn county(tx: &mut Tx, programme: &ProgrammeId, code: RegionCode) -> Result<RegionCode> {
+    let region = shipei_mirror::region(tx, programme, code).await?;
     let region = region.filter(|region| region.is_county());
     Ok(region.ok_or_else(|| not_found("county_code"))?.region_code)
 }

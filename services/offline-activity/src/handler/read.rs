@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::{common::v1::ErrorReason, offline::v1 as proto};
+use shipei_rules::ids::text_of;
 use shipei_service_kit::{Error, Page, ReadUnit, Refusal, Result};
 
 use super::Handler;
@@ -20,10 +21,10 @@ impl Handler {
         request: proto::ListPlansRequest,
     ) -> Result<(ReadUnit, proto::ListPlansResponse)> {
         let filter = convert::filter(&request.programme_id, &request.county_code, 0)?;
-        let (programme, county) = (filter.programme.as_str(), filter.county.as_str());
+        let (programme, county) = (&filter.programme, filter.county);
         self.programmes.scheme(&mut unit.tx, programme).await?;
         let page = self.kit.page::<proto::ListPlansRequest>(
-            &[programme, county],
+            &[programme.as_str(), text_of(county.as_ref())],
             request.page_size,
             &request.page_token,
         )?;
@@ -31,7 +32,7 @@ impl Handler {
         let rows =
             store::list_plans(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
         let (rows, next_page_token) =
-            page.cut(rows, |row| vec![row.county_code.clone(), row.stage.to_string()]);
+            page.cut(rows, |row| vec![row.county_code.to_string(), row.stage.to_string()]);
         let plans = rows.into_iter().map(convert::plan_to_proto).collect();
         Ok((unit, proto::ListPlansResponse { plans, next_page_token }))
     }
@@ -42,10 +43,10 @@ impl Handler {
         request: proto::ListActivitiesRequest,
     ) -> Result<(ReadUnit, proto::ListActivitiesResponse)> {
         let filter = convert::filter(&request.programme_id, &request.county_code, request.education_stage)?;
-        let (programme, county) = (filter.programme.as_str(), filter.county.as_str());
+        let (programme, county) = (&filter.programme, filter.county);
         self.programmes.scheme(&mut unit.tx, programme).await?;
         let page = self.kit.page::<proto::ListActivitiesRequest>(
-            &[programme, county, filter.stage],
+            &[programme.as_str(), text_of(county.as_ref()), filter.stage],
             request.page_size,
             &request.page_token,
         )?;
@@ -56,8 +57,8 @@ impl Handler {
         let chosen = (county, filter.stage);
         let rows =
             store::list_activities(&mut unit.tx, &unit.reach, programme, chosen, after, page.limit()).await?;
-        let (rows, next_page_token) =
-            page.cut(rows, |row| vec![row.held_at.timestamp_micros().to_string(), row.activity_id.clone()]);
+        let (rows, next_page_token) = page
+            .cut(rows, |row| vec![row.held_at.timestamp_micros().to_string(), row.activity_id.to_string()]);
         let activities = rows.into_iter().map(convert::activity_to_proto).collect();
         Ok((unit, proto::ListActivitiesResponse { activities, next_page_token }))
     }
@@ -68,26 +69,25 @@ impl Handler {
         request: proto::ListAttendancesRequest,
     ) -> Result<(ReadUnit, proto::ListAttendancesResponse)> {
         let (programme, activity) = convert::activity_key(&request)?;
-        let (programme, activity) = (programme.as_str(), activity.as_str());
-        self.programmes.scheme(&mut unit.tx, programme).await?;
-        if store::activity(&mut unit.tx, programme, activity).await?.is_none() {
+        self.programmes.scheme(&mut unit.tx, &programme).await?;
+        if store::activity(&mut unit.tx, &programme, &activity).await?.is_none() {
             return Err(not_found("activity_id").into());
         }
         let page = self.kit.page::<proto::ListAttendancesRequest>(
-            &[programme, activity],
+            &[programme.as_str(), activity.as_str()],
             request.page_size,
             &request.page_token,
         )?;
         let rows = store::list_attendances(
             &mut unit.tx,
             &unit.reach,
-            programme,
-            activity,
+            &programme,
+            &activity,
             page.after(0),
             page.limit(),
         )
         .await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
         let attendances = rows.into_iter().map(convert::attendance_to_proto).collect();
         Ok((unit, proto::ListAttendancesResponse { attendances, next_page_token }))
     }
@@ -98,10 +98,10 @@ impl Handler {
         request: proto::ListResultsRequest,
     ) -> Result<(ReadUnit, proto::ListResultsResponse)> {
         let filter = convert::filter(&request.programme_id, &request.county_code, 0)?;
-        let (programme, county) = (filter.programme.as_str(), filter.county.as_str());
+        let (programme, county) = (&filter.programme, filter.county);
         self.programmes.scheme(&mut unit.tx, programme).await?;
         let page = self.kit.page::<proto::ListResultsRequest>(
-            &[programme, county],
+            &[programme.as_str(), text_of(county.as_ref())],
             request.page_size,
             &request.page_token,
         )?;
@@ -112,8 +112,9 @@ impl Handler {
         let after = (page.after(0), page.after(1), number);
         let rows =
             store::list_results(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
-        let (rows, next_page_token) = page
-            .cut(rows, |row| vec![row.county_code.clone(), row.stage.to_string(), row.number.to_string()]);
+        let (rows, next_page_token) = page.cut(rows, |row| {
+            vec![row.county_code.to_string(), row.stage.to_string(), row.number.to_string()]
+        });
         let results = rows.into_iter().map(convert::results_to_proto).collect();
         Ok((unit, proto::ListResultsResponse { results, next_page_token }))
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use shipei_contracts::offline::v1 as proto;
 use shipei_mirror::Member;
+use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_service_kit::{Result, Unit, to_int32};
 
 use super::{Handler, counselor, county, recorded, trainee};
@@ -25,11 +26,11 @@ impl Handler {
         request: proto::SubmitPlanRequest,
     ) -> Result<(Unit, proto::SubmitPlanResponse)> {
         let command = convert::plan(&request)?;
-        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
-        let county_code = county(&mut unit.tx, &command.programme, &command.county).await?;
-        domain::decide_plan(&scheme, &counselor, &county_code, at)?;
+        let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
+        domain::decide_plan(&scheme, &counselor, county_code, at)?;
 
         let new = Plan {
             county_code,
@@ -41,11 +42,11 @@ impl Handler {
         let recorded = recorded(&unit);
         let plan = store::insert_plan(&mut unit.tx, programme, &new, &recorded).await?;
         let event = proto::PlanSubmitted {
-            programme_id: programme.to_owned(),
-            county_code: new.county_code.clone(),
+            programme_id: programme.to_string(),
+            county_code: new.county_code.to_string(),
             education_stage: convert::stage_to_proto(new.stage).into(),
         };
-        unit.emit(&new.county_code, &new.county_code, &event);
+        unit.emit(new.county_code.as_str(), new.county_code.as_str(), &event);
         Ok((unit, proto::SubmitPlanResponse { plan: Some(convert::plan_to_proto(plan)) }))
     }
 
@@ -55,12 +56,12 @@ impl Handler {
         request: proto::HoldActivityRequest,
     ) -> Result<(Unit, proto::HoldActivityResponse)> {
         let command = convert::hold(&request)?;
-        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
-        let county_code = county(&mut unit.tx, &command.programme, &command.county).await?;
+        let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
         let new = Activity {
-            activity_id: command.activity.to_string(),
+            activity_id: command.activity,
             county_code,
             stage: command.stage,
             theme: command.theme,
@@ -75,18 +76,18 @@ impl Handler {
             return Ok((unit, held(there)));
         }
 
-        domain::decide_county_fact(&scheme, &counselor, &new.county_code, at)?;
+        domain::decide_county_fact(&scheme, &counselor, new.county_code, at)?;
         let recorded = recorded(&unit);
         if !store::insert_activity(&mut unit.tx, programme, &new, &recorded).await? {
             return held_meanwhile(unit, programme, &new, command.stated_at).await;
         }
         let event = proto::ActivityHeld {
-            programme_id: programme.to_owned(),
-            activity_id: new.activity_id.clone(),
-            county_code: new.county_code.clone(),
+            programme_id: programme.to_string(),
+            activity_id: new.activity_id.to_string(),
+            county_code: new.county_code.to_string(),
             education_stage: convert::stage_to_proto(new.stage).into(),
         };
-        unit.emit(&new.county_code, &new.activity_id, &event);
+        unit.emit(new.county_code.as_str(), new.activity_id.as_str(), &event);
         Ok((unit, held(new)))
     }
 
@@ -96,20 +97,20 @@ impl Handler {
         request: proto::RecordAttendanceRequest,
     ) -> Result<(Unit, proto::RecordAttendanceResponse)> {
         let mut command = convert::attend(request)?;
-        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
-        let activity = store::lock_activity(&mut unit.tx, programme, command.activity.as_str()).await?;
+        let activity = store::lock_activity(&mut unit.tx, programme, &command.activity).await?;
         let activity = activity.ok_or_else(|| not_found("activity_id"))?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
-        let keys: Vec<&str> = command.person_ids.iter().map(String::as_str).collect();
-        let mut members: BTreeMap<String, Member> = BTreeMap::new();
+        let keys: Vec<&PersonId> = command.person_ids.iter().collect();
+        let mut members: BTreeMap<PersonId, Member> = BTreeMap::new();
         for member in shipei_mirror::members(&mut unit.tx, programme, &keys).await? {
             members.insert(member.person_id.clone(), member);
         }
         let people = (command.person_ids.as_slice(), &members);
         domain::decide_attendance(&scheme, &counselor, &activity, people, at)?;
 
-        let (activity_id, person_ids) = (activity.activity_id.as_str(), &mut command.person_ids);
+        let (activity_id, person_ids) = (&activity.activity_id, &mut command.person_ids);
         let there =
             store::attendances_recorded(&mut unit.tx, &unit.reach, programme, activity_id, person_ids)
                 .await?;
@@ -130,13 +131,13 @@ impl Handler {
         request: proto::ScoreAttendeeRequest,
     ) -> Result<(Unit, proto::ScoreAttendeeResponse)> {
         let command = convert::score(&request)?;
-        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
-        let activity = store::activity(&mut unit.tx, programme, command.activity.as_str()).await?;
+        let activity = store::activity(&mut unit.tx, programme, &command.activity).await?;
         let activity = activity.ok_or_else(|| not_found("activity_id"))?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
-        let key = (programme, activity.activity_id.as_str());
+        let key = (programme, &activity.activity_id);
         let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
         let change = domain::decide_score(
             &scheme,
@@ -152,7 +153,7 @@ impl Handler {
             attendance.score = Some((command.score, at));
         }
         let recorded = recorded(&unit);
-        let score = (change, counselor.person_id.as_str(), command.score, at);
+        let score = (change, &counselor.person_id, command.score, at);
         store::insert_score(&mut unit.tx, key, &attendance, score, &recorded).await?;
         emit_score(&mut unit, programme, &activity, &trainee, (change, command.score));
         let attendance = Some(convert::attendance_to_proto(attendance));
@@ -165,11 +166,11 @@ impl Handler {
         request: proto::SubmitResultsRequest,
     ) -> Result<(Unit, proto::SubmitResultsResponse)> {
         let command = convert::results(&request)?;
-        let (programme, at) = (command.programme.as_str(), unit.occurred_at);
+        let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
-        let county_code = county(&mut unit.tx, &command.programme, &command.county).await?;
-        domain::decide_county_fact(&scheme, &counselor, &county_code, at)?;
+        let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
+        domain::decide_county_fact(&scheme, &counselor, county_code, at)?;
 
         let new = Results {
             number: 0,
@@ -182,12 +183,12 @@ impl Handler {
         let recorded = recorded(&unit);
         let new = store::insert_results(&mut unit.tx, programme, new, &recorded).await?;
         let event = proto::ResultsSubmitted {
-            programme_id: programme.to_owned(),
-            county_code: new.county_code.clone(),
+            programme_id: programme.to_string(),
+            county_code: new.county_code.to_string(),
             education_stage: convert::stage_to_proto(new.stage).into(),
             number: to_int32(new.number),
         };
-        unit.emit(&new.county_code, &new.county_code, &event);
+        unit.emit(new.county_code.as_str(), new.county_code.as_str(), &event);
         Ok((unit, proto::SubmitResultsResponse { results: Some(convert::results_to_proto(new)) }))
     }
 }
@@ -195,7 +196,7 @@ impl Handler {
 /// The id is taken: before, or by somebody at this very moment, who may be the same caller.
 async fn held_meanwhile(
     mut unit: Unit,
-    programme: &str,
+    programme: &ProgrammeId,
     new: &Activity,
     stated_at: Option<DateTime<Utc>>,
 ) -> Result<(Unit, proto::HoldActivityResponse)> {
@@ -212,32 +213,32 @@ fn held(activity: Activity) -> proto::HoldActivityResponse {
 
 fn emit_score(
     unit: &mut Unit,
-    programme: &str,
+    programme: &ProgrammeId,
     activity: &Activity,
     trainee: &Member,
     (change, score): (ScoreChange, i64),
 ) {
     let event = proto::AttendeeScored {
-        programme_id: programme.to_owned(),
-        activity_id: activity.activity_id.clone(),
-        county_code: activity.county_code.clone(),
-        person_id: trainee.person_id.clone(),
+        programme_id: programme.to_string(),
+        activity_id: activity.activity_id.to_string(),
+        county_code: activity.county_code.to_string(),
+        person_id: trainee.person_id.to_string(),
         score_number: to_int32(change.number),
         new: to_int32(score),
         old: change.old.map(to_int32),
     };
-    unit.emit(&activity.county_code, &trainee.person_id, &event);
+    unit.emit(activity.county_code.as_str(), trainee.person_id.as_str(), &event);
 }
 
-fn emit_attendance(unit: &mut Unit, programme: &str, activity: &Activity, person_ids: &[String]) {
+fn emit_attendance(unit: &mut Unit, programme: &ProgrammeId, activity: &Activity, person_ids: &[PersonId]) {
     for person_ids in person_ids.chunks(PERSONS_PER_EVENT) {
         let event = proto::AttendanceRecorded {
-            programme_id: programme.to_owned(),
-            activity_id: activity.activity_id.clone(),
-            county_code: activity.county_code.clone(),
+            programme_id: programme.to_string(),
+            activity_id: activity.activity_id.to_string(),
+            county_code: activity.county_code.to_string(),
             education_stage: convert::stage_to_proto(activity.stage).into(),
-            person_ids: person_ids.to_vec(),
+            person_ids: person_ids.iter().map(PersonId::to_string).collect(),
         };
-        unit.emit(&activity.county_code, &activity.activity_id, &event);
+        unit.emit(activity.county_code.as_str(), activity.activity_id.as_str(), &event);
     }
 }

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use shipei_mirror::placed;
+use shipei_rules::{
+    ids::{ActivityId, PersonId, ProgrammeId, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -27,11 +31,14 @@ const OF_ATTENDANCE: Columns = Columns {
 
 #[derive(sqlx::FromRow)]
 struct ActivityRow {
-    activity_id: String,
-    county_code: String,
+    #[sqlx(try_from = "String")]
+    activity_id: ActivityId,
+    #[sqlx(try_from = "String")]
+    county_code: RegionCode,
     education_stage: String,
     theme: String,
-    counselor_id: String,
+    #[sqlx(try_from = "String")]
+    counselor_id: PersonId,
     held_at: DateTime<Utc>,
     attended_count: i64,
 }
@@ -66,30 +73,34 @@ macro_rules! select_activity {
 /// One activity.
 pub(crate) async fn activity(
     tx: &mut Tx,
-    programme_id: &str,
-    activity_id: &str,
+    programme_id: &ProgrammeId,
+    activity_id: &ActivityId,
 ) -> Result<Option<Activity>, StoreError> {
     let sql = select_activity!("WHERE programme_id = $1 AND activity_id = $2");
-    fetch_optional!(tx, ActivityRow, sql, programme_id, activity_id)?.map(Activity::try_from).transpose()
+    fetch_optional!(tx, ActivityRow, sql, programme_id.as_str(), activity_id.as_str())?
+        .map(Activity::try_from)
+        .transpose()
 }
 
 /// One activity, locked until the transaction ends.
 pub(crate) async fn lock_activity(
     tx: &mut Tx,
-    programme_id: &str,
-    activity_id: &str,
+    programme_id: &ProgrammeId,
+    activity_id: &ActivityId,
 ) -> Result<Option<Activity>, StoreError> {
     if !tx.is_postgres() {
         return activity(tx, programme_id, activity_id).await;
     }
     let sql = select_activity!("WHERE programme_id = $1 AND activity_id = $2 FOR UPDATE");
-    fetch_optional!(tx, ActivityRow, sql, programme_id, activity_id)?.map(Activity::try_from).transpose()
+    fetch_optional!(tx, ActivityRow, sql, programme_id.as_str(), activity_id.as_str())?
+        .map(Activity::try_from)
+        .transpose()
 }
 
 /// Keeps a new activity; false when its id is taken.
 pub(crate) async fn insert_activity(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     new: &Activity,
     recorded: &Recorded,
 ) -> Result<bool, StoreError> {
@@ -98,12 +109,12 @@ pub(crate) async fn insert_activity(
         "INSERT INTO activity (programme_id, activity_id, county_code, education_stage, theme, counselor_id, held_at, \
          attended_count, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9) \
          ON CONFLICT (programme_id, activity_id) DO NOTHING",
-        programme_id,
-        &new.activity_id,
-        &new.county_code,
+        programme_id.as_str(),
+        new.activity_id.as_str(),
+        new.county_code.as_str(),
         new.stage.as_str(),
         &new.theme,
-        &new.counselor_id,
+        new.counselor_id.as_str(),
         new.held_at,
         recorded.at,
         &recorded.actor
@@ -116,8 +127,8 @@ pub(crate) async fn insert_activity(
 pub(crate) async fn list_activities(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (county_code, stage): (&str, &str),
+    programme_id: &ProgrammeId,
+    (county_code, stage): (Option<RegionCode>, &str),
     (after_at, after_id): (DateTime<Utc>, &str),
     limit: i64,
 ) -> Result<Vec<Activity>, StoreError> {
@@ -132,13 +143,13 @@ pub(crate) async fn list_activities(
         [
             "SELECT a.activity_id, a.county_code, a.education_stage, a.theme, a.counselor_id, a.held_at, \
              a.attended_count FROM activity a WHERE a.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (a.held_at, a.activity_id) > (",
             after_at,
             ", ",
             after_id,
             ")",
-            Equal("a.county_code", county_code),
+            Equal("a.county_code", text_of(county_code.as_ref())),
             "",
             Equal("a.education_stage", stage),
             "",
@@ -150,22 +161,29 @@ pub(crate) async fn list_activities(
     rows.into_iter().map(Activity::try_from).collect()
 }
 
+#[derive(sqlx::FromRow)]
+struct AttendedRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+    attended_at: DateTime<Utc>,
+}
+
 /// Those of the people who are recorded at an activity, and since when.
 pub(crate) async fn attendances_recorded(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    activity_id: &str,
-    person_ids: &[String],
-) -> Result<BTreeMap<String, DateTime<Utc>>, StoreError> {
-    let rows: Vec<(String, DateTime<Utc>)> = select_by_keys!(
+    programme_id: &ProgrammeId,
+    activity_id: &ActivityId,
+    person_ids: &[PersonId],
+) -> Result<BTreeMap<PersonId, DateTime<Utc>>, StoreError> {
+    let rows = select_by_keys!(
         tx,
-        (String, DateTime<Utc>),
+        AttendedRow,
         [
             "SELECT a.person_id, a.attended_at FROM attendance a WHERE a.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND a.activity_id = ",
-            activity_id,
+            activity_id.as_str(),
             "",
             reach.over(OF_ATTENDANCE),
             " AND a.person_id IN "
@@ -173,16 +191,16 @@ pub(crate) async fn attendances_recorded(
         person_ids,
         |person_id| (person_id.as_str())
     )?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.into_iter().map(|row| (row.person_id, row.attended_at)).collect())
 }
 
 /// Keeps that these people attended, of whom `added` were not recorded before and the others as of later; how many
 /// attend now.
 pub(crate) async fn keep_attendances(
     tx: &mut Tx,
-    programme_id: &str,
-    activity_id: &str,
-    (person_ids, added, at): (&[String], i64, DateTime<Utc>),
+    programme_id: &ProgrammeId,
+    activity_id: &ActivityId,
+    (person_ids, added, at): (&[PersonId], i64, DateTime<Utc>),
     recorded: &Recorded,
 ) -> Result<i64, StoreError> {
     bulk_insert!(
@@ -190,8 +208,8 @@ pub(crate) async fn keep_attendances(
         "INSERT INTO attendance (programme_id, activity_id, person_id, attended_at, score_count, recorded_at, actor)",
         person_ids,
         |person_id| (
-            programme_id,
-            activity_id,
+            programme_id.as_str(),
+            activity_id.as_str(),
             person_id.as_str(),
             at,
             0_i64,
@@ -205,8 +223,8 @@ pub(crate) async fn keep_attendances(
         (i64,),
         "UPDATE activity SET attended_count = attended_count + $3 WHERE programme_id = $1 AND activity_id = $2 \
          RETURNING attended_count",
-        programme_id,
-        activity_id,
+        programme_id.as_str(),
+        activity_id.as_str(),
         added
     )?;
     Ok(attended)
@@ -214,7 +232,8 @@ pub(crate) async fn keep_attendances(
 
 #[derive(sqlx::FromRow)]
 struct AttendanceRow {
-    person_id: String,
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
     attended_at: DateTime<Utc>,
     score: Option<i64>,
     scored_at: Option<DateTime<Utc>>,
@@ -235,37 +254,44 @@ impl From<AttendanceRow> for Attendance {
 /// Somebody's attendance of an activity, locked until the transaction ends.
 pub(crate) async fn lock_attendance(
     tx: &mut Tx,
-    programme_id: &str,
-    activity_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    activity_id: &ActivityId,
+    person_id: &PersonId,
 ) -> Result<Option<Attendance>, StoreError> {
     const ON_SQLITE: &str = "SELECT person_id, attended_at, score, scored_at, score_count FROM attendance \
         WHERE programme_id = $1 AND activity_id = $2 AND person_id = $3";
     const ON_POSTGRES: &str = "SELECT person_id, attended_at, score, scored_at, score_count FROM attendance \
         WHERE programme_id = $1 AND activity_id = $2 AND person_id = $3 FOR UPDATE";
     let sql = if tx.is_postgres() { ON_POSTGRES } else { ON_SQLITE };
-    let row = fetch_optional!(tx, AttendanceRow, sql, programme_id, activity_id, person_id)?;
+    let row = fetch_optional!(
+        tx,
+        AttendanceRow,
+        sql,
+        programme_id.as_str(),
+        activity_id.as_str(),
+        person_id.as_str()
+    )?;
     Ok(row.map(Attendance::from))
 }
 
 /// Keeps a score, and the attendance (already changed by it) as it stands now.
 pub(crate) async fn insert_score(
     tx: &mut Tx,
-    (programme_id, activity_id): (&str, &str),
+    (programme_id, activity_id): (&ProgrammeId, &ActivityId),
     attendance: &Attendance,
-    (change, counselor_id, score, at): (ScoreChange, &str, i64, DateTime<Utc>),
+    (change, counselor_id, score, at): (ScoreChange, &PersonId, i64, DateTime<Utc>),
     recorded: &Recorded,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO attendance_score (programme_id, activity_id, person_id, number, score, counselor_id, scored_at, \
          recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id,
-        activity_id,
-        &attendance.person_id,
+        programme_id.as_str(),
+        activity_id.as_str(),
+        attendance.person_id.as_str(),
         change.number,
         score,
-        counselor_id,
+        counselor_id.as_str(),
         at,
         recorded.at,
         &recorded.actor
@@ -274,9 +300,9 @@ pub(crate) async fn insert_score(
         tx,
         "UPDATE attendance SET score = $4, scored_at = $5, score_count = $6 \
          WHERE programme_id = $1 AND activity_id = $2 AND person_id = $3",
-        programme_id,
-        activity_id,
-        &attendance.person_id,
+        programme_id.as_str(),
+        activity_id.as_str(),
+        attendance.person_id.as_str(),
         attendance.score.map(|(score, _)| score),
         attendance.score.map(|(_, scored_at)| scored_at),
         attendance.score_count
@@ -289,8 +315,8 @@ pub(crate) async fn insert_score(
 pub(crate) async fn list_attendances(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    activity_id: &str,
+    programme_id: &ProgrammeId,
+    activity_id: &ActivityId,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Attendance>, StoreError> {
@@ -300,9 +326,9 @@ pub(crate) async fn list_attendances(
         [
             "SELECT a.person_id, a.attended_at, a.score, a.scored_at, a.score_count FROM attendance a \
              WHERE a.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND a.activity_id = ",
-            activity_id,
+            activity_id.as_str(),
             " AND a.person_id > ",
             after,
             "",

@@ -1,6 +1,10 @@
 //! What a county submits: plans and results.
 
 use chrono::{DateTime, Utc};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -12,10 +16,12 @@ use crate::domain::{Plan, Results};
 
 #[derive(sqlx::FromRow)]
 struct PlanRow {
-    county_code: String,
+    #[sqlx(try_from = "String")]
+    county_code: RegionCode,
     education_stage: String,
     title: String,
-    counselor_id: String,
+    #[sqlx(try_from = "String")]
+    counselor_id: PersonId,
     submitted_at: DateTime<Utc>,
     version_count: i64,
 }
@@ -25,7 +31,7 @@ impl TryFrom<PlanRow> for Plan {
 
     fn try_from(row: PlanRow) -> Result<Plan, StoreError> {
         Ok(Plan {
-            stage: stage_of(&row.education_stage, "plan", &row.county_code)?,
+            stage: stage_of(&row.education_stage, "plan", row.county_code)?,
             county_code: row.county_code,
             title: row.title,
             counselor_id: row.counselor_id,
@@ -50,7 +56,7 @@ const UPSERT_PLAN: &str = "INSERT INTO plan (programme_id, county_code, educatio
 /// Keeps a submission of a plan; the plan as it stands then.
 pub(crate) async fn insert_plan(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     new: &Plan,
     recorded: &Recorded,
 ) -> Result<Plan, StoreError> {
@@ -58,23 +64,23 @@ pub(crate) async fn insert_plan(
         tx,
         PlanRow,
         UPSERT_PLAN,
-        programme_id,
-        &new.county_code,
+        programme_id.as_str(),
+        new.county_code.as_str(),
         new.stage.as_str(),
         &new.title,
         new.submitted_at,
-        &new.counselor_id
+        new.counselor_id.as_str()
     )?;
     execute!(
         tx,
         "INSERT INTO plan_version (programme_id, county_code, education_stage, number, title, counselor_id, \
          submitted_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id,
-        &new.county_code,
+        programme_id.as_str(),
+        new.county_code.as_str(),
         new.stage.as_str(),
         row.version_count,
         &new.title,
-        &new.counselor_id,
+        new.counselor_id.as_str(),
         new.submitted_at,
         recorded.at,
         &recorded.actor
@@ -87,8 +93,8 @@ pub(crate) async fn insert_plan(
 pub(crate) async fn list_plans(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: Option<RegionCode>,
     (after_county, after_stage): (&str, &str),
     limit: i64,
 ) -> Result<Vec<Plan>, StoreError> {
@@ -103,13 +109,13 @@ pub(crate) async fn list_plans(
         [
             "SELECT p.county_code, p.education_stage, p.title, p.counselor_id, p.submitted_at, p.version_count \
              FROM plan p WHERE p.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (p.county_code, p.education_stage) > (",
             after_county,
             ", ",
             after_stage,
             ")",
-            Equal("p.county_code", county_code),
+            Equal("p.county_code", text_of(county_code.as_ref())),
             "",
             reach.over(columns),
             " ORDER BY p.county_code, p.education_stage LIMIT ",
@@ -122,17 +128,19 @@ pub(crate) async fn list_plans(
 #[derive(sqlx::FromRow)]
 struct ResultsRow {
     number: i64,
-    county_code: String,
+    #[sqlx(try_from = "String")]
+    county_code: RegionCode,
     education_stage: String,
     title: String,
-    counselor_id: String,
+    #[sqlx(try_from = "String")]
+    counselor_id: PersonId,
     submitted_at: DateTime<Utc>,
 }
 
 /// Keeps results and gives them the next number of their county and stage.
 pub(crate) async fn insert_results(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     new: Results,
     recorded: &Recorded,
 ) -> Result<Results, StoreError> {
@@ -142,20 +150,20 @@ pub(crate) async fn insert_results(
         "INSERT INTO results_number (programme_id, county_code, education_stage, last_number) VALUES ($1, $2, $3, 1) \
          ON CONFLICT (programme_id, county_code, education_stage) \
          DO UPDATE SET last_number = results_number.last_number + 1 RETURNING last_number",
-        programme_id,
-        &new.county_code,
+        programme_id.as_str(),
+        new.county_code.as_str(),
         new.stage.as_str()
     )?;
     execute!(
         tx,
         "INSERT INTO results (programme_id, county_code, education_stage, number, title, counselor_id, submitted_at, \
          recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id,
-        &new.county_code,
+        programme_id.as_str(),
+        new.county_code.as_str(),
         new.stage.as_str(),
         number,
         &new.title,
-        &new.counselor_id,
+        new.counselor_id.as_str(),
         new.submitted_at,
         recorded.at,
         &recorded.actor
@@ -168,8 +176,8 @@ pub(crate) async fn insert_results(
 pub(crate) async fn list_results(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: Option<RegionCode>,
     (after_county, after_stage, after_number): (&str, &str, i64),
     limit: i64,
 ) -> Result<Vec<Results>, StoreError> {
@@ -184,7 +192,7 @@ pub(crate) async fn list_results(
         [
             "SELECT r.number, r.county_code, r.education_stage, r.title, r.counselor_id, r.submitted_at \
              FROM results r WHERE r.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND (r.county_code, r.education_stage, r.number) > (",
             after_county,
             ", ",
@@ -192,7 +200,7 @@ pub(crate) async fn list_results(
             ", ",
             after_number,
             ")",
-            Equal("r.county_code", county_code),
+            Equal("r.county_code", text_of(county_code.as_ref())),
             "",
             reach.over(columns),
             " ORDER BY r.county_code, r.education_stage, r.number LIMIT ",
@@ -203,7 +211,7 @@ pub(crate) async fn list_results(
     for row in rows {
         results.push(Results {
             number: row.number,
-            stage: stage_of(&row.education_stage, "results", &row.county_code)?,
+            stage: stage_of(&row.education_stage, "results", row.county_code)?,
             county_code: row.county_code,
             title: row.title,
             counselor_id: row.counselor_id,

@@ -1,8 +1,12 @@
 //! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::testing::{PROGRAMME, TRAINEES, reach_world, stands};
-use shipei_rules::vocabulary::EducationStage;
+use shipei_mirror::testing::{TRAINEES, id, programme, reach_world, stands};
+use shipei_rules::{
+    ids::{ActivityId, PersonId},
+    region::RegionCode,
+    vocabulary::EducationStage,
+};
 use shipei_service_kit::{
     Reach,
     testing::{Belongs, TestKit, reaches},
@@ -31,35 +35,36 @@ fn at(text: &str) -> DateTime<Utc> {
 
 async fn populate(tx: &mut Tx) {
     shipei_mirror::apply(tx, &reach_world()).await.unwrap();
-    let people: Vec<String> = TRAINEES.iter().map(|(person, ..)| (*person).to_owned()).collect();
+    let people: Vec<PersonId> = TRAINEES.iter().map(|(person, ..)| id(person)).collect();
     for (activity_id, county_code, counselor_id, when) in DONE {
         let (when, stage) = (at(when), EducationStage::Compulsory);
         let recorded = Recorded { at: when, actor: "test".to_owned() };
-        let (county_code, counselor_id) = (county_code.to_owned(), counselor_id.to_owned());
+        let (county_code, counselor_id): (RegionCode, PersonId) = (id(county_code), id(counselor_id));
+        let title = activity_id.to_owned();
+        let activity_id: ActivityId = id(activity_id);
         let activity = Activity {
-            activity_id: activity_id.to_owned(),
-            county_code: county_code.clone(),
+            activity_id: activity_id.clone(),
+            county_code,
             stage,
             theme: String::new(),
             counselor_id: counselor_id.clone(),
             held_at: when,
             attended: 0,
         };
-        insert_activity(tx, PROGRAMME, &activity, &recorded).await.unwrap();
-        keep_attendances(tx, PROGRAMME, activity_id, (&people, 3, when), &recorded).await.unwrap();
-        let title = activity_id.to_owned();
+        insert_activity(tx, &programme(), &activity, &recorded).await.unwrap();
+        keep_attendances(tx, &programme(), &activity_id, (&people, 3, when), &recorded).await.unwrap();
         let results = Results {
             number: 0,
-            county_code: county_code.clone(),
+            county_code,
             stage,
             title: title.clone(),
             counselor_id: counselor_id.clone(),
             submitted_at: when,
         };
-        insert_results(tx, PROGRAMME, results, &recorded).await.unwrap();
+        insert_results(tx, &programme(), results, &recorded).await.unwrap();
         // The first submission of a plan gives its time.
         let plan = Plan { county_code, stage, title, counselor_id, submitted_at: when };
-        insert_plan(tx, PROGRAMME, &plan, &recorded).await.unwrap();
+        insert_plan(tx, &programme(), &plan, &recorded).await.unwrap();
     }
 }
 
@@ -74,7 +79,7 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
     let mut tx = kit.kit.database().begin_write().await.unwrap();
     populate(&mut tx).await;
     let tx = &mut tx;
-    let ids: Vec<String> = TRAINEES.iter().map(|(person, ..)| (*person).to_owned()).collect();
+    let ids: Vec<PersonId> = TRAINEES.iter().map(|(person, ..)| id(person)).collect();
     for reach in reaches(&["K1", "K2", "K3", "T1", "T3"]) {
         let done = |(name, region, person, when): &(&str, &str, &str, &str)| {
             let belongs = Belongs { region, class: "", person, at: at(when) };
@@ -82,35 +87,38 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         };
         let expected = sorted(DONE.iter().filter_map(done));
         let start = DateTime::UNIX_EPOCH;
-        let found = list_activities(tx, &reach, PROGRAMME, ("", ""), (start, ""), LIMIT).await.unwrap();
-        assert_eq!(sorted(found.into_iter().map(|row| row.activity_id)), expected, "{reach:?}");
-        let found = list_results(tx, &reach, PROGRAMME, "", ("", "", 0), LIMIT).await.unwrap();
+        let found = list_activities(tx, &reach, &programme(), (None, ""), (start, ""), LIMIT).await.unwrap();
+        assert_eq!(sorted(found.into_iter().map(|row| row.activity_id.to_string())), expected, "{reach:?}");
+        let found = list_results(tx, &reach, &programme(), None, ("", "", 0), LIMIT).await.unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.title)), expected, "{reach:?}");
 
         let first = |county: &str| DONE.iter().find(|(_, region, ..)| *region == county);
         let plans = ["130302", "130629", "130632"].into_iter().filter_map(first);
         let expected =
             sorted(plans.filter(|plan| done(plan).is_some()).map(|(_, county, ..)| (*county).to_owned()));
-        let found = list_plans(tx, &reach, PROGRAMME, "", ("", ""), LIMIT).await.unwrap();
-        assert_eq!(sorted(found.into_iter().map(|row| row.county_code)), expected, "{reach:?}");
+        let found = list_plans(tx, &reach, &programme(), None, ("", ""), LIMIT).await.unwrap();
+        assert_eq!(sorted(found.into_iter().map(|row| row.county_code.to_string())), expected, "{reach:?}");
 
         for (activity_id, region, _, when) in DONE {
-            let attended = |person: &&String| {
+            let attended = |person: &&PersonId| {
+                let person = person.as_str();
                 let (_, class) = stands(person, at(when));
                 Belongs { region, class, person, at: at(when) }.is_reached_by(&reach)
             };
-            let expected = sorted(ids.iter().filter(attended).cloned());
-            let found = list_attendances(tx, &reach, PROGRAMME, activity_id, "", LIMIT).await.unwrap();
+            let expected = sorted(ids.iter().filter(attended).map(PersonId::to_string));
+            let found =
+                list_attendances(tx, &reach, &programme(), &id(activity_id), "", LIMIT).await.unwrap();
             assert_eq!(
-                sorted(found.into_iter().map(|row| row.person_id)),
+                sorted(found.into_iter().map(|row| row.person_id.to_string())),
                 expected,
                 "{activity_id} {reach:?}"
             );
-            let found = attendances_recorded(tx, &reach, PROGRAMME, activity_id, &ids).await.unwrap();
-            assert_eq!(sorted(found.into_keys()), expected, "{activity_id} {reach:?}");
+            let found = attendances_recorded(tx, &reach, &programme(), &id(activity_id), &ids).await.unwrap();
+            assert_eq!(sorted(found.into_keys().map(String::from)), expected, "{activity_id} {reach:?}");
         }
     }
-    let found = list_plans(tx, &Reach::Everything, PROGRAMME, "130629", ("", ""), LIMIT).await.unwrap();
+    let found =
+        list_plans(tx, &Reach::Everything, &programme(), Some(id("130629")), ("", ""), LIMIT).await.unwrap();
     assert_eq!(found.len(), 1);
 }
 
