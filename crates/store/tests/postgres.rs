@@ -3,16 +3,29 @@
 use shipei_store::testing::{TestDatabase, TestPostgres};
 use shipei_store::{Database, PoolLimits, StoreError, conformance};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn postgres_conforms() {
-    conformance::run_all(async || TestDatabase::postgres().open().await.unwrap()).await;
+mod postgres {
+    use super::{Database, TestDatabase};
+
+    async fn open() -> (TestDatabase, Database) {
+        let schema = TestDatabase::postgres();
+        let database = schema.open().await.unwrap();
+        (schema, database)
+    }
+
+    shipei_store::conformance_tests!(open);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_connections_conform() {
-    let limits = PoolLimits { connections: 24, ..PoolLimits::default() };
-    conformance::run_all(async || Database::open(TestDatabase::postgres().url(), limits).await.unwrap())
-        .await;
+mod postgres_with_many_connections {
+    use super::{Database, PoolLimits, TestDatabase};
+
+    async fn open() -> (TestDatabase, Database) {
+        let schema = TestDatabase::postgres();
+        let limits = PoolLimits { connections: 24, ..PoolLimits::default() };
+        let database = Database::open(schema.url(), limits).await.unwrap();
+        (schema, database)
+    }
+
+    shipei_store::conformance_tests!(open);
 }
 
 #[tokio::test]

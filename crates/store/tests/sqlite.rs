@@ -3,21 +3,20 @@
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use shipei_store::testing::TestDatabase;
 use shipei_store::{Database, PoolLimits, StoreError, conformance};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sqlite_conforms() {
-    let files = Mutex::new(Vec::new());
-    conformance::run_all(async || {
+mod sqlite {
+    use super::{Database, TestDatabase};
+
+    async fn open() -> (TestDatabase, Database) {
         let file = TestDatabase::sqlite();
         let database = file.open().await.unwrap();
-        files.lock().unwrap().push(file);
-        database
-    })
-    .await;
+        (file, database)
+    }
+
+    shipei_store::conformance_tests!(open);
 }
 
 #[tokio::test]

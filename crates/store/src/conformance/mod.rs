@@ -1,8 +1,8 @@
 //! What every database must do for us: one suite, run on SQLite and on Postgres.
 //!
 //! The state's code is written once, so whatever could differ between the databases is tried here, over the real
-//! macros and statements. To add a case, write an `async fn(&Database) -> Result<(), StoreError>` that asserts, and
-//! name it in [`run_all`].
+//! macros and statements. Each case is a test of its own on each database, made by [`crate::conformance_tests!`]. To add one,
+//! write an `async fn(&Database) -> Result<(), StoreError>` that asserts, and name it in the list below.
 
 mod abandoned;
 mod broken;
@@ -15,8 +15,6 @@ pub use broken::{
     damaged_page_is_told_from_a_defect, faults_of_postgres_recover, full_file_recovers, goes_on,
     lock_of_another_program_passes, lock_of_another_session_passes, read_only_file_recovers,
 };
-
-use std::future::Future;
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -52,65 +50,80 @@ pub fn migrator() -> Migrator {
     Migrator::with_migrations(vec![tables])
 }
 
-/// Runs every case on a fresh, unmigrated database of its own from `factory`.
-///
-/// # Panics
-/// When a case fails.
-pub async fn run_all<Factory, Opened>(factory: Factory)
-where
-    Factory: Fn() -> Opened,
-    Opened: Future<Output = Database>,
-{
-    macro_rules! run {
-        ($($case:path),+ $(,)?) => {
+/// Makes of the list of cases a function for each ([`cases`]), and the macro that makes a test of each.
+macro_rules! list {
+    ($dollar:tt $($file:ident::$case:ident,)+) => {
+        /// The cases, each on a fresh, unmigrated database.
+        pub mod cases {
+            use crate::Database;
             $(
-                eprintln!("conformance: {}", stringify!($case));
-                let database = factory().await;
-                succeed(stringify!($case), database.migrate(&migrator()).await);
-                succeed(stringify!($case), $case(&database).await);
-                database.close().await;
+                #[doc = concat!("`", stringify!($case), "`; panics when it does not hold.")]
+                pub async fn $case(database: &Database) {
+                    super::hold(stringify!($case), database, super::$file::$case).await;
+                }
             )+
-        };
-    }
-    run!(
-        sql::text_is_ordered_by_bytes,
-        sql::nulls_are_ordered_where_the_statement_says,
-        sql::values_come_back_as_they_were,
-        sql::timestamps_are_ordered_in_time,
-        sql::unique_violation_names_its_constraint,
-        sql::foreign_keys_are_enforced,
-        sql::keyset_pages_see_every_row_once,
-        sql::bulk_insert_writes_any_number_of_rows,
-        sql::bulk_upsert_replaces_rows,
-        sql::select_by_keys_finds_any_number_of_keys,
-        sql::select_for_update_holds_the_row,
-        broken::statement_that_fails_keeps_nothing,
-        broken::refused_row_falls_alone,
-        state::migrations_run_at_once_apply_once,
-        state::read_sees_one_state_and_cannot_write,
-        state::dropped_transaction_is_rolled_back,
-        state::abandoned_writes_leave_the_database_usable,
-        state::retry_runs_again_only_what_may_succeed,
-        state::counter_of_many_writers_loses_nothing,
-        state::cursor_moves_by_compare_and_set,
-        state::request_is_recorded_once,
-        state::wake_between_two_waits_is_not_lost,
-        log::appended_events_come_back,
-        log::rolled_back_numbers_are_given_again,
-        log::filtered_read_moves_past_unwanted_events,
-        log::append_to_all_partitions_is_one_batch,
-        log::concurrent_appends_miss_nothing,
-        log::mark_tells_events_of_one_place_apart,
-        log::epoch_stays,
-        log::subject_has_versions_without_a_gap,
-        log::time_never_goes_back_within_a_partition,
-        log::month_of_the_log_can_be_dropped,
-        log::savepoint_keeps_what_was_before_it,
-    );
+        }
+
+        /// Makes a test of every case of [`conformance`](crate::conformance): `conformance_tests!(open)`, where `open` is an
+        /// async function that gives a fresh database and what must live as long.
+        #[macro_export]
+        macro_rules! conformance_tests {
+            ($dollar open:path) => {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                    async fn $case() {
+                        let (_held, database) = $dollar open().await;
+                        $dollar crate::conformance::cases::$case(&database).await;
+                        database.close().await;
+                    }
+                )+
+            };
+        }
+    };
 }
 
-fn succeed(case: &str, result: Result<(), StoreError>) {
-    if let Err(error) = result {
-        panic!("{case}: {error}");
+list! { $
+    sql::text_is_ordered_by_bytes,
+    sql::nulls_are_ordered_where_the_statement_says,
+    sql::values_come_back_as_they_were,
+    sql::timestamps_are_ordered_in_time,
+    sql::unique_violation_names_its_constraint,
+    sql::foreign_keys_are_enforced,
+    sql::keyset_pages_see_every_row_once,
+    sql::bulk_insert_writes_any_number_of_rows,
+    sql::bulk_upsert_replaces_rows,
+    sql::select_by_keys_finds_any_number_of_keys,
+    sql::select_for_update_holds_the_row,
+    broken::statement_that_fails_keeps_nothing,
+    broken::refused_row_falls_alone,
+    state::migrations_run_at_once_apply_once,
+    state::read_sees_one_state_and_cannot_write,
+    state::dropped_transaction_is_rolled_back,
+    state::abandoned_writes_leave_the_database_usable,
+    state::retry_runs_again_only_what_may_succeed,
+    state::counter_of_many_writers_loses_nothing,
+    state::cursor_moves_by_compare_and_set,
+    state::request_is_recorded_once,
+    state::wake_between_two_waits_is_not_lost,
+    log::appended_events_come_back,
+    log::rolled_back_numbers_are_given_again,
+    log::filtered_read_moves_past_unwanted_events,
+    log::append_to_all_partitions_is_one_batch,
+    log::concurrent_appends_miss_nothing,
+    log::mark_tells_events_of_one_place_apart,
+    log::epoch_stays,
+    log::subject_has_versions_without_a_gap,
+    log::time_never_goes_back_within_a_partition,
+    log::month_of_the_log_can_be_dropped,
+    log::savepoint_keeps_what_was_before_it,
+}
+
+async fn hold(name: &str, database: &Database, case: impl AsyncFn(&Database) -> Result<(), StoreError>) {
+    let held = match database.migrate(&migrator()).await {
+        Ok(()) => case(database).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = held {
+        panic!("{name}: {error}");
     }
 }
