@@ -235,5 +235,6 @@ mod tests {
     #[test]
     fn zone_that_does_not_exist_is_refused() {
         assert_eq!(Zone::parse("Asia/Qinhuangdao"), None);
+        assert_eq!(Zone::parse("Asia/Shanghai").unwrap().to_string(), "Asia/Shanghai");
     }
 }

@@ -240,6 +240,30 @@ mod tests {
     }
 
     #[test]
+    fn figure_that_is_just_possible_is_not_odd() {
+        for (from, to) in [
+            ("pass_total       = 80", "pass_total = 100"),
+            ("excellent = 30, pass = 20, fail = 0", "excellent = 20, pass = 20, fail = 20"),
+            ("min_distinct_scores = 2", "min_distinct_scores = 10"),
+        ] {
+            assert_eq!(keys_with(from, to), Vec::<String>::new(), "{to}");
+        }
+    }
+
+    /// 46 days touch one more by the clock.
+    #[test]
+    fn capped_window_has_room_for_its_days_and_one() {
+        for (minutes, is_odd) in [(470, false), (471, true)] {
+            let text = MODEL
+                .replacen("daily_cap_minutes           = 0", "daily_cap_minutes = 10", 1)
+                .replacen("minutes    = 200", &format!("minutes = {minutes}"), 1);
+            let oddities = Scheme::parse(&text).unwrap().oddities();
+            let found = oddities.iter().any(|oddity| oddity.key == "trainee.online[0].minutes");
+            assert_eq!(found, is_odd, "{minutes}");
+        }
+    }
+
+    #[test]
     fn model_scheme_has_nothing_odd() {
         assert_eq!(Scheme::parse(MODEL).unwrap().oddities(), []);
     }

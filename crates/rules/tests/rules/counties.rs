@@ -53,6 +53,8 @@ fn offline_items_are_shared_by_the_stages_with_active_trainees() {
     assert_eq!((both.items.len(), both.offline.to_string()), (8, "26.25".to_owned()));
     let missed: Vec<_> = both.items.iter().filter_map(|item| item.reason).collect();
     assert_eq!(missed, [ReasonCode::AttendanceNotScored]);
+    let stages: Vec<EducationStage> = both.items.iter().map(|item| item.stage).collect();
+    assert_eq!(stages, [EducationStage::Compulsory, EducationStage::NonCompulsory].repeat(4));
     lacking.active = 0;
     let one = final_score(&county(10, [0; 5], vec![complete(EducationStage::Compulsory, 10), lacking]));
     assert_eq!((one.items.len(), one.offline.to_string()), (4, "30.00".to_owned()));

@@ -42,6 +42,14 @@ proptest! {
 }
 
 #[test]
+fn spans_that_touch_have_nothing_in_common() {
+    let span = |from, until| Span { from, until };
+    assert_eq!(span(0, 5).within(span(5, 9)), None);
+    assert_eq!(span(5, 9).within(span(0, 5)), None);
+    assert_eq!(span(0, 6).within(span(5, 9)), Some(span(5, 6)));
+}
+
+#[test]
 fn an_evening_of_study_is_a_few_bytes_and_half_a_set_is_none() {
     let mut intervals = Intervals::default();
     let origin = 1_568_563_200_000_000;

@@ -64,6 +64,14 @@ impl Learner {
 }
 
 #[test]
+fn reasons_are_read_as_they_are_shown() {
+    for reason in UncreditedReason::ALL {
+        assert_eq!(UncreditedReason::parse(reason.as_str()), Some(*reason));
+    }
+    assert_eq!(UncreditedReason::parse("LATE"), None);
+}
+
+#[test]
 fn session_inside_the_window_is_credited_to_the_second() {
     let mut learner = Learner::new(qinhuangdao(), course(90));
     learner.watch("2019-09-20T08:00:00", "2019-09-20T09:30:00", 120);
