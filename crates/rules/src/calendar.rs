@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn period_holds_its_first_instant_and_not_its_last() {
         let (from, until) = (at("2019-09-15T00:00:00Z"), at("2019-09-16T00:00:00Z"));
-        let period = Period { from, until };
+        let period = Period { from, until, zone: Zone::parse("Asia/Shanghai").unwrap() };
         let micros = TimeDelta::microseconds(1);
         for (instant, position) in [
             (from - micros, Position::Before),
