@@ -11,11 +11,11 @@ use shipei_rules::{
     history::History,
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
     region::{RegionCode, RegionLevel},
-    scheme::Scheme,
+    scheme::{Scheme, SchemeError},
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 use shipei_service_kit::{
-    Reach, Refusal, Result,
+    Error, Reach, Refusal, Result,
     reach::{AsOf, Columns},
 };
 use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, select_by_keys};
@@ -28,7 +28,7 @@ pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
 /// The most counties of one programme that are listed; a province has some 167.
 pub const COUNTIES_MAX: i64 = 1_000;
 
-/// Schemes, parsed once for each programme and version.
+/// Schemes in force, by programme and version; the text of each is parsed once in the process.
 #[derive(Debug, Clone, Default)]
 pub struct Programmes {
     parsed: Arc<RwLock<Parsed>>,
@@ -61,9 +61,11 @@ impl Programmes {
             "SELECT scheme_version, scheme_toml FROM mirror_programme WHERE programme_id = $1",
             programme_id.as_str()
         )?;
-        let scheme = Scheme::parse(&row.1)
+        let (version, text) = row;
+        let scheme = parsed(text)
+            .await?
             .map_err(|_| StoreError::corrupt_row("mirror_programme", "scheme_toml", programme_id))?;
-        let kept = (row.0, Arc::new(scheme));
+        let kept = (version, scheme);
         self.parsed
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -74,6 +76,15 @@ impl Programmes {
     fn lock(&self) -> std::sync::RwLockReadGuard<'_, Parsed> {
         self.parsed.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The scheme of a text, parsed once in this process and not on a thread that others wait for.
+async fn parsed(text: String) -> Result<std::result::Result<Arc<Scheme>, SchemeError>> {
+    if let Some(scheme) = Scheme::shared(&text) {
+        return Ok(Ok(scheme));
+    }
+    let parsing = tokio::task::spawn_blocking(move || Scheme::parse_shared(&text));
+    parsing.await.map_err(|error| Error::Internal(format!("a scheme was not parsed: {error}")))
 }
 
 /// Somebody of a programme, as enrollment knows them.

@@ -10,7 +10,7 @@ use shipei_rules::{
     scheme::Scheme,
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
-use shipei_service_kit::{Error, Fields, Result, error::FieldViolation, to_int32, to_timestamp};
+use shipei_service_kit::{Error, Fields, Refusal, Result, error::FieldViolation, to_int32, to_timestamp};
 use shipei_store::{StoreError, crypto::Vault};
 
 use crate::{
@@ -28,8 +28,8 @@ use crate::{
 pub(crate) const NAME_CHARACTERS_MAX: usize = 500;
 /// The longest reason for leaving, characters.
 pub(crate) const REASON_CHARACTERS_MAX: usize = 10_000;
-/// The longest scheme, characters.
-pub(crate) const SCHEME_CHARACTERS_MAX: usize = 200_000;
+/// The longest scheme, bytes.
+pub(crate) const SCHEME_BYTES_MAX: usize = 64 * 1024;
 /// The largest remittance, fen: ten thousand million yuan.
 pub(crate) const AMOUNT_FEN_MAX: i64 = 1_000_000_000_000;
 
@@ -136,7 +136,15 @@ pub(crate) fn scheme_text(text: &str) -> Result<()> {
     if text.is_empty() {
         fields.fault::<()>("scheme_toml", "required");
     }
-    let _ = fields.optional_text("scheme_toml", text, SCHEME_CHARACTERS_MAX);
+    if text.len() > SCHEME_BYTES_MAX {
+        let bytes_max = SCHEME_BYTES_MAX.to_string();
+        fields.refuse::<()>(
+            "scheme_toml",
+            Refusal::new(common::ErrorReason::TextTooLong).with("bytes_max", bytes_max),
+        );
+    } else {
+        let _ = fields.optional_text("scheme_toml", text, SCHEME_BYTES_MAX);
+    }
     fields.finish()
 }
 

@@ -1,5 +1,5 @@
-//! Schemes that were parsed, by programme and version. Why: every log-in and report needs the windows, a scheme's
-//! text is some hundred lines, and a version never changes, so it is parsed once.
+//! Schemes that are in force, by programme and version. Why: every log-in and report needs the windows, and a version never
+//! changes, so neither its text is read again nor parsed.
 
 use std::{
     collections::HashMap,
@@ -7,44 +7,42 @@ use std::{
 };
 
 use shipei_rules::scheme::{Scheme, SchemeError};
+use shipei_service_kit::{Error, Result};
 
-/// The most schemes that are kept parsed; beyond it, all are forgotten and parsed again when needed.
+/// The most schemes that are kept; beyond it, all are forgotten and read again when needed.
 pub(crate) const SCHEMES_CACHED_MAX: usize = 256;
 
-type Parsed = HashMap<(String, i64), Arc<Scheme>>;
+type Known = HashMap<(String, i64), Arc<Scheme>>;
 
-/// Parsed schemes. Clones are the same cache.
+/// Known schemes. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schemes {
-    parsed: Arc<Mutex<Parsed>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Schemes {
-    /// The scheme of a version, if it was parsed before.
+    /// The scheme of a version, if it is known.
     pub(crate) fn cached(&self, programme_id: &str, version: i64) -> Option<Arc<Scheme>> {
-        let parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        parsed.get(&(programme_id.to_owned(), version)).cloned()
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(programme_id.to_owned(), version)).cloned()
     }
 
-    /// Parses the text of a version that is in the database, and remembers it.
-    ///
-    /// # Errors
-    /// When the text is no scheme.
-    pub(crate) fn parse(
-        &self,
-        programme_id: &str,
-        version: i64,
-        text: &str,
-    ) -> Result<Arc<Scheme>, SchemeError> {
-        if let Some(scheme) = self.cached(programme_id, version) {
-            return Ok(scheme);
+    /// Remembers the scheme of a version that is in the database.
+    pub(crate) fn keep(&self, programme_id: &str, version: i64, scheme: &Arc<Scheme>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= SCHEMES_CACHED_MAX {
+            known.clear();
         }
-        let scheme = Arc::new(Scheme::parse(text)?);
-        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if parsed.len() >= SCHEMES_CACHED_MAX {
-            parsed.clear();
-        }
-        parsed.insert((programme_id.to_owned(), version), Arc::clone(&scheme));
-        Ok(scheme)
+        known.insert((programme_id.to_owned(), version), Arc::clone(scheme));
     }
+}
+
+/// The scheme of a text, parsed once and not on a thread that others wait for.
+pub(crate) async fn parsed(text: &str) -> Result<std::result::Result<Arc<Scheme>, SchemeError>> {
+    if let Some(scheme) = Scheme::shared(text) {
+        return Ok(Ok(scheme));
+    }
+    let text = text.to_owned();
+    let parsing = tokio::task::spawn_blocking(move || Scheme::parse_shared(&text));
+    parsing.await.map_err(|error| Error::Internal(format!("a scheme was not parsed: {error}")))
 }

@@ -12,6 +12,7 @@ mod error;
 mod oddities;
 mod parse;
 mod reader;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::fmt;

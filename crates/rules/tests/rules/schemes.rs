@@ -298,3 +298,16 @@ fn clause_is_as_the_scheme_words_it_or_its_place_in_the_scheme() {
     assert_eq!(**second, Text::new("考核方案 trainee.online[1]", "scheme, trainee.online[1]"));
     assert_eq!(without.tutor.bulletins[2].clause.en, "scheme, tutor.bulletin[2]");
 }
+
+#[test]
+fn calendar_has_a_bounded_number_of_windows() {
+    let with = |more: usize| {
+        let named: String =
+            (0..more).map(|number| format!("w{number} = [\"2019-09-15\", \"2019-09-16\"]\n")).collect();
+        let (before, behind) = QINHUANGDAO.split_once("preparation =").unwrap();
+        Scheme::parse(&format!("{before}{named}preparation ={behind}"))
+    };
+    assert!(with(200).is_ok());
+    let error = with(300).unwrap_err();
+    assert!(error.key == "calendar" && error.cause.contains("256"), "{error}");
+}

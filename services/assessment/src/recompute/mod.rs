@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How many of those who are due are scored at once.
-const DUE_PAGE: i64 = 1_000;
+const DUE_PAGE: i64 = 4_000;
 
 /// What every step of one recomputation shares.
 pub(crate) struct Work<'work> {

@@ -17,7 +17,7 @@ use shipei_store::{StoreError, Tx};
 use crate::{
     domain::Member,
     error::not_found,
-    schemes::Schemes,
+    schemes::{Schemes, parsed},
     store::{
         programme::{self as programmes, ProgrammeHead},
         region::{self as regions, RegionRow},
@@ -47,7 +47,9 @@ impl Handler {
         }
         let corrupt = || StoreError::corrupt_row("scheme_version", "scheme_toml", format!("{id}/{version}"));
         let text = programmes::scheme_text(tx, id, version).await?.ok_or_else(corrupt)?;
-        Ok(self.schemes.parse(id, version, &text).map_err(|_| corrupt())?)
+        let scheme = parsed(&text).await?.map_err(|_| corrupt())?;
+        self.schemes.keep(id, version, &scheme);
+        Ok(scheme)
     }
 }
 

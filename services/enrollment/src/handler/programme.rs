@@ -1,5 +1,7 @@
 //! ProgrammeService: programmes, the versions of their schemes, and the duties of Annex 1.
 
+use std::sync::Arc;
+
 use shipei_contracts::{
     common::v1::ErrorReason,
     enrollment::v1::{self as pb, programme_service_server::ProgrammeService},
@@ -9,14 +11,15 @@ use shipei_rules::{
     ids::ProgrammeId,
     scheme::{Scheme, SchemeError},
 };
-use shipei_service_kit::{Error, Fields, ReadUnit, Refusal, Result, Unit, to_int32};
-use shipei_store::Tx;
+use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit, to_int32};
+use shipei_store::{StoreError, Tx};
 use tonic::Request;
 
 use super::{Answer, Handler, programme_head};
 use crate::{
     convert,
     error::{already_exists, not_found},
+    schemes::parsed,
     store::{
         Stamp, county,
         programme::{self as programmes, ProgrammeRow},
@@ -58,10 +61,13 @@ impl ProgrammeService for Handler {
     }
 }
 
+/// About as long as a programme is in an answer, beside its scheme.
+const PROGRAMME_BYTES: usize = 1_000;
+
 /// The scheme of a request, or INVALID_SCHEME with the line, the key and the cause.
-fn parse_scheme(text: &str) -> Result<Scheme> {
+async fn parse_scheme(text: &str) -> Result<Arc<Scheme>> {
     convert::scheme_text(text)?;
-    Ok(Scheme::parse(text).map_err(|error| invalid_scheme(&error))?)
+    Ok(parsed(text).await?.map_err(|error| invalid_scheme(&error))?)
 }
 
 fn invalid_scheme(error: &SchemeError) -> Refusal {
@@ -79,7 +85,7 @@ async fn create(
     mut unit: Unit,
     request: pb::CreateProgrammeRequest,
 ) -> Result<(Unit, pb::CreateProgrammeResponse)> {
-    let scheme = parse_scheme(&request.scheme_toml)?;
+    let scheme = parse_scheme(&request.scheme_toml).await?;
     let (id, region_code) = (scheme.id.as_str(), scheme.region.as_str());
     let stamp = Stamp::of(&unit);
     if programmes::insert_programme(&mut unit.tx, id, region_code, &stamp).await? {
@@ -99,7 +105,7 @@ async fn create(
         return Err(already_exists("scheme_toml").because("the programme has another scheme").into());
     }
     // Sent again after a revision it is the programme as it stands, under the scheme in force.
-    let in_force = if row.scheme_toml == request.scheme_toml { scheme } else { stored_scheme(&row)? };
+    let in_force = if row.scheme_toml == request.scheme_toml { scheme } else { stored_scheme(&row).await? };
     let warnings = convert::warnings_of(&in_force);
     let programme = Some(convert::programme_to(row, &in_force));
     Ok((unit, pb::CreateProgrammeResponse { programme, warnings }))
@@ -114,7 +120,7 @@ async fn revise(
     let id = convert::programme(&mut fields, &request.programme_id);
     let (id,): (ProgrammeId,) = fields.all((id,))?;
     let id = id.as_str();
-    let scheme = parse_scheme(&request.scheme_toml)?;
+    let scheme = parse_scheme(&request.scheme_toml).await?;
     programmes::lock_programme(&mut unit.tx, id).await?;
     let mut row = existing(&mut unit.tx, id).await?;
     if scheme.id.as_str() != id {
@@ -154,12 +160,11 @@ async fn existing(tx: &mut Tx, id: &str) -> Result<ProgrammeRow> {
     Ok(programmes::programme(tx, id).await?.ok_or_else(|| not_found("programme_id"))?)
 }
 
-/// The scheme in a row. Parsed anew: a list is short, and what a write has just put there must not be cached.
-fn stored_scheme(row: &ProgrammeRow) -> Result<Scheme> {
+/// The scheme in a row.
+async fn stored_scheme(row: &ProgrammeRow) -> Result<Arc<Scheme>> {
     let key = || format!("{}/{}", row.programme_id, row.scheme_version);
-    Scheme::parse(&row.scheme_toml).map_err(|_| {
-        Error::Store(shipei_store::StoreError::corrupt_row("scheme_version", "scheme_toml", key()))
-    })
+    let corrupt = |_| StoreError::corrupt_row("scheme_version", "scheme_toml", key());
+    Ok(parsed(&row.scheme_toml).await?.map_err(corrupt)?)
 }
 
 async fn get(
@@ -171,7 +176,7 @@ async fn get(
     let id = convert::programme(&mut fields, &request.programme_id);
     let (id,) = fields.all((id,))?;
     let row = existing(&mut unit.tx, id.as_str()).await?;
-    let scheme = stored_scheme(&row)?;
+    let scheme = stored_scheme(&row).await?;
     let programme = Some(convert::programme_to(row, &scheme));
     Ok((unit, pb::GetProgrammeResponse { programme }))
 }
@@ -184,10 +189,11 @@ async fn list(
     let page = handler.kit.page::<pb::ListProgrammesRequest>(&[], request.page_size, &request.page_token)?;
     let rows =
         programmes::programmes(&mut unit.tx, &unit.reach, unit.now, page.after(0), page.limit()).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.programme_id.clone()]);
+    let bytes = |row: &ProgrammeRow| row.scheme_toml.len() + PROGRAMME_BYTES;
+    let (rows, next_page_token) = page.cut_within(rows, bytes, |row| vec![row.programme_id.clone()]);
     let mut programmes = Vec::with_capacity(rows.len());
     for row in rows {
-        let scheme = stored_scheme(&row)?;
+        let scheme = stored_scheme(&row).await?;
         programmes.push(convert::programme_to(row, &scheme));
     }
     Ok((unit, pb::ListProgrammesResponse { programmes, next_page_token }))

@@ -6,6 +6,7 @@ use crate::world::{PROGRAMME, SCHEME, World, at, class_of, id_number, reason, re
 
 crate::on_both!(
     programme_is_created_once,
+    list_of_long_schemes_is_cut_by_bytes,
     scheme_is_revised_until_learning_opens,
     duties_have_the_days_of_the_scheme,
     regions_form_a_tree,
@@ -49,7 +50,7 @@ async fn programme_is_created_once(world: World) {
     );
     assert_eq!(reason::<()>(Err(refused)), "INVALID_SCHEME");
     assert_eq!(reason(client.create_programme(create("")).await), "INVALID_FIELD");
-    assert_eq!(reason(client.create_programme(create(&"#".repeat(200_001))).await), "TEXT_TOO_LONG");
+    assert_eq!(reason(client.create_programme(create(&"#".repeat(64 * 1024 + 1))).await), "TEXT_TOO_LONG");
 
     let second = SCHEME.replace("qinhuangdao-2019", "qinhuangdao-2020");
     client.create_programme(create(&second)).await.unwrap();
@@ -62,6 +63,24 @@ async fn programme_is_created_once(world: World) {
     assert_eq!(page.next_page_token, "");
     let nothing = pb::GetProgrammeRequest { programme_id: "nothing".to_owned() };
     assert_eq!(reason(client.get_programme(nothing).await), "NOT_FOUND");
+}
+
+async fn list_of_long_schemes_is_cut_by_bytes(world: World) {
+    let mut client = world.programmes();
+    let padding = "#".repeat(64 * 1024 - SCHEME.len() - 10);
+    let count = 70;
+    for number in 0..count {
+        let id = format!("qinhuangdao-{}", 2100 + number);
+        let scheme = format!("{}\n{padding}", SCHEME.replace(PROGRAMME, &id));
+        client.create_programme(create(&scheme)).await.unwrap();
+    }
+    let mut request = pb::ListProgrammesRequest { page_size: 100, page_token: String::new() };
+    let page = client.list_programmes(request.clone()).await.unwrap().into_inner();
+    assert!((50..count).contains(&page.programmes.len()), "{}", page.programmes.len());
+    request.page_token = page.next_page_token;
+    let rest = client.list_programmes(request).await.unwrap().into_inner();
+    assert_eq!(page.programmes.len() + rest.programmes.len(), count);
+    assert_eq!(rest.next_page_token, "");
 }
 
 async fn scheme_is_revised_until_learning_opens(world: World) {

@@ -86,6 +86,9 @@ fn clause(section: &Section<'_>) -> Result<Clause, SchemeError> {
     Ok(Arc::new(Text::new(texts.required("zh")?.text()?, texts.required("en")?.text()?)))
 }
 
+/// The most windows of a calendar.
+const WINDOWS_MAX: usize = 256;
+
 /// `[calendar]`, while the rest of the scheme is read against it.
 struct Calendar {
     windows: BTreeMap<String, NamedWindow>,
@@ -94,8 +97,12 @@ struct Calendar {
 impl Calendar {
     fn read(value: &Value<'_>, zone: Zone) -> Result<Self, SchemeError> {
         let section = value.open_section()?;
+        let entries = section.entries();
+        if entries.len() > WINDOWS_MAX {
+            return Err(value.refuse(format!("must not have more than {WINDOWS_MAX} windows")));
+        }
         let mut windows = BTreeMap::new();
-        for (name, entry) in section.entries() {
+        for (name, entry) in entries {
             let window = read_window(&entry)?;
             let period = zone.period(window);
             windows.insert(name.to_owned(), NamedWindow { name: name.to_owned(), window, period });
