@@ -69,12 +69,7 @@ pub(crate) fn review(request: &proto::ReviewSubmissionRequest) -> Result<MarkCom
     let comment = comment(&mut fields, &request.comment);
     let (programme, tutor, submission, grade, comment) =
         fields.all((programme, tutor, submission, grade, comment))?;
-    let kind = match grade {
-        proto::Grade::Excellent => MarkKind::Graded(Grade::Excellent),
-        proto::Grade::Pass => MarkKind::Graded(Grade::Pass),
-        proto::Grade::Fail => MarkKind::Graded(Grade::Fail),
-        proto::Grade::Unspecified => MarkKind::Returned,
-    };
+    let kind = grade.known().map_or(MarkKind::Returned, MarkKind::Graded);
     Ok(MarkCommand { programme, tutor, submission, kind, comment })
 }
 
@@ -271,12 +266,7 @@ fn mark_to_proto(mark: Mark) -> proto::Mark {
 
 /// A grade, or that there is none.
 pub(crate) fn grade_to_proto(grade: Option<Grade>) -> proto::Grade {
-    match grade {
-        Some(Grade::Excellent) => proto::Grade::Excellent,
-        Some(Grade::Pass) => proto::Grade::Pass,
-        Some(Grade::Fail) => proto::Grade::Fail,
-        None => proto::Grade::Unspecified,
-    }
+    grade.into()
 }
 
 /// A seminar, for an answer.

@@ -250,24 +250,11 @@ pub(crate) fn transfer(request: &pb::TransferTraineeRequest) -> Result<(Programm
     Ok((programme_id, person_id, destination))
 }
 
-/// The role of people; `None` for what only callers are.
-pub(crate) fn role_from(role: common::Role) -> Option<Role> {
-    match role {
-        common::Role::Trainee => Some(Role::Trainee),
-        common::Role::ClassTutor => Some(Role::ClassTutor),
-        common::Role::CountyCounselor => Some(Role::CountyCounselor),
-        common::Role::SubjectExpert => Some(Role::SubjectExpert),
-        common::Role::MunicipalLead => Some(Role::MunicipalLead),
-        common::Role::TrainingInstitution => Some(Role::TrainingInstitution),
-        common::Role::Unspecified | common::Role::Province | common::Role::Service => None,
-    }
-}
-
 /// A role filter: absent for all; a role that no person has is a fault.
 pub(crate) fn optional_role(fields: &mut Fields, value: i32) -> Option<Option<Role>> {
     match fields.optional_choice::<common::Role>("role", value)? {
         None => Some(None),
-        Some(role) => match role_from(role) {
+        Some(role) => match role.known() {
             Some(role) => Some(Some(role)),
             None => fields.fault("role", "not a role of the notice"),
         },
@@ -276,34 +263,17 @@ pub(crate) fn optional_role(fields: &mut Fields, value: i32) -> Option<Option<Ro
 
 /// A role as messages have it.
 pub(crate) fn role_to(role: Role) -> common::Role {
-    match role {
-        Role::Trainee => common::Role::Trainee,
-        Role::ClassTutor => common::Role::ClassTutor,
-        Role::CountyCounselor => common::Role::CountyCounselor,
-        Role::SubjectExpert => common::Role::SubjectExpert,
-        Role::MunicipalLead => common::Role::MunicipalLead,
-        Role::TrainingInstitution => common::Role::TrainingInstitution,
-    }
+    role.into()
 }
 
 /// An education stage as messages have it.
 pub(crate) fn education_stage_to(stage: Option<EducationStage>) -> common::EducationStage {
-    match stage {
-        None => common::EducationStage::Unspecified,
-        Some(EducationStage::Compulsory) => common::EducationStage::Compulsory,
-        Some(EducationStage::NonCompulsory) => common::EducationStage::NonCompulsory,
-    }
+    stage.into()
 }
 
 /// A development stage as messages have it.
 pub(crate) fn development_stage_to(stage: Option<DevelopmentStage>) -> common::DevelopmentStage {
-    match stage {
-        None => common::DevelopmentStage::Unspecified,
-        Some(DevelopmentStage::Novice) => common::DevelopmentStage::Novice,
-        Some(DevelopmentStage::Developing) => common::DevelopmentStage::Developing,
-        Some(DevelopmentStage::Proficient) => common::DevelopmentStage::Proficient,
-        Some(DevelopmentStage::Expert) => common::DevelopmentStage::Expert,
-    }
+    stage.into()
 }
 
 /// The level that a filter names; empty for any.

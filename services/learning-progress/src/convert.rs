@@ -7,7 +7,6 @@ use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{CourseId, GrantId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason, WholeSeconds};
-use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::{Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp};
 
 use crate::domain::course::{Course, MINUTES_MAX};
@@ -73,7 +72,7 @@ pub(crate) fn courses(request: &proto::ListCoursesRequest) -> Result<(ProgrammeI
     let category = fields.optional_choice::<proto::CourseCategory>("category", request.category);
     let subject = fields.name("subject", &request.subject, NAME_CHARACTERS_MAX);
     let (programme, category, subject) = fields.all((programme, category, subject))?;
-    Ok((programme, category.and_then(category_of).map_or("", Category::as_str), subject))
+    Ok((programme, category.map_or("", proto::CourseCategory::word), subject))
 }
 
 /// A new course.
@@ -95,51 +94,24 @@ fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
     Some(Course {
         id: id?,
         title: title?,
-        category: category.and_then(category_of)?,
+        category: category.and_then(proto::CourseCategory::known)?,
         main_line: course.main_line,
         minutes: minutes?,
         subject: subject?,
-        education_stage: stage?.and_then(stage_of),
+        education_stage: stage?.and_then(common::EducationStage::known),
     })
 }
 
 /// A course as proto.
 pub(crate) fn course_to_proto(course: &Course) -> proto::Course {
-    let category = match course.category {
-        Category::Public => proto::CourseCategory::Public,
-        Category::Professional => proto::CourseCategory::Professional,
-        Category::ItIntegration => proto::CourseCategory::ItIntegration,
-    };
-    let stage = match course.education_stage {
-        None => common::EducationStage::Unspecified,
-        Some(EducationStage::Compulsory) => common::EducationStage::Compulsory,
-        Some(EducationStage::NonCompulsory) => common::EducationStage::NonCompulsory,
-    };
     proto::Course {
         course_id: course.id.as_str().to_owned(),
         title: course.title.clone(),
-        category: category.into(),
+        category: proto::CourseCategory::from(course.category).into(),
         main_line: course.main_line,
         minutes: to_int32(course.minutes),
         subject: course.subject.clone(),
-        education_stage: stage.into(),
-    }
-}
-
-fn category_of(category: proto::CourseCategory) -> Option<Category> {
-    match category {
-        proto::CourseCategory::Unspecified => None,
-        proto::CourseCategory::Public => Some(Category::Public),
-        proto::CourseCategory::Professional => Some(Category::Professional),
-        proto::CourseCategory::ItIntegration => Some(Category::ItIntegration),
-    }
-}
-
-fn stage_of(stage: common::EducationStage) -> Option<EducationStage> {
-    match stage {
-        common::EducationStage::Unspecified => None,
-        common::EducationStage::Compulsory => Some(EducationStage::Compulsory),
-        common::EducationStage::NonCompulsory => Some(EducationStage::NonCompulsory),
+        education_stage: common::EducationStage::from(course.education_stage).into(),
     }
 }
 

@@ -150,7 +150,7 @@ pub(crate) fn filter(programme_id: &str, county_code: &str, education_stage: i32
     let county = fields.optional_id("county_code", county_code, RegionCode::parse);
     let stage = fields.optional_choice::<ProtoStage>("education_stage", education_stage);
     let (programme, county, stage) = fields.all((programme, county, stage))?;
-    let stage = stage.and_then(stage_of).map_or("", EducationStage::as_str);
+    let stage = stage.map_or("", ProtoStage::word);
     Ok(Filter { programme, county, stage })
 }
 
@@ -163,16 +163,7 @@ pub(crate) fn activity_key(request: &proto::ListAttendancesRequest) -> Result<(P
 }
 
 fn stage(fields: &mut Fields, value: i32) -> Option<EducationStage> {
-    let stage = fields.choice::<ProtoStage>("education_stage", value)?;
-    stage_of(stage)
-}
-
-fn stage_of(stage: ProtoStage) -> Option<EducationStage> {
-    match stage {
-        ProtoStage::Compulsory => Some(EducationStage::Compulsory),
-        ProtoStage::NonCompulsory => Some(EducationStage::NonCompulsory),
-        ProtoStage::Unspecified => None,
-    }
+    fields.choice::<ProtoStage>("education_stage", value)?.known()
 }
 
 /// A title or theme, which may be empty: no annex asks for one.
@@ -182,10 +173,7 @@ fn title(fields: &mut Fields, field: &str, value: &str) -> Option<String> {
 
 /// An education stage, for an answer or an event.
 pub(crate) fn stage_to_proto(stage: EducationStage) -> ProtoStage {
-    match stage {
-        EducationStage::Compulsory => ProtoStage::Compulsory,
-        EducationStage::NonCompulsory => ProtoStage::NonCompulsory,
-    }
+    stage.into()
 }
 
 /// A plan, for an answer.
