@@ -91,13 +91,17 @@ fn write_requests(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dy
             }
             let concerns = CONCERNS.iter().find(|name| has(name));
             let concerns = concerns.map_or("\"\"".to_owned(), |name| format!("&self.{name}"));
+            let correction = if has("correction") { "self.correction.as_ref()" } else { "None" };
+            let programme_id = if has("programme_id") { "&self.programme_id" } else { "\"\"" };
             let occurred_at = if has("occurred_at") { "self.occurred_at" } else { "None" };
             writeln!(
                 code,
                 "impl crate::WriteRequest for crate::{module}::{name} {{\n    \
                    fn request_id(&self) -> &str {{ &self.request_id }}\n    \
                    fn occurred_at(&self) -> Option<prost_types::Timestamp> {{ {occurred_at} }}\n    \
-                   fn concerns(&self) -> &str {{ {concerns} }}\n}}",
+                   fn concerns(&self) -> &str {{ {concerns} }}\n    \
+                   fn programme_id(&self) -> &str {{ {programme_id} }}\n    \
+                   fn correction(&self) -> Option<&crate::common::v1::Correction> {{ {correction} }}\n}}",
                 name = message.name(),
             )?;
         }

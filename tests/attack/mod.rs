@@ -79,7 +79,8 @@ async fn good_call(clients: &Clients, turn: usize) -> Result<()> {
             let mut client = PersonServiceClient::new(clients.channel("enrollment"));
             let request_id = format!("good-{turn}");
             let occurred_at = Some(prost_types::Timestamp { seconds: 1_572_000_000, nanos: 0 });
-            let request = RecordLoginRequest { programme_id, person_id, request_id, occurred_at };
+            let request =
+                RecordLoginRequest { programme_id, person_id, request_id, occurred_at, correction: None };
             client.record_login(clients.unary(request)).await?;
         }
         _ => {

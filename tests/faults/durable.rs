@@ -124,6 +124,7 @@ impl Writer<'_> {
                 person_id: self.person.clone(),
                 request_id: format!("durable:{}:{number}", self.name),
                 occurred_at: at(STUDY_FROM + number),
+                correction: None,
             };
             let answer = client.record_login(self.clients.unary(request.clone())).await;
             let answer = answer.map(|answer| (request, answer.into_inner()));
@@ -145,6 +146,7 @@ impl Writer<'_> {
                 text: String::new(),
                 request_id: format!("durable:{}:{number}", self.name),
                 occurred_at: at(SUBMIT_AT + number),
+                correction: None,
             };
             let answer = client.submit_assignment(self.clients.unary(request.clone())).await;
             let answer = answer.map(|answer| (request, answer.into_inner()));

@@ -23,11 +23,16 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
     """(told, instant, line, event) of every event but study; study lines by person."""
     events: list[tuple[int, int, int, dict]] = []
     study: dict[str, list[Line]] = {}
+    fallen = retracted(path)
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
             if not text.strip():
                 continue
             event = json.loads(text)
+            if event["type"] == "fact.retracted" or (event.get("fact"), "") in fallen:
+                continue  # as if it had never been
+            if event["type"] == "offline.attended":
+                event["persons"] = [who for who in event["persons"] if (event.get("fact"), who) not in fallen]
             told = instant(event.get("told", event["at"]))
             if event["type"] != "study.session":
                 events.append((told, instant(event["at"]), number, event))
@@ -37,6 +42,13 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             study.setdefault(line.person, []).append(line)
     events.sort(key=lambda row: (row[1], row[0], row[2]))  # by when it happened: the order of arrival decides nothing
     return events, study
+
+
+def retracted(path: Path) -> set[tuple[str | None, str]]:
+    """The facts that fall: the name of a line, and whose it was if only one of several people's falls."""
+    with path.open(encoding="utf-8") as file:
+        lines = [json.loads(text) for text in file if '"fact.retracted"' in text]
+    return {(line["retracts"], line.get("person", "")) for line in lines}
 
 
 def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | None = None) -> dict[str, Table]:

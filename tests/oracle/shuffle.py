@@ -1,7 +1,8 @@
 """python3 shuffle.py SEASON OUT --seed N
 
 The same season told in another order: every line gets a `told` after the season's end, in a random order in which
-only what rests on something comes after it, and now and then a line is told twice. The law says that the order of
+only what rests on something comes after it, and now and then a line is told twice. A retraction rests on nothing: it may
+come before its fact (`retract.py` makes them), but for what is `again`: that is sent last. The law says that the order of
 arrival decides nothing, so the scores must be those of SEASON; its refusals need not be (what is refused for a
 date stays refused, but a line that came before what it rests on may now be taken)."""
 from __future__ import annotations
@@ -89,11 +90,15 @@ def order(events: list[Event], people: dict[str, law_roster.Person], dice: rando
     made: dict[tuple, list[int]] = defaultdict(list)
     study: dict[str, list[tuple[int, Event]]] = defaultdict(list)
     for number, event in enumerate(events):
-        for thing in makes(event):
+        for thing in makes(event) if not event.get("again") else ():
             made[thing].append(number)
         if event["type"] == "study.session":
             study[event["person"]].append((number, event))
     after: dict[int, set[int]] = {number: set() for number in range(len(events))}
+    again = [number for number, event in enumerate(events) if event.get("again")]
+    first = set(range(len(events))) - set(again)
+    for place, number in enumerate(again):  # what is sent again once everything was told, in its own order
+        after[number] |= first | set(again[:place])
     for number, event in enumerate(events):
         for thing in roots(event, people):
             after[number] |= set(made[thing]) - {number}
@@ -131,7 +136,7 @@ def shuffle(season: Path, out: Path, seed: int) -> None:
     told = datetime.fromisoformat(max((event.get("end", event["at"]) for event in events), key=instant)) + timedelta(days=30)
     with (out / "season.ndjson").open("w", encoding="utf-8", newline="\n") as file:
         numbers = order(events, people, dice)
-        again = [number for number in numbers if dice.random() < AGAIN]
+        again = [number for number in numbers if dice.random() < AGAIN and not events[number].get("again")]
         for number in numbers + dice.sample(again, len(again)):
             told += timedelta(seconds=1)
             event = {**events[number], "told": told.isoformat()}

@@ -17,6 +17,10 @@ pub trait WriteRequest {
     fn occurred_at(&self) -> Option<prost_types::Timestamp>;
     /// The id of what it is about: requests about one thing are carried out one after the other. A hint, not a promise.
     fn concerns(&self) -> &str;
+    /// The programme that it belongs to; empty if to none.
+    fn programme_id(&self) -> &str;
+    /// The fact that it corrects, if it does.
+    fn correction(&self) -> Option<&common::v1::Correction>;
 }
 
 /// An event: what every log reads from it.

@@ -42,17 +42,18 @@ CREATE TABLE mirror_class (
 );
 CREATE INDEX mirror_class_by_tutor ON mirror_class (programme_id, tutor_id);
 
--- When learning was opened for a county.
+-- That learning was opened for a county, by the fact; the first one that stands counts (learned_retraction).
 CREATE TABLE mirror_county (
     programme_id TEXT COLLATE "C" NOT NULL,
     county_code  TEXT COLLATE "C" NOT NULL,
     opened_at    TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (programme_id, county_code)
+    fact_id      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, county_code, opened_at, fact_id)
 );
 
 -- Somebody of the programme. An empty role is somebody of whom only a later fact has arrived yet: nobody, so far. The place
 -- is that of the registration, which counts until the first transfer; placed_at is the time of the last transfer, 1970 for
--- none.
+-- none. The last three columns are the first times of mirror_person_fact that stand.
 CREATE TABLE mirror_member (
     programme_id      TEXT COLLATE "C" NOT NULL,
     person_id         TEXT COLLATE "C" NOT NULL,
@@ -69,6 +70,16 @@ CREATE TABLE mirror_member (
     withdrawn_at      TIMESTAMPTZ,
     PRIMARY KEY (person_id, programme_id)
 );
+
+-- What a member did or what befell them, by the fact: login, pre_job, withdrawal.
+CREATE TABLE mirror_person_fact (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    kind         TEXT COLLATE "C" NOT NULL,
+    happened_at  TIMESTAMPTZ NOT NULL,
+    fact_id      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (person_id, programme_id, kind, happened_at, fact_id)
+);
 CREATE INDEX mirror_member_by_class ON mirror_member (class_id, programme_id, person_id);
 CREATE INDEX mirror_member_by_county ON mirror_member (county_code, programme_id, role, person_id);
 
@@ -82,6 +93,7 @@ CREATE TABLE mirror_transfer (
     county_code    TEXT COLLATE "C" NOT NULL,
     school_code    TEXT COLLATE "C" NOT NULL,
     class_id       TEXT COLLATE "C" NOT NULL,
+    fact_id        TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (person_id, programme_id, move_number)
 );
 CREATE INDEX mirror_transfer_by_class ON mirror_transfer (class_id, programme_id, person_id);

@@ -8,6 +8,7 @@
 //! first times are kept as the least, and each transfer is a row of its own: a place can be told as of any time.
 //! To keep one more thing: a column or table in `migrations/`, its event in `projector.rs`, its look-up in `lookup.rs`.
 
+mod first_times;
 mod lookup;
 mod place;
 mod projector;
@@ -25,7 +26,7 @@ pub use shipei_rules::history::History;
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 8] = [
+pub const TABLES: [&str; 10] = [
     "mirror_programme",
     "mirror_region",
     "mirror_region_move",
@@ -33,8 +34,12 @@ pub const TABLES: [&str; 8] = [
     "mirror_class",
     "mirror_county",
     "mirror_member",
+    "mirror_person_fact",
     "mirror_transfer",
+    "learned_retraction",
 ];
+
+pub use shipei_store::learned_stands;
 
 /// SQL for where somebody stood at an instant: the column `county_code`, `school_code` or `class_id` of the place that a
 /// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody.
@@ -50,7 +55,9 @@ macro_rules! placed {
             $person,
             " AND t.transferred_at <= ",
             $at,
-            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), (SELECT r.",
+            " AND",
+            $crate::learned_stands!("t", "enrollment"),
+            "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), (SELECT r.",
             $column,
             " FROM mirror_member r WHERE r.programme_id = ",
             $programme,

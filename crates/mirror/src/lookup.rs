@@ -18,7 +18,7 @@ use shipei_service_kit::{
     Error, Reach, Refusal, Result,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, select_by_keys};
+use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, learned_stands, select_by_keys};
 
 use crate::place::{Place, PlaceHistory};
 
@@ -71,6 +71,21 @@ impl Programmes {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(programme_id.clone(), kept.clone());
         Ok(kept)
+    }
+
+    /// The region of a programme. An unknown one is refused NOT_FOUND, field `programme_id`.
+    pub async fn region(&self, tx: &mut Tx, programme_id: &str) -> Result<String> {
+        let region: Option<(String,)> = fetch_optional!(
+            tx,
+            (String,),
+            "SELECT region_code FROM mirror_programme WHERE programme_id = $1",
+            programme_id
+        )?;
+        let Some((region,)) = region else {
+            let refusal = Refusal::new(ErrorReason::NotFound).field("programme_id");
+            return Err(refusal.because("there is no such programme").into());
+        };
+        Ok(region)
     }
 
     fn lock(&self) -> std::sync::RwLockReadGuard<'_, Parsed> {
@@ -229,7 +244,7 @@ struct TransferRow {
     class_id: String,
 }
 
-/// The transfers of these people by time. Of two at one instant, the later is the one that enrollment numbered later, which
+/// The transfers of these people that stand, by time. Of two at one instant, the later is the one that enrollment numbered later, which
 /// took both, whatever partitions of its log they stand in.
 async fn transfers(
     tx: &mut Tx,
@@ -240,10 +255,14 @@ async fn transfers(
         tx,
         TransferRow,
         [
-            "SELECT person_id, move_number, transferred_at, county_code, school_code, class_id \
-             FROM mirror_transfer WHERE programme_id = ",
+            concat!(
+                "SELECT t.person_id, t.move_number, t.transferred_at, t.county_code, t.school_code, t.class_id \
+                 FROM mirror_transfer t WHERE",
+                learned_stands!("t", "enrollment"),
+                "AND t.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND person_id IN "
+            " AND t.person_id IN "
         ],
         person_ids,
         |person_id| (person_id.as_str())
@@ -327,14 +346,7 @@ pub async fn county_opened_at(
     programme_id: &ProgrammeId,
     county_code: RegionCode,
 ) -> Result<Option<DateTime<Utc>>> {
-    let row: Option<(DateTime<Utc>,)> = fetch_optional!(
-        tx,
-        (DateTime<Utc>,),
-        "SELECT opened_at FROM mirror_county WHERE programme_id = $1 AND county_code = $2",
-        programme_id.as_str(),
-        county_code.as_str()
-    )?;
-    Ok(row.map(|(opened_at,)| opened_at))
+    Ok(counties_opened_at(tx, programme_id, &[county_code]).await?.remove(&county_code))
 }
 
 #[derive(sqlx::FromRow)]
@@ -354,12 +366,17 @@ pub async fn counties_opened_at(
         tx,
         CountyRow,
         [
-            "SELECT county_code, opened_at FROM mirror_county WHERE programme_id = ",
+            concat!(
+                "SELECT c.county_code, MIN(c.opened_at) AS opened_at FROM mirror_county c WHERE",
+                learned_stands!("c", "enrollment"),
+                "AND c.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND county_code IN "
+            " AND c.county_code IN "
         ],
         county_codes,
-        |county_code| (county_code.as_str())
+        |county_code| (county_code.as_str()),
+        " GROUP BY c.county_code"
     )?;
     Ok(rows.into_iter().map(|row| (row.county_code, row.opened_at)).collect())
 }
@@ -379,13 +396,17 @@ pub async fn open_counties(
         tx,
         CountyRow,
         [
-            "SELECT c.county_code, c.opened_at FROM mirror_county c WHERE c.programme_id = ",
+            concat!(
+                "SELECT c.county_code, MIN(c.opened_at) AS opened_at FROM mirror_county c WHERE",
+                learned_stands!("c", "enrollment"),
+                "AND c.programme_id = "
+            ),
             programme_id.as_str(),
             "",
             reach.over(columns),
             "",
             asked.over(columns),
-            " ORDER BY c.county_code LIMIT ",
+            " GROUP BY c.county_code ORDER BY c.county_code LIMIT ",
             COUNTIES_MAX
         ]
     )?;

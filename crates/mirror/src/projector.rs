@@ -8,13 +8,16 @@ use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 use shipei_store::{Tx, bulk_insert, execute};
 
-use crate::tree;
+use crate::{
+    first_times::{self, PersonFact},
+    tree,
+};
 
 /// The log that the mirror follows.
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The events that the mirror keeps something of.
 const EVENTS: &[Handles<Gathered>] = handles![Gathered:
@@ -76,8 +79,10 @@ struct Gathered {
     regions: BTreeMap<Key, enrollment::RegionCreated>,
     region_moves: BTreeMap<(String, String, i64), (DateTime<Utc>, enrollment::RegionMoved)>,
     classes: BTreeMap<Key, enrollment::ClassCreated>,
-    opened: BTreeMap<Key, DateTime<Utc>>,
+    /// By programme, county, time and fact.
+    opened: BTreeSet<(String, String, DateTime<Utc>, String)>,
     members: BTreeMap<Key, MemberPatch>,
+    person_facts: BTreeSet<PersonFact>,
     transfers: BTreeMap<(String, String, i64), Transfer>,
 }
 
@@ -96,9 +101,6 @@ struct MemberPatch {
     registered: Option<Registered>,
     /// The last transfer, or [`REGISTERED_AT`].
     placed_at: Option<DateTime<Utc>>,
-    login_at: Option<DateTime<Utc>>,
-    pre_job_at: Option<DateTime<Utc>>,
-    withdrawn_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone)]
@@ -115,6 +117,7 @@ struct Registered {
 struct Transfer {
     at: DateTime<Utc>,
     new: enrollment::TraineePlace,
+    fact_id: String,
 }
 
 /// Registration is older than any transfer, whenever it was recorded.
@@ -125,6 +128,13 @@ impl Gathered {
         self.members.entry((programme_id, person_id)).or_default()
     }
 
+    /// What somebody did or what befell them; their row is made with it.
+    fn person_fact(&mut self, programme_id: String, person_id: String, kind: &'static str, told: &Fact<'_>) {
+        self.member(programme_id.clone(), person_id.clone());
+        let fact_id = told.event.fact_id.clone();
+        self.person_facts.insert(PersonFact { person_id, programme_id, kind, at: told.at, fact_id });
+    }
+
     async fn save(self, tx: &mut Tx) -> Result<()> {
         for scheme in &self.schemes {
             save_scheme(tx, scheme).await?;
@@ -132,7 +142,9 @@ impl Gathered {
         save_regions(tx, &self.regions, &self.region_moves).await?;
         save_classes(tx, self.classes.values().collect()).await?;
         save_opened(tx, self.opened.iter().collect()).await?;
+        // The rows of members first: they are held until the transaction ends, and what is folded into them sees all facts.
         save_members(tx, self.members.into_iter().collect()).await?;
+        first_times::save(tx, &self.person_facts).await?;
         save_transfers(tx, self.transfers.into_iter().collect()).await
     }
 }
@@ -177,8 +189,7 @@ fn class_created(into: &mut Gathered, fact: enrollment::ClassCreated, _: &Fact<'
 }
 
 fn learning_opened(into: &mut Gathered, fact: enrollment::LearningOpened, told: &Fact<'_>) -> Result<()> {
-    let opened_at = into.opened.entry((fact.programme_id, fact.county_code)).or_insert(told.at);
-    *opened_at = told.at.min(*opened_at);
+    into.opened.insert((fact.programme_id, fact.county_code, told.at, told.event.fact_id.clone()));
     Ok(())
 }
 
@@ -202,7 +213,8 @@ fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, _: &Fact<
 }
 
 fn transferred(into: &mut Gathered, fact: enrollment::TraineeTransferred, told: &Fact<'_>) -> Result<()> {
-    let transfer = Transfer { at: told.at, new: fact.new.unwrap_or_default() };
+    let fact_id = told.event.fact_id.clone();
+    let transfer = Transfer { at: told.at, new: fact.new.unwrap_or_default(), fact_id };
     let patch = into.member(fact.programme_id.clone(), fact.person_id.clone());
     patch.placed_at = patch.placed_at.max(Some(told.at));
     into.transfers.insert((fact.programme_id, fact.person_id, fact.move_number), transfer);
@@ -210,17 +222,17 @@ fn transferred(into: &mut Gathered, fact: enrollment::TraineeTransferred, told: 
 }
 
 fn logged_in(into: &mut Gathered, fact: enrollment::PersonLoggedIn, told: &Fact<'_>) -> Result<()> {
-    keep_first(&mut into.member(fact.programme_id, fact.person_id).login_at, told.at);
+    into.person_fact(fact.programme_id, fact.person_id, "login", told);
     Ok(())
 }
 
 fn attended(into: &mut Gathered, fact: enrollment::PreJobTrainingAttended, told: &Fact<'_>) -> Result<()> {
-    keep_first(&mut into.member(fact.programme_id, fact.person_id).pre_job_at, told.at);
+    into.person_fact(fact.programme_id, fact.person_id, "pre_job", told);
     Ok(())
 }
 
 fn withdrawn(into: &mut Gathered, fact: enrollment::TraineeWithdrawn, told: &Fact<'_>) -> Result<()> {
-    keep_first(&mut into.member(fact.programme_id, fact.person_id).withdrawn_at, told.at);
+    into.person_fact(fact.programme_id, fact.person_id, "withdrawal", told);
     Ok(())
 }
 
@@ -288,14 +300,13 @@ async fn save_classes(tx: &mut Tx, classes: Vec<&enrollment::ClassCreated>) -> R
     Ok(())
 }
 
-async fn save_opened(tx: &mut Tx, opened: Vec<(&Key, &DateTime<Utc>)>) -> Result<()> {
+async fn save_opened(tx: &mut Tx, opened: Vec<&(String, String, DateTime<Utc>, String)>) -> Result<()> {
     bulk_insert!(
         tx,
-        "INSERT INTO mirror_county (programme_id, county_code, opened_at)",
+        "INSERT INTO mirror_county (programme_id, county_code, opened_at, fact_id)",
         opened,
-        |((programme_id, county_code), opened_at)| (programme_id, county_code, **opened_at),
-        " ON CONFLICT (programme_id, county_code) DO UPDATE SET opened_at = excluded.opened_at \
-         WHERE excluded.opened_at < mirror_county.opened_at"
+        |(programme_id, county_code, opened_at, fact_id)| (programme_id, county_code, *opened_at, fact_id),
+        " ON CONFLICT (programme_id, county_code, opened_at, fact_id) DO NOTHING"
     )?;
     Ok(())
 }
@@ -306,7 +317,7 @@ async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>
     bulk_insert!(
         tx,
         "INSERT INTO mirror_member (programme_id, person_id, role, education_stage, development_stage, subject, county_code, \
-         school_code, class_id, placed_at, login_at, pre_job_at, withdrawn_at)",
+         school_code, class_id, placed_at)",
         members,
         |tuple, member| {
             let ((programme_id, person_id), patch) = member;
@@ -321,27 +332,17 @@ async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>
             tuple.push_bind(registered.map_or("", |registered| registered.place.school_code.as_str()));
             tuple.push_bind(registered.map_or("", |registered| registered.place.class_id.as_str()));
             tuple.push_bind(patch.placed_at);
-            tuple.push_bind(patch.login_at);
-            tuple.push_bind(patch.pre_job_at);
-            tuple.push_bind(patch.withdrawn_at);
         },
         merge
     )?;
     Ok(())
 }
 
-/// Of transfers the last time is kept, first times are the least.
+/// Of transfers the last time is kept.
 macro_rules! merge_times {
     () => {
         "placed_at = CASE WHEN mirror_member.placed_at IS NULL OR excluded.placed_at > mirror_member.placed_at \
-            THEN excluded.placed_at ELSE mirror_member.placed_at END, \
-        login_at = CASE WHEN mirror_member.login_at IS NULL OR excluded.login_at < mirror_member.login_at \
-            THEN excluded.login_at ELSE mirror_member.login_at END, \
-        pre_job_at = CASE WHEN mirror_member.pre_job_at IS NULL OR excluded.pre_job_at < mirror_member.pre_job_at \
-            THEN excluded.pre_job_at ELSE mirror_member.pre_job_at END, \
-        withdrawn_at = CASE WHEN mirror_member.withdrawn_at IS NULL \
-            OR excluded.withdrawn_at < mirror_member.withdrawn_at \
-            THEN excluded.withdrawn_at ELSE mirror_member.withdrawn_at END"
+            THEN excluded.placed_at ELSE mirror_member.placed_at END"
     };
 }
 
@@ -368,7 +369,7 @@ async fn save_transfers(tx: &mut Tx, transfers: Vec<((String, String, i64), Tran
     bulk_insert!(
         tx,
         "INSERT INTO mirror_transfer (programme_id, person_id, move_number, transferred_at, county_code, school_code, \
-         class_id)",
+         class_id, fact_id)",
         transfers,
         |((programme_id, person_id, move_number), row)| (
             programme_id,
@@ -377,17 +378,12 @@ async fn save_transfers(tx: &mut Tx, transfers: Vec<((String, String, i64), Tran
             row.at,
             &row.new.county_code,
             &row.new.school_code,
-            &row.new.class_id
+            &row.new.class_id,
+            &row.fact_id
         ),
         " ON CONFLICT (person_id, programme_id, move_number) DO NOTHING"
     )?;
     Ok(())
-}
-
-fn keep_first(kept: &mut Option<DateTime<Utc>>, at: DateTime<Utc>) {
-    if kept.is_none_or(|first| at < first) {
-        *kept = Some(at);
-    }
 }
 
 #[cfg(test)]
@@ -401,6 +397,6 @@ mod tests {
             types().iter().map(|name| name.trim_start_matches("shipei.enrollment.v1.").to_owned()).collect();
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn";
-        assert_eq!((VERSION, names.join(" ").as_str()), (2, expected));
+        assert_eq!((VERSION, names.join(" ").as_str()), (3, expected));
     }
 }

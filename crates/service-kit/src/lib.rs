@@ -48,6 +48,7 @@ pub use follow::{
     dispatch::{Fact, Handles},
     follow, follow_in_shards,
     projector::Projector,
+    retracted::learn as learn_retractions,
 };
 pub use serve::{
     connection::{InMemory, connect_lazily},
@@ -59,6 +60,7 @@ pub use shutdown::Shutdown;
 pub use soft_state::{Instance, SoftState};
 pub use web::cors::{CorsOrigins, InvalidOrigin};
 pub use write::{
+    facts::{Facts, StoredFact},
     kit::Kit,
     origin::Origin,
     parts::Parts,

@@ -16,5 +16,9 @@ CREATE TABLE event (
     transaction_size BIGINT NOT NULL,
     transaction_place BIGINT NOT NULL,
     data BYTEA NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (partition, number)
 );
+
+-- From the id of a fact to the event that told it.
+CREATE INDEX event_by_fact ON event (fact_id) WHERE fact_id <> '';

@@ -66,7 +66,7 @@ pub async fn append(
         tx,
         "INSERT INTO event
          (partition, number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause, trace,
-          transaction_size, transaction_place, data)",
+          transaction_size, transaction_place, data, fact_id)",
         rows,
         |(event, number, version, recorded_at)| (
             event.partition.number(),
@@ -83,7 +83,8 @@ pub async fn append(
             event.trace.as_str(),
             event.transaction_size,
             event.transaction_place,
-            event.data.as_slice()
+            event.data.as_slice(),
+            event.fact_id.as_str()
         )
     )?;
     Ok(places)

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 pub use crate::append::append;
 use crate::partition::{Fnv, Partition};
 use crate::positions::{Marks, Positions};
-use crate::{StoreError, Tx, fetch_all, fetch_one, on, select_by_keys};
+use crate::{StoreError, Tx, fetch_all, fetch_one, fetch_optional, on, select_by_keys};
 
 /// The most numbers that one read looks at, however few of their events it wants.
 pub const EXAMINED_PER_READ: i64 = 4096;
@@ -43,6 +43,8 @@ pub struct NewEvent {
     pub transaction_place: i64,
     /// The encoded message.
     pub data: Vec<u8>,
+    /// The id of the fact that it tells; empty if it tells none.
+    pub fact_id: String,
 }
 
 /// An event of the log.
@@ -76,6 +78,8 @@ pub struct StoredEvent {
     pub transaction_place: i64,
     /// The encoded message.
     pub data: Vec<u8>,
+    /// The id of the fact that it tells; empty if it tells none.
+    pub fact_id: String,
 }
 
 impl StoredEvent {
@@ -106,7 +110,7 @@ pub struct LogPosition {
 macro_rules! event_columns {
     () => {
         "number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause, trace, \
-         transaction_size, transaction_place, data"
+         transaction_size, transaction_place, data, fact_id"
     };
 }
 
@@ -208,6 +212,23 @@ pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks
     Ok(Some(marks))
 }
 
+/// The event that told a fact.
+pub async fn fact(tx: &mut Tx, fact_id: &str) -> Result<Option<StoredEvent>, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        PlacedRow,
+        concat!(
+            "SELECT partition, ",
+            event_columns!(),
+            " FROM event WHERE fact_id = $1 AND fact_id <> '' ORDER BY recorded_at LIMIT 1"
+        ),
+        fact_id
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let partition = head_partition(row.partition)?;
+    Ok(Some(row.event.into_event(partition)))
+}
+
 /// The name of this log's life: a log that begins anew has another one, and its readers can't go on.
 pub async fn epoch(tx: &mut Tx) -> Result<String, StoreError> {
     let (epoch,): (String,) = fetch_one!(tx, (String,), "SELECT epoch FROM log_epoch WHERE id = 1")?;
@@ -285,6 +306,7 @@ struct EventRow {
     transaction_size: i64,
     transaction_place: i64,
     data: Vec<u8>,
+    fact_id: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -311,6 +333,7 @@ impl EventRow {
             transaction_size: self.transaction_size,
             transaction_place: self.transaction_place,
             data: self.data,
+            fact_id: self.fact_id,
         }
     }
 }

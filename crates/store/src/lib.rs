@@ -29,6 +29,7 @@ pub mod page_token;
 pub mod partition;
 pub mod positions;
 mod postgres;
+pub mod retraction;
 pub mod retry;
 pub mod schema;
 mod sqlite;

@@ -74,6 +74,19 @@ where
     }
 }
 
+/// A condition, left out when `all` are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Unless(pub bool, pub &'static str);
+
+impl<DB: sqlx::Database> Piece<DB> for Unless {
+    fn push_to(&self, query: &mut QueryBuilder<DB>) {
+        let Self(all, condition) = *self;
+        if !all {
+            query.push(" AND ").push(condition);
+        }
+    }
+}
+
 /// The rows of a list: gives `Result<Vec<Row>, StoreError>`. SQL and pieces alternate, and it ends with a piece, since every
 /// list ends with its LIMIT (or is bounded by its key).
 ///

@@ -42,7 +42,7 @@ impl Text {
 }
 
 /// The store's own migrations: version, description, text.
-const STORE_MIGRATIONS: [(i64, &str, Text); 4] = [
+const STORE_MIGRATIONS: [(i64, &str, Text); 5] = [
     (1, "store", Text::Same(include_str!("../migrations/0001_store.sql"))),
     (2, "lease", Text::Same(include_str!("../migrations/0002_lease.sql"))),
     (3, "key tag", Text::Same(include_str!("../migrations/0003_key_tag.sql"))),
@@ -54,6 +54,7 @@ const STORE_MIGRATIONS: [(i64, &str, Text); 4] = [
             sqlite: include_str!("../migrations/0004_event_sqlite.sql"),
         },
     ),
+    (5, "retraction", Text::Same(include_str!("../migrations/0005_retraction.sql"))),
 ];
 
 /// The store's migrations and the service's as one list, in the words of one database.

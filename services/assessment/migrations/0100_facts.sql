@@ -1,6 +1,6 @@
 -- What assessment has learned from the logs of the other services, beside the mirror of enrollment. Every row may come
--- first, twice or late: a row is either an immutable fact under its own key, or a first time (the least counts), so
--- that any order of arrival leaves the same rows. Deleting this database loses nothing.
+-- first, twice or late: a row is an immutable fact under its own key, with its fact_id, or a first time (the least counts), so
+-- that any order of arrival leaves the same rows. A fact that was retracted stays: statements leave it out (learned_retraction). Deleting this database loses nothing.
 
 -- Every county and class that a trainee ever stood in: what lists by county or class begin with.
 CREATE TABLE trainee_place (
@@ -36,6 +36,7 @@ CREATE TABLE submission (
     number        BIGINT NOT NULL,
     owed_class_id TEXT COLLATE "C",
     late_class_id TEXT COLLATE "C",
+    fact_id       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, submission_id)
 );
 CREATE INDEX submission_by_person ON submission (programme_id, person_id);
@@ -53,20 +54,31 @@ CREATE TABLE mark (
     tutor_id      TEXT COLLATE "C" NOT NULL,
     grade         TEXT COLLATE "C" NOT NULL,
     marked_at     TIMESTAMPTZ NOT NULL,
+    fact_id       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, submission_id, mark_number)
 );
 CREATE INDEX mark_by_person ON mark (programme_id, person_id);
 
--- A seminar of a class; a time is empty while its event has not arrived.
+-- A seminar of a class; the time and the fact of its opening are empty while that has not arrived.
 CREATE TABLE seminar (
     programme_id  TEXT COLLATE "C" NOT NULL,
     seminar_id    TEXT COLLATE "C" NOT NULL,
     class_id      TEXT COLLATE "C" NOT NULL,
     opened_at     TIMESTAMPTZ,
-    summarised_at TIMESTAMPTZ,
+    fact_id       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, seminar_id)
 );
 CREATE INDEX seminar_by_class ON seminar (programme_id, class_id);
+
+-- A published summary of a seminar, by its number.
+CREATE TABLE summary (
+    programme_id   TEXT COLLATE "C" NOT NULL,
+    seminar_id     TEXT COLLATE "C" NOT NULL,
+    summary_number BIGINT NOT NULL,
+    summarised_at  TIMESTAMPTZ NOT NULL,
+    fact_id        TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, seminar_id, summary_number)
+);
 
 -- An accepted post, by its number within the seminar. It belongs to its trainee, whatever their class is now.
 CREATE TABLE post (
@@ -75,18 +87,20 @@ CREATE TABLE post (
     post_number  BIGINT NOT NULL,
     person_id    TEXT COLLATE "C" NOT NULL,
     posted_at    TIMESTAMPTZ NOT NULL,
+    fact_id       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, seminar_id, post_number)
 );
 CREATE INDEX post_by_time ON post (programme_id, seminar_id, posted_at);
 CREATE INDEX post_by_person ON post (programme_id, person_id, seminar_id, posted_at);
 
--- A bulletin of a class, by its number.
+-- A bulletin of a class, by its number; of one number one stands.
 CREATE TABLE bulletin (
     programme_id    TEXT COLLATE "C" NOT NULL,
     class_id        TEXT COLLATE "C" NOT NULL,
     bulletin_number BIGINT NOT NULL,
     published_at    TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (programme_id, class_id, bulletin_number)
+    fact_id         TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id, bulletin_number, fact_id)
 );
 
 -- An expert's choice of a tutor as excellent.
@@ -95,7 +109,8 @@ CREATE TABLE tutor_choice (
     tutor_id     TEXT COLLATE "C" NOT NULL,
     expert_id    TEXT COLLATE "C" NOT NULL,
     chosen_at    TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (programme_id, tutor_id, expert_id)
+    fact_id      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, tutor_id, expert_id, fact_id)
 );
 
 -- What a county did for an education stage: kind is plan, activity or results; reference is the activity's id, the
@@ -107,10 +122,11 @@ CREATE TABLE county_fact (
     kind            TEXT COLLATE "C" NOT NULL,
     reference       TEXT COLLATE "C" NOT NULL,
     happened_at     TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (programme_id, county_code, education_stage, kind, reference)
+    fact_id         TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, county_code, education_stage, kind, reference, fact_id)
 );
 
--- A trainee at an activity of a county and stage.
+-- A trainee at an activity of a county and stage, as it was recorded: the earliest record that stands counts.
 CREATE TABLE attendance (
     programme_id    TEXT COLLATE "C" NOT NULL,
     person_id       TEXT COLLATE "C" NOT NULL,
@@ -118,8 +134,10 @@ CREATE TABLE attendance (
     county_code     TEXT COLLATE "C" NOT NULL,
     education_stage TEXT COLLATE "C" NOT NULL,
     attended_at     TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (programme_id, person_id, activity_id)
+    fact_id         TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, activity_id, fact_id)
 );
+CREATE INDEX attendance_by_activity ON attendance (programme_id, activity_id, person_id);
 
 -- A score for an attendance, by its number: corrected ones stay.
 CREATE TABLE offline_score (
@@ -129,5 +147,6 @@ CREATE TABLE offline_score (
     score_number BIGINT NOT NULL,
     score        BIGINT NOT NULL,
     scored_at    TIMESTAMPTZ NOT NULL,
+    fact_id      TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, person_id, activity_id, score_number)
 );

@@ -22,14 +22,6 @@ pub struct Cause {
     pub at: Instant,
 }
 
-/// The least of two times, of which either may be unknown.
-pub fn first_of(left: Option<Instant>, right: Option<Instant>) -> Option<Instant> {
-    match (left, right) {
-        (Some(left), Some(right)) => Some(left.min(right)),
-        (one, other) => one.or(other),
-    }
-}
-
 /// An entry of the scheme's online list, achieved or taken back.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PhaseAchieved {
@@ -56,6 +48,10 @@ pub struct Submission {
     pub submitted_at: Instant,
     /// Its number among the trainee's submissions and marks.
     pub number: i64,
+    /// The fact's id.
+    pub fact_id: String,
+    /// Whether it was not retracted.
+    pub stands: bool,
     /// Derived: whose mark is still owed at the programme's end.
     pub owed_class_id: Option<String>,
     /// Derived: in which class it made its week late.
@@ -79,6 +75,8 @@ pub struct Mark {
     pub grade: String,
     /// When.
     pub marked_at: Instant,
+    /// The fact's id.
+    pub fact_id: String,
 }
 
 /// A seminar of a class.
@@ -88,8 +86,17 @@ pub struct Seminar {
     pub class_id: String,
     /// When it was opened.
     pub opened_at: Option<Instant>,
-    /// When its summary was published.
-    pub summarised_at: Option<Instant>,
+    /// The fact of its opening; empty until that has arrived.
+    pub fact_id: String,
+}
+
+/// A published summary of a seminar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// When.
+    pub summarised_at: Instant,
+    /// The fact's id.
+    pub fact_id: String,
 }
 
 /// An accepted post.
@@ -103,6 +110,8 @@ pub struct Post {
     pub person_id: String,
     /// When.
     pub posted_at: Instant,
+    /// The fact's id.
+    pub fact_id: String,
 }
 
 /// A trainee at an activity.
@@ -133,6 +142,8 @@ pub struct OfflineScore {
     pub score: i64,
     /// When.
     pub scored_at: Instant,
+    /// The fact's id.
+    pub fact_id: String,
 }
 
 /// What a county did for an education stage; the key of `county_fact` beside the programme.
@@ -146,6 +157,8 @@ pub struct CountyFactKey {
     pub kind: &'static str,
     /// The activity's id, the results' number, empty for a plan.
     pub reference: String,
+    /// The fact's id.
+    pub fact_id: String,
 }
 
 /// What one batch of events says of one programme, and whose scores it may change.
@@ -161,16 +174,18 @@ pub struct Batch {
     pub marks: BTreeMap<(String, i64), Mark>,
     /// Seminars by id.
     pub seminars: BTreeMap<String, Seminar>,
+    /// Summaries by seminar and number.
+    pub summaries: BTreeMap<(String, i64), Summary>,
     /// Posts by seminar and number.
     pub posts: BTreeMap<(String, i64), Post>,
-    /// Bulletins by class and number.
-    pub bulletins: BTreeMap<(String, i64), Instant>,
-    /// Choices by tutor and expert.
-    pub choices: BTreeMap<(String, String), Instant>,
+    /// Bulletins by class, number and fact.
+    pub bulletins: BTreeMap<(String, i64, String), Instant>,
+    /// Choices by tutor, expert and fact.
+    pub choices: BTreeMap<(String, String, String), Instant>,
     /// What counties did.
     pub county_facts: BTreeMap<CountyFactKey, Instant>,
-    /// Attendances by person and activity.
-    pub attendances: BTreeMap<(String, String), Attendance>,
+    /// Attendances by person, activity and fact.
+    pub attendances: BTreeMap<(String, String, String), Attendance>,
     /// Offline scores by person, activity and number.
     pub offline_scores: BTreeMap<(String, String, i64), OfflineScore>,
     /// Whose scores may change.

@@ -65,12 +65,13 @@ pub fn migrations() -> Migrator {
 }
 
 /// Its tables, all of which follow from the logs of the other services.
-pub const TABLES: [&str; 19] = [
+pub const TABLES: [&str; 20] = [
     "trainee_place",
     "phase_achieved",
     "submission",
     "mark",
     "seminar",
+    "summary",
     "post",
     "bulletin",
     "tutor_choice",

@@ -1,5 +1,6 @@
 -- What a class does under its tutor. Every table is keyed by programme first. `.._at` columns that a rule reads are when
--- it happened; recorded_at and actor are when the service learned of it, and from whom.
+-- it happened; recorded_at and actor are when the service learned of it, and from whom; fact_id is the fact's id,
+-- by which it may be retracted (table retraction): what is derived is of the facts that stand.
 
 -- The row that is locked while something is decided about a trainee's work: a submission and a mark of the same trainee
 -- wait for each other.
@@ -29,6 +30,7 @@ CREATE TABLE submission (
     first_mark_at TIMESTAMPTZ,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, submission_id)
 );
 CREATE INDEX submission_by_person ON submission (programme_id, person_id, submitted_at, submission_id);
@@ -47,11 +49,12 @@ CREATE TABLE mark (
     marked_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, submission_id, number)
 );
 
--- Class seminars. summarised_at is the first summary's time, summary the text of the latest (summary_at); the texts
--- before are in seminar_summary.
+-- Class seminars. summarised_at is the first summary's time, summary the text of the latest (summary_at), both of
+-- those that stand in seminar_summary.
 CREATE TABLE seminar (
     programme_id TEXT COLLATE "C" NOT NULL,
     seminar_id TEXT COLLATE "C" NOT NULL,
@@ -62,10 +65,12 @@ CREATE TABLE seminar (
     post_count BIGINT NOT NULL,
     summary_count BIGINT NOT NULL,
     summary TEXT COLLATE "C" NOT NULL,
+    summary_fact_id TEXT COLLATE "C" NOT NULL,
     summary_at TIMESTAMPTZ,
     summarised_at TIMESTAMPTZ,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, seminar_id)
 );
 CREATE INDEX seminar_by_class ON seminar (programme_id, class_id, opened_at, seminar_id);
@@ -81,6 +86,7 @@ CREATE TABLE seminar_summary (
     summarised_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, seminar_id, number)
 );
 
@@ -95,10 +101,11 @@ CREATE TABLE post (
     posted_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, seminar_id, number)
 );
 
--- Class bulletins, one of each number for a class.
+-- Class bulletins: of each number for a class one that stands, and those that were retracted.
 CREATE TABLE bulletin (
     programme_id TEXT COLLATE "C" NOT NULL,
     class_id TEXT COLLATE "C" NOT NULL,
@@ -109,5 +116,6 @@ CREATE TABLE bulletin (
     published_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, class_id, number)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id, number, fact_id)
 );

@@ -251,6 +251,8 @@ pub(crate) fn submission_to_proto(submission: Submission, marks: Vec<Mark>) -> p
         superseded_time: submission.standing.superseded_at().map(to_timestamp),
         marks: marks.into_iter().map(mark_to_proto).collect(),
         graded_submission_id,
+        fact_id: submission.fact_id,
+        retracted: !submission.stands,
     }
 }
 
@@ -261,6 +263,8 @@ fn mark_to_proto(mark: Mark) -> proto::Mark {
         comment: mark.comment,
         tutor_id: mark.tutor_id.into(),
         marked_time: Some(to_timestamp(mark.marked_at)),
+        fact_id: mark.fact_id,
+        retracted: !mark.stands,
     }
 }
 
@@ -279,6 +283,9 @@ pub(crate) fn seminar_to_proto(seminar: Seminar) -> proto::Seminar {
         opened_time: Some(to_timestamp(seminar.opened_at)),
         summary: seminar.summary,
         summarised_time: seminar.summarised_at.map(to_timestamp),
+        summary_fact_id: seminar.summary_fact_id,
+        fact_id: seminar.fact_id,
+        retracted: !seminar.stands,
     }
 }
 
@@ -290,6 +297,8 @@ pub(crate) fn post_to_proto(post: Post) -> proto::Post {
         text: post.text,
         characters: to_int32(post.characters),
         posted_time: Some(to_timestamp(post.posted_at)),
+        fact_id: post.fact_id,
+        retracted: !post.stands,
     }
 }
 
@@ -303,5 +312,7 @@ pub(crate) fn bulletin_to_proto(bulletin: Bulletin) -> proto::Bulletin {
         text: bulletin.text,
         tutor_id: bulletin.tutor_id.into(),
         published_time: Some(published_time),
+        fact_id: bulletin.fact_id,
+        retracted: !bulletin.stands,
     }
 }

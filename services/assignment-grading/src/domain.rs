@@ -39,6 +39,9 @@ pub(crate) struct Submission {
     pub(crate) text: String,
     pub(crate) submitted_at: DateTime<Utc>,
     pub(crate) standing: Standing,
+    pub(crate) fact_id: String,
+    /// Whether it was not retracted.
+    pub(crate) stands: bool,
 }
 
 /// Where a submission stands, as was told last ([`shipei_rules::submission::standings`] with ids).
@@ -79,11 +82,16 @@ pub(crate) struct Mark {
     pub(crate) comment: String,
     pub(crate) tutor_id: PersonId,
     pub(crate) marked_at: DateTime<Utc>,
+    pub(crate) fact_id: String,
+    /// Whether it was not retracted.
+    pub(crate) stands: bool,
 }
 
-/// All submissions of one trainee with their marks, and what was told last of each one's standing.
+/// All submissions of one trainee that stand with their marks that do, and what was told last of each one's standing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Works {
+    /// The last number that a submission or mark got, whether it stands or not.
+    pub(crate) last_number: i64,
     pub(crate) submissions: Vec<rules::Submission>,
     pub(crate) told: BTreeMap<SubmissionId, Standing>,
 }
@@ -99,17 +107,16 @@ pub(crate) struct StandingChange {
 impl Works {
     /// The number of the next submission or mark.
     pub(crate) fn next_number(&self) -> i64 {
-        let own = self.submissions.iter().map(|submission| submission.number);
-        let marks = self.submissions.iter().flat_map(|submission| &submission.marks).map(|mark| mark.number);
-        own.chain(marks).max().unwrap_or(0) + 1
+        self.last_number + 1
     }
 
     /// With one more submission.
     pub(crate) fn with(mut self, new: &Submission) -> Works {
+        self.last_number += 1;
         self.submissions.push(rules::Submission {
             id: new.submission_id.clone(),
             submitted_at: new.submitted_at,
-            number: self.next_number(),
+            number: self.last_number,
             marks: Vec::new(),
         });
         self
@@ -149,10 +156,10 @@ impl Works {
     }
 }
 
-/// The grade that counts: that of the last mark, by its time, then its number. None when there is no mark or the
+/// The grade that counts: that of the last mark that stands, by its time, then its number. None when there is no mark or the
 /// last one is a return.
 pub(crate) fn grade_of(marks: &[Mark]) -> Option<Grade> {
-    marks.iter().max_by_key(|mark| (mark.marked_at, mark.number))?.kind.grade()
+    marks.iter().filter(|mark| mark.stands).max_by_key(|mark| (mark.marked_at, mark.number))?.kind.grade()
 }
 
 /// Whether a trainee may submit, and what that changes (Annex 2, practical assignment). `works` are the trainee's
@@ -209,7 +216,7 @@ pub(crate) fn is_same_submission(
 /// A submission that is disregarded may be marked: it counts again when what it is disregarded for turns out otherwise.
 ///
 /// # Errors
-/// NOT_FOUND (not submitted by then), NOT_CLASS_TUTOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, SUPERSEDED,
+/// NOT_FOUND (not submitted by then, or retracted), NOT_CLASS_TUTOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, SUPERSEDED,
 /// COMMENT_REQUIRED, TOO_MANY.
 pub(crate) fn decide_mark(
     scheme: &Scheme,
@@ -218,7 +225,7 @@ pub(crate) fn decide_mark(
     comment: &str,
     at: DateTime<Utc>,
 ) -> Decided<()> {
-    if at < submission.submitted_at {
+    if at < submission.submitted_at || !submission.stands {
         return Err(not_found("submission_id"));
     }
     refuse_other_tutor(tutor, class)?;
@@ -259,8 +266,13 @@ pub(crate) struct Seminar {
     pub(crate) summary_at: Option<DateTime<Utc>>,
     /// When the first summary was published.
     pub(crate) summarised_at: Option<DateTime<Utc>>,
-    /// How many summaries there were.
+    /// How many summaries there were, whether they stand or not.
     pub(crate) summary_count: i64,
+    /// The fact of the latest summary; empty until there is one.
+    pub(crate) summary_fact_id: String,
+    pub(crate) fact_id: String,
+    /// Whether its opening was not retracted.
+    pub(crate) stands: bool,
 }
 
 /// An accepted post.
@@ -271,6 +283,9 @@ pub(crate) struct Post {
     pub(crate) text: String,
     pub(crate) characters: i64,
     pub(crate) posted_at: DateTime<Utc>,
+    pub(crate) fact_id: String,
+    /// Whether it was not retracted.
+    pub(crate) stands: bool,
 }
 
 /// Whether a tutor may open a seminar for a class (Annex 3).
@@ -298,7 +313,7 @@ pub(crate) fn is_same_seminar(there: &Seminar, new: &Seminar, stated_at: Option<
 /// Whether a trainee's post is accepted, and its 字数 (Annex 2, seminar). Their own class is the one of `at`.
 ///
 /// # Errors
-/// NOT_FOUND (not opened by then), NOT_CLASS_MEMBER, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, TEXT_TOO_SHORT.
+/// NOT_FOUND (not opened by then, or retracted), NOT_CLASS_MEMBER, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, TEXT_TOO_SHORT.
 pub(crate) fn decide_post(
     scheme: &Scheme,
     trainee: &Member,
@@ -306,7 +321,7 @@ pub(crate) fn decide_post(
     text: &str,
     at: DateTime<Utc>,
 ) -> Decided<i64> {
-    if at < seminar.opened_at {
+    if at < seminar.opened_at || !seminar.stands {
         return Err(not_found("seminar_id"));
     }
     if trainee.places.at(at).class_id.as_ref() != Some(&seminar.class_id) {
@@ -325,38 +340,33 @@ pub(crate) fn decide_post(
     Ok(characters)
 }
 
-/// What a summary changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SummaryChange {
+/// A summary of a seminar, published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Summary {
     /// Its number among the seminar's summaries, from 1.
     pub(crate) number: i64,
-    /// It is the first by its time: the seminar counts as summarised from then.
-    pub(crate) is_first: bool,
-    /// It is the latest by its time: its text is the one that is shown.
-    pub(crate) is_latest: bool,
+    pub(crate) tutor_id: PersonId,
+    pub(crate) text: String,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) fact_id: String,
 }
 
 /// Whether a tutor may publish a seminar's summary (Annex 3). `class` is the seminar's.
 ///
 /// # Errors
-/// NOT_FOUND (not opened by then), NOT_CLASS_TUTOR, WINDOW_NOT_OPEN, WINDOW_CLOSED.
+/// NOT_FOUND (not opened by then, or retracted), NOT_CLASS_TUTOR, WINDOW_NOT_OPEN, WINDOW_CLOSED.
 pub(crate) fn decide_summary(
     scheme: &Scheme,
     tutor: &Member,
     class: Option<&Class>,
     seminar: &Seminar,
     at: DateTime<Utc>,
-) -> Decided<SummaryChange> {
-    if at < seminar.opened_at {
+) -> Decided<()> {
+    if at < seminar.opened_at || !seminar.stands {
         return Err(not_found("seminar_id"));
     }
     refuse_other_tutor(tutor, class)?;
-    inside(scheme.tutor.seminar.period, at, "seminar")?;
-    Ok(SummaryChange {
-        number: seminar.summary_count + 1,
-        is_first: seminar.summarised_at.is_none_or(|first| at < first),
-        is_latest: seminar.summary_at.is_none_or(|latest| latest <= at),
-    })
+    inside(scheme.tutor.seminar.period, at, "seminar")
 }
 
 /// A class's bulletin.
@@ -368,6 +378,9 @@ pub(crate) struct Bulletin {
     pub(crate) title: String,
     pub(crate) text: String,
     pub(crate) published_at: DateTime<Utc>,
+    pub(crate) fact_id: String,
+    /// Whether it was not retracted.
+    pub(crate) stands: bool,
 }
 
 /// Whether a tutor may publish a bulletin (Annex 3).

@@ -55,6 +55,7 @@ pub fn migrations() -> Migrator {
 
 /// Adds its gRPC services and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
+    kit.keeps_facts(handler::facts::Keeping::default());
     let handler = handler::Handler::new(kit.clone());
     builder
         .service(kit, grpc_server!(AssignmentServiceServer, handler.clone()))

@@ -15,6 +15,7 @@ macro_rules! region_of_class {
 }
 
 mod bulletin;
+mod marking;
 #[cfg(test)]
 mod reach_tests;
 mod seminar;
@@ -23,12 +24,14 @@ mod submission;
 use chrono::{DateTime, Utc};
 
 pub(crate) use bulletin::{insert_bulletin, list_bulletins};
+pub(crate) use marking::{list_marking, people_of_tutor};
 pub(crate) use seminar::{
-    insert_post, insert_seminar, insert_summary, list_posts, list_seminars, lock_seminar, seminar,
+    fold_summaries, insert_post, insert_seminar, insert_summary, list_posts, list_seminars, lock_seminar,
+    seminar,
 };
 pub(crate) use submission::{
-    insert_mark, insert_submission, list_marking, list_submissions, lock_trainee, marks, marks_of,
-    people_of_tutor, save_standing, submission, works, works_of,
+    fold_marks, insert_mark, insert_submission, list_submissions, lock_trainee, marks, marks_of,
+    save_standing, submission, works, works_of,
 };
 
 /// Who told the service, and when: kept with every fact.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "an answer that is not as expected ends the test")]
 
+mod corrections;
 mod support;
 mod transfer;
 
@@ -377,6 +378,7 @@ async fn lists_come_in_pages_of_the_same_question(world: World) {
             person_id: person_id.to_owned(),
             page_size: 2,
             page_token: String::new(),
+            with_retracted: false,
         };
         let mut ids = Vec::new();
         loop {

@@ -1,6 +1,6 @@
 -- What enrollment keeps: programmes and schemes, the region tree, schools, classes, people, and Annex 1 by county.
 -- Every fact has `occurred_at` (when it happened; rules use this one), `recorded_at` (when the service learned of
--- it) and `actor` (who told it). Nothing here is deleted; what changes is kept as it was before in a table of its own.
+-- it), `actor` (who told it) and, where it may be retracted, `fact_id`. Nothing here is deleted; what changes is kept as it was before in a table of its own.
 
 -- A programme. The lock on its row is taken by whoever must not meet another: imports, revisions, openings.
 CREATE TABLE programme (
@@ -117,7 +117,7 @@ CREATE TABLE person (
 CREATE INDEX person_by_county ON person (programme_id, county_code, role, person_id);
 CREATE INDEX person_by_class ON person (programme_id, class_id, person_id);
 
--- What a person did or what befell them, the first time of each kind: login, pre_job, withdrawal.
+-- What a person did or what befell them: login, pre_job, withdrawal. Of each kind the first one that stands counts.
 CREATE TABLE person_fact (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
@@ -127,7 +127,8 @@ CREATE TABLE person_fact (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id, kind)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, kind, occurred_at, fact_id)
 );
 
 -- Every move of a trainee: what it was before, what it is from then on.
@@ -145,10 +146,11 @@ CREATE TABLE transfer (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, person_id, number)
 );
 
--- What a county has done of Annex 1, the first time of each kind: reported, compiled, opened.
+-- What a county has done of Annex 1: reported, compiled, opened. Of each kind the first one that stands counts.
 CREATE TABLE county_fact (
     programme_id TEXT COLLATE "C" NOT NULL,
     county_code TEXT COLLATE "C" NOT NULL,
@@ -158,10 +160,11 @@ CREATE TABLE county_fact (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, county_code, kind)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, county_code, kind, occurred_at, fact_id)
 );
 
--- A county's training fee on its way.
+-- A county's training fee on its way: of each reference one that stands, and those that were retracted.
 CREATE TABLE remittance (
     programme_id TEXT COLLATE "C" NOT NULL,
     county_code TEXT COLLATE "C" NOT NULL,
@@ -171,16 +174,25 @@ CREATE TABLE remittance (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    confirmed_at TIMESTAMPTZ,
-    confirmed_recorded_at TIMESTAMPTZ,
-    confirmed_actor TEXT COLLATE "C" NOT NULL,
-    invoiced_at TIMESTAMPTZ,
-    invoiced_recorded_at TIMESTAMPTZ,
-    invoiced_actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, county_code, ref)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, county_code, ref, fact_id)
 );
 
--- An expert's choice of an excellent tutor.
+-- What became of a remittance: confirmed, invoiced. Of each kind the first one that stands counts, of a remittance that does and
+-- had been sent by then.
+CREATE TABLE remittance_fact (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    county_code TEXT COLLATE "C" NOT NULL,
+    ref TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, county_code, ref, kind, occurred_at, fact_id)
+);
+
+-- An expert's choice of an excellent tutor; the first one that stands counts.
 CREATE TABLE tutor_choice (
     programme_id TEXT COLLATE "C" NOT NULL,
     tutor_id TEXT COLLATE "C" NOT NULL,
@@ -188,5 +200,6 @@ CREATE TABLE tutor_choice (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, tutor_id, expert_id)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, tutor_id, expert_id, occurred_at, fact_id)
 );

@@ -361,6 +361,9 @@ pub(crate) fn county_to(row: CountyRow) -> pb::County {
         remitted_time: row.remitted_at.map(to_timestamp),
         opened_time: row.opened_at.map(to_timestamp),
         active_trainees: to_int32(row.active_trainees),
+        reported_fact_id: row.reported_fact_id.unwrap_or_default(),
+        compiled_fact_id: row.compiled_fact_id.unwrap_or_default(),
+        opened_fact_id: row.opened_fact_id.unwrap_or_default(),
     }
 }
 
@@ -373,6 +376,9 @@ pub(crate) fn remittance_to(row: RemittanceRow) -> pb::Remittance {
         sent_time: Some(to_timestamp(row.occurred_at)),
         confirmed_time: row.confirmed_at.map(to_timestamp),
         invoiced_time: row.invoiced_at.map(to_timestamp),
+        fact_id: row.fact_id,
+        confirmed_fact_id: row.confirmed_fact_id.unwrap_or_default(),
+        invoiced_fact_id: row.invoiced_fact_id.unwrap_or_default(),
     }
 }
 
@@ -382,6 +388,7 @@ pub(crate) fn choice_to(row: ChoiceRow) -> pb::TutorChoice {
         tutor_id: row.tutor_id,
         expert_id: row.expert_id,
         chosen_time: Some(to_timestamp(row.occurred_at)),
+        fact_id: row.fact_id,
     }
 }
 
@@ -405,6 +412,9 @@ pub(crate) fn person_to(row: PersonRow, programme_id: &str, vault: &Vault) -> Re
         login_time: row.login_at.map(to_timestamp),
         pre_job_time: row.pre_job_at.map(to_timestamp),
         withdrawn_time: row.withdrawn_at.map(to_timestamp),
+        login_fact_id: row.login_fact_id.unwrap_or_default(),
+        pre_job_fact_id: row.pre_job_fact_id.unwrap_or_default(),
+        withdrawn_fact_id: row.withdrawn_fact_id.unwrap_or_default(),
         person_id: row.person_id,
         name: row.name,
         county_code: row.county_code,

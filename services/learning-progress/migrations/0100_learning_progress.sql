@@ -36,7 +36,8 @@ CREATE TABLE selection (
     selected_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (person_id, programme_id, course_id)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (person_id, programme_id, course_id, selected_at, fact_id)
 );
 
 -- A learner. Whoever changes anything of a learner's study holds this row (FOR UPDATE on Postgres). `refusals`: the last

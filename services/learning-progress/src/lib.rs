@@ -88,6 +88,7 @@ pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
 impl LearningProgress {
     /// Adds its gRPC services to a server.
     pub fn serve_with(self, builder: ServerBuilder) -> ServerBuilder {
+        self.kit.keeps_facts(handler::facts::Keeping { programmes: self.courses.programmes.clone() });
         builder
             .service(&self.kit, grpc_server!(CourseServiceServer, self.courses))
             .service(&self.kit, grpc_server!(StudyServiceServer, self.study))

@@ -122,7 +122,8 @@ async fn selection_keeps_its_first_date(world: World) {
     let later = courses.select_course(select("T1", "C1", "2019-09-21T00:00:00Z")).await.unwrap().into_inner();
     assert_eq!(first.selection.unwrap().selected_time, Some(time(DAY)));
     assert_eq!(later.selection.unwrap().selected_time, Some(time(DAY)));
-    assert_eq!(events(&world.first).await["CourseSelected"], 1);
+    // The later one is kept: it counts when the first one falls.
+    assert_eq!(events(&world.first).await["CourseSelected"], 2);
     world.withdraw("T1", "2019-09-22T00:00:00Z").await;
     let answer = courses.select_course(select("T1", "C1", "2019-09-22T00:00:00Z")).await;
     assert_eq!(refused(answer).1, "WITHDRAWN");

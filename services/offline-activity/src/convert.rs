@@ -184,6 +184,8 @@ pub(crate) fn plan_to_proto(plan: Plan) -> proto::Plan {
         title: plan.title,
         counselor_id: plan.counselor_id.into(),
         submitted_time: Some(to_timestamp(plan.submitted_at)),
+        fact_id: plan.fact_id,
+        title_fact_id: plan.title_fact_id,
     }
 }
 
@@ -196,6 +198,8 @@ pub(crate) fn activity_to_proto(activity: Activity) -> proto::Activity {
         theme: activity.theme,
         counselor_id: activity.counselor_id.into(),
         held_time: Some(to_timestamp(activity.held_at)),
+        fact_id: activity.fact_id,
+        retracted: !activity.stands,
     }
 }
 
@@ -203,9 +207,12 @@ pub(crate) fn activity_to_proto(activity: Activity) -> proto::Activity {
 pub(crate) fn attendance_to_proto(attendance: Attendance) -> proto::Attendance {
     proto::Attendance {
         person_id: attendance.person_id.into(),
-        attended_time: Some(to_timestamp(attendance.attended_at)),
+        attended_time: attendance.attended_at.map(to_timestamp),
         score: attendance.score.map(|(score, _)| to_int32(score)),
         scored_time: attendance.score.map(|(_, scored_at)| to_timestamp(scored_at)),
+        fact_id: attendance.fact_id,
+        retracted: attendance.attended_at.is_none(),
+        score_fact_id: attendance.score_fact_id,
     }
 }
 
@@ -218,5 +225,7 @@ pub(crate) fn results_to_proto(results: Results) -> proto::Results {
         title: results.title,
         counselor_id: results.counselor_id.into(),
         submitted_time: Some(to_timestamp(results.submitted_at)),
+        fact_id: results.fact_id,
+        retracted: !results.stands,
     }
 }

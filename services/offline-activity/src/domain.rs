@@ -31,6 +31,10 @@ pub(crate) struct Plan {
     pub(crate) counselor_id: PersonId,
     /// When it was submitted first.
     pub(crate) submitted_at: DateTime<Utc>,
+    /// The fact of that.
+    pub(crate) fact_id: String,
+    /// The fact that gives the title.
+    pub(crate) title_fact_id: String,
 }
 
 /// Whether a counselor may submit the county's plan (Annex 4).
@@ -56,8 +60,9 @@ pub(crate) struct Activity {
     pub(crate) theme: String,
     pub(crate) counselor_id: PersonId,
     pub(crate) held_at: DateTime<Utc>,
-    /// How many attended.
-    pub(crate) attended: i64,
+    pub(crate) fact_id: String,
+    /// Whether it was not retracted.
+    pub(crate) stands: bool,
 }
 
 /// Whether a counselor may record an activity or results of the county (Annex 4).
@@ -87,7 +92,7 @@ pub(crate) fn is_same_activity(there: &Activity, new: &Activity, stated_at: Opti
 /// whom the programme knows; their county is the one of `at`.
 ///
 /// # Errors
-/// NOT_FOUND (the activity was not held by then, or somebody is no trainee), NOT_COUNTY_COUNSELOR, WITHDRAWN,
+/// NOT_FOUND (the activity was not held by then, or retracted, or somebody is no trainee), NOT_COUNTY_COUNSELOR, WITHDRAWN,
 /// WINDOW_NOT_OPEN, WINDOW_CLOSED, NOT_COUNTY_TRAINEE; of several faulty people the first of the list is named.
 pub(crate) fn decide_attendance(
     scheme: &Scheme,
@@ -96,7 +101,7 @@ pub(crate) fn decide_attendance(
     (person_ids, members): (&[PersonId], &BTreeMap<PersonId, Member>),
     at: DateTime<Utc>,
 ) -> Decided<()> {
-    if at < activity.held_at {
+    if at < activity.held_at || !activity.stands {
         return Err(not_found("activity_id"));
     }
     refuse_other_county(counselor, activity.county_code, at)?;
@@ -126,29 +131,23 @@ pub(crate) fn decide_attendance(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attendance {
     pub(crate) person_id: PersonId,
-    pub(crate) attended_at: DateTime<Utc>,
+    /// When they were there first, by the records that stand; none when all were retracted.
+    pub(crate) attended_at: Option<DateTime<Utc>>,
+    /// The fact that says so; empty when none does.
+    pub(crate) fact_id: String,
     /// The score that counts, and when it was given.
     pub(crate) score: Option<(i64, DateTime<Utc>)>,
-    /// How many scores were given.
+    /// Its fact; empty when there is none.
+    pub(crate) score_fact_id: String,
+    /// How many scores were given, whether they stand or not.
     pub(crate) score_count: i64,
-}
-
-/// What a score changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ScoreChange {
-    /// The number of the new score within the attendance.
-    pub(crate) number: i64,
-    /// The score that counted before.
-    pub(crate) old: Option<i64>,
-    /// It is the latest by its time, and counts from now on.
-    pub(crate) counts: bool,
 }
 
 /// Whether a counselor may give an attendee this score (Annex 2, offline activity; Annex 4). Where the trainee stands
 /// does not matter: attendance stays where it was earned.
 ///
 /// # Errors
-/// NOT_FOUND (the activity was not held by then), NOT_COUNTY_COUNSELOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED,
+/// NOT_FOUND (the activity was not held by then, or retracted), NOT_COUNTY_COUNSELOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED,
 /// SCORE_OUT_OF_RANGE, NOT_ATTENDED.
 pub(crate) fn decide_score(
     scheme: &Scheme,
@@ -156,8 +155,8 @@ pub(crate) fn decide_score(
     (trainee, attendance): (&Member, Option<&Attendance>),
     score: i64,
     at: DateTime<Utc>,
-) -> Decided<ScoreChange> {
-    if at < activity.held_at {
+) -> Decided<()> {
+    if at < activity.held_at || !activity.stands {
         return Err(not_found("activity_id"));
     }
     refuse_other_county(counselor, activity.county_code, at)?;
@@ -170,15 +169,11 @@ pub(crate) fn decide_score(
             .with("score_min", rules.min_score.to_string())
             .with("score_max", rules.max_score.to_string()));
     }
-    let attendance = attendance.filter(|attendance| attendance.attended_at <= at);
-    let Some(attendance) = attendance else {
+    let attended_at = attendance.and_then(|attendance| attendance.attended_at);
+    if attended_at.is_none_or(|attended_at| at < attended_at) {
         return Err(Refusal::new(ErrorReason::NotAttended).with("person_id", trainee.person_id.as_str()));
-    };
-    Ok(ScoreChange {
-        number: attendance.score_count + 1,
-        old: attendance.score.map(|(score, _)| score),
-        counts: attendance.score.is_none_or(|(_, scored_at)| scored_at <= at),
-    })
+    }
+    Ok(())
 }
 
 /// A county's results for one education stage.
@@ -191,6 +186,9 @@ pub(crate) struct Results {
     pub(crate) title: String,
     pub(crate) counselor_id: PersonId,
     pub(crate) submitted_at: DateTime<Utc>,
+    pub(crate) fact_id: String,
+    /// Whether they were not retracted.
+    pub(crate) stands: bool,
 }
 
 fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {

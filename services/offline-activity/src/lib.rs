@@ -48,5 +48,6 @@ pub fn migrations() -> Migrator {
 
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
+    kit.keeps_facts(handler::facts::Keeping::default());
     builder.service(kit, grpc_server!(OfflineServiceServer, handler::Handler::new(kit.clone())))
 }

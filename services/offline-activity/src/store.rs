@@ -13,10 +13,10 @@ use shipei_rules::vocabulary::EducationStage;
 use shipei_store::StoreError;
 
 pub(crate) use activity::{
-    activity, attendances_recorded, insert_activity, insert_score, keep_attendances, list_activities,
-    list_attendances, lock_activity, lock_attendance,
+    AttendanceFact, ScoreFact, activity, attendances_recorded, fold_attendance, fold_scores, insert_activity,
+    insert_score, keep_attendances, list_activities, list_attendances, lock_activity, lock_attendance,
 };
-pub(crate) use county::{insert_plan, insert_results, list_plans, list_results};
+pub(crate) use county::{fold_plan, insert_plan, insert_results, list_plans, list_results};
 
 /// Who told the service, and when: kept with every fact.
 #[derive(Debug, Clone)]

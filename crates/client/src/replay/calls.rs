@@ -6,6 +6,7 @@ use shipei_contracts::{
     assignment::v1 as assignment,
     common::v1::EducationStage,
     enrollment::v1 as enrollment,
+    event::v1::{self as event, RetractRequest},
     learning::v1 as learning,
     offline::v1 as offline,
     services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
@@ -17,7 +18,7 @@ use crate::{
     client::Clients,
     season::{
         Numbered,
-        line::{Event, Grade, Stage},
+        line::{Event, Grade, Source, Stage},
     },
 };
 
@@ -56,6 +57,8 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         Event::OfflineActivityHeld { activity, .. }
         | Event::OfflineAttended { activity, .. }
         | Event::OfflineScored { activity, .. } => vec![format!("activity/{activity}")],
+        // Before or behind what it retracts, it means the same.
+        Event::FactRetracted { retracts, .. } => vec![format!("fact/{retracts}")],
     }
 }
 
@@ -111,6 +114,11 @@ pub fn taken<T>(
     Ok(())
 }
 
+/// The request id of a line that has a name, which is also its fact's id.
+fn named(programme: &str, fact: &str) -> String {
+    format!("{programme}:fact.{fact}")
+}
+
 /// What every write carries.
 struct Origin {
     programme_id: String,
@@ -125,6 +133,7 @@ macro_rules! message {
             programme_id: $origin.programme_id,
             request_id: $origin.request_id,
             occurred_at: $origin.occurred_at,
+            correction: None,
             $($field: $value,)*
         }
     };
@@ -142,11 +151,15 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
         honour_service_client::HonourServiceClient as Honour,
         person_service_client::PersonServiceClient as Person,
     };
+    use event::correction_service_client::CorrectionServiceClient as Corrections;
     use learning::course_service_client::CourseServiceClient as Course;
     use offline::offline_service_client::OfflineServiceClient as Offline;
     let origin = Origin {
         programme_id: programme.to_owned(),
-        request_id: format!("{programme}:{}:{:016x}", numbered.number, numbered.digest),
+        request_id: match &numbered.line.fact {
+            Some(fact) => named(programme, fact),
+            None => format!("{programme}:{}:{:016x}", numbered.number, numbered.digest),
+        },
         occurred_at: Some(timestamp(numbered.line.at)),
     };
     // Every event there is: one that is not sent does not compile.
@@ -348,6 +361,27 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                 }
             );
             send!(clients, OFFLINE_ACTIVITY, Offline<_>, submit_results, message)
+        }
+        Event::FactRetracted { source, retracts, person, reason } => {
+            let source = match source {
+                Source::Enrollment => ENROLLMENT,
+                Source::LearningProgress => LEARNING_PROGRESS,
+                Source::AssignmentGrading => ASSIGNMENT_GRADING,
+                Source::OfflineActivity => OFFLINE_ACTIVITY,
+            };
+            let fact_id = match named(programme, &retracts) {
+                fact if person.is_empty() => fact,
+                fact => format!("{fact}:{person}"),
+            };
+            let message = RetractRequest {
+                source: source.to_owned(),
+                programme_id: origin.programme_id,
+                fact_id,
+                reason,
+                request_id: origin.request_id,
+                occurred_at: origin.occurred_at,
+            };
+            send!(clients, source, Corrections<_>, retract, message)
         }
         // Heartbeats go by stream, see `study.rs`.
         Event::StudySession(_) => Ok(()),

@@ -16,6 +16,9 @@ pub struct Line {
     /// When it was told, where that was later; lines are in the order of this.
     #[serde(default, deserialize_with = "optional_instant")]
     told: Option<DateTime<Utc>>,
+    /// What the fact is called by a line that retracts it.
+    #[serde(default)]
+    pub fact: Option<String>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
@@ -97,6 +100,26 @@ pub enum Event {
     OfflineResultsSubmitted { counselor: String, county: String, education_stage: Stage, title: String },
     #[serde(rename = "tutor.chosen")]
     TutorChosen { expert: String, tutor: String },
+    #[serde(rename = "fact.retracted")]
+    FactRetracted {
+        source: Source,
+        retracts: String,
+        /// Of an attendance of several people: whose.
+        #[serde(default)]
+        person: String,
+        reason: String,
+    },
+}
+
+/// The services that keep facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the services' own names")]
+pub enum Source {
+    Enrollment,
+    LearningProgress,
+    AssignmentGrading,
+    OfflineActivity,
 }
 
 /// A tutor's verdict.

@@ -1,6 +1,6 @@
 //! In which order a window's lines are sent, and whom a line is about.
 
-use super::line::Event;
+use super::line::{Event, Source};
 
 /// When, within a window of the season, a line's call is made: what later steps rest on comes first. Every service
 /// judges by the time that a fact happened, so a step that learns of a later fact early answers the same.
@@ -27,7 +27,10 @@ pub fn step_of(event: &Event) -> Step {
         | Event::TraineeWithdrawn { .. }
         | Event::TutorChosen { .. } => Step::Enrollment,
         Event::CourseSelected { .. } => Step::Selection,
-        Event::StudySession(_)
+        Event::FactRetracted { source: Source::Enrollment, .. } => Step::Enrollment,
+        Event::FactRetracted { source: Source::LearningProgress, .. } => Step::Selection,
+        Event::FactRetracted { .. }
+        | Event::StudySession(_)
         | Event::AssignmentSubmitted { .. }
         | Event::AssignmentReviewed { .. }
         | Event::AssignmentReturned { .. }
@@ -69,6 +72,7 @@ pub fn person_of(event: &Event) -> &str {
         | Event::OfflinePlanSubmitted { .. }
         | Event::OfflineActivityHeld { .. }
         | Event::OfflineAttended { .. }
+        | Event::FactRetracted { .. }
         | Event::OfflineResultsSubmitted { .. } => "",
     }
 }

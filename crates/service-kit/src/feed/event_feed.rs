@@ -99,6 +99,11 @@ impl EventFeeds {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
+    /// The service whose log a request asks for.
+    pub(crate) fn kit<T>(&self, request: &Request<T>, source: &str) -> Result<Kit> {
+        Ok(self.log(request, source)?.kit)
+    }
+
     /// The log that a request asks for. One whose metadata names the same log was meant for a process that has it.
     fn log<T>(&self, request: &Request<T>, source: &str) -> Result<Log> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);

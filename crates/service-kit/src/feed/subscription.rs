@@ -26,13 +26,12 @@ use crate::{
         metadata::until,
     },
     feed::{
-        event::to_event,
         heads::{self, Heads},
         pace::Pace,
         wire::PROGRESS_INTERVAL,
     },
     shutdown::Shutdown,
-    write::kit::Kit,
+    write::{event::to_event, kit::Kit},
 };
 
 /// The most events of one response.

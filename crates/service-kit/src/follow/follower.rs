@@ -32,7 +32,7 @@ use crate::{
         consistency::from_proto,
     },
     feed::wire::{MESSAGE_BYTES_MAX, PROGRESS_INTERVAL, SOURCE_HEADER},
-    follow::projector::Projector,
+    follow::{projector::Projector, retracted},
     shutdown::Shutdown,
     telemetry::{
         metrics,
@@ -338,7 +338,7 @@ impl<P: Projector> Follower<P> {
         let mut request = Request::new(SubscribeRequest {
             source: self.source.to_owned(),
             cursor,
-            types: self.projector.types(),
+            types: retracted::with_retractions(self.projector.types()),
             partitions: self.shard.partitions.clone(),
             ..SubscribeRequest::default()
         });
@@ -395,7 +395,8 @@ impl<P: Projector> Follower<P> {
             // First, so that two holders of one cursor meet here and not among the facts.
             let moved = self.move_cursor(&mut unit, &response.cursor, positions).await?;
             if moved && !response.events.is_empty() {
-                self.projector.apply(&mut unit, &response.events).await?;
+                let events = retracted::learn(&mut unit, self.source, &response.events).await?;
+                self.projector.apply(&mut unit, &events).await?;
             }
             Ok((unit, moved))
         });

@@ -9,6 +9,7 @@ mod follower;
 pub mod following;
 mod lag;
 pub mod projector;
+pub mod retracted;
 pub mod shards;
 
 pub use following::{follow, follow_in_shards};

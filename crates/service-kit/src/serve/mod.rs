@@ -4,6 +4,7 @@
 pub mod config;
 pub mod connection;
 pub mod connections;
+mod event_types;
 pub mod server;
 pub mod service;
 pub(crate) mod upkeep;

@@ -3,17 +3,17 @@
 //! deadlines, and shutdown must be the same everywhere. A service crate hands itself over with
 //! [`ServerBuilder::service`]; nothing else is needed for one more.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use http::{Request, Response};
-use prost_reflect::{DescriptorPool, MessageDescriptor, ServiceDescriptor};
-use shipei_contracts::{FILE_DESCRIPTOR_SET, event::v1::event_feed_server::EventFeedServer};
+use prost_reflect::{DescriptorPool, ServiceDescriptor};
+use shipei_contracts::{
+    FILE_DESCRIPTOR_SET,
+    event::v1::{
+        correction_service_server::{self, CorrectionServiceServer},
+        event_feed_server::{self, EventFeedServer},
+    },
+};
 use shipei_store::Database;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -46,13 +46,14 @@ use crate::{
         watch::Methods,
     },
     descriptors,
-    feed::{event_feed::EventFeeds, wire::MESSAGE_BYTES_MAX},
+    feed::{corrections::Corrections, event_feed::EventFeeds, wire::MESSAGE_BYTES_MAX},
     serve::{
         connection::{
             Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
             SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES,
         },
         connections::{Connections, ProcessBounds},
+        event_types,
         upkeep::{keep_up, prepare_months},
     },
     shutdown::Shutdown,
@@ -73,8 +74,6 @@ pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The most in-memory connections that wait to be taken.
 const CONNECTIONS_WAITING_MAX: usize = 64;
-/// The file of a package in which its events are.
-const EVENTS_FILE: &str = "/events.proto";
 /// The service by which others ask whether this one serves.
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 /// The name that stands for the whole server in health.
@@ -236,7 +235,7 @@ impl ServerBuilder {
     /// # Errors
     /// An RPC without a good access policy, or a descriptor set that can't be reflected.
     pub async fn build(mut self) -> Result<Server, StartError> {
-        let types = event_types(&self.descriptor_pool, &self.services);
+        let types = event_types::of(&self.descriptor_pool, &self.services, &self.kits);
         let budget = Budget::new(self.process_bounds.budget_bytes);
         let (shutdown, answers) = (self.shutdown.clone(), budget.half());
         let feeds = EventFeeds::new(shutdown, self.connection_age_max, answers).event_types(types);
@@ -245,8 +244,11 @@ impl ServerBuilder {
         }
         let mut names: Vec<&str> = self.services.keys().copied().collect();
         if !feeds.is_empty() {
+            let corrections = Corrections::new(&feeds);
             self.routes.add_service(grpc_server!(EventFeedServer, feeds));
-            names.push(shipei_contracts::event::v1::event_feed_server::SERVICE_NAME);
+            self.routes.add_service(grpc_server!(CorrectionServiceServer, corrections));
+            names.push(event_feed_server::SERVICE_NAME);
+            names.push(correction_service_server::SERVICE_NAME);
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
         for kit in self.kits.values() {
@@ -395,28 +397,6 @@ impl Server {
             }
         });
     }
-}
-
-/// The types of each source's events, by the contracts: the messages of the files `events.proto` in the packages of its gRPC
-/// services. A source without such a file is not in it.
-fn event_types(
-    pool: &DescriptorPool,
-    services: &BTreeMap<&'static str, &'static str>,
-) -> BTreeMap<&'static str, BTreeSet<String>> {
-    let mut types: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for (service, source) in services {
-        let Some(service) = pool.get_service_by_name(service) else { continue };
-        let is_event = |message: &MessageDescriptor| {
-            message.package_name() == service.package_name()
-                && message.parent_file().name().ends_with(EVENTS_FILE)
-        };
-        let events = pool.all_messages().filter(is_event).map(|message| message.full_name().to_owned());
-        let events: BTreeSet<String> = events.collect();
-        if !events.is_empty() {
-            types.entry(*source).or_default().extend(events);
-        }
-    }
-    types
 }
 
 /// Asks each database now and then, until shutdown.

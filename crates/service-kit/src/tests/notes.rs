@@ -145,6 +145,12 @@ impl WriteRequest for PutNoteRequest {
     fn concerns(&self) -> &str {
         &self.county_code
     }
+    fn programme_id(&self) -> &str {
+        PROGRAMME
+    }
+    fn correction(&self) -> Option<&shipei_contracts::common::v1::Correction> {
+        None
+    }
 }
 
 /// The trait as tonic generates it.

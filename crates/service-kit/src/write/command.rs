@@ -16,7 +16,7 @@ use crate::{
         size,
     },
     call::{admit::Admitted, consistency::Token},
-    write::{origin::Origin, outcome::Outcome, unit::Unit},
+    write::{facts::Correcting, origin::Origin, outcome::Outcome, unit::Unit},
 };
 
 /// The name of the primary key of the table of request records, on both databases.
@@ -125,6 +125,7 @@ pub(super) struct Typed<State, Req, Res, Handler> {
     pub(super) state: State,
     pub(super) request: Req,
     pub(super) handler: Handler,
+    pub(super) correcting: Option<Correcting>,
     pub(super) is_recorded: bool,
     pub(super) response: Option<Res>,
     pub(super) answer: oneshot::Sender<Result<(Res, Token)>>,
@@ -139,10 +140,15 @@ where
     Handling: Future<Output = Result<(Unit, Res)>> + Send + 'static,
 {
     fn carry_out(&mut self, unit: Unit) -> Pin<Box<dyn Future<Output = Result<Done>> + Send + '_>> {
-        let handling = (self.handler)(self.state.clone(), unit, self.request.clone());
+        let (handler, state, request) = (&self.handler, self.state.clone(), self.request.clone());
         let (response, is_recorded) = (&mut self.response, self.is_recorded);
+        let correcting = self.correcting.clone();
         Box::pin(async move {
-            let (unit, answered) = handling.await?;
+            let unit = match correcting {
+                Some(correcting) => correcting.carry_out(unit).await?,
+                None => unit,
+            };
+            let (unit, answered) = handler(state, unit, request).await?;
             size::check(&answered)?;
             let answer = is_recorded.then(|| answered.encode_to_vec());
             *response = Some(answered);

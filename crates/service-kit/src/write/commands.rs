@@ -17,6 +17,7 @@ use crate::{
     call::{access::Caller, stated_time::StatedTimes},
     write::{
         command::{Job, RequestKey, Typed},
+        facts::Correcting,
         group,
         kit::{Kit, respond},
         origin::Origin,
@@ -52,7 +53,9 @@ impl Kit {
         let occurred_at = resolve_occurred_at(&admitted.call().caller, &request, admitted.now())?;
         let key = key_of(&request)?;
         let cause = key.as_ref().map_or_else(Req::full_name, |key| key.id.clone());
-        let origin = Origin::of(&admitted, &cause).occurred_at(occurred_at);
+        let request_id = key.as_ref().map_or("", |key| key.id.as_str());
+        let origin = Origin::of(&admitted, &cause).request_id(request_id).occurred_at(occurred_at);
+        let correcting = self.correcting(&request)?;
         let mut token = admitted.token();
         let ended = || Error::Unavailable("the service is ending".to_owned());
 
@@ -62,7 +65,8 @@ impl Kit {
         let lane = self.lines().lane_of(request.concerns());
         let is_recorded = key.is_some();
         let state = state.clone();
-        let command = Box::new(Typed { state, request, handler, is_recorded, response: None, answer });
+        let command =
+            Box::new(Typed { state, request, handler, correcting, is_recorded, response: None, answer });
         let room = self.lines().room().acquire_owned().await.map_err(|_| ended())?;
         let begins = self.lines().put(lane, Job { admitted, origin, key, command, gone, _room: room });
         if begins {
@@ -71,6 +75,18 @@ impl Kit {
         let (response, written) = answered.await.map_err(|_| ended())??;
         token.merge(&written);
         Ok(respond(response, &token))
+    }
+}
+
+impl Kit {
+    /// What a request corrects, if it does.
+    fn correcting<Req: WriteRequest>(&self, request: &Req) -> Result<Option<Correcting>> {
+        let Some(correction) = request.correction().cloned() else { return Ok(None) };
+        let no_facts =
+            || Error::Internal(format!("{} does not say what it does about its facts", self.source()));
+        let facts = self.facts().ok_or_else(no_facts)?.clone();
+        let programme_id = request.programme_id().to_owned();
+        Ok(Some(Correcting { facts, source: self.source(), programme_id, correction }))
     }
 }
 

@@ -1,7 +1,10 @@
 //! The kit of one service: what every handler of it shares. The path of a write is `commands.rs`, that of a read
 //! `read.rs`; here is what they pass through.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use prost::{Message, Name};
 use shipei_store::{Database, PageTokens, Retryable, SealedTokens, StoreError, Wake, crypto::Keys};
@@ -19,7 +22,7 @@ use crate::{
     clock::Clock,
     soft_state::{Instance, wakes::Log},
     telemetry::metrics,
-    write::{line::Lines, share::Share},
+    write::{facts::Facts, line::Lines, share::Share},
 };
 
 /// The smallest answer that is compressed, bytes: below it more time is lost than bytes are won.
@@ -45,6 +48,7 @@ struct Inner {
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
     keys: Keys,
+    facts: OnceLock<Arc<dyn Facts>>,
 }
 
 impl fmt::Debug for Kit {
@@ -76,6 +80,7 @@ impl Kit {
             page_tokens: PageTokens::new(keys.tokens().clone()),
             cursor_tokens: SealedTokens::new(keys.tokens().clone(), CURSOR_PURPOSE),
             keys: keys.clone(),
+            facts: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -123,6 +128,17 @@ impl Kit {
     /// The keys of this installation, for what a service keeps sealed.
     pub fn keys(&self) -> &Keys {
         &self.inner.keys
+    }
+
+    /// Says what the service does about its facts; once, before it serves.
+    pub fn keeps_facts(&self, facts: impl Facts) {
+        // A second time is of the same service.
+        let _ = self.inner.facts.set(Arc::new(facts));
+    }
+
+    /// What it does about its facts; none when it keeps none.
+    pub(crate) fn facts(&self) -> Option<&Arc<dyn Facts>> {
+        self.inner.facts.get()
     }
 
     /// What its stream cursors are sealed with.

@@ -1,12 +1,15 @@
 //! The path of every write and read of a service. What goes through: a command comes in by [`commands`], waits in a
 //! `line`, and shares a transaction with those that wait too (`group`); work in [`parts`] and what a service does by
 //! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot. All of them work in a
-//! [`mod@unit`], and all writes take the one [`road`]. What became of a command is kept under its request id (`outcome`).
+//! [`mod@unit`], and all writes take the one [`road`]. What became of a command is kept under its request id (`outcome`), and what it
+//! recorded can be retracted ([`facts`]).
 
 mod alone;
 mod background;
 mod command;
 pub mod commands;
+pub(crate) mod event;
+pub mod facts;
 mod group;
 pub mod kit;
 mod line;

@@ -17,6 +17,8 @@ pub struct Origin {
     pub role: Role,
     /// Why: the id of a request or an event, or the name of what is done.
     pub cause: Arc<str>,
+    /// The caller's id of the request; empty when there is none.
+    pub request_id: Arc<str>,
     /// The W3C traceparent that it is a part of; empty without one.
     pub trace: Arc<str>,
     /// When the service works on it.
@@ -33,10 +35,18 @@ impl Origin {
             actor: call.caller.to_string().into(),
             role: call.caller.role,
             cause: cause.into(),
+            request_id: "".into(),
             trace: call.trace.as_str().into(),
             now: admitted.now(),
             occurred_at: admitted.now(),
         }
+    }
+
+    /// The same, under the caller's id of the request.
+    #[must_use]
+    pub fn request_id(mut self, request_id: &str) -> Self {
+        self.request_id = request_id.into();
+        self
     }
 
     /// The same, of something that happened then.

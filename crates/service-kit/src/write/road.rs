@@ -3,7 +3,10 @@
 //! (`group.rs`), imports in parts, background work, followers, and services that gather what many have sent. What every write must
 //! have, it gets here once.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
@@ -17,9 +20,10 @@ use crate::{
         consistency::{Token, partition_number},
     },
     write::{
+        facts,
         kit::Kit,
         origin::Origin,
-        unit::{EVENTS_PER_UNIT_MAX, Unit},
+        unit::{EVENTS_PER_UNIT_MAX, PendingFacts, Unit},
     },
 };
 
@@ -55,6 +59,8 @@ pub(super) struct Transaction {
     kit: Kit,
     tx: Arc<Mutex<Tx>>,
     events: Vec<NewEvent>,
+    /// Those of the events that tell facts, for who retracts one of the same transaction.
+    facts: PendingFacts,
     recorded_at: DateTime<Utc>,
     needs_whole_log: bool,
 }
@@ -66,6 +72,7 @@ impl Transaction {
             kit: kit.clone(),
             tx: Arc::new(Mutex::new(tx)),
             events: Vec::new(),
+            facts: PendingFacts::default(),
             recorded_at: DateTime::<Utc>::MIN_UTC,
             needs_whole_log: false,
         })
@@ -80,7 +87,7 @@ impl Transaction {
     /// A unit of work in it.
     pub(super) fn unit(&mut self, admitted: &Admitted, origin: Origin) -> Result<Unit> {
         self.recorded_at = self.recorded_at.max(origin.now);
-        Ok(Unit::new(self.lend()?, admitted, origin))
+        Ok(Unit::new(self.lend()?, admitted, origin, Arc::clone(&self.facts)))
     }
 
     /// Takes what a unit leaves; gives how many events were there before.
@@ -91,6 +98,8 @@ impl Transaction {
             let refusal = Refusal::new(ErrorReason::TooMany);
             return Err(refusal.with("events_max", EVENTS_PER_UNIT_MAX.to_string()).into());
         }
+        let facts = remains.events.iter().filter(|event| !event.fact_id.is_empty());
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).extend(facts.cloned());
         self.events.append(&mut remains.events);
         self.needs_whole_log |= remains.needs_whole_log;
         Ok(before)
@@ -109,7 +118,10 @@ impl Transaction {
         let mut tx = Arc::into_inner(self.tx)
             .map(Mutex::into_inner)
             .ok_or_else(|| Error::Internal("a transaction is still lent to a unit".to_owned()))?;
-        let positions = event_log::append(&mut tx, &self.events, self.recorded_at).await?;
+        let mut events = self.events;
+        let fallen = facts::fallen(&mut tx, self.kit.source(), &events).await?;
+        events.extend(fallen);
+        let positions = event_log::append(&mut tx, &events, self.recorded_at).await?;
         let heads = match self.needs_whole_log {
             true => Some(event_log::heads(&mut tx).await?),
             false => None,

@@ -3,18 +3,24 @@
 //! so it is `Send` in a tonic handler and can be run by whoever holds the transaction. A unit that is not given back
 //! gives its transaction back all the same, and what it wrote is undone there, not what others wrote in it.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use shipei_contracts::EventMessage;
-use shipei_store::{NewEvent, Partition, Tx};
+use shipei_store::{NewEvent, Partition, StoreError, Tx, crypto, retraction};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     call::{admit::Admitted, metadata::Call, reach::Reach},
     write::origin::Origin,
 };
+
+/// The events of a transaction that tell facts.
+pub(super) type PendingFacts = Arc<Mutex<Vec<NewEvent>>>;
 
 /// The most events that one unit may emit.
 pub const EVENTS_PER_UNIT_MAX: usize = 100_000;
@@ -34,6 +40,10 @@ pub struct Unit {
     pub reach: Reach,
     origin: Origin,
     events: Vec<NewEvent>,
+    /// How many fact ids were given.
+    facts: usize,
+    /// What units before this one have told in the same transaction.
+    pending: PendingFacts,
     needs_whole_log: bool,
 }
 
@@ -65,7 +75,12 @@ impl ReadUnit {
 }
 
 impl Unit {
-    pub(super) fn new(tx: OwnedMutexGuard<Tx>, admitted: &Admitted, origin: Origin) -> Self {
+    pub(super) fn new(
+        tx: OwnedMutexGuard<Tx>,
+        admitted: &Admitted,
+        origin: Origin,
+        pending: PendingFacts,
+    ) -> Self {
         Self {
             tx,
             now: origin.now,
@@ -74,6 +89,8 @@ impl Unit {
             reach: admitted.reach().clone(),
             origin,
             events: Vec::new(),
+            facts: 0,
+            pending,
             needs_whole_log: false,
         }
     }
@@ -81,7 +98,84 @@ impl Unit {
     /// Adds an event, to be written last: what happened to `subject` (an id) in `region` (a GB/T 2260 code, by
     /// which the partition is chosen), caused by this call, at `occurred_at`.
     pub fn emit<M: Message + Name + EventMessage>(&mut self, region: &str, subject: &str, message: &M) {
-        push(&mut self.events, &self.origin, region, subject, message);
+        push(&mut self.events, &self.origin, region, subject, "", message);
+    }
+
+    /// The id of a fact that this unit is about to record: that of its request, with a number behind the first one's. What came
+    /// without a request id gets a random one.
+    ///
+    /// # Errors
+    /// Without random bytes.
+    pub fn new_fact_id(&mut self) -> Result<String, StoreError> {
+        if self.origin.request_id.is_empty() {
+            return crypto::random_name();
+        }
+        self.facts += 1;
+        Ok(match self.facts {
+            1 => self.origin.request_id.to_string(),
+            number => format!("{}.{number}", self.origin.request_id),
+        })
+    }
+
+    /// As [`Unit::new_fact_id`], of one of several facts of a request that are told apart by what they are about (`R7:T1`): so
+    /// each has its id whatever the others are.
+    ///
+    /// # Errors
+    /// Without random bytes.
+    pub fn new_fact_id_of(&self, part: &str) -> Result<String, StoreError> {
+        if self.origin.request_id.is_empty() {
+            return crypto::random_name();
+        }
+        Ok(format!("{}:{part}", self.origin.request_id))
+    }
+
+    /// Those of the facts of this request ([`Unit::new_fact_id_of`]) that were retracted before they came, as
+    /// [`Unit::is_retracted`] says of one.
+    ///
+    /// # Errors
+    /// What the database does.
+    pub async fn retracted_of(
+        &mut self,
+        programme_id: &str,
+        fact_ids: &[&str],
+    ) -> Result<BTreeSet<String>, StoreError> {
+        if self.origin.request_id.is_empty() {
+            // Nobody could name them before.
+            return Ok(BTreeSet::new());
+        }
+        retraction::lock(&mut self.tx, &self.origin.request_id).await?;
+        retraction::find_all(&mut self.tx, programme_id, fact_ids).await
+    }
+
+    /// Whether a fact was retracted before it came. Whoever keeps something that follows from several facts asks, behind the
+    /// lock of what it is about.
+    ///
+    /// # Errors
+    /// What the database does.
+    pub async fn is_retracted(&mut self, programme_id: &str, fact_id: &str) -> Result<bool, StoreError> {
+        if self.origin.request_id.is_empty() {
+            // Nobody could name it before.
+            return Ok(false);
+        }
+        retraction::lock(&mut self.tx, fact_id).await?;
+        Ok(retraction::find(&mut self.tx, programme_id, fact_id).await?.is_some())
+    }
+
+    /// The event of a fact that the same transaction holds, which is not in the log yet.
+    pub(super) fn pending_fact(&self, fact_id: &str) -> Option<NewEvent> {
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.iter().find(|event| event.fact_id == fact_id).cloned()
+    }
+
+    /// As [`Unit::emit`], of a fact that somebody may retract, by the id that [`Unit::new_fact_id`] gave.
+    pub fn emit_fact<M: Message + Name + EventMessage>(
+        &mut self,
+        fact_id: &str,
+        region: &str,
+        subject: &str,
+        message: &M,
+    ) {
+        push(&mut self.events, &self.origin, region, subject, fact_id, message);
     }
 
     /// As [`Unit::emit`], with a time of its own: what this call finds out about another time.
@@ -117,7 +211,7 @@ impl Unit {
         subject: &str,
         message: &M,
     ) {
-        push(&mut self.events, origin, region, subject, message);
+        push(&mut self.events, origin, region, subject, "", message);
     }
 
     /// What is answered rests on what was in the log before, maybe written by a call whose answer was lost: the token of
@@ -142,6 +236,7 @@ fn push<M: Message + Name + EventMessage>(
     origin: &Origin,
     region: &str,
     subject: &str,
+    fact_id: &str,
     message: &M,
 ) {
     events.push(NewEvent {
@@ -157,5 +252,6 @@ fn push<M: Message + Name + EventMessage>(
         transaction_size: 0,
         transaction_place: 0,
         data: message.encode_to_vec(),
+        fact_id: fact_id.to_owned(),
     });
 }

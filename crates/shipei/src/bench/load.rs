@@ -88,6 +88,7 @@ impl Load {
             person_id: person(learner),
             request_id: format!("bench:login:{learner}"),
             occurred_at: Some(timestamp(instant(LOGIN_AT)?)),
+            correction: None,
         };
         let answer = call(|| {
             let request = self.clients.unary(message.clone());
@@ -126,6 +127,7 @@ impl Load {
             text: String::new(),
             request_id: format!("bench:submission:{learner}"),
             occurred_at: Some(timestamp(instant(SUBMIT_AT)?)),
+            correction: None,
         };
         call(|| {
             let request = self.clients.unary(message.clone());
@@ -151,6 +153,7 @@ impl Load {
                 theme: "one activity".to_owned(),
                 request_id: format!("bench:activity:{county}"),
                 occurred_at: at,
+                correction: None,
             };
             client.hold_activity(self.clients.unary(message)).await.map_err(refused)?;
             let attendees = (number..learners).step_by(COUNTIES.len()).map(person).collect();
@@ -161,6 +164,7 @@ impl Load {
                 person_ids: attendees,
                 request_id: format!("bench:attendance:{county}"),
                 occurred_at: at,
+                correction: None,
             };
             client.record_attendance(self.clients.unary(message)).await.map_err(refused)?;
         }
@@ -192,6 +196,7 @@ impl Load {
             score: SCORE,
             request_id: format!("bench:score:{learner}"),
             occurred_at: Some(timestamp(instant(SCORE_AT)?)),
+            correction: None,
         };
         call(|| {
             let request = self.clients.unary(message.clone());

@@ -32,6 +32,7 @@ fn event(partition: Partition, subject: &str) -> NewEvent {
         transaction_size: 1,
         transaction_place: 1,
         data: subject.as_bytes().to_vec(),
+        fact_id: format!("fact-{subject}"),
     }
 }
 
@@ -82,8 +83,11 @@ pub(super) async fn appended_events_come_back(database: &Database) -> Result<(),
         transaction_size: 1,
         transaction_place: 1,
         data: new.data.clone(),
+        fact_id: new.fact_id.clone(),
     };
     assert_eq!(batch.events[0], stored);
+    assert_eq!(event_log::fact(&mut tx, "fact-a").await?, Some(stored));
+    assert_eq!(event_log::fact(&mut tx, "fact-x").await?, None);
     assert_eq!(subjects(&batch.events), ["a", "c"]);
     let batch = event_log::read_after(&mut tx, one, 0, 1, &[], &[]).await?;
     assert_eq!((subjects(&batch.events), batch.reached), (vec!["a"], 1));

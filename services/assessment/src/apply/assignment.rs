@@ -5,7 +5,7 @@ use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
 use super::{Batches, Behind, apply_batches, batch_of, cause_of, keep_first};
-use crate::facts::{Batch, Cause, Instant, Mark, Post, Submission, first_of};
+use crate::facts::{Batch, Cause, Mark, Post, Seminar, Submission, Summary};
 
 /// The events that are scored.
 const EVENTS: &[Handles<Batches>] = handles![Batches:
@@ -34,7 +34,7 @@ impl Projector for AssignmentProjector {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn types(&self) -> Vec<String> {
@@ -56,6 +56,8 @@ fn submitted(batches: &mut Batches, fact: assignment::AssignmentSubmitted, told:
         person_id: fact.person_id,
         submitted_at: told.at,
         number: fact.number,
+        fact_id: told.event.fact_id.clone(),
+        stands: true,
         owed_class_id: None,
         late_class_id: None,
     });
@@ -72,6 +74,7 @@ fn reviewed(batches: &mut Batches, fact: assignment::SubmissionReviewed, told: &
         tutor_id: fact.tutor_id,
         grade: grade.to_owned(),
         marked_at: told.at,
+        fact_id: told.event.fact_id.clone(),
     };
     marked(batch_of(batches, &fact.programme_id), mark, &cause_of(told));
     Ok(())
@@ -86,6 +89,7 @@ fn returned(batches: &mut Batches, fact: assignment::SubmissionReturned, told: &
         tutor_id: fact.tutor_id,
         grade: String::new(),
         marked_at: told.at,
+        fact_id: told.event.fact_id.clone(),
     };
     marked(batch_of(batches, &fact.programme_id), mark, &cause_of(told));
     Ok(())
@@ -93,7 +97,9 @@ fn returned(batches: &mut Batches, fact: assignment::SubmissionReturned, told: &
 
 fn seminar_opened(batches: &mut Batches, fact: assignment::SeminarOpened, told: &Fact<'_>) -> Result<()> {
     let batch = batch_of(batches, &fact.programme_id);
-    seminar(batch, fact.seminar_id, fact.class_id, (Some(told.at), None), &cause_of(told));
+    let kept = seminar(batch, fact.seminar_id, fact.class_id, &cause_of(told));
+    kept.opened_at = Some(told.at);
+    kept.fact_id.clone_from(&told.event.fact_id);
     Ok(())
 }
 
@@ -103,20 +109,23 @@ fn seminar_summarised(
     told: &Fact<'_>,
 ) -> Result<()> {
     let batch = batch_of(batches, &fact.programme_id);
-    seminar(batch, fact.seminar_id, fact.class_id, (None, Some(told.at)), &cause_of(told));
+    seminar(batch, fact.seminar_id.clone(), fact.class_id, &cause_of(told));
+    let summary = Summary { summarised_at: told.at, fact_id: told.event.fact_id.clone() };
+    batch.summaries.entry((fact.seminar_id, fact.number)).or_insert(summary);
     Ok(())
 }
 
 fn post_accepted(batches: &mut Batches, fact: assignment::PostAccepted, told: &Fact<'_>) -> Result<()> {
     let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
     batch.touched.trainee(&fact.person_id, &cause);
-    seminar(batch, fact.seminar_id.clone(), fact.class_id, (None, None), &cause);
+    seminar(batch, fact.seminar_id.clone(), fact.class_id, &cause);
     let key = (fact.seminar_id.clone(), i64::from(fact.number));
     batch.posts.entry(key).or_insert(Post {
         seminar_id: fact.seminar_id,
         post_number: fact.number.into(),
         person_id: fact.person_id,
         posted_at: told.at,
+        fact_id: told.event.fact_id.clone(),
     });
     Ok(())
 }
@@ -128,7 +137,8 @@ fn bulletin_published(
 ) -> Result<()> {
     let batch = batch_of(batches, &fact.programme_id);
     batch.touched.class(&fact.class_id, &cause_of(told));
-    keep_first(&mut batch.bulletins, (fact.class_id, i64::from(fact.number)), told.at);
+    let key = (fact.class_id, i64::from(fact.number), told.event.fact_id.clone());
+    keep_first(&mut batch.bulletins, key, told.at);
     Ok(())
 }
 
@@ -137,16 +147,14 @@ fn marked(batch: &mut Batch, mark: Mark, cause: &Cause) {
     batch.marks.entry((mark.submission_id.clone(), mark.mark_number)).or_insert(mark);
 }
 
-fn seminar(
-    batch: &mut Batch,
+fn seminar<'batch>(
+    batch: &'batch mut Batch,
     seminar_id: String,
     class_id: String,
-    (opened_at, summarised_at): (Option<Instant>, Option<Instant>),
     cause: &Cause,
-) {
+) -> &'batch mut Seminar {
     batch.touched.class(&class_id, cause);
     let kept = batch.seminars.entry(seminar_id).or_default();
     kept.class_id = class_id;
-    kept.opened_at = first_of(kept.opened_at, opened_at);
-    kept.summarised_at = first_of(kept.summarised_at, summarised_at);
+    kept
 }

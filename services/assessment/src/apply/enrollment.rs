@@ -20,7 +20,7 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::TutorChosen => chosen,
 ];
 /// What is made of it here; the mirror has a version of its own, which counts too.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// More than this service's versions.
 const VERSIONS_MAX: u32 = 1_000;
 
@@ -130,6 +130,7 @@ fn withdrawn(batches: &mut Batches, fact: enrollment::TraineeWithdrawn, told: &F
 fn chosen(batches: &mut Batches, fact: enrollment::TutorChosen, told: &Fact<'_>) -> Result<()> {
     let batch = batch_of(batches, &fact.programme_id);
     batch.touched.tutor(&fact.tutor_id, &cause_of(told));
-    keep_first(&mut batch.choices, (fact.tutor_id, fact.expert_id), told.at);
+    let key = (fact.tutor_id, fact.expert_id, told.event.fact_id.clone());
+    keep_first(&mut batch.choices, key, told.at);
     Ok(())
 }

@@ -19,7 +19,7 @@ pub use behind::Behind;
 use crate::{
     facts::{Batch, Cause, Instant, Touched},
     recompute::{self, rescore},
-    store::{due, save, scores},
+    store::{due, load, save, scores},
 };
 
 /// What the events of one batch say, by programme.
@@ -59,6 +59,7 @@ pub async fn apply_batches(
             scores::lock_programme(&mut unit.tx, &programme_id, false).await?;
         }
         save::batch(&mut unit.tx, &programme_id, &batch).await?;
+        touch_what_rests_on_it(unit, &programme_id, &mut batch).await?;
         if put_off.is_some() {
             due::add(&mut unit.tx, &programme_id, &batch.touched).await?;
             batch.touched = Touched { tutors: batch.touched.tutors, ..Touched::default() };
@@ -67,6 +68,36 @@ pub async fn apply_batches(
         if let Some(cause) = &batch.scheme {
             rescore::begin(unit, &programme_id, cause).await?;
             rescore::step(unit, schemes, &programme_id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Touches whom a fact of the batch concerns by what rests on it, when it was retracted: posts to a seminar, attendances of an
+/// activity.
+async fn touch_what_rests_on_it(unit: &mut Unit, programme_id: &str, batch: &mut Batch) -> Result<()> {
+    let opened = batch.seminars.iter().filter(|(_, seminar)| seminar.opened_at.is_some());
+    let opened: Vec<&str> = opened.map(|(seminar_id, _)| seminar_id.as_str()).collect();
+    for (seminar_id, person_id) in load::posters_of_fallen(&mut unit.tx, programme_id, &opened).await? {
+        let class = batch.seminars.get(&seminar_id).map(|seminar| &seminar.class_id);
+        let cause = class.and_then(|class_id| batch.touched.classes.get(class_id)).cloned();
+        if let Some(cause) = cause {
+            batch.touched.trainee(&person_id, &cause);
+        }
+    }
+    let held: BTreeMap<&str, &str> = batch
+        .county_facts
+        .keys()
+        .filter(|key| key.kind == "activity")
+        .map(|key| (key.reference.as_str(), key.county_code.as_str()))
+        .collect();
+    let activities: Vec<&str> = held.keys().copied().collect();
+    let fallen = load::attendees_of_fallen(&mut unit.tx, programme_id, &activities).await?;
+    for (activity_id, person_id) in &fallen {
+        let county = held.get(activity_id.as_str()).copied().unwrap_or_default();
+        let cause = batch.touched.counties.get(county).map(|touch| touch.cause.clone());
+        if let Some(cause) = cause {
+            batch.touched.trainee(person_id, &cause);
         }
     }
     Ok(())
@@ -89,16 +120,16 @@ mod tests {
             let names: Vec<&str> = types.iter().filter_map(|name| name.split('.').next_back()).collect();
             format!("{} {}: {}", projector.source(), projector.version(), names.join(" "))
         };
-        let expected = "assignment-grading 1: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
+        let expected = "assignment-grading 2: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 2001: ClassCreated LearningOpened PersonLoggedIn PersonRegistered \
+        let expected = "enrollment 3002: ClassCreated LearningOpened PersonLoggedIn PersonRegistered \
             PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved SchemeRevised TraineeTransferred \
             TraineeWithdrawn TutorChosen";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
         let expected = "learning-progress 2: PhaseAchieved PhaseTakenBack";
         assert_eq!(named(&LearningProjector::default()), expected);
-        let expected = "offline-activity 1: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
+        let expected = "offline-activity 2: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
         assert_eq!(named(&OfflineProjector::default()), expected);
     }
 }

@@ -32,7 +32,7 @@ impl Projector for OfflineProjector {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn types(&self) -> Vec<String> {
@@ -77,6 +77,7 @@ fn scored(batches: &mut Batches, fact: offline::AttendeeScored, told: &Fact<'_>)
         score_number: fact.score_number.into(),
         score: fact.new.into(),
         scored_at: told.at,
+        fact_id: told.event.fact_id.clone(),
     });
     Ok(())
 }
@@ -90,25 +91,22 @@ fn county_fact(
     told: &Fact<'_>,
 ) {
     batch.touched.county(&county_code, &cause_of(told), Some(told.at));
-    let key = CountyFactKey { county_code, education_stage: education_stage.to_owned(), kind, reference };
+    let (education_stage, fact_id) = (education_stage.to_owned(), told.event.fact_id.clone());
+    let key = CountyFactKey { county_code, education_stage, kind, reference, fact_id };
     keep_first(&mut batch.county_facts, key, told.at);
 }
 
 fn attended(batches: &mut Batches, fact: offline::AttendanceRecorded, told: &Fact<'_>) -> Result<()> {
-    let (at, cause) = (told.at, cause_of(told));
     let stage = fact.education_stage().word();
     let batch = batch_of(batches, &fact.programme_id);
-    for person_id in fact.person_ids {
-        batch.touched.trainee(&person_id, &cause);
-        let key = (person_id.clone(), fact.activity_id.clone());
-        let kept = batch.attendances.entry(key).or_insert(Attendance {
-            person_id,
-            activity_id: fact.activity_id.clone(),
-            county_code: fact.county_code.clone(),
-            education_stage: stage.to_owned(),
-            attended_at: at,
-        });
-        kept.attended_at = kept.attended_at.min(at);
-    }
+    batch.touched.trainee(&fact.person_id, &cause_of(told));
+    let key = (fact.person_id.clone(), fact.activity_id.clone(), told.event.fact_id.clone());
+    batch.attendances.entry(key).or_insert(Attendance {
+        person_id: fact.person_id,
+        activity_id: fact.activity_id,
+        county_code: fact.county_code,
+        education_stage: stage.to_owned(),
+        attended_at: told.at,
+    });
     Ok(())
 }

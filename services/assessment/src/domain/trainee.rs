@@ -58,7 +58,7 @@ pub struct TraineeRecord {
     pub places: PlaceHistory,
     /// What the rules judge.
     pub facts: TraineeFacts,
-    /// The rows of their submissions.
+    /// The rows of their submissions, also of those that were retracted.
     pub submissions: Vec<Submission>,
     /// Their attendances.
     pub attendances: Vec<Attendance>,
@@ -139,13 +139,13 @@ fn offline_score(row: OfflineScore) -> Result<ScoredOffline, StoreError> {
     Ok(ScoredOffline { activity, score: row.score, at: row.scored_at, sequence: row.score_number })
 }
 
-/// Submissions with their marks. A mark whose submission has not arrived is left out until it has.
+/// Submissions that stand with their marks. A mark whose submission was retracted, or has not arrived, is left out.
 fn judged_submissions(
     rows: &[Submission],
     marks: Vec<Mark>,
 ) -> Result<Vec<submission::Submission>, StoreError> {
     let mut judged = Vec::with_capacity(rows.len());
-    for row in rows {
+    for row in rows.iter().filter(|row| row.stands) {
         let id = SubmissionId::parse(&row.submission_id)
             .map_err(|_| StoreError::corrupt_row("submission", "submission_id", &row.person_id))?;
         let (submitted_at, number) = (row.submitted_at, row.number);

@@ -5,7 +5,7 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, fetch_list, list::Equal};
+use shipei_store::{StoreError, Tx, fetch_list, learned_stands, list::Equal};
 
 use crate::{facts::Instant, store::scores::KeptRow};
 
@@ -80,11 +80,19 @@ pub async fn trainees(
             ") AND p.class_id = COALESCE((SELECT t.class_id FROM mirror_transfer t WHERE t.person_id = p.person_id \
              AND t.programme_id = p.programme_id AND t.transferred_at <= ",
             as_of,
-            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.class_id) \
+            concat!(
+                " AND",
+                learned_stands!("t", "enrollment"),
+                "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.class_id) \
              AND p.county_code = COALESCE((SELECT t.county_code FROM mirror_transfer t WHERE t.person_id = p.person_id \
-             AND t.programme_id = p.programme_id AND t.transferred_at <= ",
+             AND t.programme_id = p.programme_id AND t.transferred_at <= "
+            ),
             as_of,
-            " ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.county_code)) THEN TRUE ELSE FALSE END",
+            concat!(
+                " AND",
+                learned_stands!("t", "enrollment"),
+                "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.county_code)) THEN TRUE ELSE FALSE END"
+            ),
             asked.over(columns),
             "",
             reach.over(columns),

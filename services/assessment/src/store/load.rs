@@ -5,13 +5,43 @@ use std::collections::BTreeMap;
 use shipei_mirror::members;
 use shipei_rules::ids::PersonId;
 use shipei_service_kit::Error;
-use shipei_store::{StoreError, Tx, select_by_keys};
+use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
 
 use crate::{
     domain::trainee::{FirstPost, TraineeRows},
     facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, Submission},
     keys,
 };
+
+/// A condition: the seminar of a post `p` was never opened, since that was retracted.
+macro_rules! in_fallen_seminar {
+    () => {
+        concat!(
+            " EXISTS (SELECT 1 FROM seminar n WHERE n.programme_id = p.programme_id AND n.seminar_id = p.seminar_id AND NOT",
+            learned_stands!("n", "assignment-grading"),
+            ") "
+        )
+    };
+}
+
+/// A condition: the activity of an attendance `a` was never held, since that was retracted.
+macro_rules! at_fallen_activity {
+    () => {
+        concat!(
+            " EXISTS (SELECT 1 FROM county_fact h WHERE h.programme_id = a.programme_id AND h.county_code = a.county_code \
+             AND h.education_stage = a.education_stage AND h.kind = 'activity' AND h.reference = a.activity_id AND NOT",
+            learned_stands!("h", "offline-activity"),
+            ") "
+        )
+    };
+}
+
+/// A condition: an attendance `a` stands, and the activity that it rests on.
+macro_rules! attendance_stands {
+    () => {
+        concat!(learned_stands!("a", "offline-activity"), "AND NOT", at_fallen_activity!())
+    };
+}
 
 /// Everything about these trainees, by person; people without any fact are there too. Posts count from `posts_from` on:
 /// of each seminar the first one is enough.
@@ -57,10 +87,13 @@ pub async fn trainees(
         submissions,
         Submission,
         [
-            "SELECT submission_id, person_id, submitted_at, number, owed_class_id, late_class_id \
-             FROM submission WHERE programme_id = ",
+            concat!(
+                "SELECT s.submission_id, s.person_id, s.submitted_at, s.number, s.fact_id,",
+                learned_stands!("s", "assignment-grading"),
+                "AS stands, s.owed_class_id, s.late_class_id FROM submission s WHERE s.programme_id = "
+            ),
             programme_id,
-            " AND person_id IN "
+            " AND s.person_id IN "
         ],
         ""
     );
@@ -68,10 +101,14 @@ pub async fn trainees(
         marks,
         Mark,
         [
-            "SELECT submission_id, mark_number, person_id, class_id, tutor_id, grade, marked_at FROM mark \
-             WHERE programme_id = ",
+            concat!(
+                "SELECT m.submission_id, m.mark_number, m.person_id, m.class_id, m.tutor_id, m.grade, m.marked_at, \
+                 m.fact_id FROM mark m WHERE",
+                learned_stands!("m", "assignment-grading"),
+                "AND m.programme_id = "
+            ),
             programme_id,
-            " AND person_id IN "
+            " AND m.person_id IN "
         ],
         ""
     );
@@ -79,32 +116,50 @@ pub async fn trainees(
         posts,
         FirstPost,
         [
-            "SELECT person_id, seminar_id, MIN(posted_at) AS posted_at FROM post WHERE programme_id = ",
+            concat!(
+                "SELECT p.person_id, p.seminar_id, MIN(p.posted_at) AS posted_at FROM post p WHERE",
+                learned_stands!("p", "assignment-grading"),
+                "AND NOT",
+                in_fallen_seminar!(),
+                "AND p.programme_id = "
+            ),
             programme_id,
-            " AND posted_at >= ",
+            " AND p.posted_at >= ",
             posts_from,
-            " AND person_id IN "
+            " AND p.person_id IN "
         ],
-        " GROUP BY person_id, seminar_id"
+        " GROUP BY p.person_id, p.seminar_id"
     );
     gather!(
         attendances,
         Attendance,
         [
-            "SELECT person_id, activity_id, county_code, education_stage, attended_at FROM attendance \
-             WHERE programme_id = ",
+            concat!(
+                "SELECT a.person_id, a.activity_id, a.county_code, a.education_stage, MIN(a.attended_at) AS attended_at \
+                 FROM attendance a WHERE",
+                attendance_stands!(),
+                "AND a.programme_id = "
+            ),
             programme_id,
-            " AND person_id IN "
+            " AND a.person_id IN "
         ],
-        ""
+        " GROUP BY a.person_id, a.activity_id, a.county_code, a.education_stage"
     );
     gather!(
         offline_scores,
         OfflineScore,
         [
-            "SELECT person_id, activity_id, score_number, score, scored_at FROM offline_score WHERE programme_id = ",
+            concat!(
+                "SELECT o.person_id, o.activity_id, o.score_number, o.score, o.scored_at, o.fact_id FROM offline_score o \
+                 WHERE EXISTS (SELECT 1 FROM attendance a WHERE a.programme_id = o.programme_id \
+                 AND a.person_id = o.person_id AND a.activity_id = o.activity_id AND a.attended_at <= o.scored_at AND",
+                attendance_stands!(),
+                ") AND",
+                learned_stands!("o", "offline-activity"),
+                "AND o.programme_id = "
+            ),
             programme_id,
-            " AND person_id IN "
+            " AND o.person_id IN "
         ],
         ""
     );
@@ -186,13 +241,23 @@ pub async fn seminars(
         tx,
         SeminarRow,
         [
-            "SELECT seminar_id, class_id, opened_at, summarised_at, (SELECT MIN(posted_at) FROM post \
-             WHERE post.programme_id = seminar.programme_id AND post.seminar_id = seminar.seminar_id \
-             AND posted_at >= ",
+            concat!(
+                "SELECT s.seminar_id, s.class_id, s.opened_at, (SELECT MIN(x.summarised_at) FROM summary x \
+                 WHERE x.programme_id = s.programme_id AND x.seminar_id = s.seminar_id AND",
+                learned_stands!("x", "assignment-grading"),
+                ") AS summarised_at, (SELECT MIN(p.posted_at) FROM post p \
+                 WHERE p.programme_id = s.programme_id AND p.seminar_id = s.seminar_id AND",
+                learned_stands!("p", "assignment-grading"),
+                "AND p.posted_at >= "
+            ),
             posts_from,
-            ") AS first_post_at FROM seminar WHERE programme_id = ",
+            concat!(
+                ") AS first_post_at FROM seminar s WHERE",
+                learned_stands!("s", "assignment-grading"),
+                "AND s.programme_id = "
+            ),
             programme_id,
-            " AND class_id IN "
+            " AND s.class_id IN "
         ],
         class_ids,
         |class_id| (*class_id)
@@ -220,9 +285,13 @@ pub async fn bulletins(
         tx,
         BulletinRow,
         [
-            "SELECT class_id, bulletin_number, published_at FROM bulletin WHERE programme_id = ",
+            concat!(
+                "SELECT b.class_id, b.bulletin_number, b.published_at FROM bulletin b WHERE",
+                learned_stands!("b", "assignment-grading"),
+                "AND b.programme_id = "
+            ),
             programme_id,
-            " AND class_id IN "
+            " AND b.class_id IN "
         ],
         class_ids,
         |class_id| (*class_id)
@@ -239,13 +308,17 @@ pub async fn choices(
         tx,
         (String, Instant),
         [
-            "SELECT tutor_id, MIN(chosen_at) FROM tutor_choice WHERE programme_id = ",
+            concat!(
+                "SELECT c.tutor_id, MIN(c.chosen_at) FROM tutor_choice c WHERE",
+                learned_stands!("c", "enrollment"),
+                "AND c.programme_id = "
+            ),
             programme_id,
-            " AND tutor_id IN "
+            " AND c.tutor_id IN "
         ],
         tutor_ids,
         |tutor_id| (*tutor_id),
-        " GROUP BY tutor_id"
+        " GROUP BY c.tutor_id"
     )
 }
 
@@ -344,17 +417,67 @@ pub async fn county_times(
         tx,
         CountyTime,
         [
-            "SELECT county_code, education_stage, kind, MIN(happened_at) AS happened_at FROM county_fact \
-             WHERE happened_at >= CASE WHEN kind = 'plan' THEN ",
+            concat!(
+                "SELECT f.county_code, f.education_stage, f.kind, MIN(f.happened_at) AS happened_at FROM county_fact f \
+                 WHERE",
+                learned_stands!("f", "offline-activity"),
+                "AND f.happened_at >= CASE WHEN f.kind = 'plan' THEN "
+            ),
             plans_from,
             " ELSE ",
             others_from,
-            " END AND programme_id = ",
+            " END AND f.programme_id = ",
             programme_id,
-            " AND county_code IN "
+            " AND f.county_code IN "
         ],
         county_codes,
         |county_code| (*county_code),
-        " GROUP BY county_code, education_stage, kind"
+        " GROUP BY f.county_code, f.education_stage, f.kind"
+    )
+}
+
+/// Who posted to these seminars, of those whose opening was retracted: seminar and person.
+pub async fn posters_of_fallen(
+    tx: &mut Tx,
+    programme_id: &str,
+    seminar_ids: &[&str],
+) -> Result<Vec<(String, String)>, StoreError> {
+    select_by_keys!(
+        tx,
+        (String, String),
+        [
+            concat!(
+                "SELECT DISTINCT p.seminar_id, p.person_id FROM post p WHERE",
+                in_fallen_seminar!(),
+                "AND p.programme_id = "
+            ),
+            programme_id,
+            " AND p.seminar_id IN "
+        ],
+        seminar_ids,
+        |seminar_id| (*seminar_id)
+    )
+}
+
+/// Who attended these activities, of those whose being held was retracted: activity and person.
+pub async fn attendees_of_fallen(
+    tx: &mut Tx,
+    programme_id: &str,
+    activity_ids: &[&str],
+) -> Result<Vec<(String, String)>, StoreError> {
+    select_by_keys!(
+        tx,
+        (String, String),
+        [
+            concat!(
+                "SELECT DISTINCT a.activity_id, a.person_id FROM attendance a WHERE",
+                at_fallen_activity!(),
+                "AND a.programme_id = "
+            ),
+            programme_id,
+            " AND a.activity_id IN "
+        ],
+        activity_ids,
+        |activity_id| (*activity_id)
     )
 }

@@ -40,15 +40,16 @@ async fn assignments(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(
     let submissions: Vec<_> = batch.submissions.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, number)",
+        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, number, fact_id)",
         submissions,
-        |row| (programme_id, &row.submission_id, &row.person_id, row.submitted_at, row.number),
+        |row| (programme_id, &row.submission_id, &row.person_id, row.submitted_at, row.number, &row.fact_id),
         " ON CONFLICT (programme_id, submission_id) DO NOTHING"
     )?;
     let marks: Vec<_> = batch.marks.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO mark (programme_id, submission_id, mark_number, person_id, class_id, tutor_id, grade, marked_at)",
+        "INSERT INTO mark (programme_id, submission_id, mark_number, person_id, class_id, tutor_id, grade, marked_at, \
+         fact_id)",
         marks,
         |row| (
             programme_id,
@@ -58,7 +59,8 @@ async fn assignments(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(
             &row.class_id,
             &row.tutor_id,
             &row.grade,
-            row.marked_at
+            row.marked_at,
+            &row.fact_id
         ),
         " ON CONFLICT (programme_id, submission_id, mark_number) DO NOTHING"
     )?;
@@ -69,40 +71,55 @@ async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), S
     let seminars: Vec<_> = batch.seminars.iter().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO seminar (programme_id, seminar_id, class_id, opened_at, summarised_at)",
+        "INSERT INTO seminar (programme_id, seminar_id, class_id, opened_at, fact_id)",
         seminars,
-        |(seminar_id, row)| (programme_id, seminar_id, &row.class_id, row.opened_at, row.summarised_at),
-        " ON CONFLICT (programme_id, seminar_id) DO UPDATE SET \
-         opened_at = CASE WHEN seminar.opened_at IS NULL OR excluded.opened_at < seminar.opened_at \
-             THEN excluded.opened_at ELSE seminar.opened_at END, \
-         summarised_at = CASE WHEN seminar.summarised_at IS NULL OR excluded.summarised_at < seminar.summarised_at \
-             THEN excluded.summarised_at ELSE seminar.summarised_at END"
+        |(seminar_id, row)| (programme_id, seminar_id, &row.class_id, row.opened_at, &row.fact_id),
+        " ON CONFLICT (programme_id, seminar_id) DO UPDATE SET opened_at = excluded.opened_at, \
+         fact_id = excluded.fact_id WHERE excluded.opened_at IS NOT NULL AND seminar.opened_at IS NULL"
+    )?;
+    let summaries: Vec<_> = batch.summaries.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO summary (programme_id, seminar_id, summary_number, summarised_at, fact_id)",
+        summaries,
+        |((seminar_id, number), row)| (programme_id, seminar_id, *number, row.summarised_at, &row.fact_id),
+        " ON CONFLICT (programme_id, seminar_id, summary_number) DO NOTHING"
     )?;
     let posts: Vec<_> = batch.posts.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO post (programme_id, seminar_id, post_number, person_id, posted_at)",
+        "INSERT INTO post (programme_id, seminar_id, post_number, person_id, posted_at, fact_id)",
         posts,
-        |row| (programme_id, &row.seminar_id, row.post_number, &row.person_id, row.posted_at),
+        |row| (programme_id, &row.seminar_id, row.post_number, &row.person_id, row.posted_at, &row.fact_id),
         " ON CONFLICT (programme_id, seminar_id, post_number) DO NOTHING"
     )?;
     let bulletins: Vec<_> = batch.bulletins.iter().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO bulletin (programme_id, class_id, bulletin_number, published_at)",
+        "INSERT INTO bulletin (programme_id, class_id, bulletin_number, published_at, fact_id)",
         bulletins,
-        |((class_id, number), published_at)| (programme_id, class_id, *number, **published_at),
-        " ON CONFLICT (programme_id, class_id, bulletin_number) DO UPDATE SET published_at = excluded.published_at \
-         WHERE excluded.published_at < bulletin.published_at"
+        |((class_id, number, fact_id), published_at)| (
+            programme_id,
+            class_id,
+            *number,
+            **published_at,
+            fact_id
+        ),
+        " ON CONFLICT (programme_id, class_id, bulletin_number, fact_id) DO NOTHING"
     )?;
     let choices: Vec<_> = batch.choices.iter().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, chosen_at)",
+        "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, chosen_at, fact_id)",
         choices,
-        |((tutor_id, expert_id), chosen_at)| (programme_id, tutor_id, expert_id, **chosen_at),
-        " ON CONFLICT (programme_id, tutor_id, expert_id) DO UPDATE SET chosen_at = excluded.chosen_at \
-         WHERE excluded.chosen_at < tutor_choice.chosen_at"
+        |((tutor_id, expert_id, fact_id), chosen_at)| (
+            programme_id,
+            tutor_id,
+            expert_id,
+            **chosen_at,
+            fact_id
+        ),
+        " ON CONFLICT (programme_id, tutor_id, expert_id, fact_id) DO NOTHING"
     )?;
     Ok(())
 }
@@ -111,7 +128,7 @@ async fn counties(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), 
     let facts: Vec<_> = batch.county_facts.iter().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO county_fact (programme_id, county_code, education_stage, kind, reference, happened_at)",
+        "INSERT INTO county_fact (programme_id, county_code, education_stage, kind, reference, happened_at, fact_id)",
         facts,
         |(key, happened_at)| (
             programme_id,
@@ -119,33 +136,42 @@ async fn counties(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), 
             &key.education_stage,
             key.kind,
             &key.reference,
-            **happened_at
+            **happened_at,
+            &key.fact_id
         ),
-        " ON CONFLICT (programme_id, county_code, education_stage, kind, reference) DO UPDATE SET \
-         happened_at = excluded.happened_at WHERE excluded.happened_at < county_fact.happened_at"
+        " ON CONFLICT (programme_id, county_code, education_stage, kind, reference, fact_id) DO NOTHING"
     )?;
-    let attendances: Vec<_> = batch.attendances.values().collect();
+    let attendances: Vec<_> = batch.attendances.iter().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO attendance (programme_id, person_id, activity_id, county_code, education_stage, attended_at)",
+        "INSERT INTO attendance (programme_id, person_id, activity_id, county_code, education_stage, attended_at, \
+         fact_id)",
         attendances,
-        |row| (
+        |((_, _, fact_id), row)| (
             programme_id,
             &row.person_id,
             &row.activity_id,
             &row.county_code,
             &row.education_stage,
-            row.attended_at
+            row.attended_at,
+            fact_id
         ),
-        " ON CONFLICT (programme_id, person_id, activity_id) DO UPDATE SET attended_at = excluded.attended_at \
-         WHERE excluded.attended_at < attendance.attended_at"
+        " ON CONFLICT (programme_id, person_id, activity_id, fact_id) DO NOTHING"
     )?;
     let scores: Vec<_> = batch.offline_scores.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO offline_score (programme_id, person_id, activity_id, score_number, score, scored_at)",
+        "INSERT INTO offline_score (programme_id, person_id, activity_id, score_number, score, scored_at, fact_id)",
         scores,
-        |row| (programme_id, &row.person_id, &row.activity_id, row.score_number, row.score, row.scored_at),
+        |row| (
+            programme_id,
+            &row.person_id,
+            &row.activity_id,
+            row.score_number,
+            row.score,
+            row.scored_at,
+            &row.fact_id
+        ),
         " ON CONFLICT (programme_id, person_id, activity_id, score_number) DO NOTHING"
     )?;
     Ok(())

@@ -192,8 +192,8 @@ pub async fn is_anything_after(tx: &mut Tx, programme_id: &str, at: Instant) -> 
 pub async fn save_marking(tx: &mut Tx, programme_id: &str, rows: &[Submission]) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, number, owed_class_id, \
-         late_class_id)",
+        "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, number, fact_id, \
+         owed_class_id, late_class_id)",
         rows,
         |row| (
             programme_id,
@@ -201,6 +201,7 @@ pub async fn save_marking(tx: &mut Tx, programme_id: &str, rows: &[Submission]) 
             &row.person_id,
             row.submitted_at,
             row.number,
+            &row.fact_id,
             row.owed_class_id.as_deref(),
             row.late_class_id.as_deref()
         ),

@@ -35,6 +35,7 @@ fn new_event(event: &Event) -> NewEvent {
         transaction_size: 1,
         transaction_place: 1,
         data: event.data.as_ref().unwrap().value.clone(),
+        fact_id: event.fact_id.clone(),
     }
 }
 

@@ -21,7 +21,7 @@ use shipei_store::fetch_all;
 
 use crate::{
     season,
-    support::{HAIGANG, On, PROGRAMME, Projectors, SCHEME, SHANHAIGUAN, Service, at, end},
+    support::{HAIGANG, On, PROGRAMME, Projectors, SCHEME, SHANHAIGUAN, Service, at, end, retraction},
 };
 
 /// Times at which answers are compared: within the season, at its end, after it.
@@ -123,6 +123,68 @@ fn scores_from_any_order_and_batches_are_the_same() {
             rescore::finish(&service.test.kit, &Programmes::default()).await.unwrap();
             assert_counts_are_right(&service).await;
             seen(&service).await
+        });
+        prop_assert_eq!(&found, &expected);
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// What may fall of a season without anything else that rests on it staying behind.
+const RETRACTED: [&str; 13] = [
+    "shipei.enrollment.v1.PersonLoggedIn",
+    "shipei.enrollment.v1.PreJobTrainingAttended",
+    "shipei.enrollment.v1.TraineeWithdrawn",
+    "shipei.enrollment.v1.TutorChosen",
+    "shipei.assignment.v1.AssignmentSubmitted",
+    "shipei.assignment.v1.SubmissionReviewed",
+    "shipei.assignment.v1.SubmissionReturned",
+    "shipei.assignment.v1.PostAccepted",
+    "shipei.assignment.v1.SeminarSummarised",
+    "shipei.assignment.v1.BulletinPublished",
+    "shipei.offline.v1.PlanSubmitted",
+    "shipei.offline.v1.AttendeeScored",
+    "shipei.offline.v1.ResultsSubmitted",
+];
+
+/// A season in which some facts fall: those that stand, and all of them with the retractions, in a random order.
+fn with_retractions() -> impl Strategy<Value = (Vec<Event>, Vec<Event>)> {
+    let events = season::season().take();
+    let fates = prop::collection::vec(0_u8..6, events.len());
+    fates.prop_flat_map(move |fates| {
+        let (mut standing, mut told) = (Vec::new(), events.clone());
+        for (event, fate) in events.iter().zip(fates) {
+            let falls = RETRACTED.contains(&event.r#type.as_str());
+            match fate {
+                // Also twice.
+                0 if falls => told.extend([retraction(event, false), retraction(event, false)]),
+                // Told before the fact was recorded, and again with it when it was.
+                1 if falls => told.extend([retraction(event, true), retraction(event, false)]),
+                _ => standing.push(event.clone()),
+            }
+        }
+        (Just(standing), Just(told).prop_shuffle())
+    })
+}
+
+#[test]
+fn what_was_retracted_counts_as_if_it_had_never_been() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut runner = TestRunner::new(Config {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..Config::default()
+    });
+    let outcome = runner.run(&with_retractions(), |(standing, told)| {
+        let [expected, found] = [standing, told].map(|events| {
+            runtime.block_on(async {
+                let service = Service::start(On::Sqlite).await;
+                service.apply(&events).await;
+                rescore::finish(&service.test.kit, &Programmes::default()).await.unwrap();
+                assert_counts_are_right(&service).await;
+                seen(&service).await
+            })
         });
         prop_assert_eq!(&found, &expected);
         Ok(())

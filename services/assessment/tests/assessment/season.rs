@@ -248,6 +248,7 @@ fn classes(log: &mut Writer) {
             seminar_id,
             class_id: class_id.into(),
             tutor_id: tutor_id.into(),
+            number: 1,
         };
         log.assignment(county, "2019-12-15 09:00", &summarised);
     }
@@ -271,14 +272,16 @@ fn counties(log: &mut Writer) {
             education_stage: stage,
         };
         log.offline(county, "2019-10-20 09:00", &held);
-        let attended = offline::AttendanceRecorded {
-            programme_id: PROGRAMME.into(),
-            activity_id: activity_id.clone(),
-            county_code: county_code.clone(),
-            education_stage: stage,
-            person_ids: people.iter().map(|number| person(*number)).collect(),
-        };
-        log.offline(county, "2019-10-20 12:00", &attended);
+        for number in &people {
+            let attended = offline::AttendanceRecorded {
+                programme_id: PROGRAMME.into(),
+                activity_id: activity_id.clone(),
+                county_code: county_code.clone(),
+                education_stage: stage,
+                person_id: person(*number),
+            };
+            log.offline(county, "2019-10-20 12:00", &attended);
+        }
         // T10, who leaves, is never scored.
         for number in people.into_iter().filter(|number| *number != 10) {
             for (score_number, new) in [(1, 9), (2, (number % 10).max(1))] {

@@ -19,9 +19,11 @@ use shipei_contracts::{
     },
     common::v1::{EducationStage, Role},
     enrollment::v1 as enrollment,
-    event::v1::Event,
+    event::v1::{Event, FactRetracted},
 };
-use shipei_service_kit::{Kit, Projector, Result, Unit, testing::TestKit, testing::TestServer, to_timestamp};
+use shipei_service_kit::{
+    Kit, Projector, Result, Unit, learn_retractions, testing::TestKit, testing::TestServer, to_timestamp,
+};
 use shipei_store::Partition;
 use tonic::transport::Channel;
 
@@ -85,6 +87,7 @@ impl Writer {
             version: 1,
             transaction_size: 1,
             transaction_place: 1,
+            fact_id: format!("{source}-{}", self.events.len()),
         });
     }
 
@@ -172,6 +175,23 @@ impl Writer {
             ..Default::default()
         };
         self.enrollment(county, "2019-07-21 00:00", &message);
+    }
+}
+
+/// The retraction of the fact of an event: told before that was recorded, or behind it.
+pub(crate) fn retraction(event: &Event, is_before: bool) -> Event {
+    let message = FactRetracted {
+        programme_id: PROGRAMME.to_owned(),
+        fact_id: event.fact_id.clone(),
+        fact: (!is_before).then(|| event.clone()),
+    };
+    Event {
+        id: format!("retraction-{}", event.fact_id),
+        r#type: FactRetracted::full_name(),
+        time: Some(to_timestamp(end())),
+        data: Some(Any { type_url: String::new(), value: message.encode_to_vec() }),
+        fact_id: String::new(),
+        ..event.clone()
     }
 }
 
@@ -282,12 +302,15 @@ impl Projectors {
         kit.write_by_itself("test", |mut unit: Unit| {
             let projectors = self.clone();
             async move {
+                let source = batch.first().map_or("", |event| event.source.as_str());
+                let batch = &*learn_retractions(&mut unit, source, batch).await?;
                 match batch.first().map(|event| event.source.as_str()) {
                     Some("enrollment") => projectors.enrollment.apply(&mut unit, batch).await?,
                     Some("learning-progress") => projectors.learning.apply(&mut unit, batch).await?,
                     Some("assignment-grading") => projectors.assignment.apply(&mut unit, batch).await?,
                     Some("offline-activity") => projectors.offline.apply(&mut unit, batch).await?,
-                    other => panic!("no projector for {other:?}"),
+                    Some(other) => panic!("no projector for {other}"),
+                    None => {}
                 }
                 Ok((unit, ()))
             }

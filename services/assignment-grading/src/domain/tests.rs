@@ -60,11 +60,21 @@ fn submission(submission_id: &str, when: &str) -> Submission {
         text: String::new(),
         submitted_at: at(when),
         standing: Standing::Counts,
+        fact_id: String::new(),
+        stands: true,
     }
 }
 
 fn mark(number: i64, kind: MarkKind, when: &str) -> Mark {
-    Mark { number, kind, comment: "好".to_owned(), tutor_id: id("U1"), marked_at: at(when) }
+    Mark {
+        number,
+        kind,
+        comment: "好".to_owned(),
+        tutor_id: id("U1"),
+        marked_at: at(when),
+        fact_id: String::new(),
+        stands: true,
+    }
 }
 
 const PASS: MarkKind = MarkKind::Graded(Grade::Pass);
@@ -83,6 +93,7 @@ fn grade_of_marks_is_that_of_the_last_by_time_then_number() {
         (vec![mark(1, PASS, evening), mark(2, FAIL, noon)], Some(Grade::Pass)),
         (vec![mark(1, PASS, noon), mark(2, RETURNED, evening)], None),
         (vec![mark(1, RETURNED, noon), mark(2, FAIL, evening)], Some(Grade::Fail)),
+        (vec![mark(1, PASS, noon), Mark { stands: false, ..mark(2, FAIL, evening) }], Some(Grade::Pass)),
     ] {
         assert_eq!(grade_of(&marks), grade, "{marks:?}");
     }
@@ -294,6 +305,9 @@ fn seminar() -> Seminar {
         summary_at: None,
         summarised_at: None,
         summary_count: 0,
+        summary_fact_id: String::new(),
+        fact_id: String::new(),
+        stands: true,
     }
 }
 
@@ -344,22 +358,13 @@ fn post_is_refused_by_one_cause_each() {
 }
 
 #[test]
-fn summary_counts_from_the_first_and_shows_the_latest() {
-    let noon = at("11-25T12:00:00");
-    let done = Seminar { summary_at: Some(noon), summarised_at: Some(noon), summary_count: 1, ..seminar() };
-    let class = class();
+fn summary_is_the_tutors_inside_the_window() {
+    let (class, fallen) = (class(), Seminar { stands: false, ..seminar() });
     let decide = |seminar: &Seminar, by: &str, when: &str| {
         decide_summary(&scheme(), &tutor(by), Some(&class), seminar, at(when))
     };
-    for (seminar, when, number, is_first, is_latest) in [
-        (seminar(), "11-25T12:00:00", 1, true, true),
-        (done.clone(), "11-25T13:00:00", 2, false, true),
-        (done.clone(), "11-25T12:00:00", 2, false, true),
-        (done.clone(), "11-25T11:00:00", 2, true, false),
-    ] {
-        let change = decide(&seminar, "U1", when).unwrap();
-        assert_eq!(change, SummaryChange { number, is_first, is_latest }, "{when}");
-    }
+    assert_eq!(decide(&seminar(), "U1", "11-25T12:00:00"), Ok(()));
+    assert_eq!(decide(&fallen, "U1", "11-25T12:00:00").unwrap_err().reason, NotFound);
     for (by, when, reason) in [
         ("U2", "11-25T12:00:00", NotClassTutor),
         ("U1", "12-21T00:00:00", WindowClosed),
@@ -389,6 +394,8 @@ fn bulletin_needs_its_own_window() {
             title: "简报".to_owned(),
             text: String::new(),
             published_at: at(when),
+            fact_id: String::new(),
+            stands: true,
         };
         let decided = decide_bulletin(&scheme(), &tutor(by), &class(), &new);
         assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{by} {number} {when}");

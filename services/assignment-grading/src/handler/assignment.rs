@@ -83,7 +83,9 @@ impl Handler {
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         store::lock_trainee(&mut unit.tx, programme, &trainee.person_id).await?;
-        let new = submission_of(&command, &trainee, unit.occurred_at);
+        let fact_id = unit.new_fact_id()?;
+        let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
+        let new = submission_of(&command, &trainee, unit.occurred_at, (fact_id, stands));
         let there = store::submission(&mut unit.tx, programme, &new.submission_id).await?;
         if let Some(there) = there
             && domain::is_same_submission(&there, &new, command.stated_at)
@@ -99,6 +101,8 @@ impl Handler {
             return Err(already_exists("submission_id").into());
         }
         emit_submitted(&mut unit, programme, &trainee, (&new, number));
+        // What was retracted before it came changes nothing.
+        let changes = if stands { changes } else { Vec::new() };
         save_standings(&mut unit, programme, &trainee, &new.submission_id, &changes).await?;
         let own = changes.into_iter().find(|change| change.submission_id == new.submission_id);
         let standing = own.map_or(Standing::Counts, |change| change.standing);
@@ -143,7 +147,10 @@ impl Handler {
         let people = (&tutor, class.as_ref(), &trainee);
         domain::decide_mark(&scheme, people, (&submission, &marks), &command.comment, at)?;
         let mut works = store::works_of(&mut unit.tx, programme, &trainee.person_id).await?;
+        let fact_id = unit.new_fact_id()?;
         let mark = Mark {
+            stands: !unit.is_retracted(programme.as_str(), &fact_id).await?,
+            fact_id,
             number: works.next_number(),
             kind: command.kind,
             comment: command.comment.clone(),
@@ -153,7 +160,9 @@ impl Handler {
         let recorded = recorded(&unit);
         store::insert_mark(&mut unit.tx, programme, &submission_id, &mark, &recorded).await?;
         emit_marked(&mut unit, programme, &trainee, &submission_id, &mark, domain::grade_of(&marks));
-        works.add_mark(&submission_id, &mark);
+        if mark.stands {
+            works.add_mark(&submission_id, &mark);
+        }
         let changes = works.changes(&scheme);
         save_standings(&mut unit, programme, &trainee, &submission_id, &changes).await?;
         if let Some(own) = changes.into_iter().find(|change| change.submission_id == submission_id) {
@@ -186,7 +195,12 @@ impl Handler {
         self.programmes.scheme(&mut unit.tx, &programme).await?;
         let (class, person) = (class.as_ref(), person.as_ref());
         let page = self.kit.page::<proto::ListSubmissionsRequest>(
-            &[programme.as_str(), text_of(class), text_of(person)],
+            &[
+                programme.as_str(),
+                text_of(class),
+                text_of(person),
+                if request.with_retracted { "all" } else { "" },
+            ],
             request.page_size,
             &request.page_token,
         )?;
@@ -195,7 +209,7 @@ impl Handler {
             &mut unit.tx,
             &unit.reach,
             &programme,
-            (class, person),
+            (class, person, request.with_retracted),
             &after,
             page.limit(),
         )
@@ -252,7 +266,12 @@ impl Handler {
     }
 }
 
-fn submission_of(command: &Submit, trainee: &Member, at: DateTime<Utc>) -> Submission {
+fn submission_of(
+    command: &Submit,
+    trainee: &Member,
+    at: DateTime<Utc>,
+    (fact_id, stands): (String, bool),
+) -> Submission {
     Submission {
         submission_id: command.submission.clone(),
         person_id: trainee.person_id.clone(),
@@ -262,6 +281,8 @@ fn submission_of(command: &Submit, trainee: &Member, at: DateTime<Utc>) -> Submi
         text: command.text.clone(),
         submitted_at: at,
         standing: Standing::Counts,
+        fact_id,
+        stands,
     }
 }
 
@@ -293,11 +314,11 @@ fn emit_submitted(
         number,
     };
     let region = trainee.places.at(new.submitted_at).county_text();
-    unit.emit(region, new.submission_id.as_str(), &submitted);
+    unit.emit_fact(&new.fact_id, region, new.submission_id.as_str(), &submitted);
 }
 
-/// Keeps and says what the new submission or mark of `about` changes in the standing of the trainee's submissions.
-async fn save_standings(
+/// Keeps and says what the submission or mark of `about` changes in the standing of the trainee's submissions.
+pub(super) async fn save_standings(
     unit: &mut Unit,
     programme: &ProgrammeId,
     trainee: &Member,
@@ -359,7 +380,7 @@ fn emit_marked(
     };
     if let MarkKind::Graded(grade) = mark.kind {
         reviewed.new = convert::grade_to_proto(Some(grade)).into();
-        unit.emit(place.county_text(), submission_id.as_str(), &reviewed);
+        unit.emit_fact(&mark.fact_id, place.county_text(), submission_id.as_str(), &reviewed);
         return;
     }
     let returned = proto::SubmissionReturned {
@@ -371,7 +392,7 @@ fn emit_marked(
         mark_number: reviewed.mark_number,
         old: reviewed.old,
     };
-    unit.emit(place.county_text(), submission_id.as_str(), &returned);
+    unit.emit_fact(&mark.fact_id, place.county_text(), submission_id.as_str(), &returned);
 }
 
 async fn answer_submitted(

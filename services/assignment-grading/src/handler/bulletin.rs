@@ -41,6 +41,8 @@ impl Handler {
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = class(&mut unit.tx, &command.programme, &command.class).await?;
+        let fact_id = unit.new_fact_id()?;
+        let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
         let new = Bulletin {
             class_id: class.class_id.clone(),
             number: command.number,
@@ -48,6 +50,8 @@ impl Handler {
             title: command.title,
             text: command.text,
             published_at: unit.occurred_at,
+            fact_id,
+            stands,
         };
         domain::decide_bulletin(&scheme, &tutor, &class, &new)?;
         let recorded = recorded(&unit);
@@ -61,7 +65,7 @@ impl Handler {
             number: to_int32(new.number),
             tutor_id: new.tutor_id.to_string(),
         };
-        unit.emit(class.region_code.as_str(), new.class_id.as_str(), &event);
+        unit.emit_fact(&new.fact_id, class.region_code.as_str(), new.class_id.as_str(), &event);
         let bulletin = Some(convert::bulletin_to_proto(new));
         Ok((unit, proto::PublishBulletinResponse { bulletin }))
     }
@@ -75,17 +79,18 @@ impl Handler {
         self.programmes.scheme(&mut unit.tx, &programme).await?;
         let class = class.as_ref();
         let page = self.kit.page::<proto::ListBulletinsRequest>(
-            &[programme.as_str(), text_of(class)],
+            &[programme.as_str(), text_of(class), if request.with_retracted { "all" } else { "" }],
             request.page_size,
             &request.page_token,
         )?;
-        let after = (page.after(0), after_number(&page, 1)?);
+        let after = (page.after(0), after_number(&page, 1)?, page.after(2));
+        let class = (class, request.with_retracted);
         let rows =
             store::list_bulletins(&mut unit.tx, &unit.reach, &programme, class, after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.title.len() + row.text.len() + SMALL_FIELDS_BYTES,
-            |row| vec![row.class_id.to_string(), row.number.to_string()],
+            |row| vec![row.class_id.to_string(), row.number.to_string(), row.fact_id.clone()],
         );
         let bulletins = rows.into_iter().map(convert::bulletin_to_proto).collect();
         Ok((unit, proto::ListBulletinsResponse { bulletins, next_page_token }))

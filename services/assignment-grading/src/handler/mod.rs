@@ -3,6 +3,7 @@
 
 mod assignment;
 mod bulletin;
+pub(crate) mod facts;
 mod seminar;
 
 use chrono::{DateTime, Utc};

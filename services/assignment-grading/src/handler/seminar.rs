@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     convert,
-    domain::{self, Post, Seminar},
+    domain::{self, Post, Seminar, Summary},
     error::{already_exists, not_found},
     store,
 };
@@ -73,6 +73,8 @@ impl Handler {
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = class(&mut unit.tx, &command.programme, &command.class).await?;
+        let fact_id = unit.new_fact_id()?;
+        let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
         let new = Seminar {
             seminar_id: command.seminar,
             class_id: class.class_id.clone(),
@@ -83,6 +85,9 @@ impl Handler {
             summary_at: None,
             summarised_at: None,
             summary_count: 0,
+            summary_fact_id: String::new(),
+            fact_id,
+            stands,
         };
         let there = store::seminar(&mut unit.tx, programme, &new.seminar_id).await?;
         if let Some(there) = there
@@ -113,7 +118,10 @@ impl Handler {
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let characters = domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
         let region = trainee.places.at(unit.occurred_at).county_text().to_owned();
+        let fact_id = unit.new_fact_id()?;
         let post = Post {
+            stands: !unit.is_retracted(programme.as_str(), &fact_id).await?,
+            fact_id,
             number: 0,
             person_id: trainee.person_id,
             text: command.text,
@@ -130,7 +138,7 @@ impl Handler {
             number: to_int32(post.number),
             characters: to_int32(post.characters),
         };
-        unit.emit(&region, &event.person_id, &event);
+        unit.emit_fact(&post.fact_id, &region, &event.person_id, &event);
         Ok((unit, proto::PostToSeminarResponse { post: Some(convert::post_to_proto(post)) }))
     }
 
@@ -143,32 +151,32 @@ impl Handler {
         let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let seminar = store::lock_seminar(&mut unit.tx, programme, &command.seminar).await?;
-        let mut seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
+        let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = shipei_mirror::class(&mut unit.tx, programme, &seminar.class_id).await?;
-        let change = domain::decide_summary(&scheme, &tutor, class.as_ref(), &seminar, at)?;
-
-        seminar.summary_count = change.number;
-        if change.is_first {
-            seminar.summarised_at = Some(at);
-        }
-        if change.is_latest {
-            seminar.summary_at = Some(at);
-            seminar.summary.clone_from(&command.summary);
-        }
+        domain::decide_summary(&scheme, &tutor, class.as_ref(), &seminar, at)?;
+        let summary = Summary {
+            number: seminar.summary_count + 1,
+            tutor_id: tutor.person_id,
+            text: command.summary,
+            at,
+            fact_id: unit.new_fact_id()?,
+        };
+        // One that was retracted before it came is locked against its retraction.
+        unit.is_retracted(programme.as_str(), &summary.fact_id).await?;
         let recorded = recorded(&unit);
-        let summary = (change, &tutor.person_id, command.summary.as_str(), at);
-        store::insert_summary(&mut unit.tx, programme, &seminar, summary, &recorded).await?;
-        if change.is_first {
-            let event = proto::SeminarSummarised {
-                programme_id: programme.to_string(),
-                seminar_id: seminar.seminar_id.to_string(),
-                class_id: seminar.class_id.to_string(),
-                tutor_id: tutor.person_id.into(),
-            };
-            let region = class.map(|class| class.region_code);
-            unit.emit(text_of(region.as_ref()), seminar.seminar_id.as_str(), &event);
-        }
+        store::insert_summary(&mut unit.tx, programme, &seminar.seminar_id, &summary, &recorded).await?;
+        let event = proto::SeminarSummarised {
+            programme_id: programme.to_string(),
+            seminar_id: seminar.seminar_id.to_string(),
+            class_id: seminar.class_id.to_string(),
+            tutor_id: summary.tutor_id.to_string(),
+            number: summary.number,
+        };
+        let region = class.map(|class| class.region_code);
+        unit.emit_fact(&summary.fact_id, text_of(region.as_ref()), seminar.seminar_id.as_str(), &event);
+        let seminar = store::seminar(&mut unit.tx, programme, &seminar.seminar_id).await?;
+        let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let seminar = Some(convert::seminar_to_proto(seminar));
         Ok((unit, proto::SummariseSeminarResponse { seminar }))
     }
@@ -194,11 +202,12 @@ impl Handler {
         self.programmes.scheme(&mut unit.tx, &programme).await?;
         let class = class.as_ref();
         let page = self.kit.page::<proto::ListSeminarsRequest>(
-            &[programme.as_str(), text_of(class)],
+            &[programme.as_str(), text_of(class), if request.with_retracted { "all" } else { "" }],
             request.page_size,
             &request.page_token,
         )?;
         let after = after_time(&page)?;
+        let class = (class, request.with_retracted);
         let rows =
             store::list_seminars(&mut unit.tx, &unit.reach, &programme, class, &after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
@@ -221,13 +230,14 @@ impl Handler {
             return Err(not_found("seminar_id").into());
         }
         let page = self.kit.page::<proto::ListPostsRequest>(
-            &[programme.as_str(), seminar.as_str()],
+            &[programme.as_str(), seminar.as_str(), if request.with_retracted { "all" } else { "" }],
             request.page_size,
             &request.page_token,
         )?;
         let after = after_number(&page, 0)?;
+        let seminar = (&seminar, request.with_retracted);
         let rows =
-            store::list_posts(&mut unit.tx, &unit.reach, &programme, &seminar, after, page.limit()).await?;
+            store::list_posts(&mut unit.tx, &unit.reach, &programme, seminar, after, page.limit()).await?;
         let (rows, next_page_token) = page.cut_within(
             rows,
             |row| row.text.len() + SMALL_FIELDS_BYTES,
@@ -259,7 +269,7 @@ fn emit_opened(unit: &mut Unit, programme: &ProgrammeId, class: &Class, seminar:
         class_id: seminar.class_id.to_string(),
         tutor_id: seminar.tutor_id.to_string(),
     };
-    unit.emit(class.region_code.as_str(), seminar.seminar_id.as_str(), &event);
+    unit.emit_fact(&seminar.fact_id, class.region_code.as_str(), seminar.seminar_id.as_str(), &event);
 }
 
 fn opened(seminar: Seminar) -> proto::OpenSeminarResponse {

@@ -40,6 +40,8 @@ async fn populate(tx: &mut Tx) {
                 title: String::new(),
                 text: String::new(),
                 published_at: when,
+                fact_id: format!("bulletin-{number}"),
+                stands: true,
             };
             assert!(insert_bulletin(tx, &programme(), &bulletin, &recorded).await.unwrap());
             let seminar = Seminar {
@@ -52,6 +54,9 @@ async fn populate(tx: &mut Tx) {
                 summary_at: None,
                 summarised_at: None,
                 summary_count: 0,
+                summary_fact_id: String::new(),
+                fact_id: format!("seminar-{number}"),
+                stands: true,
             };
             assert!(insert_seminar(tx, &programme(), &seminar, &recorded).await.unwrap());
         }
@@ -65,6 +70,8 @@ async fn populate(tx: &mut Tx) {
                 text: String::new(),
                 submitted_at: when,
                 standing: Standing::Counts,
+                fact_id: format!("submission-{person_id}-{number}"),
+                stands: true,
             };
             insert_submission(tx, &programme(), (&submission, number), &recorded).await.unwrap();
             let post = Post {
@@ -73,6 +80,8 @@ async fn populate(tx: &mut Tx) {
                 text: String::new(),
                 characters: 0,
                 posted_at: when,
+                fact_id: format!("post-{person_id}-{number}"),
+                stands: true,
             };
             insert_post(tx, &programme(), &id("L1-1"), post, &recorded).await.unwrap();
         }
@@ -101,10 +110,11 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             }
         }
         let expected = sorted(expected);
-        let found = list_bulletins(tx, &reach, &programme(), None, ("", 0), LIMIT).await.unwrap();
+        let found =
+            list_bulletins(tx, &reach, &programme(), (None, false), ("", 0, ""), LIMIT).await.unwrap();
         let found = found.into_iter().map(|row| format!("{}-{}", row.class_id, row.number));
         assert_eq!(sorted(found), expected, "{reach:?}");
-        let found = list_seminars(tx, &reach, &programme(), None, &start(), LIMIT).await.unwrap();
+        let found = list_seminars(tx, &reach, &programme(), (None, false), &start(), LIMIT).await.unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.seminar_id.to_string())), expected, "{reach:?}");
 
         // What a trainee does is theirs, of the place of its time.
@@ -118,10 +128,11 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             }
         }
         let ids = sorted(expected.iter().map(|(person, number, _)| format!("{person}-{number}")));
-        let found = list_submissions(tx, &reach, &programme(), (None, None), &start(), LIMIT).await.unwrap();
+        let found =
+            list_submissions(tx, &reach, &programme(), (None, None, false), &start(), LIMIT).await.unwrap();
         let found = found.into_iter().map(|row| row.submission_id.as_str().to_owned());
         assert_eq!(sorted(found), ids, "{reach:?}");
-        let found = list_posts(tx, &reach, &programme(), &id("L1-1"), 0, LIMIT).await.unwrap();
+        let found = list_posts(tx, &reach, &programme(), (&id("L1-1"), false), 0, LIMIT).await.unwrap();
         let found = found.into_iter().map(|row| (row.person_id.to_string(), row.posted_at));
         let posts = expected.iter().map(|(person, _, when)| ((*person).to_owned(), *when));
         assert_eq!(found.collect::<Vec<_>>(), posts.collect::<Vec<_>>(), "{reach:?}");

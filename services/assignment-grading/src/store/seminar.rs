@@ -7,10 +7,14 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, list::Equal};
+use shipei_store::{
+    StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional,
+    list::{Equal, Unless},
+    stands,
+};
 
 use super::{AfterTime, Recorded};
-use crate::domain::{Post, Seminar, SummaryChange};
+use crate::domain::{Post, Seminar, Summary};
 
 #[derive(sqlx::FromRow)]
 struct SeminarRow {
@@ -26,6 +30,9 @@ struct SeminarRow {
     summary_at: Option<DateTime<Utc>>,
     summarised_at: Option<DateTime<Utc>>,
     summary_count: i64,
+    summary_fact_id: String,
+    fact_id: String,
+    stands: bool,
 }
 
 impl From<SeminarRow> for Seminar {
@@ -40,6 +47,9 @@ impl From<SeminarRow> for Seminar {
             summary_at: row.summary_at,
             summarised_at: row.summarised_at,
             summary_count: row.summary_count,
+            summary_fact_id: row.summary_fact_id,
+            fact_id: row.fact_id,
+            stands: row.stands,
         }
     }
 }
@@ -48,8 +58,10 @@ impl From<SeminarRow> for Seminar {
 macro_rules! select_seminar {
     ($tail:literal) => {
         concat!(
-            "SELECT seminar_id, class_id, tutor_id, topic, opened_at, summary, summary_at, summarised_at, ",
-            "summary_count FROM seminar ",
+            "SELECT s.seminar_id, s.class_id, s.tutor_id, s.topic, s.opened_at, s.summary, s.summary_at, s.summarised_at, ",
+            "s.summary_count, s.summary_fact_id, s.fact_id,",
+            stands!("s"),
+            "AS stands FROM seminar s WHERE ",
             $tail
         )
     };
@@ -61,7 +73,7 @@ pub(crate) async fn seminar(
     programme_id: &ProgrammeId,
     seminar_id: &SeminarId,
 ) -> Result<Option<Seminar>, StoreError> {
-    let sql = select_seminar!("WHERE programme_id = $1 AND seminar_id = $2");
+    let sql = select_seminar!("s.programme_id = $1 AND s.seminar_id = $2");
     Ok(fetch_optional!(tx, SeminarRow, sql, programme_id.as_str(), seminar_id.as_str())?.map(Seminar::from))
 }
 
@@ -74,7 +86,7 @@ pub(crate) async fn lock_seminar(
     if !tx.is_postgres() {
         return seminar(tx, programme_id, seminar_id).await;
     }
-    let sql = select_seminar!("WHERE programme_id = $1 AND seminar_id = $2 FOR UPDATE");
+    let sql = select_seminar!("s.programme_id = $1 AND s.seminar_id = $2 FOR UPDATE");
     Ok(fetch_optional!(tx, SeminarRow, sql, programme_id.as_str(), seminar_id.as_str())?.map(Seminar::from))
 }
 
@@ -88,7 +100,8 @@ pub(crate) async fn insert_seminar(
     let inserted = execute!(
         tx,
         "INSERT INTO seminar (programme_id, seminar_id, class_id, tutor_id, topic, opened_at, post_count, \
-         summary_count, summary, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '', $7, $8) \
+         summary_count, summary, summary_fact_id, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '', '', $7, $8, $9) \
          ON CONFLICT (programme_id, seminar_id) DO NOTHING",
         programme_id.as_str(),
         new.seminar_id.as_str(),
@@ -97,7 +110,8 @@ pub(crate) async fn insert_seminar(
         &new.topic,
         new.opened_at,
         recorded.at,
-        &recorded.actor
+        &recorded.actor,
+        &new.fact_id
     )?;
     Ok(inserted == 1)
 }
@@ -107,7 +121,7 @@ pub(crate) async fn list_seminars(
     tx: &mut Tx,
     reach: &Reach,
     programme_id: &ProgrammeId,
-    class_id: Option<&ClassId>,
+    (class_id, with_retracted): (Option<&ClassId>, bool),
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Seminar>, StoreError> {
@@ -122,7 +136,7 @@ pub(crate) async fn list_seminars(
         tx,
         SeminarRow,
         [
-            select_seminar!("s WHERE s.programme_id = "),
+            select_seminar!("s.programme_id = "),
             programme_id.as_str(),
             " AND (s.opened_at, s.seminar_id) > (",
             after.at,
@@ -130,6 +144,8 @@ pub(crate) async fn list_seminars(
             after.id,
             ")",
             Equal("s.class_id", text_of(class_id)),
+            "",
+            Unless(with_retracted, stands!("s")),
             "",
             reach.over(columns),
             " ORDER BY s.opened_at, s.seminar_id LIMIT ",
@@ -158,7 +174,7 @@ pub(crate) async fn insert_post(
     execute!(
         tx,
         "INSERT INTO post (programme_id, seminar_id, number, person_id, text, characters, posted_at, recorded_at, \
-         actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         actor, fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         programme_id.as_str(),
         seminar_id.as_str(),
         number,
@@ -167,7 +183,8 @@ pub(crate) async fn insert_post(
         post.characters,
         post.posted_at,
         recorded.at,
-        &recorded.actor
+        &recorded.actor,
+        &post.fact_id
     )?;
     Ok(Post { number, ..post })
 }
@@ -180,6 +197,8 @@ struct PostRow {
     text: String,
     characters: i64,
     posted_at: DateTime<Utc>,
+    fact_id: String,
+    stands: bool,
 }
 
 /// A seminar's posts after a number, by number: each is its author's, of the class and county in which they stood then.
@@ -187,7 +206,7 @@ pub(crate) async fn list_posts(
     tx: &mut Tx,
     reach: &Reach,
     programme_id: &ProgrammeId,
-    seminar_id: &SeminarId,
+    (seminar_id, with_retracted): (&SeminarId, bool),
     after: i64,
     limit: i64,
 ) -> Result<Vec<Post>, StoreError> {
@@ -202,12 +221,18 @@ pub(crate) async fn list_posts(
         tx,
         PostRow,
         [
-            "SELECT p.number, p.person_id, p.text, p.characters, p.posted_at FROM post p WHERE p.programme_id = ",
+            concat!(
+                "SELECT p.number, p.person_id, p.text, p.characters, p.posted_at, p.fact_id,",
+                stands!("p"),
+                "AS stands FROM post p WHERE p.programme_id = "
+            ),
             programme_id.as_str(),
             " AND p.seminar_id = ",
             seminar_id.as_str(),
             " AND p.number > ",
             after,
+            "",
+            Unless(with_retracted, stands!("p")),
             "",
             reach.over(columns),
             " ORDER BY p.number LIMIT ",
@@ -222,42 +247,87 @@ pub(crate) async fn list_posts(
             text: row.text,
             characters: row.characters,
             posted_at: row.posted_at,
+            fact_id: row.fact_id,
+            stands: row.stands,
         });
     }
     Ok(posts)
 }
 
-/// Keeps a summary, and the seminar (already changed by it) as it stands now.
+/// Keeps a summary of a seminar that is locked.
 pub(crate) async fn insert_summary(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    seminar: &Seminar,
-    (change, tutor_id, summary, at): (SummaryChange, &PersonId, &str, DateTime<Utc>),
+    seminar_id: &SeminarId,
+    summary: &Summary,
     recorded: &Recorded,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO seminar_summary (programme_id, seminar_id, number, tutor_id, summary, summarised_at, recorded_at, \
-         actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         actor, fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         programme_id.as_str(),
-        seminar.seminar_id.as_str(),
-        change.number,
-        tutor_id.as_str(),
-        summary,
-        at,
+        seminar_id.as_str(),
+        summary.number,
+        summary.tutor_id.as_str(),
+        &summary.text,
+        summary.at,
         recorded.at,
-        &recorded.actor
+        &recorded.actor,
+        &summary.fact_id
     )?;
     execute!(
         tx,
-        "UPDATE seminar SET summary = $3, summary_at = $4, summarised_at = $5, summary_count = $6 \
-         WHERE programme_id = $1 AND seminar_id = $2",
+        "UPDATE seminar SET summary_count = $3 WHERE programme_id = $1 AND seminar_id = $2",
         programme_id.as_str(),
-        seminar.seminar_id.as_str(),
-        &seminar.summary,
-        seminar.summary_at,
-        seminar.summarised_at,
-        seminar.summary_count
+        seminar_id.as_str(),
+        summary.number
+    )?;
+    fold_summaries(tx, programme_id, seminar_id).await
+}
+
+#[derive(sqlx::FromRow)]
+struct SummaryRow {
+    summary: String,
+    summarised_at: DateTime<Utc>,
+    fact_id: String,
+}
+
+/// Keeps what the summaries of a locked seminar that stand come to: when it was first summarised, and the latest text.
+pub(crate) async fn fold_summaries(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    seminar_id: &SeminarId,
+) -> Result<(), StoreError> {
+    let latest = fetch_optional!(
+        tx,
+        SummaryRow,
+        concat!(
+            "SELECT x.summary, x.summarised_at, x.fact_id FROM seminar_summary x \
+             WHERE x.programme_id = $1 AND x.seminar_id = $2 AND ",
+            stands!("x"),
+            " ORDER BY x.summarised_at DESC, x.number DESC LIMIT 1"
+        ),
+        programme_id.as_str(),
+        seminar_id.as_str()
+    )?;
+    let (text, at, fact_id) = match latest {
+        Some(latest) => (latest.summary, Some(latest.summarised_at), latest.fact_id),
+        None => (String::new(), None, String::new()),
+    };
+    execute!(
+        tx,
+        concat!(
+            "UPDATE seminar SET summary = $3, summary_at = $4, summary_fact_id = $5, summarised_at = \
+             (SELECT MIN(x.summarised_at) FROM seminar_summary x WHERE x.programme_id = $1 AND x.seminar_id = $2 AND ",
+            stands!("x"),
+            ") WHERE programme_id = $1 AND seminar_id = $2"
+        ),
+        programme_id.as_str(),
+        seminar_id.as_str(),
+        text,
+        at,
+        fact_id
     )?;
     Ok(())
 }

@@ -15,9 +15,8 @@ use shipei_service_kit::{
 };
 use shipei_store::{
     StoreError, Tx, execute, fetch_list, fetch_optional,
-    list::{Equal, Piece},
-    select_by_keys,
-    sqlx::{self, Encode, QueryBuilder, Type},
+    list::{Equal, Unless},
+    select_by_keys, sqlx, stands,
 };
 
 use super::{AfterTime, Recorded};
@@ -27,7 +26,7 @@ use crate::domain::{Mark, Standing, StandingChange, Submission, Works};
 const RETURNED: &str = "";
 
 #[derive(sqlx::FromRow)]
-struct SubmissionRow {
+pub(super) struct SubmissionRow {
     #[sqlx(try_from = "String")]
     submission_id: SubmissionId,
     #[sqlx(try_from = "String")]
@@ -40,6 +39,8 @@ struct SubmissionRow {
     superseded_at: Option<DateTime<Utc>>,
     superseded_by: Option<String>,
     disregarded_for: Option<String>,
+    fact_id: String,
+    stands: bool,
 }
 
 impl TryFrom<SubmissionRow> for Submission {
@@ -58,6 +59,8 @@ impl TryFrom<SubmissionRow> for Submission {
             title: row.title,
             text: row.text,
             submitted_at: row.submitted_at,
+            fact_id: row.fact_id,
+            stands: row.stands,
         })
     }
 }
@@ -91,10 +94,16 @@ fn kind_of(grade: &str, submission_id: &SubmissionId) -> Result<MarkKind, StoreE
 /// The columns of [`SubmissionRow`].
 macro_rules! submission_columns {
     () => {
-        "SELECT s.submission_id, s.person_id, s.class_id, s.kind, s.title, s.text, s.submitted_at, \
-         s.superseded_at, s.superseded_by, s.disregarded_for "
+        concat!(
+            "SELECT s.submission_id, s.person_id, s.class_id, s.kind, s.title, s.text, s.submitted_at, \
+             s.superseded_at, s.superseded_by, s.disregarded_for, s.fact_id,",
+            stands!("s"),
+            "AS stands "
+        )
     };
 }
+
+pub(super) use submission_columns;
 
 /// A SELECT of [`SubmissionRow`].
 macro_rules! select_submission {
@@ -146,6 +155,7 @@ struct WorkRow {
     superseded_at: Option<DateTime<Utc>>,
     superseded_by: Option<String>,
     disregarded_for: Option<String>,
+    stands: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -155,6 +165,7 @@ struct WorkMarkRow {
     number: i64,
     grade: String,
     marked_at: DateTime<Utc>,
+    stands: bool,
 }
 
 /// The work of these trainees, by person; who has submitted nothing is not in the map. Texts are not read.
@@ -167,10 +178,14 @@ pub(crate) async fn works(
         tx,
         WorkRow,
         [
-            "SELECT person_id, submission_id, submitted_at, number, superseded_at, superseded_by, disregarded_for \
-             FROM submission WHERE programme_id = ",
+            concat!(
+                "SELECT s.person_id, s.submission_id, s.submitted_at, s.number, s.superseded_at, s.superseded_by, \
+                 s.disregarded_for,",
+                stands!("s"),
+                "AS stands FROM submission s WHERE s.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND person_id IN "
+            " AND s.person_id IN "
         ],
         person_ids,
         |person_id| (person_id.as_str())
@@ -180,15 +195,25 @@ pub(crate) async fn works(
         tx,
         WorkMarkRow,
         [
-            "SELECT submission_id, number, grade, marked_at FROM mark WHERE programme_id = ",
+            concat!(
+                "SELECT m.submission_id, m.number, m.grade, m.marked_at,",
+                stands!("m"),
+                "AS stands FROM mark m WHERE m.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND submission_id IN "
+            " AND m.submission_id IN "
         ],
         submission_ids,
         |submission_id| (submission_id.as_str())
     )?;
     let mut marks: BTreeMap<SubmissionId, Vec<rules::Mark>> = BTreeMap::new();
+    let mut last_numbers: BTreeMap<SubmissionId, i64> = BTreeMap::new();
     for row in mark_rows {
+        let last = last_numbers.entry(row.submission_id.clone()).or_default();
+        *last = row.number.max(*last);
+        if !row.stands {
+            continue;
+        }
         let kind = kind_of(&row.grade, &row.submission_id)?;
         let mark = rules::Mark { at: row.marked_at, number: row.number, kind };
         marks.entry(row.submission_id).or_default().push(mark);
@@ -198,6 +223,11 @@ pub(crate) async fn works(
         let superseded = row.superseded_at.zip(row.superseded_by);
         let standing = standing_of(&row.submission_id, superseded, row.disregarded_for)?;
         let own = works.entry(row.person_id).or_default();
+        let last_of_marks = last_numbers.get(&row.submission_id).copied().unwrap_or_default();
+        own.last_number = own.last_number.max(row.number).max(last_of_marks);
+        if !row.stands {
+            continue;
+        }
         own.told.insert(row.submission_id.clone(), standing);
         own.submissions.push(rules::Submission {
             marks: marks.remove(&row.submission_id).unwrap_or_default(),
@@ -228,7 +258,7 @@ pub(crate) async fn insert_submission(
     let inserted = execute!(
         tx,
         "INSERT INTO submission (programme_id, submission_id, person_id, class_id, kind, title, text, submitted_at, \
-         number, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         number, recorded_at, actor, fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
          ON CONFLICT (programme_id, submission_id) DO NOTHING",
         programme_id.as_str(),
         new.submission_id.as_str(),
@@ -240,7 +270,8 @@ pub(crate) async fn insert_submission(
         new.submitted_at,
         number,
         recorded.at,
-        &recorded.actor
+        &recorded.actor,
+        &new.fact_id
     )?;
     Ok(inserted == 1)
 }
@@ -279,6 +310,8 @@ struct MarkRow {
     #[sqlx(try_from = "String")]
     tutor_id: PersonId,
     marked_at: DateTime<Utc>,
+    fact_id: String,
+    stands: bool,
 }
 
 /// The marks of these submissions, by number; a submission without marks is not in the map.
@@ -291,13 +324,17 @@ pub(crate) async fn marks(
         tx,
         MarkRow,
         [
-            "SELECT submission_id, number, grade, comment, tutor_id, marked_at FROM mark WHERE programme_id = ",
+            concat!(
+                "SELECT m.submission_id, m.number, m.grade, m.comment, m.tutor_id, m.marked_at, m.fact_id,",
+                stands!("m"),
+                "AS stands FROM mark m WHERE m.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND submission_id IN "
+            " AND m.submission_id IN "
         ],
         submission_ids,
         |submission_id| (submission_id.as_str()),
-        " ORDER BY submission_id, number"
+        " ORDER BY m.submission_id, m.number"
     )?;
     let mut marks: BTreeMap<SubmissionId, Vec<Mark>> = BTreeMap::new();
     for row in rows {
@@ -308,6 +345,8 @@ pub(crate) async fn marks(
             comment: row.comment,
             tutor_id: row.tutor_id,
             marked_at: row.marked_at,
+            fact_id: row.fact_id,
+            stands: row.stands,
         });
     }
     Ok(marks)
@@ -336,8 +375,8 @@ pub(crate) async fn insert_mark(
     };
     execute!(
         tx,
-        "INSERT INTO mark (programme_id, submission_id, number, grade, comment, tutor_id, marked_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO mark (programme_id, submission_id, number, grade, comment, tutor_id, marked_at, recorded_at, actor, \
+         fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         programme_id.as_str(),
         submission_id.as_str(),
         mark.number,
@@ -346,15 +385,28 @@ pub(crate) async fn insert_mark(
         mark.tutor_id.as_str(),
         mark.marked_at,
         recorded.at,
-        &recorded.actor
+        &recorded.actor,
+        &mark.fact_id
     )?;
+    fold_marks(tx, programme_id, submission_id).await
+}
+
+/// Keeps when a submission was first marked, by the marks that stand.
+pub(crate) async fn fold_marks(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    submission_id: &SubmissionId,
+) -> Result<(), StoreError> {
     execute!(
         tx,
-        "UPDATE submission SET first_mark_at = $3 WHERE programme_id = $1 AND submission_id = $2 \
-         AND (first_mark_at IS NULL OR first_mark_at > $3)",
+        concat!(
+            "UPDATE submission SET first_mark_at = (SELECT MIN(m.marked_at) FROM mark m \
+             WHERE m.programme_id = $1 AND m.submission_id = $2 AND ",
+            stands!("m"),
+            ") WHERE programme_id = $1 AND submission_id = $2"
+        ),
         programme_id.as_str(),
-        submission_id.as_str(),
-        mark.marked_at
+        submission_id.as_str()
     )?;
     Ok(())
 }
@@ -365,7 +417,7 @@ pub(crate) async fn list_submissions(
     tx: &mut Tx,
     reach: &Reach,
     programme_id: &ProgrammeId,
-    (class_id, person_id): (Option<&ClassId>, Option<&PersonId>),
+    (class_id, person_id, with_retracted): (Option<&ClassId>, Option<&PersonId>, bool),
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Submission>, StoreError> {
@@ -391,121 +443,12 @@ pub(crate) async fn list_submissions(
             "",
             Equal("s.person_id", text_of(person_id)),
             "",
+            Unless(with_retracted, stands!("s")),
+            "",
             reach.over(columns),
             " ORDER BY s.submitted_at, s.submission_id LIMIT ",
             limit
         ]
     )?;
     rows.into_iter().map(Submission::try_from).collect()
-}
-
-/// A FROM: submissions `s` of whoever ever stood in a class of a tutor. CROSS JOIN makes SQLite begin with the people, who
-/// are few, and not with the submissions by time (60,000 of them: 0.9 ms against 27).
-struct OfTheTutorsPeople<'a> {
-    programme_id: &'a ProgrammeId,
-    tutor_id: &'a PersonId,
-}
-
-impl<DB: sqlx::Database> Piece<DB> for OfTheTutorsPeople<'_>
-where
-    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
-{
-    fn push_to(&self, query: &mut QueryBuilder<DB>) {
-        query.push("FROM (SELECT person_id FROM mirror_member WHERE programme_id = ");
-        for rest in [" UNION SELECT person_id FROM mirror_transfer WHERE programme_id = ", ""] {
-            query.push_bind(self.programme_id.as_str());
-            query.push(" AND class_id IN (SELECT class_id FROM mirror_class WHERE programme_id = ");
-            query.push_bind(self.programme_id.as_str());
-            query.push(" AND tutor_id = ").push_bind(self.tutor_id.as_str()).push(")").push(rest);
-        }
-        query.push(") p CROSS JOIN submission s ");
-    }
-}
-
-/// What a tutor owed a mark at `as_of`, oldest first: submissions of the trainees who stood in the tutor's classes at
-/// `owing_as_of`.
-pub(crate) async fn list_marking(
-    tx: &mut Tx,
-    reach: &Reach,
-    programme_id: &ProgrammeId,
-    tutor_id: &PersonId,
-    (as_of, owing_as_of): (DateTime<Utc>, DateTime<Utc>),
-    after: &AfterTime<'_>,
-    limit: i64,
-) -> Result<Vec<Submission>, StoreError> {
-    // A mark that is owed belongs to the class that owes it, and is its tutor's.
-    let columns = Columns {
-        programme: "s.programme_id",
-        region: "c.region_code",
-        class: "c.class_id",
-        person: "c.tutor_id",
-        as_of: AsOf::At(as_of),
-    };
-    let rows = fetch_list!(
-        tx,
-        SubmissionRow,
-        [
-            submission_columns!(),
-            OfTheTutorsPeople { programme_id, tutor_id },
-            "JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id \
-             JOIN mirror_class c ON c.programme_id = s.programme_id AND c.class_id = COALESCE(( \
-                 SELECT class_id FROM mirror_transfer t WHERE t.programme_id = s.programme_id \
-                 AND t.person_id = s.person_id AND t.transferred_at <= ",
-            owing_as_of,
-            " ORDER BY transferred_at DESC, move_number DESC LIMIT 1), m.class_id) \
-             WHERE s.person_id = p.person_id AND s.programme_id = ",
-            programme_id.as_str(),
-            " AND c.tutor_id = ",
-            tutor_id.as_str(),
-            " AND s.submitted_at <= ",
-            as_of,
-            " AND (s.first_mark_at IS NULL OR s.first_mark_at > ",
-            as_of,
-            ") AND (s.superseded_at IS NULL OR s.superseded_at > ",
-            as_of,
-            ") AND s.disregarded_for IS NULL AND (m.withdrawn_at IS NULL OR m.withdrawn_at > ",
-            as_of,
-            ") AND (s.submitted_at, s.submission_id) > (",
-            after.at,
-            ", ",
-            after.id,
-            ")",
-            reach.over(columns),
-            " ORDER BY s.submitted_at, s.submission_id LIMIT ",
-            limit
-        ]
-    )?;
-    rows.into_iter().map(Submission::try_from).collect()
-}
-
-#[derive(sqlx::FromRow)]
-struct PersonRow {
-    #[sqlx(try_from = "String")]
-    person_id: PersonId,
-}
-
-/// Whoever ever stood in a class of the tutor and has submitted something, after an id, by id: what is told of the tutor
-/// rests on all of them.
-pub(crate) async fn people_of_tutor(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    tutor_id: &PersonId,
-    after: Option<&PersonId>,
-    limit: i64,
-) -> Result<Vec<PersonId>, StoreError> {
-    let rows = fetch_list!(
-        tx,
-        PersonRow,
-        [
-            "SELECT DISTINCT s.person_id ",
-            OfTheTutorsPeople { programme_id, tutor_id },
-            "WHERE s.person_id = p.person_id AND s.programme_id = ",
-            programme_id.as_str(),
-            " AND s.person_id > ",
-            text_of(after),
-            " ORDER BY s.person_id LIMIT ",
-            limit
-        ]
-    )?;
-    Ok(rows.into_iter().map(|row| row.person_id).collect())
 }

@@ -1,5 +1,5 @@
-//! CountyService: the roster is reported, the city compiles, money is remitted, learning is opened (Annex 1). Every
-//! step keeps its first date; a repetition answers with the county as it stands and tells nothing new.
+//! CountyService: the roster is reported, the city compiles, money is remitted, learning is opened (Annex 1). Of
+//! every step the first one that stands counts; a later one is kept, and counts when those before it fall.
 
 use shipei_contracts::{
     common::v1::ErrorReason,
@@ -17,7 +17,7 @@ use crate::{
     error::{already_exists, not_found},
     store::{
         Stamp,
-        county::{self as counties, CountyFact, RemittanceRow},
+        county::{self as counties, CountyFact, RemittanceFact, RemittanceRow},
         person,
         programme::lock_programme,
     },
@@ -103,15 +103,15 @@ async fn report_roster(
     let counselor = member_of_role(counselor, &[Role::CountyCounselor], "counselor_id")?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     decide_report(&counselor, county, &scheme, unit.occurred_at)?;
-    let (fact, stamp) = (CountyFact::Reported, Stamp::of(&unit));
-    if counties::note_first(&mut unit.tx, id, county, fact, &counselor.person_id, &stamp).await? {
-        let reported = pb::RosterReported {
-            programme_id: id.to_owned(),
-            county_code: county.to_owned(),
-            counselor_id: counselor.person_id,
-        };
-        unit.emit(county, county, &reported);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    let (fact, by) = (CountyFact::Reported, counselor.person_id.as_str());
+    counties::note(&mut unit.tx, (id, county), fact, by, (&stamp, &fact_id)).await?;
+    let reported = pb::RosterReported {
+        programme_id: id.to_owned(),
+        county_code: county.to_owned(),
+        counselor_id: counselor.person_id,
+    };
+    unit.emit_fact(&fact_id, county, county, &reported);
     let county = Some(state_of(&mut unit.tx, id, county).await?);
     Ok((unit, pb::ReportRosterResponse { county }))
 }
@@ -140,21 +140,18 @@ async fn compile_roster(
     if county_codes.is_empty() {
         return Err(Refusal::new(ErrorReason::NotReported).field("city_code").into());
     }
-    let stamp = Stamp::of(&unit);
-    let mut changed = false;
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     for code in &county_codes {
-        let fact = CountyFact::Compiled;
-        changed |= counties::note_first(&mut unit.tx, id, code, fact, &lead.person_id, &stamp).await?;
+        let (fact, by) = (CountyFact::Compiled, lead.person_id.as_str());
+        counties::note(&mut unit.tx, (id, code), fact, by, (&stamp, &fact_id)).await?;
     }
-    if changed {
-        let compiled = pb::RosterCompiled {
-            programme_id: id.to_owned(),
-            city_code: city.to_owned(),
-            lead_id: lead.person_id,
-            county_codes: county_codes.clone(),
-        };
-        unit.emit(city, city, &compiled);
-    }
+    let compiled = pb::RosterCompiled {
+        programme_id: id.to_owned(),
+        city_code: city.to_owned(),
+        lead_id: lead.person_id,
+        county_codes: county_codes.clone(),
+    };
+    unit.emit_fact(&fact_id, city, city, &compiled);
     Ok((unit, pb::CompileRosterResponse { county_codes }))
 }
 
@@ -167,24 +164,27 @@ async fn send_remittance(
     let (id, county, reference) = (id.as_str(), county.as_str(), reference.as_str());
     programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
-    let stamp = Stamp::of(&unit);
-    let sent = counties::insert_remittance(&mut unit.tx, id, county, reference, amount_fen, &stamp).await?;
-    let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
-    if sent {
-        let sent = pb::RemittanceSent {
-            programme_id: id.to_owned(),
-            county_code: county.to_owned(),
-            r#ref: reference.to_owned(),
-            amount_fen,
-        };
-        unit.emit(county, reference, &sent);
-    } else {
+    counties::lock_remittance(&mut unit.tx, id, county, reference).await?;
+    let there = counties::remittance(&mut unit.tx, id, county, reference).await?;
+    if let Some(row) = there {
         let other_time = request.occurred_at.is_some() && row.occurred_at != unit.occurred_at;
         if row.amount_fen != amount_fen || other_time {
             return Err(already_exists("ref").into());
         }
+        return Ok((unit, pb::SendRemittanceResponse { remittance: Some(convert::remittance_to(row)) }));
     }
-    Ok((unit, pb::SendRemittanceResponse { remittance: Some(convert::remittance_to(row)) }))
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    let key = (id, county, reference);
+    counties::insert_remittance(&mut unit.tx, key, amount_fen, (&stamp, &fact_id)).await?;
+    let sent = pb::RemittanceSent {
+        programme_id: id.to_owned(),
+        county_code: county.to_owned(),
+        r#ref: reference.to_owned(),
+        amount_fen,
+    };
+    unit.emit_fact(&fact_id, county, reference, &sent);
+    let row = counties::remittance(&mut unit.tx, id, county, reference).await?;
+    Ok((unit, pb::SendRemittanceResponse { remittance: row.map(convert::remittance_to) }))
 }
 
 async fn confirm_remittance(
@@ -200,15 +200,15 @@ async fn confirm_remittance(
     if unit.occurred_at < sent.occurred_at {
         return Err(not_found("ref").into());
     }
-    let stamp = Stamp::of(&unit);
-    if counties::confirm(&mut unit.tx, id, county, reference, &stamp).await? {
-        let confirmed = pb::RemittanceConfirmed {
-            programme_id: id.to_owned(),
-            county_code: county.to_owned(),
-            r#ref: reference.to_owned(),
-        };
-        unit.emit(county, reference, &confirmed);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    let (key, fact) = ((id, county, reference), RemittanceFact::Confirmed);
+    counties::note_of_remittance(&mut unit.tx, key, fact, (&stamp, &fact_id)).await?;
+    let confirmed = pb::RemittanceConfirmed {
+        programme_id: id.to_owned(),
+        county_code: county.to_owned(),
+        r#ref: reference.to_owned(),
+    };
+    unit.emit_fact(&fact_id, county, reference, &confirmed);
     let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
     Ok((unit, pb::ConfirmRemittanceResponse { remittance: Some(convert::remittance_to(row)) }))
 }
@@ -225,15 +225,15 @@ async fn issue_invoice(
     // A remittance that nobody sent is not confirmed either (seasons/README.md: "of a confirmed remittance, else").
     let sent = counties::remittance(&mut unit.tx, id, county, reference).await?;
     decide_invoice(sent.and_then(|row| row.confirmed_at), unit.occurred_at)?;
-    let stamp = Stamp::of(&unit);
-    if counties::invoice(&mut unit.tx, id, county, reference, &stamp).await? {
-        let issued = pb::InvoiceIssued {
-            programme_id: id.to_owned(),
-            county_code: county.to_owned(),
-            r#ref: reference.to_owned(),
-        };
-        unit.emit(county, reference, &issued);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    let (key, fact) = ((id, county, reference), RemittanceFact::Invoiced);
+    counties::note_of_remittance(&mut unit.tx, key, fact, (&stamp, &fact_id)).await?;
+    let issued = pb::InvoiceIssued {
+        programme_id: id.to_owned(),
+        county_code: county.to_owned(),
+        r#ref: reference.to_owned(),
+    };
+    unit.emit_fact(&fact_id, county, reference, &issued);
     let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
     Ok((unit, pb::IssueInvoiceResponse { remittance: Some(convert::remittance_to(row)) }))
 }
@@ -252,11 +252,10 @@ async fn open_learning(
     existing_county(&mut unit.tx, id, county).await?;
     let (reported, remitted) = counties::reported_and_remitted(&mut unit.tx, id, county).await?;
     decide_opening(reported, remitted, unit.occurred_at)?;
-    let stamp = Stamp::of(&unit);
-    if counties::note_first(&mut unit.tx, id, county, CountyFact::Opened, "", &stamp).await? {
-        let opened = pb::LearningOpened { programme_id: id.to_owned(), county_code: county.to_owned() };
-        unit.emit(county, county, &opened);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    counties::note(&mut unit.tx, (id, county), CountyFact::Opened, "", (&stamp, &fact_id)).await?;
+    let opened = pb::LearningOpened { programme_id: id.to_owned(), county_code: county.to_owned() };
+    unit.emit_fact(&fact_id, county, county, &opened);
     let county = Some(state_of(&mut unit.tx, id, county).await?);
     Ok((unit, pb::OpenLearningResponse { county }))
 }

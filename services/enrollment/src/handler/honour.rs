@@ -48,17 +48,17 @@ async fn choose(
     let expert = member_of_role(expert, &[Role::SubjectExpert], "expert_id")?;
     let tutor = person::member(&mut unit.tx, id, tutor_id.as_str()).await?;
     let tutor = member_of_role(tutor, &[Role::ClassTutor], "tutor_id")?;
-    let stamp = Stamp::of(&unit);
-    if honour::note_choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id, &stamp).await? {
-        let chosen = pb::TutorChosen {
-            programme_id: id.to_owned(),
-            tutor_id: tutor.person_id.clone(),
-            expert_id: expert.person_id.clone(),
-        };
-        unit.emit(region_of(&tutor, &head), &tutor.person_id, &chosen);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    let told = (&stamp, fact_id.as_str());
+    honour::note_choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id, told).await?;
+    let chosen = pb::TutorChosen {
+        programme_id: id.to_owned(),
+        tutor_id: tutor.person_id.clone(),
+        expert_id: expert.person_id.clone(),
+    };
+    unit.emit_fact(&fact_id, region_of(&tutor, &head), &tutor.person_id, &chosen);
     let row = honour::choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id).await?;
-    Ok((unit, pb::ChooseExcellentTutorResponse { choice: Some(convert::choice_to(row)) }))
+    Ok((unit, pb::ChooseExcellentTutorResponse { choice: row.map(convert::choice_to) }))
 }
 
 async fn list(

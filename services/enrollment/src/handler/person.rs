@@ -143,11 +143,10 @@ async fn record_login(
     let member = held_member(&mut unit.tx, id, person_id, Role::ALL).await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     decide_login(&member, &scheme, unit.occurred_at)?;
-    let stamp = Stamp::of(&unit);
-    if people::note_first(&mut unit.tx, id, person_id, PersonFact::Login, "", &stamp).await? {
-        let logged_in = pb::PersonLoggedIn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
-        unit.emit(region_of(&member, &head), person_id, &logged_in);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    people::note(&mut unit.tx, id, person_id, PersonFact::Login, "", (&stamp, &fact_id)).await?;
+    let logged_in = pb::PersonLoggedIn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
+    unit.emit_fact(&fact_id, region_of(&member, &head), person_id, &logged_in);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::RecordLoginResponse { person }))
 }
@@ -163,12 +162,11 @@ async fn record_pre_job(
     let head = programme_head(&mut unit.tx, id).await?;
     let roles = [Role::ClassTutor, Role::CountyCounselor];
     let member = held_member(&mut unit.tx, id, person_id, &roles).await?;
-    let stamp = Stamp::of(&unit);
-    if people::note_first(&mut unit.tx, id, person_id, PersonFact::PreJob, "", &stamp).await? {
-        let attended =
-            pb::PreJobTrainingAttended { programme_id: id.to_owned(), person_id: person_id.to_owned() };
-        unit.emit(region_of(&member, &head), person_id, &attended);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    people::note(&mut unit.tx, id, person_id, PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
+    let attended =
+        pb::PreJobTrainingAttended { programme_id: id.to_owned(), person_id: person_id.to_owned() };
+    unit.emit_fact(&fact_id, region_of(&member, &head), person_id, &attended);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::RecordPreJobTrainingResponse { person }))
 }
@@ -183,11 +181,10 @@ async fn withdraw(
     let head = programme_head(&mut unit.tx, id).await?;
     let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
     still_enrolled(&member, unit.occurred_at)?;
-    let stamp = Stamp::of(&unit);
-    if people::note_first(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, &stamp).await? {
-        let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
-        unit.emit(region_of(&member, &head), person_id, &withdrawn);
-    }
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    people::note(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
+    let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
+    unit.emit_fact(&fact_id, region_of(&member, &head), person_id, &withdrawn);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::WithdrawTraineeResponse { person }))
 }
@@ -210,7 +207,8 @@ async fn transfer(
     decide_move(&old, &new, &wanted, &around)?;
     if new != old {
         let moved = Move { at, old, new };
-        let move_number = save_move(&mut unit, id, person_id, &moves, &moved).await?;
+        let fact_id = unit.new_fact_id()?;
+        let move_number = save_move(&mut unit, (id, person_id), &moves, &moved, &fact_id).await?;
         let transferred = pb::TraineeTransferred {
             programme_id: id.to_owned(),
             person_id: person_id.to_owned(),
@@ -218,7 +216,7 @@ async fn transfer(
             new: Some(place_to(&moved.new)),
             move_number,
         };
-        unit.emit(&moved.new.county_code, person_id, &transferred);
+        unit.emit_fact(&fact_id, &moved.new.county_code, person_id, &transferred);
     }
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::TransferTraineeResponse { person }))
@@ -236,16 +234,24 @@ async fn surroundings(tx: &mut Tx, id: &str, new: &Place, at: Time) -> Result<Su
     })
 }
 
-/// Keeps a move, and puts the trainee there unless a later move is known already; its number.
-async fn save_move(unit: &mut Unit, id: &str, person_id: &str, moves: &[Move], moved: &Move) -> Result<i64> {
-    let number = i64::try_from(moves.len()).unwrap_or(i64::MAX).saturating_add(1);
+/// Keeps a move, and puts the trainee there unless a later move is known already, or it was retracted before it came; its
+/// number.
+async fn save_move(
+    unit: &mut Unit,
+    (id, person_id): (&str, &str),
+    moves: &[Move],
+    moved: &Move,
+    fact_id: &str,
+) -> Result<i64> {
+    let number = people::moves_count(&mut unit.tx, id, person_id).await?.saturating_add(1);
     if number > people::MOVES_MAX {
         let moves_max = people::MOVES_MAX.to_string();
         return Err(Refusal::new(ErrorReason::TooMany).with("transfers_max", moves_max).into());
     }
     let stamp = Stamp::of(unit);
-    people::insert_move(&mut unit.tx, id, person_id, number, moved, &stamp).await?;
-    if moves.last().is_none_or(|last| last.at <= moved.at) {
+    let stands = !unit.is_retracted(id, fact_id).await?;
+    people::insert_move(&mut unit.tx, id, person_id, number, moved, (&stamp, fact_id)).await?;
+    if stands && moves.last().is_none_or(|last| last.at <= moved.at) {
         people::put_in_place(&mut unit.tx, id, person_id, &moved.new).await?;
     }
     Ok(number)

@@ -4,7 +4,9 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, list::Equal};
+use shipei_store::{
+    StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, list::Equal, retraction, stands,
+};
 
 use super::Stamp;
 use crate::domain::Time;
@@ -12,7 +14,7 @@ use crate::domain::Time;
 /// The most counties that one compilation looks at.
 pub(crate) const COUNTIES_OF_CITY_MAX: i64 = 1_000;
 
-/// What a county does once.
+/// What a county does and counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CountyFact {
     Reported,
@@ -35,9 +37,12 @@ pub(crate) struct CountyRow {
     pub(crate) county_code: String,
     pub(crate) name: String,
     pub(crate) reported_at: Option<Time>,
+    pub(crate) reported_fact_id: Option<String>,
     pub(crate) compiled_at: Option<Time>,
+    pub(crate) compiled_fact_id: Option<String>,
     pub(crate) remitted_at: Option<Time>,
     pub(crate) opened_at: Option<Time>,
+    pub(crate) opened_fact_id: Option<String>,
     pub(crate) active_trainees: i64,
 }
 
@@ -47,64 +52,112 @@ pub(crate) struct RemittanceRow {
     pub(crate) r#ref: String,
     pub(crate) amount_fen: i64,
     pub(crate) occurred_at: Time,
+    pub(crate) fact_id: String,
     pub(crate) confirmed_at: Option<Time>,
+    pub(crate) confirmed_fact_id: Option<String>,
     pub(crate) invoiced_at: Option<Time>,
+    pub(crate) invoiced_fact_id: Option<String>,
+}
+
+/// A column of the first fact of a kind that stands, of a county: two expressions for its programme and code.
+macro_rules! first_fact {
+    ($column:literal, $kind:literal, $programme:literal, $county:literal) => {
+        concat!(
+            "(SELECT f.",
+            $column,
+            " FROM county_fact f WHERE f.programme_id = ",
+            $programme,
+            " AND f.county_code = ",
+            $county,
+            " AND f.kind = '",
+            $kind,
+            "' AND",
+            stands!("f"),
+            "ORDER BY f.occurred_at, f.fact_id LIMIT 1)"
+        )
+    };
+}
+
+/// When a county's money was first there: the first confirmation that stands, of a remittance that does.
+macro_rules! remitted {
+    ($programme:literal, $county:literal) => {
+        concat!(
+            "(SELECT MIN(c.occurred_at) FROM remittance_fact c JOIN remittance m ON m.programme_id = c.programme_id \
+             AND m.county_code = c.county_code AND m.ref = c.ref AND m.occurred_at <= c.occurred_at AND",
+            stands!("m"),
+            "WHERE c.kind = 'confirmed' AND",
+            stands!("c"),
+            "AND c.programme_id = ",
+            $programme,
+            " AND c.county_code = ",
+            $county,
+            ")"
+        )
+    };
 }
 
 /// The statement that gives [`CountyRow`]s, for a WHERE. Active trainees are counted here.
 macro_rules! counties_where {
     ($where:literal) => {
         concat!(
-            "SELECT r.code AS county_code, r.name, reported.occurred_at AS reported_at, \
-             compiled.occurred_at AS compiled_at, opened.occurred_at AS opened_at, \
-             (SELECT MIN(m.confirmed_at) FROM remittance m \
-              WHERE m.programme_id = r.programme_id AND m.county_code = r.code) AS remitted_at, \
+            "SELECT r.code AS county_code, r.name, ",
+            first_fact!("occurred_at", "reported", "r.programme_id", "r.code"),
+            " AS reported_at, ",
+            first_fact!("fact_id", "reported", "r.programme_id", "r.code"),
+            " AS reported_fact_id, ",
+            first_fact!("occurred_at", "compiled", "r.programme_id", "r.code"),
+            " AS compiled_at, ",
+            first_fact!("fact_id", "compiled", "r.programme_id", "r.code"),
+            " AS compiled_fact_id, ",
+            first_fact!("occurred_at", "opened", "r.programme_id", "r.code"),
+            " AS opened_at, ",
+            first_fact!("fact_id", "opened", "r.programme_id", "r.code"),
+            " AS opened_fact_id, ",
+            remitted!("r.programme_id", "r.code"),
+            " AS remitted_at, \
              (SELECT COUNT(*) FROM person p WHERE p.programme_id = r.programme_id AND p.county_code = r.code \
               AND p.role = 'trainee' AND NOT EXISTS (SELECT 1 FROM person_fact w WHERE w.programme_id = p.programme_id \
-              AND w.person_id = p.person_id AND w.kind = 'withdrawal')) AS active_trainees \
-             FROM region r \
-             LEFT JOIN county_fact reported ON reported.programme_id = r.programme_id \
-              AND reported.county_code = r.code AND reported.kind = 'reported' \
-             LEFT JOIN county_fact compiled ON compiled.programme_id = r.programme_id \
-              AND compiled.county_code = r.code AND compiled.kind = 'compiled' \
-             LEFT JOIN county_fact opened ON opened.programme_id = r.programme_id \
-              AND opened.county_code = r.code AND opened.kind = 'opened' ",
+              AND w.person_id = p.person_id AND w.kind = 'withdrawal' AND",
+            stands!("w"),
+            ")) AS active_trainees FROM region r ",
             $where
         )
     };
 }
 
-/// Notes the first time of a fact; false when it was noted for the same time or earlier.
-pub(crate) async fn note_first(
+/// Notes a fact; the first one of its kind that stands counts.
+pub(crate) async fn note(
     tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
+    (programme_id, county_code): (&str, &str),
     fact: CountyFact,
     person_id: &str,
-    stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let changed = execute!(
+    (stamp, fact_id): (&Stamp, &str),
+) -> Result<(), StoreError> {
+    execute!(
         tx,
-        "INSERT INTO county_fact (programme_id, county_code, kind, person_id, occurred_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (programme_id, county_code, kind) DO UPDATE SET \
-         person_id = excluded.person_id, occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, \
-         actor = excluded.actor WHERE excluded.occurred_at < county_fact.occurred_at",
+        "INSERT INTO county_fact (programme_id, county_code, kind, person_id, occurred_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         programme_id,
         county_code,
         fact.as_str(),
         person_id,
         stamp.occurred_at,
         stamp.recorded_at,
-        stamp.actor.as_str()
+        stamp.actor.as_str(),
+        fact_id
     )?;
-    Ok(changed == 1)
+    Ok(())
 }
 
 pub(crate) async fn any_opened(tx: &mut Tx, programme_id: &str) -> Result<bool, StoreError> {
     let row = fetch_optional!(
         tx,
         (String,),
-        "SELECT county_code FROM county_fact WHERE programme_id = $1 AND kind = 'opened' LIMIT 1",
+        concat!(
+            "SELECT f.county_code FROM county_fact f WHERE f.programme_id = $1 AND f.kind = 'opened' AND",
+            stands!("f"),
+            "LIMIT 1"
+        ),
         programme_id
     )?;
     Ok(row.is_some())
@@ -124,11 +177,14 @@ pub(crate) async fn reported_counties(
         tx,
         (String,),
         [
-            "SELECT r.code FROM region r JOIN county_fact f ON f.programme_id = r.programme_id \
-             AND f.county_code = r.code AND f.kind = 'reported' WHERE r.level = 'county' AND r.programme_id = ",
-            programme_id,
-            " AND f.occurred_at <= ",
+            concat!(
+                "SELECT r.code FROM region r WHERE r.level = 'county' AND ",
+                first_fact!("occurred_at", "reported", "r.programme_id", "r.code"),
+                " <= "
+            ),
             at,
+            " AND r.programme_id = ",
+            programme_id,
             "",
             city.over(columns),
             "",
@@ -179,9 +235,7 @@ pub(crate) async fn reported_and_remitted(
     fetch_one!(
         tx,
         (Option<Time>, Option<Time>),
-        "SELECT (SELECT occurred_at FROM county_fact WHERE programme_id = $1 AND county_code = $2 \
-         AND kind = 'reported'), (SELECT MIN(confirmed_at) FROM remittance WHERE programme_id = $1 \
-         AND county_code = $2)",
+        concat!("SELECT ", first_fact!("occurred_at", "reported", "$1", "$2"), ", ", remitted!("$1", "$2")),
         programme_id,
         county_code
     )
@@ -202,6 +256,42 @@ pub(crate) async fn county_state(
     )
 }
 
+/// A column of what became of a remittance `m` that stands: the first fact of a kind that does.
+macro_rules! became {
+    ($column:literal, $kind:literal) => {
+        concat!(
+            "(SELECT c.",
+            $column,
+            " FROM remittance_fact c WHERE c.programme_id = m.programme_id AND c.county_code = m.county_code \
+             AND c.ref = m.ref AND c.occurred_at >= m.occurred_at AND c.kind = '",
+            $kind,
+            "' AND",
+            stands!("c"),
+            "ORDER BY c.occurred_at, c.fact_id LIMIT 1)"
+        )
+    };
+}
+
+/// The statement that gives [`RemittanceRow`]s that stand, for a condition.
+macro_rules! remittances_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT m.county_code, m.ref, m.amount_fen, m.occurred_at, m.fact_id, ",
+            became!("occurred_at", "confirmed"),
+            " AS confirmed_at, ",
+            became!("fact_id", "confirmed"),
+            " AS confirmed_fact_id, ",
+            became!("occurred_at", "invoiced"),
+            " AS invoiced_at, ",
+            became!("fact_id", "invoiced"),
+            " AS invoiced_fact_id FROM remittance m WHERE",
+            stands!("m"),
+            "AND ",
+            $condition
+        )
+    };
+}
+
 pub(crate) async fn remittance(
     tx: &mut Tx,
     programme_id: &str,
@@ -211,8 +301,7 @@ pub(crate) async fn remittance(
     fetch_optional!(
         tx,
         RemittanceRow,
-        "SELECT county_code, ref, amount_fen, occurred_at, confirmed_at, invoiced_at FROM remittance \
-         WHERE programme_id = $1 AND county_code = $2 AND ref = $3",
+        remittances_where!("m.programme_id = $1 AND m.county_code = $2 AND m.ref = $3 LIMIT 1"),
         programme_id,
         county_code,
         reference
@@ -234,8 +323,7 @@ pub(crate) async fn remittances(
         tx,
         RemittanceRow,
         [
-            "SELECT m.county_code, m.ref, m.amount_fen, m.occurred_at, m.confirmed_at, m.invoiced_at FROM remittance m \
-             WHERE m.programme_id = ",
+            remittances_where!("m.programme_id = "),
             programme_id,
             " AND (m.county_code, m.ref) > (",
             after_county,
@@ -251,71 +339,69 @@ pub(crate) async fn remittances(
     )
 }
 
-/// Adds a remittance; false when the county has one of this reference.
-pub(crate) async fn insert_remittance(
+/// Holds a reference of a county until the transaction ends.
+pub(crate) async fn lock_remittance(
     tx: &mut Tx,
     programme_id: &str,
     county_code: &str,
     reference: &str,
+) -> Result<(), StoreError> {
+    retraction::lock(tx, &format!("{programme_id}/{county_code}/{reference}")).await
+}
+
+/// Adds a remittance of a reference that is held.
+pub(crate) async fn insert_remittance(
+    tx: &mut Tx,
+    (programme_id, county_code, reference): (&str, &str, &str),
     amount_fen: i64,
-    stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let inserted = execute!(
+    (stamp, fact_id): (&Stamp, &str),
+) -> Result<(), StoreError> {
+    execute!(
         tx,
-        "INSERT INTO remittance (programme_id, county_code, ref, amount_fen, occurred_at, recorded_at, actor, \
-         confirmed_actor, invoiced_actor) VALUES ($1, $2, $3, $4, $5, $6, $7, '', '') \
-         ON CONFLICT (programme_id, county_code, ref) DO NOTHING",
+        "INSERT INTO remittance (programme_id, county_code, ref, amount_fen, occurred_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         programme_id,
         county_code,
         reference,
         amount_fen,
         stamp.occurred_at,
         stamp.recorded_at,
-        stamp.actor.as_str()
+        stamp.actor.as_str(),
+        fact_id
     )?;
-    Ok(inserted == 1)
+    Ok(())
 }
 
-/// Notes when a remittance was first confirmed; false when it was by then.
-pub(crate) async fn confirm(
+/// What becomes of a remittance and counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RemittanceFact {
+    Confirmed,
+    Invoiced,
+}
+
+/// Notes what became of a remittance; the first one of its kind that stands counts.
+pub(crate) async fn note_of_remittance(
     tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
-    reference: &str,
-    stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let changed = execute!(
+    (programme_id, county_code, reference): (&str, &str, &str),
+    fact: RemittanceFact,
+    (stamp, fact_id): (&Stamp, &str),
+) -> Result<(), StoreError> {
+    let kind = match fact {
+        RemittanceFact::Confirmed => "confirmed",
+        RemittanceFact::Invoiced => "invoiced",
+    };
+    execute!(
         tx,
-        "UPDATE remittance SET confirmed_at = $4, confirmed_recorded_at = $5, confirmed_actor = $6 \
-         WHERE programme_id = $1 AND county_code = $2 AND ref = $3 AND (confirmed_at IS NULL OR confirmed_at > $4)",
+        "INSERT INTO remittance_fact (programme_id, county_code, ref, kind, occurred_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         programme_id,
         county_code,
         reference,
+        kind,
         stamp.occurred_at,
         stamp.recorded_at,
-        stamp.actor.as_str()
+        stamp.actor.as_str(),
+        fact_id
     )?;
-    Ok(changed == 1)
-}
-
-/// Notes when an invoice was first issued; false when it was by then.
-pub(crate) async fn invoice(
-    tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
-    reference: &str,
-    stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let changed = execute!(
-        tx,
-        "UPDATE remittance SET invoiced_at = $4, invoiced_recorded_at = $5, invoiced_actor = $6 \
-         WHERE programme_id = $1 AND county_code = $2 AND ref = $3 AND (invoiced_at IS NULL OR invoiced_at > $4)",
-        programme_id,
-        county_code,
-        reference,
-        stamp.occurred_at,
-        stamp.recorded_at,
-        stamp.actor.as_str()
-    )?;
-    Ok(changed == 1)
+    Ok(())
 }

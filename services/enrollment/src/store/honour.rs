@@ -4,7 +4,7 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_one};
+use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional, stands};
 
 use super::Stamp;
 use crate::domain::Time;
@@ -14,44 +14,61 @@ pub(crate) struct ChoiceRow {
     pub(crate) tutor_id: String,
     pub(crate) expert_id: String,
     pub(crate) occurred_at: Time,
+    pub(crate) fact_id: String,
 }
 
-/// Notes when an expert first chose a tutor; false when it was by then.
+/// Notes that an expert chose a tutor; the first choice that stands counts.
 pub(crate) async fn note_choice(
     tx: &mut Tx,
     programme_id: &str,
     tutor_id: &str,
     expert_id: &str,
-    stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let changed = execute!(
+    (stamp, fact_id): (&Stamp, &str),
+) -> Result<(), StoreError> {
+    execute!(
         tx,
-        "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, occurred_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (programme_id, tutor_id, expert_id) DO UPDATE SET \
-         occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, actor = excluded.actor \
-         WHERE excluded.occurred_at < tutor_choice.occurred_at",
+        "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, occurred_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         programme_id,
         tutor_id,
         expert_id,
         stamp.occurred_at,
         stamp.recorded_at,
-        stamp.actor.as_str()
+        stamp.actor.as_str(),
+        fact_id
     )?;
-    Ok(changed == 1)
+    Ok(())
 }
 
-/// The choice of a tutor by an expert, which is there.
+/// A condition: of the choices of a tutor by an expert, `c` is the first one that stands.
+macro_rules! counts {
+    () => {
+        concat!(
+            stands!("c"),
+            "AND NOT EXISTS (SELECT 1 FROM tutor_choice e WHERE e.programme_id = c.programme_id \
+             AND e.tutor_id = c.tutor_id AND e.expert_id = c.expert_id \
+             AND (e.occurred_at, e.fact_id) < (c.occurred_at, c.fact_id) AND",
+            stands!("e"),
+            ") "
+        )
+    };
+}
+
+/// The choice of a tutor by an expert that counts.
 pub(crate) async fn choice(
     tx: &mut Tx,
     programme_id: &str,
     tutor_id: &str,
     expert_id: &str,
-) -> Result<ChoiceRow, StoreError> {
-    fetch_one!(
+) -> Result<Option<ChoiceRow>, StoreError> {
+    fetch_optional!(
         tx,
         ChoiceRow,
-        "SELECT tutor_id, expert_id, occurred_at FROM tutor_choice \
-         WHERE programme_id = $1 AND tutor_id = $2 AND expert_id = $3",
+        concat!(
+            "SELECT c.tutor_id, c.expert_id, c.occurred_at, c.fact_id FROM tutor_choice c \
+             WHERE c.programme_id = $1 AND c.tutor_id = $2 AND c.expert_id = $3 AND",
+            counts!()
+        ),
         programme_id,
         tutor_id,
         expert_id
@@ -77,8 +94,12 @@ pub(crate) async fn choices(
         tx,
         ChoiceRow,
         [
-            "SELECT c.tutor_id, c.expert_id, c.occurred_at FROM tutor_choice c \
-             JOIN person p ON p.programme_id = c.programme_id AND p.person_id = c.tutor_id WHERE c.programme_id = ",
+            concat!(
+                "SELECT c.tutor_id, c.expert_id, c.occurred_at, c.fact_id FROM tutor_choice c \
+                 JOIN person p ON p.programme_id = c.programme_id AND p.person_id = c.tutor_id WHERE",
+                counts!(),
+                "AND c.programme_id = "
+            ),
             programme_id,
             " AND (c.tutor_id, c.expert_id) > (",
             after_tutor,

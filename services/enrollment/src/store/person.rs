@@ -6,7 +6,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_optional, list::Equal,
+    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_one, fetch_optional, list::Equal,
+    stands,
 };
 
 use super::{Stamp, region};
@@ -15,7 +16,7 @@ use crate::domain::{Member, Move, Place, Time};
 /// The most moves of one trainee.
 pub(crate) const MOVES_MAX: i64 = 1_000;
 
-/// What happens to a person once.
+/// What happens to a person and counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PersonFact {
     Login,
@@ -50,8 +51,11 @@ pub(crate) struct PersonRow {
     pub(crate) roster_school_code: String,
     pub(crate) roster_class_id: String,
     pub(crate) login_at: Option<Time>,
+    pub(crate) login_fact_id: Option<String>,
     pub(crate) pre_job_at: Option<Time>,
+    pub(crate) pre_job_fact_id: Option<String>,
     pub(crate) withdrawn_at: Option<Time>,
+    pub(crate) withdrawn_fact_id: Option<String>,
 }
 
 impl PersonRow {
@@ -102,20 +106,40 @@ pub(crate) fn place(county_code: &str, school_code: &str, class_id: &str) -> Pla
     }
 }
 
+/// A column of the first fact of a kind that stands, of a person `p`.
+macro_rules! first_fact {
+    ($column:literal, $kind:literal) => {
+        concat!(
+            "(SELECT f.",
+            $column,
+            " FROM person_fact f WHERE f.programme_id = p.programme_id AND f.person_id = p.person_id AND f.kind = '",
+            $kind,
+            "' AND",
+            stands!("f"),
+            "ORDER BY f.occurred_at, f.fact_id LIMIT 1)"
+        )
+    };
+}
+
 /// The statement that gives [`PersonRow`]s, for a condition.
 macro_rules! people_where {
     ($condition:literal) => {
         concat!(
             "SELECT p.person_id, p.name, p.sealed_identity_number, p.role, p.education_stage, p.subject, \
              p.development_stage, p.county_code, p.school_code, p.class_id, p.roster_county_code, \
-             p.roster_school_code, p.roster_class_id, login.occurred_at AS login_at, \
-             pre_job.occurred_at AS pre_job_at, withdrawal.occurred_at AS withdrawn_at FROM person p \
-             LEFT JOIN person_fact login ON login.programme_id = p.programme_id \
-              AND login.person_id = p.person_id AND login.kind = 'login' \
-             LEFT JOIN person_fact pre_job ON pre_job.programme_id = p.programme_id \
-              AND pre_job.person_id = p.person_id AND pre_job.kind = 'pre_job' \
-             LEFT JOIN person_fact withdrawal ON withdrawal.programme_id = p.programme_id \
-              AND withdrawal.person_id = p.person_id AND withdrawal.kind = 'withdrawal' WHERE ",
+             p.roster_school_code, p.roster_class_id, ",
+            first_fact!("occurred_at", "login"),
+            " AS login_at, ",
+            first_fact!("fact_id", "login"),
+            " AS login_fact_id, ",
+            first_fact!("occurred_at", "pre_job"),
+            " AS pre_job_at, ",
+            first_fact!("fact_id", "pre_job"),
+            " AS pre_job_fact_id, ",
+            first_fact!("occurred_at", "withdrawal"),
+            " AS withdrawn_at, ",
+            first_fact!("fact_id", "withdrawal"),
+            " AS withdrawn_fact_id FROM person p WHERE ",
             $condition
         )
     };
@@ -210,30 +234,29 @@ pub(crate) async fn people(
     )
 }
 
-/// Notes the first time of a fact; false when it was noted for the same time or earlier.
-pub(crate) async fn note_first(
+/// Notes a fact; the first one of its kind that stands counts.
+pub(crate) async fn note(
     tx: &mut Tx,
     programme_id: &str,
     person_id: &str,
     fact: PersonFact,
     reason: &str,
-    stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let changed = execute!(
+    (stamp, fact_id): (&Stamp, &str),
+) -> Result<(), StoreError> {
+    execute!(
         tx,
-        "INSERT INTO person_fact (programme_id, person_id, kind, reason, occurred_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (programme_id, person_id, kind) DO UPDATE SET \
-         reason = excluded.reason, occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, \
-         actor = excluded.actor WHERE excluded.occurred_at < person_fact.occurred_at",
+        "INSERT INTO person_fact (programme_id, person_id, kind, reason, occurred_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         programme_id,
         person_id,
         fact.as_str(),
         reason,
         stamp.occurred_at,
         stamp.recorded_at,
-        stamp.actor.as_str()
+        stamp.actor.as_str(),
+        fact_id
     )?;
-    Ok(changed == 1)
+    Ok(())
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -247,13 +270,17 @@ struct MoveRow {
     new_class_id: String,
 }
 
-/// The moves of a trainee, in the order of their times.
+/// The moves of a trainee that stand, in the order of their times.
 pub(crate) async fn moves(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Vec<Move>, StoreError> {
     let rows = fetch_all!(
         tx,
         MoveRow,
-        "SELECT occurred_at, old_county_code, old_school_code, old_class_id, new_county_code, new_school_code, \
-         new_class_id FROM transfer WHERE programme_id = $1 AND person_id = $2 ORDER BY occurred_at, number LIMIT $3",
+        concat!(
+            "SELECT t.occurred_at, t.old_county_code, t.old_school_code, t.old_class_id, t.new_county_code, \
+             t.new_school_code, t.new_class_id FROM transfer t WHERE t.programme_id = $1 AND t.person_id = $2 AND",
+            stands!("t"),
+            "ORDER BY t.occurred_at, t.number LIMIT $3"
+        ),
         programme_id,
         person_id,
         MOVES_MAX
@@ -269,6 +296,18 @@ pub(crate) async fn moves(tx: &mut Tx, programme_id: &str, person_id: &str) -> R
     Ok(moves)
 }
 
+/// How many moves of a trainee were recorded, whether they stand or not.
+pub(crate) async fn moves_count(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<i64, StoreError> {
+    let (count,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT COUNT(*) FROM transfer WHERE programme_id = $1 AND person_id = $2",
+        programme_id,
+        person_id
+    )?;
+    Ok(count)
+}
+
 /// Keeps a move, the `number`th that was recorded of this trainee.
 pub(crate) async fn insert_move(
     tx: &mut Tx,
@@ -276,13 +315,13 @@ pub(crate) async fn insert_move(
     person_id: &str,
     number: i64,
     moved: &Move,
-    stamp: &Stamp,
+    (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
     let rows = [moved];
     bulk_insert!(
         tx,
         "INSERT INTO transfer (programme_id, person_id, number, old_county_code, old_school_code, old_class_id, \
-         new_county_code, new_school_code, new_class_id, occurred_at, recorded_at, actor)",
+         new_county_code, new_school_code, new_class_id, occurred_at, recorded_at, actor, fact_id)",
         rows,
         |moved| (
             programme_id,
@@ -296,7 +335,8 @@ pub(crate) async fn insert_move(
             moved.new.class_id.as_str(),
             moved.at,
             stamp.recorded_at,
-            stamp.actor.as_str()
+            stamp.actor.as_str(),
+            fact_id
         )
     )?;
     Ok(())

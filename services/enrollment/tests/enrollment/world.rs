@@ -26,7 +26,7 @@ pub(crate) const HEADER: &str = "person_id,name,id_number,role,county_code,schoo
 pub(crate) struct World {
     pub(crate) kit: TestKit,
     _server: TestServer,
-    channel: Channel,
+    pub(crate) channel: Channel,
 }
 
 impl World {

@@ -133,20 +133,21 @@ impl CourseHandler {
         let teaches = Teaches { subject: &member.subject, education_stage: member.education_stage };
         decide_selection(member.withdrawn_at, teaches, &course, unit.occurred_at)?;
 
-        let new = SelectionRow { course_id: course.id.clone(), selected_at: unit.occurred_at };
+        let (course_id, fact_id) = (course.id.clone(), unit.new_fact_id()?);
+        let new = SelectionRow { course_id, selected_at: unit.occurred_at, fact_id };
         let (tx, actor) = (&mut unit.tx, unit.call.caller.to_string());
-        let mut kept = new.clone();
-        if store::select(tx, programme_id, person_id, &new, unit.now, &actor).await? {
-            let fact = CourseSelected {
-                programme_id: programme_id.to_string(),
-                person_id: person_id.to_string(),
-                course_id: new.course_id.into(),
-            };
-            unit.emit(member.places.at(unit.occurred_at).county_text(), person_id.as_str(), &fact);
-        } else if let Some(first) = store::selection(tx, programme_id, person_id, &new.course_id).await? {
-            kept = first;
-        }
-        Ok((unit, SelectCourseResponse { selection: Some(selection_to_proto(&kept)) }))
+        store::select(tx, (programme_id, person_id), &new, unit.now, &actor).await?;
+        let fact = CourseSelected {
+            programme_id: programme_id.to_string(),
+            person_id: person_id.to_string(),
+            course_id: new.course_id.to_string(),
+        };
+        let county = member.places.at(unit.occurred_at).county_text();
+        unit.emit_fact(&new.fact_id, county, person_id.as_str(), &fact);
+        let kept = store::selection(&mut unit.tx, programme_id, person_id, &new.course_id).await?;
+        // One that was retracted before it came is shown as it was told.
+        let selection = Some(selection_to_proto(kept.as_ref().unwrap_or(&new)));
+        Ok((unit, SelectCourseResponse { selection }))
     }
 
     async fn selections(
@@ -171,5 +172,6 @@ fn selection_to_proto(selection: &SelectionRow) -> CourseSelection {
     CourseSelection {
         course_id: selection.course_id.to_string(),
         selected_time: Some(to_timestamp(selection.selected_at)),
+        fact_id: selection.fact_id.clone(),
     }
 }

@@ -3,6 +3,7 @@
 
 mod correction;
 mod course;
+pub(crate) mod facts;
 mod presence;
 mod study;
 mod study_read;

@@ -10,6 +10,7 @@ use shipei_service_kit::{
 };
 use shipei_store::{
     StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_one, fetch_optional, list::Equal,
+    stands,
 };
 
 use crate::domain::course::Course;
@@ -54,6 +55,7 @@ pub(crate) struct SelectionRow {
     #[sqlx(try_from = "String")]
     pub(crate) course_id: CourseId,
     pub(crate) selected_at: DateTime<Utc>,
+    pub(crate) fact_id: String,
 }
 
 /// The version of a programme's catalogue; 0 while it has no course.
@@ -180,32 +182,30 @@ pub(crate) async fn insert_course(
     Ok(inserted == 1)
 }
 
-/// Keeps a selection, or the earlier time of one that is kept; false when the course was selected as early before.
+/// Keeps a selection; the first one of a course that stands counts.
 pub(crate) async fn select(
     tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_id: &PersonId,
+    (programme_id, person_id): (&ProgrammeId, &PersonId),
     selection: &SelectionRow,
     recorded_at: DateTime<Utc>,
     actor: &str,
-) -> Result<bool, StoreError> {
-    let kept = execute!(
+) -> Result<(), StoreError> {
+    execute!(
         tx,
-        "INSERT INTO selection (programme_id, person_id, course_id, selected_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (programme_id, person_id, course_id) DO UPDATE SET \
-         selected_at = excluded.selected_at, recorded_at = excluded.recorded_at, actor = excluded.actor \
-         WHERE excluded.selected_at < selection.selected_at",
+        "INSERT INTO selection (programme_id, person_id, course_id, selected_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         programme_id.as_str(),
         person_id.as_str(),
         selection.course_id.as_str(),
         selection.selected_at,
         recorded_at,
-        actor
+        actor,
+        &selection.fact_id
     )?;
-    Ok(kept == 1)
+    Ok(())
 }
 
-/// One selection.
+/// The selection of a course that counts.
 pub(crate) async fn selection(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -215,12 +215,30 @@ pub(crate) async fn selection(
     fetch_optional!(
         tx,
         SelectionRow,
-        "SELECT course_id, selected_at FROM selection \
-         WHERE programme_id = $1 AND person_id = $2 AND course_id = $3",
+        concat!(
+            "SELECT s.course_id, s.selected_at, s.fact_id FROM selection s \
+             WHERE s.programme_id = $1 AND s.person_id = $2 AND s.course_id = $3 AND",
+            stands!("s"),
+            "ORDER BY s.selected_at, s.fact_id LIMIT 1"
+        ),
         programme_id.as_str(),
         person_id.as_str(),
         course_id.as_str()
     )
+}
+
+/// A condition: of the selections of a course, `s` is the first one that stands.
+macro_rules! counts {
+    () => {
+        concat!(
+            stands!("s"),
+            "AND NOT EXISTS (SELECT 1 FROM selection e WHERE e.programme_id = s.programme_id \
+             AND e.person_id = s.person_id AND e.course_id = s.course_id \
+             AND (e.selected_at, e.fact_id) < (s.selected_at, s.fact_id) AND",
+            stands!("e"),
+            ") "
+        )
+    };
 }
 
 /// A page of somebody's selections, by course, each of the class and county in which they stood then.
@@ -242,7 +260,11 @@ pub(crate) async fn selections(
         tx,
         SelectionRow,
         [
-            "SELECT s.course_id, s.selected_at FROM selection s WHERE s.programme_id = ",
+            concat!(
+                "SELECT s.course_id, s.selected_at, s.fact_id FROM selection s WHERE",
+                counts!(),
+                "AND s.programme_id = "
+            ),
             programme_id.as_str(),
             " AND s.person_id = ",
             person_id.as_str(),

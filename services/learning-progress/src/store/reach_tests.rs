@@ -23,8 +23,12 @@ async fn populate(tx: &mut Tx) {
     shipei_mirror::apply(tx, &reach_world()).await.unwrap();
     for (person_id, ..) in TRAINEES {
         for (course_id, when) in COURSES {
-            let selection = course::SelectionRow { course_id: id(course_id), selected_at: at(when) };
-            course::select(tx, &programme(), &id(person_id), &selection, at(when), "test").await.unwrap();
+            let selection = course::SelectionRow {
+                course_id: id(course_id),
+                selected_at: at(when),
+                fact_id: format!("{person_id}-{course_id}"),
+            };
+            course::select(tx, (&programme(), &id(person_id)), &selection, at(when), "test").await.unwrap();
             execute!(
                 tx,
                 "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros) \

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
 use shipei_rules::intervals::Intervals;
 use shipei_rules::study_time::{DayStudy, PhaseStudy};
-use shipei_store::{StoreError, Tx, bulk_insert, execute, select_by_keys};
+use shipei_store::{StoreError, Tx, bulk_insert, execute, select_by_keys, stands};
 
 use crate::domain::refusals::Refusals;
 use crate::domain::study::{AchievedBy, Learner, Phase};
@@ -222,7 +222,7 @@ pub(crate) async fn phase_courses(
     )
 }
 
-/// Which of these were selected, by (person, course).
+/// Which of these were selected, by (person, course), as of the first selection that stands.
 pub(crate) async fn selected(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -232,12 +232,17 @@ pub(crate) async fn selected(
         tx,
         SelectedRow,
         [
-            "SELECT person_id, course_id, selected_at FROM selection WHERE programme_id = ",
+            concat!(
+                "SELECT s.person_id, s.course_id, MIN(s.selected_at) AS selected_at FROM selection s WHERE",
+                stands!("s"),
+                "AND s.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND (person_id, course_id) IN "
+            " AND (s.person_id, s.course_id) IN "
         ],
         keys,
-        |(person_id, course_id)| (person_id.as_str(), course_id.as_str())
+        |(person_id, course_id)| (person_id.as_str(), course_id.as_str()),
+        " GROUP BY s.person_id, s.course_id"
     )
 }
 

@@ -226,6 +226,7 @@ pub(crate) fn select(person_id: &str, course_id: &str, when: &str) -> proto::Sel
         course_id: course_id.into(),
         request_id: String::new(),
         occurred_at: Some(time(when)),
+        correction: None,
     }
 }
 

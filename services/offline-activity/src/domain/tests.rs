@@ -50,7 +50,8 @@ fn activity() -> Activity {
         theme: "同课异构".to_owned(),
         counselor_id: id("K1"),
         held_at: at("10-02T09:00:00"),
-        attended: 0,
+        fact_id: String::new(),
+        stands: true,
     }
 }
 
@@ -127,8 +128,15 @@ fn attendance_is_refused_by_one_cause_each() {
 
 #[test]
 fn score_is_refused_by_one_cause_each() {
-    let attended =
-        Attendance { person_id: id("T1"), attended_at: at("10-03T10:00:00"), score: None, score_count: 0 };
+    let attended = Attendance {
+        person_id: id("T1"),
+        attended_at: Some(at("10-03T10:00:00")),
+        fact_id: String::new(),
+        score: None,
+        score_fact_id: String::new(),
+        score_count: 0,
+    };
+    let fallen = Attendance { attended_at: None, ..attended.clone() };
     let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T1") };
     let moved = member("T1", Role::Trainee, "130303");
     for (who, county, attendance, score, when, reason) in [
@@ -138,6 +146,7 @@ fn score_is_refused_by_one_cause_each() {
         (trainee("T1"), "130302", Some(&attended), 0, NOON, Some(ScoreOutOfRange)),
         (trainee("T1"), "130302", Some(&attended), 11, NOON, Some(ScoreOutOfRange)),
         (trainee("T1"), "130302", None, 5, NOON, Some(NotAttended)),
+        (trainee("T1"), "130302", Some(&fallen), 5, NOON, Some(NotAttended)),
         (trainee("T1"), "130302", Some(&attended), 5, "10-03T09:59:59", Some(NotAttended)),
         (trainee("T1"), "130303", Some(&attended), 5, NOON, Some(NotCountyCounselor)),
         (gone, "130302", Some(&attended), 5, NOON, Some(Withdrawn)),
@@ -152,24 +161,12 @@ fn score_is_refused_by_one_cause_each() {
 }
 
 #[test]
-fn score_that_counts_is_the_latest_by_its_time() {
-    for (before, when, number, old, counts) in [
-        (None, NOON, 1, None, true),
-        (Some((7, at(NOON))), NOON, 2, Some(7), true),
-        (Some((7, at(NOON))), "10-05T12:00:01", 2, Some(7), true),
-        (Some((7, at(NOON))), "10-05T11:59:59", 2, Some(7), false),
-    ] {
-        let attendance = Attendance {
-            person_id: id("T1"),
-            attended_at: at("10-03T10:00:00"),
-            score: before,
-            score_count: number - 1,
-        };
-        let place = (&counselor("130302"), &activity());
-        let change =
-            decide_score(&scheme(), place, (&trainee("T1"), Some(&attendance)), 8, at(when)).unwrap();
-        assert_eq!(change, ScoreChange { number, old, counts }, "{when}");
-    }
+fn nothing_rests_on_an_activity_that_was_retracted() {
+    let (fallen, counselor) = (Activity { stands: false, ..activity() }, counselor("130302"));
+    let decided = decide_attendance(&scheme(), &counselor, &fallen, (&[], &BTreeMap::new()), at(NOON));
+    assert_eq!(decided.unwrap_err().reason, NotFound);
+    let decided = decide_score(&scheme(), (&counselor, &fallen), (&trainee("T1"), None), 5, at(NOON));
+    assert_eq!(decided.unwrap_err().reason, NotFound);
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Handler {
         let (programme, county) = (&filter.programme, filter.county);
         self.programmes.scheme(&mut unit.tx, programme).await?;
         let page = self.kit.page::<proto::ListActivitiesRequest>(
-            &[programme.as_str(), text_of(county.as_ref()), filter.stage],
+            &[programme.as_str(), text_of(county.as_ref()), filter.stage, shown(request.with_retracted)],
             request.page_size,
             &request.page_token,
         )?;
@@ -54,7 +54,7 @@ impl Handler {
             true => (BEGINNING, ""),
             false => (after_instant(&page)?, page.after(1)),
         };
-        let chosen = (county, filter.stage);
+        let chosen = (county, filter.stage, request.with_retracted);
         let rows =
             store::list_activities(&mut unit.tx, &unit.reach, programme, chosen, after, page.limit()).await?;
         let (rows, next_page_token) = page
@@ -74,7 +74,7 @@ impl Handler {
             return Err(not_found("activity_id").into());
         }
         let page = self.kit.page::<proto::ListAttendancesRequest>(
-            &[programme.as_str(), activity.as_str()],
+            &[programme.as_str(), activity.as_str(), shown(request.with_retracted)],
             request.page_size,
             &request.page_token,
         )?;
@@ -82,7 +82,7 @@ impl Handler {
             &mut unit.tx,
             &unit.reach,
             &programme,
-            &activity,
+            (&activity, request.with_retracted),
             page.after(0),
             page.limit(),
         )
@@ -101,7 +101,7 @@ impl Handler {
         let (programme, county) = (&filter.programme, filter.county);
         self.programmes.scheme(&mut unit.tx, programme).await?;
         let page = self.kit.page::<proto::ListResultsRequest>(
-            &[programme.as_str(), text_of(county.as_ref())],
+            &[programme.as_str(), text_of(county.as_ref()), shown(request.with_retracted)],
             request.page_size,
             &request.page_token,
         )?;
@@ -110,6 +110,7 @@ impl Handler {
             false => page.after(2).parse().map_err(|_| invalid_page_token())?,
         };
         let after = (page.after(0), page.after(1), number);
+        let county = (county, request.with_retracted);
         let rows =
             store::list_results(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
         let (rows, next_page_token) = page.cut(rows, |row| {
@@ -118,6 +119,11 @@ impl Handler {
         let results = rows.into_iter().map(convert::results_to_proto).collect();
         Ok((unit, proto::ListResultsResponse { results, next_page_token }))
     }
+}
+
+/// What binds a page to a list with or without what was retracted.
+fn shown(with_retracted: bool) -> &'static str {
+    if with_retracted { "all" } else { "" }
 }
 
 /// The instant that a page of a list by time begins after.

@@ -11,13 +11,10 @@ use shipei_service_kit::{Result, Unit, to_int32};
 use super::{Handler, counselor, county, recorded, trainee};
 use crate::{
     convert,
-    domain::{self, Activity, Plan, Results, ScoreChange},
+    domain::{self, Activity, Plan, Results},
     error::{already_exists, not_found},
-    store,
+    store::{self, AttendanceFact, ScoreFact},
 };
-
-/// The most people in one AttendanceRecorded, so that no event is large: a longer list becomes several.
-const PERSONS_PER_EVENT: usize = 1_000;
 
 impl Handler {
     pub(super) async fn plan(
@@ -32,12 +29,17 @@ impl Handler {
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
         domain::decide_plan(&scheme, &counselor, county_code, at)?;
 
+        let fact_id = unit.new_fact_id()?;
+        // Locked against its retraction: what the plan comes to is read after it.
+        unit.is_retracted(programme.as_str(), &fact_id).await?;
         let new = Plan {
             county_code,
             stage: command.stage,
             title: command.title,
             counselor_id: counselor.person_id,
             submitted_at: at,
+            title_fact_id: fact_id.clone(),
+            fact_id,
         };
         let recorded = recorded(&unit);
         let plan = store::insert_plan(&mut unit.tx, programme, &new, &recorded).await?;
@@ -46,8 +48,9 @@ impl Handler {
             county_code: new.county_code.to_string(),
             education_stage: convert::stage_to_proto(new.stage).into(),
         };
-        unit.emit(new.county_code.as_str(), new.county_code.as_str(), &event);
-        Ok((unit, proto::SubmitPlanResponse { plan: Some(convert::plan_to_proto(plan)) }))
+        unit.emit_fact(&new.fact_id, new.county_code.as_str(), new.county_code.as_str(), &event);
+        let plan = convert::plan_to_proto(plan.unwrap_or(new));
+        Ok((unit, proto::SubmitPlanResponse { plan: Some(plan) }))
     }
 
     pub(super) async fn hold(
@@ -60,6 +63,8 @@ impl Handler {
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
+        let fact_id = unit.new_fact_id()?;
+        let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
         let new = Activity {
             activity_id: command.activity,
             county_code,
@@ -67,7 +72,8 @@ impl Handler {
             theme: command.theme,
             counselor_id: counselor.person_id.clone(),
             held_at: at,
-            attended: 0,
+            fact_id,
+            stands,
         };
         let there = store::activity(&mut unit.tx, programme, &new.activity_id).await?;
         if let Some(there) = there
@@ -87,7 +93,7 @@ impl Handler {
             county_code: new.county_code.to_string(),
             education_stage: convert::stage_to_proto(new.stage).into(),
         };
-        unit.emit(new.county_code.as_str(), new.activity_id.as_str(), &event);
+        unit.emit_fact(&new.fact_id, new.county_code.as_str(), new.activity_id.as_str(), &event);
         Ok((unit, held(new)))
     }
 
@@ -96,7 +102,7 @@ impl Handler {
         mut unit: Unit,
         request: proto::RecordAttendanceRequest,
     ) -> Result<(Unit, proto::RecordAttendanceResponse)> {
-        let mut command = convert::attend(request)?;
+        let command = convert::attend(request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let activity = store::lock_activity(&mut unit.tx, programme, &command.activity).await?;
@@ -110,18 +116,27 @@ impl Handler {
         let people = (command.person_ids.as_slice(), &members);
         domain::decide_attendance(&scheme, &counselor, &activity, people, at)?;
 
-        let (activity_id, person_ids) = (&activity.activity_id, &mut command.person_ids);
+        let (activity_id, person_ids) = (&activity.activity_id, &command.person_ids);
         let there =
             store::attendances_recorded(&mut unit.tx, &unit.reach, programme, activity_id, person_ids)
                 .await?;
-        // Who was recorded as of later was there earlier: a score between the two is of somebody who attended.
-        person_ids.retain(|person_id| there.get(person_id).is_none_or(|recorded_at| at < *recorded_at));
-        let added = person_ids.iter().filter(|person_id| !there.contains_key(*person_id)).count();
+        let mut facts = Vec::with_capacity(person_ids.len());
+        for person_id in person_ids {
+            let fact_id = unit.new_fact_id_of(person_id.as_str())?;
+            facts.push(AttendanceFact { person_id: person_id.clone(), fact_id, stands: true });
+        }
+        let fact_ids: Vec<&str> = facts.iter().map(|fact| fact.fact_id.as_str()).collect();
+        let fallen = unit.retracted_of(programme.as_str(), &fact_ids).await?;
+        for fact in &mut facts {
+            fact.stands = !fallen.contains(&fact.fact_id);
+        }
+        let added = facts.iter().filter(|fact| fact.stands && !there.contains(&fact.person_id)).count();
         let added = i64::try_from(added).unwrap_or(i64::MAX);
         let recorded = recorded(&unit);
-        let news = (person_ids.as_slice(), added, at);
-        let attended = store::keep_attendances(&mut unit.tx, programme, activity_id, news, &recorded).await?;
-        emit_attendance(&mut unit, programme, &activity, person_ids);
+        let key = (programme, activity_id);
+        let by = (&counselor.person_id, at);
+        let attended = store::keep_attendances(&mut unit.tx, key, &facts, by, &recorded).await?;
+        emit_attendance(&mut unit, programme, &activity, &facts);
         Ok((unit, proto::RecordAttendanceResponse { added: to_int32(added), attended: to_int32(attended) }))
     }
 
@@ -139,24 +154,24 @@ impl Handler {
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         let key = (programme, &activity.activity_id);
         let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
-        let change = domain::decide_score(
-            &scheme,
-            (&counselor, &activity),
-            (&trainee, attendance.as_ref()),
-            command.score,
-            at,
-        )?;
+        let (people, who) = ((&counselor, &activity), (&trainee, attendance.as_ref()));
+        domain::decide_score(&scheme, people, who, command.score, at)?;
 
-        let mut attendance = attendance.ok_or_else(|| not_found("person_id"))?;
-        attendance.score_count = change.number;
-        if change.counts {
-            attendance.score = Some((command.score, at));
-        }
+        let before = attendance.ok_or_else(|| not_found("person_id"))?;
+        let score = ScoreFact {
+            number: before.score_count + 1,
+            score: command.score,
+            counselor_id: counselor.person_id,
+            at,
+            fact_id: unit.new_fact_id()?,
+        };
+        // Locked against its retraction: which score counts is read after it.
+        unit.is_retracted(programme.as_str(), &score.fact_id).await?;
         let recorded = recorded(&unit);
-        let score = (change, &counselor.person_id, command.score, at);
-        store::insert_score(&mut unit.tx, key, &attendance, score, &recorded).await?;
-        emit_score(&mut unit, programme, &activity, &trainee, (change, command.score));
-        let attendance = Some(convert::attendance_to_proto(attendance));
+        store::insert_score(&mut unit.tx, key, &trainee.person_id, &score, &recorded).await?;
+        emit_score(&mut unit, programme, &activity, &trainee, (&score, before.score));
+        let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
+        let attendance = attendance.map(convert::attendance_to_proto);
         Ok((unit, proto::ScoreAttendeeResponse { attendance }))
     }
 
@@ -172,6 +187,8 @@ impl Handler {
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
         domain::decide_county_fact(&scheme, &counselor, county_code, at)?;
 
+        let fact_id = unit.new_fact_id()?;
+        let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
         let new = Results {
             number: 0,
             county_code,
@@ -179,6 +196,8 @@ impl Handler {
             title: command.title,
             counselor_id: counselor.person_id,
             submitted_at: at,
+            fact_id,
+            stands,
         };
         let recorded = recorded(&unit);
         let new = store::insert_results(&mut unit.tx, programme, new, &recorded).await?;
@@ -188,7 +207,7 @@ impl Handler {
             education_stage: convert::stage_to_proto(new.stage).into(),
             number: to_int32(new.number),
         };
-        unit.emit(new.county_code.as_str(), new.county_code.as_str(), &event);
+        unit.emit_fact(&new.fact_id, new.county_code.as_str(), new.county_code.as_str(), &event);
         Ok((unit, proto::SubmitResultsResponse { results: Some(convert::results_to_proto(new)) }))
     }
 }
@@ -216,29 +235,29 @@ fn emit_score(
     programme: &ProgrammeId,
     activity: &Activity,
     trainee: &Member,
-    (change, score): (ScoreChange, i64),
+    (score, old): (&ScoreFact, Option<(i64, DateTime<Utc>)>),
 ) {
     let event = proto::AttendeeScored {
         programme_id: programme.to_string(),
         activity_id: activity.activity_id.to_string(),
         county_code: activity.county_code.to_string(),
         person_id: trainee.person_id.to_string(),
-        score_number: to_int32(change.number),
-        new: to_int32(score),
-        old: change.old.map(to_int32),
+        score_number: to_int32(score.number),
+        new: to_int32(score.score),
+        old: old.map(|(old, _)| to_int32(old)),
     };
-    unit.emit(activity.county_code.as_str(), trainee.person_id.as_str(), &event);
+    unit.emit_fact(&score.fact_id, activity.county_code.as_str(), trainee.person_id.as_str(), &event);
 }
 
-fn emit_attendance(unit: &mut Unit, programme: &ProgrammeId, activity: &Activity, person_ids: &[PersonId]) {
-    for person_ids in person_ids.chunks(PERSONS_PER_EVENT) {
+fn emit_attendance(unit: &mut Unit, programme: &ProgrammeId, activity: &Activity, facts: &[AttendanceFact]) {
+    for fact in facts {
         let event = proto::AttendanceRecorded {
             programme_id: programme.to_string(),
             activity_id: activity.activity_id.to_string(),
             county_code: activity.county_code.to_string(),
             education_stage: convert::stage_to_proto(activity.stage).into(),
-            person_ids: person_ids.iter().map(PersonId::to_string).collect(),
+            person_id: fact.person_id.to_string(),
         };
-        unit.emit(activity.county_code.as_str(), activity.activity_id.as_str(), &event);
+        unit.emit_fact(&fact.fact_id, activity.county_code.as_str(), activity.activity_id.as_str(), &event);
     }
 }

@@ -14,8 +14,8 @@ use shipei_service_kit::{
 use shipei_store::Tx;
 
 use super::{
-    Recorded, attendances_recorded, insert_activity, insert_plan, insert_results, keep_attendances,
-    list_activities, list_attendances, list_plans, list_results,
+    AttendanceFact, Recorded, attendances_recorded, insert_activity, insert_plan, insert_results,
+    keep_attendances, list_activities, list_attendances, list_plans, list_results,
 };
 use crate::domain::{Activity, Plan, Results};
 
@@ -49,10 +49,18 @@ async fn populate(tx: &mut Tx) {
             theme: String::new(),
             counselor_id: counselor_id.clone(),
             held_at: when,
-            attended: 0,
+            fact_id: format!("held-{title}"),
+            stands: true,
         };
         insert_activity(tx, &programme(), &activity, &recorded).await.unwrap();
-        keep_attendances(tx, &programme(), &activity_id, (&people, 3, when), &recorded).await.unwrap();
+        let fact = |person_id: &PersonId| AttendanceFact {
+            person_id: person_id.clone(),
+            fact_id: format!("{title}:{person_id}"),
+            stands: true,
+        };
+        let facts: Vec<AttendanceFact> = people.iter().map(fact).collect();
+        let (of, by) = ((&programme(), &activity_id), (&counselor_id, when));
+        keep_attendances(tx, of, &facts, by, &recorded).await.unwrap();
         let results = Results {
             number: 0,
             county_code,
@@ -60,10 +68,21 @@ async fn populate(tx: &mut Tx) {
             title: title.clone(),
             counselor_id: counselor_id.clone(),
             submitted_at: when,
+            fact_id: format!("results-{title}"),
+            stands: true,
         };
         insert_results(tx, &programme(), results, &recorded).await.unwrap();
         // The first submission of a plan gives its time.
-        let plan = Plan { county_code, stage, title, counselor_id, submitted_at: when };
+        let fact_id = format!("plan-{title}");
+        let plan = Plan {
+            county_code,
+            stage,
+            title,
+            title_fact_id: fact_id.clone(),
+            counselor_id,
+            submitted_at: when,
+            fact_id,
+        };
         insert_plan(tx, &programme(), &plan, &recorded).await.unwrap();
     }
 }
@@ -87,9 +106,10 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         };
         let expected = sorted(DONE.iter().filter_map(done));
         let start = DateTime::UNIX_EPOCH;
-        let found = list_activities(tx, &reach, &programme(), (None, ""), (start, ""), LIMIT).await.unwrap();
+        let found =
+            list_activities(tx, &reach, &programme(), (None, "", false), (start, ""), LIMIT).await.unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.activity_id.to_string())), expected, "{reach:?}");
-        let found = list_results(tx, &reach, &programme(), None, ("", "", 0), LIMIT).await.unwrap();
+        let found = list_results(tx, &reach, &programme(), (None, false), ("", "", 0), LIMIT).await.unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.title)), expected, "{reach:?}");
 
         let first = |county: &str| DONE.iter().find(|(_, region, ..)| *region == county);
@@ -106,15 +126,16 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 Belongs { region, class, person, at: at(when) }.is_reached_by(&reach)
             };
             let expected = sorted(ids.iter().filter(attended).map(PersonId::to_string));
-            let found =
-                list_attendances(tx, &reach, &programme(), &id(activity_id), "", LIMIT).await.unwrap();
+            let found = list_attendances(tx, &reach, &programme(), (&id(activity_id), false), "", LIMIT)
+                .await
+                .unwrap();
             assert_eq!(
                 sorted(found.into_iter().map(|row| row.person_id.to_string())),
                 expected,
                 "{activity_id} {reach:?}"
             );
             let found = attendances_recorded(tx, &reach, &programme(), &id(activity_id), &ids).await.unwrap();
-            assert_eq!(sorted(found.into_keys().map(String::from)), expected, "{activity_id} {reach:?}");
+            assert_eq!(sorted(found.into_iter().map(String::from)), expected, "{activity_id} {reach:?}");
         }
     }
     let found =

@@ -32,5 +32,6 @@ pub(crate) fn to_event(source: &str, stored: StoredEvent) -> Event {
         version: stored.version,
         transaction_size: i32::try_from(stored.transaction_size).unwrap_or(i32::MAX),
         transaction_place: i32::try_from(stored.transaction_place).unwrap_or(i32::MAX),
+        fact_id: stored.fact_id,
     }
 }

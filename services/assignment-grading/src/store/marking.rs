@@ -1,0 +1,139 @@
+//! What tutors owe: submissions that wait for a mark.
+
+use chrono::{DateTime, Utc};
+use shipei_rules::ids::{PersonId, ProgrammeId, text_of};
+use shipei_service_kit::{
+    Reach,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{
+    StoreError, Tx, fetch_list, learned_stands,
+    list::Piece,
+    sqlx::{self, Encode, QueryBuilder, Type},
+    stands,
+};
+
+use super::{
+    AfterTime,
+    submission::{SubmissionRow, submission_columns},
+};
+use crate::domain::Submission;
+
+/// A FROM: submissions `s` of whoever ever stood in a class of a tutor. CROSS JOIN makes SQLite begin with the people, who
+/// are few, and not with the submissions by time (60,000 of them: 0.9 ms against 27).
+struct OfTheTutorsPeople<'a> {
+    programme_id: &'a ProgrammeId,
+    tutor_id: &'a PersonId,
+}
+
+impl<DB: sqlx::Database> Piece<DB> for OfTheTutorsPeople<'_>
+where
+    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
+{
+    fn push_to(&self, query: &mut QueryBuilder<DB>) {
+        query.push("FROM (SELECT person_id FROM mirror_member WHERE programme_id = ");
+        for rest in [" UNION SELECT person_id FROM mirror_transfer WHERE programme_id = ", ""] {
+            query.push_bind(self.programme_id.as_str());
+            query.push(" AND class_id IN (SELECT class_id FROM mirror_class WHERE programme_id = ");
+            query.push_bind(self.programme_id.as_str());
+            query.push(" AND tutor_id = ").push_bind(self.tutor_id.as_str()).push(")").push(rest);
+        }
+        query.push(") p CROSS JOIN submission s ");
+    }
+}
+
+/// What a tutor owed a mark at `as_of`, oldest first: submissions of the trainees who stood in the tutor's classes at
+/// `owing_as_of`.
+pub(crate) async fn list_marking(
+    tx: &mut Tx,
+    reach: &Reach,
+    programme_id: &ProgrammeId,
+    tutor_id: &PersonId,
+    (as_of, owing_as_of): (DateTime<Utc>, DateTime<Utc>),
+    after: &AfterTime<'_>,
+    limit: i64,
+) -> Result<Vec<Submission>, StoreError> {
+    // A mark that is owed belongs to the class that owes it, and is its tutor's.
+    let columns = Columns {
+        programme: "s.programme_id",
+        region: "c.region_code",
+        class: "c.class_id",
+        person: "c.tutor_id",
+        as_of: AsOf::At(as_of),
+    };
+    let rows = fetch_list!(
+        tx,
+        SubmissionRow,
+        [
+            submission_columns!(),
+            OfTheTutorsPeople { programme_id, tutor_id },
+            "JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id \
+             JOIN mirror_class c ON c.programme_id = s.programme_id AND c.class_id = COALESCE(( \
+                 SELECT t.class_id FROM mirror_transfer t WHERE t.programme_id = s.programme_id \
+                 AND t.person_id = s.person_id AND t.transferred_at <= ",
+            owing_as_of,
+            concat!(
+                " AND",
+                learned_stands!("t", "enrollment"),
+                "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.class_id) \
+                 WHERE s.person_id = p.person_id AND s.programme_id = "
+            ),
+            programme_id.as_str(),
+            " AND c.tutor_id = ",
+            tutor_id.as_str(),
+            " AND s.submitted_at <= ",
+            as_of,
+            " AND (s.first_mark_at IS NULL OR s.first_mark_at > ",
+            as_of,
+            ") AND (s.superseded_at IS NULL OR s.superseded_at > ",
+            as_of,
+            concat!(
+                ") AND",
+                stands!("s"),
+                "AND s.disregarded_for IS NULL AND (m.withdrawn_at IS NULL OR m.withdrawn_at > "
+            ),
+            as_of,
+            ") AND (s.submitted_at, s.submission_id) > (",
+            after.at,
+            ", ",
+            after.id,
+            ")",
+            reach.over(columns),
+            " ORDER BY s.submitted_at, s.submission_id LIMIT ",
+            limit
+        ]
+    )?;
+    rows.into_iter().map(Submission::try_from).collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct PersonRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+}
+
+/// Whoever ever stood in a class of the tutor and has submitted something, after an id, by id: what is told of the tutor
+/// rests on all of them.
+pub(crate) async fn people_of_tutor(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    tutor_id: &PersonId,
+    after: Option<&PersonId>,
+    limit: i64,
+) -> Result<Vec<PersonId>, StoreError> {
+    let rows = fetch_list!(
+        tx,
+        PersonRow,
+        [
+            "SELECT DISTINCT s.person_id ",
+            OfTheTutorsPeople { programme_id, tutor_id },
+            "WHERE s.person_id = p.person_id AND s.programme_id = ",
+            programme_id.as_str(),
+            " AND s.person_id > ",
+            text_of(after),
+            " ORDER BY s.person_id LIMIT ",
+            limit
+        ]
+    )?;
+    Ok(rows.into_iter().map(|row| row.person_id).collect())
+}
