@@ -17,7 +17,10 @@ use arrival::{
     session_uploaded_late_earns_what_nobody_has,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use corrections::{grant_keeps_the_caps, voided_session_is_free_and_lost_time_is_granted};
+use corrections::{
+    grant_keeps_the_caps, retracted_selection_leaves_the_later_one,
+    voided_session_is_free_and_lost_time_is_granted,
+};
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
 use presence::{presence_is_of_the_regions_of_the_tree, trainees_who_study_are_counted_by_county};
 use shipei_contracts::common::v1::{EducationStage, ErrorReason, Role};
@@ -72,6 +75,7 @@ on_both!(
     beats_at_a_tie_are_answered_the_same_again,
     voided_session_is_free_and_lost_time_is_granted,
     grant_keeps_the_caps,
+    retracted_selection_leaves_the_later_one,
 );
 
 const DAY: &str = "2019-09-20T08:00:00+08:00";

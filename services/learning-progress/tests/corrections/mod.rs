@@ -2,13 +2,14 @@
 
 use chrono::TimeDelta;
 use shipei_contracts::common::v1::ErrorReason;
+use shipei_contracts::event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient};
 use shipei_contracts::learning::v1::{self as proto, CourseCategory, UncreditedReason};
 use shipei_service_kit::to_timestamp;
 use tonic::Status;
 
 use crate::{
     DAY, events, progress_of, refused, sessions_of,
-    world::{PROGRAMME, World, at, beats, course, message, time},
+    world::{PROGRAMME, World, at, beat, beats, course, message, select, time},
 };
 
 fn void(session: &str) -> proto::VoidSessionRequest {
@@ -126,4 +127,47 @@ pub(crate) async fn grant_keeps_the_caps(world: World) {
     assert_eq!(refused(study.grant_time(grant("G3", "C1", 0, day)).await).1, "INVALID_FIELD");
     world.withdraw("T1", day).await;
     assert_eq!(refused(study.grant_time(grant("G3", "C1", 60, day)).await).1, "WITHDRAWN");
+}
+
+/// A selection falls: the later one counts again, and without any new heartbeats are refused. What had been studied stays.
+pub(crate) async fn retracted_selection_leaves_the_later_one(world: World) {
+    world.trainee("T1").await;
+    world.course(proto::Course { main_line: false, ..course("C1", CourseCategory::Public, 400) }).await;
+    let (mut courses, mut study) = (world.first.courses(), world.first.study());
+    let mut corrections = CorrectionServiceClient::new(world.first.channel());
+    let mut retract = async |fact_id: &str| {
+        let request = RetractRequest {
+            source: shipei_learning_progress::NAME.into(),
+            programme_id: PROGRAMME.into(),
+            fact_id: fact_id.into(),
+            reason: "选错课程".into(),
+            ..Default::default()
+        };
+        corrections.retract(request).await.unwrap();
+    };
+    retract("zeroth").await;
+    let days = ["2019-09-16T08:00:00+08:00", "2019-09-18T08:00:00+08:00", "2019-09-15T08:00:00+08:00"];
+    for (fact_id, when) in ["first", "second", "zeroth"].into_iter().zip(days) {
+        let request = proto::SelectCourseRequest { request_id: fact_id.into(), ..select("T1", "C1", when) };
+        let answer = courses.select_course(request).await.unwrap().into_inner();
+        assert_eq!(answer.selection.unwrap().fact_id, "first");
+    }
+    study.record_heartbeat(beat("T1", "C1", "S1", 0, at(days[0]))).await.unwrap();
+    retract("first").await;
+    let list = proto::ListSelectionsRequest {
+        programme_id: PROGRAMME.into(),
+        person_id: "T1".into(),
+        ..Default::default()
+    };
+    let listed = courses.list_selections(list.clone()).await.unwrap().into_inner().selections;
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].fact_id.as_str(), listed[0].selected_time), ("second", Some(time(days[1]))));
+    let early = study.record_heartbeat(beat("T1", "C1", "S2", 0, at("2019-09-17T08:00:00+08:00"))).await;
+    assert_eq!(refused(early).1, "COURSE_NOT_SELECTED");
+    study.record_heartbeat(beat("T1", "C1", "S2", 0, at(days[1]))).await.unwrap();
+    retract("second").await;
+    assert_eq!(courses.list_selections(list).await.unwrap().into_inner().selections, []);
+    let none = study.record_heartbeat(beat("T1", "C1", "S3", 0, at("2019-09-19T08:00:00+08:00"))).await;
+    assert_eq!(refused(none).1, "COURSE_NOT_SELECTED");
+    assert_eq!(study.list_sessions(sessions_of("T1", 10, "")).await.unwrap().into_inner().sessions.len(), 2);
 }
