@@ -183,7 +183,6 @@ mod tests {
         for (word, level, written) in [
             ("province", Some(RegionLevel::Province), "province"),
             ("city", Some(RegionLevel::City), "city"),
-            ("prefecture", Some(RegionLevel::City), "city"),
             ("county", Some(RegionLevel::County), "county"),
             ("district", None, ""),
         ] {
