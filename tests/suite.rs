@@ -15,6 +15,7 @@ mod cluster;
 mod collector;
 mod faults;
 mod harness;
+mod migrations;
 mod oracle;
 mod places;
 mod seasons;

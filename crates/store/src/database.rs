@@ -101,7 +101,12 @@ impl Database {
     /// Applies the store's migrations and then the service's (files from 0100_). Instances that start together take
     /// turns. A TEXT column without `COLLATE "C"` is refused; see [`crate::migration`].
     pub async fn migrate(&self, service: &Migrator) -> Result<(), StoreError> {
-        let migrator = migration::combined(service, self.is_postgres())?;
+        self.migrate_by(&migration::combined(service, self.is_postgres())?).await?;
+        self.ensure_epoch().await
+    }
+
+    /// Applies what of these migrations has not been applied.
+    pub(crate) async fn migrate_by(&self, migrator: &Migrator) -> Result<(), StoreError> {
         match &self.pools {
             Pools::Postgres(PostgresPools { unlimited, .. }) => {
                 // A connection of its own: a migration may take longer than a statement, and the advisory lock that
@@ -117,7 +122,7 @@ impl Database {
                 transaction.commit().await?;
             }
         }
-        self.ensure_epoch().await
+        Ok(())
     }
 
     /// Begins a transaction that may write. On SQLite it is the only one, until it ends (BEGIN IMMEDIATE); on

@@ -34,6 +34,7 @@ pub mod retry;
 pub mod schema;
 mod sqlite;
 pub mod testing;
+pub mod testing_migrations;
 pub mod transaction;
 pub mod tree;
 pub mod wake;
