@@ -1,5 +1,7 @@
 //! The conformance suite on Postgres.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on panics")]
+
 use shipei_store::testing::{TestDatabase, TestPostgres};
 use shipei_store::{Database, PoolLimits, StoreError, conformance};
 

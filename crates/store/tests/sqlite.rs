@@ -1,5 +1,7 @@
 //! The conformance suite on SQLite.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on panics")]
+
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

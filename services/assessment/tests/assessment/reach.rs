@@ -13,6 +13,8 @@ use shipei_service_kit::{
 use shipei_store::{Tx, execute};
 
 const LIMIT: i64 = 100;
+/// A time after which nothing happens.
+const END: &str = "2019-12-31T00:00:00Z";
 const TUTORS: [(&str, &str); 3] = [("U1", "130629"), ("U2", "130632"), ("U3", "")];
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -32,6 +34,22 @@ async fn populate(tx: &mut Tx) {
             person_id,
             county_code,
             class_id
+        )
+        .unwrap();
+    }
+    for (person_id, withdrawn) in [("T1", false), ("T2", true), ("T3", false)] {
+        let (county_code, class_id) = stands(person_id, at(END));
+        execute!(
+            tx,
+            "INSERT INTO trainee_score (programme_id, person_id, items, county_code, class_id, withdrawn, contribution) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            PROGRAMME,
+            person_id,
+            &b"items"[..],
+            county_code,
+            class_id,
+            withdrawn,
+            &b""[..]
         )
         .unwrap();
     }
@@ -58,9 +76,7 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
     let tx = &mut tx;
     let mut regions: Vec<&str> = TREE.iter().map(|(code, ..)| *code).collect();
     regions.push("");
-    for as_of in
-        ["2019-09-30T23:59:59Z", "2019-10-01T00:00:00Z", "2019-11-15T00:00:00Z", "2019-12-31T00:00:00Z"]
-    {
+    for as_of in ["2019-09-30T23:59:59Z", "2019-10-01T00:00:00Z", "2019-11-15T00:00:00Z", END] {
         let as_of = at(as_of);
         let of = |region, class, person| Belongs { region, class, person, at: as_of };
         let here =
@@ -85,6 +101,12 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                     });
                     let context = format!("{region_code} {class_id} {reach:?} as of {as_of}");
                     assert_eq!(found, names(&reach, rows), "{context}");
+                    if as_of == at(END) {
+                        let kept =
+                            lists::kept_trainees(tx, &reach, PROGRAMME, list, "", LIMIT).await.unwrap();
+                        let kept: Vec<String> = kept.into_iter().map(|row| row.person_id).collect();
+                        assert_eq!(kept, found, "{context}");
+                    }
                 }
                 let rows = TUTORS.map(|(tutor, county)| (tutor, of(county, "", tutor)));
                 let rows = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(&asked));
