@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
 cargo xtask test   install what is missing (Postgres, redis-server, buf, a Python client), then all tests on both databases
-cargo xtask ci     format, clippy, buf lint, documentation, then `cargo xtask test`
+cargo xtask ci     format, clippy, buf lint, documentation, what comes from the registries, then `cargo xtask test`
 cargo xtask tools  install what is missing, no more";
 
 fn main() -> ExitCode {
@@ -60,7 +60,27 @@ fn ci() -> Result<()> {
     let mut documentation = cargo(&["doc", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     run(documentation)?;
+    dependencies()?;
     test()
+}
+
+/// What comes from the registries, by `deny.toml`: licences, what is banned, where it comes from; and what is known against
+/// it, where the database of that can be had.
+fn dependencies() -> Result<()> {
+    step("dependencies");
+    let deny = tools::deny()?;
+    let checks = |arguments: &[&str]| {
+        let mut command = Command::new(&deny);
+        command.args(arguments).current_dir(tools::root()?);
+        Ok::<_, anyhow::Error>(command)
+    };
+    run(checks(&["--offline", "check", "licenses", "bans", "sources"])?)?;
+    let fetched = checks(&["fetch", "db"])?.output().context("cannot run cargo-deny")?;
+    if !fetched.status.success() {
+        println!("not checked: what is known against them, since that database can't be fetched from here");
+        return Ok(());
+    }
+    run(checks(&["--offline", "check", "advisories"])?)
 }
 
 fn step(name: &str) {

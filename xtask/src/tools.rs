@@ -1,5 +1,5 @@
 //! The programs that tests need beside Rust, installed where that is allowed: Debian's by apt, buf by npm, the Python
-//! client by pip. Ours go to `.tools/`, which git does not track.
+//! client by pip, cargo-deny by cargo. Ours go to `.tools/`, which git does not track.
 
 use std::{
     env,
@@ -23,6 +23,9 @@ const NODE_PACKAGES: [&str; 5] = [
     "@connectrpc/connect-web@2.3.0",
     "@bufbuild/protobuf@2.17.0",
 ];
+
+/// The version of cargo-deny that looks at what comes from the registries.
+const DENY_VERSION: &str = "0.20.2";
 
 /// Where the tools are.
 #[derive(Debug)]
@@ -93,6 +96,30 @@ pub(crate) fn buf() -> Result<PathBuf> {
             .arg(&folder)
             .arg(package),
     )?;
+    Ok(program)
+}
+
+/// cargo-deny, made from the registry without optimisation: it runs for seconds, and is compiled for minutes.
+pub(crate) fn deny() -> Result<PathBuf> {
+    let folder = root()?.join(".tools/deny");
+    let program = folder.join("bin/cargo-deny");
+    if program.exists() {
+        return Ok(program);
+    }
+    println!("installing cargo-deny {DENY_VERSION} into .tools/deny");
+    let version = format!("cargo-deny@{DENY_VERSION}");
+    quiet(
+        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["install", "--quiet", "--locked", "--root"])
+            .arg(&folder)
+            .arg(version)
+            // Not into our own target folder, and not by our toolchain's settings.
+            .env("CARGO_TARGET_DIR", folder.join("target"))
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    )?;
+    std::fs::remove_dir_all(folder.join("target"))?;
     Ok(program)
 }
 
