@@ -20,6 +20,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use shipei::operate;
 use shipei_client::client::{Clients, SERVICES};
+use shipei_service_kit::telemetry::Sometimes;
 use shipei_store::testing::{Stop, TestPostgres};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -285,6 +286,17 @@ impl Cluster {
     /// Kills Redis.
     pub(crate) async fn kill_redis(&self) {
         drop(self.redis.process.lock().await.take());
+    }
+
+    /// Makes sure that these things happened in it: harm that came to nothing shows nothing.
+    pub(crate) fn must_have_happened(&self, things: &[Sometimes]) -> Result<()> {
+        let logs = logs_of(self.folder.path());
+        let logs: Vec<Vec<u8>> = logs.iter().map(std::fs::read).collect::<Result<_, _>>()?;
+        let text = String::from_utf8_lossy(&logs.concat()).into_owned();
+        for thing in things {
+            ensure!(text.contains(thing.words()), "it never happened that an instance {}", thing.words());
+        }
+        Ok(())
     }
 
     /// The result of a test on this cluster: when it failed, with the ends of all logs. An instance that panicked

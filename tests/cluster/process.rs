@@ -17,6 +17,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
+use shipei_service_kit::telemetry::{LOG_DEFAULT, LOG_VARIABLE, SOMETIMES_TARGET};
 
 /// Runs the program in a session of its own, waits for a signal's name, sends it, and ends as the program ends.
 const KEEPER: &str = r#"
@@ -43,10 +44,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Starts a program; what it prints is appended to `log`.
+    /// Starts a program; what it prints is appended to `log`, with what happens only sometimes.
     pub(crate) fn start(log: &Path, program: &Path, arguments: &[String]) -> Result<Kept> {
         let mut command = Command::new("sh");
         command.arg("-c").arg(KEEPER).arg("keeper").arg(log).arg(program).args(arguments);
+        command.env(LOG_VARIABLE, format!("{LOG_DEFAULT},{SOMETIMES_TARGET}=debug"));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let keeper = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Kept { keeper })

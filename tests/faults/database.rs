@@ -1,6 +1,7 @@
 //! Postgres and Redis that stop: services wait for the one and do without the other.
 
 use anyhow::{Result, ensure};
+use shipei_service_kit::telemetry::Sometimes;
 use shipei_store::testing::Stop;
 
 use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while};
@@ -25,6 +26,10 @@ async fn postgres_stopped_and_started_gives_the_same_scores() -> Result<()> {
         Ok(())
     })
     .await;
+    let result = result.and_then(|replayed| {
+        cluster.must_have_happened(&[Sometimes::RetriedTransaction, Sometimes::TriedEachAlone])?;
+        Ok(replayed)
+    });
     let (_, clients) = cluster.judge("Postgres stopped", result)?;
     eprintln!("Postgres stopped 5 times: {:?}", clients.attempts());
     Ok(())

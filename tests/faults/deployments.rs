@@ -10,7 +10,7 @@ use shipei_contracts::{
     assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient},
     event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
 };
-use shipei_service_kit::{event_feed::SOURCE_HEADER, status::reason_of};
+use shipei_service_kit::{event_feed::SOURCE_HEADER, status::reason_of, telemetry::Sometimes};
 use tonic::metadata::MetadataValue;
 
 use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while};
@@ -102,6 +102,10 @@ async fn deployments_of_any_shape_come_to_the_same_digest() -> Result<()> {
 
     let cluster = Cluster::start(FOUR, Network::Direct).await?;
     let result = by_two_clients_at_once(&cluster).await.context("two clients, four instances");
+    let result = result.and_then(|digest| {
+        cluster.must_have_happened(&[Sometimes::AnsweredFromRecord, Sometimes::WaitedForToken])?;
+        Ok(digest)
+    });
     let four = cluster.judge("four instances, two clients", result)?;
     drop(cluster);
 

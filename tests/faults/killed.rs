@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Result, ensure};
 use shipei::progress::Progress;
+use shipei_service_kit::telemetry::Sometimes;
 
 use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while, seed};
 use crate::cluster::{Cluster, Network, THREE};
@@ -54,6 +55,7 @@ async fn instances_killed_over_and_over_give_the_same_scores() -> Result<()> {
     let kills = kills.into_inner();
     let result = replayed.and_then(|(_, clients)| {
         ensure!(kills >= KILLS_MIN, "only {kills} kills happened while lines were sent");
+        cluster.must_have_happened(&[Sometimes::TookOverLease])?;
         eprintln!("seed {seed}: {kills} kills, {:?}", clients.attempts());
         Ok(())
     });

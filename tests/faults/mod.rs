@@ -10,6 +10,7 @@ mod deployments;
 mod durable;
 mod encrypted;
 mod killed;
+mod linear;
 mod network;
 mod restored;
 mod rolled;
@@ -19,6 +20,7 @@ use std::{future::Future, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use shipei::progress::Progress;
 use shipei_client::{client::Clients, replay::Report};
+use shipei_service_kit::telemetry::Sometimes;
 
 use crate::{
     cluster::Cluster,
@@ -79,4 +81,17 @@ where
     let operations = report.extent.heartbeats + report.extent.calls;
     ensure!(progress.done() == operations, "{} of {operations} operations were answered", progress.done());
     Ok((report, clients))
+}
+
+/// What no fault brings about is not known to be survived.
+#[test]
+fn everything_that_happens_sometimes_is_brought_about_by_a_fault() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("faults");
+    let faults: String = std::fs::read_dir(folder)
+        .expect("the folder of faults")
+        .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("a file of faults"))
+        .collect();
+    for thing in Sometimes::ALL {
+        assert!(faults.contains(&format!("Sometimes::{thing:?}")), "no fault asks for {thing:?}");
+    }
 }

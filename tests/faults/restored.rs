@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::BTreeMap, path::Path};
 use anyhow::{Context as _, Result, bail, ensure};
 use shipei_client::client::{Clients, SERVICES};
 use shipei_contracts::event::v1::{GetHeadRequest, SubscribeRequest, event_feed_client::EventFeedClient};
-use shipei_service_kit::{event_feed::SOURCE_HEADER, status::reason_of};
+use shipei_service_kit::{event_feed::SOURCE_HEADER, status::reason_of, telemetry::Sometimes};
 use tonic::{Code, Request, Status, metadata::MetadataValue};
 
 use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while};
@@ -138,5 +138,6 @@ async fn back_up_and_restore(cluster: &Cluster) -> Result<()> {
 async fn cursor_from_after_a_restored_back_up_is_refused() -> Result<()> {
     let cluster = Cluster::start(THREE, Network::Direct).await?;
     let result = back_up_and_restore(&cluster).await;
+    let result = result.and_then(|()| cluster.must_have_happened(&[Sometimes::RefusedEpoch]));
     cluster.judge("restore of a back-up", result)
 }

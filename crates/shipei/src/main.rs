@@ -34,6 +34,10 @@ struct Arguments {
     command: Command,
 }
 
+/// After a rush what it took goes back to the system.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The name of the program.
 const NAME: &str = "shipei";
 

@@ -3,9 +3,12 @@
 //! for it: who finds it spent is told when to come back. Small messages have a part that large ones can't take, so that
 //! ordinary calls go on while somebody sends as much as they may.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// The bytes of a process that says nothing else.
@@ -46,10 +49,10 @@ impl Budget {
         Self { inner: Arc::new(Inner { bytes, used: AtomicUsize::new(0) }) }
     }
 
-    /// A budget of its own, half as large: what comes in and what goes out don't take from each other.
+    /// A budget of its own, of one in so many bytes of this one: calls and streams don't take from each other.
     #[must_use]
-    pub fn half(&self) -> Self {
-        Self::new(self.inner.bytes / 2)
+    pub fn part(&self, of: NonZeroUsize) -> Self {
+        Self::new(self.inner.bytes / of)
     }
 
     /// Bytes that are taken now.

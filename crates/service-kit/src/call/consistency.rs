@@ -17,6 +17,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     answer::error::{Error, Result},
     call::token_bytes::{self, SourceKey, source_key},
+    telemetry::Sometimes,
 };
 
 /// The metadata that carries the token, in requests and in answers.
@@ -212,6 +213,7 @@ impl Applied {
             if known.borrow_and_update().covers(&wanted) {
                 continue;
             }
+            Sometimes::WaitedForToken.happened();
             let _waiting = Waiting::begin(&self.waiting);
             let reached = known.wait_for(|positions| positions.covers(&wanted));
             if matches!(tokio::time::timeout_at(end, reached).await, Ok(Ok(_))) {

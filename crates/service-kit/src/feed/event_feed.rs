@@ -31,9 +31,10 @@ use crate::{
         consistency::{Token, to_proto},
     },
     feed::{
+        filter::Filter,
         heads::{Heads, heads},
         pace::Pace,
-        subscription::{Filter, Subscription},
+        subscription::Subscription,
     },
     shutdown::Shutdown,
     write::kit::Kit,

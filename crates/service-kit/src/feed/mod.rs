@@ -4,6 +4,7 @@
 
 pub mod corrections;
 pub mod event_feed;
+pub mod filter;
 mod heads;
 mod pace;
 pub mod subscription;

@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 
 use crate::call::budget::{Budget, Taken};
 
-/// The bytes of a consumer's first response, and of all its responses while the budget is spent.
-const BYTES_FIRST: usize = 16 * 1024;
-/// The most bytes of event data of one response, unless one event alone has more.
-const BYTES_MAX: usize = 1024 * 1024;
+/// The bytes of a consumer's first response, and of all its responses while the budget is spent. Some of them wait for each
+/// consumer that doesn't read: thousands of consumers must have room for them.
+const BYTES_FIRST: usize = 4 * 1024;
+/// The most bytes of one response, unless one event alone has more.
+const BYTES_MAX: usize = 512 * 1024;
 /// Behind so many later responses, one has been sent.
 const HELD: usize = 2;
 

@@ -3,34 +3,32 @@
 //! an append between reading and waiting must not be slept over. Why a cursor has marks: a log that was restored from a
 //! back-up and written on has other events at the places that its readers remember, and must not pass for the same log.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use prost::Message;
 use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{Event, Start, SubscribeRequest, SubscribeResponse},
 };
-use shipei_store::{LogPosition, Marks, PARTITIONS, Partition, Positions, StoreError, Tx, event_log, tree};
+use shipei_store::{LogPosition, Marks, Partition, Positions, StoreError, Tx, event_log};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
 use crate::{
     answer::{
-        convert::{Fields, to_timestamp},
+        convert::to_timestamp,
         error::{Error, Refusal, Result},
         status::deadline_exceeded,
     },
-    call::{
-        admit::Admitted,
-        consistency::{partition_number, to_proto},
-        metadata::until,
-    },
+    call::{admit::Admitted, consistency::to_proto, metadata::until},
     feed::{
+        filter::Filter,
         heads::{self, Heads},
         pace::Pace,
         wire::PROGRESS_INTERVAL,
     },
     shutdown::Shutdown,
+    telemetry::Sometimes,
     write::{event::to_event, kit::Kit},
 };
 
@@ -38,25 +36,8 @@ use crate::{
 pub const EVENTS_PER_RESPONSE_MAX: usize = 500;
 /// The most reads of one transaction, each of some thousand numbers of a partition.
 const READS_PER_TRANSACTION_MAX: usize = 64;
-/// The most event types of one filter.
-pub const FILTER_TYPES_MAX: usize = 100;
-/// The most regions of one filter.
-pub const FILTER_REGIONS_MAX: usize = 400;
-/// What an event takes besides its data, roughly, bytes.
-const EVENT_OVERHEAD_BYTES: usize = 200;
-const EVENT_TYPE_BYTES_MAX: usize = 200;
-const REGION_CODE_DIGITS: usize = 6;
-
-/// Which events a consumer wants, and from where on if it has no cursor.
-#[derive(Debug, Clone)]
-pub(crate) struct Filter {
-    start: Start,
-    types: Vec<String>,
-    regions: Vec<String>,
-    partitions: Vec<Partition>,
-    binding: String,
-}
-
+/// What an event takes in memory besides its data, roughly, bytes: the message and its short texts.
+const EVENT_OVERHEAD_BYTES: usize = 700;
 /// What a cursor says inside its seal.
 #[derive(Clone, PartialEq, Message)]
 struct CursorBody {
@@ -89,84 +70,6 @@ pub(crate) struct Subscription {
 
 /// The consumer is gone.
 struct Gone;
-
-impl Filter {
-    /// Reads and checks the filter of a request.
-    ///
-    /// `known` are the types of the log's events; a type that is none of them would be waited for without end.
-    pub(crate) fn of(request: &SubscribeRequest, known: Option<&BTreeSet<String>>) -> Result<Self> {
-        let mut fields = Fields::new();
-        let types = fields.optional_list("types", request.types.clone(), FILTER_TYPES_MAX, |fields, kind| {
-            if let Some(fault) = shipei_text::fault_of_id(&kind, EVENT_TYPE_BYTES_MAX) {
-                return fields.fault("", fault);
-            }
-            match known {
-                Some(known) if !known.contains(&kind) => {
-                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                    let source = &request.source;
-                    fields.fault("", &format!("no event of {source}; there are {}", known.join(", ")))
-                }
-                _ => Some(kind),
-            }
-        });
-        let start = fields.optional_choice::<Start>("start", request.start);
-        let start = start.map(Option::unwrap_or_default);
-        if start == Some(Start::Now) && !request.cursor.is_empty() {
-            let _: Option<()> = fields.fault("start", "a cursor says already where to go on");
-        }
-        let regions = request.region_codes.clone();
-        let regions = fields.optional_list("region_codes", regions, FILTER_REGIONS_MAX, |fields, code| {
-            if code.len() != REGION_CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
-                return fields.fault("", "must be a GB/T 2260 code of six digits");
-            }
-            Some(code)
-        });
-        let most = usize::from(PARTITIONS);
-        let partitions = request.partitions.clone();
-        let partitions = fields.optional_list("partitions", partitions, most, |fields, number| {
-            let Some(partition) = Partition::from_number(i64::from(number)) else {
-                return fields.fault("", "must be from 0 to 63");
-            };
-            Some(partition)
-        });
-        let (start, mut types, mut regions, mut partitions) =
-            fields.all((start, types, regions, partitions))?;
-        types.sort();
-        types.dedup();
-        regions.sort();
-        regions.dedup();
-        partitions.sort();
-        partitions.dedup();
-        let numbers: Vec<String> =
-            partitions.iter().map(|partition| partition_number(*partition).to_string()).collect();
-        let binding = binding(&request.source, [&types, &regions, &numbers]);
-        let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
-        Ok(Self { start, types, regions, partitions, binding })
-    }
-
-    /// Refuses codes that are no region of any programme: nothing would ever come, and nobody would say so.
-    async fn check_regions(&self, tx: &mut Tx, asked: &[String]) -> Result<()> {
-        let unknown = tree::unknown(tx, &self.regions).await?;
-        let mut fields = Fields::new();
-        for (place, code) in asked.iter().enumerate().filter(|(_, code)| unknown.contains(code)) {
-            fields
-                .fault::<()>(&format!("region_codes[{place}]"), &format!("no programme has a region {code}"));
-        }
-        fields.finish()
-    }
-}
-
-/// What a cursor is bound to: the log and the filter. Lengths keep lists apart that read alike.
-fn binding(source: &str, lists: [&[String]; 3]) -> String {
-    let mut binding = format!("cursor|{}:{source}", source.len());
-    for list in lists {
-        binding.push_str(&format!("|{}", list.len()));
-        for text in list {
-            binding.push_str(&format!(",{}:{text}", text.len()));
-        }
-    }
-    binding
-}
 
 impl Subscription {
     /// Opens the cursor.
@@ -266,7 +169,7 @@ impl Subscription {
     async fn catch_up(&mut self, heads: &Positions) -> Result<std::result::Result<(), Gone>> {
         if self.is_beyond(heads) {
             // The log has become shorter under a running stream.
-            return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
+            return Err(epoch_changed());
         }
         let mut behind = self.filter.partitions.clone();
         behind.retain(|partition| heads.get(*partition) > self.positions.get(*partition));
@@ -322,7 +225,7 @@ impl Subscription {
         };
         match marks {
             Some(marks) if is_same(&marks) => Ok(()),
-            _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
+            _ => Err(epoch_changed()),
         }
     }
 
@@ -348,7 +251,7 @@ impl Subscription {
             let batch = event_log::read_after(tx, partition, after, room, types, regions).await?;
             if batch.reached <= after {
                 // The head said that there is more: the log has become shorter meanwhile.
-                return Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into());
+                return Err(epoch_changed());
             }
             for stored in batch.events {
                 bytes = bytes.saturating_add(stored.data.len() + EVENT_OVERHEAD_BYTES);
@@ -396,6 +299,12 @@ impl Subscription {
     }
 }
 
+/// The log is not the one that the cursor is of.
+fn epoch_changed() -> Error {
+    Sometimes::RefusedEpoch.happened();
+    Refusal::new(ErrorReason::EpochChanged).field("cursor").into()
+}
+
 /// The end of a stream that goes on elsewhere.
 fn ended(why: &str) -> Status {
     let refusal = Refusal::new(ErrorReason::StreamEnded);
@@ -437,56 +346,6 @@ async fn open_cursor(
         Some(marks) if body.epoch == epoch && (body.marks.is_empty() || body.marks == marks.digest()) => {
             Ok((epoch, positions, marks))
         }
-        _ => Err(Refusal::new(ErrorReason::EpochChanged).field("cursor").into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filter_names_what_cannot_be() {
-        let request = SubscribeRequest {
-            region_codes: vec!["130302".into(), "13".into()],
-            partitions: vec![63, 64],
-            ..Default::default()
-        };
-        let Err(Error::Invalid(violations)) = Filter::of(&request, None) else { panic!("must be invalid") };
-        let names: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(names, ["region_codes[1]", "partitions[1]"]);
-    }
-
-    #[test]
-    fn filter_refuses_a_type_that_never_comes_and_a_start_beside_a_cursor() {
-        let known = BTreeSet::from(["a.v1.Made".to_owned(), "a.v1.Gone".to_owned()]);
-        let request = SubscribeRequest {
-            cursor: "c".to_owned(),
-            types: vec!["a.v1.Made".into(), "a.v1.Mde".into()],
-            start: Start::Now.into(),
-            ..Default::default()
-        };
-        let Err(Error::Invalid(violations)) = Filter::of(&request, Some(&known)) else {
-            panic!("must be invalid")
-        };
-        let names: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(names, ["types[1]", "start"]);
-        assert!(violations[0].description.contains("there are a.v1.Gone, a.v1.Made"));
-    }
-
-    #[test]
-    fn filter_binding_does_not_depend_on_order() {
-        let of = |types: [&str; 2]| {
-            let types = types.map(str::to_owned).to_vec();
-            Filter::of(&SubscribeRequest { types, ..Default::default() }, None).unwrap().binding
-        };
-        assert_eq!(of(["a", "b"]), of(["b", "a"]));
-        assert_ne!(of(["a", "b"]), of(["a", "c"]));
-        let lists = |types: &[&str]| {
-            let types: Vec<String> = types.iter().map(|kind| (*kind).to_owned()).collect();
-            binding("s", [&types, &[], &[]])
-        };
-        assert_ne!(lists(&["A,B"]), lists(&["A", "B"]));
-        assert_ne!(lists(&["A", "B"]), lists(&["A|1,1:B"]));
+        _ => Err(epoch_changed()),
     }
 }

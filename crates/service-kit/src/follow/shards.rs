@@ -11,7 +11,12 @@ use shipei_store::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use crate::{follow::applied::refresh_applied, shutdown::Shutdown, telemetry::metrics, write::kit::Kit};
+use crate::{
+    follow::applied::refresh_applied,
+    shutdown::Shutdown,
+    telemetry::{Sometimes, metrics},
+    write::kit::Kit,
+};
 
 /// How long a lease counts that is not renewed: the time after which a killed instance's shards are taken over.
 pub const LEASE_TERM: Duration = Duration::from_secs(4);
@@ -91,6 +96,9 @@ async fn hold(kit: Kit, shards: i64, held: watch::Sender<BTreeSet<i64>>, shutdow
 fn change(service: &str, before: &mut BTreeSet<i64>, now: BTreeSet<i64>) -> bool {
     if *before == now {
         return false;
+    }
+    if !now.is_subset(before) {
+        Sometimes::TookOverLease.happened();
     }
     tracing::info!(of = service, before = before.len(), now = now.len(), "the share of the work has changed");
     *before = now;

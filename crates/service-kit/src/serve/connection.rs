@@ -12,8 +12,9 @@ use std::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    net::TcpStream,
     sync::mpsc,
-    time::Sleep,
+    time::{Instant, Sleep},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::{Channel, Endpoint, Uri, server::Connected};
@@ -87,6 +88,10 @@ impl InMemory {
     }
 }
 
+/// What is read of one connection at a time, bytes: of the smallest frames that is some thousand, a millisecond of work. Whoever
+/// sends without end would else hold a thread for as long as the runtime lets a task go on.
+const BURST_BYTES_MAX: usize = 64 * 1024;
+
 /// What a client says first, bytes: that it speaks HTTP/2.
 const PREFACE_BYTES: usize = 24;
 
@@ -99,6 +104,8 @@ pub(crate) struct Cuttable<Io> {
     place: Option<Place>,
     /// Until the client has said what it speaks.
     handshake: Option<Handshake>,
+    /// What was read since others had their turn, bytes.
+    burst: usize,
 }
 
 #[derive(Debug)]
@@ -108,15 +115,41 @@ struct Handshake {
     read: usize,
 }
 
+/// Waits until a client says something; None when it doesn't in time, or has to make way. What HTTP/2 needs for a connection
+/// is 13 kB: nobody has it who says nothing.
+pub(crate) async fn first_word(
+    placed: io::Result<(TcpStream, Place)>,
+    cut: CancellationToken,
+) -> Option<io::Result<Cuttable<TcpStream>>> {
+    let (io, place) = match placed {
+        Ok(placed) => placed,
+        Err(error) => return Some(Err(error)),
+    };
+    let until = Instant::now() + HANDSHAKE_TIME_MAX;
+    let ready = {
+        let makes_way = place.cut();
+        tokio::select! {
+            () = cut.cancelled() => return None,
+            () = makes_way.cancelled() => return None,
+            ready = tokio::time::timeout_at(until, io.readable()) => ready,
+        }
+    };
+    match ready {
+        Ok(Ok(())) => Some(Ok(Cuttable::counted(io, cut, place, until))),
+        // One that broke before it said anything is nobody's loss.
+        Ok(Err(_)) | Err(_) => None,
+    }
+}
+
 impl<Io> Cuttable<Io> {
     pub(crate) fn new(io: Io, cut: CancellationToken) -> Self {
-        Self { io, cut: Box::pin(cut.cancelled_owned()), place: None, handshake: None }
+        Self { io, cut: Box::pin(cut.cancelled_owned()), place: None, handshake: None, burst: 0 }
     }
 
-    /// One that is counted, and has to say what it speaks.
-    pub(crate) fn counted(io: Io, cut: CancellationToken, place: Place) -> Self {
+    /// One that is counted, and has to say until then what it speaks.
+    fn counted(io: Io, cut: CancellationToken, place: Place, until: Instant) -> Self {
         let handshake = Handshake {
-            until: Box::pin(tokio::time::sleep(HANDSHAKE_TIME_MAX)),
+            until: Box::pin(tokio::time::sleep_until(until)),
             makes_way: Box::pin(place.cut().cancelled_owned()),
             read: 0,
         };
@@ -137,6 +170,7 @@ impl<Io> Cuttable<Io> {
 
     /// So many bytes have come.
     fn has_read(&mut self, bytes: usize) {
+        self.burst += bytes;
         let Some(handshake) = &mut self.handshake else { return };
         handshake.read += bytes;
         if handshake.read >= PREFACE_BYTES {
@@ -163,10 +197,16 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Cuttable<Io> {
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
         self.check_handshake(context)?;
+        if self.burst >= BURST_BYTES_MAX {
+            self.burst = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.io).poll_read(context, buffer);
-        if outcome.is_ready() {
-            self.has_read(buffer.filled().len() - before);
+        match outcome.is_ready() {
+            true => self.has_read(buffer.filled().len() - before),
+            false => self.burst = 0,
         }
         outcome
     }
@@ -210,5 +250,48 @@ impl<Io: Connected> Connected for Cuttable<Io> {
 
     fn connect_info(&self) -> Self::ConnectInfo {
         self.io.connect_info()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::task::noop_waker_ref;
+
+    use super::*;
+
+    /// A client that sends without end.
+    struct Endless;
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let room = buffer.remaining();
+            buffer.put_slice(&vec![0; room]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_without_end_gives_others_their_turn() {
+        let mut connection = Cuttable::new(Endless, CancellationToken::new());
+        let mut context = Context::from_waker(noop_waker_ref());
+        for turn in 0..3 {
+            let mut read = 0;
+            loop {
+                let mut space = [0; 8 * 1024];
+                let mut buffer = ReadBuf::new(&mut space);
+                match Pin::new(&mut connection).poll_read(&mut context, &mut buffer) {
+                    Poll::Ready(outcome) => {
+                        outcome.unwrap();
+                        read += buffer.filled().len();
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            assert_eq!(read, BURST_BYTES_MAX, "turn {turn}");
+        }
     }
 }

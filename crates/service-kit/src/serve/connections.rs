@@ -12,7 +12,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{call::budget::BUDGET_BYTES, serve::upkeep::REQUEST_RECORDS_KEPT};
+use crate::{call::budget::BUDGET_BYTES, serve::upkeep::REQUEST_RECORDS_KEPT, write::room::WriteBounds};
 
 /// How long a connection may take to say that it speaks HTTP/2.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -43,6 +43,8 @@ pub struct ProcessBounds {
     pub connections: ConnectionLimits,
     /// How long a request is known by its id.
     pub request_records_kept: Duration,
+    /// What writers may fill.
+    pub writes: WriteBounds,
 }
 
 impl Default for ProcessBounds {
@@ -51,6 +53,7 @@ impl Default for ProcessBounds {
             budget_bytes: BUDGET_BYTES,
             connections: ConnectionLimits::default(),
             request_records_kept: REQUEST_RECORDS_KEPT,
+            writes: WriteBounds::default(),
         }
     }
 }
@@ -89,6 +92,10 @@ pub(crate) struct Place {
 impl Connections {
     pub(crate) fn new(limits: ConnectionLimits) -> Self {
         Self { limits, state: Arc::default() }
+    }
+
+    pub(crate) fn limits(&self) -> ConnectionLimits {
+        self.limits
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

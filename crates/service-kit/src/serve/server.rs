@@ -3,7 +3,9 @@
 //! deadlines, and shutdown must be the same everywhere. A service crate hands itself over with
 //! [`ServerBuilder::service`]; nothing else is needed for one more.
 
-use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap, convert::Infallible, io, net::SocketAddr, num::NonZeroUsize, time::Duration,
+};
 
 use http::{Request, Response};
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
@@ -14,7 +16,6 @@ use shipei_contracts::{
         event_feed_server::{self, EventFeedServer},
     },
 };
-use shipei_store::Database;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -28,7 +29,6 @@ use tonic::{
     transport::server::{Connected, TcpIncoming},
 };
 use tonic_health::{
-    ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
@@ -50,10 +50,11 @@ use crate::{
     serve::{
         connection::{
             Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
-            SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES,
+            SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES, first_word,
         },
         connections::{Connections, ProcessBounds},
         event_types,
+        health::{tell_health, watch_health},
         upkeep::{keep_up, prepare_months},
     },
     shutdown::Shutdown,
@@ -68,16 +69,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const CONCURRENT_CALLS_MAX: usize = 256;
 /// The most streams of one connection.
 pub const CONCURRENT_STREAMS_MAX: u32 = 1024;
-/// How often health asks each database.
-pub const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a database may take to answer health.
-pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+/// What calls have of the process's budget: one of so many parts.
+const CALLS_PART: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+/// What streams of events have of it; there may be thousands of them, and each takes something besides.
+const STREAMS_PART: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 /// The most in-memory connections that wait to be taken.
 const CONNECTIONS_WAITING_MAX: usize = 64;
 /// The service by which others ask whether this one serves.
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
-/// The name that stands for the whole server in health.
-const OVERALL: &str = "";
 
 #[doc(hidden)]
 pub use tonic::codec::CompressionEncoding;
@@ -237,7 +236,7 @@ impl ServerBuilder {
     pub async fn build(mut self) -> Result<Server, StartError> {
         let types = event_types::of(&self.descriptor_pool, &self.services, &self.kits);
         let budget = Budget::new(self.process_bounds.budget_bytes);
-        let (shutdown, answers) = (self.shutdown.clone(), budget.half());
+        let (shutdown, answers) = (self.shutdown.clone(), budget.part(STREAMS_PART));
         let feeds = EventFeeds::new(shutdown, self.connection_age_max, answers).event_types(types);
         for kit in self.kits.values() {
             feeds.add(kit);
@@ -252,13 +251,14 @@ impl ServerBuilder {
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
         for kit in self.kits.values() {
+            kit.bound_writes(self.process_bounds.writes);
             prepare_months(kit).await;
             let kept = self.process_bounds.request_records_kept;
             self.shutdown.spawn(keep_up(kit.clone(), kept, self.shutdown.clone()));
         }
         let misdelivered = MisdeliveredCalls::of(&self.descriptor_pool, &names);
         let methods = Methods::of(&self.descriptor_pool, &names);
-        let bounds = Bounds::new(budget.half(), MESSAGE_BYTES_MAX);
+        let bounds = Bounds::new(budget.part(CALLS_PART), MESSAGE_BYTES_MAX);
         let web = WebLayer::new(self.web_routes(&names)?, bounds.budget.clone(), MESSAGE_BYTES_MAX);
 
         let health = HealthReporter::new();
@@ -330,15 +330,22 @@ impl Server {
     pub fn serve_tcp(&self, listener: TcpListener) -> io::Result<SocketAddr> {
         let address = listener.local_addr()?;
         let (connections, cut) = (self.connections.clone(), self.shutdown.hard_token());
+        let waiting_max = connections.limits().all.saturating_add(1);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        self.serve(incoming.filter_map(move |io| match io {
+        let placed = incoming.filter_map(move |io| match io {
             Ok(io) => {
                 // One that is gone already has no address, and one for which there is no place is closed.
                 let place = connections.enter(io.peer_addr().ok()?.ip())?;
-                Some(Ok(Cuttable::counted(io, cut.clone(), place)))
+                Some(Ok((io, place)))
             }
             Err(error) => Some(Err(error)),
-        }));
+        });
+        // All that have a place may wait here at once.
+        let spoken = futures::StreamExt::buffer_unordered(
+            placed.map(move |placed| first_word(placed, cut.clone())),
+            waiting_max,
+        );
+        self.serve(spoken.filter_map(|io| io));
         Ok(address)
     }
 
@@ -396,81 +403,5 @@ impl Server {
                 shutdown.fail("nobody can be served any more");
             }
         });
-    }
-}
-
-/// Asks each database now and then, until shutdown.
-async fn watch_health(
-    mut health: HealthReporter,
-    services: BTreeMap<&'static str, &'static str>,
-    kits: BTreeMap<&'static str, Kit>,
-    shutdown: Shutdown,
-) {
-    while !shutdown.has_begun() {
-        tokio::select! {
-            () = shutdown.begun() => {}
-            () = tokio::time::sleep(HEALTH_INTERVAL) => tell_health(&health, &services, &kits).await,
-        }
-    }
-    for name in services.keys().chain([&OVERALL]) {
-        health.set_service_status(name, ServingStatus::NotServing).await;
-        // Ends the streams that watch it, after they have told this last status.
-        health.clear_service_status(name).await;
-    }
-}
-
-/// Asks each database and tells health what came of it.
-async fn tell_health(
-    health: &HealthReporter,
-    services: &BTreeMap<&'static str, &'static str>,
-    kits: &BTreeMap<&'static str, Kit>,
-) {
-    let silent = silent_of(kits.iter().map(|(source, kit)| (*source, answers(kit.database())))).await;
-    for source in &silent {
-        tracing::warn!(source, "the database does not answer");
-    }
-    for (name, source) in services {
-        health.set_service_status(name, status_of(!silent.contains(source))).await;
-    }
-    health.set_service_status(OVERALL, status_of(silent.is_empty())).await;
-}
-
-/// Which sources' databases don't answer. They are asked at once: they are most often one server, and when it is silent
-/// each question takes all the time that it may.
-async fn silent_of(
-    asked: impl Iterator<Item = (&'static str, impl Future<Output = bool>)>,
-) -> Vec<&'static str> {
-    let answered = asked.map(async |(source, answers)| (source, answers.await));
-    let answered = futures::future::join_all(answered).await;
-    answered.into_iter().filter(|(_, answers)| !answers).map(|(source, _)| source).collect()
-}
-
-async fn answers(database: &Database) -> bool {
-    matches!(tokio::time::timeout(HEALTH_TIMEOUT, database.check_writable()).await, Ok(Ok(())))
-}
-
-fn status_of(serves: bool) -> ServingStatus {
-    if serves { ServingStatus::Serving } else { ServingStatus::NotServing }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn databases_are_asked_at_once() {
-        let sources = ["one", "two", "three", "four", "five"];
-        // Nobody has an answer before all are asked.
-        let asked_all = tokio::sync::Barrier::new(sources.len());
-        let asked_all = &asked_all;
-        let asked = sources.map(|source| {
-            let answering = async move {
-                asked_all.wait().await;
-                source == "two"
-            };
-            (source, answering)
-        });
-        let silent = tokio::time::timeout(Duration::from_secs(60), silent_of(asked.into_iter())).await;
-        assert_eq!(silent.unwrap(), ["one", "three", "four", "five"]);
     }
 }

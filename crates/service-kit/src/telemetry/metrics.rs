@@ -21,6 +21,7 @@ use shipei_store::Database;
 use tonic::Code;
 
 use super::{Process, process};
+use crate::clock;
 
 /// The name of what measures.
 const SCOPE: &str = "shipei";
@@ -105,6 +106,13 @@ pub(crate) fn watch_pool(service: &'static str, database: &Database) {
         locked(&measures.present.pools).insert(service, database.clone());
         // From the beginning, at 0: what never happened is no missing metric.
         measures.retries.add(0, &[KeyValue::new("service", service)]);
+    }
+}
+
+/// Tells what is kept free on the disk of this service's database.
+pub(crate) fn watch_disk(service: &'static str, reserve: u64) {
+    if let Some(measures) = MEASURES.get() {
+        locked(&measures.present.disk_reserves).insert(service, reserve);
     }
 }
 
@@ -200,6 +208,8 @@ struct Present {
     leases: Mutex<BTreeMap<(&'static str, String), u64>>,
     /// Databases by service.
     pools: Mutex<BTreeMap<&'static str, Database>>,
+    /// Bytes that are kept free by service.
+    disk_reserves: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Measures {
@@ -271,6 +281,32 @@ impl Present {
             .with_description("Database connections: used, idle, and those that may still be opened")
             .with_callback(move |told| present.tell_pools(told))
             .build();
+        let present = Arc::clone(self);
+        meter
+            .u64_observable_gauge("shipei.disk.free")
+            .with_unit("By")
+            .with_description("What may still be written to the disk of a database, where that can be told")
+            .with_callback(move |told| present.tell_disks(told))
+            .build();
+        let present = Arc::clone(self);
+        meter
+            .u64_observable_gauge("shipei.disk.reserve")
+            .with_unit("By")
+            .with_description("Calls that write are refused when less is free")
+            .with_callback(move |told| {
+                for (service, bytes) in locked(&present.disk_reserves).iter() {
+                    told.observe(*bytes, &[KeyValue::new("service", *service)]);
+                }
+            })
+            .build();
+        meter
+            .f64_observable_gauge("shipei.clock.step")
+            .with_unit("s")
+            .with_description(
+                "How far the wall clock has jumped away from the steady one, ahead or back (below 0)",
+            )
+            .with_callback(|told| told.observe(clock::step_seconds(), &[]))
+            .build();
     }
 
     fn tell_lags(&self, told: &dyn AsyncInstrument<u64>) {
@@ -288,6 +324,14 @@ impl Present {
         for ((service, instance), count) in locked(&self.leases).iter() {
             let labels = [KeyValue::new("service", *service), KeyValue::new("instance", instance.clone())];
             told.observe(*count, &labels);
+        }
+    }
+
+    fn tell_disks(&self, told: &dyn AsyncInstrument<u64>) {
+        for (service, database) in locked(&self.pools).iter() {
+            if let Some(free) = database.free_bytes() {
+                told.observe(free, &[KeyValue::new("service", *service)]);
+            }
         }
     }
 

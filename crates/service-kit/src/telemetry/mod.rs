@@ -14,6 +14,7 @@ mod logs;
 pub mod metrics;
 mod process;
 mod sampling;
+mod sometimes;
 pub mod traces;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub(crate) use logs::CALL_SPAN;
 pub use logs::{LOG_DEFAULT, LOG_DEFAULT_QUIET, LogFormat, check_variable};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
+pub use sometimes::{SOMETIMES_TARGET, Sometimes};
 
 use export::Providers;
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::{
     answer::error::{Error, Result},
     call::consistency::Token,
-    telemetry::metrics,
+    telemetry::{Sometimes, metrics},
     write::{
         alone::{Ran, Rests, alone, outcome_of, run},
         command::{Done, End, Job},
@@ -179,6 +179,7 @@ impl<'kit> Group<'kit> {
             // It is judged anew, with time for it.
             Ok((outcome, _)) if !is_for_good(&outcome) => self.alone.push(job),
             Ok((outcome, rests)) => {
+                Sometimes::AnsweredFromRecord.happened();
                 if rests == Rests::OnTheWholeLog
                     && let Some(transaction) = &mut self.transaction
                 {
@@ -295,6 +296,7 @@ impl<'kit> Group<'kit> {
             }
             Err(error) => {
                 let is_unknown = matches!(error, Error::Store(StoreError::CommitOutcomeUnknown(_)));
+                Sometimes::TriedEachAlone.happened();
                 tracing::debug!(%error, commands = self.members.len(), "a transaction failed: each is tried alone");
                 for Member { job, .. } in self.members {
                     match is_unknown && job.key.is_none() {

@@ -4,7 +4,10 @@ use std::future::Future;
 
 use shipei_store::Retryable;
 
-use crate::{telemetry::metrics, write::kit::Kit};
+use crate::{
+    telemetry::{Sometimes, metrics},
+    write::kit::Kit,
+};
 
 impl Kit {
     /// As [`shipei_store::Database::retry`], on this service's database; what was run again is counted.
@@ -26,6 +29,7 @@ impl Kit {
             })
             .await;
         if attempts > 1 {
+            Sometimes::RetriedTransaction.happened();
             metrics::retried(self.source(), attempts - 1);
         }
         done

@@ -1,0 +1,157 @@
+//! Which events a consumer wants, and what its cursor is bound to: the log and this filter.
+
+use std::collections::BTreeSet;
+
+use shipei_contracts::event::v1::{Start, SubscribeRequest};
+use shipei_store::{PARTITIONS, Partition, Tx, tree};
+
+use crate::{
+    answer::{convert::Fields, error::Result},
+    call::consistency::partition_number,
+};
+
+/// The most event types of one filter.
+pub const FILTER_TYPES_MAX: usize = 100;
+/// The most regions of one filter.
+pub const FILTER_REGIONS_MAX: usize = 400;
+const EVENT_TYPE_BYTES_MAX: usize = 200;
+const REGION_CODE_DIGITS: usize = 6;
+
+/// Which events a consumer wants, and from where on if it has no cursor.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(super) start: Start,
+    pub(super) types: Vec<String>,
+    pub(super) regions: Vec<String>,
+    pub(super) partitions: Vec<Partition>,
+    pub(super) binding: String,
+}
+
+impl Filter {
+    /// Reads and checks the filter of a request.
+    ///
+    /// `known` are the types of the log's events; a type that is none of them would be waited for without end.
+    pub(crate) fn of(request: &SubscribeRequest, known: Option<&BTreeSet<String>>) -> Result<Self> {
+        let mut fields = Fields::new();
+        let types = fields.optional_list("types", request.types.clone(), FILTER_TYPES_MAX, |fields, kind| {
+            if let Some(fault) = shipei_text::fault_of_id(&kind, EVENT_TYPE_BYTES_MAX) {
+                return fields.fault("", fault);
+            }
+            match known {
+                Some(known) if !known.contains(&kind) => {
+                    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                    let source = &request.source;
+                    fields.fault("", &format!("no event of {source}; there are {}", known.join(", ")))
+                }
+                _ => Some(kind),
+            }
+        });
+        let start = fields.optional_choice::<Start>("start", request.start);
+        let start = start.map(Option::unwrap_or_default);
+        if start == Some(Start::Now) && !request.cursor.is_empty() {
+            let _: Option<()> = fields.fault("start", "a cursor says already where to go on");
+        }
+        let regions = request.region_codes.clone();
+        let regions = fields.optional_list("region_codes", regions, FILTER_REGIONS_MAX, |fields, code| {
+            if code.len() != REGION_CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+                return fields.fault("", "must be a GB/T 2260 code of six digits");
+            }
+            Some(code)
+        });
+        let most = usize::from(PARTITIONS);
+        let partitions = request.partitions.clone();
+        let partitions = fields.optional_list("partitions", partitions, most, |fields, number| {
+            let Some(partition) = Partition::from_number(i64::from(number)) else {
+                return fields.fault("", "must be from 0 to 63");
+            };
+            Some(partition)
+        });
+        let (start, mut types, mut regions, mut partitions) =
+            fields.all((start, types, regions, partitions))?;
+        types.sort();
+        types.dedup();
+        regions.sort();
+        regions.dedup();
+        partitions.sort();
+        partitions.dedup();
+        let numbers: Vec<String> =
+            partitions.iter().map(|partition| partition_number(*partition).to_string()).collect();
+        let binding = binding(&request.source, [&types, &regions, &numbers]);
+        let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
+        Ok(Self { start, types, regions, partitions, binding })
+    }
+
+    /// Refuses codes that are no region of any programme: nothing would ever come, and nobody would say so.
+    pub(super) async fn check_regions(&self, tx: &mut Tx, asked: &[String]) -> Result<()> {
+        let unknown = tree::unknown(tx, &self.regions).await?;
+        let mut fields = Fields::new();
+        for (place, code) in asked.iter().enumerate().filter(|(_, code)| unknown.contains(code)) {
+            fields
+                .fault::<()>(&format!("region_codes[{place}]"), &format!("no programme has a region {code}"));
+        }
+        fields.finish()
+    }
+}
+
+/// What a cursor is bound to: the log and the filter. Lengths keep lists apart that read alike.
+fn binding(source: &str, lists: [&[String]; 3]) -> String {
+    let mut binding = format!("cursor|{}:{source}", source.len());
+    for list in lists {
+        binding.push_str(&format!("|{}", list.len()));
+        for text in list {
+            binding.push_str(&format!(",{}:{text}", text.len()));
+        }
+    }
+    binding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::error::Error;
+
+    #[test]
+    fn filter_names_what_cannot_be() {
+        let request = SubscribeRequest {
+            region_codes: vec!["130302".into(), "13".into()],
+            partitions: vec![63, 64],
+            ..Default::default()
+        };
+        let Err(Error::Invalid(violations)) = Filter::of(&request, None) else { panic!("must be invalid") };
+        let names: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(names, ["region_codes[1]", "partitions[1]"]);
+    }
+
+    #[test]
+    fn filter_refuses_a_type_that_never_comes_and_a_start_beside_a_cursor() {
+        let known = BTreeSet::from(["a.v1.Made".to_owned(), "a.v1.Gone".to_owned()]);
+        let request = SubscribeRequest {
+            cursor: "c".to_owned(),
+            types: vec!["a.v1.Made".into(), "a.v1.Mde".into()],
+            start: Start::Now.into(),
+            ..Default::default()
+        };
+        let Err(Error::Invalid(violations)) = Filter::of(&request, Some(&known)) else {
+            panic!("must be invalid")
+        };
+        let names: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(names, ["types[1]", "start"]);
+        assert!(violations[0].description.contains("there are a.v1.Gone, a.v1.Made"));
+    }
+
+    #[test]
+    fn filter_binding_does_not_depend_on_order() {
+        let of = |types: [&str; 2]| {
+            let types = types.map(str::to_owned).to_vec();
+            Filter::of(&SubscribeRequest { types, ..Default::default() }, None).unwrap().binding
+        };
+        assert_eq!(of(["a", "b"]), of(["b", "a"]));
+        assert_ne!(of(["a", "b"]), of(["a", "c"]));
+        let lists = |types: &[&str]| {
+            let types: Vec<String> = types.iter().map(|kind| (*kind).to_owned()).collect();
+            binding("s", [&types, &[], &[]])
+        };
+        assert_ne!(lists(&["A,B"]), lists(&["A", "B"]));
+        assert_ne!(lists(&["A", "B"]), lists(&["A|1,1:B"]));
+    }
+}
