@@ -317,6 +317,8 @@ async fn metrics_have_the_names_and_labels_of_the_dashboards() -> Result<()> {
         ("shipei.redis.failures{what=hearing wakes}", 1.0, "counter", "{failure}"),
         ("shipei.pool.connections{service=enrollment,state=idle}", 1.0, "gauge", "{connection}"),
         ("shipei.pool.connections{service=assessment,state=used}", 0.0, "gauge", "{connection}"),
+        ("shipei.disk.reserve{service=enrollment}", 1.0, "gauge", "By"),
+        ("shipei.clock.step{}", 0.0, "gauge", "s"),
         ("shipei.pool.connections{service=assessment,state=unopened}", 0.0, "gauge", "{connection}"),
     ] {
         let point = collector.point("shipei", series, least).await?;
@@ -342,6 +344,7 @@ async fn last_spans_and_metrics_are_sent_when_a_process_ends() -> Result<()> {
     let series = "rpc.server.duration{rpc.grpc.status_code=0,rpc.method=ListProgrammes,\
                   rpc.service=shipei.enrollment.v1.ProgrammeService}";
     collector.point("enrollment", series, 1.0).await?;
+    collector.point("enrollment", "shipei.disk.free{service=enrollment}", 1.0).await?;
     Ok(())
 }
 

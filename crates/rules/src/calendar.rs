@@ -104,6 +104,12 @@ impl Zone {
         at.with_timezone(&self.0).date_naive()
     }
 
+    /// The calendar day that an instant falls on in this zone, from its beginning to its end.
+    pub fn day_around(&self, at: DateTime<Utc>) -> Period {
+        let day = self.day_of(at);
+        self.period(Window { first: day, last: day })
+    }
+
     /// The first instant of a calendar day in this zone. Where clocks jump over midnight it is the instant of the jump;
     /// where midnight comes twice, the earlier one.
     pub fn start_of(&self, day: NaiveDate) -> DateTime<Utc> {

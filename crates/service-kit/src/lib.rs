@@ -27,9 +27,10 @@ pub use answer::{convert, error, page, status};
 pub use call::{access, consistency, reach};
 pub use feed::{event_feed, subscription};
 pub use serve::{config, connection, server};
-pub use write::{kit, parts, unit};
+pub use write::{kit, parts, quota, room, unit};
 
 pub use answer::{
+    broken::set_aside,
     convert::{Fields, to_int32, to_timestamp},
     error::{Error, FieldViolation, Refusal, Result},
     page::Page,
@@ -64,7 +65,9 @@ pub use write::{
     kit::Kit,
     origin::Origin,
     parts::Parts,
+    quota::{Quota, Whose},
     road::Committed,
+    room::WriteBounds,
     unit::{ReadUnit, Unit},
 };
 

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_client::client::with_scheme;
 use shipei_service_kit::{
-    ConnectionLimits, CorsOrigins, InvalidOrigin, ProcessBounds, config::ListenAddress, telemetry::LogFormat,
+    ConnectionLimits, CorsOrigins, InvalidOrigin, ProcessBounds, Quota, WriteBounds, config::ListenAddress,
+    telemetry::LogFormat,
 };
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
@@ -29,6 +30,7 @@ pub const LISTEN_DEFAULT: &str = "127.0.0.1:7300";
 const DATA_DEFAULT: &str = "shipei-data";
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 const MEGABYTE: usize = 1024 * 1024;
+const MEGABYTE_BYTES: u64 = 1024 * 1024;
 /// The most connections to one database.
 const CONNECTIONS_MAX: u32 = 1_000;
 /// The longest that a timeout may be.
@@ -247,7 +249,25 @@ fn bounds(givens: &Givens) -> Result<ProcessBounds> {
     let kept = u32::try_from(defaults.request_records_kept.as_secs() / DAY_SECONDS).unwrap_or(u32::MAX);
     let days = one(givens, "request_records_days", kept, days)?;
     let request_records_kept = Duration::from_secs(u64::from(days) * DAY_SECONDS);
-    Ok(ProcessBounds { budget_bytes: megabytes.saturating_mul(MEGABYTE), connections, request_records_kept })
+    let writes = writes(givens, defaults.writes)?;
+    let budget_bytes = megabytes.saturating_mul(MEGABYTE);
+    Ok(ProcessBounds { budget_bytes, connections, request_records_kept, writes })
+}
+
+fn writes(givens: &Givens, defaults: WriteBounds) -> Result<WriteBounds> {
+    let reserve = one(givens, "disk_reserve", defaults.disk_reserve_bytes / MEGABYTE_BYTES, |text| {
+        text.parse::<u64>().map_err(|_| "write a number of megabytes, or 0 to keep nothing free")
+    })?;
+    let things = one(givens, "quota_things", defaults.quota.things, |text| {
+        text.parse::<u32>().ok().filter(|number| *number > 0).ok_or("write a number from 1")
+    })?;
+    let megabytes = one(givens, "quota_megabytes", defaults.quota.bytes / MEGABYTE_BYTES, |text| {
+        text.parse::<u64>().ok().filter(|number| *number > 0).ok_or("write a number of megabytes from 1")
+    })?;
+    Ok(WriteBounds {
+        disk_reserve_bytes: reserve.saturating_mul(MEGABYTE_BYTES),
+        quota: Quota { things, bytes: megabytes.saturating_mul(MEGABYTE_BYTES) },
+    })
 }
 
 /// Origins with commas between them, each looked at.

@@ -4,14 +4,15 @@
 //! where they come from; [`crate::config`] gives them a meaning and so can say where a mistake stands. To add a
 //! setting: a [`Setting`] here, a field there.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod given;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, parser::ValueSource};
 use toml::de::{DeTable, DeValue};
 
+pub use self::given::{Given, Givens, Source};
 use crate::{
     environment::{CONFIG_VARIABLE, standard_collector},
     services::service_names,
@@ -62,7 +63,7 @@ const LIMITS: &str = "Limits for each service's database";
 const MANY: &str = "Many instances";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 22] = [
+pub const SETTINGS: [Setting; 25] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -208,6 +209,33 @@ pub const SETTINGS: [Setting; 22] = [
         help: "How long a request is known by its request_id; sent again later it is a new one [default: 30]",
     },
     Setting {
+        key: "disk_reserve",
+        flag: "disk-reserve",
+        variable: "SHIPEI_DISK_RESERVE",
+        shape: Shape::Number,
+        value: "MEGABYTES",
+        heading: LIMITS,
+        help: "What is kept free on the disk of --data: with less, calls that write are refused, and reads go on; 0 keeps nothing [default: 256]",
+    },
+    Setting {
+        key: "quota_things",
+        flag: "quota-things",
+        variable: "SHIPEI_QUOTA_THINGS",
+        shape: Shape::Number,
+        value: "NUMBER",
+        heading: LIMITS,
+        help: "The most posts that one person may add in a day, and so of submissions, seminars, summaries, bulletins, plans, activities and results [default: 1000]",
+    },
+    Setting {
+        key: "quota_megabytes",
+        flag: "quota-megabytes",
+        variable: "SHIPEI_QUOTA_MEGABYTES",
+        shape: Shape::Number,
+        value: "MEGABYTES",
+        heading: LIMITS,
+        help: "The most text in them, of each kind [default: 16]",
+    },
+    Setting {
         key: "instance",
         flag: "instance",
         variable: "SHIPEI_INSTANCE",
@@ -291,42 +319,6 @@ pub fn hide_what_only_servers_use(argument: Arg) -> Arg {
     });
     argument.hide(hidden)
 }
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody said anything.
-    Default,
-    /// A line of the file of settings.
-    File(PathBuf, usize),
-    /// An environment variable.
-    Environment(&'static str),
-    /// A flag.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Default => formatter.write_str("default"),
-            Source::File(path, line) => write!(formatter, "file {}, line {line}", path.display()),
-            Source::Environment(variable) => write!(formatter, "environment {variable}"),
-            Source::Flag(flag) => write!(formatter, "flag --{flag}"),
-        }
-    }
-}
-
-/// What was said about a setting, as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    /// The values; exactly one unless it goes by service.
-    pub values: Vec<String>,
-    /// Where they stand.
-    pub source: Source,
-}
-
-/// What was said, by the setting's key.
-pub type Givens = BTreeMap<&'static str, Given>;
 
 /// The flags and variables of a command.
 #[derive(Debug, Clone, Default)]

@@ -45,6 +45,17 @@ CREATE TABLE request_record (
 
 CREATE INDEX request_record_by_age ON request_record (recorded_at);
 
+-- What each person has added in a local day, by kind of thing, counted by when it happened (src/daily_use.rs).
+CREATE TABLE daily_use (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    what TEXT COLLATE "C" NOT NULL,
+    day_from TIMESTAMPTZ NOT NULL,
+    things BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, person_id, what, day_from)
+);
+
 -- Which regions lie in which: a row for each region above a region and for itself, from an instant on until another.
 CREATE TABLE region_within (
     programme_id TEXT COLLATE "C" NOT NULL,

@@ -193,6 +193,14 @@ impl Database {
         self.limits
     }
 
+    /// Bytes that may still be written to its disk; `None` where nobody can tell, as of Postgres, which is on another machine.
+    pub fn free_bytes(&self) -> Option<u64> {
+        match &self.pools {
+            Pools::Postgres(_) => None,
+            Pools::Sqlite(pools) => pools.free_bytes(),
+        }
+    }
+
     /// What its connections do just now.
     pub fn connections(&self) -> Connections {
         match &self.pools {

@@ -14,6 +14,7 @@ pub mod claim;
 pub mod conformance;
 pub mod crypto;
 pub mod cursor;
+pub mod daily_use;
 pub mod database;
 pub mod error;
 pub mod event_log;

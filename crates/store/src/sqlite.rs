@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -63,6 +63,7 @@ pub(crate) struct SqlitePools {
 
 /// What is known of the connections of one file.
 struct State {
+    file: PathBuf,
     mark: OpenMark,
     trust: Arc<Trust>,
     /// When the last write was begun, in milliseconds since the trust.
@@ -207,6 +208,11 @@ impl SqlitePools {
         }
     }
 
+    /// Bytes that may still be written beside the file.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        free_bytes(&self.state.file)
+    }
+
     pub(crate) async fn close(&self) {
         self.logs.close().await;
         self.readers.close().await;
@@ -274,7 +280,7 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
     let readers =
         pool().max_connections(limits.connections.clamp(1, READERS_MAX)).connect_lazy_with(reading.clone());
     let logs = pool().max_connections(LOG_READERS).connect_lazy_with(reading);
-    let state = Arc::new(State { mark, trust, write_begun: AtomicU64::new(0) });
+    let state = Arc::new(State { file: file.to_owned(), mark, trust, write_begun: AtomicU64::new(0) });
     Ok(SqlitePools { state, writer, readers, logs })
 }
 

@@ -1,8 +1,9 @@
 //! How a request is read and an answer is said. What goes through: fields are parsed by [`convert`], what is wrong becomes
 //! an [`error`], and an error becomes a [`status`] with details, in [`words`] of the caller's language; a list is cut into
-//! [`page`]s, and an answer has a [`size`]. Why lowest: all other rooms answer, and nothing here knows of calls,
+//! [`page`]s, and an answer has a [`size`]; a row that can't be read is set aside by [`broken`]. Why lowest: all other rooms answer, and nothing here knows of calls,
 //! transactions or logs.
 
+pub mod broken;
 pub mod convert;
 pub mod error;
 pub mod page;

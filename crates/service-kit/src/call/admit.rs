@@ -32,6 +32,7 @@ pub struct Admitted {
     policy: Option<Arc<AccessPolicy>>,
     reach: Reach,
     now: DateTime<Utc>,
+    is_own_work: bool,
 }
 
 impl Admitted {
@@ -42,13 +43,19 @@ impl Admitted {
         if let Some(token) = &call.token {
             applied.wait_for(token, call.deadline).await?;
         }
-        Ok(Self { call, policy, reach: Reach::Everything, now: clock.now() })
+        Ok(Self { call, policy, reach: Reach::Everything, now: clock.now(), is_own_work: false })
     }
 
     /// The work of a service that nobody calls for, as a part of this trace.
     pub(crate) fn service(name: &str, trace: String, clock: &Clock) -> Self {
         let call = Call { caller: Caller::service(name), trace, ..Call::default() };
-        Self { call: Arc::new(call), policy: None, reach: Reach::Everything, now: clock.now() }
+        Self {
+            call: Arc::new(call),
+            policy: None,
+            reach: Reach::Everything,
+            now: clock.now(),
+            is_own_work: true,
+        }
     }
 
     /// The call.
@@ -59,6 +66,11 @@ impl Admitted {
     /// Who may call it and how far, as the contract says; none for a service's own work and without a server.
     pub fn policy(&self) -> Option<&AccessPolicy> {
         self.policy.as_deref()
+    }
+
+    /// Whether nobody calls: a service works for itself.
+    pub(crate) fn is_own_work(&self) -> bool {
+        self.is_own_work
     }
 
     /// How far the caller may see.

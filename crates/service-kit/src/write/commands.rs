@@ -49,6 +49,7 @@ impl Kit {
         Handling: Future<Output = Result<(Unit, Res)>> + Send + 'static,
     {
         let admitted = self.admit(&request).await?;
+        self.check_room()?;
         let request = request.into_inner();
         let occurred_at = resolve_occurred_at(&admitted.call().caller, &request, admitted.now())?;
         let key = key_of(&request)?;

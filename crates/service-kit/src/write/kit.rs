@@ -22,7 +22,12 @@ use crate::{
     clock::Clock,
     soft_state::{Instance, wakes::Log},
     telemetry::metrics,
-    write::{facts::Facts, line::Lines, share::Share},
+    write::{
+        facts::Facts,
+        line::Lines,
+        room::{Room, WriteBounds},
+        share::Share,
+    },
 };
 
 /// The smallest answer that is compressed, bytes: below it more time is lost than bytes are won.
@@ -44,6 +49,7 @@ struct Inner {
     applied: Applied,
     share: Share,
     lines: Lines,
+    room: Room,
     instance: Instance,
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
@@ -72,6 +78,7 @@ impl Kit {
             source,
             share: Share::new(&database),
             lines: Lines::new(&database),
+            room: Room::new(),
             instance,
             database,
             clock,
@@ -153,6 +160,26 @@ impl Kit {
     /// A negative size, or INVALID_PAGE_TOKEN.
     pub fn page<Req: Name>(&self, filter: &[&str], page_size: i32, page_token: &str) -> Result<Page> {
         Page::open::<Req>(&self.inner.page_tokens, filter, page_size, page_token)
+    }
+
+    /// Says what its writers may fill, before anybody writes.
+    pub fn bound_writes(&self, bounds: WriteBounds) {
+        self.inner.room.bound(bounds);
+        metrics::watch_disk(self.source(), bounds.disk_reserve_bytes);
+    }
+
+    pub(super) fn write_bounds(&self) -> WriteBounds {
+        self.inner.room.bounds()
+    }
+
+    /// Whether there is too little room on the disk for calls that write.
+    pub(crate) fn is_short_of_disk(&self) -> bool {
+        self.inner.room.look(self.source(), self.database())
+    }
+
+    /// Refuses a call that writes while there is too little room on the disk.
+    pub(super) fn check_room(&self) -> Result<()> {
+        self.inner.room.check(self.source(), self.database())
     }
 
     /// The commands of this service that wait.

@@ -1,8 +1,8 @@
 //! The path of every write and read of a service. What goes through: a command comes in by [`commands`], waits in a
 //! `line`, and shares a transaction with those that wait too (`group`); work in [`parts`] and what a service does by
 //! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot. All of them work in a
-//! [`mod@unit`], and all writes take the one [`road`]. What became of a command is kept under its request id (`outcome`), and what it
-//! recorded can be retracted ([`facts`]).
+//! [`mod@unit`], and all writes take the one [`road`], where there is [`room`] for them; what one person adds in a day is bounded by a
+//! [`quota`]. What became of a command is kept under its request id (`outcome`), and what it recorded can be retracted ([`facts`]).
 
 mod alone;
 mod background;
@@ -16,8 +16,10 @@ mod line;
 pub mod origin;
 mod outcome;
 pub mod parts;
+pub mod quota;
 pub mod read;
 mod retry;
 pub mod road;
+pub mod room;
 pub(crate) mod share;
 pub mod unit;

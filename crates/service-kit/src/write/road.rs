@@ -87,7 +87,8 @@ impl Transaction {
     /// A unit of work in it.
     pub(super) fn unit(&mut self, admitted: &Admitted, origin: Origin) -> Result<Unit> {
         self.recorded_at = self.recorded_at.max(origin.now);
-        Ok(Unit::new(self.lend()?, admitted, origin, Arc::clone(&self.facts)))
+        let quota = self.kit.write_bounds().quota;
+        Ok(Unit::new(self.lend()?, admitted, origin, quota, Arc::clone(&self.facts)))
     }
 
     /// Takes what a unit leaves; gives how many events were there before.
@@ -157,6 +158,9 @@ impl Kit {
         Work: FnOnce(Unit) -> Working,
         Working: Future<Output = Result<(Unit, T)>>,
     {
+        if !admitted.is_own_work() {
+            self.check_room()?;
+        }
         let mut transaction = Transaction::begin(self).await?;
         let unit = transaction.unit(admitted, origin)?;
         let (unit, value) = match work(unit).await {

@@ -15,8 +15,12 @@ use shipei_store::{NewEvent, Partition, StoreError, Tx, crypto, retraction};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
+    answer::error,
     call::{admit::Admitted, metadata::Call, reach::Reach},
-    write::origin::Origin,
+    write::{
+        origin::Origin,
+        quota::{Quota, Whose},
+    },
 };
 
 /// The events of a transaction that tell facts.
@@ -38,6 +42,7 @@ pub struct Unit {
     pub call: Arc<Call>,
     /// How far the caller may see.
     pub reach: Reach,
+    quota: Quota,
     origin: Origin,
     events: Vec<NewEvent>,
     /// How many fact ids were given.
@@ -79,10 +84,12 @@ impl Unit {
         tx: OwnedMutexGuard<Tx>,
         admitted: &Admitted,
         origin: Origin,
+        quota: Quota,
         pending: PendingFacts,
     ) -> Self {
         Self {
             tx,
+            quota,
             now: origin.now,
             occurred_at: origin.occurred_at,
             call: admitted.call().clone(),
@@ -212,6 +219,19 @@ impl Unit {
         message: &M,
     ) {
         push(&mut self.events, origin, region, subject, "", message);
+    }
+
+    /// Counts one more of `what` (a word of a few fixed ones), with so many bytes of text, for what a person may add in a day.
+    ///
+    /// # Errors
+    /// QUOTA_SPENT, with the figures and the day's end; or a database that fails.
+    pub async fn take_from_quota(
+        &mut self,
+        what: &'static str,
+        whose: Whose<'_>,
+        bytes: usize,
+    ) -> error::Result<()> {
+        self.quota.take(&mut self.tx, what, whose, bytes).await
     }
 
     /// What is answered rests on what was in the log before, maybe written by a call whose answer was lost: the token of

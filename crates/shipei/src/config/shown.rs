@@ -6,7 +6,7 @@ use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
 use serde_json::{Map, Value, json};
 use shipei_service_kit::telemetry::LogFormat;
 
-use super::{Config, DAY_SECONDS, MEGABYTE};
+use super::{Config, DAY_SECONDS, MEGABYTE, MEGABYTE_BYTES};
 use crate::{
     redis::masked,
     settings::{SETTINGS, Setting, Source},
@@ -96,6 +96,9 @@ impl Config {
             "connections" => self.bounds.connections.all.into(),
             "connections_by_address" => self.bounds.connections.by_address.into(),
             "request_records_days" => (self.bounds.request_records_kept.as_secs() / DAY_SECONDS).into(),
+            "disk_reserve" => (self.bounds.writes.disk_reserve_bytes / MEGABYTE_BYTES).into(),
+            "quota_things" => self.bounds.writes.quota.things.into(),
+            "quota_megabytes" => (self.bounds.writes.quota.bytes / MEGABYTE_BYTES).into(),
             "rate_limit" => self.rate_limit.map_or(0, NonZeroU32::get).into(),
             // Another one each time, unless somebody gave it.
             "instance" => {

@@ -16,7 +16,7 @@ use shipei_service_kit::{ReadUnit, Result, Unit, to_int32, to_timestamp};
 use shipei_store::Tx;
 use tonic::Request;
 
-use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_time, recorded, time_key, trainee, tutor};
+use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_time, recorded, time_key, trainee, tutor, whose};
 use crate::{
     convert::{self, MarkCommand, Submit},
     domain::{self, Mark, Standing, StandingChange, Submission},
@@ -96,6 +96,8 @@ impl Handler {
         let works = store::works_of(&mut unit.tx, programme, &new.person_id).await?;
         let number = works.next_number();
         let changes = domain::decide_submission(&scheme, &trainee, &new, works)?;
+        let whose = whose(programme, &new.person_id, &scheme, new.submitted_at);
+        unit.take_from_quota("submissions", whose, new.title.len() + new.text.len()).await?;
         let recorded = recorded(&unit);
         if !store::insert_submission(&mut unit.tx, programme, (&new, number), &recorded).await? {
             return Err(already_exists("submission_id").into());

@@ -5,7 +5,7 @@ use shipei_rules::ids::text_of;
 use shipei_service_kit::{ReadUnit, Result, Unit, to_int32};
 use tonic::Request;
 
-use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_number, class, recorded, tutor};
+use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_number, class, recorded, tutor, whose};
 use crate::{
     convert,
     domain::{self, Bulletin},
@@ -54,6 +54,8 @@ impl Handler {
             stands,
         };
         domain::decide_bulletin(&scheme, &tutor, &class, &new)?;
+        let whose = whose(programme, &new.tutor_id, &scheme, new.published_at);
+        unit.take_from_quota("bulletins", whose, new.title.len() + new.text.len()).await?;
         let recorded = recorded(&unit);
         if !store::insert_bulletin(&mut unit.tx, programme, &new, &recorded).await? {
             // A bulletin has no id of the caller's choosing: the same again is told by its request id, earlier.

@@ -11,9 +11,10 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Class, Member, Programmes};
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId},
+    scheme::Scheme,
     vocabulary::Role,
 };
-use shipei_service_kit::{Error, Kit, Refusal, Result, Unit, page::Page};
+use shipei_service_kit::{Error, Kit, Refusal, Result, Unit, Whose, page::Page};
 use shipei_store::Tx;
 use tonic::{Response, Status};
 
@@ -45,6 +46,17 @@ impl Handler {
 /// Who told this write, and when.
 fn recorded(unit: &Unit) -> Recorded {
     Recorded { at: unit.now, actor: unit.call.caller.to_string() }
+}
+
+/// Whose quota is taken from, of the day of that instant.
+fn whose<'call>(
+    programme: &'call ProgrammeId,
+    person: &'call PersonId,
+    scheme: &Scheme,
+    at: DateTime<Utc>,
+) -> Whose<'call> {
+    let day = scheme.zone.day_around(at);
+    Whose { programme: programme.as_str(), person: person.as_str(), day_from: day.from, day_until: day.until }
 }
 
 /// Somebody of this role; NOT_FOUND for nobody and for somebody of another role.

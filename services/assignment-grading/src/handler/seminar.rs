@@ -9,6 +9,7 @@ use tonic::Request;
 
 use super::{
     Answer, Handler, SMALL_FIELDS_BYTES, after_number, after_time, class, recorded, time_key, trainee, tutor,
+    whose,
 };
 use crate::{
     convert,
@@ -97,6 +98,8 @@ impl Handler {
         }
 
         domain::decide_opening(&scheme, &tutor, &class, unit.occurred_at)?;
+        let whose = whose(programme, &new.tutor_id, &scheme, unit.occurred_at);
+        unit.take_from_quota("seminars", whose, new.topic.len()).await?;
         let recorded = recorded(&unit);
         if !store::insert_seminar(&mut unit.tx, programme, &new, &recorded).await? {
             return opened_meanwhile(unit, programme, &new, command.stated_at).await;
@@ -117,6 +120,8 @@ impl Handler {
         let seminar = store::seminar(&mut unit.tx, programme, seminar_id).await?;
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let characters = domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
+        let whose = whose(programme, &trainee.person_id, &scheme, unit.occurred_at);
+        unit.take_from_quota("posts", whose, command.text.len()).await?;
         let region = trainee.places.at(unit.occurred_at).county_text().to_owned();
         let fact_id = unit.new_fact_id()?;
         let post = Post {
@@ -155,6 +160,8 @@ impl Handler {
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = shipei_mirror::class(&mut unit.tx, programme, &seminar.class_id).await?;
         domain::decide_summary(&scheme, &tutor, class.as_ref(), &seminar, at)?;
+        let whose = whose(programme, &tutor.person_id, &scheme, at);
+        unit.take_from_quota("summaries", whose, command.summary.len()).await?;
         let summary = Summary {
             number: seminar.summary_count + 1,
             tutor_id: tutor.person_id,

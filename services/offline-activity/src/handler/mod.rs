@@ -5,14 +5,16 @@ pub(crate) mod facts;
 mod read;
 mod write;
 
+use chrono::{DateTime, Utc};
 use shipei_contracts::offline::v1::{self as proto, offline_service_server::OfflineService};
 use shipei_mirror::{Member, Programmes};
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     region::RegionCode,
+    scheme::Scheme,
     vocabulary::Role,
 };
-use shipei_service_kit::{Kit, Result, Unit};
+use shipei_service_kit::{Kit, Result, Unit, Whose};
 use shipei_store::Tx;
 use tonic::{Request, Response, Status};
 
@@ -33,6 +35,17 @@ impl Handler {
     pub(crate) fn new(kit: Kit) -> Handler {
         Handler { kit, programmes: Programmes::default() }
     }
+}
+
+/// Whose quota is taken from, of the day of that instant.
+fn whose<'call>(
+    programme: &'call ProgrammeId,
+    person: &'call PersonId,
+    scheme: &Scheme,
+    at: DateTime<Utc>,
+) -> Whose<'call> {
+    let day = scheme.zone.day_around(at);
+    Whose { programme: programme.as_str(), person: person.as_str(), day_from: day.from, day_until: day.until }
 }
 
 #[tonic::async_trait]

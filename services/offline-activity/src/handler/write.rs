@@ -8,7 +8,7 @@ use shipei_mirror::Member;
 use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_service_kit::{Result, Unit, to_int32};
 
-use super::{Handler, counselor, county, recorded, trainee};
+use super::{Handler, counselor, county, recorded, trainee, whose};
 use crate::{
     convert,
     domain::{self, Activity, Plan, Results},
@@ -28,6 +28,8 @@ impl Handler {
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
         domain::decide_plan(&scheme, &counselor, county_code, at)?;
+        let whose = whose(programme, &counselor.person_id, &scheme, at);
+        unit.take_from_quota("plans", whose, command.title.len()).await?;
 
         let fact_id = unit.new_fact_id()?;
         // Locked against its retraction: what the plan comes to is read after it.
@@ -83,6 +85,8 @@ impl Handler {
         }
 
         domain::decide_county_fact(&scheme, &counselor, new.county_code, at)?;
+        let whose = whose(programme, &new.counselor_id, &scheme, at);
+        unit.take_from_quota("activities", whose, new.theme.len()).await?;
         let recorded = recorded(&unit);
         if !store::insert_activity(&mut unit.tx, programme, &new, &recorded).await? {
             return held_meanwhile(unit, programme, &new, command.stated_at).await;
@@ -186,6 +190,8 @@ impl Handler {
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
         domain::decide_county_fact(&scheme, &counselor, county_code, at)?;
+        let whose = whose(programme, &counselor.person_id, &scheme, at);
+        unit.take_from_quota("results", whose, command.title.len()).await?;
 
         let fact_id = unit.new_fact_id()?;
         let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
