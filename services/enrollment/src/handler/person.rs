@@ -6,7 +6,7 @@ use shipei_contracts::{
     enrollment::v1::{self as pb, person_service_server::PersonService},
 };
 use shipei_rules::{ids::ClassId, region::RegionCode, vocabulary::Role};
-use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
+use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit, set_aside};
 use shipei_store::Tx;
 use tonic::{Request, Streaming};
 
@@ -125,10 +125,11 @@ async fn list_people(
         people::people(&mut unit.tx, &unit.reach, id, filter, unit.now, page.after(0), page.limit()).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
     let mut people = Vec::with_capacity(rows.len());
+    let mut broken = Vec::new();
     for row in rows {
-        people.push(convert::person_to(row, id, handler.kit.keys().vault())?);
+        people.extend(set_aside(convert::person_to(row, id, handler.kit.keys().vault()), &mut broken)?);
     }
-    Ok((unit, pb::ListPeopleResponse { people, next_page_token }))
+    Ok((unit, pb::ListPeopleResponse { people, next_page_token, broken }))
 }
 
 async fn record_login(

@@ -1,6 +1,7 @@
 //! People: log-ins, training before the job, leaving, moving, lists.
 
 use shipei_contracts::{common::v1::Role, enrollment::v1 as pb};
+use shipei_store::execute;
 
 use crate::world::{PROGRAMME, World, at, id_number, reason, row};
 
@@ -10,6 +11,7 @@ crate::on_both!(
     withdrawal_ends_what_may_happen,
     transfer_moves_a_trainee,
     people_are_listed_masked,
+    broken_seal_takes_its_own_place_from_a_list,
 );
 
 fn login(person: &str, time: &str) -> pb::RecordLoginRequest {
@@ -211,4 +213,38 @@ async fn people_are_listed_masked(world: World) {
         let text = String::from_utf8_lossy(&event.data).into_owned();
         assert!(!text.contains(&number) && !text.contains("测试"));
     }
+}
+
+async fn broken_seal_takes_its_own_place_from_a_list(world: World) {
+    world.with_people().await;
+    let mut tx = world.kit.kit.database().begin_write().await.unwrap();
+    let sql = "UPDATE person SET sealed_identity_number = $1 WHERE person_id = $2";
+    execute!(tx, sql, b"no seal".as_slice(), "T2").unwrap();
+    tx.commit().await.unwrap();
+    let mut client = world.people();
+    let mut listed = Vec::new();
+    let mut broken = Vec::new();
+    let mut page_token = String::new();
+    // It is the last of its page, too.
+    for _ in 0..20 {
+        let request = pb::ListPeopleRequest {
+            programme_id: PROGRAMME.to_owned(),
+            page_size: 2,
+            page_token,
+            ..Default::default()
+        };
+        let answer = client.list_people(request).await.unwrap().into_inner();
+        listed.extend(answer.people.into_iter().map(|person| person.person_id));
+        broken.extend(answer.broken);
+        page_token = answer.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed, ["I1", "K1", "K2", "M1", "T1", "T3", "U1", "U2", "X1"]);
+    let [broken] = broken.as_slice() else { panic!("{broken:?}") };
+    assert_eq!((broken.table.as_str(), broken.column.as_str()), ("person", "sealed_identity_number"));
+    assert_eq!(broken.key, "T2");
+    let alone = pb::GetPersonRequest { programme_id: PROGRAMME.to_owned(), person_id: "T2".to_owned() };
+    assert_eq!(reason(client.get_person(alone).await), "CORRUPT_ROW");
 }
