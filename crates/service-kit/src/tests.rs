@@ -3,6 +3,7 @@
 
 mod bounds;
 mod follow;
+mod fuzz;
 mod group;
 mod kit;
 pub(crate) mod notes;

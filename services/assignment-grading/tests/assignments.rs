@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "an answer that is not as expected ends the test")]
 
 mod corrections;
+mod machine;
 mod support;
 mod transfer;
+mod worst;
 
 use shipei_contracts::assignment::v1::{
     self as proto, Grade, assignment_service_client::AssignmentServiceClient,

@@ -29,7 +29,7 @@ pub(crate) async fn postgres() -> World {
 }
 
 /// City 130300 with counties 130302 and 130303; L1 and L3 of U1, L2 of U2; T1, T2, T4 in L1, T3 in L2.
-fn roster() -> Vec<Event> {
+pub(crate) fn roster() -> Vec<Event> {
     let start = "06-20T00:00:00";
     let programme_id = PROGRAMME.to_owned();
     let mut events = vec![event(
