@@ -36,7 +36,7 @@ pub fn holds_valid_identity_number(text: &str) -> bool {
 
 /// A digit (or X) of a run, and whether something stood between it and the one before.
 #[derive(Clone, Copy)]
-struct Place {
+struct RunDigit {
     digit: u8,
     begins_group: bool,
 }
@@ -45,16 +45,16 @@ fn any_run(text: &str, checked: bool) -> bool {
     if text.len() < 15 {
         return false;
     }
-    let mut run: Vec<Place> = Vec::new();
+    let mut run: Vec<RunDigit> = Vec::new();
     let mut begins_group = true;
     for character in text.chars() {
         match kind_of(character) {
             Kind::Digit(digit) => {
-                run.push(Place { digit, begins_group });
+                run.push(RunDigit { digit, begins_group });
                 begins_group = false;
             }
             Kind::X if !run.is_empty() => {
-                run.push(Place { digit: b'X', begins_group });
+                run.push(RunDigit { digit: b'X', begins_group });
                 if run_holds(&run, checked) {
                     return true;
                 }
@@ -111,7 +111,7 @@ fn digit_of(character: char) -> Option<u8> {
     u8::try_from(digit).ok().map(|digit| digit + b'0')
 }
 
-fn run_holds(run: &[Place], checked: bool) -> bool {
+fn run_holds(run: &[RunDigit], checked: bool) -> bool {
     (0..run.len()).any(|start| {
         let long = run.get(start..start + 18).is_some_and(|window| {
             let is_aligned = ends_group(run, start, 18);
@@ -125,18 +125,18 @@ fn run_holds(run: &[Place], checked: bool) -> bool {
 }
 
 /// Whether a window begins where a group begins and ends where one ends.
-fn ends_group(run: &[Place], start: usize, length: usize) -> bool {
+fn ends_group(run: &[RunDigit], start: usize, length: usize) -> bool {
     run[start].begins_group && run.get(start + length).is_none_or(|next| next.begins_group)
 }
 
 /// Fifteen digits have no check digit, so only what is written in one piece or as region, birth date, serial is one.
-fn is_grouped_as_short(window: &[Place]) -> bool {
+fn is_grouped_as_short(window: &[RunDigit]) -> bool {
     let breaks: Vec<usize> =
         (1..window.len()).filter(|at| window.get(*at).is_some_and(|place| place.begins_group)).collect();
     breaks.iter().all(|at| [6, 12].contains(at))
 }
 
-fn number(window: &[Place]) -> Option<u32> {
+fn number(window: &[RunDigit]) -> Option<u32> {
     let mut number = 0;
     for place in window {
         if !place.digit.is_ascii_digit() {
@@ -147,7 +147,7 @@ fn number(window: &[Place]) -> Option<u32> {
     Some(number)
 }
 
-fn is_province(window: &[Place]) -> bool {
+fn is_province(window: &[RunDigit]) -> bool {
     number(&window[..2]).is_some_and(|province| PROVINCES.contains(&province))
 }
 
@@ -161,7 +161,7 @@ fn is_day(month: Option<u32>, day: Option<u32>) -> bool {
     day.is_some_and(|day| (1..=days).contains(&day))
 }
 
-fn is_plausible_long(window: &[Place], has_check_digit: bool) -> bool {
+fn is_plausible_long(window: &[RunDigit], has_check_digit: bool) -> bool {
     let year_max = if has_check_digit { 2099 } else { BIRTH_YEAR_MAX_UNCHECKED };
     window[..17].iter().all(|place| place.digit.is_ascii_digit())
         && is_province(window)
@@ -169,14 +169,14 @@ fn is_plausible_long(window: &[Place], has_check_digit: bool) -> bool {
         && is_day(number(&window[10..12]), number(&window[12..14]))
 }
 
-fn is_plausible_short(window: &[Place]) -> bool {
+fn is_plausible_short(window: &[RunDigit]) -> bool {
     window.iter().all(|place| place.digit.is_ascii_digit())
         && is_province(window)
         && number(&window[6..8]).is_some_and(|year| year >= SHORT_YEAR_MIN)
         && is_day(number(&window[8..10]), number(&window[10..12]))
 }
 
-fn has_check_digit(window: &[Place]) -> bool {
+fn has_check_digit(window: &[RunDigit]) -> bool {
     let mut sum = 0;
     for (place, weight) in window.iter().zip(WEIGHTS) {
         if !place.digit.is_ascii_digit() {
@@ -262,7 +262,7 @@ mod tests {
             before in "[a-z张 ，]{0,8}", after in "[a-w张 ，]{0,8}", gap in "[ ，\u{200B}\u{3000}-]{0,2}",
         ) {
             let digits = format!("130302{year}{month:02}{day:02}{serial:03}");
-            let places: Vec<Place> = digits.bytes().map(|digit| Place { digit, begins_group: false }).collect();
+            let places: Vec<RunDigit> = digits.bytes().map(|digit| RunDigit { digit, begins_group: false }).collect();
             let sum: u32 =
                 places.iter().zip(WEIGHTS).map(|(place, weight)| u32::from(place.digit - b'0') * weight).sum();
             let check = char::from(CHECK_DIGITS[(sum % 11) as usize]);

@@ -50,8 +50,8 @@ pub(super) fn start(collector: &str, resource: Resource) -> Result<Providers, Te
         spans = spans.with_tls_config(tls.clone());
         metrics = metrics.with_tls_config(tls);
     }
-    let spans = Told::new("traces", spans.build().map_err(|error| failed(&error))?);
-    let metrics = Told::new("metrics", metrics.build().map_err(|error| failed(&error))?);
+    let spans = Reporting::new("traces", spans.build().map_err(|error| failed(&error))?);
+    let metrics = Reporting::new("metrics", metrics.build().map_err(|error| failed(&error))?);
 
     let mut reader = PeriodicReader::builder(metrics);
     if env::var_os(METRICS_INTERVAL_VARIABLE).is_none() {
@@ -102,18 +102,18 @@ fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> onesho
 
 /// An exporter that says when the collector goes and when it comes back.
 #[derive(Debug)]
-struct Told<E> {
+struct Reporting<E> {
     what: &'static str,
     exporter: E,
     failing: AtomicBool,
 }
 
-impl<E> Told<E> {
+impl<E> Reporting<E> {
     fn new(what: &'static str, exporter: E) -> Self {
         Self { what, exporter, failing: AtomicBool::new(false) }
     }
 
-    fn tell(&self, result: OTelSdkResult) -> OTelSdkResult {
+    fn report(&self, result: OTelSdkResult) -> OTelSdkResult {
         let was_failing = self.failing.swap(result.is_err(), Ordering::Relaxed);
         match &result {
             Err(error) if !was_failing => {
@@ -128,9 +128,9 @@ impl<E> Told<E> {
     }
 }
 
-impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanExporter for Told<E> {
+impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanExporter for Reporting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.tell(self.exporter.export(batch).await)
+        self.report(self.exporter.export(batch).await)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -146,9 +146,9 @@ impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanEx
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Told<E> {
+impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.tell(self.exporter.export(metrics).await)
+        self.report(self.exporter.export(metrics).await)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
