@@ -235,7 +235,8 @@ fn writes_take_one_road() {
         if is_road || is_helper || outside.iter().any(|outside| shown.contains(outside)) {
             continue;
         }
-        for word in ["begin_write", "event_log::append", ".commit()", "wake().notify"] {
+        for word in ["begin_write", "event_log::append", "event_log::conclude", ".commit()", "wake().notify"]
+        {
             // What the rooms of writes commit is a transaction of the road.
             let is_of_the_road = word == ".commit()" && shown.contains("/service-kit/src/write/");
             let found = !is_of_the_road && without_tests(&text).contains(word);

@@ -1,13 +1,73 @@
 //! Appending to the event log: numbers from the heads, versions from the subjects, then the rows. Heads first and in
-//! ascending order, subjects behind them in the order of their ids: two that append can't wait for each other.
+//! ascending order, subjects behind them in the order of their ids: two that append can't wait for each other. With the
+//! events go the request records of what made them ([`conclude`]), which come before the heads.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use crate::event_log::{LogPosition, NewEvent, head_partition};
+use crate::idempotency::{self, RequestRecord};
 use crate::partition::Partition;
-use crate::{StoreError, Tx, bulk_insert, fetch_one};
+use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one};
+
+/// What [`conclude_one`] runs on SQLite: a round trip to SQLite's thread takes many times as long as a statement there.
+macro_rules! conclude_on_sqlite {
+    ($record:literal) => {
+        concat!(
+            $record,
+            "UPDATE event_head SET position = position + 1,
+                 recorded_at = CASE WHEN recorded_at > $2 THEN recorded_at ELSE $2 END WHERE partition = $1;
+             INSERT INTO event_subject (programme, subject, version) VALUES ($3, $4, 1)
+                 ON CONFLICT (programme, subject) DO UPDATE SET version = event_subject.version + 1;
+             INSERT INTO event
+                 (partition, number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause,
+                  trace, transaction_size, transaction_place, data, fact_id)
+             SELECT $1, h.position, $5, $3, $4, s.version, $6, $7, h.recorded_at, $8, $9, $10, $11, $12, $13, $14
+             FROM event_head h, event_subject s WHERE h.partition = $1 AND s.programme = $3 AND s.subject = $4
+             RETURNING number"
+        )
+    };
+}
+
+/// What [`conclude_one`] runs on Postgres. Each part waits for what it reads of the one before: record, head, subject.
+macro_rules! conclude_on_postgres {
+    ($record:literal, $when_recorded:literal) => {
+        concat!(
+            "WITH ",
+            $record,
+            "head AS (
+                 UPDATE event_head SET position = event_head.position + 1,
+                     recorded_at = GREATEST(event_head.recorded_at, $2) WHERE partition = $1",
+            $when_recorded,
+            " RETURNING position, recorded_at),
+             taken AS (
+                 INSERT INTO event_subject (programme, subject, version) SELECT $3, $4, 1 FROM head
+                     ON CONFLICT (programme, subject) DO UPDATE SET version = event_subject.version + 1
+                     RETURNING version)
+             INSERT INTO event
+                 (partition, number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause,
+                  trace, transaction_size, transaction_place, data, fact_id)
+             SELECT $1, head.position, $5, $3, $4, taken.version, $6, $7, head.recorded_at, $8, $9, $10, $11, $12, $13,
+                 $14
+             FROM head, taken RETURNING number"
+        )
+    };
+}
+
+const CONCLUDE_ON_SQLITE: &str = conclude_on_sqlite!("");
+const CONCLUDE_WITH_RECORD_ON_SQLITE: &str = conclude_on_sqlite!(
+    "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at) VALUES ($15, $16, $17, $18, $19);
+     "
+);
+const CONCLUDE_ON_POSTGRES: &str = conclude_on_postgres!("", "");
+const CONCLUDE_WITH_RECORD_ON_POSTGRES: &str = conclude_on_postgres!(
+    "record AS (
+         INSERT INTO request_record (request_id, method, digest, outcome, recorded_at)
+             VALUES ($15, $16, $17, $18, $19) RETURNING request_id),
+     ",
+    " AND EXISTS (SELECT 1 FROM record)"
+);
 
 /// One database's half of [`take_versions`].
 macro_rules! take_versions_on {
@@ -33,8 +93,69 @@ macro_rules! take_versions_on {
     }};
 }
 
+/// The last writes of a transaction: request records ([`idempotency::record_all`]), then events ([`append`]). One event with
+/// at most one record, as a command without company has, goes in one round trip.
+pub async fn conclude(
+    tx: &mut Tx,
+    events: &[NewEvent],
+    records: &[RequestRecord],
+    recorded_at: DateTime<Utc>,
+) -> Result<Vec<LogPosition>, StoreError> {
+    if let ([event], [] | [_]) = (events, records) {
+        let concluding = Box::pin(conclude_one(tx, event, records.first(), recorded_at));
+        return Ok(vec![concluding.await?]);
+    }
+    idempotency::record_all(tx, records).await?;
+    append(tx, events, recorded_at).await
+}
+
+async fn conclude_one(
+    tx: &mut Tx,
+    event: &NewEvent,
+    record: Option<&RequestRecord>,
+    recorded_at: DateTime<Utc>,
+) -> Result<LogPosition, StoreError> {
+    let sql = match (tx.is_postgres(), record.is_some()) {
+        (true, true) => CONCLUDE_WITH_RECORD_ON_POSTGRES,
+        (true, false) => CONCLUDE_ON_POSTGRES,
+        (false, true) => CONCLUDE_WITH_RECORD_ON_SQLITE,
+        (false, false) => CONCLUDE_ON_SQLITE,
+    };
+    let partition = event.partition;
+    // All rows are asked for: SQLite would not go beyond the statement of the first one else. What is bound of a record
+    // that there is not stands in no text.
+    let numbers = fetch_all!(
+        tx,
+        (i64,),
+        sql,
+        partition.number(),
+        recorded_at,
+        event.programme.as_str(),
+        event.subject.as_str(),
+        event.kind.as_str(),
+        event.region.as_str(),
+        event.occurred_at,
+        event.actor.as_str(),
+        event.cause.as_str(),
+        event.trace.as_str(),
+        event.transaction_size,
+        event.transaction_place,
+        event.data.as_slice(),
+        event.fact_id.as_str(),
+        record.map(|record| record.request_id.as_str()),
+        record.map(|record| record.method.as_str()),
+        record.map(|record| record.digest.as_slice()),
+        record.map(|record| record.outcome.as_slice()),
+        record.map(|record| record.recorded_at),
+    )?;
+    let &[(number,)] = numbers.as_slice() else {
+        return Err(StoreError::corrupt_row("event_head", "partition", partition.number()));
+    };
+    Ok(LogPosition { partition, number })
+}
+
 /// Appends events, in the order given within each partition, and gives their places in the order given.
-/// Call it once in a transaction, as its last write. Where the partition has an event of a later time already (clocks of
+/// Call it once in a transaction, as its last write ([`conclude`] does). Where the partition has an event of a later time already (clocks of
 /// instances differ), they are recorded at that time.
 pub async fn append(
     tx: &mut Tx,

@@ -8,7 +8,7 @@
 
 use chrono::{DateTime, Utc};
 
-pub use crate::append::append;
+pub use crate::append::{append, conclude};
 use crate::partition::{Fnv, Partition};
 use crate::positions::{Marks, Positions};
 use crate::{StoreError, Tx, fetch_all, fetch_one, fetch_optional, on, select_by_keys};

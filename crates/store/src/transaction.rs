@@ -55,12 +55,19 @@ impl Tx {
         if self.has_failed() {
             return Err(StoreError::TransactionEnded);
         }
-        let moving = "RELEASE SAVEPOINT part; SAVEPOINT part";
-        crate::on!(self, |c| sqlx::raw_sql(moving)
-            .execute(&mut *c)
-            .await
-            .map(|_| ())
-            .map_err(StoreError::from))
+        const MOVING: &str = "RELEASE SAVEPOINT part; SAVEPOINT part";
+        match self {
+            Tx::Postgres(transaction) => {
+                let moved = sqlx::raw_sql(MOVING).execute(&mut **transaction).await;
+                transaction.noted(moved)?;
+            }
+            // SQLite prepares several statements of one text, and keeps them.
+            Tx::Sqlite(transaction) => {
+                let moved = sqlx::query(MOVING).execute(&mut **transaction).await;
+                transaction.noted(moved)?;
+            }
+        }
+        Ok(())
     }
 
     /// Undoes what was written since [`Tx::savepoint`].

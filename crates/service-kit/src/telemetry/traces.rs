@@ -22,6 +22,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 use tonic::metadata::{MetadataKey, MetadataMap};
+use tracing::Instrument as _;
 
 /// The metadata that carries the W3C trace context.
 pub const TRACE_HEADER: &str = "traceparent";
@@ -62,10 +63,31 @@ pub fn carry(metadata: &mut MetadataMap) {
 
 /// What a task that is spawned now runs, in the span that is current now.
 pub(crate) fn within_current<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let context = TRACER.get().map(|_| Context::current()).filter(|context| context.has_active_span());
-    async move {
-        match context {
-            Some(context) => work.with_context(context).await,
+    // A task's work may be large, and is handed through several futures.
+    let (course, work) = (Course::current(), Box::pin(work));
+    async move { course.around(work).await }
+}
+
+/// In whose course something is done, carried to another task that does it.
+#[derive(Debug, Clone)]
+pub(crate) struct Course {
+    /// What log lines stand in.
+    line: tracing::Span,
+    context: Option<Context>,
+}
+
+impl Course {
+    /// That of who asks.
+    pub(crate) fn current() -> Self {
+        let context = TRACER.get().map(|_| Context::current()).filter(|context| context.has_active_span());
+        Self { line: tracing::Span::current(), context }
+    }
+
+    /// Runs a future in it.
+    pub(crate) async fn around<F: Future>(&self, work: F) -> F::Output {
+        let work = work.instrument(self.line.clone());
+        match &self.context {
+            Some(context) => work.with_context(context.clone()).await,
             None => work.await,
         }
     }

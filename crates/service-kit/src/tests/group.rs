@@ -1,15 +1,21 @@
 //! Commands that share a transaction: one falls alone, and none is lost, twice, or in another's answer.
 
-use std::{collections::BTreeSet, sync::Arc, sync::atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Arc, Mutex, atomic::Ordering},
+};
 
+use futures::future::join_all;
 use shipei_store::{Partition, StoredEvent, event_log, execute, fetch_all};
 use tokio::task::JoinSet;
 use tonic::Code;
+use tracing::Instrument as _;
 
 use super::notes::{
     COUNTY, NoteService as _, Notes, PROGRAMME, counts, put, put_in, test_kit, test_kit_on_postgres,
 };
-use crate::{answer::status::reason_of, testing::TestKit};
+use crate::{answer::status::reason_of, telemetry::CALL_SPAN, testing::TestKit};
 
 /// Commands that come at once.
 const AT_ONCE: usize = 200;
@@ -155,4 +161,49 @@ async fn caller_who_goes_away_holds_nobody_up() {
     let status = notes.put_note(put("R2", "other")).await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists);
     assert_eq!(counts(&test.kit).await, (1, 1));
+}
+
+/// Handlers run in the task of their lane, and say something of their own call all the same.
+#[tokio::test]
+async fn log_line_of_a_handler_says_of_which_call_it_is() {
+    let lines = Lines::default();
+    let sink = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || sink.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    // The first is alone, the others share a transaction.
+    let call = |index: i32| {
+        let line = tracing::error_span!(CALL_SPAN, method = format!("/of/call-{index}"));
+        notes.put_note(put(&format!("R{index}"), "log")).instrument(line)
+    };
+    for answer in join_all((0..4).map(call)).await {
+        answer.unwrap();
+    }
+    let text = lines.text();
+    for index in 0..4 {
+        let own = format!("call{{method=\"/of/call-{index}\"}}: ");
+        let said = |line: &&str| line.contains(&own) && line.ends_with("a handler says something");
+        assert_eq!(text.lines().filter(said).count(), 1, "{index}: {text}");
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

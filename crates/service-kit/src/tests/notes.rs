@@ -1,5 +1,5 @@
 //! A fake service, cut like a real one: contract, handler, statements. Texts drive it: `refuse`, `fail`, `hang`,
-//! `busy once`.
+//! `busy once`, `log`.
 
 use std::{
     convert::Infallible,
@@ -183,6 +183,10 @@ impl Notes {
     fn decide(&self, text: &str) -> crate::Result<()> {
         let attempt = self.attempts.fetch_add(1, Ordering::SeqCst);
         match text {
+            "log" => {
+                tracing::warn!("a handler says something");
+                Ok(())
+            }
             "refuse" if self.refusing.load(Ordering::SeqCst) => {
                 Err(Refusal::new(ErrorReason::WindowClosed).with("window", "phase_3").into())
             }

@@ -142,14 +142,11 @@ async fn attempt(kit: &Kit, job: &mut Job) -> Result<End> {
     if before == transaction.events_count() {
         transaction.rests_on_the_whole_log();
     }
-    if let Some(record) = done.answer.map(Outcome::Answered).and_then(|outcome| job.record(&outcome)) {
-        let mut tx = transaction.lend()?;
-        if is_anew {
-            idempotency::forget(&mut tx, job.request_id()).await?;
-        }
-        idempotency::record_all(&mut tx, &[record]).await?;
+    let record = done.answer.map(Outcome::Answered).and_then(|outcome| job.record(&outcome));
+    if is_anew {
+        idempotency::forget(&mut *transaction.lend()?, job.request_id()).await?;
     }
-    let committed = transaction.commit().await?;
+    let committed = transaction.commit(record.as_slice()).await?;
     Ok(End::CarriedOut(committed.token(kit.source())))
 }
 
@@ -209,8 +206,7 @@ async fn refuse(kit: &Kit, job: &Job, refusal: Refusal) -> Result<End> {
                 Some(Told::Refused(_)) => return Ok(None),
                 None => {}
             }
-            idempotency::record_all(&mut *transaction.lend()?, std::slice::from_ref(&record)).await?;
-            transaction.commit().await?;
+            transaction.commit(std::slice::from_ref(&record)).await?;
             Ok(None)
         };
         keeping.await.map_err(|error| AttemptFailed { again: job.is_worth_another(&error), error })

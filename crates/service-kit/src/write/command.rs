@@ -16,6 +16,7 @@ use crate::{
         size,
     },
     call::{admit::Admitted, consistency::Token},
+    telemetry::traces::Course,
     write::{facts::Correcting, origin::Origin, outcome::Outcome, unit::Unit},
 };
 
@@ -63,6 +64,8 @@ pub(super) struct Job {
     pub(super) origin: Origin,
     pub(super) key: Option<RequestKey>,
     pub(super) command: Box<dyn Command>,
+    /// In whose course the handler runs: its log lines say of which call they are.
+    pub(super) course: Course,
     /// Cancelled when nobody waits for the answer any more.
     pub(super) gone: CancellationToken,
     /// Its place among what may wait.
@@ -83,7 +86,10 @@ impl Job {
     /// Runs the handler. A panic is this command's own failure.
     pub(super) async fn carry_out(&mut self, unit: Unit) -> Result<Done> {
         let carrying = AssertUnwindSafe(self.command.carry_out(unit)).catch_unwind();
-        carrying.await.unwrap_or_else(|_| Err(Error::Internal("a handler panicked".to_owned())))
+        self.course
+            .around(carrying)
+            .await
+            .unwrap_or_else(|_| Err(Error::Internal("a handler panicked".to_owned())))
     }
 
     /// The record of an outcome, if it is to be found again.

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     answer::error::{Error, Result},
     call::{access::Caller, stated_time::StatedTimes},
+    telemetry::traces::Course,
     write::{
         command::{Job, RequestKey, Typed},
         facts::Correcting,
@@ -69,7 +70,9 @@ impl Kit {
         let command =
             Box::new(Typed { state, request, handler, correcting, is_recorded, response: None, answer });
         let room = self.lines().room().acquire_owned().await.map_err(|_| ended())?;
-        let begins = self.lines().put(lane, Job { admitted, origin, key, command, gone, _room: room });
+        let course = Course::current();
+        let begins =
+            self.lines().put(lane, Job { admitted, origin, key, command, course, gone, _room: room });
         if begins {
             tokio::spawn(group::serve(self.clone(), lane));
         }

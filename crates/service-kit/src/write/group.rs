@@ -317,8 +317,8 @@ impl<'kit> Group<'kit> {
             Some(transaction) => transaction,
             None => Transaction::begin(self.kit).await?,
         };
-        idempotency::record_all(&mut *transaction.lend()?, &self.records).await?;
-        let committing = tokio::time::timeout(self.kit.database().attempt_time_max(), transaction.commit());
+        let committing = transaction.commit(&self.records);
+        let committing = tokio::time::timeout(self.kit.database().attempt_time_max(), committing);
         committing.await.unwrap_or_else(|_| Err(StoreError::no_answer().into()))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_store::{LogPosition, NewEvent, Positions, StoreError, Tx, event_log};
+use shipei_store::{LogPosition, NewEvent, Positions, StoreError, Tx, event_log, idempotency::RequestRecord};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{
@@ -114,15 +114,15 @@ impl Transaction {
         self.events.len()
     }
 
-    /// Appends the events, commits, and wakes readers.
-    pub(super) async fn commit(self) -> Result<Committed<()>> {
+    /// Keeps the records, appends the events, commits, and wakes readers.
+    pub(super) async fn commit(self, records: &[RequestRecord]) -> Result<Committed<()>> {
         let mut tx = Arc::into_inner(self.tx)
             .map(Mutex::into_inner)
             .ok_or_else(|| Error::Internal("a transaction is still lent to a unit".to_owned()))?;
         let mut events = self.events;
         let fallen = facts::fallen(&mut tx, self.kit.source(), &events).await?;
         events.extend(fallen);
-        let positions = event_log::append(&mut tx, &events, self.recorded_at).await?;
+        let positions = event_log::conclude(&mut tx, &events, records, self.recorded_at).await?;
         let heads = match self.needs_whole_log {
             true => Some(event_log::heads(&mut tx).await?),
             false => None,
@@ -171,7 +171,7 @@ impl Kit {
             }
         };
         transaction.take(unit)?;
-        let Committed { positions, heads, .. } = transaction.commit().await?;
+        let Committed { positions, heads, .. } = transaction.commit(&[]).await?;
         Ok(Committed { value, positions, heads })
     }
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 
 use crate::event_log::{self, EXAMINED_PER_READ};
+use crate::idempotency::{self, RequestRecord};
 use crate::months::{self, Month};
 use crate::tree::{self, Lying};
 use crate::{
@@ -36,6 +37,16 @@ fn event(partition: Partition, subject: &str) -> NewEvent {
     }
 }
 
+fn record(request_id: &str) -> RequestRecord {
+    RequestRecord {
+        request_id: request_id.to_owned(),
+        method: "shipei.X/Do".to_owned(),
+        digest: idempotency::digest("shipei.X/Do", b"request"),
+        outcome: vec![1, 2, 3],
+        recorded_at: instant(5),
+    }
+}
+
 fn instant(micros: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_782_000_000) + TimeDelta::microseconds(micros)
 }
@@ -50,7 +61,7 @@ fn subjects(events: &[StoredEvent]) -> Vec<&str> {
 
 async fn append(database: &Database, events: &[NewEvent]) -> Result<Vec<LogPosition>, StoreError> {
     let mut tx = database.begin_write().await?;
-    let places = event_log::append(&mut tx, events, instant(2)).await?;
+    let places = event_log::conclude(&mut tx, events, &[], instant(2)).await?;
     tx.commit().await?;
     Ok(places)
 }
@@ -98,6 +109,31 @@ pub(super) async fn appended_events_come_back(database: &Database) -> Result<(),
     tx.rollback().await
 }
 
+/// What one command leaves goes in one round trip, and is kept together or not at all.
+pub(super) async fn event_and_its_record_are_kept_together(database: &Database) -> Result<(), StoreError> {
+    let place = partition(9);
+    append(database, &[event(place, "a"), event(place, "b")]).await?;
+    let mut tx = database.begin_write().await?;
+    let places = event_log::conclude(&mut tx, &[event(place, "a")], &[record("r1")], instant(3)).await?;
+    tx.commit().await?;
+    assert_eq!(places, [LogPosition { partition: place, number: 3 }]);
+    let mut tx = database.begin_write().await?;
+    let again = event_log::conclude(&mut tx, &[event(place, "c")], &[record("r1")], instant(4)).await;
+    let Err(error) = again else { panic!("one request id has two records") };
+    assert_eq!(error.unique_violation(), Some("request_record_pkey"));
+    drop(tx);
+    let mut tx = database.begin_read().await?;
+    let batch = event_log::read_after(&mut tx, place, 0, 10, &[], &[]).await?;
+    let last = &batch.events[2];
+    assert_eq!((batch.reached, last.version, last.recorded_at), (3, 2, instant(3)));
+    assert_eq!(
+        last,
+        &StoredEvent { position: places[0], recorded_at: instant(3), version: 2, ..batch.events[0].clone() }
+    );
+    assert_eq!(idempotency::find_all(&mut tx, &["r1"]).await?, [record("r1")]);
+    tx.rollback().await
+}
+
 /// By programme and subject, whatever the partition and the transaction.
 pub(super) async fn subject_has_versions_without_a_gap(database: &Database) -> Result<(), StoreError> {
     let (one, two) = (partition(9), partition(3));
@@ -122,7 +158,7 @@ pub(super) async fn time_never_goes_back_within_a_partition(database: &Database)
     for (micros, partitions) in [(50, &all[..]), (10, &all[..1]), (20, &all[..]), (60, &all[1..])] {
         let events: Vec<NewEvent> = partitions.iter().map(|partition| event(*partition, "a")).collect();
         let mut tx = database.begin_write().await?;
-        event_log::append(&mut tx, &events, instant(micros)).await?;
+        event_log::conclude(&mut tx, &events, &[], instant(micros)).await?;
         tx.commit().await?;
     }
     let mut tx = database.begin_read().await?;
@@ -306,7 +342,8 @@ async fn write_some(database: &Database, writer: u64) -> Result<Vec<(LogPosition
                     "INSERT INTO item (county, code, amount, active) VALUES ('c', $1, 0, TRUE)",
                     format!("{writer}/{round}")
                 )?;
-                let places = event_log::append(&mut tx, &events, instant(2)).await?;
+                let record = record(&format!("{writer}/{round}"));
+                let places = event_log::conclude(&mut tx, &events, &[record], instant(2)).await?;
                 for _ in 0..(writer * round) % 5 {
                     tokio::task::yield_now().await;
                 }

@@ -106,6 +106,7 @@ list! { $
     state::request_is_recorded_once,
     state::wake_between_two_waits_is_not_lost,
     log::appended_events_come_back,
+    log::event_and_its_record_are_kept_together,
     log::rolled_back_numbers_are_given_again,
     log::filtered_read_moves_past_unwanted_events,
     log::append_to_all_partitions_is_one_batch,
