@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     io,
     sync::{Arc, Mutex, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
@@ -19,6 +20,8 @@ use crate::{answer::status::reason_of, telemetry::CALL_SPAN, testing::TestKit};
 
 /// Commands that come at once.
 const AT_ONCE: usize = 200;
+/// Postgres looks for deadlocks after a second; the rest is for a busy machine.
+const DEADLOCK_TIME_MAX: Duration = Duration::from_secs(5);
 
 async fn databases() -> [TestKit; 2] {
     [test_kit().await, test_kit_on_postgres("notes").await]
@@ -161,6 +164,27 @@ async fn caller_who_goes_away_holds_nobody_up() {
     let status = notes.put_note(put("R2", "other")).await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists);
     assert_eq!(counts(&test.kit).await, (1, 1));
+}
+
+/// On Postgres lanes may wait for each other's rows. One of them is told that it is a deadlock, its commands are tried
+/// again each alone, and nobody notices but by the time that Postgres takes to see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lanes_that_wait_for_each_other_lose_nothing() {
+    let test = test_kit_on_postgres("notes").await;
+    let notes = Notes::new(&test.kit);
+    let lane = |county: &str| Partition::of(county).index() % 2;
+    let other = (130_303..).map(|code| code.to_string()).find(|code| lane(code) != lane(COUNTY)).unwrap();
+    let begun = Instant::now();
+    let one = notes.put_note(put_in(COUNTY, "R1", "locks 1 2"));
+    let two = notes.put_note(put_in(&other, "R2", "locks 2 1"));
+    let (one, two) = tokio::join!(one, two);
+    assert_eq!(
+        (one.unwrap().into_inner().text, two.unwrap().into_inner().text),
+        ("locks 1 2".into(), "locks 2 1".into())
+    );
+    assert!(begun.elapsed() < DEADLOCK_TIME_MAX, "{:?}", begun.elapsed());
+    assert_eq!(counts(&test.kit).await, (2, 2));
+    assert!(notes.attempts.load(Ordering::SeqCst) > 4, "neither was run again");
 }
 
 /// Handlers run in the task of their lane, and say something of their own call all the same.

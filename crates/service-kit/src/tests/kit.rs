@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use prost_types::Timestamp;
-use shipei_store::{Partition, event_log};
+use shipei_store::{Partition, event_log, idempotency};
 use tonic::Code;
 
 use super::notes::{
@@ -61,6 +61,20 @@ async fn same_request_again_gets_the_same_answer_once_carried_out() {
     assert_eq!(status.code(), Code::AlreadyExists);
     assert_eq!(reason_of(&status).as_deref(), Some("REQUEST_ID_REUSED"));
     assert_eq!(counts(&test.kit).await, (1, 1));
+}
+
+#[tokio::test]
+async fn record_of_an_answer_keeps_nothing_that_its_request_says() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let text: String = ('\u{4e00}'..'\u{9e00}').collect();
+    let first = notes.put_note(put("R1", &text)).await.unwrap();
+    let mut tx = test.kit.database().begin_read().await.unwrap();
+    let records = idempotency::find_all(&mut tx, &["R1"]).await.unwrap();
+    tx.rollback().await.unwrap();
+    assert!(records[0].outcome.len() < 40, "{} bytes of {}", records[0].outcome.len(), text.len());
+    let again = notes.put_note(put("R1", &text)).await.unwrap();
+    assert_eq!((again.get_ref(), &again.get_ref().text), (first.get_ref(), &text));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A fake service, cut like a real one: contract, handler, statements. Texts drive it: `refuse`, `fail`, `hang`,
-//! `busy once`, `log`.
+//! `busy once`, `log`,
+//! `locks 1 2`.
 
 use std::{
     convert::Infallible,
@@ -18,12 +19,13 @@ use prost_types::Timestamp;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
 use shipei_contracts::{EventMessage, WriteRequest, common::v1::ErrorReason};
 use shipei_store::{
-    StoreError, execute, fetch_all, sqlx,
+    StoreError, Tx, execute, fetch_all, sqlx,
     sqlx::{
         SqlSafeStr as _,
         migrate::{Migration, MigrationType, Migrator},
     },
 };
+use tokio::sync::Barrier;
 use tonic::{Request, Response, Status, body::Body, server::NamedService, transport::Channel};
 
 use crate::{
@@ -169,6 +171,8 @@ pub(crate) struct Notes {
     pub(crate) kit: Kit,
     pub(crate) attempts: Arc<AtomicUsize>,
     pub(crate) refusing: Arc<AtomicBool>,
+    /// Where two commands meet that take locks in opposite orders, when each has its first.
+    meeting: Arc<Barrier>,
 }
 
 impl Notes {
@@ -177,7 +181,21 @@ impl Notes {
             kit: kit.clone(),
             attempts: Arc::default(),
             refusing: Arc::new(AtomicBool::new(true)),
+            meeting: Arc::new(Barrier::new(2)),
         })
+    }
+
+    /// `locks 1 2`: takes these locks of Postgres in this order. When run again it meets nobody.
+    async fn lock(&self, tx: &mut Tx, text: &str) -> crate::Result<()> {
+        let Some(order) = text.strip_prefix("locks ") else { return Ok(()) };
+        let is_first = self.attempts.fetch_add(1, Ordering::SeqCst) < 2;
+        for (place, lock) in order.split(' ').enumerate() {
+            execute!(tx, "SELECT pg_advisory_xact_lock($1)", lock.parse::<i64>().unwrap())?;
+            if place == 0 && is_first {
+                self.meeting.wait().await;
+            }
+        }
+        Ok(())
     }
 
     fn decide(&self, text: &str) -> crate::Result<()> {
@@ -213,6 +231,7 @@ impl NoteService for Notes {
                     &request.county_code,
                     &request.text
                 )?;
+                notes.lock(&mut unit.tx, &request.text).await?;
                 notes.decide(&request.text)?;
                 if request.text == "hang" {
                     std::future::pending::<()>().await;

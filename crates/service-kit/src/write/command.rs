@@ -17,7 +17,7 @@ use crate::{
     },
     call::{admit::Admitted, consistency::Token},
     telemetry::traces::Course,
-    write::{facts::Correcting, origin::Origin, outcome::Outcome, unit::Unit},
+    write::{facts::Correcting, kept, origin::Origin, outcome::Outcome, unit::Unit},
 };
 
 /// The name of the primary key of the table of request records, on both databases.
@@ -45,7 +45,7 @@ pub(super) enum End {
 /// What a command's handler gave, besides the response that the command keeps.
 pub(super) struct Done {
     pub(super) unit: Unit,
-    /// The response's bytes, where they are to be recorded.
+    /// The response as it is to be recorded ([`kept`]), where it is.
     pub(super) answer: Option<Vec<u8>>,
 }
 
@@ -146,17 +146,16 @@ where
     Handling: Future<Output = Result<(Unit, Res)>> + Send + 'static,
 {
     fn carry_out(&mut self, unit: Unit) -> Pin<Box<dyn Future<Output = Result<Done>> + Send + '_>> {
-        let (handler, state, request) = (&self.handler, self.state.clone(), self.request.clone());
-        let (response, is_recorded) = (&mut self.response, self.is_recorded);
-        let correcting = self.correcting.clone();
+        let (state, sent, correcting) = (self.state.clone(), self.request.clone(), self.correcting.clone());
+        let Self { handler, request, response, is_recorded, .. } = self;
         Box::pin(async move {
             let unit = match correcting {
                 Some(correcting) => correcting.carry_out(unit).await?,
                 None => unit,
             };
-            let (unit, answered) = handler(state, unit, request).await?;
+            let (unit, answered) = handler(state, unit, sent).await?;
             size::check(&answered)?;
-            let answer = is_recorded.then(|| answered.encode_to_vec());
+            let answer = is_recorded.then(|| kept::pack(&answered.encode_to_vec(), &request.encode_to_vec()));
             *response = Some(answered);
             Ok(Done { unit, answer })
         })
@@ -168,10 +167,13 @@ where
                 Some(response) => Ok((response, token)),
                 None => Err(Error::Internal("a command ended without its response".to_owned())),
             },
-            End::Told(Outcome::Answered(bytes), token) => match Res::decode(bytes.as_slice()) {
-                Ok(response) => Ok((response, token)),
-                Err(_) => Err(Error::Internal("a recorded answer is unreadable".to_owned())),
-            },
+            End::Told(Outcome::Answered(bytes), token) => {
+                let answer = kept::unpack(&bytes, &self.request.encode_to_vec());
+                match answer.and_then(|answer| Res::decode(answer.as_slice()).ok()) {
+                    Some(response) => Ok((response, token)),
+                    None => Err(Error::Internal("a recorded answer is unreadable".to_owned())),
+                }
+            }
             End::Told(Outcome::Refused(refusal), _) => Err(refusal.into()),
             End::Failed(error) => Err(error),
         };

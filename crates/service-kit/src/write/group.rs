@@ -269,7 +269,11 @@ impl<'kit> Group<'kit> {
                 }
                 self.members.push(Member { job, kept: Kept::Outcome(outcome, Rests::OnNothing) });
             }
-            error if job.is_worth_another(&error) => self.alone.push(job),
+            error if job.is_worth_another(&error) => {
+                tracing::debug!(%error, "a command met another transaction: it is tried alone");
+                metrics::retried(self.kit.source(), 1);
+                self.alone.push(job);
+            }
             error => job.fail(error),
         }
     }
@@ -278,6 +282,7 @@ impl<'kit> Group<'kit> {
     fn break_up(&mut self) {
         self.is_broken = true;
         self.transaction = None;
+        metrics::retried(self.kit.source(), self.members.len() as u64);
         self.alone.extend(self.members.drain(..).map(|member| member.job));
     }
 
@@ -298,6 +303,7 @@ impl<'kit> Group<'kit> {
                 let is_unknown = matches!(error, Error::Store(StoreError::CommitOutcomeUnknown(_)));
                 Sometimes::TriedEachAlone.happened();
                 tracing::debug!(%error, commands = self.members.len(), "a transaction failed: each is tried alone");
+                metrics::retried(self.kit.source(), self.members.len() as u64);
                 for Member { job, .. } in self.members {
                     match is_unknown && job.key.is_none() {
                         true => job.fail(StoreError::no_answer().into()),

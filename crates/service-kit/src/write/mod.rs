@@ -2,7 +2,8 @@
 //! `line`, and shares a transaction with those that wait too (`group`); work in [`parts`] and what a service does by
 //! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot. All of them work in a
 //! [`mod@unit`], and all writes take the one [`road`], where there is [`room`] for them; what one person adds in a day is bounded by a
-//! [`quota`]. What became of a command is kept under its request id (`outcome`), and what it recorded can be retracted ([`facts`]).
+//! [`quota`]. What became of a command is kept under its request id (`outcome`, `kept`), and what it
+//! recorded can be retracted ([`facts`]).
 
 mod alone;
 mod background;
@@ -11,6 +12,7 @@ pub mod commands;
 pub(crate) mod event;
 pub mod facts;
 mod group;
+mod kept;
 pub mod kit;
 mod line;
 pub mod origin;

@@ -1,5 +1,5 @@
 //! How the outcome of a write is kept under its request id: one byte that says which, then a message. An answer is
-//! kept as the response's own bytes, a refusal as the message below, whose tags must never change meaning.
+//! kept as the response without what its request says (`kept.rs`), a refusal as the message below, whose tags must never change meaning.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const REFUSED: u8 = 2;
 /// What a write came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Carried out; the response's bytes.
+    /// Carried out; the response as it is kept.
     Answered(Vec<u8>),
     /// The domain said no.
     Refused(Refusal),
