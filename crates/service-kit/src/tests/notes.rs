@@ -396,5 +396,6 @@ pub(crate) fn compile_proto(source: &str) -> DescriptorPool {
     compiler.include_imports(true);
     compiler.open_file("fake.proto").unwrap();
     compiler.open_file("shipei/event/v1/event_feed.proto").unwrap();
+    compiler.open_file("shipei/event/v1/correction_service.proto").unwrap();
     DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).unwrap()
 }
