@@ -32,11 +32,11 @@ use crate::harness::{Backend, Place, embedded};
 const SCHEME: &str = include_str!("../crates/rules/data/qinhuangdao-2019.toml");
 const PROGRAMME: &str = "qinhuangdao-2019";
 /// 雄安新区, a city of the tree, and 容城, which lies in it though its digits say 保定.
-const XIONGAN: &str = "133100";
+pub(crate) const XIONGAN: &str = "133100";
 const RONGCHENG: &str = "130629";
 /// 保定, and 安新, which lies in it until it moves to 雄安新区.
 const BAODING: &str = "130600";
-const ANXIN: &str = "130632";
+pub(crate) const ANXIN: &str = "130632";
 
 /// Calls an RPC with the token of everything written so far, and gives its answer.
 macro_rules! ask {
@@ -47,12 +47,13 @@ macro_rules! ask {
         response.into_inner()
     }};
 }
+pub(crate) use ask;
 
-fn at(text: &str) -> Option<Timestamp> {
+pub(crate) fn at(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-fn id() -> String {
+pub(crate) fn id() -> String {
     PROGRAMME.to_owned()
 }
 
@@ -192,7 +193,7 @@ async fn do_something(clients: &Clients, number: usize, county: &str) -> Result<
 }
 
 /// A programme in which T1 is of 容城, T2 of 安新 and T3 of 海港.
-async fn populate(clients: &Clients) -> Result<()> {
+pub(crate) async fn populate(clients: &Clients) -> Result<()> {
     let programme =
         enrollment::CreateProgrammeRequest { scheme_toml: SCHEME.to_owned(), ..Default::default() };
     ask!(clients, ProgrammeServiceClient, "enrollment", create_programme, programme);

@@ -32,7 +32,7 @@ CREATE TABLE mirror_region_move (
     PRIMARY KEY (programme_id, region_code, move_number)
 );
 
--- A class and its tutor.
+-- A class and its first tutor; empty for nobody.
 CREATE TABLE mirror_class (
     programme_id TEXT COLLATE "C" NOT NULL,
     class_id     TEXT COLLATE "C" NOT NULL,
@@ -41,6 +41,37 @@ CREATE TABLE mirror_class (
     PRIMARY KEY (programme_id, class_id)
 );
 CREATE INDEX mirror_class_by_tutor ON mirror_class (programme_id, tutor_id);
+
+-- Another tutor of a class from an instant on, by the number of the change, which is enrollment's; empty for nobody.
+CREATE TABLE mirror_class_tutor (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    class_id      TEXT COLLATE "C" NOT NULL,
+    change_number BIGINT NOT NULL,
+    changed_at    TIMESTAMPTZ NOT NULL,
+    tutor_id      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id, change_number)
+);
+CREATE INDEX mirror_class_tutor_by_tutor ON mirror_class_tutor (programme_id, tutor_id, class_id);
+
+-- The end of one window moved, for a region, a class, a person or all. place_code is where who has it stood when it was granted.
+CREATE TABLE mirror_extension (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    extension_id TEXT COLLATE "C" NOT NULL,
+    window_name  TEXT COLLATE "C" NOT NULL,
+    last_day     TEXT COLLATE "C" NOT NULL,
+    region_code  TEXT COLLATE "C" NOT NULL,
+    class_id     TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    place_code   TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, extension_id)
+);
+
+-- A sum of digests of a programme's extensions and of the tree that says for whom they are: another sum, other windows.
+CREATE TABLE mirror_windows (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    changes      BIGINT NOT NULL,
+    PRIMARY KEY (programme_id)
+);
 
 -- That learning was opened for a county, by the fact; the first one that stands counts (learned_retraction).
 CREATE TABLE mirror_county (

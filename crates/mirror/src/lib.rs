@@ -11,27 +11,34 @@
 mod first_times;
 mod lookup;
 mod place;
+mod programmes;
 mod projector;
 pub mod testing;
 mod tree;
+mod windows;
 
 pub use lookup::{
-    CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Programmes, Region, class, classes_of_tutor,
+    CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Region, class, classes_of, classes_of_tutor,
     counties_opened_at, county_opened_at, member, members, open_counties, region,
 };
 pub use place::{Place, PlaceHistory};
+pub use programmes::Programmes;
 pub use projector::{MirrorProjector, SOURCE, VERSION, apply, types};
 pub use shipei_rules::history::History;
+pub use windows::{Windows, extends_regions};
 
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 10] = [
+pub const TABLES: [&str; 13] = [
     "mirror_programme",
     "mirror_region",
     "mirror_region_move",
     "region_within",
     "mirror_class",
+    "mirror_class_tutor",
+    "mirror_extension",
+    "mirror_windows",
     "mirror_county",
     "mirror_member",
     "mirror_person_fact",

@@ -1,9 +1,6 @@
 //! Look-ups in the mirror. A missing row is `None`; what a missing row means is for the caller to say.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, RwLock},
-};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
@@ -11,11 +8,10 @@ use shipei_rules::{
     history::History,
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
     region::{RegionCode, RegionLevel},
-    scheme::{Scheme, SchemeError},
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 use shipei_service_kit::{
-    Error, Reach, Refusal, Result,
+    Reach, Refusal, Result,
     reach::{AsOf, Columns},
 };
 use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, learned_stands, select_by_keys};
@@ -27,80 +23,6 @@ pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
 
 /// The most counties of one programme that are listed; a province has some 167.
 pub const COUNTIES_MAX: i64 = 1_000;
-
-/// Schemes in force, by programme and version; the text of each is parsed once in the process.
-#[derive(Debug, Clone, Default)]
-pub struct Programmes {
-    parsed: Arc<RwLock<Parsed>>,
-}
-
-/// By programme: the version and what it says.
-type Parsed = BTreeMap<ProgrammeId, (i64, Arc<Scheme>)>;
-
-impl Programmes {
-    /// The scheme in force and its version. An unknown programme is refused NOT_FOUND, field `programme_id`.
-    pub async fn scheme(&self, tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(i64, Arc<Scheme>)> {
-        let version: Option<(i64,)> = fetch_optional!(
-            tx,
-            (i64,),
-            "SELECT scheme_version FROM mirror_programme WHERE programme_id = $1",
-            programme_id.as_str()
-        )?;
-        let Some((version,)) = version else {
-            let refusal = Refusal::new(ErrorReason::NotFound).field("programme_id");
-            return Err(refusal.because("there is no such programme").into());
-        };
-        if let Some((parsed, scheme)) = self.lock().get(programme_id)
-            && *parsed == version
-        {
-            return Ok((version, Arc::clone(scheme)));
-        }
-        let row: (i64, String) = shipei_store::fetch_one!(
-            tx,
-            (i64, String),
-            "SELECT scheme_version, scheme_toml FROM mirror_programme WHERE programme_id = $1",
-            programme_id.as_str()
-        )?;
-        let (version, text) = row;
-        let scheme = parsed(text)
-            .await?
-            .map_err(|_| StoreError::corrupt_row("mirror_programme", "scheme_toml", programme_id))?;
-        let kept = (version, scheme);
-        self.parsed
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(programme_id.clone(), kept.clone());
-        Ok(kept)
-    }
-
-    /// The region of a programme. An unknown one is refused NOT_FOUND, field `programme_id`.
-    pub async fn region(&self, tx: &mut Tx, programme_id: &str) -> Result<String> {
-        let region: Option<(String,)> = fetch_optional!(
-            tx,
-            (String,),
-            "SELECT region_code FROM mirror_programme WHERE programme_id = $1",
-            programme_id
-        )?;
-        let Some((region,)) = region else {
-            let refusal = Refusal::new(ErrorReason::NotFound).field("programme_id");
-            return Err(refusal.because("there is no such programme").into());
-        };
-        Ok(region)
-    }
-
-    fn lock(&self) -> std::sync::RwLockReadGuard<'_, Parsed> {
-        self.parsed.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-/// The scheme of a text, parsed once in this process and not on a thread that others wait for.
-async fn parsed(text: String) -> Result<std::result::Result<Arc<Scheme>, SchemeError>> {
-    if let Some(scheme) = Scheme::shared(&text) {
-        return Ok(Ok(scheme));
-    }
-    let parsing = tokio::task::spawn_blocking(move || Scheme::parse_shared(&text));
-    parsing.await.map_err(|error| Error::Internal(format!("a scheme was not parsed: {error}")))
-}
 
 /// Somebody of a programme, as enrollment knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,15 +201,22 @@ async fn transfers(
     Ok(transfers)
 }
 
-/// A class and its tutor.
+/// A class and its tutors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
     /// Its id.
     pub class_id: ClassId,
     /// The region that it belongs to (a city or a county).
     pub region_code: RegionCode,
-    /// Its tutor, if it has one.
-    pub tutor_id: Option<PersonId>,
+    /// Who was its tutor when; `None` for nobody.
+    pub tutors: History<Option<PersonId>>,
+}
+
+impl Class {
+    /// Whether somebody was its tutor as of an instant.
+    pub fn is_led_by(&self, person_id: &PersonId, at: DateTime<Utc>) -> bool {
+        self.tutors.at(at).as_ref() == Some(person_id)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -299,30 +228,76 @@ struct ClassRow {
     tutor_id: String,
 }
 
-impl TryFrom<ClassRow> for Class {
-    type Error = StoreError;
+#[derive(sqlx::FromRow)]
+struct TutorRow {
+    #[sqlx(try_from = "String")]
+    class_id: ClassId,
+    change_number: i64,
+    changed_at: DateTime<Utc>,
+    tutor_id: String,
+}
 
-    fn try_from(row: ClassRow) -> std::result::Result<Class, StoreError> {
-        let ClassRow { class_id, region_code, tutor_id } = row;
-        let tutor_id = PersonId::parse_optional(&tutor_id)
-            .map_err(|_| StoreError::corrupt_row("mirror_class", "tutor_id", &class_id))?;
-        Ok(Class { class_id, region_code, tutor_id })
-    }
+fn tutor_of(table: &'static str, class_id: &ClassId, tutor_id: &str) -> Result<Option<PersonId>> {
+    let tutor = PersonId::parse_optional(tutor_id);
+    Ok(tutor.map_err(|_| StoreError::corrupt_row(table, "tutor_id", class_id))?)
 }
 
 /// One class.
 pub async fn class(tx: &mut Tx, programme_id: &ProgrammeId, class_id: &ClassId) -> Result<Option<Class>> {
-    let row = fetch_optional!(
-        tx,
-        ClassRow,
-        "SELECT class_id, region_code, tutor_id FROM mirror_class WHERE programme_id = $1 AND class_id = $2",
-        programme_id.as_str(),
-        class_id.as_str()
-    )?;
-    Ok(row.map(Class::try_from).transpose()?)
+    Ok(classes_of(tx, programme_id, &[class_id]).await?.pop())
 }
 
-/// A tutor's classes, by id; at most [`CLASSES_OF_TUTOR_MAX`].
+/// Those of the classes that there are, by id.
+pub async fn classes_of(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    class_ids: &[&ClassId],
+) -> Result<Vec<Class>> {
+    let mut rows = select_by_keys!(
+        tx,
+        ClassRow,
+        [
+            "SELECT class_id, region_code, tutor_id FROM mirror_class WHERE programme_id = ",
+            programme_id.as_str(),
+            " AND class_id IN "
+        ],
+        class_ids,
+        |class_id| (class_id.as_str())
+    )?;
+    rows.sort_by(|left, right| left.class_id.cmp(&right.class_id));
+    let mut changes = select_by_keys!(
+        tx,
+        TutorRow,
+        [
+            "SELECT class_id, change_number, changed_at, tutor_id FROM mirror_class_tutor WHERE programme_id = ",
+            programme_id.as_str(),
+            " AND class_id IN "
+        ],
+        class_ids,
+        |class_id| (class_id.as_str())
+    )?;
+    changes.sort_by_key(|change| (change.changed_at, change.change_number));
+    let mut of_class: BTreeMap<ClassId, Vec<(DateTime<Utc>, Option<PersonId>)>> = BTreeMap::new();
+    for change in changes {
+        let tutor = tutor_of("mirror_class_tutor", &change.class_id, &change.tutor_id)?;
+        of_class.entry(change.class_id).or_default().push((change.changed_at, tutor));
+    }
+    let mut classes = Vec::with_capacity(rows.len());
+    for ClassRow { class_id, region_code, tutor_id } in rows {
+        let first = tutor_of("mirror_class", &class_id, &tutor_id)?;
+        let tutors = History::new(first, of_class.remove(&class_id).unwrap_or_default());
+        classes.push(Class { class_id, region_code, tutors });
+    }
+    Ok(classes)
+}
+
+#[derive(sqlx::FromRow)]
+struct ClassIdRow {
+    #[sqlx(try_from = "String")]
+    class_id: ClassId,
+}
+
+/// The classes whose tutor somebody ever was, by id; at most [`CLASSES_OF_TUTOR_MAX`].
 pub async fn classes_of_tutor(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -330,14 +305,16 @@ pub async fn classes_of_tutor(
 ) -> Result<Vec<Class>> {
     let rows = fetch_all!(
         tx,
-        ClassRow,
-        "SELECT class_id, region_code, tutor_id FROM mirror_class \
-         WHERE programme_id = $1 AND tutor_id = $2 ORDER BY class_id LIMIT $3",
+        ClassIdRow,
+        "SELECT class_id FROM mirror_class WHERE programme_id = $1 AND tutor_id = $2 \
+         UNION SELECT class_id FROM mirror_class_tutor WHERE programme_id = $1 AND tutor_id = $2 \
+         ORDER BY class_id LIMIT $3",
         programme_id.as_str(),
         tutor_id.as_str(),
         CLASSES_OF_TUTOR_MAX
     )?;
-    Ok(rows.into_iter().map(Class::try_from).collect::<std::result::Result<_, _>>()?)
+    let class_ids: Vec<&ClassId> = rows.iter().map(|row| &row.class_id).collect();
+    classes_of(tx, programme_id, &class_ids).await
 }
 
 /// When learning was opened for a county; `None` while it is closed.

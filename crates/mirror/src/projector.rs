@@ -11,13 +11,14 @@ use shipei_store::{Tx, bulk_insert, execute};
 use crate::{
     first_times::{self, PersonFact},
     tree,
+    windows::Changes,
 };
 
 /// The log that the mirror follows.
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The events that the mirror keeps something of.
 const EVENTS: &[Handles<Gathered>] = handles![Gathered:
@@ -32,6 +33,8 @@ const EVENTS: &[Handles<Gathered>] = handles![Gathered:
     enrollment::PersonLoggedIn => logged_in,
     enrollment::PreJobTrainingAttended => attended,
     enrollment::TraineeWithdrawn => withdrawn,
+    enrollment::TutorReplaced => tutor_replaced,
+    enrollment::ExtensionGranted => extension_granted,
 ];
 
 /// Follows enrollment's log into the mirror.
@@ -79,6 +82,8 @@ struct Gathered {
     regions: BTreeMap<Key, enrollment::RegionCreated>,
     region_moves: BTreeMap<(String, String, i64), (DateTime<Utc>, enrollment::RegionMoved)>,
     classes: BTreeMap<Key, enrollment::ClassCreated>,
+    tutor_changes: BTreeMap<(String, String, i64), (DateTime<Utc>, enrollment::TutorReplaced)>,
+    extensions: BTreeMap<Key, (String, enrollment::ExtensionGranted)>,
     /// By programme, county, time and fact.
     opened: BTreeSet<(String, String, DateTime<Utc>, String)>,
     members: BTreeMap<Key, MemberPatch>,
@@ -141,6 +146,15 @@ impl Gathered {
         }
         save_regions(tx, &self.regions, &self.region_moves).await?;
         save_classes(tx, self.classes.values().collect()).await?;
+        save_tutor_changes(tx, self.tutor_changes.values().collect()).await?;
+        save_extensions(tx, self.extensions.values().collect()).await?;
+        let mut changes = Changes::default();
+        self.extensions.keys().for_each(|(programme_id, id)| changes.add(programme_id, &["extension", id]));
+        self.regions.keys().for_each(|(programme_id, code)| changes.add(programme_id, &["region", code]));
+        for (programme_id, code, number) in self.region_moves.keys() {
+            changes.add(programme_id, &["move", code, &number.to_string()]);
+        }
+        changes.save(tx).await?;
         save_opened(tx, self.opened.iter().collect()).await?;
         // The rows of members first: they are held until the transaction ends, and what is folded into them sees all facts.
         save_members(tx, self.members.into_iter().collect()).await?;
@@ -185,6 +199,18 @@ fn region_moved(into: &mut Gathered, fact: enrollment::RegionMoved, told: &Fact<
 
 fn class_created(into: &mut Gathered, fact: enrollment::ClassCreated, _: &Fact<'_>) -> Result<()> {
     into.classes.insert((fact.programme_id.clone(), fact.class_id.clone()), fact);
+    Ok(())
+}
+
+fn tutor_replaced(into: &mut Gathered, fact: enrollment::TutorReplaced, told: &Fact<'_>) -> Result<()> {
+    let key = (fact.programme_id.clone(), fact.class_id.clone(), fact.change_number);
+    into.tutor_changes.insert(key, (told.at, fact));
+    Ok(())
+}
+
+fn extension_granted(into: &mut Gathered, fact: enrollment::ExtensionGranted, told: &Fact<'_>) -> Result<()> {
+    let place_code = told.event.region_code.clone();
+    into.extensions.insert((fact.programme_id.clone(), fact.extension_id.clone()), (place_code, fact));
     Ok(())
 }
 
@@ -300,6 +326,45 @@ async fn save_classes(tx: &mut Tx, classes: Vec<&enrollment::ClassCreated>) -> R
     Ok(())
 }
 
+/// A change of a class's tutor is kept once, by its number.
+async fn save_tutor_changes(
+    tx: &mut Tx,
+    changes: Vec<&(DateTime<Utc>, enrollment::TutorReplaced)>,
+) -> Result<()> {
+    bulk_insert!(
+        tx,
+        "INSERT INTO mirror_class_tutor (programme_id, class_id, change_number, changed_at, tutor_id)",
+        changes,
+        |(at, row)| (&row.programme_id, &row.class_id, row.change_number, *at, &row.new_tutor_id),
+        " ON CONFLICT (programme_id, class_id, change_number) DO NOTHING"
+    )?;
+    Ok(())
+}
+
+async fn save_extensions(
+    tx: &mut Tx,
+    extensions: Vec<&(String, enrollment::ExtensionGranted)>,
+) -> Result<()> {
+    bulk_insert!(
+        tx,
+        "INSERT INTO mirror_extension (programme_id, extension_id, window_name, last_day, region_code, class_id, \
+         person_id, place_code)",
+        extensions,
+        |(place_code, row)| (
+            &row.programme_id,
+            &row.extension_id,
+            &row.window,
+            &row.new_last_day,
+            &row.region_code,
+            &row.class_id,
+            &row.person_id,
+            place_code
+        ),
+        " ON CONFLICT (programme_id, extension_id) DO NOTHING"
+    )?;
+    Ok(())
+}
+
 async fn save_opened(tx: &mut Tx, opened: Vec<&(String, String, DateTime<Utc>, String)>) -> Result<()> {
     bulk_insert!(
         tx,
@@ -396,7 +461,8 @@ mod tests {
         let names: Vec<String> =
             types().iter().map(|name| name.trim_start_matches("shipei.enrollment.v1.").to_owned()).collect();
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved ClassCreated LearningOpened \
-            PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn";
-        assert_eq!((VERSION, names.join(" ").as_str()), (3, expected));
+            PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn \
+            TutorReplaced ExtensionGranted";
+        assert_eq!((VERSION, names.join(" ").as_str()), (4, expected));
     }
 }

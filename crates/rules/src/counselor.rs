@@ -4,6 +4,7 @@
 //! integers alone. To add an offline item, add its word to [`OfflineItem`] and its judgement to `judge`.
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -52,6 +53,9 @@ pub struct CountyFacts {
     pub scored_participants: i64,
     /// How many different scores they hold: a participant's score is the points of their offline item.
     pub distinct_scores: i64,
+    /// The scheme with the latest end of each window that anybody in the county has, where some have later ones: until then
+    /// a task can still be done.
+    pub latest: Option<Arc<Scheme>>,
 }
 
 /// One education stage of a county.
@@ -204,7 +208,7 @@ fn task_shares(scheme: &Scheme, facts: &CountyFacts, as_of: DateTime<Utc>) -> Ve
     let mut shares = Vec::new();
     for (index, task) in rules.tasks.iter().enumerate() {
         let done = facts.done_by_task.get(index).copied().unwrap_or(0).clamp(0, facts.active);
-        let until = task_until(scheme, *task);
+        let until = task_until(facts.latest.as_deref().unwrap_or(scheme), *task);
         let missing = (done < facts.active).then(|| Missing::new(Need::Trainees, done, facts.active, until));
         let state = missing.map_or(ItemState::Earned, |missing| missing.judged(as_of).0);
         let (active, clause) = (facts.active, Clause::clone(&rules.clause));

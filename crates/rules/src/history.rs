@@ -40,6 +40,15 @@ impl<T> History<T> {
         std::iter::once(&self.first).chain(self.changes.iter().map(|(_, value)| value))
     }
 
+    /// Everything there ever was, by time, each with the instants from and until which it was; none before the first change
+    /// and after the last.
+    pub fn spans(&self) -> impl Iterator<Item = (Option<DateTime<Utc>>, Option<DateTime<Utc>>, &T)> {
+        let starts =
+            std::iter::once(None).chain(self.changes.iter().map(|(changed_at, _)| Some(*changed_at)));
+        let ends = self.changes.iter().map(|(changed_at, _)| Some(*changed_at)).chain(std::iter::once(None));
+        starts.zip(ends).zip(self.all()).map(|((from, until), value)| (from, until, value))
+    }
+
     /// The time of the last change.
     pub fn latest_change(&self) -> Option<DateTime<Utc>> {
         self.changes.last().map(|(changed_at, _)| *changed_at)
@@ -93,5 +102,9 @@ mod tests {
         assert_eq!(history.map(|class| class.len()).at(at(15)), &2);
         assert_eq!(history.all().copied().collect::<Vec<_>>(), ["L1", "L2", "L3", "L4"]);
         assert_eq!(history.latest_change(), Some(at(20)));
+        let spans: Vec<_> = history.spans().collect();
+        assert_eq!(spans[0], (None, Some(at(10)), &"L1"));
+        assert_eq!(spans[1..3], [(Some(at(10)), Some(at(20)), &"L2"), (Some(at(20)), Some(at(20)), &"L3")]);
+        assert_eq!(spans[3], (Some(at(20)), None, &"L4"));
     }
 }

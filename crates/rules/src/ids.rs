@@ -113,6 +113,8 @@ ids! {
     SessionId,
     /// Time granted to a learner by hand.
     GrantId,
+    /// The end of a window moved.
+    ExtensionId,
     /// A class of trainees.
     ClassId,
     /// A school.

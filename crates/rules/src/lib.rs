@@ -29,3 +29,4 @@ pub mod submission;
 pub mod trainee;
 pub mod tutor;
 pub mod vocabulary;
+pub mod windows;

@@ -4,11 +4,13 @@
 //! nothing dated after `as_of` counts. To add an item, add its figures to the scheme, its function, its line in `score`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::calendar::Period;
 use crate::explanation::{Finding, Item, ItemKey, Missing, Need, ReasonCode};
+use crate::history::History;
 use crate::ids::{ClassId, SeminarId, SubmissionId};
 use crate::scheme::{BulletinRule, Scheme};
 
@@ -30,10 +32,27 @@ pub struct TutorFacts {
 pub struct ClassFacts {
     /// The class.
     pub class_id: ClassId,
+    /// The scheme with the windows that apply to it; `None` for those of everybody.
+    pub scheme: Option<Arc<Scheme>>,
+    /// When the tutor had it.
+    pub held: History<bool>,
     /// Its bulletins: number and when published.
     pub bulletins: Vec<(i64, DateTime<Utc>)>,
     /// Its seminars.
     pub seminars: Vec<SeminarFacts>,
+}
+
+impl ClassFacts {
+    /// Whether the tutor answers for what ends with a period: who has the class, or had it at that end. What they did there
+    /// themselves (`is_own`) counts for them too, whoever has it now.
+    fn is_answered(&self, period: &Period, as_of: DateTime<Utc>, is_own: bool) -> bool {
+        is_own || *self.held.at(as_of) || (period.is_over(as_of) && *self.held.before(period.until))
+    }
+
+    /// The scheme with the windows that apply to the class; `of_all` has those of everybody.
+    fn scheme<'s>(&'s self, of_all: &'s Scheme) -> &'s Scheme {
+        self.scheme.as_deref().unwrap_or(of_all)
+    }
 }
 
 /// One seminar of a class.
@@ -122,7 +141,7 @@ pub fn score(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Tutor
     let marking = finding.into_item(ItemKey::Marking, rules.marking.points, &rules.marking.clause);
     let mut bulletin_items = Vec::with_capacity(rules.bulletins.len());
     for rule in &rules.bulletins {
-        let finding = judge_bulletin(rule, facts, as_of);
+        let finding = judge_bulletin(scheme, rule, facts, as_of);
         bulletin_items.push(finding.into_item(ItemKey::Bulletin(rule.number), rule.points, &rule.clause));
     }
     let finding = judge_seminar(scheme, facts, as_of);
@@ -171,7 +190,10 @@ pub fn score(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Tutor
 /// Annex 3, marking: pending until `review_until`, then all or nothing. The oldest submission that is owed a mark is the
 /// evidence.
 fn judge_marking(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
-    let review_until = scheme.trainee.assignment.review_until;
+    // The last of the classes' ends: until then a mark of some class can be made good.
+    let held = facts.classes.iter().filter(|class| *class.held.at(as_of));
+    let ends = held.map(|class| class.scheme(scheme).trainee.assignment.review_until);
+    let review_until = ends.fold(scheme.trainee.assignment.review_until, DateTime::max);
     let number_owed = length(facts.marking.iter().filter(|work| work.is_owed));
     let missing = Missing::new(Need::Marks, 0, number_owed, review_until);
     let owed = facts.marking.iter().filter(|work| work.is_owed);
@@ -190,48 +212,72 @@ fn late_weeks(facts: &TutorFacts) -> i64 {
     i64::try_from(late.len()).unwrap_or(i64::MAX)
 }
 
-/// Annex 3, bulletins: earned when every class has the number published inside the window, dated at the last of them.
-fn judge_bulletin(rule: &BulletinRule, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
-    in_each_class(facts, as_of, (rule.points, rule.period.until), |class| {
-        let counted = class
-            .bulletins
-            .iter()
-            .filter(|(number, at)| *number == rule.number && *at <= as_of && rule.period.contains(*at));
-        counted.map(|(_, at)| *at).min().ok_or(Need::Bulletin)
+/// Annex 3, bulletins: earned when every class has the number published inside the window, dated at the last of them. A
+/// bulletin counts for the class, whoever guides it, and for who published it.
+fn judge_bulletin(scheme: &Scheme, rule: &BulletinRule, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
+    let period_of = |class: &ClassFacts| {
+        let own = class.scheme(scheme).tutor.bulletins.iter().find(|own| own.number == rule.number);
+        own.map_or(rule.period, |own| own.period)
+    };
+    in_each_class(facts, as_of, (rule.points, rule.period), period_of, |class, period| {
+        let published =
+            class.bulletins.iter().filter(|(number, _)| *number == rule.number).map(|(_, at)| *at);
+        let counted = published.filter(|at| *at <= as_of && period.contains(*at));
+        let first = counted.min();
+        let is_own = first.is_some_and(|at| *class.held.at(at));
+        (first.ok_or(Need::Bulletin), is_own)
     })
 }
 
-/// Annex 3, seminar: every class has one that was opened, posted to and summarised, all inside the window.
+/// Annex 3, seminar: every class has one that was opened, posted to and summarised, all inside the window. It counts for the
+/// class, whoever guides it, and for who opened it.
 fn judge_seminar(scheme: &Scheme, facts: &TutorFacts, as_of: DateTime<Utc>) -> Finding {
     let rules = &scheme.tutor.seminar;
-    in_each_class(facts, as_of, (rules.points, rules.period.until), |class| {
-        class_seminar(class, &rules.period, as_of)
+    let period_of = |class: &ClassFacts| class.scheme(scheme).tutor.seminar.period;
+    in_each_class(facts, as_of, (rules.points, rules.period), period_of, |class, period| {
+        class_seminar(class, period, as_of)
     })
 }
 
-/// Earned when something is complete in every class, dated at the last of them; else the first class that lacks it is the
-/// evidence, and how many have it is what there is.
+/// What a class has, or lacks; and whether the tutor did it.
+type InClass = (Result<DateTime<Utc>, Need>, bool);
+
+/// Earned when something is complete in every class that the tutor answers for, dated at the last of them; else the first class
+/// that lacks it is the evidence, and how many have it is what there is.
 fn in_each_class(
     facts: &TutorFacts,
     as_of: DateTime<Utc>,
-    (points, until): (i64, DateTime<Utc>),
-    complete_in: impl Fn(&ClassFacts) -> Result<DateTime<Utc>, Need>,
+    (points, period): (i64, Period),
+    period_of: impl Fn(&ClassFacts) -> Period,
+    complete_in: impl Fn(&ClassFacts, &Period) -> InClass,
 ) -> Finding {
+    let mut until = None;
     let mut complete_at = None;
     let mut lacking = None;
-    let mut complete = 0;
+    let (mut complete, mut answered) = (0, 0);
     for class in by_id(&facts.classes) {
-        match complete_in(class) {
+        let own = period_of(class);
+        let (found, is_own) = complete_in(class, &own);
+        if !class.is_answered(&own, as_of, is_own) {
+            continue;
+        }
+        answered += 1;
+        match found {
             Ok(at) => {
                 complete += 1;
                 complete_at = complete_at.max(Some(at));
             }
-            Err(what) => lacking = lacking.or(Some((class, what))),
+            Err(lack) => {
+                // What one class can't make good any more is missed, whatever time the others have.
+                until = Some(until.map_or(own.until, |until: DateTime<Utc>| until.min(own.until)));
+                lacking = lacking.or(Some((class, lack)));
+            }
         }
     }
+    let until = until.unwrap_or(period.until);
     match (lacking, complete_at) {
         (Some((class, what)), _) => {
-            let missing = Missing::new(what, complete, length(facts.classes.iter()), until);
+            let missing = Missing::new(what, complete, answered, until);
             Finding::not_earned(as_of, missing).on(&class.class_id)
         }
         (None, Some(at)) => Finding::earned(points, at),
@@ -244,9 +290,10 @@ fn length<T>(list: impl Iterator<Item = T>) -> i64 {
 }
 
 /// When the first seminar of a class was complete, or what the one that came furthest lacks.
-fn class_seminar(class: &ClassFacts, period: &Period, as_of: DateTime<Utc>) -> Result<DateTime<Utc>, Need> {
+fn class_seminar(class: &ClassFacts, period: &Period, as_of: DateTime<Utc>) -> InClass {
     let counted = |at: Option<DateTime<Utc>>| at.filter(|at| *at <= as_of && period.contains(*at));
     let mut first_complete: Option<DateTime<Utc>> = None;
+    let mut is_own = false;
     let mut furthest = 0;
     for seminar in &class.seminars {
         let Some(opened_at) = counted(Some(seminar.opened_at)) else { continue };
@@ -254,14 +301,16 @@ fn class_seminar(class: &ClassFacts, period: &Period, as_of: DateTime<Utc>) -> R
         let Some(posted_at) = counted(seminar.first_post_at) else { continue };
         furthest = 2;
         let Some(summarised_at) = counted(seminar.summarised_at) else { continue };
+        is_own |= *class.held.at(opened_at);
         let complete_at = opened_at.max(posted_at).max(summarised_at);
         first_complete = Some(first_complete.map_or(complete_at, |first| first.min(complete_at)));
     }
-    first_complete.ok_or(match furthest {
+    let lack = match furthest {
         0 => Need::SeminarOpened,
         1 => Need::SeminarPost,
         _ => Need::SeminarSummary,
-    })
+    };
+    (first_complete.ok_or(lack), is_own)
 }
 
 /// The classes by id, so that the class named as evidence does not depend on the order of the facts.

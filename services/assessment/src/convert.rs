@@ -138,7 +138,7 @@ pub(crate) fn tutor_score(
     let choice_note = explanation::joined(&score.choice_note);
     TutorScore {
         person_id: person_id.to_owned(),
-        class_ids: tutor.classes.iter().map(|class| class.class_id.clone()).collect(),
+        class_ids: tutor.classes.iter().map(|class| class.class_id.to_string()).collect(),
         items: score.items.iter().map(item).collect(),
         total: to_int32(score.total),
         qualified: score.qualified,

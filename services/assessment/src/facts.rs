@@ -190,8 +190,14 @@ pub struct Batch {
     pub offline_scores: BTreeMap<(String, String, i64), OfflineScore>,
     /// Whose scores may change.
     pub touched: Touched,
-    /// The event that brought another scheme.
+    /// Classes that have other windows: everybody in them is scored anew.
+    pub classes_extended: BTreeMap<String, Cause>,
+    /// The event that brought another scheme, or other windows of many.
     pub scheme: Option<Cause>,
+    /// The event that changed the tree of regions.
+    pub tree: Option<Cause>,
+    /// Whether windows change, so that nobody may score by the old ones meanwhile.
+    pub changes_windows: bool,
 }
 
 /// Whose scores a batch may change, each with the last event that led to it.

@@ -210,8 +210,8 @@ pub(crate) fn is_same_submission(
 /// Whether a tutor may review or return a submission (Annex 2, Annex 3). `class` is the one in which the trainee stood
 /// at `at`.
 ///
-/// **Decided**: "the tutor of the trainee's class" is the tutor of the class in which the trainee stands when the mark
-/// is made, whichever class the work was submitted in, because that is the class that owes the mark
+/// **Decided**: "the tutor of the trainee's class" is whoever is then the tutor of the class in which the trainee stands when
+/// the mark is made, whichever class the work was submitted in, because that is the class that owes the mark
 /// ([`shipei_rules::marking`]). A mark of before a transfer is the old class's, also when it arrives after the transfer.
 /// A submission that is disregarded may be marked: it counts again when what it is disregarded for turns out otherwise.
 ///
@@ -228,7 +228,7 @@ pub(crate) fn decide_mark(
     if at < submission.submitted_at || !submission.stands {
         return Err(not_found("submission_id"));
     }
-    refuse_other_tutor(tutor, class)?;
+    refuse_other_tutor(tutor, class, at)?;
     refuse_withdrawn(trainee, at)?;
     inside(scheme.trainee.assignment.review_period(), at, "review_until")?;
     if submission.standing.superseded_at().is_some_and(|superseded_at| superseded_at <= at) {
@@ -298,7 +298,7 @@ pub(crate) fn decide_opening(
     class: &Class,
     at: DateTime<Utc>,
 ) -> Decided<()> {
-    refuse_other_tutor(tutor, Some(class))?;
+    refuse_other_tutor(tutor, Some(class), at)?;
     inside(scheme.tutor.seminar.period, at, "seminar")
 }
 
@@ -365,7 +365,7 @@ pub(crate) fn decide_summary(
     if at < seminar.opened_at || !seminar.stands {
         return Err(not_found("seminar_id"));
     }
-    refuse_other_tutor(tutor, class)?;
+    refuse_other_tutor(tutor, class, at)?;
     inside(scheme.tutor.seminar.period, at, "seminar")
 }
 
@@ -388,7 +388,7 @@ pub(crate) struct Bulletin {
 /// # Errors
 /// NOT_CLASS_TUTOR, NOT_FOUND (a number that the scheme does not have), WINDOW_NOT_OPEN, WINDOW_CLOSED.
 pub(crate) fn decide_bulletin(scheme: &Scheme, tutor: &Member, class: &Class, new: &Bulletin) -> Decided<()> {
-    refuse_other_tutor(tutor, Some(class))?;
+    refuse_other_tutor(tutor, Some(class), new.published_at)?;
     let rules = scheme.tutor.bulletins.iter().find(|rules| rules.number == new.number);
     let Some(rules) = rules else { return Err(not_found("number")) };
     inside(rules.period, new.published_at, &format!("bulletin_{}", rules.number))
@@ -401,8 +401,8 @@ fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
     Ok(())
 }
 
-fn refuse_other_tutor(tutor: &Member, class: Option<&Class>) -> Decided<()> {
-    if class.is_some_and(|class| class.tutor_id.as_ref() == Some(&tutor.person_id)) {
+fn refuse_other_tutor(tutor: &Member, class: Option<&Class>, at: DateTime<Utc>) -> Decided<()> {
+    if class.is_some_and(|class| class.is_led_by(&tutor.person_id, at)) {
         return Ok(());
     }
     let refusal = Refusal::new(ErrorReason::NotClassTutor).field("tutor_id");

@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "an answer that is not as expected ends the test")]
 
+mod amended;
 mod corrections;
 mod machine;
 mod support;
 mod transfer;
 mod worst;
 
+use amended::{class_has_the_tutor_of_then, extension_is_for_whom_it_was_granted};
 use shipei_contracts::assignment::v1::{
     self as proto, Grade, assignment_service_client::AssignmentServiceClient,
 };
@@ -27,6 +29,8 @@ on_both!(
     mark_is_for_the_tutor_of_the_current_class,
     mark_is_for_the_tutor_of_then_in_any_order,
     submission_is_of_the_class_of_then,
+    class_has_the_tutor_of_then,
+    extension_is_for_whom_it_was_granted,
     withdrawn_trainee_is_refused_from_then_on,
     request_that_is_sent_twice_is_carried_out_once,
     marking_list_is_oldest_first_with_due_times_and_late_weeks,

@@ -80,13 +80,51 @@ CREATE TABLE class (
     class_id TEXT COLLATE "C" NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
     region_code TEXT COLLATE "C" NOT NULL,
+    -- Now; who was when is in class_tutor.
     tutor_id TEXT COLLATE "C" NOT NULL,
+    -- When it was created, so that the same creation sent after a replacement is still the same.
+    created_tutor_id TEXT COLLATE "C" NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, class_id)
 );
 CREATE INDEX class_by_tutor ON class (programme_id, tutor_id, class_id);
+
+-- Every change of a class's tutor: who it was before, who it is from then on; empty for nobody.
+CREATE TABLE class_tutor (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    class_id TEXT COLLATE "C" NOT NULL,
+    -- From 1, in the order of recording.
+    number BIGINT NOT NULL,
+    old_tutor_id TEXT COLLATE "C" NOT NULL,
+    new_tutor_id TEXT COLLATE "C" NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, class_id, number)
+);
+
+-- The end of one window moved. At most one of region, class and person stands; none is the whole programme.
+CREATE TABLE extension (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    extension_id TEXT COLLATE "C" NOT NULL,
+    window_name TEXT COLLATE "C" NOT NULL,
+    -- Included: 2019-11-05, which sorts as it falls.
+    last_day TEXT COLLATE "C" NOT NULL,
+    region_code TEXT COLLATE "C" NOT NULL,
+    class_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    -- Where who has it stood when it was granted: the region, the class's, the person's county, the programme's.
+    place_code TEXT COLLATE "C" NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, extension_id)
+);
+CREATE INDEX extension_by_window ON extension (programme_id, window_name, region_code);
 
 -- Somebody of a programme, as they stand. The identity number is sealed; it is found by its keyed digest.
 CREATE TABLE person (

@@ -1,6 +1,9 @@
 //! From requests to typed values, by field name, and from rows to messages. No SQL, no decisions. A new request is a
 //! function that ends in `fields.all(..)`, so that all its faults are reported at once.
 
+mod extension;
+
+pub(crate) use extension::{extension_to, new_extension};
 use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{
     duties::{DoneWhen, Duty},
@@ -209,7 +212,23 @@ pub(crate) fn new_class(request: &pb::CreateClassRequest) -> Result<(ProgrammeId
     );
     let (programme_id, class_id, name, region_code, tutor_id) = fields.all(parsed)?;
     let region_code = region_code.as_str().to_owned();
-    Ok((programme_id, ClassRow { class_id: class_id.to_string(), name, region_code, tutor_id }))
+    let created_tutor_id = tutor_id.clone();
+    let class_id = class_id.to_string();
+    Ok((programme_id, ClassRow { class_id, name, region_code, tutor_id, created_tutor_id }))
+}
+
+/// A class, its tutor from then on (empty for nobody), and why.
+pub(crate) fn tutor_change(
+    request: &pb::ReplaceTutorRequest,
+) -> Result<(ProgrammeId, ClassId, String, String)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        fields.id("class_id", &request.class_id, ClassId::parse),
+        optional(&mut fields, "tutor_id", &request.tutor_id, PersonId::parse),
+        fields.text("reason", &request.reason, REASON_CHARACTERS_MAX),
+    );
+    fields.all(parsed)
 }
 
 /// Who leaves, and why.

@@ -18,7 +18,7 @@ use arrival::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use corrections::{
-    grant_keeps_the_caps, retracted_selection_leaves_the_later_one,
+    grant_keeps_the_caps, retracted_selection_leaves_the_later_one, study_counts_in_a_window_that_ends_later,
     voided_session_is_free_and_lost_time_is_granted,
 };
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
@@ -76,6 +76,7 @@ on_both!(
     voided_session_is_free_and_lost_time_is_granted,
     grant_keeps_the_caps,
     retracted_selection_leaves_the_later_one,
+    study_counts_in_a_window_that_ends_later,
 );
 
 const DAY: &str = "2019-09-20T08:00:00+08:00";

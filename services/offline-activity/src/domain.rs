@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Member;
 use shipei_rules::{
+    calendar::Period,
     ids::{ActivityId, PersonId},
     region::RegionCode,
     scheme::Scheme,
@@ -89,13 +90,14 @@ pub(crate) fn is_same_activity(there: &Activity, new: &Activity, stated_at: Opti
 }
 
 /// Whether a counselor may record that these people attended, all of them or none. `members` are those of the people
-/// whom the programme knows; their county is the one of `at`.
+/// whom the programme knows; their county is the one of `at`. `period_of` is the window that each of them has, or that
+/// of the county.
 ///
 /// # Errors
 /// NOT_FOUND (the activity was not held by then, or retracted, or somebody is no trainee), NOT_COUNTY_COUNSELOR, WITHDRAWN,
 /// WINDOW_NOT_OPEN, WINDOW_CLOSED, NOT_COUNTY_TRAINEE; of several faulty people the first of the list is named.
 pub(crate) fn decide_attendance(
-    scheme: &Scheme,
+    period_of: impl Fn(Option<&Member>) -> Period,
     counselor: &Member,
     activity: &Activity,
     (person_ids, members): (&[PersonId], &BTreeMap<PersonId, Member>),
@@ -113,7 +115,12 @@ pub(crate) fn decide_attendance(
     for trainee in &trainees {
         refuse_withdrawn(trainee, at)?;
     }
-    inside(scheme.counselor.offline.period, at, "offline")?;
+    if trainees.is_empty() {
+        inside(period_of(None), at, "offline")?;
+    }
+    for trainee in &trainees {
+        inside(period_of(Some(trainee)), at, "offline")?;
+    }
     for trainee in trainees {
         let is_of_county = trainee.places.at(at).county_code == Some(activity.county_code);
         if !is_of_county || trainee.education_stage != Some(activity.stage) {

@@ -130,6 +130,8 @@ pub struct AssignmentRules {
     pub window: String,
     /// That window's instants.
     pub period: Period,
+    /// The name of the window whose end is `review_until`.
+    pub review_window: String,
     /// The first instant at which a review or a return no longer counts: the end of the `review_until` window.
     pub review_until: DateTime<Utc>,
     /// The kinds that may be submitted; with none, nothing may.
@@ -178,6 +180,8 @@ impl GradePoints {
 /// The class seminar of a trainee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraineeSeminarRules {
+    /// The name of its window.
+    pub window: String,
     /// When a post counts.
     pub period: Period,
     /// Points of one or more accepted posts.
@@ -191,6 +195,8 @@ pub struct TraineeSeminarRules {
 /// The offline activity of a trainee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraineeOfflineRules {
+    /// The name of its window.
+    pub window: String,
     /// When attendances are scored.
     pub period: Period,
     /// The lowest score.
@@ -252,6 +258,8 @@ pub struct LateWeekRule {
 pub struct BulletinRule {
     /// Its number.
     pub number: i64,
+    /// The name of its window.
+    pub window: String,
     /// When it must be published.
     pub period: Period,
     /// Its points.
@@ -263,6 +271,8 @@ pub struct BulletinRule {
 /// The class seminar of a tutor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TutorSeminarRules {
+    /// The name of its window.
+    pub window: String,
     /// When it is opened, posted to and summarised.
     pub period: Period,
     /// Its points.
@@ -296,6 +306,8 @@ pub struct RegistrationLoginRules {
 pub struct CounselorOfflineRules {
     /// Points of the part.
     pub points: i64,
+    /// The name of its window.
+    pub window: String,
     /// When activities, attendances, scores and results count.
     pub period: Period,
     /// The items, of equal weight.

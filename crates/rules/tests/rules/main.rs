@@ -27,3 +27,5 @@ mod trainee_properties;
 mod trainees;
 #[cfg(test)]
 mod tutors;
+#[cfg(test)]
+mod windows;

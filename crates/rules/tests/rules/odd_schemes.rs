@@ -103,6 +103,8 @@ fn facts_of_tutor(
     as_of: DateTime<Utc>,
 ) -> TutorFacts {
     let class = |index| ClassFacts {
+        scheme: None,
+        held: true.into(),
         class_id: ClassId::parse(&format!("L{index}")).unwrap(),
         bulletins: vec![(0, at("2019-10-11T00:00:00")), (1, at("2019-11-21T00:00:00"))],
         seminars: Vec::new(),

@@ -42,6 +42,8 @@ fn submitted(id: &str, when: &str, marked: Option<&str>) -> Vec<MarkingWork> {
 
 fn class(id: &str) -> ClassFacts {
     ClassFacts {
+        scheme: None,
+        held: true.into(),
         class_id: ClassId::parse(id).unwrap(),
         bulletins: vec![
             (1, at("2019-10-30T23:59:59")),

@@ -5,7 +5,7 @@ use shipei_mirror::Programmes;
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
 use super::{Batches, Behind, apply_batches, batch_of, cause_of, keep_first};
-use crate::store::scores;
+use crate::{facts::Batch, keys, store::scores};
 
 /// What is scored of it.
 const EVENTS: &[Handles<Batches>] = handles![Batches:
@@ -18,9 +18,13 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::PreJobTrainingAttended => attended,
     enrollment::TraineeWithdrawn => withdrawn,
     enrollment::TutorChosen => chosen,
+    enrollment::TutorReplaced => tutor_replaced,
+    enrollment::ExtensionGranted => extension_granted,
+    enrollment::RegionCreated => region_created,
+    enrollment::RegionMoved => region_moved,
 ];
 /// What is made of it here; the mirror has a version of its own, which counts too.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// More than this service's versions.
 const VERSIONS_MAX: u32 = 1_000;
 
@@ -56,11 +60,18 @@ impl Projector for EnrollmentProjector {
         dispatch::gather(EVENTS, &mut batches, events)?;
         // Before the mirror takes the scheme, everybody who scores by the old one must be done.
         for (programme_id, batch) in &batches {
-            if batch.scheme.is_some() {
+            if batch.scheme.is_some() || batch.changes_windows {
                 scores::lock_programme(&mut unit.tx, programme_id, true).await?;
             }
         }
         shipei_mirror::apply(&mut unit.tx, events).await?;
+        // Where regions have extensions, another tree gives them to others.
+        for (programme_id, batch) in &mut batches {
+            let Some(cause) = batch.tree.take() else { continue };
+            if shipei_mirror::extends_regions(&mut unit.tx, &keys::programme(programme_id)?).await? {
+                batch.scheme.get_or_insert(cause);
+            }
+        }
         apply_batches(unit, &self.schemes, &self.behind, events, batches).await
     }
 }
@@ -86,6 +97,50 @@ fn class_created(batches: &mut Batches, fact: enrollment::ClassCreated, told: &F
     }
     batch.touched.class(&fact.class_id, &cause);
     Ok(())
+}
+
+fn tutor_replaced(batches: &mut Batches, fact: enrollment::TutorReplaced, told: &Fact<'_>) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    batch.touched.class(&fact.class_id, &cause);
+    for tutor_id in [&fact.old_tutor_id, &fact.new_tutor_id] {
+        batch.touched.tutor(tutor_id, &cause);
+    }
+    Ok(())
+}
+
+/// One person or class has other windows, or a region or everybody.
+fn extension_granted(
+    batches: &mut Batches,
+    fact: enrollment::ExtensionGranted,
+    told: &Fact<'_>,
+) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    batch.changes_windows = true;
+    if !fact.class_id.is_empty() {
+        batch.touched.class(&fact.class_id, &cause);
+        batch.classes_extended.insert(fact.class_id, cause);
+    } else if fact.person_id.is_empty() {
+        batch.scheme = Some(cause);
+    } else {
+        batch.touched.trainee(&fact.person_id, &cause);
+        batch.touched.tutor(&fact.person_id, &cause);
+    }
+    Ok(())
+}
+
+fn region_created(batches: &mut Batches, fact: enrollment::RegionCreated, told: &Fact<'_>) -> Result<()> {
+    tree_changed(batch_of(batches, &fact.programme_id), told);
+    Ok(())
+}
+
+fn region_moved(batches: &mut Batches, fact: enrollment::RegionMoved, told: &Fact<'_>) -> Result<()> {
+    tree_changed(batch_of(batches, &fact.programme_id), told);
+    Ok(())
+}
+
+fn tree_changed(batch: &mut Batch, told: &Fact<'_>) {
+    batch.changes_windows = true;
+    batch.tree = Some(cause_of(told));
 }
 
 fn registered(batches: &mut Batches, fact: enrollment::PersonRegistered, told: &Fact<'_>) -> Result<()> {

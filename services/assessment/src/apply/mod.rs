@@ -55,11 +55,17 @@ pub async fn apply_batches(
 ) -> Result<()> {
     let put_off = behind.begin(unit.now, events);
     for (programme_id, mut batch) in batches {
-        if batch.scheme.is_none() {
+        if batch.scheme.is_none() && !batch.changes_windows {
             scores::lock_programme(&mut unit.tx, &programme_id, false).await?;
         }
         save::batch(&mut unit.tx, &programme_id, &batch).await?;
         touch_what_rests_on_it(unit, &programme_id, &mut batch).await?;
+        let class_ids: Vec<&str> = batch.classes_extended.keys().map(String::as_str).collect();
+        for (class_id, person_id) in load::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
+            if let Some(cause) = batch.classes_extended.get(&class_id) {
+                batch.touched.trainee(&person_id, cause);
+            }
+        }
         if put_off.is_some() {
             due::add(&mut unit.tx, &programme_id, &batch.touched).await?;
             batch.touched = Touched { tutors: batch.touched.tutors, ..Touched::default() };
@@ -123,9 +129,9 @@ mod tests {
         let expected = "assignment-grading 2: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 3002: ClassCreated LearningOpened PersonLoggedIn PersonRegistered \
+        let expected = "enrollment 4003: ClassCreated ExtensionGranted LearningOpened PersonLoggedIn PersonRegistered \
             PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved SchemeRevised TraineeTransferred \
-            TraineeWithdrawn TutorChosen";
+            TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
         let expected = "learning-progress 2: PhaseAchieved PhaseTakenBack";
         assert_eq!(named(&LearningProjector::default()), expected);

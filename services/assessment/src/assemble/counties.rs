@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shipei_rules::{
-    counselor::{CountyFacts, CountyScore},
-    scheme::Scheme,
-};
+use shipei_mirror::Windows;
+use shipei_rules::counselor::{CountyFacts, CountyScore};
 use shipei_service_kit::{Reach, Result};
 use shipei_store::Tx;
 
@@ -13,6 +11,7 @@ use crate::{
     assemble::trainees,
     domain::contribution::{CountyTotals, StageTimes, Sums, county_facts, of_trainee},
     facts::Instant,
+    keys,
     store::{counts, lists, load, scores},
 };
 
@@ -32,11 +31,12 @@ pub struct CountyRecord {
 pub async fn judge(
     tx: &mut Tx,
     programme_id: &str,
-    scheme: &Scheme,
+    windows: &Windows,
     county_codes: &[&str],
     totals: &BTreeMap<String, CountyTotals>,
     as_of: Instant,
 ) -> Result<BTreeMap<String, CountyRecord>> {
+    let scheme = &windows.scheme;
     let plans_from = scheme.plan_period().from;
     let others_from = scheme.counselor.offline.period.from;
     let mut times: BTreeMap<String, BTreeMap<String, StageTimes>> = BTreeMap::new();
@@ -53,8 +53,11 @@ pub async fn judge(
     let mut counties = BTreeMap::new();
     for county_code in county_codes {
         let times = times.get(*county_code).unwrap_or(&no_times);
-        let facts = county_facts(scheme, totals.get(*county_code).unwrap_or(&nobody), times);
-        let score = shipei_rules::counselor::score(scheme, &facts, as_of);
+        let county = keys::region(county_code)?;
+        let own = windows.of_county(county);
+        let mut facts = county_facts(&own, totals.get(*county_code).unwrap_or(&nobody), times);
+        facts.latest = windows.latest_in_county(county);
+        let score = shipei_rules::counselor::score(&own, &facts, as_of);
         counties.insert((*county_code).to_owned(), CountyRecord { facts, score });
     }
     Ok(counties)
@@ -64,7 +67,7 @@ pub async fn judge(
 pub async fn count_as_of(
     tx: &mut Tx,
     programme_id: &str,
-    scheme: &Scheme,
+    windows: &Windows,
     county_code: &str,
     as_of: Instant,
 ) -> Result<Sums> {
@@ -83,9 +86,9 @@ pub async fn count_as_of(
         let Some(last) = page.last() else { return Ok(sums) };
         after.clone_from(last);
         let person_ids: Vec<&str> = page.iter().map(String::as_str).collect();
-        for trainee in trainees::load(tx, programme_id, scheme, &person_ids).await?.values() {
-            let score = shipei_rules::trainee::score(scheme, &trainee.facts, as_of);
-            sums.add(&of_trainee(scheme, trainee, &score, as_of));
+        for trainee in trainees::load(tx, programme_id, windows, &person_ids).await?.values() {
+            let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, as_of);
+            sums.add(&of_trainee(&trainee.scheme, trainee, &score, as_of));
         }
     }
 }
@@ -96,11 +99,12 @@ pub async fn count_as_of(
 pub async fn judge_as_of(
     tx: &mut Tx,
     programme_id: &str,
-    scheme: &Scheme,
+    windows: &Windows,
     county_codes: &[&str],
     as_of: Instant,
 ) -> Result<BTreeMap<String, CountyRecord>> {
     let is_behind = scores::is_behind(tx, programme_id).await?;
+    let scheme = &windows.scheme;
     let end = scheme.final_as_of();
     let nothing_given_after = scheme.nothing_given_after(as_of.min(end));
     let mut latest = BTreeMap::new();
@@ -117,9 +121,9 @@ pub async fn judge_as_of(
             stored.push(*county_code);
             continue;
         }
-        let sums = count_as_of(tx, programme_id, scheme, county_code, as_of).await?;
+        let sums = count_as_of(tx, programme_id, windows, county_code, as_of).await?;
         totals.insert((*county_code).to_owned(), sums.of_county(county_code));
     }
     totals.append(&mut counts::county_totals(tx, programme_id, &stored).await?);
-    judge(tx, programme_id, scheme, county_codes, &totals, as_of).await
+    judge(tx, programme_id, windows, county_codes, &totals, as_of).await
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shipei_rules::scheme::Scheme;
+use shipei_mirror::Windows;
 use shipei_service_kit::Result;
 use shipei_store::Tx;
 
@@ -12,13 +12,13 @@ use crate::{domain::trainee::TraineeRecord, store::load};
 pub async fn load(
     tx: &mut Tx,
     programme_id: &str,
-    scheme: &Scheme,
+    windows: &Windows,
     person_ids: &[&str],
 ) -> Result<BTreeMap<String, TraineeRecord>> {
-    let posts_from = scheme.trainee.seminar.period.from;
+    let posts_from = windows.scheme.trainee.seminar.period.from;
     let mut trainees = BTreeMap::new();
     for (person_id, rows) in load::trainees(tx, programme_id, person_ids, posts_from).await? {
-        if let Some(trainee) = TraineeRecord::new(rows, scheme.trainee.online.len())? {
+        if let Some(trainee) = TraineeRecord::new(rows, windows)? {
             trainees.insert(person_id, trainee);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shipei_mirror::members;
+use shipei_mirror::{Class, Windows, members};
 use shipei_rules::{
     ids::{ClassId, PersonId, SeminarId, SubmissionId},
     scheme::Scheme,
@@ -17,7 +17,7 @@ use crate::{
     domain::marking::{self, ClassMarking},
     facts::Instant,
     keys,
-    store::load::{self, TutorClass},
+    store::load,
 };
 
 /// The most trainees that are loaded at once to see whose marks are owed.
@@ -38,7 +38,7 @@ pub struct TutorRecord {
     /// Their county; empty where enrollment names none.
     pub county_code: String,
     /// Their classes, by id.
-    pub classes: Vec<TutorClass>,
+    pub classes: Vec<Class>,
     /// What the rules judge.
     pub facts: TutorFacts,
 }
@@ -62,7 +62,7 @@ impl TutorRecord {
 pub async fn load(
     tx: &mut Tx,
     programme_id: &str,
-    scheme: &Scheme,
+    windows: &Windows,
     tutor_ids: &[&str],
     source: Marking,
 ) -> Result<BTreeMap<String, TutorRecord>> {
@@ -83,20 +83,30 @@ pub async fn load(
             tutor.facts.chosen_at = Some(chosen_at);
         }
     }
-    let mut classes = load::classes_of(tx, programme_id, tutor_ids).await?;
-    classes.sort_by(|left, right| left.class_id.cmp(&right.class_id));
+    let classes = load::classes_of(tx, programme_id, tutor_ids).await?;
     let class_ids: Vec<&str> = classes.iter().map(|class| class.class_id.as_str()).collect();
-    let mut class_facts = load_classes(tx, programme_id, scheme, &class_ids).await?;
+    let class_facts = load_classes(tx, programme_id, &windows.scheme, &class_ids).await?;
     let found = match source {
         Marking::Stored => stored_marking(tx, programme_id, &class_ids).await?,
-        Marking::AsOf(as_of) => marking_as_of(tx, programme_id, scheme, &class_ids, as_of).await?,
+        Marking::AsOf(as_of) => marking_as_of(tx, programme_id, windows, &class_ids, as_of).await?,
     };
     for class in &classes {
-        let Some(tutor) = tutors.get_mut(&class.tutor_id) else { continue };
-        tutor.classes.push(class.clone());
-        tutor.facts.classes.extend(class_facts.remove(&class.class_id));
+        let tutors_ever: BTreeSet<&PersonId> = class.tutors.all().flatten().collect();
+        for tutor_id in tutors_ever {
+            let Some(tutor) = tutors.get_mut(tutor_id.as_str()) else { continue };
+            tutor.classes.push(class.clone());
+            tutor.facts.classes.extend(class_facts.get(class.class_id.as_str()).map(|facts| ClassFacts {
+                scheme: Some(windows.of_class(class, Some(tutor_id))),
+                held: class.tutors.map(|held_by| held_by.as_ref() == Some(tutor_id)),
+                ..facts.clone()
+            }));
+        }
     }
-    give_marking(scheme, &mut tutors, &classes, found);
+    let as_of = match source {
+        Marking::Stored => windows.scheme.final_as_of(),
+        Marking::AsOf(as_of) => as_of,
+    };
+    give_marking(windows, &mut tutors, &classes, found, as_of);
     Ok(tutors)
 }
 
@@ -111,7 +121,13 @@ async fn load_classes(
     for class_id in class_ids {
         let parsed = ClassId::parse(class_id)
             .map_err(|_| StoreError::corrupt_row("mirror_class", "class_id", class_id))?;
-        let facts = ClassFacts { class_id: parsed, bulletins: Vec::new(), seminars: Vec::new() };
+        let facts = ClassFacts {
+            class_id: parsed,
+            scheme: None,
+            held: true.into(),
+            bulletins: Vec::new(),
+            seminars: Vec::new(),
+        };
         classes.insert((*class_id).to_owned(), facts);
     }
     for row in load::bulletins(tx, programme_id, class_ids).await? {
@@ -155,7 +171,7 @@ async fn stored_marking(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> 
 async fn marking_as_of(
     tx: &mut Tx,
     programme_id: &str,
-    scheme: &Scheme,
+    windows: &Windows,
     class_ids: &[&str],
     as_of: Instant,
 ) -> Result<Vec<ClassMarking>> {
@@ -163,31 +179,37 @@ async fn marking_as_of(
     let mut found = Vec::new();
     for step in submitters.chunks(SUBMITTERS_PER_STEP) {
         let person_ids: Vec<&str> = step.iter().map(String::as_str).collect();
-        for trainee in trainees::load(tx, programme_id, scheme, &person_ids).await?.values() {
-            found.extend(marking::of_trainee(scheme, trainee, as_of));
+        for trainee in trainees::load(tx, programme_id, windows, &person_ids).await?.values() {
+            found.extend(marking::of_trainee(trainee, as_of));
         }
     }
     Ok(found)
 }
 
-/// Hands each submission to the tutors of the classes that answer for it.
+/// Hands each submission to who answers for it: the tutor of the class at the time that counts.
 fn give_marking(
-    scheme: &Scheme,
+    windows: &Windows,
     tutors: &mut BTreeMap<String, TutorRecord>,
-    classes: &[TutorClass],
+    classes: &[Class],
     found: Vec<ClassMarking>,
+    as_of: Instant,
 ) {
-    let tutor_of: BTreeMap<&str, &str> =
-        classes.iter().map(|class| (class.class_id.as_str(), class.tutor_id.as_str())).collect();
+    let by_id: BTreeMap<&str, &Class> =
+        classes.iter().map(|class| (class.class_id.as_str(), class)).collect();
     for marking in found {
-        let mut answering = BTreeSet::new();
-        for class_id in [&marking.owed_class_id, &marking.late_class_id].into_iter().flatten() {
-            answering.extend(tutor_of.get(class_id.as_str()).copied());
-        }
-        for tutor_id in answering {
-            let Some(tutor) = tutors.get_mut(tutor_id) else { continue };
-            let is_own = |class_id: &str| tutor_of.get(class_id) == Some(&tutor_id);
-            tutor.facts.marking.extend(marking.for_tutor(scheme, is_own));
+        let owed_by = |class| owed_by(class, windows, as_of);
+        let whose = marking.by_tutor(&windows.scheme, |id| by_id.get(id).copied(), owed_by);
+        for (tutor_id, work) in whose {
+            if let Some(tutor) = tutors.get_mut(tutor_id.as_str()) {
+                tutor.facts.marking.push(work);
+            }
         }
     }
+}
+
+/// Who owes the marks that a class owes as of a time: its tutor then, and from the end of reviews on its tutor just before that.
+fn owed_by<'c>(class: &'c Class, windows: &Windows, as_of: Instant) -> Option<&'c PersonId> {
+    let review_until = windows.of_class(class, None).trainee.assignment.review_until;
+    let tutor = if as_of < review_until { class.tutors.at(as_of) } else { class.tutors.before(review_until) };
+    tutor.as_ref()
 }

@@ -2,9 +2,12 @@
 //! each tutor's facts.
 
 use shipei_mirror::Place;
+use std::collections::BTreeSet;
+
+use shipei_mirror::Class;
 use shipei_rules::{
-    ids::SubmissionId,
-    marking::{MarkingWeek, week_of},
+    ids::{PersonId, SubmissionId},
+    marking::week_of,
     scheme::Scheme,
     tutor::MarkingWork,
 };
@@ -25,26 +28,35 @@ pub struct ClassMarking {
 }
 
 impl ClassMarking {
-    /// As the rules see it for a tutor with these classes; `None` when none of them answers for it.
-    pub fn for_tutor(&self, scheme: &Scheme, is_own: impl Fn(&str) -> bool) -> Option<MarkingWork> {
-        let is_owed = self.owed_class_id.as_deref().is_some_and(&is_own);
-        let is_late = self.late_class_id.as_deref().is_some_and(&is_own);
-        let late_week =
-            week_of(scheme, self.submitted_at).filter(|_| is_late).map(|week: MarkingWeek| week.index);
-        (is_owed || late_week.is_some()).then(|| MarkingWork {
+    /// What of it is whose: the tutor of the class that owed it at the time that counts, and the tutor of the class whose week it
+    /// made late just before that week's deadline. `class_of` gives a class, `owed_at` who had it when it owed the mark.
+    pub fn by_tutor<'c>(
+        &self,
+        scheme: &Scheme,
+        class_of: impl Fn(&str) -> Option<&'c Class>,
+        owed_at: impl Fn(&'c Class) -> Option<&'c PersonId>,
+    ) -> Vec<(&'c PersonId, MarkingWork)> {
+        let week = week_of(scheme, self.submitted_at);
+        let owed_by = self.owed_class_id.as_deref().and_then(&class_of).and_then(owed_at);
+        let late_class = self.late_class_id.as_deref().and_then(&class_of);
+        let late_by =
+            late_class.zip(week).and_then(|(class, week)| class.tutors.before(week.deadline).as_ref());
+        let tutors: BTreeSet<&PersonId> = owed_by.into_iter().chain(late_by).collect();
+        let work = |tutor| MarkingWork {
             id: self.submission_id.clone(),
             submitted_at: self.submitted_at,
-            is_owed,
-            late_week,
-        })
+            is_owed: owed_by == Some(tutor),
+            late_week: week.filter(|_| late_by == Some(tutor)).map(|week| week.index),
+        };
+        tutors.into_iter().map(|tutor| (tutor, work(tutor))).collect()
     }
 }
 
 /// What classes answer for about a trainee's submissions as of a time. A trainee without a class is no class's.
-pub fn of_trainee(scheme: &Scheme, trainee: &TraineeRecord, as_of: Instant) -> Vec<ClassMarking> {
+pub fn of_trainee(trainee: &TraineeRecord, as_of: Instant) -> Vec<ClassMarking> {
     let class_of = |place: &Place| place.class_id.clone().map(String::from);
     let mut found = Vec::new();
-    for answering in trainee.answering(scheme, as_of) {
+    for answering in trainee.answering(as_of) {
         found.push(ClassMarking {
             submission_id: answering.submission.id.clone(),
             submitted_at: answering.submission.submitted_at,

@@ -1,6 +1,8 @@
 //! One trainee with all their facts, as loaded from the tables, and as the rules want them.
 
-use shipei_mirror::{Member, Place, PlaceHistory};
+use std::sync::Arc;
+
+use shipei_mirror::{Member, Place, PlaceHistory, Windows};
 use shipei_rules::{
     ids::{ActivityId, SeminarId, SubmissionId},
     marking::{Answering, TraineeWork, answering},
@@ -46,6 +48,8 @@ pub struct TraineeRows {
 /// A registered trainee.
 #[derive(Debug, Clone)]
 pub struct TraineeRecord {
+    /// The scheme with the windows that apply to them.
+    pub scheme: Arc<Scheme>,
     /// Who.
     pub person_id: String,
     /// The education stage.
@@ -73,24 +77,23 @@ impl TraineeRecord {
     }
 
     /// Who answers for the marking of their submissions as of a time.
-    pub fn answering(&self, scheme: &Scheme, as_of: Instant) -> Vec<Answering<'_, Place>> {
+    pub fn answering(&self, as_of: Instant) -> Vec<Answering<'_, Place>> {
         let work = TraineeWork {
             submissions: &self.facts.submissions,
             places: &self.places,
             withdrawn_at: self.facts.withdrawn_at,
         };
-        answering(scheme, &work, as_of)
+        answering(&self.scheme, &work, as_of)
     }
 
-    /// From the tables; `None` for somebody who is not registered, or no trainee. `phases` is the length of the
-    /// scheme's online list. An id that can't be is a corrupt row.
-    pub fn new(rows: TraineeRows, phases: usize) -> Result<Option<Self>, StoreError> {
+    /// From the tables; `None` for somebody who is not registered, or no trainee. An id that can't be is a corrupt row.
+    pub fn new(rows: TraineeRows, windows: &Windows) -> Result<Option<Self>, StoreError> {
         let Some(member) = rows.member.filter(|member| member.role == Role::Trainee) else { return Ok(None) };
         let mut latest = member.login_at.max(member.withdrawn_at);
         let mut facts = TraineeFacts {
             login_at: member.login_at,
             withdrawn_at: member.withdrawn_at,
-            phases: vec![None; phases],
+            phases: vec![None; windows.scheme.trainee.online.len()],
             ..TraineeFacts::default()
         };
         for phase in rows.phases {
@@ -119,7 +122,9 @@ impl TraineeRecord {
             latest = latest.max(Some(submission.submitted_at)).max(last_mark);
         }
         latest = latest.max(member.places.latest_change());
+        let scheme = windows.of_member(&member);
         Ok(Some(Self {
+            scheme,
             person_id: member.person_id.into(),
             education_stage: member.education_stage,
             development_stage: member.development_stage,

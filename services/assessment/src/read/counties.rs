@@ -60,7 +60,7 @@ pub(super) async fn scores(
     let as_of = reading.at.as_of;
     let tx = &mut unit.tx;
     let found =
-        counties::judge_as_of(tx, &reading.programme_id, &reading.scheme, &county_codes, as_of).await?;
+        counties::judge_as_of(tx, &reading.programme_id, &reading.windows, &county_codes, as_of).await?;
     let mut scores = Vec::with_capacity(found.len());
     for (county_code, county) in &found {
         let (programme_id, of) = (&reading.programme_id, (county_code.as_str(), as_of));

@@ -9,7 +9,7 @@ mod tutors;
 use std::sync::Arc;
 
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::Programmes;
+use shipei_mirror::{Programmes, Windows};
 use shipei_rules::scheme::Scheme;
 use shipei_service_kit::{Error, ReadUnit, Refusal, Result};
 
@@ -21,6 +21,8 @@ pub(crate) struct Reading {
     pub(crate) programme_id: String,
     /// The scheme in force.
     pub(crate) scheme: Arc<Scheme>,
+    /// The scheme with the windows that apply to some.
+    pub(crate) windows: Windows,
     /// As of when, by which version.
     pub(crate) at: AsOf,
 }
@@ -33,9 +35,10 @@ impl Reading {
         programme_id: &str,
         as_of: Option<Instant>,
     ) -> Result<Self> {
-        let (scheme_version, scheme) = schemes.scheme(&mut unit.tx, &keys::programme(programme_id)?).await?;
-        let at = AsOf { as_of: as_of.unwrap_or(unit.now), scheme_version };
-        Ok(Self { programme_id: programme_id.to_owned(), scheme, at })
+        let windows = schemes.windows(&mut unit.tx, &keys::programme(programme_id)?).await?;
+        let at = AsOf { as_of: as_of.unwrap_or(unit.now), scheme_version: windows.scheme_version };
+        let scheme = Arc::clone(&windows.scheme);
+        Ok(Self { programme_id: programme_id.to_owned(), scheme, windows, at })
     }
 }
 

@@ -41,7 +41,7 @@ impl Assessment {
             let score = kept_score(&reading, kept, &mut Wording::default())?;
             return Ok((unit, GetTraineeScoreResponse { score: Some(score), withdrawn: false }));
         }
-        let mut found = trainees::load(tx, programme_id, &reading.scheme, &[person_id.as_str()]).await?;
+        let mut found = trainees::load(tx, programme_id, &reading.windows, &[person_id.as_str()]).await?;
         let Some(trainee) = found.remove(person_id.as_str()) else { return Err(not_found("person_id")) };
         if trainee.withdrawn_by(as_of) {
             return Ok((unit, withdrawn));
@@ -52,7 +52,7 @@ impl Assessment {
             county_code: place.county_text().to_owned(),
             class_id: place.class_text().to_owned(),
         };
-        let score = shipei_rules::trainee::score(&reading.scheme, &trainee.facts, as_of);
+        let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, as_of);
         let score = convert::trainee_score(there, &score, reading.at, &mut Wording::default());
         Ok((unit, GetTraineeScoreResponse { score: Some(score), withdrawn: false }))
     }
@@ -135,13 +135,12 @@ async fn judged(
     rows: Vec<TraineeThere>,
 ) -> Result<Vec<TraineeScore>> {
     let ids: Vec<&str> = rows.iter().map(|row| row.person_id.as_str()).collect();
-    let (programme_id, scheme) = (&reading.programme_id, &reading.scheme);
-    let found = trainees::load(&mut unit.tx, programme_id, scheme, &ids).await?;
+    let found = trainees::load(&mut unit.tx, &reading.programme_id, &reading.windows, &ids).await?;
     let mut wording = Wording::default();
     let mut scores = Vec::with_capacity(rows.len());
     for row in rows {
         let Some(trainee) = found.get(&row.person_id) else { continue };
-        let score = shipei_rules::trainee::score(scheme, &trainee.facts, reading.at.as_of);
+        let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, reading.at.as_of);
         scores.push(convert::trainee_score(row, &score, reading.at, &mut wording));
     }
     Ok(scores)

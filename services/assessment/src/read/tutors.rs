@@ -25,7 +25,7 @@ impl Assessment {
         let tutor_id = person_id.as_str();
         let marking = Marking::AsOf(reading.at.as_of);
         let found =
-            tutors::load(&mut unit.tx, &reading.programme_id, &reading.scheme, &[tutor_id], marking).await?;
+            tutors::load(&mut unit.tx, &reading.programme_id, &reading.windows, &[tutor_id], marking).await?;
         let Some(tutor) = found.get(tutor_id) else { return Err(not_found("person_id")) };
         Ok((unit, GetTutorScoreResponse { score: Some(score(&reading, tutor_id, tutor)) }))
     }
@@ -47,7 +47,7 @@ impl Assessment {
         let (tutor_ids, next_page_token) = page.cut(tutor_ids, |tutor_id| vec![tutor_id.clone()]);
         let tutor_ids: Vec<&str> = tutor_ids.iter().map(String::as_str).collect();
         let marking = Marking::AsOf(reading.at.as_of);
-        let found = tutors::load(&mut unit.tx, programme_id, &reading.scheme, &tutor_ids, marking).await?;
+        let found = tutors::load(&mut unit.tx, programme_id, &reading.windows, &tutor_ids, marking).await?;
         let scores = found.iter().map(|(tutor_id, tutor)| score(&reading, tutor_id, tutor)).collect();
         Ok((unit, ListTutorScoresResponse { scores, next_page_token }))
     }

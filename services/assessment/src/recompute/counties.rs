@@ -29,7 +29,7 @@ pub(super) async fn run(
     let totals = counts::county_totals(&mut unit.tx, work.programme_id, &county_codes).await?;
     let end = work.scheme.final_as_of();
     let records =
-        counties::judge(&mut unit.tx, work.programme_id, &work.scheme, &county_codes, &totals, end).await?;
+        counties::judge(&mut unit.tx, work.programme_id, &work.windows, &county_codes, &totals, end).await?;
     let mut rows = Vec::new();
     for (county_code, touch) in &touched.counties {
         let (Some(record), Some(old)) = (records.get(county_code), stored.get(county_code)) else { continue };

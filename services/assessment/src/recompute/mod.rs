@@ -13,7 +13,7 @@ mod tutors;
 use std::sync::Arc;
 
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::Programmes;
+use shipei_mirror::{Programmes, Windows};
 use shipei_rules::scheme::Scheme;
 use shipei_service_kit::{Error, Result, Unit};
 use shipei_store::Tx;
@@ -31,16 +31,18 @@ const DUE_PAGE: i64 = 4_000;
 pub(crate) struct Work<'work> {
     pub(crate) programme_id: &'work str,
     pub(crate) scheme: Arc<Scheme>,
+    /// The scheme with the windows that apply to some.
+    pub(crate) windows: Windows,
 }
 
 /// The scheme of a programme, once it has arrived.
-pub(crate) async fn known_scheme(
+pub(crate) async fn known_windows(
     schemes: &Programmes,
     tx: &mut Tx,
     programme_id: &str,
-) -> Result<Option<Arc<Scheme>>> {
-    match schemes.scheme(tx, &keys::programme(programme_id)?).await {
-        Ok((_, scheme)) => Ok(Some(scheme)),
+) -> Result<Option<Windows>> {
+    match schemes.windows(tx, &keys::programme(programme_id)?).await {
+        Ok(windows) => Ok(Some(windows)),
         Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -60,10 +62,10 @@ pub async fn run(
     if touched.is_empty() {
         return Ok(());
     }
-    let Some(scheme) = known_scheme(schemes, &mut unit.tx, programme_id).await? else {
+    let Some(windows) = known_windows(schemes, &mut unit.tx, programme_id).await? else {
         return make_rows(&mut unit.tx, programme_id, &touched).await;
     };
-    let work = Work { programme_id, scheme };
+    let work = Work { programme_id, scheme: Arc::clone(&windows.scheme), windows };
     let difference = trainees::run(unit, &work, &mut touched).await?;
     tutors::run(unit, &work, &touched).await?;
     counties::run(unit, &work, &touched, &difference).await
@@ -84,11 +86,11 @@ pub async fn run_due(unit: &mut Unit, schemes: &Programmes, programme_id: &str) 
         run(unit, schemes, programme_id, touched).await?;
         return Ok(true);
     }
-    let Some(scheme) = known_scheme(schemes, &mut unit.tx, programme_id).await? else {
+    let Some(windows) = known_windows(schemes, &mut unit.tx, programme_id).await? else {
         make_rows(&mut unit.tx, programme_id, &touched).await?;
         return Ok(true);
     };
-    let work = Work { programme_id, scheme };
+    let work = Work { programme_id, scheme: Arc::clone(&windows.scheme), windows };
     let difference = trainees::run(unit, &work, &mut touched).await?;
     counts::add(&mut unit.tx, programme_id, &difference).await?;
     due::add(&mut unit.tx, programme_id, &touched).await?;

@@ -59,7 +59,7 @@ async fn run_step(
     let person_ids: Vec<&str> = step.iter().map(|(person_id, _)| *person_id).collect();
     let stored = scores::lock_trainees(&mut unit.tx, work.programme_id, &person_ids).await?;
     let records: BTreeMap<String, TraineeRecord> =
-        trainees::load(&mut unit.tx, work.programme_id, &work.scheme, &person_ids).await?;
+        trainees::load(&mut unit.tx, work.programme_id, &work.windows, &person_ids).await?;
     let mut rows = Vec::new();
     let mut marking_rows = Vec::new();
     for (person_id, cause) in step {
@@ -91,11 +91,11 @@ async fn run_step(
 
 fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
     let end = work.scheme.final_as_of();
-    let score = shipei_rules::trainee::score(&work.scheme, &record.facts, end);
-    let contribution = of_trainee(&work.scheme, record, &score, end);
+    let score = shipei_rules::trainee::score(&record.scheme, &record.facts, end);
+    let contribution = of_trainee(&record.scheme, record, &score, end);
     let points = points::of_trainee(&score);
     let place = record.places.at(end);
-    let answering = marking::of_trainee(&work.scheme, record, end);
+    let answering = marking::of_trainee(record, end);
     let mut changed = Vec::new();
     let mut classes = Vec::new();
     for submission in &record.submissions {

@@ -26,10 +26,10 @@ pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &Touched) -> 
     let class_ids: Vec<&str> = touched.classes.keys().map(String::as_str).collect();
     scores::lock_classes(&mut unit.tx, work.programme_id, &class_ids).await?;
     let mut causes: BTreeMap<String, &Cause> = BTreeMap::new();
-    for class in load::tutors_of(&mut unit.tx, work.programme_id, &class_ids).await? {
-        let has_tutor = !class.tutor_id.is_empty();
-        if has_tutor && let Some(cause) = touched.classes.get(&class.class_id) {
-            causes.insert(class.tutor_id, cause);
+    for class in load::classes(&mut unit.tx, work.programme_id, &class_ids).await? {
+        let Some(cause) = touched.classes.get(class.class_id.as_str()) else { continue };
+        for tutor_id in class.tutors.all().flatten() {
+            causes.insert(tutor_id.to_string(), cause);
         }
     }
     causes.extend(touched.tutors.iter().map(|(tutor_id, cause)| (tutor_id.clone(), cause)));
@@ -44,7 +44,7 @@ async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&str, &Cause)]) -> 
     let tutor_ids: Vec<&str> = step.iter().map(|(tutor_id, _)| *tutor_id).collect();
     let stored = scores::lock_tutors(&mut unit.tx, work.programme_id, &tutor_ids).await?;
     let records =
-        tutors::load(&mut unit.tx, work.programme_id, &work.scheme, &tutor_ids, Marking::Stored).await?;
+        tutors::load(&mut unit.tx, work.programme_id, &work.windows, &tutor_ids, Marking::Stored).await?;
     let mut rows = Vec::new();
     for (tutor_id, cause) in step {
         let (Some(record), Some(old)) = (records.get(*tutor_id), stored.get(*tutor_id)) else { continue };

@@ -1,9 +1,9 @@
 //! Reads facts in bulk: a handful of statements for any number of people, classes or counties, never one for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use shipei_mirror::members;
-use shipei_rules::ids::PersonId;
+use shipei_mirror::{Class, members};
+use shipei_rules::ids::{ClassId, PersonId};
 use shipei_service_kit::Error;
 use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
 
@@ -166,52 +166,49 @@ pub async fn trainees(
     Ok(people)
 }
 
-/// A class with its tutor.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct TutorClass {
-    /// The class.
-    pub class_id: String,
-    /// Its tutor.
-    pub tutor_id: String,
-    /// Its region.
-    pub region_code: String,
+/// These classes, of those that are known, by id.
+pub async fn classes(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> Result<Vec<Class>, Error> {
+    let class_ids = keys::classes(class_ids)?;
+    let class_ids: Vec<&ClassId> = class_ids.iter().collect();
+    shipei_mirror::classes_of(tx, &keys::programme(programme_id)?, &class_ids).await
 }
 
-/// The tutors of these classes, of those that are known.
-pub async fn tutors_of(
+/// The classes that these tutors have or had, by id.
+pub async fn classes_of(tx: &mut Tx, programme_id: &str, tutor_ids: &[&str]) -> Result<Vec<Class>, Error> {
+    let mut class_ids: BTreeSet<String> = BTreeSet::new();
+    for of_table in [
+        "SELECT class_id FROM mirror_class WHERE programme_id = ",
+        "SELECT class_id FROM mirror_class_tutor WHERE programme_id = ",
+    ] {
+        let rows: Vec<(String,)> = select_by_keys!(
+            tx,
+            (String,),
+            [of_table, programme_id, " AND tutor_id IN "],
+            tutor_ids,
+            |tutor_id| (*tutor_id)
+        )?;
+        class_ids.extend(rows.into_iter().map(|(class_id,)| class_id));
+    }
+    let class_ids: Vec<&str> = class_ids.iter().map(String::as_str).collect();
+    classes(tx, programme_id, &class_ids).await
+}
+
+/// Whoever ever stood in these classes.
+pub async fn people_of(
     tx: &mut Tx,
     programme_id: &str,
     class_ids: &[&str],
-) -> Result<Vec<TutorClass>, StoreError> {
+) -> Result<Vec<(String, String)>, StoreError> {
     select_by_keys!(
         tx,
-        TutorClass,
+        (String, String),
         [
-            "SELECT class_id, tutor_id, region_code FROM mirror_class WHERE programme_id = ",
+            "SELECT class_id, person_id FROM trainee_place WHERE programme_id = ",
             programme_id,
             " AND class_id IN "
         ],
         class_ids,
         |class_id| (*class_id)
-    )
-}
-
-/// The classes of these tutors.
-pub async fn classes_of(
-    tx: &mut Tx,
-    programme_id: &str,
-    tutor_ids: &[&str],
-) -> Result<Vec<TutorClass>, StoreError> {
-    select_by_keys!(
-        tx,
-        TutorClass,
-        [
-            "SELECT class_id, tutor_id, region_code FROM mirror_class WHERE programme_id = ",
-            programme_id,
-            " AND tutor_id IN "
-        ],
-        tutor_ids,
-        |tutor_id| (*tutor_id)
     )
 }
 

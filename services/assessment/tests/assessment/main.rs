@@ -1,10 +1,11 @@
 //! Assessment as its callers see it, on SQLite and on Postgres: what the scores of a small season (`season.rs`) say
 //! (`scores.rs`), facts in any order and by several instances (`order.rs`), following four served logs (`following.rs`),
-//! logs that are learned long after they were written (`due.rs`), what a full batch costs (`cost.rs`), and how far lists
-//! reach (`reach.rs`).
+//! logs that are learned long after they were written (`due.rs`), windows that end later and other tutors (`amended.rs`),
+//! what a full batch costs (`cost.rs`), and how far lists reach (`reach.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on panics")]
 
+mod amended;
 mod cost;
 mod due;
 mod following;

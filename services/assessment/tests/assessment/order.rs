@@ -15,13 +15,13 @@ use shipei_assessment::{
 };
 use shipei_contracts::event::v1::Event;
 use shipei_mirror::Programmes;
-use shipei_rules::scheme::Scheme;
+use shipei_rules::ids::ProgrammeId;
 use shipei_service_kit::Reach;
 use shipei_store::fetch_all;
 
 use crate::{
     season,
-    support::{HAIGANG, On, PROGRAMME, Projectors, SCHEME, SHANHAIGUAN, Service, at, end, retraction},
+    support::{HAIGANG, On, PROGRAMME, Projectors, SHANHAIGUAN, Service, at, end, retraction},
 };
 
 /// Times at which answers are compared: within the season, at its end, after it.
@@ -52,8 +52,9 @@ type CountRow = (i64, String, i64, i64, i64, i64, i64);
 
 /// The stored sums are those of the facts, in every dimension and on every day.
 pub(crate) async fn assert_counts_are_right(service: &Service) {
-    let scheme = Scheme::parse(SCHEME).unwrap();
     let mut tx = service.test.kit.database().begin_read().await.unwrap();
+    let programme_id = ProgrammeId::parse(PROGRAMME).unwrap();
+    let windows = Programmes::default().windows(&mut tx, &programme_id).await.unwrap();
     for county_code in [HAIGANG, SHANHAIGUAN] {
         let stored: Vec<CountRow> = fetch_all!(
             tx,
@@ -65,7 +66,7 @@ pub(crate) async fn assert_counts_are_right(service: &Service) {
             county_code
         )
         .unwrap();
-        let sums = count_as_of(&mut tx, PROGRAMME, &scheme, county_code, end()).await.unwrap();
+        let sums = count_as_of(&mut tx, PROGRAMME, &windows, county_code, end()).await.unwrap();
         let own = sums.iter().filter(|(counted, ..)| counted.county_code == county_code);
         let mut counted: Vec<CountRow> = own
             .map(|(counted, count, amount)| {

@@ -47,7 +47,7 @@ fn tutor(person_id: &str) -> Member {
 }
 
 fn class() -> Class {
-    Class { class_id: id("L1"), region_code: id("130302"), tutor_id: Some(id("U1")) }
+    Class { class_id: id("L1"), region_code: id("130302"), tutors: Some(id("U1")).into() }
 }
 
 fn submission(submission_id: &str, when: &str) -> Submission {

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, assignment_service_server::AssignmentService};
-use shipei_mirror::Member;
+use shipei_mirror::{Member, Windows};
 use shipei_rules::{
     ids::{PersonId, ProgrammeId, SubmissionId, text_of},
     marking::{self, TraineeWork},
-    scheme::Scheme,
     submission::MarkKind,
     vocabulary::Grade,
 };
@@ -80,7 +79,7 @@ impl Handler {
     ) -> Result<(Unit, proto::SubmitAssignmentResponse)> {
         let command = convert::submit(&request)?;
         let programme = &command.programme;
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         store::lock_trainee(&mut unit.tx, programme, &trainee.person_id).await?;
         let fact_id = unit.new_fact_id()?;
@@ -93,6 +92,7 @@ impl Handler {
             return answer_submitted(unit, programme, there).await;
         }
 
+        let scheme = windows.of_member(&trainee);
         let works = store::works_of(&mut unit.tx, programme, &new.person_id).await?;
         let number = works.next_number();
         let changes = domain::decide_submission(&scheme, &trainee, &new, works)?;
@@ -134,11 +134,12 @@ impl Handler {
     /// A review or a return.
     async fn mark(self, mut unit: Unit, command: &MarkCommand) -> Result<(Unit, proto::Submission)> {
         let (programme, at) = (&command.programme, unit.occurred_at);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let mut submission = locked_submission(&mut unit.tx, programme, &command.submission).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let trainee = shipei_mirror::member(&mut unit.tx, programme, &submission.person_id).await?;
         let trainee = trainee.ok_or_else(|| not_found("submission_id"))?;
+        let scheme = windows.of_member(&trainee);
         let class = match &trainee.places.at(at).class_id {
             Some(class_id) => shipei_mirror::class(&mut unit.tx, programme, class_id).await?,
             None => None,
@@ -236,7 +237,8 @@ impl Handler {
     ) -> Result<(ReadUnit, proto::ListMarkingResponse)> {
         let (programme, tutor_id, stated_as_of) = convert::list_marking(&request)?;
         let as_of = stated_as_of.unwrap_or(unit.now);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, &programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, &programme).await?;
+        let scheme = &windows.scheme;
         let tutor = tutor(&mut unit.tx, &programme, &tutor_id).await?;
         let tutor = &tutor.person_id;
         let stated = stated_as_of.map_or_else(String::new, |at| at.timestamp_micros().to_string());
@@ -246,14 +248,14 @@ impl Handler {
             &request.page_token,
         )?;
         let after = after_time(&page)?;
-        let times = (as_of, domain::owing_as_of(&scheme, as_of));
+        let times = (as_of, domain::owing_as_of(scheme, as_of));
         let rows =
             store::list_marking(&mut unit.tx, &unit.reach, &programme, tutor, times, &after, page.limit())
                 .await?;
         let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            let due_at = marking::week_of(&scheme, row.submitted_at).map(|week| week.deadline);
+            let due_at = marking::week_of(scheme, row.submitted_at).map(|week| week.deadline);
             items.push(proto::MarkingItem {
                 // Not marked by `as_of`: marks that came later don't belong to this list.
                 submission: Some(convert::submission_to_proto(row, Vec::new())),
@@ -261,7 +263,7 @@ impl Handler {
                 late: due_at.is_some_and(|due_at| due_at <= as_of),
             });
         }
-        let late_weeks = late_weeks(&mut unit.tx, &scheme, (&programme, tutor), as_of).await?;
+        let late_weeks = late_weeks(&mut unit.tx, &windows, (&programme, tutor), as_of).await?;
         let late_weeks = to_int32(late_weeks);
         let disqualify_at = to_int32(scheme.tutor.marking.late_week.disqualify_at);
         Ok((unit, proto::ListMarkingResponse { items, next_page_token, late_weeks, disqualify_at }))
@@ -420,7 +422,7 @@ fn bytes_of(row: &Submission, marks: &[Mark]) -> usize {
 /// The late weeks of a tutor by `as_of`, as the tutor's score counts them ([`marking::answering`]).
 async fn late_weeks(
     tx: &mut Tx,
-    scheme: &Scheme,
+    windows: &Windows,
     (programme, tutor): (&ProgrammeId, &PersonId),
     as_of: DateTime<Utc>,
 ) -> Result<i64> {
@@ -440,9 +442,10 @@ async fn late_weeks(
                 places: &trainee.places,
                 withdrawn_at: trainee.withdrawn_at,
             };
-            for answering in marking::answering(scheme, &work, as_of) {
+            for answering in marking::answering(&windows.of_member(&trainee), &work, as_of) {
                 let Some((week, place)) = answering.late else { continue };
-                if classes.iter().any(|class| Some(&class.class_id) == place.class_id.as_ref()) {
+                let class = classes.iter().find(|class| Some(&class.class_id) == place.class_id.as_ref());
+                if class.is_some_and(|class| class.tutors.before(week.deadline).as_ref() == Some(tutor)) {
                     late.insert(week.index);
                 }
             }

@@ -38,7 +38,7 @@ impl Handler {
     ) -> Result<(Unit, proto::PublishBulletinResponse)> {
         let command = convert::publish(&request)?;
         let programme = &command.programme;
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = class(&mut unit.tx, &command.programme, &command.class).await?;
         let fact_id = unit.new_fact_id()?;
@@ -53,6 +53,7 @@ impl Handler {
             fact_id,
             stands,
         };
+        let scheme = windows.of_class(&class, Some(&tutor.person_id));
         domain::decide_bulletin(&scheme, &tutor, &class, &new)?;
         let whose = whose(programme, &new.tutor_id, &scheme, new.published_at);
         unit.take_from_quota("bulletins", whose, new.title.len() + new.text.len()).await?;

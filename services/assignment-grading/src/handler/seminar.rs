@@ -1,5 +1,7 @@
 //! SeminarService: seminars, posts, summaries.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, seminar_service_server::SeminarService};
 use shipei_mirror::Class;
@@ -71,7 +73,7 @@ impl Handler {
     ) -> Result<(Unit, proto::OpenSeminarResponse)> {
         let command = convert::open(&request)?;
         let programme = &command.programme;
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = class(&mut unit.tx, &command.programme, &command.class).await?;
         let fact_id = unit.new_fact_id()?;
@@ -97,6 +99,7 @@ impl Handler {
             return Ok((unit, opened(there)));
         }
 
+        let scheme = windows.of_class(&class, Some(&tutor.person_id));
         domain::decide_opening(&scheme, &tutor, &class, unit.occurred_at)?;
         let whose = whose(programme, &new.tutor_id, &scheme, unit.occurred_at);
         unit.take_from_quota("seminars", whose, new.topic.len()).await?;
@@ -115,10 +118,11 @@ impl Handler {
     ) -> Result<(Unit, proto::PostToSeminarResponse)> {
         let command = convert::post(&request)?;
         let (programme, seminar_id) = (&command.programme, &command.seminar);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         let seminar = store::seminar(&mut unit.tx, programme, seminar_id).await?;
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
+        let scheme = windows.of_member(&trainee);
         let characters = domain::decide_post(&scheme, &trainee, &seminar, &command.text, unit.occurred_at)?;
         let whose = whose(programme, &trainee.person_id, &scheme, unit.occurred_at);
         unit.take_from_quota("posts", whose, command.text.len()).await?;
@@ -154,11 +158,15 @@ impl Handler {
     ) -> Result<(Unit, proto::SummariseSeminarResponse)> {
         let command = convert::summarise(&request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let seminar = store::lock_seminar(&mut unit.tx, programme, &command.seminar).await?;
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = shipei_mirror::class(&mut unit.tx, programme, &seminar.class_id).await?;
+        let scheme = match &class {
+            Some(class) => windows.of_class(class, Some(&tutor.person_id)),
+            None => Arc::clone(&windows.scheme),
+        };
         domain::decide_summary(&scheme, &tutor, class.as_ref(), &seminar, at)?;
         let whose = whose(programme, &tutor.person_id, &scheme, at);
         unit.take_from_quota("summaries", whose, command.summary.len()).await?;

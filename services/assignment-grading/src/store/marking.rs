@@ -19,7 +19,7 @@ use super::{
 };
 use crate::domain::Submission;
 
-/// A FROM: submissions `s` of whoever ever stood in a class of a tutor. CROSS JOIN makes SQLite begin with the people, who
+/// A FROM: submissions `s` of whoever ever stood in a class that a tutor ever had. CROSS JOIN makes SQLite begin with the people, who
 /// are few, and not with the submissions by time (60,000 of them: 0.9 ms against 27).
 struct OfTheTutorsPeople<'a> {
     programme_id: &'a ProgrammeId,
@@ -34,16 +34,20 @@ where
         query.push("FROM (SELECT person_id FROM mirror_member WHERE programme_id = ");
         for rest in [" UNION SELECT person_id FROM mirror_transfer WHERE programme_id = ", ""] {
             query.push_bind(self.programme_id.as_str());
-            query.push(" AND class_id IN (SELECT class_id FROM mirror_class WHERE programme_id = ");
-            query.push_bind(self.programme_id.as_str());
-            query.push(" AND tutor_id = ").push_bind(self.tutor_id.as_str()).push(")").push(rest);
+            query.push(" AND class_id IN (");
+            for (table, end) in [("mirror_class", " UNION "), ("mirror_class_tutor", ")")] {
+                query.push("SELECT class_id FROM ").push(table).push(" WHERE programme_id = ");
+                query.push_bind(self.programme_id.as_str());
+                query.push(" AND tutor_id = ").push_bind(self.tutor_id.as_str()).push(end);
+            }
+            query.push(rest);
         }
         query.push(") p CROSS JOIN submission s ");
     }
 }
 
-/// What a tutor owed a mark at `as_of`, oldest first: submissions of the trainees who stood in the tutor's classes at
-/// `owing_as_of`.
+/// What a tutor owed a mark at `as_of`, oldest first: submissions of the trainees who stood at `owing_as_of` in the classes that
+/// the tutor had at that time.
 pub(crate) async fn list_marking(
     tx: &mut Tx,
     reach: &Reach,
@@ -58,7 +62,8 @@ pub(crate) async fn list_marking(
         programme: "s.programme_id",
         region: "c.region_code",
         class: "c.class_id",
-        person: "c.tutor_id",
+        person: "COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
+                 AND t.class_id = c.class_id ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id)",
         as_of: AsOf::At(as_of),
     };
     let rows = fetch_list!(
@@ -79,7 +84,10 @@ pub(crate) async fn list_marking(
                  WHERE s.person_id = p.person_id AND s.programme_id = "
             ),
             programme_id.as_str(),
-            " AND c.tutor_id = ",
+            " AND COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
+                 AND t.class_id = c.class_id AND t.changed_at <= ",
+            owing_as_of,
+            " ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id) = ",
             tutor_id.as_str(),
             " AND s.submitted_at <= ",
             as_of,

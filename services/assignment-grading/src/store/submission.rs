@@ -102,7 +102,6 @@ macro_rules! submission_columns {
         )
     };
 }
-
 pub(super) use submission_columns;
 
 /// A SELECT of [`SubmissionRow`].

@@ -5,23 +5,31 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     enrollment::v1::{self as pb, county_service_server::CountyService},
 };
-use shipei_rules::{region::RegionCode, vocabulary::Role};
+use shipei_rules::{
+    region::RegionCode,
+    scheme::Scheme,
+    vocabulary::Role,
+    windows::{self, Extension, For},
+};
 use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
-use shipei_store::Tx;
+use shipei_store::{StoreError, Tx};
 use tonic::Request;
 
 use super::{Answer, Handler, existing_city, existing_county, programme_head};
 use crate::{
     convert,
-    domain::{decide_invoice, decide_opening, decide_report, member_of_role},
+    domain::{Time, decide_invoice, decide_opening, decide_report, member_of_role},
     error::{already_exists, not_found},
     store::{
         Stamp,
         county::{self as counties, CountyFact, RemittanceFact, RemittanceRow},
-        person,
+        extension as extensions, person,
         programme::lock_programme,
     },
 };
+
+/// The window in which rosters are reported.
+const REPORTING: &str = "reporting";
 
 #[tonic::async_trait]
 impl CountyService for Handler {
@@ -102,6 +110,7 @@ async fn report_roster(
     let counselor = person::member(&mut unit.tx, id, counselor_id.as_str()).await?;
     let counselor = member_of_role(counselor, &[Role::CountyCounselor], "counselor_id")?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
+    let scheme = of_county(&mut unit.tx, id, county, &scheme, unit.occurred_at).await?;
     decide_report(&counselor, county, &scheme, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     let (fact, by) = (CountyFact::Reported, counselor.person_id.as_str());
@@ -258,6 +267,17 @@ async fn open_learning(
     unit.emit_fact(&fact_id, county, county, &opened);
     let county = Some(state_of(&mut unit.tx, id, county).await?);
     Ok((unit, pb::OpenLearningResponse { county }))
+}
+
+/// The scheme with the end of the reporting window that a county has as of an instant.
+async fn of_county(tx: &mut Tx, id: &str, county: &str, scheme: &Scheme, at: Time) -> Result<Scheme> {
+    let Some(last_day) = extensions::last_day_of(tx, id, REPORTING, county, at).await? else {
+        return Ok(scheme.clone());
+    };
+    let last = last_day.parse();
+    let last = last.map_err(|_| StoreError::corrupt_row("extension", "last_day", &last_day))?;
+    let extension = Extension { window: REPORTING.to_owned(), last, to: For::Programme };
+    Ok(scheme.extended(&windows::ends_for_all(scheme, &[extension])))
 }
 
 async fn state_of(tx: &mut Tx, id: &str, county: &str) -> Result<pb::County> {

@@ -71,6 +71,13 @@ impl RegionService for Handler {
         self.kit.write(self, request, create_class).await
     }
 
+    async fn replace_tutor(
+        &self,
+        request: Request<pb::ReplaceTutorRequest>,
+    ) -> Answer<pb::ReplaceTutorResponse> {
+        self.kit.write(self, request, replace_tutor).await
+    }
+
     async fn get_class(&self, request: Request<pb::GetClassRequest>) -> Answer<pb::GetClassResponse> {
         self.kit.read(self, request, get_class).await
     }
@@ -265,10 +272,52 @@ async fn create_class(
             tutor_id: row.tutor_id.clone(),
         };
         unit.emit(&row.region_code, &row.class_id, &created);
-    } else if regions::class(&mut unit.tx, id, &row.class_id).await?.as_ref() != Some(&row) {
-        return Err(already_exists("class_id").into());
+        return Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(row)) }));
     }
-    Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(row)) }))
+    let kept = regions::class(&mut unit.tx, id, &row.class_id).await?;
+    let created = kept.as_ref().map(|kept| (&kept.name, &kept.region_code, &kept.created_tutor_id));
+    match kept.clone().filter(|_| created == Some((&row.name, &row.region_code, &row.tutor_id))) {
+        Some(kept) => Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(kept)) })),
+        None => Err(already_exists("class_id").into()),
+    }
+}
+
+/// Gives a class another tutor from a moment on. As with a class that is created, the tutor need not be enrolled.
+async fn replace_tutor(
+    _: Handler,
+    mut unit: Unit,
+    request: pb::ReplaceTutorRequest,
+) -> Result<(Unit, pb::ReplaceTutorResponse)> {
+    let (id, class_id, tutor_id, reason) = convert::tutor_change(&request)?;
+    let (id, class_id) = (id.as_str(), class_id.as_str());
+    // Two changes of one class at once come one after the other.
+    lock_programme(&mut unit.tx, id).await?;
+    programme_head(&mut unit.tx, id).await?;
+    let row = regions::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
+    let changes = regions::tutor_changes(&mut unit.tx, id, class_id).await?;
+    let last = changes.iter().rev().find(|change| change.occurred_at <= unit.occurred_at);
+    let old_tutor_id = last.map_or(&row.created_tutor_id, |change| &change.new_tutor_id).clone();
+    if old_tutor_id != tutor_id {
+        let change_number = i64::try_from(changes.len()).unwrap_or(i64::MAX).saturating_add(1);
+        if change_number > regions::TUTOR_CHANGES_MAX {
+            let changes_max = regions::TUTOR_CHANGES_MAX.to_string();
+            return Err(Refusal::new(ErrorReason::TooMany).with("tutor_changes_max", changes_max).into());
+        }
+        let stamp = Stamp::of(&unit);
+        let change = (change_number, old_tutor_id.as_str(), tutor_id.as_str());
+        regions::insert_tutor_change(&mut unit.tx, id, class_id, change, &reason, &stamp).await?;
+        let replaced = pb::TutorReplaced {
+            programme_id: id.to_owned(),
+            class_id: class_id.to_owned(),
+            change_number,
+            old_tutor_id,
+            new_tutor_id: tutor_id,
+            reason,
+        };
+        unit.emit(&row.region_code, class_id, &replaced);
+    }
+    let row = regions::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
+    Ok((unit, pb::ReplaceTutorResponse { class: Some(convert::class_to(row)) }))
 }
 
 async fn get_class(

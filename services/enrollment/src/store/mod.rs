@@ -6,6 +6,7 @@
 //! not change meanwhile is locked first (`lock_programme`, `lock_person`), on Postgres; SQLite's writer is alone.
 
 pub(crate) mod county;
+pub(crate) mod extension;
 pub(crate) mod honour;
 pub(crate) mod person;
 pub(crate) mod programme;

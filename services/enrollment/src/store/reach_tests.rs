@@ -94,6 +94,7 @@ async fn populate(tx: &mut Tx) {
             name: String::new(),
             region_code: region_code.to_owned(),
             tutor_id: tutor_id.to_owned(),
+            created_tutor_id: tutor_id.to_owned(),
         };
         region::insert_class(tx, PROGRAMME, &row, &begun).await.unwrap();
     }

@@ -19,6 +19,8 @@ use crate::domain::Time;
 pub(crate) const REGIONS_MAX: i64 = 10_000;
 /// The most moves of one county.
 pub(crate) const REGION_MOVES_MAX: i64 = 1_000;
+/// The most changes of a class's tutor.
+pub(crate) const TUTOR_CHANGES_MAX: i64 = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct RegionRow {
@@ -50,7 +52,10 @@ pub(crate) struct ClassRow {
     pub(crate) class_id: String,
     pub(crate) name: String,
     pub(crate) region_code: String,
+    /// Now.
     pub(crate) tutor_id: String,
+    /// When it was created.
+    pub(crate) created_tutor_id: String,
 }
 
 pub(crate) async fn region(
@@ -337,7 +342,8 @@ pub(crate) async fn class(
     fetch_optional!(
         tx,
         ClassRow,
-        "SELECT class_id, name, region_code, tutor_id FROM class WHERE programme_id = $1 AND class_id = $2",
+        "SELECT class_id, name, region_code, tutor_id, created_tutor_id FROM class \
+         WHERE programme_id = $1 AND class_id = $2",
         programme_id,
         class_id
     )
@@ -352,8 +358,9 @@ pub(crate) async fn insert_class(
 ) -> Result<bool, StoreError> {
     let inserted = execute!(
         tx,
-        "INSERT INTO class (programme_id, class_id, name, region_code, tutor_id, occurred_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (programme_id, class_id) DO NOTHING",
+        "INSERT INTO class (programme_id, class_id, name, region_code, tutor_id, created_tutor_id, occurred_at, \
+         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) \
+         ON CONFLICT (programme_id, class_id) DO NOTHING",
         programme_id,
         row.class_id.as_str(),
         row.name.as_str(),
@@ -364,6 +371,66 @@ pub(crate) async fn insert_class(
         stamp.actor.as_str()
     )?;
     Ok(inserted == 1)
+}
+
+/// One change of a class's tutor.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct TutorChange {
+    /// Since when.
+    pub(crate) occurred_at: Time,
+    /// The tutor from then on; empty for nobody.
+    pub(crate) new_tutor_id: String,
+}
+
+/// The changes of a class's tutor, in the order of their times.
+pub(crate) async fn tutor_changes(
+    tx: &mut Tx,
+    programme_id: &str,
+    class_id: &str,
+) -> Result<Vec<TutorChange>, StoreError> {
+    fetch_all!(
+        tx,
+        TutorChange,
+        "SELECT occurred_at, new_tutor_id FROM class_tutor WHERE programme_id = $1 AND class_id = $2 \
+         ORDER BY occurred_at, number LIMIT $3",
+        programme_id,
+        class_id,
+        TUTOR_CHANGES_MAX
+    )
+}
+
+/// Keeps a change, the `number`th that was recorded of this class, and who is its tutor now.
+pub(crate) async fn insert_tutor_change(
+    tx: &mut Tx,
+    programme_id: &str,
+    class_id: &str,
+    (number, old_tutor_id, new_tutor_id): (i64, &str, &str),
+    reason: &str,
+    stamp: &Stamp,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO class_tutor (programme_id, class_id, number, old_tutor_id, new_tutor_id, reason, occurred_at, \
+         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        programme_id,
+        class_id,
+        number,
+        old_tutor_id,
+        new_tutor_id,
+        reason,
+        stamp.occurred_at,
+        stamp.recorded_at,
+        stamp.actor.as_str()
+    )?;
+    execute!(
+        tx,
+        "UPDATE class SET tutor_id = (SELECT new_tutor_id FROM class_tutor t \
+          WHERE t.programme_id = class.programme_id AND t.class_id = class.class_id \
+          ORDER BY t.occurred_at DESC, t.number DESC LIMIT 1) WHERE programme_id = $1 AND class_id = $2",
+        programme_id,
+        class_id
+    )?;
+    Ok(())
 }
 
 /// Classes by id, of those reached now; an empty tutor or region is any. A region holds what lies in it.
@@ -388,7 +455,8 @@ pub(crate) async fn classes(
         tx,
         ClassRow,
         [
-            "SELECT c.class_id, c.name, c.region_code, c.tutor_id FROM class c WHERE c.programme_id = ",
+            "SELECT c.class_id, c.name, c.region_code, c.tutor_id, c.created_tutor_id FROM class c \
+             WHERE c.programme_id = ",
             programme_id,
             " AND c.class_id > ",
             after,

@@ -2,9 +2,10 @@
 
 use prost_types::Timestamp;
 use shipei_contracts::enrollment::v1::{
-    self as pb, county_service_client::CountyServiceClient, honour_service_client::HonourServiceClient,
-    import_roster_request::Part, person_service_client::PersonServiceClient,
-    programme_service_client::ProgrammeServiceClient, region_service_client::RegionServiceClient,
+    self as pb, county_service_client::CountyServiceClient, extension_service_client::ExtensionServiceClient,
+    honour_service_client::HonourServiceClient, import_roster_request::Part,
+    person_service_client::PersonServiceClient, programme_service_client::ProgrammeServiceClient,
+    region_service_client::RegionServiceClient,
 };
 use shipei_rules::identity_number;
 use shipei_service_kit::{
@@ -66,6 +67,10 @@ impl World {
 
     pub(crate) fn counties(&self) -> CountyServiceClient<Channel> {
         CountyServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn extensions(&self) -> ExtensionServiceClient<Channel> {
+        ExtensionServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn honours(&self) -> HonourServiceClient<Channel> {

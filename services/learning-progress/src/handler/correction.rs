@@ -147,7 +147,7 @@ impl StudyHandler {
 
     /// Loads a learner's study, locked; a learner who never studied gets a row to lock.
     async fn study_of(&self, tx: &mut Tx, programme_id: &ProgrammeId, member: Member) -> Result<Study> {
-        let (_, scheme) = self.programmes.scheme(tx, programme_id).await?;
+        let scheme = self.programmes.windows(tx, programme_id).await?.of_member(&member);
         let catalogue = self.catalogues.current(tx, programme_id).await?;
         let person_id = &member.person_id;
         let mut learner =

@@ -30,7 +30,7 @@ impl StudyHandler {
     ) -> Result<(ReadUnit, GetProgressResponse)> {
         let (programme, person) = convert::person(&request.programme_id, &request.person_id)?;
         let (programme_id, person_id) = (&programme, &person);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme_id).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme_id).await?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
         let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
         let teaches = Teaches { subject: &member.subject, education_stage: member.education_stage };
@@ -42,6 +42,7 @@ impl StudyHandler {
         let held =
             store::progress::phase_courses(&mut unit.tx, &unit.reach, programme_id, person_id, unit.now)
                 .await?;
+        let scheme = windows.of_member(&member);
         let phases = phases_to_proto(&scheme, &catalogue, teaches, &known, &held, unit.now);
 
         let mut courses = Vec::new();

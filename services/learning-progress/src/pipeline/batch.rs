@@ -84,14 +84,14 @@ impl Workshop {
         answers: &mut [Answer],
         events: &mut Events,
     ) -> Result<()> {
-        let scheme = match self.programmes.scheme(&mut unit.tx, programme_id).await {
-            Ok((_, scheme)) => scheme,
+        let windows = match self.programmes.windows(&mut unit.tx, programme_id).await {
+            Ok(windows) => windows,
             Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
         let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
         let by_index: BTreeMap<usize, &Message> = messages.iter().copied().collect();
-        let mut desk = Desk::new(programme_id, scheme, catalogue, messages);
+        let mut desk = Desk::new(programme_id, windows, catalogue, messages);
         desk.load(&mut unit.tx).await?;
         let places = std::mem::take(&mut desk.places);
         for place in &places {
@@ -136,7 +136,7 @@ impl<'m> Desk<'m> {
                 (Err(reason), _) => Err(reason),
                 (Ok(_), None) => Err(ErrorReason::NotFound),
                 (Ok(beat), Some(state)) => take_beat(
-                    &self.scheme,
+                    &learner.scheme,
                     &learner.main_line_totals,
                     &mut learner.state,
                     state,
@@ -196,7 +196,7 @@ impl<'m> Desk<'m> {
                 credits.extend(DatedCredit::of_session(course.course.as_ref(), desk.session_id, session));
             }
         }
-        let found = achievements(&self.scheme, &learner.main_line_totals, credits);
+        let found = achievements(&learner.scheme, &learner.main_line_totals, credits);
         let mut facts = Vec::new();
         for (number, (phase, reached)) in learner.state.phases.iter_mut().zip(found.phases).enumerate() {
             let Some(Reached { at, session_id, by }) = reached else { continue };

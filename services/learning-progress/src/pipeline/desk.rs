@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::Member;
+use shipei_mirror::{Member, Windows};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::scheme::Scheme;
 
@@ -21,6 +21,8 @@ pub(super) struct LearnerDesk<'m> {
     pub(super) person_id: &'m PersonId,
     /// Who they are, if they are a trainee of the programme.
     pub(super) member: Option<Member>,
+    /// The scheme with the windows that apply to them.
+    pub(super) scheme: Arc<Scheme>,
     pub(super) state: Learner,
     /// For each online entry, how many main-line courses apply to them.
     pub(super) main_line_totals: Arc<[i64]>,
@@ -93,7 +95,7 @@ pub(super) struct Place<'m> {
 /// One programme's share of a transaction.
 pub(super) struct Desk<'m> {
     pub(super) programme_id: &'m ProgrammeId,
-    pub(super) scheme: Arc<Scheme>,
+    pub(super) windows: Windows,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) learners: Vec<LearnerDesk<'m>>,
     pub(super) courses: Vec<CourseDesk<'m>>,
@@ -110,13 +112,13 @@ impl<'m> Desk<'m> {
     /// Lays out the places of these messages; nothing is loaded yet.
     pub(super) fn new(
         programme_id: &'m ProgrammeId,
-        scheme: Arc<Scheme>,
+        windows: Windows,
         catalogue: Arc<Catalogue>,
         messages: &[(usize, &'m Message)],
     ) -> Self {
         let mut desk = Self {
             programme_id,
-            scheme,
+            windows,
             catalogue,
             learners: Vec::new(),
             courses: Vec::new(),
@@ -145,6 +147,7 @@ impl<'m> Desk<'m> {
             self.learners.push(LearnerDesk {
                 person_id,
                 member: None,
+                scheme: Arc::clone(&self.windows.scheme),
                 state: Learner::default(),
                 main_line_totals: Arc::from([]),
                 other_sessions: Vec::new(),

@@ -34,7 +34,7 @@ impl<'m> Desk<'m> {
     }
 
     async fn load_learners(&mut self, tx: &mut Tx, person_ids: &[&'m PersonId]) -> Result<()> {
-        let phases_count = self.scheme.trainee.online.len();
+        let phases_count = self.windows.scheme.trainee.online.len();
         for learner in &mut self.learners {
             learner.state.phases = vec![Phase::default(); phases_count];
         }
@@ -68,7 +68,7 @@ impl<'m> Desk<'m> {
             let index = self.courses[place.course].learner;
             let state = &mut self.learners[index].state;
             for at in place.beats.beats.iter().filter_map(|beat| beat.at.ok()) {
-                state.study.ask_for(&self.scheme, at);
+                state.study.ask_for(&self.windows.scheme, at);
                 state.is_late |= latest[index].is_some_and(|latest| at < latest);
                 latest[index] = latest[index].max(Some(at));
             }
@@ -94,6 +94,7 @@ impl<'m> Desk<'m> {
                 continue;
             }
             if let Some(index) = self.learner_of.get(&member.person_id) {
+                self.learners[*index].scheme = self.windows.of_member(&member);
                 self.learners[*index].member = Some(member);
             }
         }
@@ -111,7 +112,7 @@ impl<'m> Desk<'m> {
             let key = (member.subject.clone(), member.education_stage);
             let known = totals.entry(key).or_insert_with(|| {
                 let teaches = teaches(member);
-                let entries = self.scheme.trainee.online.iter();
+                let entries = self.windows.scheme.trainee.online.iter();
                 entries.map(|entry| main_line_total(self.catalogue.main_line(), entry, teaches)).collect()
             });
             learner.main_line_totals = Arc::clone(known);
@@ -149,7 +150,7 @@ impl<'m> Desk<'m> {
     }
 
     async fn load_courses(&mut self, tx: &mut Tx) -> Result<()> {
-        let phases_count = self.scheme.trainee.online.len();
+        let phases_count = self.windows.scheme.trainee.online.len();
         let mut stored: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
         let mut stored_main_line: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
         for desk in &mut self.courses {

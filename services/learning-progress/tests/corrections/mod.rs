@@ -2,14 +2,17 @@
 
 use chrono::TimeDelta;
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_contracts::event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient};
+use shipei_contracts::enrollment::v1 as enrollment;
+use shipei_contracts::event::v1::{
+    Event, RetractRequest, correction_service_client::CorrectionServiceClient,
+};
 use shipei_contracts::learning::v1::{self as proto, CourseCategory, UncreditedReason};
 use shipei_service_kit::to_timestamp;
 use tonic::Status;
 
 use crate::{
     DAY, events, progress_of, refused, sessions_of,
-    world::{PROGRAMME, World, at, beat, beats, course, message, select, time},
+    world::{PROGRAMME, World, at, beat, beats, course, event, message, select, time},
 };
 
 fn void(session: &str) -> proto::VoidSessionRequest {
@@ -170,4 +173,36 @@ pub(crate) async fn retracted_selection_leaves_the_later_one(world: World) {
     let none = study.record_heartbeat(beat("T1", "C1", "S3", 0, at("2019-09-19T08:00:00+08:00"))).await;
     assert_eq!(refused(none).1, "COURSE_NOT_SELECTED");
     assert_eq!(study.list_sessions(sessions_of("T1", 10, "")).await.unwrap().into_inner().sessions.len(), 2);
+}
+
+/// Study after the end of phase 1 counts for who has more time, when it is sent after that was granted.
+pub(crate) async fn study_counts_in_a_window_that_ends_later(world: World) {
+    for person in ["T1", "T2"] {
+        world.trainee(person).await;
+    }
+    world.course(course("C1", CourseCategory::Public, 10)).await;
+    let late = at("2019-11-03T08:00:00+08:00");
+    let minutes: Vec<_> = (0..=5).map(|number| (number, number * 60)).collect();
+    let credited = |result: &proto::SessionHeartbeatsResult| result.credited_seconds.iter().sum::<i32>();
+    assert_eq!(credited(&send(&world, beats(("T1", "C1", "before"), late, &minutes)).await), 0);
+    let granted = enrollment::ExtensionGranted {
+        programme_id: PROGRAMME.into(),
+        extension_id: "E1".into(),
+        window: "phase_1".into(),
+        old_last_day: "2019-10-30".into(),
+        new_last_day: "2019-11-03".into(),
+        person_id: "T1".into(),
+        ..Default::default()
+    };
+    let granted = event(&granted, "2019-11-01T08:00:00+08:00");
+    world.learn(&[Event { region_code: "130302".into(), ..granted }]).await;
+    // What was recorded outside stays outside; the course keeps its length, and is studied again.
+    assert_eq!(credited(&send(&world, beats(("T1", "C1", "after"), late, &minutes)).await), 300);
+    assert_eq!(credited(&send(&world, beats(("T2", "C1", "other"), late, &minutes)).await), 0);
+    let midnight = at("2019-11-04T00:00:00+08:00");
+    assert_eq!(credited(&send(&world, beats(("T1", "C1", "too-late"), midnight, &minutes)).await), 0);
+    let granted =
+        world.first.study().grant_time(grant("G1", "C1", 60, "2019-11-03T10:00:00+08:00")).await.unwrap();
+    assert_eq!(granted.into_inner().granted_seconds, 60);
+    assert_eq!(phase(&world).await.credited_seconds, 360);
 }

@@ -117,7 +117,13 @@ fn attendance_is_refused_by_one_cause_each() {
             members.insert(second.person_id.clone(), second);
         }
         let counselor = counselor(county);
-        let decided = decide_attendance(&scheme(), &counselor, &activity(), (&ids, &members), at(when));
+        let decided = decide_attendance(
+            |_| scheme().counselor.offline.period,
+            &counselor,
+            &activity(),
+            (&ids, &members),
+            at(when),
+        );
         let refused = decided.err();
         assert_eq!(refused.as_ref().map(|refusal| refusal.reason), reason, "{second:?} {when}");
         if let Some(refusal) = refused.filter(|refusal| refusal.field.as_deref() == Some("person_ids")) {
@@ -163,7 +169,13 @@ fn score_is_refused_by_one_cause_each() {
 #[test]
 fn nothing_rests_on_an_activity_that_was_retracted() {
     let (fallen, counselor) = (Activity { stands: false, ..activity() }, counselor("130302"));
-    let decided = decide_attendance(&scheme(), &counselor, &fallen, (&[], &BTreeMap::new()), at(NOON));
+    let decided = decide_attendance(
+        |_| scheme().counselor.offline.period,
+        &counselor,
+        &fallen,
+        (&[], &BTreeMap::new()),
+        at(NOON),
+    );
     assert_eq!(decided.unwrap_err().reason, NotFound);
     let decided = decide_score(&scheme(), (&counselor, &fallen), (&trainee("T1"), None), 5, at(NOON));
     assert_eq!(decided.unwrap_err().reason, NotFound);

@@ -1,6 +1,6 @@
 //! The RPCs that write: plan, activity, attendance, score, results.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::offline::v1 as proto;
@@ -24,9 +24,10 @@ impl Handler {
     ) -> Result<(Unit, proto::SubmitPlanResponse)> {
         let command = convert::plan(&request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
+        let scheme = windows.of_county(county_code);
         domain::decide_plan(&scheme, &counselor, county_code, at)?;
         let whose = whose(programme, &counselor.person_id, &scheme, at);
         unit.take_from_quota("plans", whose, command.title.len()).await?;
@@ -62,7 +63,7 @@ impl Handler {
     ) -> Result<(Unit, proto::HoldActivityResponse)> {
         let command = convert::hold(&request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
         let fact_id = unit.new_fact_id()?;
@@ -84,6 +85,7 @@ impl Handler {
             return Ok((unit, held(there)));
         }
 
+        let scheme = windows.of_county(new.county_code);
         domain::decide_county_fact(&scheme, &counselor, new.county_code, at)?;
         let whose = whose(programme, &new.counselor_id, &scheme, at);
         unit.take_from_quota("activities", whose, new.theme.len()).await?;
@@ -108,7 +110,7 @@ impl Handler {
     ) -> Result<(Unit, proto::RecordAttendanceResponse)> {
         let command = convert::attend(request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let activity = store::lock_activity(&mut unit.tx, programme, &command.activity).await?;
         let activity = activity.ok_or_else(|| not_found("activity_id"))?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
@@ -118,7 +120,12 @@ impl Handler {
             members.insert(member.person_id.clone(), member);
         }
         let people = (command.person_ids.as_slice(), &members);
-        domain::decide_attendance(&scheme, &counselor, &activity, people, at)?;
+        let county = windows.of_county(activity.county_code);
+        let period_of = |trainee: Option<&Member>| {
+            let scheme = trainee.map_or_else(|| Arc::clone(&county), |trainee| windows.of_member(trainee));
+            scheme.counselor.offline.period
+        };
+        domain::decide_attendance(period_of, &counselor, &activity, people, at)?;
 
         let (activity_id, person_ids) = (&activity.activity_id, &command.person_ids);
         let there =
@@ -151,13 +158,14 @@ impl Handler {
     ) -> Result<(Unit, proto::ScoreAttendeeResponse)> {
         let command = convert::score(&request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let activity = store::activity(&mut unit.tx, programme, &command.activity).await?;
         let activity = activity.ok_or_else(|| not_found("activity_id"))?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         let key = (programme, &activity.activity_id);
         let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
+        let scheme = windows.of_member(&trainee);
         let (people, who) = ((&counselor, &activity), (&trainee, attendance.as_ref()));
         domain::decide_score(&scheme, people, who, command.score, at)?;
 
@@ -186,9 +194,10 @@ impl Handler {
     ) -> Result<(Unit, proto::SubmitResultsResponse)> {
         let command = convert::results(&request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
-        let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let county_code = county(&mut unit.tx, &command.programme, command.county).await?;
+        let scheme = windows.of_county(county_code);
         domain::decide_county_fact(&scheme, &counselor, county_code, at)?;
         let whose = whose(programme, &counselor.person_id, &scheme, at);
         unit.take_from_quota("results", whose, command.title.len()).await?;

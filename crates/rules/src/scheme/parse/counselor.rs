@@ -32,9 +32,11 @@ fn registration_login(value: &Value<'_>, phases: usize) -> Result<RegistrationLo
 
 fn offline(value: &Value<'_>, calendar: &Calendar) -> Result<CounselorOfflineRules, SchemeError> {
     let section = value.section(&["points", "window", "items", "stages", "clause"])?;
+    let window = calendar.window(&section.required("window")?)?;
     Ok(CounselorOfflineRules {
         points: section.required("points")?.integer(FIGURE)?,
-        period: calendar.window(&section.required("window")?)?.period,
+        window: window.name.clone(),
+        period: window.period,
         items: section.required("items")?.distinct_list("item", OfflineItem::parse)?,
         stages: section.required("stages")?.distinct_list("education stage", EducationStage::parse)?,
         clause: clause(&section)?,

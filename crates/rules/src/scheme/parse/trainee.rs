@@ -55,7 +55,7 @@ fn online(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<OnlineEntry>, Sc
 fn assignment(value: &Value<'_>, calendar: &Calendar) -> Result<AssignmentRules, SchemeError> {
     let section = value.section(&["window", "review_until", "kinds", "points", "clause"])?;
     let window = calendar.window(&section.required("window")?)?;
-    let review_until = calendar.window(&section.required("review_until")?)?.period.until;
+    let review = calendar.window(&section.required("review_until")?)?;
     let points_section = section.required("points")?.section(&["excellent", "pass", "fail"])?;
     let points = GradePoints {
         excellent: points_section.required("excellent")?.integer(FIGURE)?,
@@ -65,7 +65,8 @@ fn assignment(value: &Value<'_>, calendar: &Calendar) -> Result<AssignmentRules,
     Ok(AssignmentRules {
         window: window.name.clone(),
         period: window.period,
-        review_until,
+        review_window: review.name.clone(),
+        review_until: review.period.until,
         kinds: section.required("kinds")?.word_list("kind like lesson_plan:", kind)?,
         points,
         clause: clause(&section)?,
@@ -80,8 +81,10 @@ fn kind(word: &str) -> Option<String> {
 
 fn seminar(value: &Value<'_>, calendar: &Calendar) -> Result<TraineeSeminarRules, SchemeError> {
     let section = value.section(&["window", "points", "min_characters", "clause"])?;
+    let window = calendar.window(&section.required("window")?)?;
     Ok(TraineeSeminarRules {
-        period: calendar.window(&section.required("window")?)?.period,
+        window: window.name.clone(),
+        period: window.period,
         points: section.required("points")?.integer(FIGURE)?,
         min_characters: section.required("min_characters")?.integer(FIGURE)?,
         clause: clause(&section)?,
@@ -100,8 +103,10 @@ fn offline(value: &Value<'_>, calendar: &Calendar) -> Result<TraineeOfflineRules
         Some(value) => Some(distinct(&value)?),
         None => None,
     };
+    let window = calendar.window(&section.required("window")?)?;
     Ok(TraineeOfflineRules {
-        period: calendar.window(&section.required("window")?)?.period,
+        window: window.name.clone(),
+        period: window.period,
         min_score,
         max_score,
         distinct,

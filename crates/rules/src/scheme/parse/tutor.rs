@@ -50,9 +50,11 @@ fn bulletins(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<BulletinRule>
         if bulletins.iter().any(|bulletin| bulletin.number == number) {
             return Err(number_value.refuse(format!("bulletin {number} stands here twice")));
         }
+        let window = calendar.window(&section.required("window")?)?;
         bulletins.push(BulletinRule {
             number,
-            period: calendar.window(&section.required("window")?)?.period,
+            window: window.name.clone(),
+            period: window.period,
             points: section.required("points")?.integer(FIGURE)?,
             clause: clause(&section)?,
         });
@@ -63,8 +65,10 @@ fn bulletins(value: &Value<'_>, calendar: &Calendar) -> Result<Vec<BulletinRule>
 
 fn seminar(value: &Value<'_>, calendar: &Calendar) -> Result<TutorSeminarRules, SchemeError> {
     let section = value.section(&["window", "points", "clause"])?;
+    let window = calendar.window(&section.required("window")?)?;
     Ok(TutorSeminarRules {
-        period: calendar.window(&section.required("window")?)?.period,
+        window: window.name.clone(),
+        period: window.period,
         points: section.required("points")?.integer(FIGURE)?,
         clause: clause(&section)?,
     })

@@ -1,0 +1,69 @@
+//! Extensions: from a request to a row, and from a row to a message.
+
+use chrono::NaiveDate;
+use shipei_contracts::enrollment::v1 as pb;
+use shipei_rules::{
+    ids::{ClassId, ExtensionId, PersonId, ProgrammeId},
+    region::RegionCode,
+};
+use shipei_service_kit::{Error, Fields, Result, to_timestamp};
+
+use super::{REASON_CHARACTERS_MAX, optional, programme};
+use crate::{domain::Time, store::extension::ExtensionRow};
+
+/// The longest name of a window, characters.
+const WINDOW_CHARACTERS_MAX: usize = 200;
+
+/// An extension that is granted, without where who has it stands.
+pub(crate) fn new_extension(request: &pb::GrantExtensionRequest) -> Result<(ProgrammeId, ExtensionRow)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        fields.id("extension_id", &request.extension_id, ExtensionId::parse),
+        fields.text("window", &request.window, WINDOW_CHARACTERS_MAX),
+        fields.id("last_day", &request.last_day, day),
+        optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
+        optional(&mut fields, "class_id", &request.class_id, ClassId::parse),
+        optional(&mut fields, "person_id", &request.person_id, PersonId::parse),
+        fields.text("reason", &request.reason, REASON_CHARACTERS_MAX),
+    );
+    let (programme_id, extension_id, window_name, last_day, region_code, class_id, person_id, reason) =
+        fields.all(parsed)?;
+    let named = [&region_code, &class_id, &person_id].into_iter().filter(|id| !id.is_empty()).count();
+    if named > 1 {
+        return Err(Error::invalid("region_code", "at most one of region_code, class_id and person_id"));
+    }
+    let row = ExtensionRow {
+        extension_id: extension_id.to_string(),
+        window_name,
+        last_day: last_day.to_string(),
+        region_code,
+        class_id,
+        person_id,
+        reason,
+        occurred_at: Time::default(),
+        actor: String::new(),
+    };
+    Ok((programme_id, row))
+}
+
+fn day(text: &str) -> std::result::Result<NaiveDate, &'static str> {
+    // As it is kept and compared as text, only this way to write a day is one.
+    let day = text.parse::<NaiveDate>().ok().filter(|day| day.to_string() == text);
+    day.ok_or("must be a day, like 2019-11-05")
+}
+
+/// An extension as it is kept.
+pub(crate) fn extension_to(row: ExtensionRow) -> pb::Extension {
+    pb::Extension {
+        extension_id: row.extension_id,
+        window: row.window_name,
+        last_day: row.last_day,
+        region_code: row.region_code,
+        class_id: row.class_id,
+        person_id: row.person_id,
+        reason: row.reason,
+        granted_time: Some(to_timestamp(row.occurred_at)),
+        granted_by: row.actor,
+    }
+}

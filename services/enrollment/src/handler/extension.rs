@@ -1,0 +1,114 @@
+//! ExtensionService: windows that end later, for all or for some. Enrollment keeps the fact; who may do what until when follows
+//! from it in each service (`shipei_rules::windows`).
+
+use shipei_contracts::enrollment::v1::{self as pb, extension_service_server::ExtensionService};
+use shipei_rules::region::RegionCode;
+use shipei_service_kit::{Error, Fields, ReadUnit, Result, Unit};
+use shipei_store::Tx;
+use tonic::Request;
+
+use super::{Answer, Handler, programme_head, region_of};
+use crate::{
+    convert,
+    error::{already_exists, not_found},
+    store::{
+        Stamp,
+        extension::{self as extensions, ExtensionRow},
+        person,
+        programme::ProgrammeHead,
+        region as regions,
+    },
+};
+
+#[tonic::async_trait]
+impl ExtensionService for Handler {
+    async fn grant_extension(
+        &self,
+        request: Request<pb::GrantExtensionRequest>,
+    ) -> Answer<pb::GrantExtensionResponse> {
+        self.kit.write(self, request, grant_extension).await
+    }
+
+    async fn list_extensions(
+        &self,
+        request: Request<pb::ListExtensionsRequest>,
+    ) -> Answer<pb::ListExtensionsResponse> {
+        self.kit.read(self, request, list_extensions).await
+    }
+}
+
+async fn grant_extension(
+    handler: Handler,
+    mut unit: Unit,
+    request: pb::GrantExtensionRequest,
+) -> Result<(Unit, pb::GrantExtensionResponse)> {
+    let (id, row) = convert::new_extension(&request)?;
+    let id = id.as_str();
+    let head = programme_head(&mut unit.tx, id).await?;
+    let scheme = handler.scheme(&mut unit.tx, &head).await?;
+    let window = scheme.windows.get(&row.window_name).ok_or_else(|| not_found("window"))?;
+    let old_last_day = window.window.last.to_string();
+    if row.last_day < old_last_day {
+        return Err(Error::invalid("last_day", "before the window's own last day"));
+    }
+    let place_code = place_of(&mut unit.tx, &head, &row).await?;
+    let stamp = Stamp::of(&unit);
+    if extensions::insert_extension(&mut unit.tx, id, &row, &place_code, &stamp).await? {
+        let granted = pb::ExtensionGranted {
+            programme_id: id.to_owned(),
+            extension_id: row.extension_id.clone(),
+            window: row.window_name.clone(),
+            old_last_day,
+            new_last_day: row.last_day.clone(),
+            region_code: row.region_code.clone(),
+            class_id: row.class_id.clone(),
+            person_id: row.person_id.clone(),
+        };
+        unit.emit(&place_code, &row.extension_id, &granted);
+    }
+    let kept = extensions::extension(&mut unit.tx, id, &row.extension_id).await?;
+    let kept = kept.filter(|kept| kept.is_same(&row)).ok_or_else(|| already_exists("extension_id"))?;
+    Ok((unit, pb::GrantExtensionResponse { extension: Some(convert::extension_to(kept)) }))
+}
+
+/// Where who has it stands, or NOT_FOUND.
+async fn place_of(tx: &mut Tx, head: &ProgrammeHead, row: &ExtensionRow) -> Result<String> {
+    let id = head.programme_id.as_str();
+    if !row.region_code.is_empty() {
+        let region = regions::region(tx, id, &row.region_code).await?;
+        return Ok(region.ok_or_else(|| not_found("region_code"))?.code);
+    }
+    if !row.class_id.is_empty() {
+        let class = regions::class(tx, id, &row.class_id).await?;
+        return Ok(class.ok_or_else(|| not_found("class_id"))?.region_code);
+    }
+    if !row.person_id.is_empty() {
+        let member = person::member(tx, id, &row.person_id).await?.ok_or_else(|| not_found("person_id"))?;
+        return Ok(region_of(&member, head).to_owned());
+    }
+    Ok(head.region_code.clone())
+}
+
+async fn list_extensions(
+    handler: Handler,
+    mut unit: ReadUnit,
+    request: pb::ListExtensionsRequest,
+) -> Result<(ReadUnit, pb::ListExtensionsResponse)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        convert::programme(&mut fields, &request.programme_id),
+        convert::optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
+    );
+    let (id, region) = fields.all(parsed)?;
+    let filter = [id.as_str(), &region];
+    let page =
+        handler.kit.page::<pb::ListExtensionsRequest>(&filter, request.page_size, &request.page_token)?;
+    programme_head(&mut unit.tx, id.as_str()).await?;
+    let (after, limit) = (page.after(0), page.limit());
+    let rows =
+        extensions::extensions(&mut unit.tx, &unit.reach, id.as_str(), &region, unit.now, after, limit)
+            .await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.extension_id.clone()]);
+    let extensions = rows.into_iter().map(convert::extension_to).collect();
+    Ok((unit, pb::ListExtensionsResponse { extensions, next_page_token }))
+}
