@@ -115,15 +115,16 @@ async fn populate(tx: &mut Tx) {
         .unwrap();
     }
     for (county_code, reference, sent) in REMITTANCES {
-        county::insert_remittance(tx, PROGRAMME, county_code, reference, 1, &stamp(sent)).await.unwrap();
+        let key = (PROGRAMME, county_code, reference);
+        county::insert_remittance(tx, key, 1, (&stamp(sent), reference)).await.unwrap();
     }
     for code in ["130302", "130629", "130632"] {
         let reported = stamp("2019-09-05T00:00:00Z");
         let fact = county::CountyFact::Reported;
-        county::note_first(tx, PROGRAMME, code, fact, "K1", &reported).await.unwrap();
+        county::note(tx, (PROGRAMME, code), fact, "K1", (&reported, code)).await.unwrap();
     }
     for (tutor_id, _, expert_id, chosen) in CHOICES {
-        honour::note_choice(tx, PROGRAMME, tutor_id, expert_id, &stamp(chosen)).await.unwrap();
+        honour::note_choice(tx, PROGRAMME, tutor_id, expert_id, (&stamp(chosen), tutor_id)).await.unwrap();
     }
 }
 
