@@ -176,7 +176,7 @@ fn literal(is_postgres: bool, column: &str, kind: &str, row: usize) -> String {
     match kind.to_ascii_lowercase().as_str() {
         "text" => format!("'{column}-{row}'"),
         "bigint" => row.to_string(),
-        "boolean" if row % 2 == 0 => "FALSE".to_owned(),
+        "boolean" if row.is_multiple_of(2) => "FALSE".to_owned(),
         "boolean" => "TRUE".to_owned(),
         "timestamptz" | "timestamp with time zone" => format!("'2019-10-0{row}T00:00:00+00:00'"),
         "bytea" if is_postgres => format!("'\\x6{row}'"),

@@ -144,7 +144,7 @@ proptest! {
         start in any::<i32>(),
     ) {
         let request = SubscribeRequest {
-            source: "enrollment".to_owned(), types, region_codes, partitions, cursor, start, ..Default::default()
+            source: "enrollment".to_owned(), types, region_codes, partitions, cursor, start
         };
         if Filter::of(&request, None).is_ok() {
             prop_assert!(request.partitions.iter().all(|number| Partition::from_number(i64::from(*number)).is_some()));
