@@ -79,7 +79,7 @@ fn event_messages(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dy
     Ok(code)
 }
 
-/// One impl for each message of our packages that has a `request_id`; `occurred_at` and `consistency_token` where they stand.
+/// One impl for each message of our packages that has a `request_id`; `occurred_at` and `validate_only` where they stand.
 fn write_requests(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dyn Error>> {
     let mut code = String::new();
     for file in set.file.iter().filter(|file| file.package().starts_with("shipei.")) {
@@ -93,12 +93,14 @@ fn write_requests(set: &prost_types::FileDescriptorSet) -> Result<String, Box<dy
             let concerns = concerns.map_or("\"\"".to_owned(), |name| format!("&self.{name}"));
             let correction = if has("correction") { "self.correction.as_ref()" } else { "None" };
             let programme_id = if has("programme_id") { "&self.programme_id" } else { "\"\"" };
+            let validate_only = if has("validate_only") { "self.validate_only" } else { "false" };
             let occurred_at = if has("occurred_at") { "self.occurred_at" } else { "None" };
             writeln!(
                 code,
                 "impl crate::WriteRequest for crate::{module}::{name} {{\n    \
                    fn request_id(&self) -> &str {{ &self.request_id }}\n    \
                    fn occurred_at(&self) -> Option<prost_types::Timestamp> {{ {occurred_at} }}\n    \
+                   fn validate_only(&self) -> bool {{ {validate_only} }}\n    \
                    fn concerns(&self) -> &str {{ {concerns} }}\n    \
                    fn programme_id(&self) -> &str {{ {programme_id} }}\n    \
                    fn correction(&self) -> Option<&crate::common::v1::Correction> {{ {correction} }}\n}}",

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 const HELP: &str = "\
-cargo xtask test   install what is missing (Postgres, redis-server, buf, a Python client), then all tests on both databases
+cargo xtask test   install what is missing (Postgres, redis-server, LibreOffice, buf, a Python client), then all tests on both databases
 cargo xtask ci     format, clippy, buf lint, documentation, what comes from the registries, then `cargo xtask test`
 cargo xtask tools  install what is missing, no more";
 

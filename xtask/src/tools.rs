@@ -67,6 +67,9 @@ pub(crate) fn install_all() -> Result<Tools> {
     if !on_path("npm") {
         missing.push("npm");
     }
+    if !on_path("soffice") {
+        missing.push("libreoffice-calc-nogui");
+    }
     apt_install(&missing)?;
     Ok(Tools { buf: buf()?, python: python()?, node_modules: node_modules()? })
 }

@@ -15,6 +15,8 @@ pub trait WriteRequest {
     fn request_id(&self) -> &str;
     /// When it happened, as stated by a caller with the import right.
     fn occurred_at(&self) -> Option<prost_types::Timestamp>;
+    /// Whether it is to be answered as if it were carried out, and nothing changed.
+    fn validate_only(&self) -> bool;
     /// The id of what it is about: requests about one thing are carried out one after the other. A hint, not a promise.
     fn concerns(&self) -> &str;
     /// The programme that it belongs to; empty if to none.

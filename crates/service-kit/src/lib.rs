@@ -23,11 +23,11 @@ mod tests;
 pub(crate) mod web;
 pub mod write;
 
-pub use answer::{convert, error, page, status};
+pub use answer::{cells, convert, error, page, status};
 pub use call::{access, consistency, reach};
 pub use feed::{event_feed, subscription};
 pub use serve::{config, connection, server};
-pub use write::{kit, parts, quota, room, unit};
+pub use write::{export, kit, parts, quota, room, unit};
 
 pub use answer::{
     broken::set_aside,

@@ -112,6 +112,7 @@ impl Belongs<'_> {
             Reach::Regions(codes) => codes.iter().any(|code| lies_in(self.region, code, self.at)),
             Reach::Classes(ids) => ids.iter().any(|id| !id.is_empty() && id == self.class),
             Reach::Person(id) => !id.is_empty() && id == self.person,
+            Reach::Both(both) => self.is_reached_by(&both.0) && self.is_reached_by(&both.1),
         }
     }
 }
@@ -139,6 +140,10 @@ pub fn reaches(people: &[&str]) -> Vec<Reach> {
         reaches.push(Reach::Classes(texts(classes)));
     }
     reaches.extend(people.iter().chain(&["P9", ""]).map(|person| Reach::Person((*person).to_owned())));
+    let of_class = Reach::Classes(texts(&["L1"]));
+    reaches.push(of_class.and(Reach::region("130300")));
+    reaches.push(Reach::region("130000").and(Reach::region("130302")));
+    reaches.push(Reach::region("130302").and(Reach::region("130600")));
     reaches
 }
 

@@ -2,6 +2,7 @@
 //! module does is tested in that module.
 
 mod bounds;
+mod export;
 mod follow;
 mod fuzz;
 mod group;

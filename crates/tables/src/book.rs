@@ -4,7 +4,11 @@
 //! unpacked once and counted before it is given to the reader, which keeps the shared texts whole. On that way the rows
 //! that are hidden are found too: the reader passes over them in silence, and whoever sends the file does not see them.
 
-use std::io::{Cursor, Read as _};
+use std::{
+    fmt,
+    io::{Cursor, Read as _},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use calamine::{DataRef, Reader as _, SheetType, SheetVisible, Xlsx, XlsxError};
 
@@ -17,20 +21,31 @@ const HIDDEN_NAMED_MAX: usize = 10;
 /// The largest number that a spreadsheet keeps exactly, and its ids so.
 const EXACT_MAX: f64 = 999_999_999_999_999.0;
 
-/// A workbook that may be read.
-#[derive(Debug, Clone)]
+/// A workbook that may be read. Clones are the same one.
+#[derive(Clone)]
 pub(crate) struct Book {
-    bytes: std::sync::Arc<[u8]>,
+    /// Its reader, which has read the shared texts and keeps them: whoever opens it again reads them again.
+    reader: Arc<Mutex<Xlsx<Cursor<Vec<u8>>>>>,
     /// The visible sheets of cells, in order.
     pub(crate) sheets: Vec<String>,
     /// Sheets that are not looked at, since they are hidden.
     hidden_sheets: Vec<String>,
+    /// No sheet has more rows than this.
+    pub(crate) rows_at_most: usize,
+}
+
+impl fmt::Debug for Book {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Book").field("sheets", &self.sheets).finish_non_exhaustive()
+    }
 }
 
 /// What was found in a packed file while it was counted.
 struct Counted {
-    /// The path of each sheet, and its hidden rows.
-    hidden_rows: Vec<(String, Vec<u64>)>,
+    /// The hidden rows of each sheet.
+    hidden_rows: Vec<Vec<u64>>,
+    /// The rows of the longest sheet.
+    rows_at_most: usize,
 }
 
 pub(crate) fn is_workbook(bytes: &[u8]) -> bool {
@@ -43,9 +58,8 @@ pub(crate) fn is_old_workbook(bytes: &[u8]) -> bool {
 
 impl Book {
     pub(crate) fn open(bytes: Vec<u8>) -> Result<(Self, Vec<Note>), TableError> {
-        let bytes: std::sync::Arc<[u8]> = bytes.into();
         let counted = count(&bytes)?;
-        let book = open(&bytes)?;
+        let book = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
         let (mut sheets, mut hidden_sheets) = (Vec::new(), Vec::new());
         for sheet in book.sheets_metadata() {
             if sheet.typ != SheetType::WorkSheet {
@@ -57,10 +71,11 @@ impl Book {
             }
         }
         let mut notes = Vec::new();
-        for (_, rows) in counted.hidden_rows.iter().filter(|(_, rows)| !rows.is_empty()) {
+        for rows in counted.hidden_rows.iter().filter(|rows| !rows.is_empty()) {
             notes.push(hidden_rows_note(rows));
         }
-        Ok((Self { bytes, sheets, hidden_sheets }, notes))
+        let reader = Arc::new(Mutex::new(book));
+        Ok((Self { reader, sheets, hidden_sheets, rows_at_most: counted.rows_at_most }, notes))
     }
 
     /// What to say of the sheets that are not read.
@@ -89,7 +104,7 @@ impl Book {
         row: &mut Row,
         mut visit: impl FnMut(&mut Row) -> bool,
     ) -> Result<(), TableError> {
-        let mut book = open(&self.bytes)?;
+        let mut book = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let mut cells = book.worksheet_cells_reader(sheet).map_err(damaged)?;
         let mut number = None;
         while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(damaged)? {
@@ -108,10 +123,6 @@ impl Book {
         }
         Ok(())
     }
-}
-
-fn open(bytes: &std::sync::Arc<[u8]>) -> Result<Xlsx<Cursor<std::sync::Arc<[u8]>>>, TableError> {
-    Xlsx::new(Cursor::new(bytes.clone())).map_err(damaged)
 }
 
 fn damaged(error: XlsxError) -> TableError {
@@ -161,14 +172,14 @@ fn text_of(value: &DataRef<'_>, is_formula: bool) -> (String, Option<Ruin>) {
 }
 
 /// Unpacks everything once, so that no header's claim about sizes is believed.
-fn count(bytes: &std::sync::Arc<[u8]>) -> Result<Counted, TableError> {
+fn count(bytes: &[u8]) -> Result<Counted, TableError> {
     let damaged = |_| TableError::DamagedWorkbook;
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes.clone())).map_err(damaged)?;
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     if archive.len() > ENTRIES_MAX {
         return Err(TableError::UnpacksTooLarge);
     }
     let mut left = UNPACKED_BYTES_MAX;
-    let mut counted = Counted { hidden_rows: Vec::new() };
+    let mut counted = Counted { hidden_rows: Vec::new(), rows_at_most: 0 };
     let mut buffer = vec![0; 64 * 1024];
     for at in 0..archive.len() {
         let mut entry = archive.by_index(at).map_err(damaged)?;
@@ -177,7 +188,7 @@ fn count(bytes: &std::sync::Arc<[u8]>) -> Result<Counted, TableError> {
             return Err(TableError::Macros);
         }
         let is_sheet = name.contains("worksheets/sheet");
-        let mut rows = HiddenRows::default();
+        let mut rows = Rows::default();
         loop {
             let read = entry.read(&mut buffer).map_err(|_| TableError::DamagedWorkbook)?;
             if read == 0 {
@@ -189,22 +200,26 @@ fn count(bytes: &std::sync::Arc<[u8]>) -> Result<Counted, TableError> {
             }
         }
         if is_sheet {
-            counted.hidden_rows.push((name, rows.found));
+            counted.hidden_rows.push(rows.hidden);
+            counted.rows_at_most = counted.rows_at_most.max(rows.all);
         }
     }
     Ok(counted)
 }
 
-/// Finds `<row .. hidden="1">` in the XML of a sheet that comes in pieces.
+/// Finds the tags `<row ..>` in the XML of a sheet that comes in pieces, and among them those with `hidden="1"`.
 #[derive(Default)]
-struct HiddenRows {
-    found: Vec<u64>,
-    /// The tag that is open, as far as it has come.
+struct Rows {
+    all: usize,
+    hidden: Vec<u64>,
+    /// The tag of a row that is open, as far as it has come.
     tag: Vec<u8>,
     in_tag: bool,
 }
 
-impl HiddenRows {
+impl Rows {
+    /// What a row's tag begins with.
+    const TAG: &'static [u8] = b"row";
     /// Longer tags are none of a row.
     const TAG_BYTES_MAX: usize = 1_000;
 
@@ -215,27 +230,35 @@ impl HiddenRows {
                     self.in_tag = true;
                     self.tag.clear();
                 }
-                b'>' if self.in_tag => {
+                _ if !self.in_tag => {}
+                b'>' => {
                     self.in_tag = false;
                     self.note();
                 }
-                byte if self.in_tag && self.tag.len() < Self::TAG_BYTES_MAX => self.tag.push(*byte),
+                // Most tags are none of a row, which their first letters say.
+                byte if Self::TAG.get(self.tag.len()).is_some_and(|wanted| wanted != byte) => {
+                    self.in_tag = false;
+                }
+                byte if self.tag.len() < Self::TAG_BYTES_MAX => self.tag.push(*byte),
                 _ => {}
             }
         }
     }
 
     fn note(&mut self) {
-        if !self.tag.starts_with(b"row ") {
+        let is_row =
+            self.tag.get(Self::TAG.len()).is_none_or(|next| matches!(next, b' ' | b'/' | b'\t' | b'\n'));
+        if !self.tag.starts_with(Self::TAG) || !is_row {
             return;
         }
+        self.all += 1;
         let tag = String::from_utf8_lossy(&self.tag);
         let is_hidden = ["hidden=\"1\"", "hidden=\"true\""].iter().any(|word| tag.contains(word));
         let number = tag.split_once(" r=\"").and_then(|(_, rest)| rest.split('"').next());
         if let Some(number) = number.and_then(|number| number.parse().ok())
             && is_hidden
         {
-            self.found.push(number);
+            self.hidden.push(number);
         }
     }
 }

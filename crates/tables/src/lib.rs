@@ -19,6 +19,7 @@ mod lines;
 mod private_use;
 mod row;
 mod ruin;
+mod stream;
 mod table;
 mod write;
 
@@ -27,11 +28,13 @@ pub use encoding::Encoding;
 pub use fault::{CellFault, Note, TableError};
 pub use row::Row;
 pub use ruin::{Ruin, ruin_of};
+pub use stream::{Heading, ListFormat, TableStream};
 pub use table::{Format, Table};
 pub use write::{Choices, Export, Rejected, template};
 
-/// The largest file that is read, bytes.
-pub const TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest file that is read, bytes: 500,000 rows of a roster, and within what a process may hold for what is under
+/// way unless it is told otherwise.
+pub const TABLE_BYTES_MAX: usize = 48 * 1024 * 1024;
 /// The most that a workbook may unpack to, bytes.
 pub const UNPACKED_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// The most cells of a row that are looked at.

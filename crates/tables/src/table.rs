@@ -156,6 +156,14 @@ impl Table {
         })
     }
 
+    /// No fewer rows than there are, without reading them: lines, or rows of the longest sheet.
+    pub fn rows_at_most(&self) -> usize {
+        match &self.source {
+            Source::Book { book, .. } => book.rows_at_most,
+            Source::Text { text, .. } => encoding::lines(text.as_bytes()).count(),
+        }
+    }
+
     /// How many rows there are, up to one more than `most`.
     ///
     /// # Errors

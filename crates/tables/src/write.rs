@@ -112,7 +112,7 @@ fn width_of(text: &str) -> usize {
     text.chars().map(|character| if character.is_ascii() { 1 } else { 2 }).sum::<usize>() + 2
 }
 
-fn push_cell(to: &mut String, cell: &str, separator: char) {
+pub(crate) fn push_cell(to: &mut String, cell: &str, separator: char) {
     let is_formula = cell.starts_with(['=', '+', '-', '@']);
     let needs_quotes = cell.contains([separator, '"', '\n', '\r']);
     if needs_quotes {

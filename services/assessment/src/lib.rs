@@ -21,7 +21,7 @@ pub mod recompute;
 pub mod store;
 
 use shipei_contracts::{
-    assessment::v1::score_service_server::ScoreServiceServer,
+    assessment::v1::{export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer},
     services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
 use shipei_mirror::Programmes;
@@ -44,7 +44,8 @@ pub const NAME: &str = shipei_contracts::services::ASSESSMENT;
 pub const SHARDS: u16 = 16;
 
 /// The gRPC services that it serves, by full name.
-pub const GRPC_SERVICES: &[&str] = &["shipei.assessment.v1.ScoreService"];
+pub const GRPC_SERVICES: &[&str] =
+    &["shipei.assessment.v1.ScoreService", "shipei.assessment.v1.ExportService"];
 
 /// All that a program needs to put it together with others.
 pub const SERVICE: Service = Service {
@@ -98,7 +99,9 @@ pub struct Assessment {
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     let scores = Assessment { kit: kit.clone(), schemes: Programmes::default() };
-    builder.service(kit, grpc_server!(ScoreServiceServer, scores))
+    builder
+        .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))
+        .service(kit, grpc_server!(ExportServiceServer, scores))
 }
 
 /// Follows the four logs until shutdown, and scores anew what another scheme wants otherwise. `peers` has a channel to each.

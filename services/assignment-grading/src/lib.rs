@@ -17,7 +17,7 @@ mod store;
 
 use shipei_contracts::assignment::v1::{
     assignment_service_server::AssignmentServiceServer, bulletin_service_server::BulletinServiceServer,
-    seminar_service_server::SeminarServiceServer,
+    export_service_server::ExportServiceServer, seminar_service_server::SeminarServiceServer,
 };
 use shipei_mirror::MirrorProjector;
 use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
@@ -30,6 +30,7 @@ pub const NAME: &str = shipei_contracts::services::ASSIGNMENT_GRADING;
 pub const GRPC_SERVICES: &[&str] = &[
     "shipei.assignment.v1.AssignmentService",
     "shipei.assignment.v1.BulletinService",
+    "shipei.assignment.v1.ExportService",
     "shipei.assignment.v1.SeminarService",
 ];
 
@@ -60,5 +61,6 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     builder
         .service(kit, grpc_server!(AssignmentServiceServer, handler.clone()))
         .service(kit, grpc_server!(BulletinServiceServer, handler.clone()))
-        .service(kit, grpc_server!(SeminarServiceServer, handler))
+        .service(kit, grpc_server!(SeminarServiceServer, handler.clone()))
+        .service(kit, grpc_server!(ExportServiceServer, handler))
 }

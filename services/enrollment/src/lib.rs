@@ -20,9 +20,10 @@ mod store;
 
 use sha2::{Digest as _, Sha256};
 use shipei_contracts::enrollment::v1::{
-    county_service_server::CountyServiceServer, extension_service_server::ExtensionServiceServer,
-    honour_service_server::HonourServiceServer, person_service_server::PersonServiceServer,
-    programme_service_server::ProgrammeServiceServer, region_service_server::RegionServiceServer,
+    county_service_server::CountyServiceServer, export_service_server::ExportServiceServer,
+    extension_service_server::ExtensionServiceServer, honour_service_server::HonourServiceServer,
+    person_service_server::PersonServiceServer, programme_service_server::ProgrammeServiceServer,
+    region_service_server::RegionServiceServer,
 };
 use shipei_service_kit::{Kit, ServerBuilder, Service, grpc_server};
 use shipei_store::{crypto, sqlx::migrate::Migrator};
@@ -40,6 +41,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     "shipei.enrollment.v1.CountyService",
     "shipei.enrollment.v1.HonourService",
     "shipei.enrollment.v1.ExtensionService",
+    "shipei.enrollment.v1.ExportService",
 ];
 
 /// All that a program needs to put it together with others.
@@ -68,7 +70,8 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
         .service(kit, grpc_server!(PersonServiceServer, handler.clone()))
         .service(kit, grpc_server!(CountyServiceServer, handler.clone()))
         .service(kit, grpc_server!(HonourServiceServer, handler.clone()))
-        .service(kit, grpc_server!(ExtensionServiceServer, handler))
+        .service(kit, grpc_server!(ExtensionServiceServer, handler.clone()))
+        .service(kit, grpc_server!(ExportServiceServer, handler))
 }
 
 /// The digest of a scheme: SHA-256 of its text, hexadecimal.

@@ -7,6 +7,7 @@
 
 mod enrolled;
 mod read;
+mod rehearsal;
 mod tree;
 mod words;
 
@@ -23,6 +24,7 @@ pub(crate) use enrolled::{
     Enrolled, Holder, IdentityDigest, Known, Register, Verdict, check_places, judge, warnings, with_zeros,
 };
 pub(crate) use read::{read_row, showable_person_id};
+pub(crate) use rehearsal::Rehearsal;
 pub(crate) use tree::{Tree, TreeRegion};
 pub use words::COLUMNS;
 pub(crate) use words::{WIDTH, at, template_columns};

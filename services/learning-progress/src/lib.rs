@@ -19,6 +19,7 @@ mod store;
 use std::sync::Arc;
 
 use shipei_contracts::learning::v1::course_service_server::{self, CourseServiceServer};
+use shipei_contracts::learning::v1::export_service_server::{self, ExportServiceServer};
 use shipei_contracts::learning::v1::study_service_server::{self, StudyServiceServer};
 use shipei_mirror::{MirrorProjector, Programmes};
 use shipei_service_kit::{
@@ -34,7 +35,11 @@ use crate::pipeline::Pipeline;
 pub const NAME: &str = shipei_contracts::services::LEARNING_PROGRESS;
 
 /// The gRPC services that it serves.
-pub const GRPC_SERVICES: &[&str] = &[course_service_server::SERVICE_NAME, study_service_server::SERVICE_NAME];
+pub const GRPC_SERVICES: &[&str] = &[
+    course_service_server::SERVICE_NAME,
+    export_service_server::SERVICE_NAME,
+    study_service_server::SERVICE_NAME,
+];
 
 /// All that a program needs to put it together with others.
 pub const SERVICE: Service = Service {
@@ -90,7 +95,8 @@ impl LearningProgress {
     pub fn serve_with(self, builder: ServerBuilder) -> ServerBuilder {
         self.kit.keeps_facts(handler::facts::Keeping { programmes: self.courses.programmes.clone() });
         builder
-            .service(&self.kit, grpc_server!(CourseServiceServer, self.courses))
+            .service(&self.kit, grpc_server!(CourseServiceServer, self.courses.clone()))
+            .service(&self.kit, grpc_server!(ExportServiceServer, self.courses))
             .service(&self.kit, grpc_server!(StudyServiceServer, self.study))
     }
 }

@@ -15,7 +15,9 @@ mod error;
 mod handler;
 mod store;
 
-use shipei_contracts::offline::v1::offline_service_server::OfflineServiceServer;
+use shipei_contracts::offline::v1::{
+    export_service_server::ExportServiceServer, offline_service_server::OfflineServiceServer,
+};
 use shipei_mirror::MirrorProjector;
 use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
@@ -24,7 +26,7 @@ use shipei_store::sqlx::migrate::Migrator;
 pub const NAME: &str = shipei_contracts::services::OFFLINE_ACTIVITY;
 
 /// The full names of its gRPC services.
-pub const GRPC_SERVICES: &[&str] = &["shipei.offline.v1.OfflineService"];
+pub const GRPC_SERVICES: &[&str] = &["shipei.offline.v1.OfflineService", "shipei.offline.v1.ExportService"];
 
 /// All that a program needs to put it together with others.
 pub const SERVICE: Service = Service {
@@ -49,5 +51,8 @@ pub fn migrations() -> Migrator {
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping::default());
-    builder.service(kit, grpc_server!(OfflineServiceServer, handler::Handler::new(kit.clone())))
+    let handler = handler::Handler::new(kit.clone());
+    builder
+        .service(kit, grpc_server!(OfflineServiceServer, handler.clone()))
+        .service(kit, grpc_server!(ExportServiceServer, handler))
 }

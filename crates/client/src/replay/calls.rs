@@ -334,6 +334,7 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                     counselor_id: counselor,
                     activity_id: activity,
                     person_ids: persons,
+                    validate_only: false,
                 }
             );
             send!(clients, OFFLINE_ACTIVITY, Offline<_>, record_attendance, message)
@@ -346,6 +347,7 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                     activity_id: activity,
                     person_id: person,
                     score: to_int32(score),
+                    validate_only: false,
                 }
             );
             send!(clients, OFFLINE_ACTIVITY, Offline<_>, score_attendee, message)

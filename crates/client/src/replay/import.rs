@@ -172,6 +172,7 @@ impl Import {
                 name: row.get("name").to_owned(),
                 county_code: row.get("county_code").to_owned(),
                 request_id: String::new(),
+                validate_only: false,
             };
             async move { send!(clients, ENROLLMENT, Region<_>, create_school, message) }
         })
@@ -190,6 +191,7 @@ impl Import {
                 region_code: row.get("region_code").to_owned(),
                 tutor_id: row.get("tutor_id").to_owned(),
                 request_id: String::new(),
+                validate_only: false,
             };
             async move { send!(clients, ENROLLMENT, Region<_>, create_class, message) }
         })
@@ -206,6 +208,7 @@ impl Import {
                 programme_id: programme.clone(),
                 course: course.clone().ok(),
                 request_id: String::new(),
+                validate_only: false,
             };
             async move {
                 course?;

@@ -4,6 +4,7 @@
 //! transactions or logs.
 
 pub mod broken;
+pub mod cells;
 pub mod convert;
 pub mod error;
 pub mod page;

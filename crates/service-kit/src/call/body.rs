@@ -78,6 +78,8 @@ pub(crate) struct BoundedBody {
     prefix_length: usize,
     /// What is missing of the message that is being read.
     missing: usize,
+    /// What the message before it takes beside what is kept of it.
+    passing: usize,
     /// Until when what is being read must be complete.
     limit: Option<Pin<Box<Sleep>>>,
 }
@@ -91,7 +93,7 @@ impl BoundedBody {
         };
         let limit = limit.map(|limit| Box::pin(tokio::time::sleep(limit)));
         let prefix = [0; PREFIX_BYTES];
-        Self { body, kind, bytes_max, times, taken, prefix, prefix_length: 0, missing: 0, limit }
+        Self { body, kind, bytes_max, times, taken, prefix, prefix_length: 0, missing: 0, passing: 0, limit }
     }
 
     /// Reads what a frame holds of prefixes and messages.
@@ -137,12 +139,19 @@ impl BoundedBody {
             return Err(too_large(length, self.bytes_max));
         }
         self.missing = length;
+        let passing = std::mem::take(&mut self.passing);
         if length == 0 {
             self.end_message();
         }
         let most = self.bytes_max.saturating_mul(COPIES);
         let factor = if compressed == 0 { COPIES } else { COMPRESSED_FACTOR };
-        match self.taken.taken().grow(length.saturating_mul(factor).min(most)) {
+        let wanted = length.saturating_mul(factor).min(most);
+        if self.kind == Kind::Gathered && compressed == 0 {
+            self.passing = wanted.saturating_sub(length);
+        }
+        let mut taken = self.taken.taken();
+        taken.shrink(passing);
+        match taken.grow(wanted) {
             true => Ok(()),
             false => Err(overloaded()),
         }
@@ -260,7 +269,8 @@ mod tests {
 
     #[tokio::test]
     async fn stream_holds_one_message_and_what_is_gathered_all() {
-        for (kind, held) in [(Kind::Streamed, 2), (Kind::Gathered, 6)] {
+        // Two copies of the message that is being decoded, one of what was gathered before it.
+        for (kind, held) in [(Kind::Streamed, 2), (Kind::Gathered, 4)] {
             let budget = Budget::default();
             let message = [prefix(1), vec![7]].concat();
             let mut one = body(kind, &budget, &[&message, &message, &message]);

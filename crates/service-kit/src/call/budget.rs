@@ -86,10 +86,16 @@ impl Taken {
         grown.is_ok()
     }
 
+    /// Gives some of it back.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.inner.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
     /// Gives everything back.
     pub fn give_back(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.budget.inner.used.fetch_sub(bytes, Ordering::AcqRel);
+        self.shrink(self.bytes);
     }
 }
 

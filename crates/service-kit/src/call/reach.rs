@@ -4,6 +4,8 @@
 //! first, and `tests/architecture.rs` refuses one that doesn't. To scope a list: say in its [`Columns`] what a row
 //! belongs to, and put the condition into its statement ([`shipei_store::fetch_list!`]).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use shipei_store::{
     list::Piece,
@@ -22,6 +24,8 @@ pub enum Reach {
     Classes(Vec<String>),
     /// What is about one person.
     Person(String),
+    /// What both of these reach.
+    Both(Arc<(Reach, Reach)>),
 }
 
 /// When the tree is asked where a row's region lies.
@@ -69,10 +73,21 @@ impl Reach {
         if code.is_empty() { Self::Everything } else { Self::Regions(vec![code.to_owned()]) }
     }
 
+    /// What both of them reach.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Everything, one) | (one, Self::Everything) => one,
+            (one, other) => Self::Both(Arc::new((one, other))),
+        }
+    }
+
     /// The region that is all of it; empty for any other reach. A list that is of one region may find it by an index.
     pub fn only_region(&self) -> &str {
         match self {
             Self::Regions(codes) if codes.len() == 1 => codes.first().map_or("", String::as_str),
+            Self::Both(both) if both.0.only_region().is_empty() => both.1.only_region(),
+            Self::Both(both) => both.0.only_region(),
             _ => "",
         }
     }
@@ -92,6 +107,12 @@ where
         let Columns { programme, region, class, person, as_of } = self.columns;
         let (expression, named): (&str, Vec<&str>) = match self.reach {
             Reach::Everything => return,
+            Reach::Both(both) => {
+                for reach in [&both.0, &both.1] {
+                    reach.over(self.columns).push_to(query);
+                }
+                return;
+            }
             Reach::Regions(codes) => (region, codes.iter().map(String::as_str).collect()),
             Reach::Classes(ids) => (class, ids.iter().map(String::as_str).collect()),
             Reach::Person(id) => (person, vec![id]),

@@ -243,3 +243,16 @@ async fn pages_hold_every_row_once_and_their_tokens_are_bound() {
     assert_eq!(list(COUNTY, "", 5000).await.unwrap().get_ref().texts.len(), 5);
     assert_eq!(list(COUNTY, "", 5).await.unwrap().get_ref().next_page_token, "");
 }
+
+#[tokio::test]
+async fn what_is_only_validated_is_answered_and_not_kept() {
+    let test = test_kit().await;
+    let notes = Notes::new(&test.kit);
+    let answer = notes.put_note(put("R1", "only looked at")).await.unwrap();
+    assert_eq!(answer.get_ref().text, "only looked at");
+    assert!(answer.metadata().get(TOKEN_HEADER).is_none());
+    assert_eq!(counts(&test.kit).await, (0, 0));
+    // Its request id is free: it was no request yet.
+    notes.put_note(put("R1", "hello")).await.unwrap();
+    assert_eq!(counts(&test.kit).await, (1, 1));
+}

@@ -141,6 +141,10 @@ impl WriteRequest for PutNoteRequest {
     fn request_id(&self) -> &str {
         &self.request_id
     }
+    fn validate_only(&self) -> bool {
+        self.text.starts_with("only ")
+    }
+
     fn occurred_at(&self) -> Option<Timestamp> {
         self.occurred_at
     }

@@ -54,6 +54,14 @@ impl Kit {
         let request = request.into_inner();
         let occurred_at = resolve_occurred_at(&admitted.call().caller, &request, admitted.now())?;
         let key = key_of(&request)?;
+        if request.validate_only() {
+            let origin = Origin::of(&admitted, &Req::full_name()).occurred_at(occurred_at);
+            let rehearsing = self.retry(|| {
+                let (state, request) = (state.clone(), request.clone());
+                self.rehearse(&admitted, origin.clone(), |unit| handler(state, unit, request))
+            });
+            return Ok(respond(rehearsing.await?, &admitted.token()));
+        }
         let cause = key.as_ref().map_or_else(Req::full_name, |key| key.id.clone());
         let request_id = key.as_ref().map_or("", |key| key.id.as_str());
         let origin = Origin::of(&admitted, &cause).request_id(request_id).occurred_at(occurred_at);

@@ -8,6 +8,7 @@ use std::{
 
 use prost::{Message, Name};
 use shipei_store::{Database, PageTokens, Retryable, SealedTokens, StoreError, Wake, crypto::Keys};
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, metadata::MetadataValue};
 
 use crate::{
@@ -32,6 +33,8 @@ use crate::{
 
 /// The smallest answer that is compressed, bytes: below it more time is lost than bytes are won.
 const COMPRESSED_BYTES_MIN: usize = 1024;
+/// The most exports of a service that are under way at once.
+pub const EXPORTS_MAX: usize = 2;
 /// What keeps cursors apart from other sealed tokens.
 const CURSOR_PURPOSE: &str = "cursor";
 
@@ -50,6 +53,7 @@ struct Inner {
     share: Share,
     lines: Lines,
     room: Room,
+    exports: Arc<Semaphore>,
     instance: Instance,
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
@@ -79,6 +83,7 @@ impl Kit {
             share: Share::new(&database),
             lines: Lines::new(&database),
             room: Room::new(),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             instance,
             database,
             clock,
@@ -180,6 +185,11 @@ impl Kit {
     /// Refuses a call that writes while there is too little room on the disk.
     pub(super) fn check_room(&self) -> Result<()> {
         self.inner.room.check(self.source(), self.database())
+    }
+
+    /// The places of exports.
+    pub(super) fn exports(&self) -> Arc<Semaphore> {
+        self.inner.exports.clone()
     }
 
     /// The commands of this service that wait.

@@ -1,6 +1,7 @@
 //! The path of every write and read of a service. What goes through: a command comes in by [`commands`], waits in a
 //! `line`, and shares a transaction with those that wait too (`group`); work in [`parts`] and what a service does by
-//! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot. All of them work in a
+//! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot, and
+//! so has an [`mod@export`]. All of them work in a
 //! [`mod@unit`], and all writes take the one [`road`], where there is [`room`] for them; what one person adds in a day is bounded by a
 //! [`quota`]. What became of a command is kept under its request id (`outcome`, `kept`), and what it
 //! recorded can be retracted ([`facts`]).
@@ -10,6 +11,7 @@ mod background;
 mod command;
 pub mod commands;
 pub(crate) mod event;
+pub mod export;
 pub mod facts;
 mod group;
 mod kept;

@@ -174,4 +174,28 @@ impl Kit {
         let Committed { positions, heads, .. } = transaction.commit(&[]).await?;
         Ok(Committed { value, positions, heads })
     }
+
+    /// Does work in a transaction that is undone: what it would answer, with nothing kept and nothing told.
+    ///
+    /// # Errors
+    /// What the work answers, and what the database does.
+    pub(super) async fn rehearse<T, Work, Working>(
+        &self,
+        admitted: &Admitted,
+        origin: Origin,
+        work: Work,
+    ) -> Result<T>
+    where
+        Work: FnOnce(Unit) -> Working,
+        Working: Future<Output = Result<(Unit, T)>>,
+    {
+        let mut transaction = Transaction::begin(self).await?;
+        let unit = transaction.unit(admitted, origin)?;
+        let outcome = match work(unit).await {
+            Ok((unit, value)) => transaction.take(unit).map(|_| value),
+            Err(error) => Err(error),
+        };
+        transaction.roll_back().await;
+        outcome
+    }
 }

@@ -165,6 +165,7 @@ impl Load {
                 request_id: format!("bench:attendance:{county}"),
                 occurred_at: at,
                 correction: None,
+                validate_only: false,
             };
             client.record_attendance(self.clients.unary(message)).await.map_err(refused)?;
         }
@@ -197,6 +198,7 @@ impl Load {
             request_id: format!("bench:score:{learner}"),
             occurred_at: Some(timestamp(instant(SCORE_AT)?)),
             correction: None,
+            validate_only: false,
         };
         call(|| {
             let request = self.clients.unary(message.clone());

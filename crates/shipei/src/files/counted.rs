@@ -29,3 +29,10 @@ pub(super) fn bar(length: u64, template: &str) -> Result<ProgressBar> {
     bar.set_style(ProgressStyle::with_template(template).context("a style of the progress bar")?);
     Ok(bar)
 }
+
+/// A bar of what has no known end.
+pub(super) fn spinner(template: &str) -> Result<ProgressBar> {
+    let spinner = ProgressBar::new_spinner();
+    spinner.set_style(ProgressStyle::with_template(template).context("a style of the progress bar")?);
+    Ok(spinner)
+}

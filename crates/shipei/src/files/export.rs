@@ -1,197 +1,279 @@
-//! Lists as files: every page of a list, a row each, as a workbook or as CSV. Another list is another [`Exported`].
+//! Lists as files: the service writes them, from one snapshot, and the pieces are put together here. Another list is
+//! another [`Exported`] and its line in [`Exported::asked`].
 
-use std::path::Path;
-
-use anyhow::{Context as _, Result};
-use clap::ValueEnum;
-use shipei_contracts::{
-    assessment::v1::{self as assessment, score_service_client::ScoreServiceClient},
-    common::v1::{DevelopmentStage, EducationStage, Role},
-    enrollment::v1::{self as enrollment, person_service_client::PersonServiceClient},
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
 };
-use shipei_tables::{Encoding, Export, Format};
 
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use indicatif::{HumanBytes, ProgressBar};
 use shipei_client::client::{Clients, explain};
+use shipei_contracts::{
+    assessment::v1 as assessment,
+    assignment::v1 as assignment,
+    common::v1::{FileFormat, Role},
+    enrollment::v1 as enrollment,
+    learning::v1 as learning,
+    offline::v1 as offline,
+    services,
+};
 
-/// Rows of one page.
-const PAGE_SIZE: i32 = 1_000;
+use super::counted::spinner;
 
 /// A list that is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Exported {
-    /// The people of a programme; identity numbers are masked.
+    /// The people of a programme (花名册); identity numbers are masked.
     People,
-    /// The scores of the trainees, as they stand.
-    Scores,
+    /// Classes (班级).
+    Classes,
+    /// Schools (学校).
+    Schools,
+    /// The region tree (区划).
+    Regions,
+    /// Counties and how far each has come (县区).
+    Counties,
+    /// Remittances (汇款).
+    Remittances,
+    /// Excellent tutors as experts chose them (评优推选).
+    TutorChoices,
+    /// Courses (课程).
+    Courses,
+    /// Who selected which course (选课).
+    Selections,
+    /// What each learner has credited of each course (学习进度).
+    Progress,
+    /// Sessions of study (学习记录).
+    Sessions,
+    /// Submissions (作业).
+    Submissions,
+    /// Reviews and returns (批阅).
+    Marks,
+    /// Seminars (研讨).
+    Seminars,
+    /// Posts of seminars (研讨发言).
+    Posts,
+    /// Bulletins (简报).
+    Bulletins,
+    /// Plans of counties (方案).
+    Plans,
+    /// Offline activities (线下活动).
+    Activities,
+    /// Who attended offline activities, with their scores (考勤和线下成绩).
+    Attendance,
+    /// Results of counties (成果).
+    Results,
+    /// Scores of trainees (参训教师成绩).
+    TraineeScores,
+    /// Scores of class tutors (辅导教师成绩).
+    TutorScores,
+    /// Scores of counties, for their counselors (县区成绩).
+    CountyScores,
 }
 
-/// What is exported: the programme, and of it a county or a city.
+/// The role whose people are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportedRole {
+    /// Trainees (参训教师).
+    Trainee,
+    /// Class tutors (班级辅导教师).
+    ClassTutor,
+    /// County counselors (县区辅导员).
+    CountyCounselor,
+    /// Subject experts (学科专家).
+    SubjectExpert,
+    /// Municipal leads (市级负责人).
+    MunicipalLead,
+}
+
+/// What a list is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportedFormat {
+    /// A workbook.
+    Xlsx,
+    /// Text with commas, in UTF-8.
+    Csv,
+}
+
+/// What is exported: the programme, of it a county or a city, and of people those of a role.
+#[derive(Debug, Clone)]
 pub(super) struct Question<'a> {
     pub(super) programme: &'a str,
     pub(super) region: &'a str,
+    pub(super) role: Option<ExportedRole>,
+    pub(super) format: FileFormat,
 }
 
-/// Reads a page: its rows, and the token of the next one.
-macro_rules! page {
-    ($clients:expr, $service:literal, $client:path, $method:ident, $message:expr) => {{
+/// The list, as its service names it.
+enum Asked {
+    Enrollment(enrollment::ExportList),
+    Learning(learning::ExportList),
+    Assignment(assignment::ExportList),
+    Offline(offline::ExportList),
+    Assessment(assessment::ExportList),
+}
+
+impl Exported {
+    fn asked(self) -> Asked {
+        match self {
+            Self::People => Asked::Enrollment(enrollment::ExportList::People),
+            Self::Classes => Asked::Enrollment(enrollment::ExportList::Classes),
+            Self::Schools => Asked::Enrollment(enrollment::ExportList::Schools),
+            Self::Regions => Asked::Enrollment(enrollment::ExportList::Regions),
+            Self::Counties => Asked::Enrollment(enrollment::ExportList::Counties),
+            Self::Remittances => Asked::Enrollment(enrollment::ExportList::Remittances),
+            Self::TutorChoices => Asked::Enrollment(enrollment::ExportList::TutorChoices),
+            Self::Courses => Asked::Learning(learning::ExportList::Courses),
+            Self::Selections => Asked::Learning(learning::ExportList::Selections),
+            Self::Progress => Asked::Learning(learning::ExportList::Progress),
+            Self::Sessions => Asked::Learning(learning::ExportList::Sessions),
+            Self::Submissions => Asked::Assignment(assignment::ExportList::Submissions),
+            Self::Marks => Asked::Assignment(assignment::ExportList::Marks),
+            Self::Seminars => Asked::Assignment(assignment::ExportList::Seminars),
+            Self::Posts => Asked::Assignment(assignment::ExportList::Posts),
+            Self::Bulletins => Asked::Assignment(assignment::ExportList::Bulletins),
+            Self::Plans => Asked::Offline(offline::ExportList::Plans),
+            Self::Activities => Asked::Offline(offline::ExportList::Activities),
+            Self::Attendance => Asked::Offline(offline::ExportList::Attendances),
+            Self::Results => Asked::Offline(offline::ExportList::Results),
+            Self::TraineeScores => Asked::Assessment(assessment::ExportList::TraineeScores),
+            Self::TutorScores => Asked::Assessment(assessment::ExportList::TutorScores),
+            Self::CountyScores => Asked::Assessment(assessment::ExportList::CountyScores),
+        }
+    }
+}
+
+impl ExportedRole {
+    fn role(self) -> Role {
+        match self {
+            Self::Trainee => Role::Trainee,
+            Self::ClassTutor => Role::ClassTutor,
+            Self::CountyCounselor => Role::CountyCounselor,
+            Self::SubjectExpert => Role::SubjectExpert,
+            Self::MunicipalLead => Role::MunicipalLead,
+        }
+    }
+}
+
+/// The format: as it was named, else by the name of the file.
+pub(super) fn format_of(named: Option<ExportedFormat>, out: &Path) -> FileFormat {
+    let is_workbook = match named {
+        Some(named) => named == ExportedFormat::Xlsx,
+        None => out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xlsx")),
+    };
+    if is_workbook { FileFormat::Xlsx } else { FileFormat::Csv }
+}
+
+/// A file that has its name only when it is whole.
+struct Unfinished<'a> {
+    out: &'a Path,
+    part: PathBuf,
+    file: std::io::BufWriter<std::fs::File>,
+    bytes: u64,
+    rows: i32,
+    bar: ProgressBar,
+}
+
+impl<'a> Unfinished<'a> {
+    fn create(out: &'a Path) -> Result<Self> {
+        let mut name = out.file_name().with_context(|| format!("{} is no file", out.display()))?.to_owned();
+        name.push(".part");
+        let part = out.with_file_name(name);
+        let file =
+            std::fs::File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+        let bar = spinner("{spinner} {pos} rows / 行 {msg} ({elapsed})")?;
+        Ok(Self { out, part, file: std::io::BufWriter::new(file), bytes: 0, rows: 0, bar })
+    }
+
+    fn add(&mut self, chunk: &[u8], rows: i32) -> Result<()> {
+        self.file.write_all(chunk).with_context(|| format!("cannot write {}", self.part.display()))?;
+        self.bytes += chunk.len() as u64;
+        self.rows = rows;
+        self.bar.set_position(u64::try_from(rows).unwrap_or_default());
+        self.bar.set_message(HumanBytes(self.bytes).to_string());
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<i32> {
+        self.file.flush().with_context(|| format!("cannot write {}", self.part.display()))?;
+        std::fs::rename(&self.part, self.out)
+            .with_context(|| format!("cannot write {}", self.out.display()))?;
+        Ok(self.rows)
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        // Gone already when it has got its name.
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
+
+/// Asks one service for a list and puts its pieces together.
+macro_rules! receive {
+    ($clients:expr, $service:expr, $client:path, $message:expr, $file:expr) => {{
         let (message, channel) = ($message, $clients.channel($service));
         let answer = $clients
             .call(|| {
-                let request = $clients.unary(message.clone());
+                let request = $clients.request(message.clone());
                 let mut client =
                     <$client>::new(channel.clone()).max_decoding_message_size($clients.message_bytes_max());
-                async move { client.$method(request).await }
+                async move { client.export(request).await }
             })
             .await;
-        answer.map_err(|status| anyhow::anyhow!("{}", explain(&status)))?.into_inner()
+        let mut chunks = answer.map_err(|status| anyhow::anyhow!("{}", explain(&status)))?.into_inner();
+        while let Some(piece) =
+            chunks.message().await.map_err(|status| anyhow::anyhow!("{}", explain(&status)))?
+        {
+            $file.add(&piece.chunk, piece.rows)?;
+        }
     }};
 }
 
-/// Writes a list to a file, .xlsx or CSV by its name; how many rows.
+/// Writes a list to a file; how many rows.
 pub(super) async fn export(
     list: Exported,
     clients: &Clients,
     question: Question<'_>,
     out: &Path,
-) -> Result<u64> {
-    let format = match out.extension().and_then(|extension| extension.to_str()) {
-        Some(extension) if extension.eq_ignore_ascii_case("xlsx") => Format::Xlsx,
-        _ => Format::Text(Encoding::Utf8, ','),
-    };
-    let header = match list {
-        Exported::People => {
-            vec![
-                "人员编号",
-                "姓名",
-                "身份证号（已隐去）",
-                "角色",
-                "县区代码",
-                "学校代码",
-                "学段",
-                "学科",
-                "发展阶段",
-                "班级编号",
-                "首次登录",
-                "退出",
-            ]
+) -> Result<i32> {
+    let Question { programme, region, role, format } = question;
+    if role.is_some() && list != Exported::People {
+        bail!("--role is for people only");
+    }
+    let (programme_id, region_code, format) = (programme.to_owned(), region.to_owned(), format.into());
+    let mut file = Unfinished::create(out)?;
+    match list.asked() {
+        Asked::Enrollment(list) => {
+            use enrollment::export_service_client::ExportServiceClient as Client;
+            let role = role.map_or(Role::Unspecified, ExportedRole::role).into();
+            let list = list.into();
+            let message = enrollment::ExportRequest { programme_id, list, region_code, format, role };
+            receive!(clients, services::ENROLLMENT, Client<_>, message, file);
         }
-        Exported::Scores => vec!["人员编号", "县区代码", "班级编号", "总分", "合格", "明细"],
-    };
-    let mut table = Export::begin(format, header)?;
-    let mut rows = 0;
-    let mut page_token = String::new();
-    loop {
-        let (lines, next) = match list {
-            Exported::People => people(clients, &question, page_token).await?,
-            Exported::Scores => scores(clients, &question, page_token).await?,
-        };
-        for line in &lines {
-            table.row(line.iter().map(String::as_str))?;
-            rows += 1;
+        Asked::Learning(list) => {
+            use learning::export_service_client::ExportServiceClient as Client;
+            let message = learning::ExportRequest { programme_id, list: list.into(), region_code, format };
+            receive!(clients, services::LEARNING_PROGRESS, Client<_>, message, file);
         }
-        page_token = next;
-        if page_token.is_empty() {
-            break;
+        Asked::Assignment(list) => {
+            use assignment::export_service_client::ExportServiceClient as Client;
+            let message = assignment::ExportRequest { programme_id, list: list.into(), region_code, format };
+            receive!(clients, services::ASSIGNMENT_GRADING, Client<_>, message, file);
+        }
+        Asked::Offline(list) => {
+            use offline::export_service_client::ExportServiceClient as Client;
+            let message = offline::ExportRequest { programme_id, list: list.into(), region_code, format };
+            receive!(clients, services::OFFLINE_ACTIVITY, Client<_>, message, file);
+        }
+        Asked::Assessment(list) => {
+            use assessment::export_service_client::ExportServiceClient as Client;
+            let message = assessment::ExportRequest { programme_id, list: list.into(), region_code, format };
+            receive!(clients, services::ASSESSMENT, Client<_>, message, file);
         }
     }
-    std::fs::write(out, table.finish()?).with_context(|| format!("cannot write {}", out.display()))?;
-    Ok(rows)
-}
-
-type Page = (Vec<Vec<String>>, String);
-
-async fn people(clients: &Clients, question: &Question<'_>, page_token: String) -> Result<Page> {
-    let message = enrollment::ListPeopleRequest {
-        programme_id: question.programme.to_owned(),
-        region_code: question.region.to_owned(),
-        page_size: PAGE_SIZE,
-        page_token,
-        ..Default::default()
-    };
-    let page = page!(clients, "enrollment", PersonServiceClient<_>, list_people, message);
-    let lines = page.people.into_iter().map(|person| {
-        vec![
-            role_zh(person.role()).to_owned(),
-            stage_zh(person.education_stage()).to_owned(),
-            development_zh(person.development_stage()).to_owned(),
-            instant(person.login_time),
-            instant(person.withdrawn_time),
-            person.person_id,
-            person.name,
-            person.masked_identity_number,
-            person.county_code,
-            person.school_code,
-            person.subject,
-            person.class_id,
-        ]
-    });
-    // In the order of the header.
-    let order = [5, 6, 7, 0, 8, 9, 1, 10, 2, 11, 3, 4];
-    let lines = lines.map(|line| order.iter().filter_map(|at| line.get(*at).cloned()).collect());
-    Ok((lines.collect(), page.next_page_token))
-}
-
-async fn scores(clients: &Clients, question: &Question<'_>, page_token: String) -> Result<Page> {
-    let message = assessment::ListTraineeScoresRequest {
-        programme_id: question.programme.to_owned(),
-        region_code: question.region.to_owned(),
-        page_size: PAGE_SIZE,
-        page_token,
-        ..Default::default()
-    };
-    let page = page!(clients, "assessment", ScoreServiceClient<_>, list_trainee_scores, message);
-    let lines = page.scores.into_iter().map(|score| {
-        let items: Vec<String> = score.items.iter().map(in_points).collect();
-        let passed = if score.passed { "是" } else { "否" };
-        vec![
-            score.person_id,
-            score.county_code,
-            score.class_id,
-            score.total.to_string(),
-            passed.to_owned(),
-            items.join("；"),
-        ]
-    });
-    Ok((lines.collect(), page.next_page_token))
-}
-
-fn role_zh(role: Role) -> &'static str {
-    match role {
-        Role::Trainee => "参训教师",
-        Role::ClassTutor => "班级辅导教师",
-        Role::CountyCounselor => "县区辅导员",
-        Role::SubjectExpert => "省级专家团队",
-        Role::MunicipalLead => "市级负责人",
-        Role::TrainingInstitution => "远程培训机构",
-        Role::Unspecified | Role::Province | Role::Service => "",
-    }
-}
-
-fn stage_zh(stage: EducationStage) -> &'static str {
-    match stage {
-        EducationStage::Compulsory => "义务教育",
-        EducationStage::NonCompulsory => "非义务教育",
-        EducationStage::Unspecified => "",
-    }
-}
-
-fn development_zh(stage: DevelopmentStage) -> &'static str {
-    match stage {
-        DevelopmentStage::Novice => "新手",
-        DevelopmentStage::Developing => "发展",
-        DevelopmentStage::Proficient => "熟练",
-        DevelopmentStage::Expert => "专家",
-        DevelopmentStage::Unspecified => "",
-    }
-}
-
-/// An item of a score and its points: `第一阶段网络研修 10.00`.
-fn in_points(item: &assessment::ScoreItem) -> String {
-    format!("{} {}.{:02}", item.name_zh, item.hundredths / 100, item.hundredths % 100)
-}
-
-/// An instant, in UTC; empty for none.
-fn instant(time: Option<prost_types::Timestamp>) -> String {
-    let instant = time.and_then(|time| chrono::DateTime::from_timestamp(time.seconds, 0));
-    instant.map_or_else(String::new, |instant| instant.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+    file.finish()
 }

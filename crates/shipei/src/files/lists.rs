@@ -3,7 +3,7 @@
 //! refuses is the row's fault. Why calls and not a file: each of these has an RPC that takes one row and may be sent twice.
 //! Another list is another [`List`]: its columns, its message, its call.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use anyhow::{Context as _, Result};
 use futures::stream::StreamExt as _;
@@ -16,10 +16,13 @@ use shipei_contracts::{
     offline::v1 as offline,
 };
 use shipei_service_kit::status;
-use shipei_tables::{Choices, Column, Rejected, Table, ruin_of};
+use shipei_tables::{Choices, Column, Rejected, Ruin, Table, ruin_of};
 use tonic::Status;
 
-use super::counted::{Counted, bar};
+use super::{
+    counted::{Counted, bar},
+    time_cell,
+};
 
 /// Calls under way at once.
 const CALLS_UNDER_WAY_MAX: usize = 16;
@@ -71,17 +74,21 @@ const COURSES: [Column; 7] = [
     Column { required: false, ..text("subject", &["学科"]) },
     Column { required: false, ..text("education_stage", &["教育阶段", "学段"]) },
 ];
-const ATTENDANCE: [Column; 3] = [
+const ATTENDANCE: [Column; 4] = [
     code("activity_id", &["活动编号"]),
     code("person_id", &["人员编号", "编号", "学员编号"]),
     code("counselor_id", &["辅导员编号", "县区辅导员"]),
+    Column { required: false, ..text(TIME, &["签到", "签到时间", "时间"]) },
 ];
-const SCORES: [Column; 4] = [
+const SCORES: [Column; 5] = [
     code("activity_id", &["活动编号"]),
     code("person_id", &["人员编号", "编号", "学员编号"]),
     code("score", &["成绩", "得分", "分数"]),
     code("counselor_id", &["辅导员编号", "县区辅导员"]),
+    Column { required: false, ..text(TIME, &["评分时间", "评分", "时间"]) },
 ];
+/// The column of when something happened: what is told afterwards counts from then.
+const TIME: &str = "time";
 
 /// One row as its call.
 enum Call {
@@ -104,7 +111,8 @@ impl List {
     }
 
     /// The call of a row, or what is wrong with it in English and Chinese.
-    fn call(self, programme: &str, cells: &[String]) -> Result<Call, String> {
+    fn call(self, programme: &str, cells: &Cells, validate_only: bool) -> Result<Call, String> {
+        let Cells { texts: cells, time } = cells;
         let programme_id = programme.to_owned();
         let get = |place: usize| cells.get(place).cloned().unwrap_or_default();
         let whole = |place: usize| {
@@ -116,7 +124,8 @@ impl List {
                 school_code: get(0),
                 name: get(1),
                 county_code: get(2),
-                request_id: String::new(),
+                validate_only,
+                ..Default::default()
             }),
             Self::Classes => Call::Class(enrollment::CreateClassRequest {
                 programme_id,
@@ -124,7 +133,8 @@ impl List {
                 name: get(1),
                 region_code: get(2),
                 tutor_id: get(3),
-                request_id: String::new(),
+                validate_only,
+                ..Default::default()
             }),
             Self::Courses => {
                 let category = category_of(&get(2)).ok_or_else(|| {
@@ -151,6 +161,7 @@ impl List {
                 Call::Course(learning::CreateCourseRequest {
                     programme_id,
                     course: Some(course),
+                    validate_only,
                     ..Default::default()
                 })
             }
@@ -159,6 +170,8 @@ impl List {
                 activity_id: get(0),
                 person_ids: vec![get(1)],
                 counselor_id: get(2),
+                occurred_at: *time,
+                validate_only,
                 ..Default::default()
             }),
             Self::Scores => Call::Score(offline::ScoreAttendeeRequest {
@@ -167,9 +180,35 @@ impl List {
                 person_id: get(1),
                 score: whole(2)?,
                 counselor_id: get(3),
+                occurred_at: *time,
+                validate_only,
                 ..Default::default()
             }),
         })
+    }
+
+    /// How many columns from the first one name what a row is about.
+    fn key_columns(self) -> usize {
+        match self {
+            Self::Schools | Self::Classes | Self::Courses => 1,
+            Self::Attendance | Self::Scores => 2,
+        }
+    }
+
+    /// Whether an earlier row is about the same with other content. The same row again does no harm.
+    fn check_seen(
+        self,
+        seen: &mut HashMap<Vec<String>, (u64, Cells)>,
+        line: u64,
+        cells: &Cells,
+    ) -> Result<(), String> {
+        let key: Vec<String> = cells.texts.iter().take(self.key_columns()).cloned().collect();
+        let (first, known) = seen.entry(key).or_insert_with(|| (line, cells.clone()));
+        if known == cells {
+            return Ok(());
+        }
+        let zh = format!("与第 {first} 行相同，但内容不同");
+        Err(self.fault(0, &format!("the same as in line {first}, with other content"), &zh))
     }
 
     fn fault(self, place: usize, en: &str, zh: &str) -> String {
@@ -217,7 +256,12 @@ fn explained(column: &str) -> (&'static str, &'static str, &'static [&'static st
         "activity_id" => ("活动编号 / the activity", "A130302-1", &[]),
         "person_id" => ("参训教师的编号 / the trainee", "T000001", &[]),
         "counselor_id" => ("县区辅导员的编号 / the counselor", "K130302", &[]),
-        "score" => ("整数 / whole points", "85", &[]),
+        "score" => ("整数 / whole points", "8", &[]),
+        TIME => (
+            "何时，北京时间；空为导入之时 / when, in the time of China; empty for when it is sent",
+            "2019-10-12 09:30",
+            &[],
+        ),
         _ => ("名称 / a name", "", &[]),
     }
 }
@@ -250,6 +294,13 @@ fn truth_of(word: &str) -> Option<bool> {
     }
 }
 
+/// The cells of a row, and when it happened, if it says so.
+#[derive(Debug, Clone, PartialEq)]
+struct Cells {
+    texts: Vec<String>,
+    time: Option<prost_types::Timestamp>,
+}
+
 /// A row that is to be sent, or what is wrong with it already.
 struct Line {
     number: u64,
@@ -257,23 +308,37 @@ struct Line {
     call: Result<Call, String>,
 }
 
-/// Sends a file row by row.
+/// How a file is sent.
+pub(super) struct Sending<'a> {
+    pub(super) programme: &'a str,
+    /// Whether everything is only looked at.
+    pub(super) dry_run: bool,
+    /// Where the rejected rows are written.
+    pub(super) rejected: Option<&'a Path>,
+}
+
+/// Sends a file row by row. What makes a row depend on another of its file is looked at here, so that neither the calls that
+/// are under way at once nor a dry run, which keeps nothing, can answer otherwise than one row after the other would.
 pub(super) async fn import(
     list: List,
     clients: &Clients,
-    programme: &str,
     file: &Path,
-    rejected: Option<&Path>,
+    sending: Sending<'_>,
 ) -> Result<Counted> {
+    let Sending { programme, dry_run, rejected } = sending;
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let named = |error| anyhow::anyhow!("{}: {error}", file.display());
     let table = Table::open(bytes, list.columns()).map_err(named)?;
     let mut lines = Vec::new();
+    let mut seen = HashMap::new();
     table
         .visit(|row| {
             let call = match row.faults.first() {
                 Some(fault) => Err(format!("{} / {}", fault.zh, fault.en)),
-                None => cells_of(list, row).and_then(|cells| list.call(programme, &cells)),
+                None => cells_of(list, row).and_then(|cells| {
+                    list.check_seen(&mut seen, row.line, &cells)?;
+                    list.call(programme, &cells, dry_run)
+                }),
             };
             lines.push(Line { number: row.line, texts: row.texts().to_vec(), call });
             true
@@ -315,10 +380,16 @@ pub(super) async fn import(
 }
 
 /// The cells of the columns that were asked for, ids and numbers without what can't be seen around them.
-fn cells_of(list: List, row: &shipei_tables::Row) -> Result<Vec<String>, String> {
-    let mut cells = Vec::new();
+fn cells_of(list: List, row: &shipei_tables::Row) -> Result<Cells, String> {
+    let (mut cells, mut time) = (Vec::new(), None);
     for (place, column) in list.columns().iter().enumerate() {
         let cell = row.get(place);
+        if column.name == TIME {
+            let is_date = row.ruin(place) == Some(Ruin::Date);
+            time = time_cell::instant(cell, is_date)
+                .map_err(|()| list.fault(place, "no date and time", "应为日期和时间，如 2019-10-12 09:30"))?;
+            continue;
+        }
         if !column.is_code {
             cells.push(cell.to_owned());
             continue;
@@ -328,7 +399,7 @@ fn cells_of(list: List, row: &shipei_tables::Row) -> Result<Vec<String>, String>
         }
         cells.push(shipei_text::clean_code(cell).into_owned());
     }
-    Ok(cells)
+    Ok(Cells { texts: cells, time })
 }
 
 /// Makes one call: what the service refuses is the row's fault, what fails ends the import.

@@ -5,8 +5,9 @@
 mod counted;
 mod export;
 mod lists;
+mod time_cell;
 
-pub use export::Exported;
+pub use export::{Exported, ExportedFormat, ExportedRole};
 
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +29,8 @@ use shipei_contracts::enrollment::v1::{
 
 use crate::display::say;
 
+/// What is said of a dry run.
+const DRY_RUN: &str = "dry run, nothing was changed / 试运行，未作更改";
 /// Bytes of one message of a file.
 const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -92,6 +95,9 @@ pub struct ListFile {
     file: PathBuf,
     #[command(flatten)]
     target: Target,
+    /// Check everything, change nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Where the rejected rows are written, with their causes, in the same format.
     #[arg(long, value_name = "OUT")]
     rejected: Option<PathBuf>,
@@ -139,8 +145,14 @@ pub struct ExportOptions {
     /// Only this county or city.
     #[arg(long, default_value = "")]
     region: String,
-    /// The file: .xlsx, or CSV by any other name.
+    /// Of people, only those with this role.
     #[arg(long)]
+    role: Option<ExportedRole>,
+    /// What the file is; if it is not said, a workbook when its name ends in .xlsx, else CSV.
+    #[arg(long)]
+    format: Option<ExportedFormat>,
+    /// The file.
+    #[arg(value_name = "FILE")]
     out: PathBuf,
 }
 
@@ -159,9 +171,14 @@ pub async fn import(command: &ImportCommand) -> Result<bool> {
         ImportCommand::Attendance(options) => (List::Attendance, options),
         ImportCommand::Scores(options) => (List::Scores, options),
     };
-    let ListFile { file, target, rejected } = options;
+    let ListFile { file, target, dry_run, rejected } = options;
     let clients = Clients::connect(&target.servers, target.ca_file.as_deref()).await?;
-    let counted = lists::import(list, &clients, &target.programme, file, rejected.as_deref()).await?;
+    let sending =
+        lists::Sending { programme: &target.programme, dry_run: *dry_run, rejected: rejected.as_deref() };
+    let counted = lists::import(list, &clients, file, sending).await?;
+    if *dry_run {
+        say(DRY_RUN);
+    }
     say(&format!(
         "taken {}, rejected {} / 已收 {}，拒收 {}",
         counted.taken, counted.rejected, counted.taken, counted.rejected
@@ -213,9 +230,10 @@ pub async fn template(command: &TemplateCommand) -> Result<()> {
 /// # Errors
 /// A file that can't be written, or a server that can't be reached.
 pub async fn export(options: &ExportOptions) -> Result<()> {
-    let ExportOptions { list, target, region, out } = options;
+    let ExportOptions { list, target, region, role, format, out } = options;
     let clients = Clients::connect(&target.servers, target.ca_file.as_deref()).await?;
-    let question = export::Question { programme: &target.programme, region };
+    let format = export::format_of(*format, out);
+    let question = export::Question { programme: &target.programme, region, role: *role, format };
     let rows = export::export(*list, &clients, question, out).await?;
     say(&format!("{}: {rows} rows / {rows} 行", out.display()));
     Ok(())
@@ -283,7 +301,7 @@ async fn send_roster(
 fn report(answer: &enrollment::ImportRosterResponse, rejected: Option<&Path>) -> String {
     let mut lines = Vec::new();
     if answer.dry_run {
-        lines.push("dry run, nothing was changed / 试运行，未作更改".to_owned());
+        lines.push(DRY_RUN.to_owned());
     }
     lines.push(format!(
         "new {}, unchanged {}, rejected {} / 新增 {}，未变 {}，拒收 {}",

@@ -1,8 +1,9 @@
 //! What the RPCs answer, from facts and as of any time, a page at a time. One file for each kind of score, one for the
-//! digest; a new list is a statement in `store/lists.rs` and a function here.
+//! digest, one for files; a new list is a statement in `store/lists.rs` and a function here.
 
 mod counties;
 mod digest;
+mod export;
 mod trainees;
 mod tutors;
 

@@ -189,7 +189,7 @@ impl Handler {
         Ok((unit, proto::GetSubmissionResponse { submission }))
     }
 
-    async fn list(
+    pub(super) async fn list(
         self,
         mut unit: ReadUnit,
         request: proto::ListSubmissionsRequest,

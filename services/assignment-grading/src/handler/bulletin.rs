@@ -73,7 +73,7 @@ impl Handler {
         Ok((unit, proto::PublishBulletinResponse { bulletin }))
     }
 
-    async fn bulletins(
+    pub(super) async fn bulletins(
         self,
         mut unit: ReadUnit,
         request: proto::ListBulletinsRequest,

@@ -3,6 +3,7 @@
 
 mod assignment;
 mod bulletin;
+mod export;
 pub(crate) mod facts;
 mod seminar;
 

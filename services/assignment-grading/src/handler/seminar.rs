@@ -208,7 +208,7 @@ impl Handler {
         Ok((unit, proto::GetSeminarResponse { seminar: Some(convert::seminar_to_proto(found)) }))
     }
 
-    async fn seminars(
+    pub(super) async fn seminars(
         self,
         mut unit: ReadUnit,
         request: proto::ListSeminarsRequest,
@@ -234,7 +234,7 @@ impl Handler {
         Ok((unit, proto::ListSeminarsResponse { seminars, next_page_token }))
     }
 
-    async fn posts(
+    pub(super) async fn posts(
         self,
         mut unit: ReadUnit,
         request: proto::ListPostsRequest,

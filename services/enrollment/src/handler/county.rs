@@ -302,7 +302,7 @@ async fn get_county(
     Ok((unit, pb::GetCountyResponse { county }))
 }
 
-async fn list_counties(
+pub(super) async fn list_counties(
     handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListCountiesRequest,
@@ -325,7 +325,7 @@ async fn list_counties(
     Ok((unit, pb::ListCountiesResponse { counties, next_page_token }))
 }
 
-async fn list_remittances(
+pub(super) async fn list_remittances(
     handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListRemittancesRequest,

@@ -61,7 +61,7 @@ async fn choose(
     Ok((unit, pb::ChooseExcellentTutorResponse { choice: row.map(convert::choice_to) }))
 }
 
-async fn list(
+pub(super) async fn list(
     handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListTutorChoicesRequest,

@@ -24,8 +24,8 @@ use super::{Answer, Handler, programme_head};
 use crate::{
     convert,
     roster::{
-        Candidate, Cells, Fault, IdentityDigest, Register, Tree, Verdict, check_places, judge, read_row,
-        template_columns, warnings,
+        Candidate, Cells, Fault, IdentityDigest, Register, Rehearsal, Tree, Verdict, check_places, judge,
+        read_row, template_columns, warnings,
     },
     store::{
         Stamp,
@@ -63,11 +63,11 @@ pub(super) async fn import_roster(
     let received = receive(&mut stream).await?;
     let mut source = Source::open(received).await?;
     let mut results = Results::of(&source, &header)?;
-    let mut register = Register::default();
+    let mut rehearsal = Rehearsal::default();
     while let Some(rows) = source.next().await? {
         let (part, faulty) = import.read_part(&rows);
         let judgements = if header.dry_run {
-            import.rehearse(&part, &mut register).await?
+            import.rehearse(&part, &mut rehearsal).await?
         } else {
             parts.write(|unit| import.take(unit, &part)).await?
         };
@@ -126,11 +126,18 @@ impl<'a> Import<'a> {
         (part, faulty)
     }
 
-    /// Judges one part over a snapshot. `register` remembers whom earlier parts would have added.
-    async fn rehearse(&self, part: &RosterPart, register: &mut Register) -> Result<Vec<Judgement>> {
+    /// Judges one part over a snapshot. `rehearsal` remembers whom earlier parts would have added.
+    async fn rehearse(&self, part: &RosterPart, rehearsal: &mut Rehearsal) -> Result<Vec<Judgement>> {
+        let mut register = Register::default();
+        rehearsal.add_met(&part.candidates, &part.digests, &mut register);
         let mut tx = self.handler.kit.database().begin_read().await?;
-        let judgements = self.judge_part(&mut tx, part, register).await?;
+        let judgements = self.judge_part(&mut tx, part, &mut register).await?;
         tx.rollback().await?;
+        for ((candidate, digest), judgement) in part.candidates.iter().zip(&part.digests).zip(&judgements) {
+            if judgement.verdict == Ok(Verdict::New) {
+                rehearsal.remember(candidate, *digest);
+            }
+        }
         Ok(judgements)
     }
 

@@ -2,6 +2,7 @@
 //! RPC is a method of its service's impl here and a function below it that does the work inside the unit.
 
 mod county;
+mod export;
 mod extension;
 pub(crate) mod facts;
 mod honour;

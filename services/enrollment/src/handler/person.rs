@@ -103,7 +103,7 @@ async fn get_person(
     Ok((unit, pb::GetPersonResponse { person }))
 }
 
-async fn list_people(
+pub(super) async fn list_people(
     handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListPeopleRequest,

@@ -178,7 +178,7 @@ async fn move_region(
     Ok((unit, pb::MoveRegionResponse { region: Some(convert::region_to(row)?) }))
 }
 
-async fn list_regions(
+pub(super) async fn list_regions(
     handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListRegionsRequest,
@@ -228,7 +228,7 @@ async fn create_school(
     Ok((unit, pb::CreateSchoolResponse { school: Some(convert::school_to(row)) }))
 }
 
-async fn list_schools(
+pub(super) async fn list_schools(
     handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListSchoolsRequest,
@@ -337,7 +337,7 @@ async fn get_class(
     Ok((unit, pb::GetClassResponse { class: Some(convert::class_to(row)) }))
 }
 
-async fn list_classes(
+pub(super) async fn list_classes(
     handler: Handler,
     mut unit: ReadUnit,
     request: pb::ListClassesRequest,

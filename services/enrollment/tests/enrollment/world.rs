@@ -247,6 +247,7 @@ pub(crate) fn school(code: &str, county: &str) -> pb::CreateSchoolRequest {
         name: format!("第{code}小学"),
         county_code: county.to_owned(),
         request_id: String::new(),
+        validate_only: false,
     }
 }
 
@@ -258,6 +259,7 @@ pub(crate) fn class_of(class: &str, region: &str, tutor: &str) -> pb::CreateClas
         region_code: region.to_owned(),
         tutor_id: tutor.to_owned(),
         request_id: String::new(),
+        validate_only: false,
     }
 }
 

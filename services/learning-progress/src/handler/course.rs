@@ -99,7 +99,7 @@ impl CourseHandler {
         Ok((unit, GetCourseResponse { course: Some(convert::course_to_proto(&course)) }))
     }
 
-    async fn list(
+    pub(super) async fn list(
         self,
         mut unit: ReadUnit,
         request: ListCoursesRequest,

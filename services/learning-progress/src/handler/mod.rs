@@ -3,6 +3,7 @@
 
 mod correction;
 mod course;
+mod export;
 pub(crate) mod facts;
 mod presence;
 mod study;

@@ -240,6 +240,7 @@ macro_rules! counts {
         )
     };
 }
+pub(super) use counts;
 
 /// A page of somebody's selections, by course, each of the class and county in which they stood then.
 pub(crate) async fn selections(

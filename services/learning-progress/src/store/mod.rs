@@ -1,9 +1,10 @@
 //! All SQL of learning-progress, by what it is for: `course` (catalogue and selections), `study` (what a batch of
-//! heartbeats reads and writes, always in bulk), `progress` (what learners read). No rule stands here: a function takes
+//! heartbeats reads and writes, always in bulk), `progress` (what learners read), `export` (the same of all learners). No rule stands here: a function takes
 //! keys and gives rows, or takes rows and keeps them. One more table is one more migration and its functions here.
 
 pub(crate) mod correction;
 pub(crate) mod course;
+pub(crate) mod export;
 pub(crate) mod progress;
 #[cfg(test)]
 mod reach_tests;

@@ -16,7 +16,7 @@ use super::study::{CourseProgressRow, PhaseCourseRow};
 pub(crate) const COURSES_LISTED_MAX: i64 = 1_000;
 
 /// What progress (`p`) belongs to: it has no time of its own, and is where its learner stands now.
-fn of_progress(now: DateTime<Utc>) -> Columns {
+pub(super) fn of_progress(now: DateTime<Utc>) -> Columns {
     Columns {
         programme: "p.programme_id",
         region: placed!("county_code", "p.programme_id", "p.person_id", "'9999-12-31T00:00:00+00:00'"),

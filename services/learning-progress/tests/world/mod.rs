@@ -216,6 +216,7 @@ pub(crate) fn create(course: proto::Course) -> proto::CreateCourseRequest {
         programme_id: PROGRAMME.into(),
         course: Some(course),
         request_id: String::new(),
+        validate_only: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! OfflineService: its RPCs in two files, what changes ([`write`]) and what is asked ([`read`]), and what they
 //! share here. A handler looks up, lets the domain decide, saves, emits, answers.
 
+mod export;
 pub(crate) mod facts;
 mod read;
 mod write;

@@ -13,7 +13,7 @@ use super::{
 use crate::roster::{Cells, Fault, Verdict, Warning, same_number_warning, showable_person_id};
 
 /// Up to so many rows every result is listed; of more, those that were rejected or are worth a look.
-const RESULTS_ALL_MAX: usize = 20_000;
+pub(super) const RESULTS_ALL_MAX: usize = 20_000;
 /// The most bytes that the results of an answer take, about.
 const RESULTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most bytes of cells in the file of rejected rows.
@@ -43,7 +43,7 @@ impl Results {
                 rejected_file = Some(Rejected::of(table, REJECTED_BYTES_MAX).map_err(unwritable)?);
             }
         }
-        let lists_all = source.rows() <= RESULTS_ALL_MAX;
+        let lists_all = source.is_short();
         Ok(Self {
             listed: Vec::new(),
             bytes: 0,

@@ -12,7 +12,7 @@ use shipei_tables::{CellFault, Row, TABLE_BYTES_MAX, Table, TableError};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tonic::{Status, Streaming};
 
-use super::part::ROWS_PER_PART;
+use super::{part::ROWS_PER_PART, results::RESULTS_ALL_MAX};
 use crate::roster::{COLUMNS, Cells, Fault, MAX_ROSTER_ROWS, WIDTH};
 
 /// The most rows in one message.
@@ -33,6 +33,7 @@ pub(super) struct Received {
 pub(super) enum Source {
     File {
         table: Arc<Table>,
+        /// Counted up to one more than an answer lists, or than there may be.
         rows: usize,
         parts: mpsc::Receiver<Vec<Cells>>,
         reading: Option<JoinHandle<Read>>,
@@ -118,7 +119,9 @@ impl Source {
         };
         let opening = tokio::task::spawn_blocking(move || {
             let table = Table::open(file, &COLUMNS)?;
-            let rows = table.count(MAX_ROSTER_ROWS)?;
+            // Counting reads them all, so they are counted only where it may matter.
+            let is_short = table.rows_at_most() <= MAX_ROSTER_ROWS;
+            let rows = table.count(if is_short { RESULTS_ALL_MAX } else { MAX_ROSTER_ROWS })?;
             Ok((table, rows))
         });
         let opened = opening.await.map_err(|error| Error::Internal(format!("opening a roster: {error}")))?;
@@ -143,12 +146,10 @@ impl Source {
         }
     }
 
-    /// How many rows there are.
-    pub(super) fn rows(&self) -> usize {
-        match self {
-            Self::File { rows, .. } => *rows,
-            Self::Rows { count, .. } => *count,
-        }
+    /// Whether there are so few rows that an answer lists them all.
+    pub(super) fn is_short(&self) -> bool {
+        let (Self::File { rows, .. } | Self::Rows { count: rows, .. }) = self;
+        *rows <= RESULTS_ALL_MAX
     }
 
     /// The next part; `None` after the last.

@@ -1,85 +1,9 @@
-//! The commands of those who keep lists, as they run them: a template, a file with mistakes, the rejected rows mended and
-//! sent again.
+//! A roster as a clerk sends it: a template, a file with mistakes, the rejected rows mended and sent again.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-};
-
-use anyhow::{Context as _, Result, ensure};
-use shipei_client::client::Clients;
-use shipei_contracts::enrollment::v1::{
-    self as enrollment, programme_service_client::ProgrammeServiceClient,
-    region_service_client::RegionServiceClient,
-};
+use anyhow::{Result, ensure};
 use shipei_tables::{Encoding, Export, Format, Table};
 
-/// A server; killed when dropped.
-struct Server(Child, String);
-
-impl Server {
-    fn start(data: &Path) -> Result<Server> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shipei"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on ").unwrap_or_default().to_owned();
-        let server = Server(child, address);
-        ensure!(!server.1.is_empty(), "it did not start: {line}");
-        Ok(server)
-    }
-
-    fn shipei(&self, arguments: &[&str], programme: &str) -> Result<Output> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shipei"));
-        command.args(arguments).args(["--server", &self.1, "--programme", programme]);
-        Ok(command.stdin(Stdio::null()).output()?)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A programme with a province, a city and a county; its id.
-async fn with_county(address: &str) -> Result<String> {
-    let clients = Clients::connect(&[address.to_owned()], None).await?;
-    clients.require_services().await?;
-    let scheme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/seasons/edges/scheme.toml");
-    let request = enrollment::CreateProgrammeRequest {
-        scheme_toml: std::fs::read_to_string(scheme)?,
-        ..Default::default()
-    };
-    let mut programmes = ProgrammeServiceClient::new(clients.channel("enrollment"));
-    let created = programmes.create_programme(clients.unary(request)).await?.into_inner();
-    let programme = created.programme.context("a programme")?.programme_id;
-    let mut regions = RegionServiceClient::new(clients.channel("enrollment"));
-    for (code, name, level, parent) in [
-        ("130000", "河北省", enrollment::RegionLevel::Province, ""),
-        ("130300", "秦皇岛市", enrollment::RegionLevel::City, "130000"),
-        ("130302", "海港区", enrollment::RegionLevel::County, "130300"),
-    ] {
-        let request = enrollment::CreateRegionRequest {
-            programme_id: programme.clone(),
-            code: code.to_owned(),
-            name: name.to_owned(),
-            level: level.into(),
-            parent_code: parent.to_owned(),
-            ..Default::default()
-        };
-        regions.create_region(clients.unary(request)).await?;
-    }
-    Ok(programme)
-}
-
-fn said(output: &Output) -> String {
-    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    format!("{out}{error}")
-}
+use crate::server::{Server, said, with_county};
 
 #[tokio::test]
 async fn roster_is_sent_mended_and_sent_again() -> Result<()> {
@@ -137,7 +61,7 @@ async fn roster_is_sent_mended_and_sent_again() -> Result<()> {
     let columns = [shipei_enrollment::COLUMNS[5]];
     assert_eq!(Table::open(std::fs::read(&back)?, &columns)?.count(9)?, 2);
     for (name, format) in [("people.xlsx", Format::Xlsx), ("people.csv", Format::Text(Encoding::Utf8, ','))] {
-        let output = server.shipei(&["export", "people", "--out", &path(name)], &programme)?;
+        let output = server.shipei(&["export", "people", &path(name)], &programme)?;
         assert!(output.status.success() && said(&output).contains("2 rows"), "{}", said(&output));
         let exported = Table::open(std::fs::read(path(name))?, &shipei_enrollment::COLUMNS[..2])?;
         assert_eq!(exported.format(), format);

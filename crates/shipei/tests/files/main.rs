@@ -1,0 +1,6 @@
+//! The commands of those who keep lists, as they run them, against a server in a process of its own.
+
+mod clerk;
+mod exports;
+mod roster;
+mod server;

@@ -1,0 +1,100 @@
+//! Whom the earlier parts of a dry run would have added, so that later rows get the answer that they would get. Why not a
+//! [`Register`] that is kept: it holds everybody as the comparisons want them, about 1.5 kB each, and a roster has
+//! hundreds of thousands. Here each is one text and a few numbers, and a part takes out only those whom its rows meet.
+
+use std::collections::HashMap;
+
+use shipei_rules::vocabulary::{DevelopmentStage, EducationStage, Role};
+
+use super::{Candidate, Enrolled, IdentityDigest, Register};
+use crate::domain::Place;
+
+/// What stands between the texts of one person; no id and no name can hold it.
+const BETWEEN: char = '\n';
+
+/// Everybody whom a dry run would have added.
+#[derive(Debug, Default)]
+pub(crate) struct Rehearsal {
+    people: Vec<Remembered>,
+    by_id: HashMap<Box<str>, u32>,
+    /// The last one of each identity number, by the head of its digest.
+    last_with: HashMap<[u8; 8], u32>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    /// Id, name, county, school, class, subject.
+    texts: Box<str>,
+    digest: IdentityDigest,
+    role: Role,
+    education_stage: Option<EducationStage>,
+    development_stage: Option<DevelopmentStage>,
+    /// The one before with the same head of the digest.
+    before: Option<u32>,
+}
+
+impl Rehearsal {
+    /// Remembers somebody who would be added.
+    pub(crate) fn remember(&mut self, candidate: &Candidate, digest: IdentityDigest) {
+        let Ok(place) = u32::try_from(self.people.len()) else { return };
+        let Place { county_code, school_code, class_id } = &candidate.place;
+        let texts =
+            [&candidate.person_id, &candidate.name, county_code, school_code, class_id, &candidate.subject];
+        let texts = texts.map(String::as_str).join("\n");
+        self.by_id.insert(candidate.person_id.as_str().into(), place);
+        self.people.push(Remembered {
+            texts: texts.into(),
+            digest,
+            role: candidate.role,
+            education_stage: candidate.education_stage,
+            development_stage: candidate.development_stage,
+            before: self.last_with.insert(head_of(digest), place),
+        });
+    }
+
+    /// Adds to the register everybody who has one of the candidates' ids or identity numbers.
+    pub(crate) fn add_met(
+        &self,
+        candidates: &[Candidate],
+        digests: &[IdentityDigest],
+        register: &mut Register,
+    ) {
+        let by_id = candidates.iter().filter_map(|candidate| self.by_id.get(candidate.person_id.as_str()));
+        for place in by_id {
+            self.add(*place, register);
+        }
+        for digest in digests {
+            let mut next = self.last_with.get(&head_of(*digest)).copied();
+            while let Some(place) = next {
+                next = self.add(place, register);
+            }
+        }
+    }
+
+    /// Adds one; gives the one before with the same head of the digest.
+    fn add(&self, place: u32, register: &mut Register) -> Option<u32> {
+        let remembered = self.people.get(place as usize)?;
+        let mut texts = remembered.texts.split(BETWEEN).map(str::to_owned);
+        let mut text = || texts.next().unwrap_or_default();
+        let (person_id, name) = (text(), text());
+        let place = Place { county_code: text(), school_code: text(), class_id: text() };
+        let enrolled = Enrolled {
+            digest: remembered.digest,
+            name,
+            role: remembered.role,
+            roster_place: place.clone(),
+            place,
+            education_stage: remembered.education_stage,
+            subject: text(),
+            development_stage: remembered.development_stage,
+        };
+        register.add(person_id, enrolled);
+        remembered.before
+    }
+}
+
+fn head_of(digest: IdentityDigest) -> [u8; 8] {
+    let mut head = [0; 8];
+    head.copy_from_slice(&digest[..8]);
+    head
+}
