@@ -20,9 +20,6 @@ use crate::{
     write::{facts::Correcting, kept, origin::Origin, outcome::Outcome, unit::Unit},
 };
 
-/// The name of the primary key of the table of request records, on both databases.
-const REQUEST_RECORD_KEY: &str = "request_record_pkey";
-
 /// What makes a command repeatable.
 #[derive(Debug, Clone)]
 pub(super) struct RequestKey {
@@ -116,13 +113,14 @@ impl Job {
         self.command.end(End::Failed(error));
     }
 
-    /// Is another attempt worth it? Besides what the database calls retryable: a request id that another attempt
-    /// has recorded meanwhile, or a lost commit, since the next attempt finds the record.
+    /// Is another attempt worth it? Besides what the database calls retryable: a row that somebody has written meanwhile
+    /// (this very request, sent twice at once, may be who), since the next attempt finds it, and its record; or a lost
+    /// commit, since the next attempt finds the record.
     pub(super) fn is_worth_another(&self, error: &Error) -> bool {
         let Error::Store(error) = error else { return false };
-        let recorded_meanwhile = error.unique_violation() == Some(REQUEST_RECORD_KEY);
+        let written_meanwhile = error.unique_violation().is_some();
         let outcome_unknown = matches!(error, StoreError::CommitOutcomeUnknown(_));
-        error.is_retryable() || self.key.is_some() && (recorded_meanwhile || outcome_unknown)
+        error.is_retryable() || written_meanwhile || self.key.is_some() && outcome_unknown
     }
 }
 

@@ -280,6 +280,7 @@ impl<'kit> Group<'kit> {
 
     /// The transaction is of no use any more.
     fn break_up(&mut self) {
+        Sometimes::TriedEachAlone.happened();
         self.is_broken = true;
         self.transaction = None;
         metrics::retried(self.kit.source(), self.members.len() as u64);
