@@ -277,7 +277,7 @@ pub async fn classes_of(
         |class_id| (class_id.as_str())
     )?;
     changes.sort_by_key(|change| (change.changed_at, change.change_number));
-    let mut of_class: BTreeMap<ClassId, Vec<(DateTime<Utc>, Option<PersonId>)>> = BTreeMap::new();
+    let mut of_class: BTreeMap<ClassId, Vec<TutorFrom>> = BTreeMap::new();
     for change in changes {
         let tutor = tutor_of("mirror_class_tutor", &change.class_id, &change.tutor_id)?;
         of_class.entry(change.class_id).or_default().push((change.changed_at, tutor));
@@ -290,6 +290,9 @@ pub async fn classes_of(
     }
     Ok(classes)
 }
+
+/// A class's tutor, if it has one, from a moment on.
+type TutorFrom = (DateTime<Utc>, Option<PersonId>);
 
 #[derive(sqlx::FromRow)]
 struct ClassIdRow {

@@ -14,7 +14,7 @@ crate::on_both!(
 
 fn extension(id: &str, window: &str, last_day: &str, to: &str) -> pb::GrantExtensionRequest {
     let is = |kinds: &str| {
-        to.starts_with(|first| kinds.contains(first)).then(|| to.to_owned()).unwrap_or_default()
+        if to.starts_with(|first| kinds.contains(first)) { to.to_owned() } else { String::new() }
     };
     pb::GrantExtensionRequest {
         programme_id: PROGRAMME.to_owned(),
