@@ -44,6 +44,10 @@ fn in_china(time: NaiveDateTime) -> Option<DateTime<Utc>> {
 }
 
 /// A spreadsheet's date, to the second: it has no finer ones. A day without a time is none.
+#[expect(
+    clippy::float_arithmetic,
+    reason = "a spreadsheet keeps a moment as a fraction of days; it is rounded at once"
+)]
 fn days(cell: &str) -> Option<NaiveDateTime> {
     let days: f64 = cell.parse().ok().filter(|days| (1.0..=DAYS_MAX).contains(days) && days.fract() > 0.0)?;
     let seconds = TimeDelta::try_milliseconds(((days * 86_400.0).round() * 1_000.0) as i64)?;

@@ -26,7 +26,7 @@ on_both! {
 }
 
 fn extension(window: &str, last_day: &str, to: &str) -> enrollment::ExtensionGranted {
-    let is = |kind: char| to.starts_with(kind).then(|| to.to_owned()).unwrap_or_default();
+    let is = |kind: char| if to.starts_with(kind) { to.to_owned() } else { String::new() };
     enrollment::ExtensionGranted {
         programme_id: PROGRAMME.into(),
         extension_id: "E1".into(),

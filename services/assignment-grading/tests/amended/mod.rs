@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn extension(id: &str, window: &str, last_day: &str, to: &str) -> Event {
-    let is = |kind: char| to.starts_with(kind).then(|| to.to_owned()).unwrap_or_default();
+    let is = |kind: char| if to.starts_with(kind) { to.to_owned() } else { String::new() };
     let granted = enrollment::ExtensionGranted {
         programme_id: PROGRAMME.to_owned(),
         extension_id: id.to_owned(),
