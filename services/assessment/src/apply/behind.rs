@@ -119,6 +119,6 @@ mod tests {
         drop(large);
         let began = Elapsed::now();
         heard.quiet().await;
-        assert_eq!(began.elapsed(), QUIET);
+        assert!(began.elapsed() >= QUIET, "a moment without any");
     }
 }
