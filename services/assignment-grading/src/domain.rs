@@ -124,6 +124,7 @@ impl Works {
 
     /// Adds a mark of one of them.
     pub(crate) fn add_mark(&mut self, submission_id: &SubmissionId, mark: &Mark) {
+        self.last_number = self.last_number.max(mark.number);
         let marked = self.submissions.iter_mut().find(|submission| submission.id == *submission_id);
         if let Some(marked) = marked {
             marked.marks.push(rules::Mark { at: mark.marked_at, number: mark.number, kind: mark.kind });
