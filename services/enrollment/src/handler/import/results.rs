@@ -12,8 +12,6 @@ use super::{
 };
 use crate::roster::{Cells, Fault, Verdict, Warning, same_number_warning, showable_person_id};
 
-/// Up to so many rows every result is listed; of more, those that were rejected or are worth a look.
-pub(super) const RESULTS_ALL_MAX: usize = 20_000;
 /// The most bytes that the results of an answer take, about.
 const RESULTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most bytes of cells in the file of rejected rows.

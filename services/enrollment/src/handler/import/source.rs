@@ -12,13 +12,15 @@ use shipei_tables::{CellFault, Row, TABLE_BYTES_MAX, Table, TableError};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tonic::{Status, Streaming};
 
-use super::{part::ROWS_PER_PART, results::RESULTS_ALL_MAX};
+use super::part::ROWS_PER_PART;
 use crate::roster::{COLUMNS, Cells, Fault, MAX_ROSTER_ROWS, WIDTH};
 
 /// The most rows in one message.
 const ROWS_PER_MESSAGE_MAX: usize = 1_000;
 /// The most rows that are sent one by one: they are kept whole, and a file is not.
 const ROWS_SENT_MAX: usize = 100_000;
+/// Up to so many rows every result is listed; of more, those that were rejected or are worth a look.
+const RESULTS_ALL_MAX: usize = 20_000;
 /// Parts that are read ahead.
 const PARTS_AHEAD: usize = 1;
 
