@@ -1,8 +1,8 @@
 //! Facts that were wrong: which facts of a service were retracted, by whom, when and why, and which facts of the services
 //! that it follows.
 //!
-//! Nothing is deleted: a fact stays where it is, and whoever reads facts leaves out those that don't stand ([`stands!`],
-//! [`learned_stands!`] in the statement). A retraction may come before its fact, so it is a row of its own and not a column of
+//! Nothing is deleted: a fact stays where it is, and whoever reads facts leaves out those that don't stand (`stands!`,
+//! `learned_stands!` in the statement). A retraction may come before its fact, so it is a row of its own and not a column of
 //! the fact's.
 
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ macro_rules! stands {
     };
 }
 
-/// As [`stands!`], of a fact that was learned from the log of a source.
+/// As `stands!`, of a fact that was learned from the log of a source.
 #[macro_export]
 macro_rules! learned_stands {
     ($row:literal, $source:literal) => {

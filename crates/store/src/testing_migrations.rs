@@ -2,7 +2,7 @@
 //! ever were ([`earlier_schemas`]), a fill of every table by its columns ([`fill`]), and a comparison of what was there
 //! before with what is there after ([`expect_kept`]); and the checksums of all migrations as lines of a file
 //! ([`checksums`]), by which a change of one that was applied is noticed. Only tests use it; panics say what failed. A type
-//! of columns that is new here is one more line of [`literal`].
+//! of columns that is new here is one more line of `literal`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
 //! Facts that were wrong. What: every recorded fact has an id, which its event and its row carry ([`Unit::emit_fact`]); a
-//! retraction names it ([`retract`]), and what a service keeps is a fold over the facts that stand. Why one mechanism: a fact of
+//! retraction names it (`retract`), and what a service keeps is a fold over the facts that stand. Why one mechanism: a fact of
 //! any kind falls the same way, in any order with everything else, also before it has come. A correction is a retraction and a
 //! new fact in one unit of work: whatever request carries a `correction` gets it on its way to the handler.
 //!
