@@ -92,10 +92,10 @@ impl InMemory {
 /// sends without end would else hold a thread for as long as the runtime lets a task go on.
 const BURST_BYTES_MAX: usize = 64 * 1024;
 
-/// What a client says first, bytes: that it speaks HTTP/2.
+/// What a client says first, bytes: as many as the preface of HTTP/2 has; a request of HTTP/1.1 is longer.
 const PREFACE_BYTES: usize = 24;
 
-/// A connection that fails once it is cut, or when its client does not say in time that it speaks HTTP/2.
+/// A connection that fails once it is cut, or when its client does not say in time what it speaks.
 #[derive(Debug)]
 pub(crate) struct Cuttable<Io> {
     io: Io,

@@ -1,5 +1,5 @@
 //! Who may connect. What: a bound on all connections of a process and on those of one address, and a time in which a
-//! client must have said that it speaks HTTP/2. Why: a connection costs a descriptor and memory before it asks anything,
+//! client must have said what it speaks. Why: a connection costs a descriptor and memory before it asks anything,
 //! and whoever opens thousands and says nothing would shut everybody else out. While there is no room, those that have
 //! said nothing make way, the oldest first.
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{call::budget::BUDGET_BYTES, serve::upkeep::REQUEST_RECORDS_KEPT, write::room::WriteBounds};
 
-/// How long a connection may take to say that it speaks HTTP/2.
+/// How long a connection may take to say what it speaks.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// The most connections of a process that says nothing else.
 pub const CONNECTIONS_MAX: usize = 4096;
@@ -147,7 +147,7 @@ impl Place {
         self.cut.clone()
     }
 
-    /// It has said that it speaks HTTP/2.
+    /// It has said what it speaks.
     pub(crate) fn has_spoken(&self) {
         self.connections.state().silent.remove(&self.number);
     }
