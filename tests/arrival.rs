@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use shipei::progress::Progress;
 use shipei_client::{replay, season::Season};
 
-use crate::harness::{Backend, Place, SCORES, compare_some, digest, embedded};
+use crate::harness::{Backend, KeptState, SCORES, compare_some, digest, embedded};
 use crate::oracle::python;
 
 /// Trainees of a season that is told in many orders.
@@ -15,7 +15,7 @@ const TRAINEES: u32 = 40;
 
 /// Replays a season into a suite of its own; gives the digest of its scores.
 async fn digest_of(season: &Path, out: &Path, backend: Backend) -> Result<String> {
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     let report = replay::replay_to(&clients, &Season::open(season)?, out, &Progress::hidden()).await;
     let digest = match &report {

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use crate::harness::{Backend, Place, five_processes, replay_and_compare};
+use crate::harness::{Backend, KeptState, five_processes, replay_and_compare};
 
 async fn five_give_the_scores(name: &str, backend: Backend) -> Result<()> {
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let (processes, clients) = five_processes(&place).await?;
     replay_and_compare(&clients, name, &place.out("scores")).await?;
     drop(processes);

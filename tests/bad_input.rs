@@ -13,7 +13,7 @@ use shipei_contracts::enrollment::v1::{
     ListProgrammesRequest, programme_service_client::ProgrammeServiceClient,
 };
 
-use crate::harness::{Backend, Place, embedded, replay_folder_and_compare, season_folder};
+use crate::harness::{Backend, KeptState, embedded, replay_folder_and_compare, season_folder};
 
 /// A copy of the edges season that a test may spoil.
 pub(crate) fn copy_of_edges(to: &Path) -> Result<()> {
@@ -71,7 +71,7 @@ async fn malformed_line_stops_the_replay_before_anything_is_written() -> Result<
             "every_s",
         ),
     ];
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, clients) = embedded(&place).await?;
     for (number, (line, cause)) in cases.into_iter().enumerate() {
         let season = place.out(&format!("season-{number}"));
@@ -118,7 +118,7 @@ async fn line_that_a_service_refuses_is_named_with_its_reason_and_the_rest_goes_
             "ALREADY_EXISTS",
         ),
     ];
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, clients) = embedded(&place).await?;
     let season = place.out("season");
     copy_of_edges(&season)?;
@@ -147,7 +147,7 @@ async fn line_that_a_service_refuses_is_named_with_its_reason_and_the_rest_goes_
 #[tokio::test(flavor = "multi_thread")]
 async fn roster_as_spreadsheets_write_it_gives_the_same_scores() -> Result<()> {
     for kind in ["bom and crlf", "gb 18030", "extra column and blank lines"] {
-        let place = Place::new(Backend::Sqlite)?;
+        let place = KeptState::new(Backend::Sqlite)?;
         let (suite, clients) = embedded(&place).await?;
         let season = place.out("season");
         copy_of_edges(&season)?;
@@ -184,7 +184,7 @@ fn gb18030(text: &str) -> Result<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn roster_without_a_column_names_the_column() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, clients) = embedded(&place).await?;
     let season = place.out("season");
     copy_of_edges(&season)?;
@@ -198,7 +198,7 @@ async fn roster_without_a_column_names_the_column() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_roster_row_is_named_without_its_number_and_the_others_are_taken() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, clients) = embedded(&place).await?;
     let season = place.out("season");
     copy_of_edges(&season)?;
@@ -223,7 +223,7 @@ async fn bad_roster_row_is_named_without_its_number_and_the_others_are_taken() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn impossible_scheme_names_line_and_key() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, clients) = embedded(&place).await?;
     let season = place.out("season");
     copy_of_edges(&season)?;

@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD as STANDARD_NO_PAD};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, process::Command};
 
-use crate::harness::{Backend, Place, embedded, season_folder};
+use crate::harness::{Backend, KeptState, embedded, season_folder};
 
 const TOKEN: &str = "shipei-consistency-token";
 
@@ -41,7 +41,7 @@ fn tool(variable: &str, path: &str) -> Result<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_client_through_reflection_does_a_whole_life() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, _) = embedded(&place).await?;
     let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
     let scheme_file = place.out("scheme.toml");
@@ -60,7 +60,7 @@ async fn python_client_through_reflection_does_a_whole_life() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_client_does_a_whole_life_from_the_protos() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, _) = embedded(&place).await?;
     let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
     let scheme_file = place.out("scheme.toml");
@@ -79,7 +79,7 @@ async fn node_client_does_a_whole_life_from_the_protos() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connect_es_does_a_whole_life_as_a_browser_would() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, _) = embedded(&place).await?;
     let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
     let (scheme_file, descriptors) = (place.out("scheme.toml"), place.out("descriptors.bin"));
@@ -103,7 +103,7 @@ async fn connect_es_does_a_whole_life_as_a_browser_would() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_calls_with_json_and_reads_what_is_wrong() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, _) = embedded(&place).await?;
     let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
     let curl = async |arguments: &[&str], path: &str| -> Result<String> {
@@ -145,7 +145,7 @@ async fn buf_curl_through_reflection_does_a_whole_life_by_every_protocol() -> Re
 }
 
 async fn buf_curl_does_a_whole_life(protocol: &str) -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, _) = embedded(&place).await?;
     let address = suite.listen(TcpListener::bind("127.0.0.1:0").await?)?;
     let buf = tool("SHIPEI_TEST_BUF", "buf/node_modules/.bin/buf")?;

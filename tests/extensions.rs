@@ -15,7 +15,7 @@ use shipei_contracts::{
 };
 use shipei_service_kit::status::reason_of;
 
-use crate::harness::{Backend, Place, embedded};
+use crate::harness::{Backend, KeptState, embedded};
 use crate::places::{ANXIN, XIONGAN, ask, at, id, populate};
 
 /// Why an assignment of a trainee, handed in then, is refused; empty when it is taken.
@@ -42,7 +42,7 @@ async fn refused_work(clients: &Clients, person_id: &str, when: &str) -> Result<
 /// A city's extension is that of the counties that lie in it, from when they do; and a class's marks are its tutor's of then.
 async fn extension_goes_by_the_tree_and_marks_by_the_tutor_of_then(backend: Backend) -> Result<()> {
     const LATE: &str = "2019-12-12T02:00:00Z";
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     populate(&clients).await?;
     assert_eq!(refused_work(&clients, "T1", LATE).await?, "WINDOW_CLOSED");

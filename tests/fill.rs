@@ -15,7 +15,7 @@ use tonic_health::pb::{
 };
 use tonic_types::StatusExt as _;
 
-use crate::harness::{Backend, Place, Process, digest, replay_and_compare};
+use crate::harness::{Backend, KeptState, Process, digest, replay_and_compare};
 
 const PROGRAMME: &str = "qinhuangdao-2019";
 /// A trainee who has one post in the season, on 2019-11-20, and where.
@@ -48,7 +48,7 @@ async fn post(clients: &Clients, request_id: &str, seconds: i64, language: &str)
 }
 
 async fn quota_bounds_a_day_and_no_season(backend: Backend) -> Result<()> {
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let process = Process::serve_with(&[], &place.storage, &[], &|command| {
         command.env("SHIPEI_QUOTA_THINGS", "3");
     })?;
@@ -116,7 +116,7 @@ async fn health(clients: &Clients, service: &str) -> Result<ServingStatus> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nearly_full_disk_refuses_writes_and_nothing_else() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let process = Process::serve_with(&[], &place.storage, &[], &|_| {})?;
     let clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
     replay_and_compare(&clients, PROGRAMME, &place.out("scores")).await?;

@@ -36,13 +36,13 @@ pub(crate) enum Backend {
 
 /// A fresh place for the state of a suite; it goes when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct KeptState {
     pub(crate) folder: TempDir,
     pub(crate) storage: Storage,
 }
 
-impl Place {
-    pub(crate) fn new(backend: Backend) -> Result<Place> {
+impl KeptState {
+    pub(crate) fn new(backend: Backend) -> Result<KeptState> {
         let folder = tempfile::tempdir()?;
         let storage = match backend {
             Backend::Sqlite => Storage::Directory(folder.path().join("data")),
@@ -55,7 +55,7 @@ impl Place {
                 Storage::Databases { urls, key_file: folder.path().join("shipei.key") }
             }
         };
-        Ok(Place { folder, storage })
+        Ok(KeptState { folder, storage })
     }
 
     /// Takes assessment's database away: its file is deleted, its schema is left for an empty one.
@@ -171,7 +171,7 @@ pub(crate) async fn log_lengths(clients: &Clients) -> Result<BTreeMap<&'static s
 }
 
 /// A suite in this process with a client of it.
-pub(crate) async fn embedded(place: &Place) -> Result<(Suite, Clients)> {
+pub(crate) async fn embedded(place: &KeptState) -> Result<(Suite, Clients)> {
     let suite = Suite::start_embedded(&place.storage).await?;
     let clients = Clients::of_channel(&suite.channel());
     Ok((suite, clients))
@@ -283,13 +283,13 @@ impl Drop for Process {
 }
 
 /// The five services as five processes, and a client of them.
-pub(crate) async fn five_processes(place: &Place) -> Result<(Vec<Process>, Clients)> {
+pub(crate) async fn five_processes(place: &KeptState) -> Result<(Vec<Process>, Clients)> {
     five_processes_with(place, &|_| {}).await
 }
 
 /// As [`five_processes`], with more said to each command.
 pub(crate) async fn five_processes_with(
-    place: &Place,
+    place: &KeptState,
     configure: &dyn Fn(&mut Command),
 ) -> Result<(Vec<Process>, Clients)> {
     let mut processes: Vec<Process> = Vec::new();

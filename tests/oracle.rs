@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::harness::{Backend, Place, embedded, replay_folder_and_compare};
+use crate::harness::{Backend, KeptState, embedded, replay_folder_and_compare};
 
 async fn generated_season_agrees(
     seed: u32,
@@ -14,7 +14,7 @@ async fn generated_season_agrees(
     city: &str,
     backend: Backend,
 ) -> Result<()> {
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let season = place.out("season");
     let arguments = [
         "--seed".to_owned(),

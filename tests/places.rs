@@ -27,7 +27,7 @@ use shipei_contracts::{
 };
 use tonic::Code;
 
-use crate::harness::{Backend, Place, embedded};
+use crate::harness::{Backend, KeptState, embedded};
 
 const SCHEME: &str = include_str!("../crates/rules/data/qinhuangdao-2019.toml");
 const PROGRAMME: &str = "qinhuangdao-2019";
@@ -295,7 +295,7 @@ async fn events_of(clients: &Clients, service: &'static str, region: &str) -> Re
 
 async fn regions_are_those_of_the_tree_in_every_service(backend: Backend) -> Result<()> {
     const END: &str = "2019-12-30T16:00:00Z";
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     populate(&clients).await?;
 
@@ -356,7 +356,7 @@ async fn regions_are_those_of_the_tree_in_every_service(backend: Backend) -> Res
 }
 
 async fn transfer_put_right_with_its_own_date_is_one_truth(backend: Backend) -> Result<()> {
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     populate(&clients).await?;
     for (county, school, class) in [(RONGCHENG, "S1", "L1"), ("130302", "S3", "L3")] {

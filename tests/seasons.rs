@@ -5,10 +5,10 @@ use shipei::suite::forget_learned;
 use shipei_client::client::SERVICES;
 use shipei_store::PoolLimits;
 
-use crate::harness::{Backend, Place, digest, embedded, log_lengths, replay_and_compare};
+use crate::harness::{Backend, KeptState, digest, embedded, log_lengths, replay_and_compare};
 
 async fn season_gives_its_scores(name: &str, backend: Backend) -> Result<()> {
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     replay_and_compare(&clients, name, &place.out("scores")).await?;
     suite.stop().await;
@@ -33,7 +33,7 @@ async fn qinhuangdao_on_postgres_gives_its_scores() -> Result<()> {
 /// Every operation sent again, then assessment's database gone and rebuilt from the logs: same files, same digest, and
 /// not one event more.
 async fn twice_and_rebuilt_is_the_same(name: &str, backend: Backend) -> Result<()> {
-    let mut place = Place::new(backend)?;
+    let mut place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     let report = replay_and_compare(&clients, name, &place.out("once")).await?;
     let programme = report.programme.programme_id;
@@ -80,7 +80,7 @@ async fn ties_sent_twice_and_rebuilt_on_postgres_gives_the_same() -> Result<()> 
 
 /// Every service made to forget what it learned of others: started again it knows it all, with the same scores.
 async fn relearned_is_the_same(backend: Backend) -> Result<()> {
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     let programme = replay_and_compare(&clients, "edges", &place.out("once")).await?.programme.programme_id;
     let first = digest(&clients, &programme).await?;

@@ -31,7 +31,7 @@ use tonic::{Request, Status};
 use crate::{
     bad_input::{copy_of_edges, edit},
     collector::{Collector, PATIENCE, SeenSpan, labels},
-    harness::{Backend, Place, Process, five_processes_with},
+    harness::{Backend, KeptState, Process, five_processes_with},
 };
 
 const PROGRAMME: &str = "qinhuangdao-2019";
@@ -42,7 +42,7 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER_SPAN: &str = "b7ad6b7169203331";
 
 /// Everybody is enrolled and logged in, nobody has studied; two minutes are a phase.
-async fn enrolled(clients: &Clients, place: &Place) -> Result<()> {
+async fn enrolled(clients: &Clients, place: &KeptState) -> Result<()> {
     let folder = place.out("season");
     copy_of_edges(&folder)?;
     edit(&folder.join("scheme.toml"), |text| text.replace("minutes    = 200", "minutes    = 2"))?;
@@ -171,7 +171,7 @@ fn tell(command: &mut Command, address: &str) {
 }
 
 /// The five services as five processes that tell a collector; the log of learning-progress.
-async fn five_told(place: &Place, collector: &Collector) -> Result<(Vec<Process>, Clients, Log)> {
+async fn five_told(place: &KeptState, collector: &Collector) -> Result<(Vec<Process>, Clients, Log)> {
     let address = collector.address.to_string();
     let (mut processes, clients) = five_processes_with(place, &|command| tell(command, &address)).await?;
     let mut logs: Vec<Log> = processes.iter_mut().filter_map(Process::take_log).map(Log::of).collect();
@@ -179,7 +179,7 @@ async fn five_told(place: &Place, collector: &Collector) -> Result<(Vec<Process>
 }
 
 /// The five services as one process.
-async fn one(place: &Place, configure: &dyn Fn(&mut Command)) -> Result<(Process, Clients)> {
+async fn one(place: &KeptState, configure: &dyn Fn(&mut Command)) -> Result<(Process, Clients)> {
     let process = Process::serve_with(&[], &place.storage, &[], configure)?;
     let clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
     Ok((process, clients))
@@ -187,7 +187,7 @@ async fn one(place: &Place, configure: &dyn Fn(&mut Command)) -> Result<(Process
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heartbeat_is_traced_through_the_event_log_to_the_score() -> Result<()> {
-    let (collector, place) = (Collector::start()?, Place::new(Backend::Sqlite)?);
+    let (collector, place) = (Collector::start()?, KeptState::new(Backend::Sqlite)?);
     let (processes, clients, _log) = five_told(&place, &collector).await?;
     enrolled(&clients, &place).await?;
     heartbeat(&clients, "P1", "S1", 0).await?;
@@ -252,7 +252,7 @@ async fn heartbeat_is_traced_through_the_event_log_to_the_score() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusal_is_in_span_metric_and_log_line_with_its_reason() -> Result<()> {
-    let (collector, place) = (Collector::start()?, Place::new(Backend::Sqlite)?);
+    let (collector, place) = (Collector::start()?, KeptState::new(Backend::Sqlite)?);
     let address = collector.address.to_string();
     let (mut process, clients) = one(&place, &|command| tell(command, &address)).await?;
     let log = Log::of(process.take_log().context("a log")?);
@@ -282,7 +282,7 @@ async fn refusal_is_in_span_metric_and_log_line_with_its_reason() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_have_the_names_and_labels_of_the_dashboards() -> Result<()> {
-    let (collector, place) = (Collector::start()?, Place::new(Backend::Postgres)?);
+    let (collector, place) = (Collector::start()?, KeptState::new(Backend::Postgres)?);
     let address = collector.address.to_string();
     let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let configure = |command: &mut Command| {
@@ -329,7 +329,7 @@ async fn metrics_have_the_names_and_labels_of_the_dashboards() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn last_spans_and_metrics_are_sent_when_a_process_ends() -> Result<()> {
-    let (collector, place) = (Collector::start()?, Place::new(Backend::Sqlite)?);
+    let (collector, place) = (Collector::start()?, KeptState::new(Backend::Sqlite)?);
     let never = |command: &mut Command| {
         tell(command, &collector.address.to_string());
         command.env("OTEL_METRIC_EXPORT_INTERVAL", "3600000").env("OTEL_BSP_SCHEDULE_DELAY", "3600000");
@@ -350,7 +350,7 @@ async fn last_spans_and_metrics_are_sent_when_a_process_ends() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn collector_that_dies_changes_no_answer_and_is_told_once() -> Result<()> {
-    let (collector, place) = (Collector::start()?, Place::new(Backend::Sqlite)?);
+    let (collector, place) = (Collector::start()?, KeptState::new(Backend::Sqlite)?);
     let (processes, clients, log) = five_told(&place, &collector).await?;
     enrolled(&clients, &place).await?;
     heartbeat(&clients, "P1", "S1", 0).await?;
@@ -379,7 +379,7 @@ async fn collector_that_dies_changes_no_answer_and_is_told_once() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn collector_that_never_was_there_changes_no_answer() -> Result<()> {
     let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let quiet = |command: &mut Command| {
         tell(command, &nobody);
         command.stderr(Stdio::null());
@@ -395,7 +395,7 @@ async fn collector_that_never_was_there_changes_no_answer() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_nothing_connects_and_traces_only_pass_through() -> Result<()> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = format!("http://{}", listener.local_addr()?);
     // What the SDK may be told besides the collector's address doesn't turn it on.

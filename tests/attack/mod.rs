@@ -22,7 +22,7 @@ use shipei_contracts::{
 use shipei_service_kit::connect_lazily;
 use tokio::{net::TcpStream, time::Instant};
 
-use crate::harness::{Backend, Place, Process, program, replay_and_compare};
+use crate::harness::{Backend, KeptState, Process, program, replay_and_compare};
 use wire::{Flood, flood};
 
 /// How long each attack goes on.
@@ -222,7 +222,7 @@ async fn withstands_all(backend: Backend) -> Result<()> {
         Command::new("prlimit").args(["--pid", &own, "--nofile=20000:"]).status()?.success(),
         "descriptors"
     );
-    let place = Place::new(backend)?;
+    let place = KeptState::new(backend)?;
     let process = Process::serve_with(&[], &place.storage, &[], &|command| {
         command.stderr(Stdio::null());
     })?;

@@ -17,7 +17,7 @@ use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while};
 use crate::{
     cluster::{Cluster, Counts, Network, until},
     harness::{
-        Backend, Place, digest, embedded, replay_and_compare, replay_folder_and_compare_watched,
+        Backend, KeptState, digest, embedded, replay_and_compare, replay_folder_and_compare_watched,
         season_folder,
     },
 };
@@ -31,7 +31,7 @@ const LOG_MAX: Duration = Duration::from_secs(40);
 
 /// One process, SQLite.
 async fn in_one_process() -> Result<String> {
-    let place = Place::new(Backend::Sqlite)?;
+    let place = KeptState::new(Backend::Sqlite)?;
     let (suite, clients) = embedded(&place).await?;
     let report = replay_and_compare(&clients, QINHUANGDAO, &place.out("scores")).await?;
     let digest = digest(&clients, &report.programme.programme_id).await?;

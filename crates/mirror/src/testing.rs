@@ -276,7 +276,7 @@ pub fn rotations(count: usize) -> Vec<Vec<usize>> {
 
 /// What a service is told next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum Learned {
     /// The transfer of this index.
     Transfer(usize),
     /// The fact of this index.
@@ -285,19 +285,19 @@ pub enum Told {
 
 /// Orders in which transfers and facts of these times (texts of one form) may be told. A fact of before a transfer comes
 /// on either side of it; one of later is told after it, for who has not been told of a transfer can't answer by it.
-pub fn orders(transfers: &[&str], facts: &[&str]) -> Vec<Vec<Told>> {
+pub fn orders(transfers: &[&str], facts: &[&str]) -> Vec<Vec<Learned>> {
     let mut orders = Vec::new();
     for rotation in rotations(transfers.len() + facts.len()) {
-        let mut order: Vec<Told> = Vec::with_capacity(rotation.len());
+        let mut order: Vec<Learned> = Vec::with_capacity(rotation.len());
         for place in rotation {
             let fact = place.checked_sub(transfers.len());
             for (index, when) in transfers.iter().enumerate() {
                 let is_due = fact.map_or(index == place, |fact| *when <= facts[fact]);
-                if is_due && !order.contains(&Told::Transfer(index)) {
-                    order.push(Told::Transfer(index));
+                if is_due && !order.contains(&Learned::Transfer(index)) {
+                    order.push(Learned::Transfer(index));
                 }
             }
-            order.extend(fact.map(Told::Fact));
+            order.extend(fact.map(Learned::Fact));
         }
         orders.push(order);
     }

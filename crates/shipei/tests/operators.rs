@@ -71,14 +71,14 @@ impl Drop for Server {
 }
 
 /// The database of one service in a schema of its own, and a place for the key file.
-struct Place {
+struct KeptState {
     folder: TempDir,
     schema: TestDatabase,
 }
 
-impl Place {
-    fn new() -> Result<Place> {
-        Ok(Place { folder: tempfile::tempdir()?, schema: TestDatabase::postgres() })
+impl KeptState {
+    fn new() -> Result<KeptState> {
+        Ok(KeptState { folder: tempfile::tempdir()?, schema: TestDatabase::postgres() })
     }
 
     /// A command about enrollment, without peers.
@@ -92,7 +92,7 @@ impl Place {
 
 #[tokio::test]
 async fn service_on_postgres_needs_its_own_schema_version() -> Result<()> {
-    let place = Place::new()?;
+    let place = KeptState::new()?;
     let older = refusal(&mut place.enrollment("serve"))?;
     assert!(older.contains("the schema of enrollment is at version 0, older than this shipei"), "{older}");
     assert!(older.contains("needs version 101: run `shipei migrate` first"), "{older}");
@@ -120,7 +120,7 @@ async fn service_on_postgres_needs_its_own_schema_version() -> Result<()> {
 
 #[test]
 fn serve_migrates_first_when_told_to_and_health_says_so() -> Result<()> {
-    let place = Place::new()?;
+    let place = KeptState::new()?;
     let server = Server::start(place.enrollment("serve").env("SHIPEI_MIGRATE", "true"))?;
     let address = server.address.as_str();
     assert_eq!(printed(&mut shipei(&["health", address]))?, "SERVING\n");
@@ -232,7 +232,7 @@ async fn key_is_known_again(url: &str, serve: impl Fn(&str) -> Command) -> Resul
 
 #[tokio::test]
 async fn key_file_is_known_again_on_postgres() -> Result<()> {
-    let place = Place::new()?;
+    let place = KeptState::new()?;
     key_is_known_again(place.schema.url(), |command| {
         let mut program = shipei(&[command, "enrollment"]);
         program.arg("--database").arg(format!("enrollment={}", place.schema.url()));
@@ -283,7 +283,7 @@ fn sqlite_files_are_served_by_one_process_and_not_changed_below_it() -> Result<(
 
 #[tokio::test]
 async fn what_waiting_does_not_mend_ends_a_start_at_once() -> Result<()> {
-    let place = Place::new()?;
+    let place = KeptState::new()?;
     let url = place.schema.url();
     let serve = |url: &str| {
         refusal(&mut shipei(&["serve", "enrollment", "--database", &format!("enrollment={url}")]))

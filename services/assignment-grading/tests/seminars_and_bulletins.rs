@@ -9,7 +9,7 @@ use shipei_contracts::assignment::v1::{
     seminar_service_client::SeminarServiceClient,
 };
 use support::{
-    PROGRAMME, Told, World, at, instant, on_both, orders, reason, trainee_of_l1, transfer, withdrawal,
+    Learned, PROGRAMME, World, at, instant, on_both, orders, reason, trainee_of_l1, transfer, withdrawal,
 };
 use tonic::transport::Channel;
 
@@ -164,8 +164,8 @@ async fn post_is_for_the_class_of_then_in_any_order(world: World) {
         world.learn(&[trainee_of_l1(&person)]).await;
         for told in order {
             let (seminar, when, is_accepted) = match *told {
-                Told::Fact(index) => posts[index],
-                Told::Transfer(index) => {
+                Learned::Fact(index) => posts[index],
+                Learned::Transfer(index) => {
                     let (county, class, when) = moves[index];
                     world.learn(&[transfer(&person, county, class, when)]).await;
                     continue;

@@ -12,7 +12,7 @@ use shipei_contracts::{
     offline::v1::{self as proto, offline_service_client::OfflineServiceClient},
 };
 use support::{
-    PROGRAMME, Told, World, at, instant, on_both, orders, reason, registration, transfer, withdrawal,
+    Learned, PROGRAMME, World, at, instant, on_both, orders, reason, registration, transfer, withdrawal,
 };
 use tonic::transport::Channel;
 
@@ -256,7 +256,7 @@ async fn attendance_is_in_the_county_of_then_in_any_order(world: World) {
         let person = format!("P{number:02}");
         world.learn(&[registration(&person, Role::Trainee, "130302", COMPULSORY)]).await;
         for told in &order {
-            let Told::Fact(index) = *told else {
+            let Learned::Fact(index) = *told else {
                 world.learn(&[transfer(&person, "130303", "L1", moved_at)]).await;
                 continue;
             };

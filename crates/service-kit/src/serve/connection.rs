@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::{Channel, Endpoint, Uri, server::Connected};
 
-use super::connections::{HANDSHAKE_TIME_MAX, Place};
+use super::connections::{ConnectionSlot, HANDSHAKE_TIME_MAX};
 
 /// The bytes that fit into an in-memory connection, each way.
 const DUPLEX_BYTES: usize = 256 * 1024;
@@ -101,7 +101,7 @@ pub(crate) struct Cuttable<Io> {
     io: Io,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Among those that are counted.
-    place: Option<Place>,
+    slot: Option<ConnectionSlot>,
     /// Until the client has said what it speaks.
     handshake: Option<Handshake>,
     /// What was read since others had their turn, bytes.
@@ -118,16 +118,16 @@ struct Handshake {
 /// Waits until a client says something; None when it doesn't in time, or has to make way. What HTTP/2 needs for a connection
 /// is 13 kB: nobody has it who says nothing.
 pub(crate) async fn first_word(
-    placed: io::Result<(TcpStream, Place)>,
+    accepted: io::Result<(TcpStream, ConnectionSlot)>,
     cut: CancellationToken,
 ) -> Option<io::Result<Cuttable<TcpStream>>> {
-    let (io, place) = match placed {
-        Ok(placed) => placed,
+    let (io, slot) = match accepted {
+        Ok(accepted) => accepted,
         Err(error) => return Some(Err(error)),
     };
     let until = Instant::now() + HANDSHAKE_TIME_MAX;
     let ready = {
-        let makes_way = place.cut();
+        let makes_way = slot.cut();
         tokio::select! {
             () = cut.cancelled() => return None,
             () = makes_way.cancelled() => return None,
@@ -135,7 +135,7 @@ pub(crate) async fn first_word(
         }
     };
     match ready {
-        Ok(Ok(())) => Some(Ok(Cuttable::counted(io, cut, place, until))),
+        Ok(Ok(())) => Some(Ok(Cuttable::counted(io, cut, slot, until))),
         // One that broke before it said anything is nobody's loss.
         Ok(Err(_)) | Err(_) => None,
     }
@@ -143,17 +143,17 @@ pub(crate) async fn first_word(
 
 impl<Io> Cuttable<Io> {
     pub(crate) fn new(io: Io, cut: CancellationToken) -> Self {
-        Self { io, cut: Box::pin(cut.cancelled_owned()), place: None, handshake: None, burst: 0 }
+        Self { io, cut: Box::pin(cut.cancelled_owned()), slot: None, handshake: None, burst: 0 }
     }
 
     /// One that is counted, and has to say until then what it speaks.
-    fn counted(io: Io, cut: CancellationToken, place: Place, until: Instant) -> Self {
+    fn counted(io: Io, cut: CancellationToken, slot: ConnectionSlot, until: Instant) -> Self {
         let handshake = Handshake {
             until: Box::pin(tokio::time::sleep_until(until)),
-            makes_way: Box::pin(place.cut().cancelled_owned()),
+            makes_way: Box::pin(slot.cut().cancelled_owned()),
             read: 0,
         };
-        Self { place: Some(place), handshake: Some(handshake), ..Self::new(io, cut) }
+        Self { slot: Some(slot), handshake: Some(handshake), ..Self::new(io, cut) }
     }
 
     /// What ends a handshake that is not complete.
@@ -175,8 +175,8 @@ impl<Io> Cuttable<Io> {
         handshake.read += bytes;
         if handshake.read >= PREFACE_BYTES {
             self.handshake = None;
-            if let Some(place) = &self.place {
-                place.has_spoken();
+            if let Some(slot) = &self.slot {
+                slot.has_spoken();
             }
         }
     }

@@ -80,9 +80,9 @@ struct Silent {
     cut: CancellationToken,
 }
 
-/// The place of one connection; dropped with it.
+/// The slot of one connection; dropped with it.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     connections: Connections,
     number: u64,
     address: IpAddr,
@@ -102,8 +102,8 @@ impl Connections {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The place of a new connection from this address; None when there is none.
-    pub(crate) fn enter(&self, address: IpAddr) -> Option<Place> {
+    /// The slot of a new connection from this address; None when there is none.
+    pub(crate) fn enter(&self, address: IpAddr) -> Option<ConnectionSlot> {
         let mut state = self.state();
         if state.by_address.get(&address).copied().unwrap_or_default() >= self.limits.by_address {
             state.make_way(Some(address))?;
@@ -115,7 +115,7 @@ impl Connections {
         state.all += 1;
         *state.by_address.entry(address).or_default() += 1;
         state.silent.insert(number, Silent { address, cut: cut.clone() });
-        Some(Place { connections: self.clone(), number, address, cut })
+        Some(ConnectionSlot { connections: self.clone(), number, address, cut })
     }
 }
 
@@ -141,7 +141,7 @@ impl State {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Cancelled when this one has to make way.
     pub(crate) fn cut(&self) -> CancellationToken {
         self.cut.clone()
@@ -153,7 +153,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut state = self.connections.state();
         state.silent.remove(&self.number);

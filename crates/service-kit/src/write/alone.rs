@@ -115,9 +115,9 @@ pub(super) async fn alone(kit: &Kit, job: Job) {
 
 async fn attempt(kit: &Kit, job: &mut Job) -> Result<End> {
     let mut transaction = Transaction::begin(kit).await?;
-    let refused = match find_told(kit, job, &transaction).await? {
-        Some(Told::ForGood(end)) => return Ok(end),
-        Some(Told::Refused(refusal)) => Some(refusal),
+    let refused = match find_earlier(kit, job, &transaction).await? {
+        Some(Earlier::ForGood(end)) => return Ok(end),
+        Some(Earlier::Refused(refusal)) => Some(refusal),
         None => None,
     };
     let is_anew = refused.is_some();
@@ -125,7 +125,7 @@ async fn attempt(kit: &Kit, job: &mut Job) -> Result<End> {
         && job.origin.occurred_at < job.origin.now
     {
         if !passes_the_instant_before(kit, job, transaction).await? {
-            return Ok(End::Told(refusal, Token::default()));
+            return Ok(End::Settled(refusal, Token::default()));
         }
         transaction = Transaction::begin(kit).await?;
     }
@@ -151,7 +151,7 @@ async fn attempt(kit: &Kit, job: &mut Job) -> Result<End> {
 }
 
 /// What was answered to a request before.
-enum Told {
+enum Earlier {
     ForGood(End),
     /// A refusal that a later write can turn.
     Refused(Outcome),
@@ -174,7 +174,7 @@ async fn passes_the_instant_before(kit: &Kit, job: &mut Job, mut transaction: Tr
 }
 
 /// The answer that was given to this request before, if it was.
-async fn find_told(kit: &Kit, job: &Job, transaction: &Transaction) -> Result<Option<Told>> {
+async fn find_earlier(kit: &Kit, job: &Job, transaction: &Transaction) -> Result<Option<Earlier>> {
     if job.key.is_none() {
         return Ok(None);
     }
@@ -183,13 +183,13 @@ async fn find_told(kit: &Kit, job: &Job, transaction: &Transaction) -> Result<Op
     let Some(record) = found.first() else { return Ok(None) };
     let (outcome, rests) = outcome_of(job, record)?;
     if !is_for_good(&outcome) {
-        return Ok(Some(Told::Refused(outcome)));
+        return Ok(Some(Earlier::Refused(outcome)));
     }
     let whole_log = match rests {
         Rests::OnNothing => Positions::new(),
         Rests::OnTheWholeLog => event_log::heads(&mut tx).await?,
     };
-    Ok(Some(Told::ForGood(End::Told(outcome, Token::of(kit.source(), &whole_log)))))
+    Ok(Some(Earlier::ForGood(End::Settled(outcome, Token::of(kit.source(), &whole_log)))))
 }
 
 /// Keeps a refusal under the request id, so that the same request gets the same answer; or finds that the
@@ -197,13 +197,13 @@ async fn find_told(kit: &Kit, job: &Job, transaction: &Transaction) -> Result<Op
 async fn refuse(kit: &Kit, job: &Job, refusal: Refusal) -> Result<End> {
     let outcome = Outcome::Refused(refusal);
     let record = job.record(&outcome).filter(|_| is_worth_recording(&outcome));
-    let Some(record) = record else { return Ok(End::Told(outcome, Token::default())) };
+    let Some(record) = record else { return Ok(End::Settled(outcome, Token::default())) };
     let recorded = kit.retry(|| async {
         let keeping = async {
             let transaction = Transaction::begin(kit).await?;
-            match find_told(kit, job, &transaction).await? {
-                Some(Told::ForGood(end)) => return Ok(Some(end)),
-                Some(Told::Refused(_)) => return Ok(None),
+            match find_earlier(kit, job, &transaction).await? {
+                Some(Earlier::ForGood(end)) => return Ok(Some(end)),
+                Some(Earlier::Refused(_)) => return Ok(None),
                 None => {}
             }
             transaction.commit(std::slice::from_ref(&record)).await?;
@@ -211,6 +211,6 @@ async fn refuse(kit: &Kit, job: &Job, refusal: Refusal) -> Result<End> {
         };
         keeping.await.map_err(|error| AttemptFailed { again: job.is_worth_another(&error), error })
     });
-    let told = recorded.await.map_err(|failed| failed.error)?;
-    Ok(told.unwrap_or(End::Told(outcome, Token::default())))
+    let settled = recorded.await.map_err(|failed| failed.error)?;
+    Ok(settled.unwrap_or(End::Settled(outcome, Token::default())))
 }

@@ -35,7 +35,7 @@ pub(super) enum End {
     /// Carried out now: the response that the command has itself.
     CarriedOut(Token),
     /// Answered before, or refused.
-    Told(Outcome, Token),
+    Settled(Outcome, Token),
     Failed(Error),
 }
 
@@ -165,14 +165,14 @@ where
                 Some(response) => Ok((response, token)),
                 None => Err(Error::Internal("a command ended without its response".to_owned())),
             },
-            End::Told(Outcome::Answered(bytes), token) => {
+            End::Settled(Outcome::Answered(bytes), token) => {
                 let answer = kept::unpack(&bytes, &self.request.encode_to_vec());
                 match answer.and_then(|answer| Res::decode(answer.as_slice()).ok()) {
                     Some(response) => Ok((response, token)),
                     None => Err(Error::Internal("a recorded answer is unreadable".to_owned())),
                 }
             }
-            End::Told(Outcome::Refused(refusal), _) => Err(refusal.into()),
+            End::Settled(Outcome::Refused(refusal), _) => Err(refusal.into()),
             End::Failed(error) => Err(error),
         };
         // Who has gone needs no answer.

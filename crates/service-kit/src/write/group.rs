@@ -336,7 +336,7 @@ fn end_of(source: &str, kept: Kept, positions: &[LogPosition], whole_log: &Posit
         Kept::Events(from, to) => {
             End::CarriedOut(token_of(source, positions.get(from..to).unwrap_or_default(), None))
         }
-        Kept::Outcome(outcome, Rests::OnTheWholeLog) => End::Told(outcome, Token::of(source, whole_log)),
-        Kept::Outcome(outcome, Rests::OnNothing) => End::Told(outcome, Token::default()),
+        Kept::Outcome(outcome, Rests::OnTheWholeLog) => End::Settled(outcome, Token::of(source, whole_log)),
+        Kept::Outcome(outcome, Rests::OnNothing) => End::Settled(outcome, Token::default()),
     }
 }

@@ -85,15 +85,15 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Scaled>>
     let mut scaled = Vec::new();
     for instances in INSTANCES {
         bench.progress.stage(&format!("{instances} instance(s) of learning-progress and of assessment"));
-        let place = Place { bench, urls: &urls, key_file: &key_file, others: &address, instances };
-        scaled.push(place.measure(&season).await?);
+        let scaling = Scaling { bench, urls: &urls, key_file: &key_file, others: &address, instances };
+        scaled.push(scaling.measure(&season).await?);
     }
     suite.stop().await;
     Ok(scaled)
 }
 
 /// One number of instances.
-struct Place<'bench> {
+struct Scaling<'bench> {
     bench: &'bench Bench,
     urls: &'bench BTreeMap<&'static str, String>,
     key_file: &'bench Path,
@@ -102,7 +102,7 @@ struct Place<'bench> {
     instances: usize,
 }
 
-impl Place<'_> {
+impl Scaling<'_> {
     async fn measure(&self, season: &shipei_client::season::Season) -> Result<Scaled> {
         let learning = self.start(LEARNING, &[])?;
         let clients = self.clients(&learning[0].address, self.others).await?;

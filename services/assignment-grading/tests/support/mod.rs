@@ -8,7 +8,7 @@ use shipei_contracts::{
 };
 use shipei_mirror::testing::event;
 pub(crate) use shipei_mirror::testing::{
-    PROGRAMME, Told, World, at, instant, orders, reason, transfer, withdrawal,
+    Learned, PROGRAMME, World, at, instant, orders, reason, transfer, withdrawal,
 };
 use shipei_service_kit::testing::TestKit;
 

@@ -5,7 +5,7 @@ use shipei_contracts::assignment::v1::{self as proto, Grade};
 
 use crate::{
     client, review, submission,
-    support::{Told, World, instant, orders, reason, trainee_of_l1, transfer},
+    support::{Learned, World, instant, orders, reason, trainee_of_l1, transfer},
 };
 
 /// A trainee moves twice, from L1 (of U1) to L2 (of U2) and on to L3 (of U1); marks and moves arrive in any order.
@@ -30,8 +30,8 @@ pub(crate) async fn mark_is_for_the_tutor_of_then_in_any_order(world: World) {
         client.submit_assignment(submission(&person, &work, "11-04T10:00:00")).await.unwrap();
         for told in &order {
             let (tutor, when, standing) = match *told {
-                Told::Fact(index) => marks[index],
-                Told::Transfer(index) => {
+                Learned::Fact(index) => marks[index],
+                Learned::Transfer(index) => {
                     let (county, class, when) = moves[index];
                     world.learn(&[transfer(&person, county, class, when)]).await;
                     continue;

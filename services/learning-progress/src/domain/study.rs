@@ -23,7 +23,7 @@ use super::refusals::Refusals;
 
 /// When a learner may study a course, as instants: each check is one comparison for each beat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Gate {
+pub(crate) struct Eligibility {
     /// From then on the learner is withdrawn.
     pub(crate) withdrawn_at: Option<DateTime<Utc>>,
     /// When learning was opened for the county in which the learner stood as of then.
@@ -38,7 +38,7 @@ pub(crate) struct Gate {
     pub(crate) selected_at: Option<DateTime<Utc>>,
 }
 
-impl Gate {
+impl Eligibility {
     /// Whether a beat at `at` may pass; the first thing that stands against it is the reason.
     pub(crate) fn admit(&self, at: DateTime<Utc>) -> Result<(), ErrorReason> {
         let by_then = |since: Option<DateTime<Utc>>| since.is_some_and(|since| since <= at);
@@ -76,10 +76,10 @@ pub(crate) struct KnownSession<'a> {
     pub(crate) refusals: &'a Refusals,
 }
 
-/// Whether a beat may be: the first thing that stands against it is the reason. `gate` is a refusal where there is no
+/// Whether a beat may be: the first thing that stands against it is the reason. `eligibility` is a refusal where there is no
 /// such trainee or course. A beat that was taken before may be whatever is known now, since it is a duplicate.
 pub(crate) fn admit_beat(
-    gate: &Result<Gate, ErrorReason>,
+    eligibility: &Result<Eligibility, ErrorReason>,
     known: KnownSession<'_>,
     beat: &Beat,
 ) -> Result<(i64, DateTime<Utc>), ErrorReason> {
@@ -87,9 +87,9 @@ pub(crate) fn admit_beat(
     if beat.seq < 0 {
         return Err(ErrorReason::InvalidField);
     }
-    let gate = gate.as_ref().map_err(|reason| *reason)?;
-    let verdict = gate.admit(at);
-    let is_tie = gate.turns_at(at);
+    let eligibility = eligibility.as_ref().map_err(|reason| *reason)?;
+    let verdict = eligibility.admit(at);
+    let is_tie = eligibility.turns_at(at);
     if verdict.is_err() || is_tie {
         let session = known.session.filter(|_| !known.taken);
         if session.is_some_and(|session| session.has_taken(beat.seq, at)) {
@@ -228,7 +228,7 @@ pub(crate) struct Worth {
     pub(crate) uncredited: Vec<(UncreditedReason, i64)>,
 }
 
-/// Takes a beat that the gate admits, on a session of this learner and course. `main_line_totals` says for each online
+/// Takes a beat that the eligibility admits, on a session of this learner and course. `main_line_totals` says for each online
 /// entry how many main-line courses apply to the learner now. What it led to is added to `facts`, but for a late learner,
 /// whose facts are read by dates.
 ///

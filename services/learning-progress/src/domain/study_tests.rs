@@ -18,8 +18,8 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn gate() -> Gate {
-    Gate {
+fn eligibility() -> Eligibility {
+    Eligibility {
         withdrawn_at: None,
         opened_at: Some(at("2019-09-10T00:00:00Z")).into(),
         login_at: Some(at("2019-09-11T00:00:00Z")),
@@ -34,23 +34,23 @@ fn first_thing_that_stands_against_a_beat_is_the_reason() {
     let now = at("2019-09-20T00:00:00Z");
     let later = Some(now + TimeDelta::microseconds(1));
     let beat = Beat { seq: 0, at: Ok(now) };
-    let mut gate = gate();
+    let mut eligibility = eligibility();
     let refusals = Refusals::default();
     let session_id = SessionId::parse("s").unwrap();
     let unknown = KnownSession { session_id: &session_id, taken: false, session: None, refusals: &refusals };
     let taken = KnownSession { taken: true, ..unknown };
-    assert_eq!(admit_beat(&Ok(gate.clone()), unknown, &beat), Ok((0, now)));
+    assert_eq!(admit_beat(&Ok(eligibility.clone()), unknown, &beat), Ok((0, now)));
 
     // From the last check to the first: each one hides those before it.
-    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::AlreadyExists));
-    gate.selected_at = later;
-    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::CourseNotSelected));
-    gate.applicable = false;
-    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::CourseNotApplicable));
-    gate.login_at = None;
-    assert_eq!(admit_beat(&Ok(gate.clone()), taken, &beat), Err(ErrorReason::LearningNotOpen));
-    gate.withdrawn_at = Some(now);
-    assert_eq!(admit_beat(&Ok(gate), taken, &beat), Err(ErrorReason::Withdrawn));
+    assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::AlreadyExists));
+    eligibility.selected_at = later;
+    assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::CourseNotSelected));
+    eligibility.applicable = false;
+    assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::CourseNotApplicable));
+    eligibility.login_at = None;
+    assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::LearningNotOpen));
+    eligibility.withdrawn_at = Some(now);
+    assert_eq!(admit_beat(&Ok(eligibility), taken, &beat), Err(ErrorReason::Withdrawn));
     assert_eq!(admit_beat(&Err(ErrorReason::NotFound), taken, &beat), Err(ErrorReason::NotFound));
     let negative = Beat { seq: -1, at: Ok(now) };
     assert_eq!(admit_beat(&Err(ErrorReason::NotFound), taken, &negative), Err(ErrorReason::InvalidField));
@@ -64,18 +64,18 @@ fn first_thing_that_stands_against_a_beat_is_the_reason() {
 #[test]
 fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
     let login = at("2019-09-20T08:00:00+08:00");
-    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 6000, true)]);
-    let last = desk.watch(0, login + TimeDelta::seconds(60), 5);
-    let session = desk.sessions[0].as_ref();
+    let mut studying = Studying::new(SCHEME, [0, 0], &[(Category::Public, 6000, true)]);
+    let last = studying.watch(0, login + TimeDelta::seconds(60), 5);
+    let session = studying.sessions[0].as_ref();
     let mut refusals = Refusals::default();
     let session_id = SessionId::parse("s").unwrap();
-    let open = Gate { main_line: true, login_at: Some(login), ..gate() };
-    let ask = |gate: &Gate, refusals: &Refusals, seq, at| {
+    let open = Eligibility { main_line: true, login_at: Some(login), ..eligibility() };
+    let ask = |eligibility: &Eligibility, refusals: &Refusals, seq, at| {
         let known = KnownSession { session_id: &session_id, taken: false, session, refusals };
-        admit_beat(&Ok(gate.clone()), known, &Beat { seq, at: Ok(at) }).map(|_| ())
+        admit_beat(&Ok(eligibility.clone()), known, &Beat { seq, at: Ok(at) }).map(|_| ())
     };
     // A withdrawal that is told later, and dated earlier: a duplicate is one all the same, what is new is refused.
-    let left = Gate { withdrawn_at: Some(login), ..open.clone() };
+    let left = Eligibility { withdrawn_at: Some(login), ..open.clone() };
     assert_eq!(ask(&left, &refusals, 4, last), Ok(()));
     assert_eq!(ask(&left, &refusals, 5, last), Err(ErrorReason::Withdrawn));
     assert_eq!(ask(&left, &refusals, 4, last + TimeDelta::seconds(1)), Err(ErrorReason::Withdrawn));
@@ -84,7 +84,7 @@ fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
     assert!(refusals.remember(&session_id, login, ErrorReason::LearningNotOpen));
     assert_eq!(ask(&open, &refusals, 0, login), Err(ErrorReason::LearningNotOpen));
     // Where dates decide, nothing is remembered: the log-in was told late.
-    let earlier = Gate { login_at: Some(login - TimeDelta::microseconds(1)), ..open };
+    let earlier = Eligibility { login_at: Some(login - TimeDelta::microseconds(1)), ..open };
     assert_eq!(ask(&earlier, &refusals, 0, login), Ok(()));
 }
 
@@ -92,21 +92,37 @@ fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
 fn gate_compares_dates_not_states() {
     let now = at("2019-09-20T00:00:00Z");
     let later = Some(now + TimeDelta::microseconds(1));
-    let moved = |from, to| Gate { opened_at: History::new(from, vec![(now, to)]), ..gate() };
-    let cases: [(&str, Gate, Result<(), ErrorReason>); 10] = [
-        ("withdrawn later", Gate { withdrawn_at: later, ..gate() }, Ok(())),
-        ("withdrawn now", Gate { withdrawn_at: Some(now), ..gate() }, Err(ErrorReason::Withdrawn)),
-        ("opened now", Gate { opened_at: Some(now).into(), ..gate() }, Ok(())),
-        ("opened later", Gate { opened_at: later.into(), ..gate() }, Err(ErrorReason::LearningNotOpen)),
+    let moved = |from, to| Eligibility { opened_at: History::new(from, vec![(now, to)]), ..eligibility() };
+    let cases: [(&str, Eligibility, Result<(), ErrorReason>); 10] = [
+        ("withdrawn later", Eligibility { withdrawn_at: later, ..eligibility() }, Ok(())),
+        (
+            "withdrawn now",
+            Eligibility { withdrawn_at: Some(now), ..eligibility() },
+            Err(ErrorReason::Withdrawn),
+        ),
+        ("opened now", Eligibility { opened_at: Some(now).into(), ..eligibility() }, Ok(())),
+        (
+            "opened later",
+            Eligibility { opened_at: later.into(), ..eligibility() },
+            Err(ErrorReason::LearningNotOpen),
+        ),
         ("moved now to where it is open", moved(None, Some(now)), Ok(())),
         ("moved now to where it is closed", moved(Some(now), None), Err(ErrorReason::LearningNotOpen)),
-        ("logged in now", Gate { login_at: Some(now), ..gate() }, Ok(())),
-        ("logged in later", Gate { login_at: later, ..gate() }, Err(ErrorReason::LearningNotOpen)),
-        ("main line", Gate { main_line: true, selected_at: None, ..gate() }, Ok(())),
-        ("not selected", Gate { selected_at: None, ..gate() }, Err(ErrorReason::CourseNotSelected)),
+        ("logged in now", Eligibility { login_at: Some(now), ..eligibility() }, Ok(())),
+        (
+            "logged in later",
+            Eligibility { login_at: later, ..eligibility() },
+            Err(ErrorReason::LearningNotOpen),
+        ),
+        ("main line", Eligibility { main_line: true, selected_at: None, ..eligibility() }, Ok(())),
+        (
+            "not selected",
+            Eligibility { selected_at: None, ..eligibility() },
+            Err(ErrorReason::CourseNotSelected),
+        ),
     ];
-    for (name, gate, expected) in cases {
-        assert_eq!(gate.admit(now), expected, "{name}");
+    for (name, eligibility, expected) in cases {
+        assert_eq!(eligibility.admit(now), expected, "{name}");
     }
     let before = now - TimeDelta::microseconds(1);
     assert_eq!(moved(Some(before), None).admit(before), Ok(()));
@@ -114,7 +130,7 @@ fn gate_compares_dates_not_states() {
 }
 
 /// A learner with some courses and sessions, and everything that happened.
-struct Desk {
+struct Studying {
     scheme: Scheme,
     totals: Vec<i64>,
     learner: Learner,
@@ -123,9 +139,9 @@ struct Desk {
     facts: Vec<Fact>,
 }
 
-impl Desk {
+impl Studying {
     fn new(scheme: &str, totals: [i64; 2], courses: &[(Category, i64, bool)]) -> Self {
-        let mut desk = Self {
+        let mut studying = Self {
             scheme: Scheme::parse(scheme).unwrap(),
             totals: totals.to_vec(),
             learner: Learner { phases: vec![Phase::default(); 2], ..Learner::default() },
@@ -134,7 +150,7 @@ impl Desk {
             facts: Vec::new(),
         };
         for (category, length_seconds, main_line) in courses {
-            desk.courses.push(LearnerCourse {
+            studying.courses.push(LearnerCourse {
                 study: CourseStudy {
                     length_seconds: *length_seconds,
                     credited_micros: 0,
@@ -144,9 +160,9 @@ impl Desk {
                 was_complete: false,
                 changed: false,
             });
-            desk.sessions.push(None);
+            studying.sessions.push(None);
         }
-        desk
+        studying
     }
 
     /// A beat on the session of a course.
@@ -172,52 +188,52 @@ impl Desk {
 
 #[test]
 fn phase_is_achieved_once_by_minutes_at_the_beat_that_reaches_them() {
-    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 300 * 60, false)]);
+    let mut studying = Studying::new(SCHEME, [0, 0], &[(Category::Public, 300 * 60, false)]);
     let from = at("2019-09-20T08:00:00+08:00");
-    desk.watch(0, from, 200);
-    assert_eq!(desk.achieved(), []);
-    desk.watch(0, from + TimeDelta::seconds(200 * 60), 3);
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes, version: 1 }]);
-    assert_eq!(desk.learner.phases[0].study.achieved_at, Some(from + TimeDelta::seconds(200 * 60)));
-    assert_eq!(desk.learner.phases[0].study.micros, 202 * 60 * MICROS_PER_SECOND);
-    assert_eq!(desk.learner.phases[1], Phase::default());
+    studying.watch(0, from, 200);
+    assert_eq!(studying.achieved(), []);
+    studying.watch(0, from + TimeDelta::seconds(200 * 60), 3);
+    assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes, version: 1 }]);
+    assert_eq!(studying.learner.phases[0].study.achieved_at, Some(from + TimeDelta::seconds(200 * 60)));
+    assert_eq!(studying.learner.phases[0].study.micros, 202 * 60 * MICROS_PER_SECOND);
+    assert_eq!(studying.learner.phases[1], Phase::default());
 }
 
 #[test]
 fn phase_is_achieved_by_the_last_main_line_course() {
     let courses =
         [(Category::Public, 600, true), (Category::Public, 600, true), (Category::Public, 600, false)];
-    let mut desk = Desk::new(SCHEME, [2, 0], &courses);
-    let then = desk.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
-    let then = desk.watch(2, then, 11);
-    assert_eq!(desk.achieved(), []);
-    let then = desk.watch(1, then, 11);
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
-    assert_eq!(desk.learner.phases[0].study.achieved_at, Some(then));
-    assert_eq!(desk.facts.iter().filter(|fact| **fact == Fact::CourseCompleted).count(), 3);
+    let mut studying = Studying::new(SCHEME, [2, 0], &courses);
+    let then = studying.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
+    let then = studying.watch(2, then, 11);
+    assert_eq!(studying.achieved(), []);
+    let then = studying.watch(1, then, 11);
+    assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
+    assert_eq!(studying.learner.phases[0].study.achieved_at, Some(then));
+    assert_eq!(studying.facts.iter().filter(|fact| **fact == Fact::CourseCompleted).count(), 3);
 }
 
 #[test]
 fn main_line_that_grew_is_looked_at_anew() {
     let courses = [(Category::Public, 600, true), (Category::Public, 600, true)];
-    let mut desk = Desk::new(SCHEME, [2, 0], &courses);
-    let then = desk.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
-    desk.totals = vec![3, 0];
-    let then = desk.watch(1, then, 11);
-    assert_eq!(desk.achieved(), []);
+    let mut studying = Studying::new(SCHEME, [2, 0], &courses);
+    let then = studying.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
+    studying.totals = vec![3, 0];
+    let then = studying.watch(1, then, 11);
+    assert_eq!(studying.achieved(), []);
     // Whatever the list becomes, the next beat inside the window sees it.
-    desk.totals = vec![2, 0];
+    studying.totals = vec![2, 0];
     let next = then + TimeDelta::seconds(60);
-    desk.beat(1, 11, next).unwrap();
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
-    assert_eq!(desk.learner.phases[0].study.achieved_at, Some(next));
+    studying.beat(1, 11, next).unwrap();
+    assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
+    assert_eq!(studying.learner.phases[0].study.achieved_at, Some(next));
 }
 
 #[test]
 fn main_line_without_courses_achieves_nothing() {
-    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
-    desk.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
-    assert_eq!(desk.achieved(), []);
+    let mut studying = Studying::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
+    studying.watch(0, at("2019-09-20T08:00:00+08:00"), 11);
+    assert_eq!(studying.achieved(), []);
 }
 
 #[test]
@@ -227,42 +243,48 @@ fn category_of_two_phases_counts_for_each_whose_window_holds_the_beat() {
         "categories        = [\"public\", \"professional\", \"it_integration\"]",
     );
     assert_ne!(both, SCHEME);
-    let mut desk = Desk::new(&both, [1, 1], &[(Category::Public, 1200, true)]);
-    desk.watch(0, at("2019-10-09T08:00:00+08:00"), 11);
-    let sums =
-        |desk: &Desk| desk.learner.phases.iter().map(|phase| whole_seconds(phase.study.micros)).collect();
-    let in_first: Vec<i64> = sums(&desk);
+    let mut studying = Studying::new(&both, [1, 1], &[(Category::Public, 1200, true)]);
+    studying.watch(0, at("2019-10-09T08:00:00+08:00"), 11);
+    let sums = |studying: &Studying| {
+        studying.learner.phases.iter().map(|phase| whole_seconds(phase.study.micros)).collect()
+    };
+    let in_first: Vec<i64> = sums(&studying);
     assert_eq!(in_first, [600, 0]);
-    desk.watch(0, at("2019-10-11T08:00:00+08:00"), 12);
+    studying.watch(0, at("2019-10-11T08:00:00+08:00"), 12);
     // The first beat of the second day is worth the longest gap, 120 seconds.
-    let in_both: Vec<i64> = sums(&desk);
+    let in_both: Vec<i64> = sums(&studying);
     assert_eq!(in_both, [1200, 600]);
     // Completed in the first window, and not by credit from inside the second alone.
-    assert_eq!(desk.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
-    assert_eq!(desk.courses[0].phase_micros, [1200, 600].map(|seconds| seconds * MICROS_PER_SECOND));
+    assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
+    assert_eq!(studying.courses[0].phase_micros, [1200, 600].map(|seconds| seconds * MICROS_PER_SECOND));
 }
 
 #[test]
 fn refused_beat_changes_nothing() {
-    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
+    let mut studying = Studying::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
     let from = at("2019-09-20T08:00:00+08:00");
-    desk.watch(0, from, 3);
-    let before = (desk.learner.clone(), desk.courses.clone(), desk.sessions.clone(), desk.facts.clone());
-    assert_eq!(desk.beat(0, 9, from), Err(ErrorReason::OutOfOrder));
-    assert_eq!((desk.learner, desk.courses, desk.sessions, desk.facts), before);
+    studying.watch(0, from, 3);
+    let before = (
+        studying.learner.clone(),
+        studying.courses.clone(),
+        studying.sessions.clone(),
+        studying.facts.clone(),
+    );
+    assert_eq!(studying.beat(0, 9, from), Err(ErrorReason::OutOfOrder));
+    assert_eq!((studying.learner, studying.courses, studying.sessions, studying.facts), before);
 }
 
 #[test]
 fn duplicate_is_counted_and_changes_nothing_else() {
-    let mut desk = Desk::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
+    let mut studying = Studying::new(SCHEME, [0, 0], &[(Category::Public, 600, false)]);
     let from = at("2019-09-20T08:00:00+08:00");
-    desk.watch(0, from, 3);
-    let learner = desk.learner.clone();
-    assert_eq!(desk.beat(0, 1, from).unwrap().outcome, HeartbeatOutcome::Duplicate);
-    let session = desk.sessions[0].clone().unwrap();
+    studying.watch(0, from, 3);
+    let learner = studying.learner.clone();
+    assert_eq!(studying.beat(0, 1, from).unwrap().outcome, HeartbeatOutcome::Duplicate);
+    let session = studying.sessions[0].clone().unwrap();
     assert_eq!(session.uncredited[place_of(UncreditedReason::Duplicate)], Tally { micros: 0, beats: 1 });
     assert_eq!((session.study.last_seq, session.credited_micros), (2, 120 * MICROS_PER_SECOND));
-    assert_eq!(desk.learner, learner);
+    assert_eq!(studying.learner, learner);
 }
 
 #[test]
@@ -280,15 +302,15 @@ proptest! {
     #[test]
     fn nobody_earns_more_than_wall_time(steps in prop::collection::vec((0_usize..3, 0_i64..200), 1..200)) {
         let course = (Category::Public, 1500, true);
-        let mut desk = Desk::new(SCHEME, [3, 0], &[course, course, course]);
+        let mut studying = Studying::new(SCHEME, [3, 0], &[course, course, course]);
         let from = at("2019-10-30T23:00:00+08:00");
         let mut now = from;
         for (seq, (course, seconds)) in (0..).zip(&steps) {
             now += TimeDelta::seconds(*seconds);
-            desk.beat(*course, seq, now).unwrap();
+            studying.beat(*course, seq, now).unwrap();
         }
         let mut credited = 0;
-        for (course, session) in desk.courses.iter().zip(&desk.sessions) {
+        for (course, session) in studying.courses.iter().zip(&studying.sessions) {
             let Some(session) = session else { continue };
             let uncredited: i64 = session.uncredited.iter().map(|tally| tally.micros).sum();
             let watched = (session.study.last_at - session.opened_at).num_microseconds().unwrap();
@@ -300,8 +322,8 @@ proptest! {
             credited += session.credited_micros;
         }
         prop_assert!(credited <= (now - from).num_microseconds().unwrap());
-        prop_assert_eq!(credited, desk.learner.phases[0].study.micros);
-        prop_assert!(desk.achieved().len() <= 1);
+        prop_assert_eq!(credited, studying.learner.phases[0].study.micros);
+        prop_assert!(studying.achieved().len() <= 1);
     }
 
     /// What is read from all credit by its dates is what came out beat by beat, when the beats came in order.
@@ -309,14 +331,14 @@ proptest! {
     fn achievements_by_dates_are_those_beat_by_beat(
         steps in prop::collection::vec((0_usize..3, 1_i64..200), 1..200), required in 1_i64..8_000, totals in 0_i64..4,
     ) {
-        let mut desk = Desk::new(SCHEME, [totals, 0], &[(Category::Public, 1500, true); 3]);
-        desk.scheme.trainee.online[0].required_seconds = required;
+        let mut studying = Studying::new(SCHEME, [totals, 0], &[(Category::Public, 1500, true); 3]);
+        studying.scheme.trainee.online[0].required_seconds = required;
         let mut now = at("2019-10-30T23:00:00+08:00");
         let (mut achieved, mut completed) = (None, Vec::new());
         for (seq, (course, seconds)) in (0..).zip(&steps) {
             now += TimeDelta::seconds(*seconds);
-            desk.beat(*course, seq, now).unwrap();
-            for fact in desk.facts.drain(..) {
+            studying.beat(*course, seq, now).unwrap();
+            for fact in studying.facts.drain(..) {
                 match fact {
                     Fact::SessionOpened => {}
                     Fact::CourseCompleted => completed.push((course.to_string(), now)),
@@ -336,7 +358,7 @@ proptest! {
         let ids: Vec<SessionId> =
             courses.iter().map(|course| SessionId::parse(course.id.as_str()).unwrap()).collect();
         let mut credits = Vec::new();
-        for ((course, session), session_id) in courses.iter().zip(&desk.sessions).zip(&ids) {
+        for ((course, session), session_id) in courses.iter().zip(&studying.sessions).zip(&ids) {
             let Some(session) = session else { continue };
             for (at, spans) in session.beats.beats(session.opened_at) {
                 let micros = spans.iter().map(|span| span.micros()).sum();
@@ -344,7 +366,7 @@ proptest! {
             }
         }
         credits.reverse();
-        let found = achievements(&desk.scheme, &desk.totals, credits);
+        let found = achievements(&studying.scheme, &studying.totals, credits);
         let phase = found.phases[0].map(|reached| (reached.at, reached.by));
         prop_assert_eq!(phase, achieved);
         let courses = found.courses.iter().map(|(id, reached)| (id.to_string(), reached.at));

@@ -9,8 +9,8 @@ use shipei_rules::ids::{ProgrammeId, SessionId, text_of};
 use shipei_rules::study_time::HeartbeatOutcome;
 use shipei_service_kit::{Error, Origin, Result, Token, Unit, consistency::partition_number};
 
-use super::desk::{Desk, OtherSession, Owner, Place};
-use super::{Answer, AttemptFailed, BeatAnswer, Message, Workshop};
+use super::working_set::{OtherSession, Owner, Target, WorkingSet};
+use super::{Answer, AttemptFailed, BeatAnswer, Message, Writer};
 use crate::domain::dated::{DatedCredit, Reached, achievements};
 use crate::domain::study::{Fact, KnownSession, admit_beat, take_beat};
 use crate::handler::group_of;
@@ -30,7 +30,7 @@ struct Seen {
     at: DateTime<Utc>,
 }
 
-impl Workshop {
+impl Writer {
     /// Does the messages in one transaction, and answers each.
     pub(super) async fn attempt(
         &self,
@@ -91,48 +91,48 @@ impl Workshop {
         };
         let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
         let by_index: BTreeMap<usize, &Message> = messages.iter().copied().collect();
-        let mut desk = Desk::new(programme_id, windows, catalogue, messages);
-        desk.load(&mut unit.tx).await?;
-        let places = std::mem::take(&mut desk.places);
-        for place in &places {
-            let Some(message) = by_index.get(&place.message) else { continue };
-            let taken = desk.take(place, message, unit, events);
-            if let Some(at) = last_taken(place, &taken).filter(|at| self.presence.is_now(*at)) {
-                events.seen.push(desk.seen(place, at));
+        let mut set = WorkingSet::new(programme_id, windows, catalogue, messages);
+        set.load(&mut unit.tx).await?;
+        let targets = std::mem::take(&mut set.targets);
+        for target in &targets {
+            let Some(message) = by_index.get(&target.message) else { continue };
+            let taken = set.take(target, message, unit, events);
+            if let Some(at) = last_taken(target, &taken).filter(|at| self.presence.is_now(*at)) {
+                events.seen.push(set.seen(target, at));
             }
-            answers[place.message].sessions[place.index] = taken;
+            answers[target.message].sessions[target.index] = taken;
         }
-        for place in &places {
-            let Some(message) = by_index.get(&place.message) else { continue };
-            desk.settle(place, message, unit, events);
+        for target in &targets {
+            let Some(message) = by_index.get(&target.message) else { continue };
+            set.settle(target, message, unit, events);
         }
-        desk.save(&mut unit.tx, unit.now).await?;
+        set.save(&mut unit.tx, unit.now).await?;
         Ok(())
     }
 }
 
-impl<'m> Desk<'m> {
+impl<'m> WorkingSet<'m> {
     /// Takes the beats of one session, in order.
     fn take(
         &mut self,
-        place: &Place<'m>,
+        target: &Target<'m>,
         message: &'m Message,
         unit: &mut Unit,
         events: &mut Events,
     ) -> Vec<BeatAnswer> {
-        let mut answers = Vec::with_capacity(place.beats.beats.len());
+        let mut answers = Vec::with_capacity(target.beats.beats.len());
         let mut facts = Vec::new();
-        for beat in &place.beats.beats {
-            let course = &mut self.courses[place.course];
+        for beat in &target.beats.beats {
+            let course = &mut self.courses[target.course];
             let learner = &mut self.learners[course.learner];
-            let session = &mut self.sessions[place.session];
+            let session = &mut self.sessions[target.session];
             let known = KnownSession {
                 session_id: session.session_id,
-                taken: session.owner != Owner::Nobody && session.owner != Owner::Course(place.course),
+                taken: session.owner != Owner::Nobody && session.owner != Owner::Course(target.course),
                 session: session.state.as_ref(),
                 refusals: &learner.state.refusals,
             };
-            let answer = match (admit_beat(&course.gate, known, beat), &mut course.state) {
+            let answer = match (admit_beat(&course.eligibility, known, beat), &mut course.state) {
                 (Err(reason), _) => Err(reason),
                 (Ok(_), None) => Err(ErrorReason::NotFound),
                 (Ok(beat), Some(state)) => take_beat(
@@ -149,14 +149,14 @@ impl<'m> Desk<'m> {
                 learner.state.changed |= learner.state.refusals.remember(session.session_id, at, *reason);
             }
             if session.owner == Owner::Nobody && session.state.is_some() {
-                session.owner = Owner::Course(place.course);
+                session.owner = Owner::Course(target.course);
                 session.actor = &message.sender.origin.actor;
             }
             if let Ok(at) = beat.at {
                 let session_id = session.session_id;
                 for fact in facts.drain(..) {
-                    events.messages.push(place.message);
-                    self.emit(unit, place, message, (at, Some(session_id)), fact);
+                    events.messages.push(target.message);
+                    self.emit(unit, target, message, (at, Some(session_id)), fact);
                 }
             }
             answers.push(answer);
@@ -165,16 +165,16 @@ impl<'m> Desk<'m> {
     }
 
     /// The learner whose beats these were.
-    fn seen(&self, place: &Place<'_>, at: DateTime<Utc>) -> Seen {
-        let learner = &self.learners[self.courses[place.course].learner];
+    fn seen(&self, target: &Target<'_>, at: DateTime<Utc>) -> Seen {
+        let learner = &self.learners[self.courses[target.course].learner];
         let group = group_of(self.programme_id.as_str(), learner.county_at(at));
         Seen { group, person_id: learner.person_id.to_string(), at }
     }
 
     /// Reads what a late learner achieved from all their credit by its dates, once in a transaction, and emits what is
-    /// news. `place` is any of theirs.
-    fn settle(&mut self, place: &Place<'m>, message: &'m Message, unit: &mut Unit, events: &mut Events) {
-        let index = self.courses[place.course].learner;
+    /// news. `target` is any of theirs.
+    fn settle(&mut self, target: &Target<'m>, message: &'m Message, unit: &mut Unit, events: &mut Events) {
+        let index = self.courses[target.course].learner;
         if !std::mem::take(&mut self.learners[index].state.is_late) {
             return;
         }
@@ -189,11 +189,11 @@ impl<'m> Desk<'m> {
         for OtherSession { session_id, course_id, session } in &others {
             credits.extend(DatedCredit::of_session(self.catalogue.course(course_id), session_id, session));
         }
-        for desk in &self.sessions {
-            let (Some(session), Owner::Course(course)) = (&desk.state, desk.owner) else { continue };
+        for kept in &self.sessions {
+            let (Some(session), Owner::Course(course)) = (&kept.state, kept.owner) else { continue };
             let course = &self.courses[course];
             if course.learner == index {
-                credits.extend(DatedCredit::of_session(course.course.as_ref(), desk.session_id, session));
+                credits.extend(DatedCredit::of_session(course.course.as_ref(), kept.session_id, session));
             }
         }
         let found = achievements(&learner.scheme, &learner.main_line_totals, credits);
@@ -202,7 +202,7 @@ impl<'m> Desk<'m> {
             let Some(Reached { at, session_id, by }) = reached else { continue };
             if phase.achieve(at, by) {
                 let fact = Fact::PhaseAchieved { phase: number, by, version: phase.version };
-                facts.push((at, session_id, place.course, fact));
+                facts.push((at, session_id, target.course, fact));
             }
         }
         for (number, course) in self.courses.iter().enumerate() {
@@ -215,20 +215,20 @@ impl<'m> Desk<'m> {
             }
         }
         for (at, session_id, course, fact) in facts {
-            events.messages.push(place.message);
-            self.emit(unit, &Place { course, ..*place }, message, (at, session_id), fact);
+            events.messages.push(target.message);
+            self.emit(unit, &Target { course, ..*target }, message, (at, session_id), fact);
         }
     }
 
     fn emit(
         &self,
         unit: &mut Unit,
-        place: &Place<'_>,
+        target: &Target<'_>,
         message: &Message,
         (occurred_at, reached_in): (DateTime<Utc>, Option<&SessionId>),
         fact: Fact,
     ) {
-        let course = &self.courses[place.course];
+        let course = &self.courses[target.course];
         let learner = &self.learners[course.learner];
         let programme_id = self.programme_id.to_string();
         let person_id = learner.person_id.to_string();
@@ -262,9 +262,9 @@ fn has_duplicates(answer: &Answer) -> bool {
 }
 
 /// The time of the last beat that was taken.
-fn last_taken(place: &Place<'_>, taken: &[BeatAnswer]) -> Option<DateTime<Utc>> {
+fn last_taken(target: &Target<'_>, taken: &[BeatAnswer]) -> Option<DateTime<Utc>> {
     let last = taken.iter().rposition(|answer| answer.is_ok())?;
-    place.beats.beats.get(last)?.at.as_ref().ok().copied()
+    target.beats.beats.get(last)?.at.as_ref().ok().copied()
 }
 
 /// The answer of a message of which nothing is taken: NOT_FOUND, or INVALID_FIELD where an id can't be one.

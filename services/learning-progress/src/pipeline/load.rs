@@ -1,4 +1,4 @@
-//! Fills a desk from the database: learners are locked first, in the order of their ids; everything else follows by
+//! Fills a working set from the database: learners are locked first, in the order of their ids; everything else follows by
 //! lists of keys, as it is committed by then.
 
 use std::collections::HashMap;
@@ -14,12 +14,12 @@ use shipei_rules::vocabulary::{EducationStage, Role};
 use shipei_service_kit::Result;
 use shipei_store::{StoreError, Tx};
 
-use super::desk::{Desk, LearnerDesk, OtherSession, Owner};
+use super::working_set::{LearnerState, OtherSession, Owner, WorkingSet};
 use crate::domain::course::{Teaches, main_line_total};
-use crate::domain::study::{Gate, LearnerCourse, Phase};
+use crate::domain::study::{Eligibility, LearnerCourse, Phase};
 use crate::store::{correction, session, study};
 
-impl<'m> Desk<'m> {
+impl<'m> WorkingSet<'m> {
     /// Loads everything that the beats can touch.
     pub(super) async fn load(&mut self, tx: &mut Tx) -> Result<()> {
         let mut person_ids: Vec<&'m PersonId> =
@@ -60,14 +60,14 @@ impl<'m> Desk<'m> {
 
     /// The days that the beats can touch; and which learners are late, now that their latest credit is known.
     async fn load_days(&mut self, tx: &mut Tx) -> Result<()> {
-        let latest_credit = |learner: &LearnerDesk<'_>| {
+        let latest_credit = |learner: &LearnerState<'_>| {
             learner.state.phases.iter().filter_map(|phase| phase.study.last_at).max()
         };
         let mut latest: Vec<Option<DateTime<Utc>>> = self.learners.iter().map(latest_credit).collect();
-        for place in &self.places {
-            let index = self.courses[place.course].learner;
+        for target in &self.targets {
+            let index = self.courses[target.course].learner;
             let state = &mut self.learners[index].state;
-            for at in place.beats.beats.iter().filter_map(|beat| beat.at.ok()) {
+            for at in target.beats.beats.iter().filter_map(|beat| beat.at.ok()) {
                 state.study.ask_for(&self.windows.scheme, at);
                 state.is_late |= latest[index].is_some_and(|latest| at < latest);
                 latest[index] = latest[index].max(Some(at));
@@ -119,18 +119,18 @@ impl<'m> Desk<'m> {
         }
 
         let mut to_select: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
-        for desk in &mut self.courses {
-            let learner = &self.learners[desk.learner];
-            desk.course = self.catalogue.course(desk.course_id).map(Arc::clone);
-            let (Some(member), Some(course)) = (&learner.member, &desk.course) else {
-                desk.gate = Err(ErrorReason::NotFound);
+        for entry in &mut self.courses {
+            let learner = &self.learners[entry.learner];
+            entry.course = self.catalogue.course(entry.course_id).map(Arc::clone);
+            let (Some(member), Some(course)) = (&learner.member, &entry.course) else {
+                entry.eligibility = Err(ErrorReason::NotFound);
                 continue;
             };
             let applicable = course.applies_to(teaches(member));
             if applicable && !course.main_line {
-                to_select.push((learner.person_id, desk.course_id));
+                to_select.push((learner.person_id, entry.course_id));
             }
-            desk.gate = Ok(Gate {
+            entry.eligibility = Ok(Eligibility {
                 withdrawn_at: member.withdrawn_at,
                 opened_at: member.places.map(|place| opened.get(&place.county_code?).copied()),
                 login_at: member.login_at,
@@ -142,8 +142,8 @@ impl<'m> Desk<'m> {
         for row in study::selected(tx, self.programme_id, &to_select).await? {
             let key = (&row.person_id, &row.course_id);
             let Some(index) = self.course_of.get(&key) else { continue };
-            if let Ok(gate) = &mut self.courses[*index].gate {
-                gate.selected_at = Some(row.selected_at);
+            if let Ok(eligibility) = &mut self.courses[*index].eligibility {
+                eligibility.selected_at = Some(row.selected_at);
             }
         }
         Ok(())
@@ -153,16 +153,16 @@ impl<'m> Desk<'m> {
         let phases_count = self.windows.scheme.trainee.online.len();
         let mut stored: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
         let mut stored_main_line: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
-        for desk in &mut self.courses {
-            let (Ok(_), Some(course)) = (&desk.gate, &desk.course) else { continue };
-            let learner = &self.learners[desk.learner];
+        for entry in &mut self.courses {
+            let (Ok(_), Some(course)) = (&entry.eligibility, &entry.course) else { continue };
+            let learner = &self.learners[entry.learner];
             if learner.state.stored {
-                stored.push((learner.person_id, desk.course_id));
+                stored.push((learner.person_id, entry.course_id));
                 if course.main_line {
-                    stored_main_line.push((learner.person_id, desk.course_id));
+                    stored_main_line.push((learner.person_id, entry.course_id));
                 }
             }
-            desk.state = Some(LearnerCourse {
+            entry.state = Some(LearnerCourse {
                 study: CourseStudy {
                     length_seconds: course.length_seconds(),
                     credited_micros: 0,
@@ -202,9 +202,9 @@ impl<'m> Desk<'m> {
             let key = (&row.person_id, &row.session_id);
             let Some(index) = self.session_of.get(&key) else { continue };
             let key = (&row.person_id, &row.course_id);
-            let desk = &mut self.sessions[*index];
-            desk.owner = self.course_of.get(&key).map_or(Owner::Elsewhere, |course| Owner::Course(*course));
-            desk.state = Some(row.session()?);
+            let entry = &mut self.sessions[*index];
+            entry.owner = self.course_of.get(&key).map_or(Owner::Elsewhere, |course| Owner::Course(*course));
+            entry.state = Some(row.session()?);
         }
         Ok(())
     }

@@ -7,13 +7,13 @@
 //! split: all of it is on disk, or none. What waits is bounded, and who sends more is made to wait. After a message that
 //! failed no later one of its [`Line`] is carried out.
 //!
-//! `batch` is one transaction's work: load by keys, compute in memory, write in bulk. `desk` is what it has in memory.
+//! `batch` is one transaction's work: load by keys, compute in memory, write in bulk. `working_set` is what it has in memory.
 
 mod batch;
-mod desk;
 mod load;
 mod save;
 mod tally;
+mod working_set;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,7 +151,7 @@ pub(crate) struct Pipeline {
 
 /// What the writers share.
 #[derive(Debug, Clone)]
-struct Workshop {
+struct Writer {
     kit: Kit,
     programmes: Programmes,
     catalogues: Catalogues,
@@ -172,13 +172,13 @@ impl Pipeline {
         let mut lanes = Vec::new();
         for _ in 0..lanes_count {
             let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
-            let workshop = Workshop {
+            let writer = Writer {
                 kit: kit.clone(),
                 programmes: programmes.clone(),
                 catalogues: catalogues.clone(),
                 presence: presence.clone(),
             };
-            shutdown.spawn(run_lane(workshop, receiver, shutdown.clone()));
+            shutdown.spawn(run_lane(writer, receiver, shutdown.clone()));
             lanes.push(sender);
         }
         Pipeline { lanes: lanes.into(), room: Arc::new(Semaphore::new(BEATS_WAITING_MAX)) }
@@ -205,7 +205,7 @@ impl Pipeline {
 }
 
 /// The writer of one lane.
-async fn run_lane(workshop: Workshop, mut jobs: mpsc::Receiver<Job>, shutdown: Shutdown) {
+async fn run_lane(writer: Writer, mut jobs: mpsc::Receiver<Job>, shutdown: Shutdown) {
     let mut held: Option<Job> = None;
     loop {
         let first = match held.take() {
@@ -234,7 +234,7 @@ async fn run_lane(workshop: Workshop, mut jobs: mpsc::Receiver<Job>, shutdown: S
             beats += job.beats;
             group.push(job);
         }
-        workshop.carry_out(group).await;
+        writer.carry_out(group).await;
     }
 }
 
@@ -259,7 +259,7 @@ impl From<StoreError> for AttemptFailed {
     }
 }
 
-impl Workshop {
+impl Writer {
     /// Answers every job of the group, from one transaction. When that fails for a reason that lies in what it holds (a
     /// corrupt row), each job is done again alone, so that one can't fail the others.
     async fn carry_out(&self, group: Vec<Job>) {

@@ -1,13 +1,13 @@
-//! Writes what changed on a desk, in bulk.
+//! Writes what changed in a working set, in bulk.
 
 use chrono::{DateTime, Utc};
 use shipei_store::{StoreError, Tx};
 
-use super::desk::{Desk, Owner};
+use super::working_set::{Owner, WorkingSet};
 use crate::store::session::{self, KeptSession};
 use crate::store::study;
 
-impl Desk<'_> {
+impl WorkingSet<'_> {
     /// Writes every row that changed; in the order of keys, for the sake of other processes.
     pub(super) async fn save(&self, tx: &mut Tx, recorded_at: DateTime<Utc>) -> Result<(), StoreError> {
         let mut learners = Vec::new();
@@ -27,28 +27,28 @@ impl Desk<'_> {
 
         let mut courses = Vec::new();
         let mut phase_courses = Vec::new();
-        for desk in &self.courses {
-            let Some(state) = desk.state.as_ref().filter(|state| state.changed) else { continue };
-            let person_id = self.learners[desk.learner].person_id;
-            courses.push((person_id, desk.course_id, state.study.credited_micros));
+        for course in &self.courses {
+            let Some(state) = course.state.as_ref().filter(|state| state.changed) else { continue };
+            let person_id = self.learners[course.learner].person_id;
+            courses.push((person_id, course.course_id, state.study.credited_micros));
             for (index, micros) in state.phase_micros.iter().enumerate().filter(|(_, micros)| **micros > 0) {
-                phase_courses.push((person_id, desk.course_id, column_of(index), *micros));
+                phase_courses.push((person_id, course.course_id, column_of(index), *micros));
             }
         }
 
         let mut sessions = Vec::new();
-        for desk in &self.sessions {
-            let (Some(state), Owner::Course(course)) = (&desk.state, desk.owner) else { continue };
+        for kept in &self.sessions {
+            let (Some(state), Owner::Course(course)) = (&kept.state, kept.owner) else { continue };
             if !state.changed {
                 continue;
             }
             let course = &self.courses[course];
             sessions.push(KeptSession {
-                session_id: desk.session_id,
-                person_id: desk.person_id,
+                session_id: kept.session_id,
+                person_id: kept.person_id,
                 course_id: course.course_id,
                 session: state,
-                actor: desk.actor,
+                actor: kept.actor,
             });
         }
         sessions.sort_unstable_by_key(|kept| (kept.person_id, kept.session_id));

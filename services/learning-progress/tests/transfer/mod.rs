@@ -2,7 +2,7 @@
 
 use shipei_contracts::common::v1::Role;
 use shipei_contracts::learning::v1::CourseCategory;
-use shipei_mirror::testing::{Told, orders};
+use shipei_mirror::testing::{Learned, orders};
 use shipei_service_kit::status::reason_of;
 use shipei_store::fetch_all;
 
@@ -54,8 +54,8 @@ pub(crate) async fn study_is_open_by_the_county_of_then_in_any_order(world: Worl
         enrol(&world, &person).await;
         for told in &order {
             let index = match *told {
-                Told::Fact(index) => index,
-                Told::Transfer(index) => {
+                Learned::Fact(index) => index,
+                Learned::Transfer(index) => {
                     let (county, when) = moves[index];
                     world.learn(&[transferred(&person, county, when)]).await;
                     continue;

@@ -13,11 +13,11 @@ use shipei_rules::scheme::Scheme;
 use super::{Message, SessionBeats};
 use crate::catalogue::Catalogue;
 use crate::domain::course::Course;
-use crate::domain::study::{Gate, Learner, LearnerCourse, Session};
+use crate::domain::study::{Eligibility, Learner, LearnerCourse, Session};
 use crate::store::correction::GrantRow;
 
 /// A learner of this transaction.
-pub(super) struct LearnerDesk<'m> {
+pub(super) struct LearnerState<'m> {
     pub(super) person_id: &'m PersonId,
     /// Who they are, if they are a trainee of the programme.
     pub(super) member: Option<Member>,
@@ -39,7 +39,7 @@ pub(super) struct OtherSession {
     pub(super) session: Session,
 }
 
-impl LearnerDesk<'_> {
+impl LearnerState<'_> {
     /// Their county as of then.
     pub(super) fn county_at(&self, at: DateTime<Utc>) -> &str {
         self.member.as_ref().map_or("", |member| member.places.at(at).county_text())
@@ -47,14 +47,14 @@ impl LearnerDesk<'_> {
 }
 
 /// A learner's course of this transaction.
-pub(super) struct CourseDesk<'m> {
+pub(super) struct CourseState<'m> {
     /// Index of the learner.
     pub(super) learner: usize,
     pub(super) course_id: &'m CourseId,
     pub(super) course: Option<Arc<Course>>,
     /// When the learner may study it; a reason when there is no such trainee or course.
-    pub(super) gate: Result<Gate, ErrorReason>,
-    /// There when the gate is.
+    pub(super) eligibility: Result<Eligibility, ErrorReason>,
+    /// There when the eligibility is.
     pub(super) state: Option<LearnerCourse>,
 }
 
@@ -70,7 +70,7 @@ pub(super) enum Owner {
 }
 
 /// A session of this transaction.
-pub(super) struct SessionDesk<'m> {
+pub(super) struct SessionState<'m> {
     pub(super) person_id: &'m PersonId,
     pub(super) session_id: &'m SessionId,
     pub(super) owner: Owner,
@@ -80,7 +80,7 @@ pub(super) struct SessionDesk<'m> {
 }
 
 /// Where the beats of one session go.
-pub(super) struct Place<'m> {
+pub(super) struct Target<'m> {
     /// Index of the message in the transaction.
     pub(super) message: usize,
     /// Index within the message.
@@ -93,37 +93,37 @@ pub(super) struct Place<'m> {
 }
 
 /// One programme's share of a transaction.
-pub(super) struct Desk<'m> {
+pub(super) struct WorkingSet<'m> {
     pub(super) programme_id: &'m ProgrammeId,
     pub(super) windows: Windows,
     pub(super) catalogue: Arc<Catalogue>,
-    pub(super) learners: Vec<LearnerDesk<'m>>,
-    pub(super) courses: Vec<CourseDesk<'m>>,
-    pub(super) sessions: Vec<SessionDesk<'m>>,
+    pub(super) learners: Vec<LearnerState<'m>>,
+    pub(super) courses: Vec<CourseState<'m>>,
+    pub(super) sessions: Vec<SessionState<'m>>,
     /// In the order in which the beats came.
-    pub(super) places: Vec<Place<'m>>,
+    pub(super) targets: Vec<Target<'m>>,
     pub(super) learner_of: HashMap<&'m PersonId, usize>,
     pub(super) course_of: HashMap<(&'m PersonId, &'m CourseId), usize>,
     /// By learner and session: a player chooses its sessions' ids, and need not know those of others.
     pub(super) session_of: HashMap<(&'m PersonId, &'m SessionId), usize>,
 }
 
-impl<'m> Desk<'m> {
-    /// Lays out the places of these messages; nothing is loaded yet.
+impl<'m> WorkingSet<'m> {
+    /// Lays out the targets of these messages; nothing is loaded yet.
     pub(super) fn new(
         programme_id: &'m ProgrammeId,
         windows: Windows,
         catalogue: Arc<Catalogue>,
         messages: &[(usize, &'m Message)],
     ) -> Self {
-        let mut desk = Self {
+        let mut set = Self {
             programme_id,
             windows,
             catalogue,
             learners: Vec::new(),
             courses: Vec::new(),
             sessions: Vec::new(),
-            places: Vec::new(),
+            targets: Vec::new(),
             learner_of: HashMap::new(),
             course_of: HashMap::new(),
             session_of: HashMap::new(),
@@ -131,12 +131,12 @@ impl<'m> Desk<'m> {
         for (message, content) in messages {
             for (index, beats) in content.sessions.iter().enumerate() {
                 let Some(keys) = &beats.keys else { continue };
-                let course = desk.place_course(&keys.person, &keys.course);
-                let session = desk.place_session(&keys.person, &keys.session);
-                desk.places.push(Place { message: *message, index, course, session, beats });
+                let course = set.place_course(&keys.person, &keys.course);
+                let session = set.place_session(&keys.person, &keys.session);
+                set.targets.push(Target { message: *message, index, course, session, beats });
             }
         }
-        desk
+        set
     }
 
     fn place_course(&mut self, person_id: &'m PersonId, course_id: &'m CourseId) -> usize {
@@ -144,7 +144,7 @@ impl<'m> Desk<'m> {
             return *index;
         }
         let learner = *self.learner_of.entry(person_id).or_insert_with(|| {
-            self.learners.push(LearnerDesk {
+            self.learners.push(LearnerState {
                 person_id,
                 member: None,
                 scheme: Arc::clone(&self.windows.scheme),
@@ -155,11 +155,11 @@ impl<'m> Desk<'m> {
             });
             self.learners.len() - 1
         });
-        self.courses.push(CourseDesk {
+        self.courses.push(CourseState {
             learner,
             course_id,
             course: None,
-            gate: Err(ErrorReason::NotFound),
+            eligibility: Err(ErrorReason::NotFound),
             state: None,
         });
         self.course_of.insert((person_id, course_id), self.courses.len() - 1);
@@ -169,7 +169,7 @@ impl<'m> Desk<'m> {
     fn place_session(&mut self, person_id: &'m PersonId, session_id: &'m SessionId) -> usize {
         *self.session_of.entry((person_id, session_id)).or_insert_with(|| {
             let owner = Owner::Nobody;
-            self.sessions.push(SessionDesk { person_id, session_id, owner, state: None, actor: "" });
+            self.sessions.push(SessionState { person_id, session_id, owner, state: None, actor: "" });
             self.sessions.len() - 1
         })
     }
