@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::architecture::{production, root, without_tests};
 
 /// The rooms of service-kit, from the lowest: a room is a folder, or a file of the crate's root.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "clock",
     "descriptors",
     "telemetry",
     "shutdown",
     "soft_state",
     "answer",
+    "identity",
     "call",
     "web",
     "write",

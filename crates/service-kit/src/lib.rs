@@ -3,7 +3,7 @@
 //! the server with health, reflection, deadlines and shutdown, access policies, and the clock. To add something
 //! that every service needs, add a module to the room that it passes through; what only one needs stays there.
 //!
-//! The rooms, from the lowest: [`telemetry`] and [`soft_state`], [`answer`], [`call`], `web`, [`write`](mod@write), [`feed`],
+//! The rooms, from the lowest: [`telemetry`] and [`soft_state`], [`answer`], [`identity`], [`call`], `web`, [`write`](mod@write), [`feed`],
 //! [`follow`](mod@follow), [`serve`]. A room knows those below it and none above (`tests/architecture.rs` has the list).
 
 pub mod answer;
@@ -12,6 +12,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod feed;
 pub mod follow;
+pub mod identity;
 pub mod serve;
 pub mod shutdown;
 pub mod soft_state;
@@ -36,7 +37,7 @@ pub use answer::{
     page::Page,
 };
 pub use call::{
-    access::{Caller, Policies},
+    access::Policies,
     admit::Admitted,
     consistency::{Applied, TOKEN_HEADER, Token},
     metadata::Call,
@@ -50,6 +51,10 @@ pub use follow::{
     follow, follow_in_shards,
     projector::Projector,
     retracted::learn as learn_retractions,
+};
+pub use identity::{
+    caller::{Caller, CallerKind},
+    claims::{Claims, Grant, Place},
 };
 pub use serve::{
     connection::{InMemory, connect_lazily},

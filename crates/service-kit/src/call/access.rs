@@ -1,101 +1,17 @@
-//! Who calls, and who may. What: [`Caller`] from the metadata `shipei-caller`, and [`Policies`], the access rules
-//! that every RPC declares as the method option `shipei.common.v1.access`. Why: an RPC that nobody thought about
+//! Who may call. What: [`Policies`], the access rules that every RPC declares as the method option
+//! `shipei.common.v1.access`. Why: an RPC that nobody thought about
 //! must not be open by accident, so a server with one does not start. The rules are read and checked here;
 //! enforcing them is the next step and belongs into `admit.rs`, where every entry passes with its policy.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use http::HeaderMap;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, ExtensionDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 use shipei_contracts::common::v1::{AccessPolicy, AccessRule, Role, Scope};
 
-use crate::{
-    answer::error::{Error, Result},
-    descriptors,
-};
+use crate::{descriptors, identity::caller::Caller};
 
-/// The metadata that names the caller, e.g. `service:A1@130302`.
-pub const CALLER_HEADER: &str = "shipei-caller";
-/// The longest caller that is looked at, bytes.
-pub const CALLER_BYTES_MAX: usize = 128;
-const ROLE_PREFIX: &str = "ROLE_";
 const ACCESS_OPTION: &str = "shipei.common.v1.access";
-
-/// Who calls, by id; never a name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Caller {
-    /// The id of the person or the name of the service; empty when anonymous.
-    pub subject: String,
-    /// What the caller is; unspecified when anonymous.
-    pub role: Role,
-    /// The region that the caller belongs to; may be empty.
-    pub region_code: String,
-}
-
-impl Caller {
-    /// Nobody in particular.
-    pub fn anonymous() -> Self {
-        Self::default()
-    }
-
-    /// A service of this suite.
-    pub fn service(name: &str) -> Self {
-        Self { subject: name.to_owned(), role: Role::Service, region_code: String::new() }
-    }
-
-    /// Reads `role:subject@region` or `role:subject`; None when it has another form.
-    pub fn parse(text: &str) -> Option<Self> {
-        if text == "anonymous" {
-            return Some(Self::anonymous());
-        }
-        if text.len() > CALLER_BYTES_MAX {
-            return None;
-        }
-        let (role, rest) = text.split_once(':')?;
-        let role = Role::from_str_name(&format!("{ROLE_PREFIX}{}", role.to_ascii_uppercase()))?;
-        let (subject, region_code) = rest.split_once('@').unwrap_or((rest, ""));
-        // It stands in events and logs.
-        if role == Role::Unspecified || shipei_text::fault_of_id(subject, CALLER_BYTES_MAX).is_some() {
-            return None;
-        }
-        let region_is_code = region_code.len() == 6 && region_code.bytes().all(|byte| byte.is_ascii_digit());
-        if !region_code.is_empty() && !region_is_code {
-            return None;
-        }
-        Some(Self { subject: subject.to_owned(), role, region_code: region_code.to_owned() })
-    }
-
-    /// The caller that the metadata names; anonymous when it names none.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when the metadata has another form.
-    pub fn of(headers: &HeaderMap) -> Result<Self> {
-        let mut named = headers.get_all(CALLER_HEADER).iter();
-        let Some(value) = named.next() else { return Ok(Self::anonymous()) };
-        if named.next().is_some() {
-            return Err(Error::invalid(CALLER_HEADER, "a call has one caller"));
-        }
-        value.to_str().ok().and_then(Self::parse).ok_or_else(|| {
-            Error::invalid(CALLER_HEADER, "must be role:subject@region, e.g. service:A1@130302")
-        })
-    }
-}
-
-impl fmt::Display for Caller {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.role == Role::Unspecified {
-            return formatter.write_str("anonymous");
-        }
-        let role = self.role.as_str_name();
-        let role = role.strip_prefix(ROLE_PREFIX).unwrap_or(role).to_ascii_lowercase();
-        write!(formatter, "{role}:{}", self.subject)?;
-        if self.region_code.is_empty() {
-            return Ok(());
-        }
-        write!(formatter, "@{}", self.region_code)
-    }
-}
 
 /// Why a server with these RPCs does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -266,16 +182,6 @@ fn has_field(message: &MessageDescriptor, path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::tests::notes::compile_proto;
-
-    #[test]
-    fn caller_text_is_read_and_written_the_same() {
-        for text in ["service:A1@130302", "service:enrollment", "province:P-1@130000", "anonymous"] {
-            assert_eq!(Caller::parse(text).unwrap().to_string(), text);
-        }
-        for text in ["", "K1", "king:K1", "trainee:", "trainee:张三", "trainee:T1@13", "unspecified:X"] {
-            assert_eq!(Caller::parse(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn event_feed_has_policies() {

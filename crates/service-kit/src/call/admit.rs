@@ -17,12 +17,12 @@ use tonic::Request;
 use crate::{
     answer::error::Result,
     call::{
-        access::Caller,
         consistency::{Applied, Token},
         metadata::{Arrival, Call},
         reach::Reach,
     },
     clock::Clock,
+    identity::caller::Caller,
 };
 
 /// A call that may go on, or a service's own work.

@@ -25,13 +25,14 @@ use crate::{
         words::{Language, said_in},
     },
     call::{
-        access::{Caller, Policies},
+        access::Policies,
         body::{BoundedBody, Held, Kind, Times},
         budget::Budget,
         fault,
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
         watch::{Methods, Watch},
     },
+    identity::caller::Caller,
     shutdown::Shutdown,
 };
 
@@ -122,7 +123,7 @@ where
         let Some(gathering) = self.bounds.gathering(kind) else {
             return Box::pin(async move { Ok(watch.answered(answer(overloaded()))) });
         };
-        let caller = match Caller::of(request.headers()) {
+        let caller = match Caller::said_in(request.headers()) {
             Ok(caller) => caller,
             Err(error) => return Box::pin(async move { Ok(watch.answered(answer(error.into()))) }),
         };

@@ -11,6 +11,7 @@ use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use crate::{
     answer::status::rate_limited,
     call::{gate::Gate, metadata::Arrival},
+    identity::caller::CallerKind,
     soft_state::rate_limit::RateLimiter,
 };
 
@@ -46,10 +47,13 @@ impl Gate for Limit {
 fn who_calls_what(request: &Request<Body>) -> Option<(&str, String)> {
     let (service, _) = request.uri().path().strip_prefix('/')?.split_once('/')?;
     let caller = &request.extensions().get::<Arrival>()?.caller;
-    match caller.role {
-        Role::Service => None,
-        Role::Unspecified => Some((service, address_of(request))),
-        _ => Some((service, caller.to_string())),
+    match &caller.kind {
+        CallerKind::Service { .. } | CallerKind::Open { role: Role::Service, .. } => None,
+        CallerKind::Anonymous | CallerKind::Open { role: Role::Unspecified, .. } => {
+            Some((service, address_of(request)))
+        }
+        CallerKind::Token(_) => Some((service, format!("token:{}", caller.subject))),
+        CallerKind::Open { .. } => Some((service, caller.to_string())),
     }
 }
 

@@ -11,10 +11,8 @@ use tonic::metadata::MetadataMap;
 
 use crate::{
     answer::error::Result,
-    call::{
-        access::Caller,
-        consistency::{TOKEN_HEADER, Token},
-    },
+    call::consistency::{TOKEN_HEADER, Token},
+    identity::caller::Caller,
     telemetry::traces::TRACE_HEADER,
 };
 
@@ -76,7 +74,7 @@ impl Call {
             let trace = if trace.is_empty() { trace_of(metadata) } else { trace };
             return Ok(Self { method, caller, token, deadline, trace });
         }
-        let caller = Caller::of(metadata.as_ref())?;
+        let caller = Caller::said_in(metadata.as_ref())?;
         let patience = metadata.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
         let deadline = patience.and_then(parse_timeout).and_then(|wait| Instant::now().checked_add(wait));
         Ok(Self { method: String::new(), caller, token, deadline, trace: trace_of(metadata) })

@@ -6,10 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 use shipei_contracts::common::v1::ErrorReason;
 
-use super::access::{Caller, Policies};
-use crate::answer::{
-    convert::from_timestamp,
-    error::{Error, Refusal, Result},
+use super::access::Policies;
+use crate::{
+    answer::{
+        convert::from_timestamp,
+        error::{Error, Refusal, Result},
+    },
+    identity::caller::Caller,
 };
 
 /// How far a caller's clock may run ahead of the service's.

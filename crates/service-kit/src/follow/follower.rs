@@ -27,12 +27,10 @@ use crate::{
         error::{Error, Result},
         status::{reason_name, reason_of},
     },
-    call::{
-        access::{CALLER_HEADER, Caller},
-        consistency::from_proto,
-    },
+    call::consistency::from_proto,
     feed::wire::{MESSAGE_BYTES_MAX, PROGRESS_INTERVAL, SOURCE_HEADER},
     follow::{projector::Projector, retracted},
+    identity::caller::{CALLER_HEADER, Caller},
     shutdown::Shutdown,
     telemetry::{
         metrics,

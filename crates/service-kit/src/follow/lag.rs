@@ -10,11 +10,9 @@ use tokio::sync::watch;
 use tonic::{Request, metadata::MetadataValue, transport::Channel};
 
 use crate::{
-    call::{
-        access::{CALLER_HEADER, Caller},
-        consistency::{from_proto, partition_number},
-    },
+    call::consistency::{from_proto, partition_number},
     feed::wire::SOURCE_HEADER,
+    identity::caller::{CALLER_HEADER, Caller},
     shutdown::Shutdown,
     telemetry::metrics,
     write::kit::Kit,

@@ -21,7 +21,7 @@ use super::notes::{
 use crate::{
     ConnectionLimits, ProcessBounds, ServerBuilder,
     answer::status::{reason_of, retry_after},
-    call::access::CALLER_HEADER,
+    identity::caller::CALLER_HEADER,
     testing::TestServer,
 };
 

@@ -7,8 +7,9 @@ use shipei_store::{PageTokens, Partition, Positions, SealedTokens, crypto::Keys}
 
 use crate::{
     answer::words::Language,
-    call::{access::Caller, consistency::Token, metadata::parse_timeout},
+    call::{consistency::Token, metadata::parse_timeout},
     feed::filter::Filter,
+    identity::caller::Caller,
 };
 
 const SOURCES: [&str; 5] =
@@ -123,7 +124,7 @@ proptest! {
         if let Ok(value) = HeaderValue::from_bytes(&value) {
             headers.insert("shipei-caller", value);
         }
-        if let Ok(caller) = Caller::of(&headers) {
+        if let Ok(caller) = Caller::said_in(&headers) {
             prop_assert_eq!(Caller::parse(&caller.to_string()), Some(caller));
         }
     }

@@ -11,10 +11,8 @@ use super::notes::{
 };
 use crate::{
     answer::status::{reason_of, retry_after},
-    call::{
-        access::CALLER_HEADER,
-        consistency::{TOKEN_HEADER, Token},
-    },
+    call::consistency::{TOKEN_HEADER, Token},
+    identity::caller::CALLER_HEADER,
 };
 
 fn token<T>(response: &tonic::Response<T>) -> Token {

@@ -16,10 +16,8 @@ use super::notes::{
 use crate::{
     ServerBuilder, Shutdown, StartError,
     answer::status::reason_of,
-    call::{
-        access::{CALLER_HEADER, PolicyError},
-        consistency::TOKEN_HEADER,
-    },
+    call::{access::PolicyError, consistency::TOKEN_HEADER},
+    identity::caller::CALLER_HEADER,
     testing::TestServer,
 };
 

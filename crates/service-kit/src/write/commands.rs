@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     answer::error::{Error, Result},
-    call::{access::Caller, stated_time::StatedTimes},
+    call::stated_time::StatedTimes,
+    identity::caller::Caller,
     telemetry::traces::Course,
     write::{
         command::{Job, RequestKey, Typed},

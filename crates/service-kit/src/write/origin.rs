@@ -33,7 +33,7 @@ impl Origin {
         let call = admitted.call();
         Self {
             actor: call.caller.to_string().into(),
-            role: call.caller.role,
+            role: call.caller.role(),
             cause: cause.into(),
             request_id: "".into(),
             trace: call.trace.as_str().into(),
