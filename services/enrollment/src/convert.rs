@@ -8,7 +8,7 @@ use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{
     duties::{DoneWhen, Duty},
     identity_number::IdentityNumber,
-    ids::{ClassId, PersonId, ProgrammeId, RemittanceRef, SchoolCode},
+    ids::{ClassId, PersonId, ProgrammeId, RemittanceRef, SchoolCode, text_of},
     region::{RegionCode, RegionLevel},
     scheme::Scheme,
     vocabulary::{DevelopmentStage, EducationStage, Role},
@@ -17,8 +17,9 @@ use shipei_service_kit::{Error, Fields, Refusal, Result, error::FieldViolation, 
 use shipei_store::{StoreError, crypto::Vault};
 
 use crate::{
-    domain::Destination,
+    domain::{Destination, Place},
     store::{
+        Maybe,
         county::{CountyRow, RemittanceRow},
         honour::ChoiceRow,
         person::PersonRow,
@@ -49,16 +50,6 @@ pub(crate) fn person(fields: &mut Fields, field: &str, value: &str) -> Option<Pe
 /// A region that a request names.
 pub(crate) fn region(fields: &mut Fields, field: &str, value: &str) -> Option<RegionCode> {
     fields.id(field, value, RegionCode::parse)
-}
-
-/// A filter that may be empty: checked as what it names, given as text.
-pub(crate) fn optional<T, E: std::fmt::Display>(
-    fields: &mut Fields,
-    field: &str,
-    value: &str,
-    parse: impl FnOnce(&str) -> std::result::Result<T, E>,
-) -> Option<String> {
-    fields.optional_id(field, value, parse).map(|_| value.to_owned())
 }
 
 /// A name, which may be empty: lists of counties have gaps, no rule reads a name, and without a region, a school or a
@@ -159,7 +150,7 @@ pub(crate) fn new_region(request: &pb::CreateRegionRequest) -> Result<(Programme
         region(&mut fields, "code", &request.code),
         name(&mut fields, "name", &request.name),
         fields.choice::<pb::RegionLevel>("level", request.level),
-        optional(&mut fields, "parent_code", &request.parent_code, RegionCode::parse),
+        fields.optional_id("parent_code", &request.parent_code, RegionCode::parse),
     );
     let (programme_id, code, name, level, parent_code) = fields.all(parsed)?;
     let level = match level {
@@ -168,10 +159,14 @@ pub(crate) fn new_region(request: &pb::CreateRegionRequest) -> Result<(Programme
         pb::RegionLevel::County => RegionLevel::County,
         pb::RegionLevel::Unspecified => return Err(Error::invalid("level", "required")),
     };
-    let (code, word) = (code.as_str().to_owned(), level.as_str().to_owned());
-    let created_parent_code = parent_code.clone();
-    let row =
-        RegionRow { code, name, level: word, parent_code, created_parent_code, in_national_standard: false };
+    let row = RegionRow {
+        code,
+        name,
+        level: level.as_str().to_owned(),
+        parent_code: Maybe(parent_code),
+        created_parent_code: Maybe(parent_code),
+        in_national_standard: false,
+    };
     Ok((programme_id, level, row))
 }
 
@@ -196,7 +191,6 @@ pub(crate) fn new_school(request: &pb::CreateSchoolRequest) -> Result<(Programme
         region(&mut fields, "county_code", &request.county_code),
     );
     let (programme_id, school_code, name, county_code) = fields.all(parsed)?;
-    let (school_code, county_code) = (school_code.to_string(), county_code.as_str().to_owned());
     Ok((programme_id, SchoolRow { school_code, name, county_code }))
 }
 
@@ -208,24 +202,22 @@ pub(crate) fn new_class(request: &pb::CreateClassRequest) -> Result<(ProgrammeId
         fields.id("class_id", &request.class_id, ClassId::parse),
         name(&mut fields, "name", &request.name),
         region(&mut fields, "region_code", &request.region_code),
-        optional(&mut fields, "tutor_id", &request.tutor_id, PersonId::parse),
+        fields.optional_id("tutor_id", &request.tutor_id, PersonId::parse),
     );
     let (programme_id, class_id, name, region_code, tutor_id) = fields.all(parsed)?;
-    let region_code = region_code.as_str().to_owned();
-    let created_tutor_id = tutor_id.clone();
-    let class_id = class_id.to_string();
+    let (tutor_id, created_tutor_id) = (Maybe(tutor_id.clone()), Maybe(tutor_id));
     Ok((programme_id, ClassRow { class_id, name, region_code, tutor_id, created_tutor_id }))
 }
 
-/// A class, its tutor from then on (empty for nobody), and why.
+/// A class, its tutor from then on (none for nobody), and why.
 pub(crate) fn tutor_change(
     request: &pb::ReplaceTutorRequest,
-) -> Result<(ProgrammeId, ClassId, String, String)> {
+) -> Result<(ProgrammeId, ClassId, Option<PersonId>, String)> {
     let mut fields = Fields::new();
     let parsed = (
         programme(&mut fields, &request.programme_id),
         fields.id("class_id", &request.class_id, ClassId::parse),
-        optional(&mut fields, "tutor_id", &request.tutor_id, PersonId::parse),
+        fields.optional_id("tutor_id", &request.tutor_id, PersonId::parse),
         fields.text("reason", &request.reason, REASON_CHARACTERS_MAX),
     );
     fields.all(parsed)
@@ -248,17 +240,12 @@ pub(crate) fn transfer(request: &pb::TransferTraineeRequest) -> Result<(Programm
     let parsed = (
         programme(&mut fields, &request.programme_id),
         person(&mut fields, "person_id", &request.person_id),
-        optional(&mut fields, "county_code", &request.county_code, RegionCode::parse),
-        optional(&mut fields, "school_code", &request.school_code, SchoolCode::parse),
-        optional(&mut fields, "class_id", &request.class_id, ClassId::parse),
+        fields.optional_id("county_code", &request.county_code, RegionCode::parse),
+        fields.optional_id("school_code", &request.school_code, SchoolCode::parse),
+        fields.optional_id("class_id", &request.class_id, ClassId::parse),
     );
     let (programme_id, person_id, county_code, school_code, class_id) = fields.all(parsed)?;
-    let given = |text: String| (!text.is_empty()).then_some(text);
-    let destination = Destination {
-        county_code: given(county_code),
-        school_code: given(school_code),
-        class_id: given(class_id),
-    };
+    let destination = Destination { county_code, school_code, class_id };
     if destination == Destination::default() {
         let description = "where to: give a county, a school or a class".to_owned();
         let fields = ["county_code", "school_code", "class_id"];
@@ -295,13 +282,13 @@ pub(crate) fn development_stage_to(stage: Option<DevelopmentStage>) -> common::D
     stage.into()
 }
 
-/// The level that a filter names; empty for any.
-pub(crate) fn level_word(level: Option<pb::RegionLevel>) -> &'static str {
+/// The level that a filter names; none for any.
+pub(crate) fn level_of(level: Option<pb::RegionLevel>) -> Option<RegionLevel> {
     match level {
-        Some(pb::RegionLevel::Province) => RegionLevel::Province.as_str(),
-        Some(pb::RegionLevel::City) => RegionLevel::City.as_str(),
-        Some(pb::RegionLevel::County) => RegionLevel::County.as_str(),
-        Some(pb::RegionLevel::Unspecified) | None => "",
+        Some(pb::RegionLevel::Province) => Some(RegionLevel::Province),
+        Some(pb::RegionLevel::City) => Some(RegionLevel::City),
+        Some(pb::RegionLevel::County) => Some(RegionLevel::County),
+        Some(pb::RegionLevel::Unspecified) | None => None,
     }
 }
 
@@ -314,9 +301,9 @@ pub(crate) fn warnings_of(scheme: &Scheme) -> Vec<pb::SchemeWarning> {
 /// A programme as messages have it.
 pub(crate) fn programme_to(row: ProgrammeRow, scheme: &Scheme) -> pb::Programme {
     pb::Programme {
-        programme_id: row.programme_id,
+        programme_id: row.programme_id.into(),
         title: scheme.title.clone(),
-        region_code: row.region_code,
+        region_code: row.region_code.into(),
         time_zone: scheme.zone.to_string(),
         scheme_version: to_int32(row.scheme_version),
         scheme_toml: row.scheme_toml,
@@ -352,28 +339,33 @@ pub(crate) fn region_to(row: RegionRow) -> Result<pb::Region> {
         RegionLevel::County => pb::RegionLevel::County,
     };
     Ok(pb::Region {
-        code: row.code,
+        parent_code: row.parent_code.as_str().to_owned(),
+        code: row.code.into(),
         name: row.name,
         level: level.into(),
-        parent_code: row.parent_code,
         in_national_standard: row.in_national_standard,
     })
 }
 
 /// A school as messages have it.
 pub(crate) fn school_to(row: SchoolRow) -> pb::School {
-    pb::School { school_code: row.school_code, name: row.name, county_code: row.county_code }
+    pb::School { school_code: row.school_code.into(), name: row.name, county_code: row.county_code.into() }
 }
 
 /// A class as messages have it.
 pub(crate) fn class_to(row: ClassRow) -> pb::Class {
-    pb::Class { class_id: row.class_id, name: row.name, region_code: row.region_code, tutor_id: row.tutor_id }
+    pb::Class {
+        tutor_id: row.tutor_id.as_str().to_owned(),
+        class_id: row.class_id.into(),
+        name: row.name,
+        region_code: row.region_code.into(),
+    }
 }
 
 /// A county as messages have it.
 pub(crate) fn county_to(row: CountyRow) -> pb::County {
     pb::County {
-        county_code: row.county_code,
+        county_code: row.county_code.into(),
         name: row.name,
         reported_time: row.reported_at.map(to_timestamp),
         compiled_time: row.compiled_at.map(to_timestamp),
@@ -389,8 +381,8 @@ pub(crate) fn county_to(row: CountyRow) -> pb::County {
 /// A remittance as messages have it.
 pub(crate) fn remittance_to(row: RemittanceRow) -> pb::Remittance {
     pb::Remittance {
-        county_code: row.county_code,
-        r#ref: row.r#ref,
+        county_code: row.county_code.into(),
+        r#ref: row.r#ref.into(),
         amount_fen: row.amount_fen,
         sent_time: Some(to_timestamp(row.occurred_at)),
         confirmed_time: row.confirmed_at.map(to_timestamp),
@@ -404,20 +396,29 @@ pub(crate) fn remittance_to(row: RemittanceRow) -> pb::Remittance {
 /// A choice as messages have it.
 pub(crate) fn choice_to(row: ChoiceRow) -> pb::TutorChoice {
     pb::TutorChoice {
-        tutor_id: row.tutor_id,
-        expert_id: row.expert_id,
+        tutor_id: row.tutor_id.into(),
+        expert_id: row.expert_id.into(),
         chosen_time: Some(to_timestamp(row.occurred_at)),
         fact_id: row.fact_id,
     }
 }
 
+/// A place as messages have it; empty parts are none.
+pub(crate) fn place_to(place: &Place) -> pb::TraineePlace {
+    pb::TraineePlace {
+        county_code: text_of(place.county_code.as_ref()).to_owned(),
+        school_code: text_of(place.school_code.as_ref()).to_owned(),
+        class_id: text_of(place.class_id.as_ref()).to_owned(),
+    }
+}
+
 /// What an identity number is sealed for: it opens for this person of this programme only.
-pub(crate) fn identity_context(programme_id: &str, person_id: &str) -> Vec<u8> {
+pub(crate) fn identity_context(programme_id: &ProgrammeId, person_id: &PersonId) -> Vec<u8> {
     format!("enrollment.person.identity_number/{programme_id}/{person_id}").into_bytes()
 }
 
 /// A person as messages have it, the identity number masked.
-pub(crate) fn person_to(row: PersonRow, programme_id: &str, vault: &Vault) -> Result<pb::Person> {
+pub(crate) fn person_to(row: PersonRow, programme_id: &ProgrammeId, vault: &Vault) -> Result<pb::Person> {
     let corrupt = || StoreError::corrupt_row("person", "sealed_identity_number", &row.person_id);
     let context = identity_context(programme_id, &row.person_id);
     let plain = vault.open(&context, &row.sealed_identity_number).map_err(|_| corrupt())?;
@@ -434,11 +435,11 @@ pub(crate) fn person_to(row: PersonRow, programme_id: &str, vault: &Vault) -> Re
         login_fact_id: row.login_fact_id.unwrap_or_default(),
         pre_job_fact_id: row.pre_job_fact_id.unwrap_or_default(),
         withdrawn_fact_id: row.withdrawn_fact_id.unwrap_or_default(),
-        person_id: row.person_id,
+        county_code: row.county_code.as_str().to_owned(),
+        school_code: row.school_code.as_str().to_owned(),
+        class_id: row.class_id.as_str().to_owned(),
+        person_id: row.person_id.into(),
         name: row.name,
-        county_code: row.county_code,
-        school_code: row.school_code,
         subject: row.subject,
-        class_id: row.class_id,
     })
 }

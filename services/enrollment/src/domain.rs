@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
     calendar::{Period, Position},
-    region::RegionLevel,
+    ids::{ClassId, PersonId, SchoolCode},
+    region::{RegionCode, RegionLevel},
     scheme::Scheme,
     vocabulary::Role,
 };
@@ -18,22 +19,22 @@ use crate::error::{invalid_field, not_found, withdrawn};
 /// An instant.
 pub(crate) type Time = DateTime<Utc>;
 
-/// Where somebody stands; empty parts are none.
+/// Where somebody stands; absent parts are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The county; a municipal lead's is the city.
-    pub(crate) county_code: String,
+    pub(crate) county_code: Option<RegionCode>,
     /// The school.
-    pub(crate) school_code: String,
+    pub(crate) school_code: Option<SchoolCode>,
     /// The class.
-    pub(crate) class_id: String,
+    pub(crate) class_id: Option<ClassId>,
 }
 
 /// What decisions need to know of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     /// Their id.
-    pub(crate) person_id: String,
+    pub(crate) person_id: PersonId,
     /// What they are.
     pub(crate) role: Role,
     /// Where they stand now.
@@ -100,11 +101,11 @@ pub(crate) fn decide_login(member: &Member, scheme: &Scheme, at: Time) -> Result
 /// A roster is reported by a counselor of the county, inside the reporting window (Annex 1).
 pub(crate) fn decide_report(
     counselor: &Member,
-    county: &str,
+    county: RegionCode,
     scheme: &Scheme,
     at: Time,
 ) -> Result<(), Refusal> {
-    if counselor.place.county_code != county {
+    if counselor.place.county_code != Some(county) {
         return Err(Refusal::new(ErrorReason::NotCountyCounselor).field("counselor_id"));
     }
     inside("reporting", scheme.reporting(), at)
@@ -180,31 +181,30 @@ pub(crate) fn place_at(roster_place: &Place, moves: &[Move], at: Time) -> Place 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Destination {
     /// The new county.
-    pub(crate) county_code: Option<String>,
+    pub(crate) county_code: Option<RegionCode>,
     /// The new school.
-    pub(crate) school_code: Option<String>,
+    pub(crate) school_code: Option<SchoolCode>,
     /// The new class.
-    pub(crate) class_id: Option<String>,
+    pub(crate) class_id: Option<ClassId>,
 }
 
 /// What there is at the destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Surroundings {
     /// The new county and the regions above it; empty when there is no such county.
-    pub(crate) county_and_above: Vec<String>,
+    pub(crate) county_and_above: Vec<RegionCode>,
     /// The county of the new school; none when there is no such school.
-    pub(crate) school_county: Option<String>,
+    pub(crate) school_county: Option<RegionCode>,
     /// The region of the new class; none when there is no such class.
-    pub(crate) class_region: Option<String>,
+    pub(crate) class_region: Option<RegionCode>,
 }
 
 /// The place that a move leads to, its parts not looked at yet.
 pub(crate) fn destination_from(old: &Place, wanted: &Destination) -> Place {
-    let or_old = |wanted: &Option<String>, old: &String| wanted.as_ref().unwrap_or(old).clone();
     Place {
-        county_code: or_old(&wanted.county_code, &old.county_code),
-        school_code: or_old(&wanted.school_code, &old.school_code),
-        class_id: or_old(&wanted.class_id, &old.class_id),
+        county_code: wanted.county_code.or(old.county_code),
+        school_code: wanted.school_code.as_ref().or(old.school_code.as_ref()).cloned(),
+        class_id: wanted.class_id.as_ref().or(old.class_id.as_ref()).cloned(),
     }
 }
 
@@ -220,13 +220,13 @@ pub(crate) fn decide_move(
     if around.county_and_above.is_empty() {
         return Err(not_found("county_code"));
     }
-    if wanted.school_code.is_some() && around.school_county.as_ref() != Some(&new.county_code) {
+    if wanted.school_code.is_some() && around.school_county != new.county_code {
         return Err(not_found("school_code"));
     }
-    if wanted.school_code.is_none() && county_changes && !new.school_code.is_empty() {
+    if wanted.school_code.is_none() && county_changes && new.school_code.is_some() {
         return Err(invalid_field("school_code", "required: the school so far is not of the new county"));
     }
-    if new.class_id.is_empty() || (wanted.class_id.is_none() && !county_changes) {
+    if new.class_id.is_none() || (wanted.class_id.is_none() && !county_changes) {
         return Ok(());
     }
     let Some(region) = &around.class_region else { return Err(not_found("class_id")) };
@@ -247,12 +247,16 @@ mod tests {
     }
 
     fn place(county: &str, school: &str, class: &str) -> Place {
-        Place { county_code: county.into(), school_code: school.into(), class_id: class.into() }
+        Place {
+            county_code: RegionCode::parse_optional(county).unwrap(),
+            school_code: SchoolCode::parse_optional(school).unwrap(),
+            class_id: ClassId::parse_optional(class).unwrap(),
+        }
     }
 
     fn member(role: Role, withdrawn_at: Option<&str>) -> Member {
         Member {
-            person_id: "P1".into(),
+            person_id: PersonId::parse("P1").unwrap(),
             role,
             place: place("130302", "", ""),
             roster_place: place("130302", "", ""),
@@ -301,7 +305,7 @@ mod tests {
             ("130303", "2019-07-15T00:00:00+08:00", Some(ErrorReason::NotCountyCounselor)),
         ] {
             assert_eq!(
-                reason(decide_report(&counselor, county, &scheme, at(time))),
+                reason(decide_report(&counselor, county.parse().unwrap(), &scheme, at(time))),
                 expected,
                 "{county} {time}"
             );
@@ -347,7 +351,8 @@ mod tests {
 
     #[test]
     fn place_is_that_of_the_time() {
-        let (first, second, third) = (place("1", "", "A"), place("1", "", "B"), place("2", "", "C"));
+        let (first, second, third) =
+            (place("130302", "", "A"), place("130302", "", "B"), place("130303", "", "C"));
         let moves = [
             Move { at: at("2019-10-01T00:00:00Z"), old: first.clone(), new: second.clone() },
             Move { at: at("2019-11-01T00:00:00Z"), old: second.clone(), new: third.clone() },
@@ -362,14 +367,14 @@ mod tests {
     fn destination_must_be_there_and_fit() {
         let old = place("130302", "S2", "L1");
         let around = |school: &str, class: &str| Surroundings {
-            county_and_above: vec!["130303".into(), "130300".into(), "130000".into()],
-            school_county: (!school.is_empty()).then(|| school.to_owned()),
-            class_region: (!class.is_empty()).then(|| class.to_owned()),
+            county_and_above: ["130303", "130300", "130000"].map(|code| code.parse().unwrap()).to_vec(),
+            school_county: RegionCode::parse_optional(school).unwrap(),
+            class_region: RegionCode::parse_optional(class).unwrap(),
         };
         let wanted = |school: Option<&str>, class: Option<&str>| Destination {
-            county_code: Some("130303".into()),
-            school_code: school.map(str::to_owned),
-            class_id: class.map(str::to_owned),
+            county_code: Some("130303".parse().unwrap()),
+            school_code: school.map(|code| code.parse().unwrap()),
+            class_id: class.map(|id| id.parse().unwrap()),
         };
         for (wanted, around, expected) in [
             (wanted(Some("S3"), None), around("130303", "130300"), None),
@@ -399,7 +404,7 @@ mod tests {
             assert_eq!(found, expected);
         }
         // A new class alone: the school, which nobody has listed, stays.
-        let class_only = Destination { class_id: Some("L9".into()), ..Destination::default() };
+        let class_only = Destination { class_id: Some("L9".parse().unwrap()), ..Destination::default() };
         let new = destination_from(&old, &class_only);
         assert_eq!(decide_move(&old, &new, &class_only, &around("", "130300")), Ok(()));
     }

@@ -14,6 +14,7 @@ mod words;
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
     identity_number::IdentityNumber,
+    ids::PersonId,
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 use shipei_tables::Ruin;
@@ -53,7 +54,7 @@ pub(crate) struct Candidate {
     /// The line of the file, or the number of the row from 1.
     pub(crate) row: i64,
     /// Their id.
-    pub(crate) person_id: String,
+    pub(crate) person_id: PersonId,
     /// Their name.
     pub(crate) name: String,
     /// Their identity number, checked.
@@ -68,8 +69,8 @@ pub(crate) struct Candidate {
     pub(crate) subject: String,
     /// Where a teacher stands in the profession.
     pub(crate) development_stage: Option<DevelopmentStage>,
-    /// The other id of the same person in the same role, if the row says so; else empty.
-    pub(crate) same_person_as: String,
+    /// The other id of the same person in the same role, if the row says so.
+    pub(crate) same_person_as: Option<PersonId>,
     /// What is odd about its cells.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -127,7 +128,8 @@ impl Warning {
 }
 
 /// What one identity number of two people says about a row, by the ids of the others.
-pub(crate) fn same_number_warning(person_id: &str, others: &[&str]) -> Warning {
+pub(crate) fn same_number_warning(person_id: &str, others: &[&PersonId]) -> Warning {
+    let others: Vec<&str> = others.iter().map(|other| other.as_str()).collect();
     Warning::new(
         at_name(at::ID_NUMBER),
         format!("{person_id} has the same identity number as {}", others.join(", ")),

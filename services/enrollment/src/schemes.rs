@@ -6,13 +6,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use shipei_rules::scheme::{Scheme, SchemeError};
+use shipei_rules::{
+    ids::ProgrammeId,
+    scheme::{Scheme, SchemeError},
+};
 use shipei_service_kit::{Error, Result};
 
 /// The most schemes that are kept; beyond it, all are forgotten and read again when needed.
 pub(crate) const SCHEMES_CACHED_MAX: usize = 256;
 
-type Known = HashMap<(String, i64), Arc<Scheme>>;
+type Known = HashMap<(ProgrammeId, i64), Arc<Scheme>>;
 
 /// Known schemes. Clones are the same ones.
 #[derive(Debug, Clone, Default)]
@@ -22,18 +25,18 @@ pub(crate) struct Schemes {
 
 impl Schemes {
     /// The scheme of a version, if it is known.
-    pub(crate) fn cached(&self, programme_id: &str, version: i64) -> Option<Arc<Scheme>> {
+    pub(crate) fn cached(&self, programme_id: &ProgrammeId, version: i64) -> Option<Arc<Scheme>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&(programme_id.to_owned(), version)).cloned()
+        known.get(&(programme_id.clone(), version)).cloned()
     }
 
     /// Remembers the scheme of a version that is in the database.
-    pub(crate) fn keep(&self, programme_id: &str, version: i64, scheme: &Arc<Scheme>) {
+    pub(crate) fn keep(&self, programme_id: &ProgrammeId, version: i64, scheme: &Arc<Scheme>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= SCHEMES_CACHED_MAX {
             known.clear();
         }
-        known.insert((programme_id.to_owned(), version), Arc::clone(scheme));
+        known.insert((programme_id.clone(), version), Arc::clone(scheme));
     }
 }
 

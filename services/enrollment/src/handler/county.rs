@@ -6,6 +6,7 @@ use shipei_contracts::{
     enrollment::v1::{self as pb, county_service_server::CountyService},
 };
 use shipei_rules::{
+    ids::{ProgrammeId, RemittanceRef, text_of},
     region::RegionCode,
     scheme::Scheme,
     vocabulary::Role,
@@ -104,23 +105,23 @@ async fn report_roster(
         ("county_code", &request.county_code),
         ("counselor_id", &request.counselor_id),
     )?;
-    let (id, county) = (id.as_str(), county.as_str());
+    let id = &id;
     let head = programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
-    let counselor = person::member(&mut unit.tx, id, counselor_id.as_str()).await?;
+    let counselor = person::member(&mut unit.tx, id, &counselor_id).await?;
     let counselor = member_of_role(counselor, &[Role::CountyCounselor], "counselor_id")?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     let scheme = of_county(&mut unit.tx, id, county, &scheme, unit.occurred_at).await?;
     decide_report(&counselor, county, &scheme, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    let (fact, by) = (CountyFact::Reported, counselor.person_id.as_str());
+    let (fact, by) = (CountyFact::Reported, Some(&counselor.person_id));
     counties::note(&mut unit.tx, (id, county), fact, by, (&stamp, &fact_id)).await?;
     let reported = pb::RosterReported {
-        programme_id: id.to_owned(),
-        county_code: county.to_owned(),
-        counselor_id: counselor.person_id,
+        programme_id: id.to_string(),
+        county_code: county.to_string(),
+        counselor_id: counselor.person_id.into(),
     };
-    unit.emit_fact(&fact_id, county, county, &reported);
+    unit.emit_fact(&fact_id, county.as_str(), county.as_str(), &reported);
     let county = Some(state_of(&mut unit.tx, id, county).await?);
     Ok((unit, pb::ReportRosterResponse { county }))
 }
@@ -135,12 +136,12 @@ async fn compile_roster(
         ("city_code", &request.city_code),
         ("lead_id", &request.lead_id),
     )?;
-    let (id, city) = (id.as_str(), city.as_str());
+    let id = &id;
     programme_head(&mut unit.tx, id).await?;
     existing_city(&mut unit.tx, id, city).await?;
-    let lead = person::member(&mut unit.tx, id, lead_id.as_str()).await?;
+    let lead = person::member(&mut unit.tx, id, &lead_id).await?;
     let lead = member_of_role(lead, &[Role::MunicipalLead], "lead_id")?;
-    if lead.place.county_code != city {
+    if lead.place.county_code != Some(city) {
         return Err(not_found("lead_id").because("the city has no such lead").into());
     }
     // In the order of codes, so that two compilations at once don't wait for each other in a circle.
@@ -151,17 +152,17 @@ async fn compile_roster(
     }
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     for code in &county_codes {
-        let (fact, by) = (CountyFact::Compiled, lead.person_id.as_str());
-        counties::note(&mut unit.tx, (id, code), fact, by, (&stamp, &fact_id)).await?;
+        let (fact, by) = (CountyFact::Compiled, Some(&lead.person_id));
+        counties::note(&mut unit.tx, (id, *code), fact, by, (&stamp, &fact_id)).await?;
     }
     let compiled = pb::RosterCompiled {
-        programme_id: id.to_owned(),
-        city_code: city.to_owned(),
-        lead_id: lead.person_id,
-        county_codes: county_codes.clone(),
+        programme_id: id.to_string(),
+        city_code: city.to_string(),
+        lead_id: lead.person_id.into(),
+        county_codes: county_codes.iter().map(ToString::to_string).collect(),
     };
-    unit.emit_fact(&fact_id, city, city, &compiled);
-    Ok((unit, pb::CompileRosterResponse { county_codes }))
+    unit.emit_fact(&fact_id, city.as_str(), city.as_str(), &compiled);
+    Ok((unit, pb::CompileRosterResponse { county_codes: compiled.county_codes }))
 }
 
 async fn send_remittance(
@@ -170,7 +171,7 @@ async fn send_remittance(
     request: pb::SendRemittanceRequest,
 ) -> Result<(Unit, pb::SendRemittanceResponse)> {
     let (id, county, reference, amount_fen) = convert::remittance(&request)?;
-    let (id, county, reference) = (id.as_str(), county.as_str(), reference.as_str());
+    let (id, reference) = (&id, &reference);
     programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
     counties::lock_remittance(&mut unit.tx, id, county, reference).await?;
@@ -186,12 +187,12 @@ async fn send_remittance(
     let key = (id, county, reference);
     counties::insert_remittance(&mut unit.tx, key, amount_fen, (&stamp, &fact_id)).await?;
     let sent = pb::RemittanceSent {
-        programme_id: id.to_owned(),
-        county_code: county.to_owned(),
-        r#ref: reference.to_owned(),
+        programme_id: id.to_string(),
+        county_code: county.to_string(),
+        r#ref: reference.to_string(),
         amount_fen,
     };
-    unit.emit_fact(&fact_id, county, reference, &sent);
+    unit.emit_fact(&fact_id, county.as_str(), reference.as_str(), &sent);
     let row = counties::remittance(&mut unit.tx, id, county, reference).await?;
     Ok((unit, pb::SendRemittanceResponse { remittance: row.map(convert::remittance_to) }))
 }
@@ -201,8 +202,9 @@ async fn confirm_remittance(
     mut unit: Unit,
     request: pb::ConfirmRemittanceRequest,
 ) -> Result<(Unit, pb::ConfirmRemittanceResponse)> {
-    let key = convert::remittance_key(&request.programme_id, &request.county_code, &request.r#ref)?;
-    let (id, county, reference) = (key.0.as_str(), key.1.as_str(), key.2.as_str());
+    let (id, county, reference) =
+        convert::remittance_key(&request.programme_id, &request.county_code, &request.r#ref)?;
+    let (id, reference) = (&id, &reference);
     programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
     let sent = existing_remittance(&mut unit.tx, id, county, reference).await?;
@@ -213,11 +215,11 @@ async fn confirm_remittance(
     let (key, fact) = ((id, county, reference), RemittanceFact::Confirmed);
     counties::note_of_remittance(&mut unit.tx, key, fact, (&stamp, &fact_id)).await?;
     let confirmed = pb::RemittanceConfirmed {
-        programme_id: id.to_owned(),
-        county_code: county.to_owned(),
-        r#ref: reference.to_owned(),
+        programme_id: id.to_string(),
+        county_code: county.to_string(),
+        r#ref: reference.to_string(),
     };
-    unit.emit_fact(&fact_id, county, reference, &confirmed);
+    unit.emit_fact(&fact_id, county.as_str(), reference.as_str(), &confirmed);
     let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
     Ok((unit, pb::ConfirmRemittanceResponse { remittance: Some(convert::remittance_to(row)) }))
 }
@@ -227,8 +229,9 @@ async fn issue_invoice(
     mut unit: Unit,
     request: pb::IssueInvoiceRequest,
 ) -> Result<(Unit, pb::IssueInvoiceResponse)> {
-    let key = convert::remittance_key(&request.programme_id, &request.county_code, &request.r#ref)?;
-    let (id, county, reference) = (key.0.as_str(), key.1.as_str(), key.2.as_str());
+    let (id, county, reference) =
+        convert::remittance_key(&request.programme_id, &request.county_code, &request.r#ref)?;
+    let (id, reference) = (&id, &reference);
     programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
     // A remittance that nobody sent is not confirmed either (seasons/README.md: "of a confirmed remittance, else").
@@ -238,11 +241,11 @@ async fn issue_invoice(
     let (key, fact) = ((id, county, reference), RemittanceFact::Invoiced);
     counties::note_of_remittance(&mut unit.tx, key, fact, (&stamp, &fact_id)).await?;
     let issued = pb::InvoiceIssued {
-        programme_id: id.to_owned(),
-        county_code: county.to_owned(),
-        r#ref: reference.to_owned(),
+        programme_id: id.to_string(),
+        county_code: county.to_string(),
+        r#ref: reference.to_string(),
     };
-    unit.emit_fact(&fact_id, county, reference, &issued);
+    unit.emit_fact(&fact_id, county.as_str(), reference.as_str(), &issued);
     let row = existing_remittance(&mut unit.tx, id, county, reference).await?;
     Ok((unit, pb::IssueInvoiceResponse { remittance: Some(convert::remittance_to(row)) }))
 }
@@ -254,7 +257,7 @@ async fn open_learning(
 ) -> Result<(Unit, pb::OpenLearningResponse)> {
     let (id, county) =
         convert::programme_and_region(&request.programme_id, "county_code", &request.county_code)?;
-    let (id, county) = (id.as_str(), county.as_str());
+    let id = &id;
     // A revision of the scheme at the same moment comes before or after, never between.
     lock_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
@@ -262,15 +265,21 @@ async fn open_learning(
     let (reported, remitted) = counties::reported_and_remitted(&mut unit.tx, id, county).await?;
     decide_opening(reported, remitted, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    counties::note(&mut unit.tx, (id, county), CountyFact::Opened, "", (&stamp, &fact_id)).await?;
-    let opened = pb::LearningOpened { programme_id: id.to_owned(), county_code: county.to_owned() };
-    unit.emit_fact(&fact_id, county, county, &opened);
+    counties::note(&mut unit.tx, (id, county), CountyFact::Opened, None, (&stamp, &fact_id)).await?;
+    let opened = pb::LearningOpened { programme_id: id.to_string(), county_code: county.to_string() };
+    unit.emit_fact(&fact_id, county.as_str(), county.as_str(), &opened);
     let county = Some(state_of(&mut unit.tx, id, county).await?);
     Ok((unit, pb::OpenLearningResponse { county }))
 }
 
 /// The scheme with the end of the reporting window that a county has as of an instant.
-async fn of_county(tx: &mut Tx, id: &str, county: &str, scheme: &Scheme, at: Time) -> Result<Scheme> {
+async fn of_county(
+    tx: &mut Tx,
+    id: &ProgrammeId,
+    county: RegionCode,
+    scheme: &Scheme,
+    at: Time,
+) -> Result<Scheme> {
     let Some(last_day) = extensions::last_day_of(tx, id, REPORTING, county, at).await? else {
         return Ok(scheme.clone());
     };
@@ -280,12 +289,17 @@ async fn of_county(tx: &mut Tx, id: &str, county: &str, scheme: &Scheme, at: Tim
     Ok(scheme.extended(&windows::ends_for_all(scheme, &[extension])))
 }
 
-async fn state_of(tx: &mut Tx, id: &str, county: &str) -> Result<pb::County> {
+async fn state_of(tx: &mut Tx, id: &ProgrammeId, county: RegionCode) -> Result<pb::County> {
     let row = counties::county_state(tx, id, county).await?;
     Ok(convert::county_to(row.ok_or_else(|| not_found("county_code"))?))
 }
 
-async fn existing_remittance(tx: &mut Tx, id: &str, county: &str, reference: &str) -> Result<RemittanceRow> {
+async fn existing_remittance(
+    tx: &mut Tx,
+    id: &ProgrammeId,
+    county: RegionCode,
+    reference: &RemittanceRef,
+) -> Result<RemittanceRow> {
     let row = counties::remittance(tx, id, county, reference).await?;
     Ok(row.ok_or_else(|| not_found("ref"))?)
 }
@@ -297,8 +311,8 @@ async fn get_county(
 ) -> Result<(ReadUnit, pb::GetCountyResponse)> {
     let (id, county) =
         convert::programme_and_region(&request.programme_id, "county_code", &request.county_code)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
-    let county = Some(state_of(&mut unit.tx, id.as_str(), county.as_str()).await?);
+    programme_head(&mut unit.tx, &id).await?;
+    let county = Some(state_of(&mut unit.tx, &id, county).await?);
     Ok((unit, pb::GetCountyResponse { county }))
 }
 
@@ -310,17 +324,16 @@ pub(super) async fn list_counties(
     let mut fields = Fields::new();
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
-        convert::optional(&mut fields, "city_code", &request.city_code, RegionCode::parse),
+        fields.optional_id("city_code", &request.city_code, RegionCode::parse),
     );
     let (id, city) = fields.all(parsed)?;
-    let filter = [id.as_str(), &city];
+    let filter = [id.as_str(), text_of(city.as_ref())];
     let page =
         handler.kit.page::<pb::ListCountiesRequest>(&filter, request.page_size, &request.page_token)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows =
-        counties::counties(&mut unit.tx, &unit.reach, id.as_str(), &city, unit.now, after, limit).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.clone()]);
+    let rows = counties::counties(&mut unit.tx, &unit.reach, &id, city, unit.now, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.to_string()]);
     let counties = rows.into_iter().map(convert::county_to).collect();
     Ok((unit, pb::ListCountiesResponse { counties, next_page_token }))
 }
@@ -333,16 +346,17 @@ pub(super) async fn list_remittances(
     let mut fields = Fields::new();
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
-        convert::optional(&mut fields, "county_code", &request.county_code, RegionCode::parse),
+        fields.optional_id("county_code", &request.county_code, RegionCode::parse),
     );
     let (id, county) = fields.all(parsed)?;
-    let filter = [id.as_str(), &county];
+    let filter = [id.as_str(), text_of(county.as_ref())];
     let page =
         handler.kit.page::<pb::ListRemittancesRequest>(&filter, request.page_size, &request.page_token)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = ((page.after(0), page.after(1)), page.limit());
-    let rows = counties::remittances(&mut unit.tx, &unit.reach, id.as_str(), &county, after, limit).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.clone(), row.r#ref.clone()]);
+    let rows = counties::remittances(&mut unit.tx, &unit.reach, &id, county, after, limit).await?;
+    let (rows, next_page_token) =
+        page.cut(rows, |row| vec![row.county_code.to_string(), row.r#ref.to_string()]);
     let remittances = rows.into_iter().map(convert::remittance_to).collect();
     Ok((unit, pb::ListRemittancesResponse { remittances, next_page_token }))
 }

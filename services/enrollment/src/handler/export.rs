@@ -81,7 +81,7 @@ impl ExportService for Handler {
         let parsed = (
             convert::programme(&mut fields, &request.programme_id),
             fields.choice::<pb::ExportList>("list", request.list),
-            convert::optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
+            fields.optional_id("region_code", &request.region_code, RegionCode::parse),
             convert::optional_role(&mut fields, request.role),
         );
         let (_, list, _, _) = fields.all(parsed)?;

@@ -2,7 +2,7 @@
 //! from it in each service (`shipei_rules::windows`).
 
 use shipei_contracts::enrollment::v1::{self as pb, extension_service_server::ExtensionService};
-use shipei_rules::region::RegionCode;
+use shipei_rules::{ids::text_of, region::RegionCode};
 use shipei_service_kit::{Error, Fields, ReadUnit, Result, Unit};
 use shipei_store::Tx;
 use tonic::Request;
@@ -43,7 +43,7 @@ async fn grant_extension(
     request: pb::GrantExtensionRequest,
 ) -> Result<(Unit, pb::GrantExtensionResponse)> {
     let (id, row) = convert::new_extension(&request)?;
-    let id = id.as_str();
+    let id = &id;
     let head = programme_head(&mut unit.tx, id).await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     let window = scheme.windows.get(&row.window_name).ok_or_else(|| not_found("window"))?;
@@ -53,18 +53,18 @@ async fn grant_extension(
     }
     let place_code = place_of(&mut unit.tx, &head, &row).await?;
     let stamp = Stamp::of(&unit);
-    if extensions::insert_extension(&mut unit.tx, id, &row, &place_code, &stamp).await? {
+    if extensions::insert_extension(&mut unit.tx, id, &row, place_code, &stamp).await? {
         let granted = pb::ExtensionGranted {
-            programme_id: id.to_owned(),
-            extension_id: row.extension_id.clone(),
+            programme_id: id.to_string(),
+            extension_id: row.extension_id.to_string(),
             window: row.window_name.clone(),
             old_last_day,
             new_last_day: row.last_day.clone(),
-            region_code: row.region_code.clone(),
-            class_id: row.class_id.clone(),
-            person_id: row.person_id.clone(),
+            region_code: row.region_code.as_str().to_owned(),
+            class_id: row.class_id.as_str().to_owned(),
+            person_id: row.person_id.as_str().to_owned(),
         };
-        unit.emit(&place_code, &row.extension_id, &granted);
+        unit.emit(place_code.as_str(), row.extension_id.as_str(), &granted);
     }
     let kept = extensions::extension(&mut unit.tx, id, &row.extension_id).await?;
     let kept = kept.filter(|kept| kept.is_same(&row)).ok_or_else(|| already_exists("extension_id"))?;
@@ -72,21 +72,21 @@ async fn grant_extension(
 }
 
 /// Where who has it stands, or NOT_FOUND.
-async fn place_of(tx: &mut Tx, head: &ProgrammeHead, row: &ExtensionRow) -> Result<String> {
-    let id = head.programme_id.as_str();
-    if !row.region_code.is_empty() {
-        let region = regions::region(tx, id, &row.region_code).await?;
+async fn place_of(tx: &mut Tx, head: &ProgrammeHead, row: &ExtensionRow) -> Result<RegionCode> {
+    let id = &head.programme_id;
+    if let Some(code) = row.region_code.0 {
+        let region = regions::region(tx, id, code).await?;
         return Ok(region.ok_or_else(|| not_found("region_code"))?.code);
     }
-    if !row.class_id.is_empty() {
-        let class = regions::class(tx, id, &row.class_id).await?;
+    if let Some(class_id) = &row.class_id.0 {
+        let class = regions::class(tx, id, class_id).await?;
         return Ok(class.ok_or_else(|| not_found("class_id"))?.region_code);
     }
-    if !row.person_id.is_empty() {
-        let member = person::member(tx, id, &row.person_id).await?.ok_or_else(|| not_found("person_id"))?;
-        return Ok(region_of(&member, head).to_owned());
+    if let Some(person_id) = &row.person_id.0 {
+        let member = person::member(tx, id, person_id).await?.ok_or_else(|| not_found("person_id"))?;
+        return Ok(region_of(&member, head));
     }
-    Ok(head.region_code.clone())
+    Ok(head.region_code)
 }
 
 async fn list_extensions(
@@ -97,18 +97,16 @@ async fn list_extensions(
     let mut fields = Fields::new();
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
-        convert::optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
+        fields.optional_id("region_code", &request.region_code, RegionCode::parse),
     );
     let (id, region) = fields.all(parsed)?;
-    let filter = [id.as_str(), &region];
+    let filter = [id.as_str(), text_of(region.as_ref())];
     let page =
         handler.kit.page::<pb::ListExtensionsRequest>(&filter, request.page_size, &request.page_token)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows =
-        extensions::extensions(&mut unit.tx, &unit.reach, id.as_str(), &region, unit.now, after, limit)
-            .await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.extension_id.clone()]);
+    let rows = extensions::extensions(&mut unit.tx, &unit.reach, &id, region, unit.now, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.extension_id.to_string()]);
     let extensions = rows.into_iter().map(convert::extension_to).collect();
     Ok((unit, pb::ListExtensionsResponse { extensions, next_page_token }))
 }

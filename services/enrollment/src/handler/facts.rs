@@ -2,10 +2,11 @@
 //! stands.
 
 use shipei_contracts::enrollment::v1 as pb;
+use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
 
 use super::programme_head;
-use crate::store::person as people;
+use crate::{error::not_found, store::person as people};
 
 /// The facts of enrollment.
 #[derive(Debug)]
@@ -14,12 +15,14 @@ pub(crate) struct Keeping;
 #[tonic::async_trait]
 impl Facts for Keeping {
     async fn region(&self, unit: &mut Unit, programme_id: &str) -> Result<String> {
-        Ok(programme_head(&mut unit.tx, programme_id).await?.region_code)
+        let id = ProgrammeId::parse(programme_id).map_err(|_| not_found("programme_id"))?;
+        Ok(programme_head(&mut unit.tx, &id).await?.region_code.into())
     }
 
     async fn refold(&self, unit: &mut Unit, fact: &StoredFact) -> Result<()> {
         let Some(told) = fact.message::<pb::TraineeTransferred>() else { return Ok(()) };
-        let (id, person_id) = (told.programme_id.as_str(), told.person_id.as_str());
+        let id = &fact.id(&told.programme_id, ProgrammeId::parse)?;
+        let person_id = &fact.id(&told.person_id, PersonId::parse)?;
         people::lock_person(&mut unit.tx, id, person_id).await?;
         let Some(member) = people::member(&mut unit.tx, id, person_id).await? else { return Ok(()) };
         let moves = people::moves(&mut unit.tx, id, person_id).await?;

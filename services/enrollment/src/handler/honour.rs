@@ -2,7 +2,7 @@
 //! effect is assessment's to say.
 
 use shipei_contracts::enrollment::v1::{self as pb, honour_service_server::HonourService};
-use shipei_rules::{region::RegionCode, vocabulary::Role};
+use shipei_rules::{ids::text_of, region::RegionCode, vocabulary::Role};
 use shipei_service_kit::{Fields, ReadUnit, Result, Unit};
 use tonic::Request;
 
@@ -42,21 +42,21 @@ async fn choose(
         convert::person(&mut fields, "tutor_id", &request.tutor_id),
     );
     let (id, expert_id, tutor_id) = fields.all(parsed)?;
-    let id = id.as_str();
+    let id = &id;
     let head = programme_head(&mut unit.tx, id).await?;
-    let expert = person::member(&mut unit.tx, id, expert_id.as_str()).await?;
+    let expert = person::member(&mut unit.tx, id, &expert_id).await?;
     let expert = member_of_role(expert, &[Role::SubjectExpert], "expert_id")?;
-    let tutor = person::member(&mut unit.tx, id, tutor_id.as_str()).await?;
+    let tutor = person::member(&mut unit.tx, id, &tutor_id).await?;
     let tutor = member_of_role(tutor, &[Role::ClassTutor], "tutor_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     let told = (&stamp, fact_id.as_str());
     honour::note_choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id, told).await?;
     let chosen = pb::TutorChosen {
-        programme_id: id.to_owned(),
-        tutor_id: tutor.person_id.clone(),
-        expert_id: expert.person_id.clone(),
+        programme_id: id.to_string(),
+        tutor_id: tutor.person_id.to_string(),
+        expert_id: expert.person_id.to_string(),
     };
-    unit.emit_fact(&fact_id, region_of(&tutor, &head), &tutor.person_id, &chosen);
+    unit.emit_fact(&fact_id, region_of(&tutor, &head).as_str(), tutor.person_id.as_str(), &chosen);
     let row = honour::choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id).await?;
     Ok((unit, pb::ChooseExcellentTutorResponse { choice: row.map(convert::choice_to) }))
 }
@@ -69,16 +69,17 @@ pub(super) async fn list(
     let mut fields = Fields::new();
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
-        convert::optional(&mut fields, "city_code", &request.city_code, RegionCode::parse),
+        fields.optional_id("city_code", &request.city_code, RegionCode::parse),
     );
     let (id, city) = fields.all(parsed)?;
-    let filter = [id.as_str(), &city];
+    let filter = [id.as_str(), text_of(city.as_ref())];
     let page =
         handler.kit.page::<pb::ListTutorChoicesRequest>(&filter, request.page_size, &request.page_token)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
     let after = (page.after(0), page.after(1));
-    let rows = honour::choices(&mut unit.tx, &unit.reach, id.as_str(), &city, after, page.limit()).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.tutor_id.clone(), row.expert_id.clone()]);
+    let rows = honour::choices(&mut unit.tx, &unit.reach, &id, city, after, page.limit()).await?;
+    let (rows, next_page_token) =
+        page.cut(rows, |row| vec![row.tutor_id.to_string(), row.expert_id.to_string()]);
     let choices = rows.into_iter().map(convert::choice_to).collect();
     Ok((unit, pb::ListTutorChoicesResponse { choices, next_page_token }))
 }

@@ -85,9 +85,12 @@ pub(super) async fn roster_template(
     let mut fields = Fields::new();
     let id = convert::programme(&mut fields, &request.programme_id);
     let (id,) = fields.all((id,))?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
-    let counties = roster::tree(&mut unit.tx, id.as_str()).await?.counties();
-    let file = shipei_tables::template(TEMPLATE_SHEET, &template_columns(counties));
+    programme_head(&mut unit.tx, &id).await?;
+    let counties = roster::tree(&mut unit.tx, &id).await?.counties();
+    let file = shipei_tables::template(
+        TEMPLATE_SHEET,
+        &template_columns(counties.iter().map(ToString::to_string).collect()),
+    );
     let file = file.map_err(|error| Error::Internal(format!("a template: {error}")))?;
     Ok((unit, pb::GetRosterTemplateResponse { file }))
 }
@@ -98,9 +101,9 @@ impl<'a> Import<'a> {
             return Err(Error::invalid("header.programme_id", "required, and an id"));
         };
         let mut tx = handler.kit.database().begin_read().await?;
-        let head = programme_head(&mut tx, id.as_str()).await?;
+        let head = programme_head(&mut tx, &id).await?;
         let scheme = handler.scheme(&mut tx, &head).await?;
-        let tree = roster::tree(&mut tx, id.as_str()).await?;
+        let tree = roster::tree(&mut tx, &id).await?;
         tx.rollback().await?;
         let today = scheme.zone.day_of(parts.now());
         Ok(Self { handler, head, tree, today })
@@ -167,7 +170,7 @@ impl<'a> Import<'a> {
         part: &RosterPart,
         register: &mut Register,
     ) -> Result<Vec<Judgement>> {
-        let id = self.head.programme_id.as_str();
+        let id = &self.head.programme_id;
         let known = roster::known(tx, id, &part.candidates).await?;
         roster::add_enrolled(tx, id, &part.candidates, &part.digests, register).await?;
         let mut judgements = Vec::with_capacity(part.candidates.len());
@@ -186,7 +189,7 @@ impl<'a> Import<'a> {
             }
             let warnings = warnings(candidate, *digest, &known, register);
             let sharers = register.others_with(*digest, &candidate.person_id);
-            let sharers = sharers.into_iter().map(str::to_owned).collect();
+            let sharers = sharers.into_iter().cloned().collect();
             judgements.push(Judgement { verdict, warnings, sharers });
         }
         Ok(judgements)
@@ -200,19 +203,19 @@ impl<'a> Import<'a> {
     }
 
     fn tell(&self, unit: &mut Unit, candidate: &Candidate) {
-        let place = &candidate.place;
+        let place = convert::place_to(&candidate.place);
         let registered = pb::PersonRegistered {
-            programme_id: self.head.programme_id.clone(),
-            person_id: candidate.person_id.clone(),
+            programme_id: self.head.programme_id.to_string(),
+            person_id: candidate.person_id.to_string(),
             role: convert::role_to(candidate.role).into(),
-            county_code: place.county_code.clone(),
-            school_code: place.school_code.clone(),
+            county_code: place.county_code,
+            school_code: place.school_code,
             education_stage: convert::education_stage_to(candidate.education_stage).into(),
             subject: candidate.subject.clone(),
             development_stage: convert::development_stage_to(candidate.development_stage).into(),
-            class_id: place.class_id.clone(),
+            class_id: place.class_id,
         };
-        let region = if place.county_code.is_empty() { &self.head.region_code } else { &place.county_code };
-        unit.emit(region, &candidate.person_id, &registered);
+        let region = candidate.place.county_code.unwrap_or(self.head.region_code);
+        unit.emit(region.as_str(), candidate.person_id.as_str(), &registered);
     }
 }

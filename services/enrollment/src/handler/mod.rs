@@ -13,7 +13,11 @@ mod region;
 
 use std::sync::Arc;
 
-use shipei_rules::{region::RegionLevel, scheme::Scheme};
+use shipei_rules::{
+    ids::ProgrammeId,
+    region::{RegionCode, RegionLevel},
+    scheme::Scheme,
+};
 use shipei_service_kit::{Kit, Result};
 use shipei_store::{StoreError, Tx};
 
@@ -44,7 +48,7 @@ impl Handler {
 
     /// The scheme in force of a programme that is in the database.
     async fn scheme(&self, tx: &mut Tx, head: &ProgrammeHead) -> Result<Arc<Scheme>> {
-        let (id, version) = (head.programme_id.as_str(), head.scheme_version);
+        let (id, version) = (&head.programme_id, head.scheme_version);
         if let Some(scheme) = self.schemes.cached(id, version) {
             return Ok(scheme);
         }
@@ -57,28 +61,25 @@ impl Handler {
 }
 
 /// The programme, or NOT_FOUND.
-async fn programme_head(tx: &mut Tx, programme_id: &str) -> Result<ProgrammeHead> {
+async fn programme_head(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<ProgrammeHead> {
     let head = programmes::head(tx, programme_id).await?;
     Ok(head.ok_or_else(|| not_found("programme_id"))?)
 }
 
 /// The county, or NOT_FOUND.
-async fn existing_county(tx: &mut Tx, programme_id: &str, code: &str) -> Result<RegionRow> {
+async fn existing_county(tx: &mut Tx, programme_id: &ProgrammeId, code: RegionCode) -> Result<RegionRow> {
     let county = regions::county(tx, programme_id, code).await?;
     Ok(county.ok_or_else(|| not_found("county_code"))?)
 }
 
 /// The city, or NOT_FOUND.
-async fn existing_city(tx: &mut Tx, programme_id: &str, code: &str) -> Result<RegionRow> {
+async fn existing_city(tx: &mut Tx, programme_id: &ProgrammeId, code: RegionCode) -> Result<RegionRow> {
     let region = regions::region(tx, programme_id, code).await?;
     let city = region.filter(|region| region.level == RegionLevel::City.as_str());
     Ok(city.ok_or_else(|| not_found("city_code"))?)
 }
 
 /// The region that events about somebody belong to: theirs, or the programme's.
-fn region_of<'a>(member: &'a Member, head: &'a ProgrammeHead) -> &'a str {
-    match member.place.county_code.as_str() {
-        "" => &head.region_code,
-        county => county,
-    }
+fn region_of(member: &Member, head: &ProgrammeHead) -> RegionCode {
+    member.place.county_code.unwrap_or(head.region_code)
 }

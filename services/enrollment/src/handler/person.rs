@@ -5,7 +5,11 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     enrollment::v1::{self as pb, person_service_server::PersonService},
 };
-use shipei_rules::{ids::ClassId, region::RegionCode, vocabulary::Role};
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId, text_of},
+    region::RegionCode,
+    vocabulary::Role,
+};
 use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit, set_aside};
 use shipei_store::Tx;
 use tonic::{Request, Streaming};
@@ -79,14 +83,19 @@ impl PersonService for Handler {
 }
 
 /// The person as messages have them, or NOT_FOUND.
-async fn person_of(handler: &Handler, tx: &mut Tx, id: &str, person_id: &str) -> Result<pb::Person> {
+async fn person_of(
+    handler: &Handler,
+    tx: &mut Tx,
+    id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<pb::Person> {
     let row = people::person(tx, id, person_id).await?;
     let row = row.ok_or_else(|| not_found("person_id"))?;
     convert::person_to(row, id, handler.kit.keys().vault())
 }
 
 /// The person of one of the roles, held until the unit ends.
-async fn held_member(tx: &mut Tx, id: &str, person_id: &str, roles: &[Role]) -> Result<Member> {
+async fn held_member(tx: &mut Tx, id: &ProgrammeId, person_id: &PersonId, roles: &[Role]) -> Result<Member> {
     people::lock_person(tx, id, person_id).await?;
     Ok(member_of_role(people::member(tx, id, person_id).await?, roles, "person_id")?)
 }
@@ -98,8 +107,8 @@ async fn get_person(
 ) -> Result<(ReadUnit, pb::GetPersonResponse)> {
     let (id, person_id) =
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
-    let person = Some(person_of(&handler, &mut unit.tx, id.as_str(), person_id.as_str()).await?);
+    programme_head(&mut unit.tx, &id).await?;
+    let person = Some(person_of(&handler, &mut unit.tx, &id, &person_id).await?);
     Ok((unit, pb::GetPersonResponse { person }))
 }
 
@@ -112,18 +121,19 @@ pub(super) async fn list_people(
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
         convert::optional_role(&mut fields, request.role),
-        convert::optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
-        convert::optional(&mut fields, "class_id", &request.class_id, ClassId::parse),
+        fields.optional_id("region_code", &request.region_code, RegionCode::parse),
+        fields.optional_id("class_id", &request.class_id, ClassId::parse),
     );
     let (id, role, region_code, class_id) = fields.all(parsed)?;
-    let (id, role) = (id.as_str(), role.map_or("", |role| role.as_str()));
-    let filter = [id, role, &region_code, &class_id];
+    let id = &id;
+    let words = (role.map_or("", Role::as_str), text_of(region_code.as_ref()), text_of(class_id.as_ref()));
+    let filter = [id.as_str(), words.0, words.1, words.2];
     let page = handler.kit.page::<pb::ListPeopleRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id).await?;
-    let filter = PeopleFilter { role, region_code: &region_code, class_id: &class_id };
+    let filter = PeopleFilter { role, region_code, class_id: class_id.as_ref() };
     let rows =
         people::people(&mut unit.tx, &unit.reach, id, filter, unit.now, page.after(0), page.limit()).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
     let mut people = Vec::with_capacity(rows.len());
     let mut broken = Vec::new();
     for row in rows {
@@ -139,15 +149,15 @@ async fn record_login(
 ) -> Result<(Unit, pb::RecordLoginResponse)> {
     let (id, person_id) =
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
-    let (id, person_id) = (id.as_str(), person_id.as_str());
+    let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
     let member = held_member(&mut unit.tx, id, person_id, Role::ALL).await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     decide_login(&member, &scheme, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::Login, "", (&stamp, &fact_id)).await?;
-    let logged_in = pb::PersonLoggedIn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
-    unit.emit_fact(&fact_id, region_of(&member, &head), person_id, &logged_in);
+    let logged_in = pb::PersonLoggedIn { programme_id: id.to_string(), person_id: person_id.to_string() };
+    unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &logged_in);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::RecordLoginResponse { person }))
 }
@@ -159,15 +169,15 @@ async fn record_pre_job(
 ) -> Result<(Unit, pb::RecordPreJobTrainingResponse)> {
     let (id, person_id) =
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
-    let (id, person_id) = (id.as_str(), person_id.as_str());
+    let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
     let roles = [Role::ClassTutor, Role::CountyCounselor];
     let member = held_member(&mut unit.tx, id, person_id, &roles).await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
     let attended =
-        pb::PreJobTrainingAttended { programme_id: id.to_owned(), person_id: person_id.to_owned() };
-    unit.emit_fact(&fact_id, region_of(&member, &head), person_id, &attended);
+        pb::PreJobTrainingAttended { programme_id: id.to_string(), person_id: person_id.to_string() };
+    unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &attended);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::RecordPreJobTrainingResponse { person }))
 }
@@ -178,14 +188,14 @@ async fn withdraw(
     request: pb::WithdrawTraineeRequest,
 ) -> Result<(Unit, pb::WithdrawTraineeResponse)> {
     let (id, person_id, reason) = convert::withdrawal(&request)?;
-    let (id, person_id) = (id.as_str(), person_id.as_str());
+    let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
     let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
     still_enrolled(&member, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
-    let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_owned(), person_id: person_id.to_owned() };
-    unit.emit_fact(&fact_id, region_of(&member, &head), person_id, &withdrawn);
+    let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_string(), person_id: person_id.to_string() };
+    unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &withdrawn);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::WithdrawTraineeResponse { person }))
 }
@@ -196,7 +206,7 @@ async fn transfer(
     request: pb::TransferTraineeRequest,
 ) -> Result<(Unit, pb::TransferTraineeResponse)> {
     let (id, person_id, wanted) = convert::transfer(&request)?;
-    let (id, person_id) = (id.as_str(), person_id.as_str());
+    let (id, person_id) = (&id, &person_id);
     programme_head(&mut unit.tx, id).await?;
     let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
     let at = unit.occurred_at;
@@ -211,23 +221,34 @@ async fn transfer(
         let fact_id = unit.new_fact_id()?;
         let move_number = save_move(&mut unit, (id, person_id), &moves, &moved, &fact_id).await?;
         let transferred = pb::TraineeTransferred {
-            programme_id: id.to_owned(),
-            person_id: person_id.to_owned(),
-            old: Some(place_to(&moved.old)),
-            new: Some(place_to(&moved.new)),
+            programme_id: id.to_string(),
+            person_id: person_id.to_string(),
+            old: Some(convert::place_to(&moved.old)),
+            new: Some(convert::place_to(&moved.new)),
             move_number,
         };
-        unit.emit_fact(&fact_id, &moved.new.county_code, person_id, &transferred);
+        // A trainee stands in a county, always.
+        let county_code = text_of(moved.new.county_code.as_ref());
+        unit.emit_fact(&fact_id, county_code, person_id.as_str(), &transferred);
     }
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::TransferTraineeResponse { person }))
 }
 
 /// What there is at the destination as of the move.
-async fn surroundings(tx: &mut Tx, id: &str, new: &Place, at: Time) -> Result<Surroundings> {
-    let county_and_above = regions::county_and_above(tx, id, &new.county_code, at).await?;
-    let school = regions::school(tx, id, &new.school_code).await?;
-    let class = regions::class(tx, id, &new.class_id).await?;
+async fn surroundings(tx: &mut Tx, id: &ProgrammeId, new: &Place, at: Time) -> Result<Surroundings> {
+    let county_and_above = match new.county_code {
+        Some(code) => regions::county_and_above(tx, id, code, at).await?,
+        None => Vec::new(),
+    };
+    let school = match &new.school_code {
+        Some(code) => regions::school(tx, id, code).await?,
+        None => None,
+    };
+    let class = match &new.class_id {
+        Some(class_id) => regions::class(tx, id, class_id).await?,
+        None => None,
+    };
     Ok(Surroundings {
         county_and_above,
         school_county: school.map(|school| school.county_code),
@@ -239,7 +260,7 @@ async fn surroundings(tx: &mut Tx, id: &str, new: &Place, at: Time) -> Result<Su
 /// number.
 async fn save_move(
     unit: &mut Unit,
-    (id, person_id): (&str, &str),
+    (id, person_id): (&ProgrammeId, &PersonId),
     moves: &[Move],
     moved: &Move,
     fact_id: &str,
@@ -250,18 +271,10 @@ async fn save_move(
         return Err(Refusal::new(ErrorReason::TooMany).with("transfers_max", moves_max).into());
     }
     let stamp = Stamp::of(unit);
-    let stands = !unit.is_retracted(id, fact_id).await?;
+    let stands = !unit.is_retracted(id.as_str(), fact_id).await?;
     people::insert_move(&mut unit.tx, id, person_id, number, moved, (&stamp, fact_id)).await?;
     if stands && moves.last().is_none_or(|last| last.at <= moved.at) {
         people::put_in_place(&mut unit.tx, id, person_id, &moved.new).await?;
     }
     Ok(number)
-}
-
-fn place_to(place: &Place) -> pb::TraineePlace {
-    pb::TraineePlace {
-        county_code: place.county_code.clone(),
-        school_code: place.school_code.clone(),
-        class_id: place.class_id.clone(),
-    }
 }

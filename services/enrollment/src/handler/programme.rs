@@ -86,18 +86,18 @@ async fn create(
     request: pb::CreateProgrammeRequest,
 ) -> Result<(Unit, pb::CreateProgrammeResponse)> {
     let scheme = parse_scheme(&request.scheme_toml).await?;
-    let (id, region_code) = (scheme.id.as_str(), scheme.region.as_str());
+    let (id, region_code) = (&scheme.id, scheme.region);
     let stamp = Stamp::of(&unit);
     if programmes::insert_programme(&mut unit.tx, id, region_code, &stamp).await? {
         let digest = crate::scheme_digest(&request.scheme_toml);
         programmes::insert_scheme(&mut unit.tx, id, 1, &request.scheme_toml, &digest, &stamp).await?;
         let created = pb::ProgrammeCreated {
-            programme_id: id.to_owned(),
-            region_code: region_code.to_owned(),
+            programme_id: id.to_string(),
+            region_code: region_code.to_string(),
             scheme_toml: request.scheme_toml.clone(),
             scheme_version: 1,
         };
-        unit.emit(region_code, id, &created);
+        unit.emit(region_code.as_str(), id.as_str(), &created);
     }
     let row = existing(&mut unit.tx, id).await?;
     let first = programmes::scheme_text(&mut unit.tx, id, 1).await?;
@@ -119,14 +119,14 @@ async fn revise(
     let mut fields = Fields::new();
     let id = convert::programme(&mut fields, &request.programme_id);
     let (id,): (ProgrammeId,) = fields.all((id,))?;
-    let id = id.as_str();
+    let id = &id;
     let scheme = parse_scheme(&request.scheme_toml).await?;
     programmes::lock_programme(&mut unit.tx, id).await?;
     let mut row = existing(&mut unit.tx, id).await?;
-    if scheme.id.as_str() != id {
+    if scheme.id != *id {
         return Err(fault_of_key("id", "must be the programme's").into());
     }
-    if scheme.region.as_str() != row.region_code {
+    if scheme.region != row.region_code {
         return Err(fault_of_key("region", "a programme stays in its region").into());
     }
     if row.scheme_toml != request.scheme_toml {
@@ -140,23 +140,28 @@ async fn revise(
     Ok((unit, pb::ReviseSchemeResponse { programme, warnings: convert::warnings_of(&scheme) }))
 }
 
-async fn put_in_force(unit: &mut Unit, id: &str, old: &ProgrammeRow, scheme_toml: &str) -> Result<()> {
+async fn put_in_force(
+    unit: &mut Unit,
+    id: &ProgrammeId,
+    old: &ProgrammeRow,
+    scheme_toml: &str,
+) -> Result<()> {
     let version = old.scheme_version + 1;
     let stamp = Stamp::of(unit);
     let digest = crate::scheme_digest(scheme_toml);
     programmes::insert_scheme(&mut unit.tx, id, version, scheme_toml, &digest, &stamp).await?;
     programmes::put_in_force(&mut unit.tx, id, version).await?;
     let revised = pb::SchemeRevised {
-        programme_id: id.to_owned(),
+        programme_id: id.to_string(),
         scheme_toml: scheme_toml.to_owned(),
         scheme_version: to_int32(version),
         old_scheme_version: to_int32(old.scheme_version),
     };
-    unit.emit(&old.region_code, id, &revised);
+    unit.emit(old.region_code.as_str(), id.as_str(), &revised);
     Ok(())
 }
 
-async fn existing(tx: &mut Tx, id: &str) -> Result<ProgrammeRow> {
+async fn existing(tx: &mut Tx, id: &ProgrammeId) -> Result<ProgrammeRow> {
     Ok(programmes::programme(tx, id).await?.ok_or_else(|| not_found("programme_id"))?)
 }
 
@@ -175,7 +180,7 @@ async fn get(
     let mut fields = Fields::new();
     let id = convert::programme(&mut fields, &request.programme_id);
     let (id,) = fields.all((id,))?;
-    let row = existing(&mut unit.tx, id.as_str()).await?;
+    let row = existing(&mut unit.tx, &id).await?;
     let scheme = stored_scheme(&row).await?;
     let programme = Some(convert::programme_to(row, &scheme));
     Ok((unit, pb::GetProgrammeResponse { programme }))
@@ -190,7 +195,7 @@ async fn list(
     let rows =
         programmes::programmes(&mut unit.tx, &unit.reach, unit.now, page.after(0), page.limit()).await?;
     let bytes = |row: &ProgrammeRow| row.scheme_toml.len() + PROGRAMME_BYTES;
-    let (rows, next_page_token) = page.cut_within(rows, bytes, |row| vec![row.programme_id.clone()]);
+    let (rows, next_page_token) = page.cut_within(rows, bytes, |row| vec![row.programme_id.to_string()]);
     let mut programmes = Vec::with_capacity(rows.len());
     for row in rows {
         let scheme = stored_scheme(&row).await?;
@@ -210,7 +215,7 @@ async fn list_duties(
     let (id, role) = fields.all((id, role))?;
     let filter = [id.as_str(), role.map_or("", |role| role.as_str())];
     let page = handler.kit.page::<pb::ListDutiesRequest>(&filter, request.page_size, &request.page_token)?;
-    let head = programme_head(&mut unit.tx, id.as_str()).await?;
+    let head = programme_head(&mut unit.tx, &id).await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     let wanted = duties::all().iter().filter(|duty| role.is_none_or(|role| duty.role == role));
     let mut due: Vec<pb::Duty> = wanted.filter_map(|duty| convert::duty_to(duty, &scheme)).collect();

@@ -8,8 +8,8 @@ use shipei_contracts::{
 };
 use shipei_rules::{
     divisions,
-    ids::{ClassId, PersonId},
-    region::{RegionCode, YearMonth},
+    ids::{ClassId, PersonId, text_of},
+    region::{RegionCode, RegionLevel, YearMonth},
     scheme::Scheme,
 };
 use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
@@ -92,10 +92,9 @@ impl RegionService for Handler {
 
 /// Whether GB/T 2260 had this code with this name in the year in which the programme's reporting begins.
 fn in_national_standard(row: &RegionRow, scheme: &Scheme) -> bool {
-    let Ok(code) = RegionCode::parse(&row.code) else { return false };
     let year = scheme.zone.day_of(scheme.reporting().from).year();
     let month = u16::try_from(year).ok().and_then(|year| YearMonth::new(year, LAST_MONTH));
-    let division = month.and_then(|month| divisions::division(&code, month));
+    let division = month.and_then(|month| divisions::division(&row.code, month));
     division.is_some_and(|division| division.name == row.name)
 }
 
@@ -105,31 +104,31 @@ async fn create_region(
     request: pb::CreateRegionRequest,
 ) -> Result<(Unit, pb::CreateRegionResponse)> {
     let (id, level, mut row) = convert::new_region(&request)?;
-    let id = id.as_str();
+    let id = &id;
     let head = programme_head(&mut unit.tx, id).await?;
-    let parent = match row.parent_code.as_str() {
-        "" => None,
-        parent => regions::region(&mut unit.tx, id, parent).await?,
+    let parent = match row.parent_code.0 {
+        None => None,
+        Some(parent) => regions::region(&mut unit.tx, id, parent).await?,
     };
     let parent = parent.map(|parent| parent.level()).transpose()?;
-    decide_region(level, parent, !row.parent_code.is_empty())?;
+    decide_region(level, parent, row.parent_code.0.is_some())?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     row.in_national_standard = in_national_standard(&row, &scheme);
     let stamp = Stamp::of(&unit);
     if regions::insert_region(&mut unit.tx, id, &row, &stamp).await? {
-        let [parent_code, province_code] = regions::above(&mut unit.tx, id, &row.parent_code).await?;
+        let [parent_code, province_code] = regions::above(&mut unit.tx, id, row.parent_code.0).await?;
         let created = pb::RegionCreated {
-            programme_id: id.to_owned(),
-            code: row.code.clone(),
+            programme_id: id.to_string(),
+            code: row.code.to_string(),
             name: row.name.clone(),
             level: row.level.clone(),
-            parent_code,
-            province_code,
+            parent_code: text_of(parent_code.as_ref()).to_owned(),
+            province_code: text_of(province_code.as_ref()).to_owned(),
         };
         // Under its own code, so that whoever follows knows where it lies before anything that happens in it.
-        unit.emit(&row.code, &row.code, &created);
+        unit.emit(row.code.as_str(), row.code.as_str(), &created);
     } else {
-        let kept = regions::region(&mut unit.tx, id, &row.code).await?.ok_or_else(|| not_found("code"))?;
+        let kept = regions::region(&mut unit.tx, id, row.code).await?.ok_or_else(|| not_found("code"))?;
         if (&kept.name, &kept.level, &kept.created_parent_code) != (&row.name, &row.level, &row.parent_code) {
             return Err(already_exists("code").into());
         }
@@ -144,35 +143,35 @@ async fn move_region(
     request: pb::MoveRegionRequest,
 ) -> Result<(Unit, pb::MoveRegionResponse)> {
     let (id, code, parent_code) = convert::region_move(&request)?;
-    let (id, code, new_parent) = (id.as_str(), code.as_str(), parent_code.as_str());
+    let id = &id;
     // Two moves of one county at once come one after the other.
     lock_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
     let row = regions::region(&mut unit.tx, id, code).await?.ok_or_else(|| not_found("code"))?;
-    let parent = regions::region(&mut unit.tx, id, new_parent).await?;
+    let parent = regions::region(&mut unit.tx, id, parent_code).await?;
     decide_region_move(row.level()?, parent.map(|parent| parent.level()).transpose()?)?;
     let moves = regions::region_moves(&mut unit.tx, id, code).await?;
     let last = moves.iter().rev().find(|moved| moved.occurred_at <= unit.occurred_at);
-    let old_parent = last.map_or(&row.created_parent_code, |moved| &moved.new_parent_code).clone();
-    if old_parent != new_parent {
+    let old_parent = last.map_or(row.created_parent_code.0, |moved| Some(moved.new_parent_code));
+    if let Some(old_parent) = old_parent.filter(|old_parent| *old_parent != parent_code) {
         let move_number = i64::try_from(moves.len()).unwrap_or(i64::MAX).saturating_add(1);
         if move_number > regions::REGION_MOVES_MAX {
             let moves_max = regions::REGION_MOVES_MAX.to_string();
             return Err(Refusal::new(ErrorReason::TooMany).with("region_moves_max", moves_max).into());
         }
         let stamp = Stamp::of(&unit);
-        let moved = (move_number, old_parent.as_str(), new_parent);
+        let moved = (move_number, old_parent, parent_code);
         regions::insert_region_move(&mut unit.tx, id, &row, moved, &stamp).await?;
-        let [new_parent_code, province_code] = regions::above(&mut unit.tx, id, new_parent).await?;
+        let [_, province_code] = regions::above(&mut unit.tx, id, Some(parent_code)).await?;
         let moved = pb::RegionMoved {
-            programme_id: id.to_owned(),
-            code: code.to_owned(),
+            programme_id: id.to_string(),
+            code: code.to_string(),
             move_number,
-            old_parent_code: old_parent,
-            new_parent_code,
-            province_code,
+            old_parent_code: old_parent.to_string(),
+            new_parent_code: parent_code.to_string(),
+            province_code: text_of(province_code.as_ref()).to_owned(),
         };
-        unit.emit(code, code, &moved);
+        unit.emit(code.as_str(), code.as_str(), &moved);
     }
     let row = regions::region(&mut unit.tx, id, code).await?.ok_or_else(|| not_found("code"))?;
     Ok((unit, pb::MoveRegionResponse { region: Some(convert::region_to(row)?) }))
@@ -186,26 +185,18 @@ pub(super) async fn list_regions(
     let mut fields = Fields::new();
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
-        convert::optional(&mut fields, "parent_code", &request.parent_code, RegionCode::parse),
+        fields.optional_id("parent_code", &request.parent_code, RegionCode::parse),
         fields.optional_choice::<pb::RegionLevel>("level", request.level),
     );
     let (id, parent_code, level) = fields.all(parsed)?;
-    let level = convert::level_word(level);
-    let filter = [id.as_str(), &parent_code, level];
+    let level = convert::level_of(level);
+    let filter = [id.as_str(), text_of(parent_code.as_ref()), level.map_or("", RegionLevel::as_str)];
     let page = handler.kit.page::<pb::ListRegionsRequest>(&filter, request.page_size, &request.page_token)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows = regions::regions(
-        &mut unit.tx,
-        &unit.reach,
-        id.as_str(),
-        (&parent_code, level),
-        unit.now,
-        after,
-        limit,
-    )
-    .await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.code.clone()]);
+    let filter = (parent_code, level);
+    let rows = regions::regions(&mut unit.tx, &unit.reach, &id, filter, unit.now, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.code.to_string()]);
     let regions = rows.into_iter().map(convert::region_to).collect::<Result<_>>()?;
     Ok((unit, pb::ListRegionsResponse { regions, next_page_token }))
 }
@@ -216,9 +207,9 @@ async fn create_school(
     request: pb::CreateSchoolRequest,
 ) -> Result<(Unit, pb::CreateSchoolResponse)> {
     let (id, row) = convert::new_school(&request)?;
-    let id = id.as_str();
+    let id = &id;
     programme_head(&mut unit.tx, id).await?;
-    existing_county(&mut unit.tx, id, &row.county_code).await?;
+    existing_county(&mut unit.tx, id, row.county_code).await?;
     let stamp = Stamp::of(&unit);
     if !regions::insert_school(&mut unit.tx, id, &row, &stamp).await?
         && regions::school(&mut unit.tx, id, &row.school_code).await?.as_ref() != Some(&row)
@@ -236,16 +227,15 @@ pub(super) async fn list_schools(
     let mut fields = Fields::new();
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
-        convert::optional(&mut fields, "county_code", &request.county_code, RegionCode::parse),
+        fields.optional_id("county_code", &request.county_code, RegionCode::parse),
     );
     let (id, county_code) = fields.all(parsed)?;
-    let filter = [id.as_str(), &county_code];
+    let filter = [id.as_str(), text_of(county_code.as_ref())];
     let page = handler.kit.page::<pb::ListSchoolsRequest>(&filter, request.page_size, &request.page_token)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows = regions::schools(&mut unit.tx, &unit.reach, id.as_str(), &county_code, unit.now, after, limit)
-        .await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.school_code.clone()]);
+    let rows = regions::schools(&mut unit.tx, &unit.reach, &id, county_code, unit.now, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.school_code.to_string()]);
     let schools = rows.into_iter().map(convert::school_to).collect();
     Ok((unit, pb::ListSchoolsResponse { schools, next_page_token }))
 }
@@ -259,19 +249,19 @@ async fn create_class(
     request: pb::CreateClassRequest,
 ) -> Result<(Unit, pb::CreateClassResponse)> {
     let (id, row) = convert::new_class(&request)?;
-    let id = id.as_str();
+    let id = &id;
     programme_head(&mut unit.tx, id).await?;
-    let region = regions::region(&mut unit.tx, id, &row.region_code).await?;
+    let region = regions::region(&mut unit.tx, id, row.region_code).await?;
     region.ok_or_else(|| not_found("region_code"))?;
     let stamp = Stamp::of(&unit);
     if regions::insert_class(&mut unit.tx, id, &row, &stamp).await? {
         let created = pb::ClassCreated {
-            programme_id: id.to_owned(),
-            class_id: row.class_id.clone(),
-            region_code: row.region_code.clone(),
-            tutor_id: row.tutor_id.clone(),
+            programme_id: id.to_string(),
+            class_id: row.class_id.to_string(),
+            region_code: row.region_code.to_string(),
+            tutor_id: row.tutor_id.as_str().to_owned(),
         };
-        unit.emit(&row.region_code, &row.class_id, &created);
+        unit.emit(row.region_code.as_str(), row.class_id.as_str(), &created);
         return Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(row)) }));
     }
     let kept = regions::class(&mut unit.tx, id, &row.class_id).await?;
@@ -289,14 +279,14 @@ async fn replace_tutor(
     request: pb::ReplaceTutorRequest,
 ) -> Result<(Unit, pb::ReplaceTutorResponse)> {
     let (id, class_id, tutor_id, reason) = convert::tutor_change(&request)?;
-    let (id, class_id) = (id.as_str(), class_id.as_str());
+    let (id, class_id) = (&id, &class_id);
     // Two changes of one class at once come one after the other.
     lock_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
     let row = regions::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
     let changes = regions::tutor_changes(&mut unit.tx, id, class_id).await?;
     let last = changes.iter().rev().find(|change| change.occurred_at <= unit.occurred_at);
-    let old_tutor_id = last.map_or(&row.created_tutor_id, |change| &change.new_tutor_id).clone();
+    let old_tutor_id = last.map_or(&row.created_tutor_id, |change| &change.new_tutor_id).0.clone();
     if old_tutor_id != tutor_id {
         let change_number = i64::try_from(changes.len()).unwrap_or(i64::MAX).saturating_add(1);
         if change_number > regions::TUTOR_CHANGES_MAX {
@@ -304,17 +294,17 @@ async fn replace_tutor(
             return Err(Refusal::new(ErrorReason::TooMany).with("tutor_changes_max", changes_max).into());
         }
         let stamp = Stamp::of(&unit);
-        let change = (change_number, old_tutor_id.as_str(), tutor_id.as_str());
+        let change = (change_number, old_tutor_id.as_ref(), tutor_id.as_ref());
         regions::insert_tutor_change(&mut unit.tx, id, class_id, change, &reason, &stamp).await?;
         let replaced = pb::TutorReplaced {
-            programme_id: id.to_owned(),
-            class_id: class_id.to_owned(),
+            programme_id: id.to_string(),
+            class_id: class_id.to_string(),
             change_number,
-            old_tutor_id,
-            new_tutor_id: tutor_id,
+            old_tutor_id: text_of(old_tutor_id.as_ref()).to_owned(),
+            new_tutor_id: text_of(tutor_id.as_ref()).to_owned(),
             reason,
         };
-        unit.emit(&row.region_code, class_id, &replaced);
+        unit.emit(row.region_code.as_str(), class_id.as_str(), &replaced);
     }
     let row = regions::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
     Ok((unit, pb::ReplaceTutorResponse { class: Some(convert::class_to(row)) }))
@@ -331,8 +321,8 @@ async fn get_class(
         fields.id("class_id", &request.class_id, ClassId::parse),
     );
     let (id, class_id) = fields.all(parsed)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
-    let row = regions::class(&mut unit.tx, id.as_str(), class_id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
+    let row = regions::class(&mut unit.tx, &id, &class_id).await?;
     let row = row.ok_or_else(|| not_found("class_id"))?;
     Ok((unit, pb::GetClassResponse { class: Some(convert::class_to(row)) }))
 }
@@ -345,25 +335,17 @@ pub(super) async fn list_classes(
     let mut fields = Fields::new();
     let parsed = (
         convert::programme(&mut fields, &request.programme_id),
-        convert::optional(&mut fields, "tutor_id", &request.tutor_id, PersonId::parse),
-        convert::optional(&mut fields, "region_code", &request.region_code, RegionCode::parse),
+        fields.optional_id("tutor_id", &request.tutor_id, PersonId::parse),
+        fields.optional_id("region_code", &request.region_code, RegionCode::parse),
     );
     let (id, tutor_id, region_code) = fields.all(parsed)?;
-    let filter = [id.as_str(), &tutor_id, &region_code];
+    let filter = [id.as_str(), text_of(tutor_id.as_ref()), text_of(region_code.as_ref())];
     let page = handler.kit.page::<pb::ListClassesRequest>(&filter, request.page_size, &request.page_token)?;
-    programme_head(&mut unit.tx, id.as_str()).await?;
+    programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
-    let rows = regions::classes(
-        &mut unit.tx,
-        &unit.reach,
-        id.as_str(),
-        (&tutor_id, &region_code),
-        unit.now,
-        after,
-        limit,
-    )
-    .await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.class_id.clone()]);
+    let filter = (tutor_id.as_ref(), region_code);
+    let rows = regions::classes(&mut unit.tx, &unit.reach, &id, filter, unit.now, after, limit).await?;
+    let (rows, next_page_token) = page.cut(rows, |row| vec![row.class_id.to_string()]);
     let classes = rows.into_iter().map(convert::class_to).collect();
     Ok((unit, pb::ListClassesResponse { classes, next_page_token }))
 }

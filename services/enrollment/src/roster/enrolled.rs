@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
-    region::RegionLevel,
+    ids::{ClassId, PersonId, SchoolCode},
+    region::{RegionCode, RegionLevel},
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 
@@ -18,9 +19,9 @@ const HOLDERS_NAMED_MAX: usize = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// The county of each school.
-    pub(crate) schools: HashMap<String, String>,
+    pub(crate) schools: HashMap<SchoolCode, RegionCode>,
     /// The classes.
-    pub(crate) classes: HashSet<String>,
+    pub(crate) classes: HashSet<ClassId>,
 }
 
 /// The ids that a spreadsheet may have made this one of, by taking zeros away from before it.
@@ -37,9 +38,9 @@ const ZEROS_MAX: usize = 5;
 pub(crate) fn check_places(candidate: &Candidate, tree: &Tree, known: &Known) -> Vec<Fault> {
     let Place { county_code, class_id, .. } = &candidate.place;
     let mut faults = Vec::new();
-    if !county_code.is_empty() {
+    if let Some(county_code) = county_code {
         let field = at_name(at::COUNTY);
-        let level = tree.level(county_code);
+        let level = tree.level(*county_code);
         let fault = match candidate.role {
             _ if level.is_none() => Some(("there is no such region", "没有这个区划")),
             Role::Trainee | Role::CountyCounselor if level != Some(RegionLevel::County) => {
@@ -52,9 +53,10 @@ pub(crate) fn check_places(candidate: &Candidate, tree: &Tree, known: &Known) ->
         };
         faults.extend(fault.map(|(en, zh)| Fault::missing(field, en, zh)));
     }
-    if !class_id.is_empty() && !known.classes.contains(class_id) {
+    if let Some(class_id) = class_id.as_ref().filter(|class_id| !known.classes.contains(*class_id)) {
         let field = at_name(at::CLASS);
-        let padded = with_zeros(class_id).any(|id| known.classes.contains(&id));
+        let padded = with_zeros(class_id.as_str())
+            .any(|id| ClassId::parse(&id).is_ok_and(|id| known.classes.contains(&id)));
         faults.push(match padded {
             true => Fault::missing(
                 field,
@@ -126,14 +128,14 @@ impl Holder {
 /// Everybody who is enrolled and whom a run of rows may meet.
 #[derive(Debug, Default)]
 pub(crate) struct Register {
-    people: HashMap<String, Enrolled>,
+    people: HashMap<PersonId, Enrolled>,
     /// Who holds an identity number, by id; more than one may.
-    holders: HashMap<IdentityDigest, BTreeMap<String, Holder>>,
+    holders: HashMap<IdentityDigest, BTreeMap<PersonId, Holder>>,
 }
 
 impl Register {
     /// Adds somebody.
-    pub(crate) fn add(&mut self, person_id: String, enrolled: Enrolled) {
+    pub(crate) fn add(&mut self, person_id: PersonId, enrolled: Enrolled) {
         self.add_holder(enrolled.digest, person_id.clone(), Holder::new(enrolled.role, &enrolled.name));
         self.people.insert(person_id, enrolled);
     }
@@ -144,19 +146,22 @@ impl Register {
     }
 
     /// Adds who holds an identity number.
-    pub(crate) fn add_holder(&mut self, digest: IdentityDigest, person_id: String, holder: Holder) {
+    pub(crate) fn add_holder(&mut self, digest: IdentityDigest, person_id: PersonId, holder: Holder) {
         self.holders.entry(digest).or_default().insert(person_id, holder);
     }
 
     /// The others who hold an identity number, by id.
-    fn others(&self, digest: IdentityDigest, person_id: &str) -> impl Iterator<Item = (&str, &Holder)> {
+    fn others(
+        &self,
+        digest: IdentityDigest,
+        person_id: &PersonId,
+    ) -> impl Iterator<Item = (&PersonId, &Holder)> {
         let holders = self.holders.get(&digest).into_iter().flatten();
-        let others = holders.map(|(holder_id, holder)| (holder_id.as_str(), holder));
-        others.filter(move |(holder_id, _)| *holder_id != person_id)
+        holders.filter(move |(holder_id, _)| *holder_id != person_id)
     }
 
     /// The ids of the others who hold an identity number; of many, the first few.
-    pub(crate) fn others_with(&self, digest: IdentityDigest, person_id: &str) -> Vec<&str> {
+    pub(crate) fn others_with(&self, digest: IdentityDigest, person_id: &PersonId) -> Vec<&PersonId> {
         self.others(digest, person_id).map(|(other, _)| other).take(HOLDERS_NAMED_MAX).collect()
     }
 }
@@ -177,22 +182,24 @@ pub(crate) fn warnings(
 ) -> Vec<Warning> {
     let mut found = candidate.warnings.clone();
     let Place { county_code, school_code, .. } = &candidate.place;
-    let school = match known.schools.get(school_code) {
-        _ if school_code.is_empty() => None,
-        None if with_zeros(school_code).any(|code| known.schools.contains_key(&code)) => Some((
+    let is_listed = |code: &str| SchoolCode::parse(code).is_ok_and(|code| known.schools.contains_key(&code));
+    let listed = school_code.as_ref().map(|code| (code, known.schools.get(code)));
+    let school = match listed {
+        None => None,
+        Some((code, None)) if with_zeros(code.as_str()).any(|code| is_listed(&code)) => Some((
             "the list of schools does not have this one, but one with zeros before it: Excel has taken them away",
             "学校名单中没有这所学校，但有代码前面带 0 的：Excel 去掉了开头的 0",
         )),
-        None => Some(("the list of schools does not have this one", "学校名单中没有这所学校")),
-        Some(county) if county != county_code => {
+        Some((_, None)) => Some(("the list of schools does not have this one", "学校名单中没有这所学校")),
+        Some((_, Some(county))) if Some(*county) != *county_code => {
             Some(("the list of schools has this one in another county", "学校名单中这所学校属于另一个县区"))
         }
-        Some(_) => None,
+        Some((_, Some(_))) => None,
     };
     found.extend(school.map(|(en, zh)| Warning::new(at_name(at::SCHOOL), en, zh)));
     let others = register.others_with(digest, &candidate.person_id);
     if !others.is_empty() {
-        found.push(same_number_warning(&candidate.person_id, &others));
+        found.push(same_number_warning(candidate.person_id.as_str(), &others));
     }
     found
 }
@@ -252,7 +259,7 @@ fn judge_new(candidate: &Candidate, digest: IdentityDigest, register: &Register)
         .map(|(other, _)| other)
         .peekable();
     let Some(first) = same.peek().copied() else { return Ok(Verdict::New) };
-    if same.any(|other| other == candidate.same_person_as) {
+    if same.any(|other| candidate.same_person_as.as_ref() == Some(other)) {
         return Ok(Verdict::New);
     }
     let column = at_name(at::SAME_PERSON_AS);

@@ -14,11 +14,10 @@ use super::{Candidate, Cells, Fault, Tree, Warning, at, at_name, tree::Named, wo
 use crate::{convert::NAME_CHARACTERS_MAX, domain::Place};
 
 /// The id in a row's first cell, if it can be shown.
-pub(crate) fn showable_person_id(cells: &Cells) -> Option<String> {
+pub(crate) fn showable_person_id(cells: &Cells) -> Option<PersonId> {
     let [person_id, ..] = &cells.cells;
     let person_id = shipei_text::clean_code(person_id);
-    let is_number = shipei_text::holds_identity_number(&person_id);
-    (PersonId::parse(&person_id).is_ok() && !is_number).then(|| person_id.into_owned())
+    PersonId::parse(&person_id).ok().filter(|id| !shipei_text::holds_identity_number(id.as_str()))
 }
 
 /// Reads one row. `today` is the programme's calendar day: nobody is born after it.
@@ -28,7 +27,7 @@ pub(crate) fn showable_person_id(cells: &Cells) -> Option<String> {
 pub(crate) fn read_row(cells: &Cells, tree: &Tree, today: NaiveDate) -> Result<Candidate, Vec<Fault>> {
     let mut reading = Reading { cells, tree, faults: cells.faults.clone(), warnings: Vec::new() };
     let person_id = reading.id(at::PERSON_ID, PersonId::parse);
-    if person_id.as_deref() == Some("") {
+    if person_id == Some(None) {
         reading.fault(Fault::invalid(at_name(at::PERSON_ID), "the id is empty", "编号为空"));
     }
     let name = reading.name(at::NAME);
@@ -41,7 +40,7 @@ pub(crate) fn read_row(cells: &Cells, tree: &Tree, today: NaiveDate) -> Result<C
     let same_person_as = reading.id(at::SAME_PERSON_AS, PersonId::parse);
     let Reading { faults, warnings, .. } = reading;
     if let (
-        Some(person_id),
+        Some(Some(person_id)),
         Some(name),
         Some(identity_number),
         Some(role),
@@ -94,17 +93,17 @@ impl Reading<'_> {
         Some(ruin)
     }
 
-    /// An id or a code, empty when there is none.
-    fn id<T>(&mut self, place: usize, parse: impl Fn(&str) -> Result<T, InvalidId>) -> Option<String> {
+    /// An id or a code, `Some(None)` when there is none.
+    fn id<T>(&mut self, place: usize, parse: impl Fn(&str) -> Result<T, InvalidId>) -> Option<Option<T>> {
         let text = shipei_text::clean_code(&self.cells.cells[place]).into_owned();
         if text.is_empty() && self.cells.ruins[place].is_none() {
-            return Some(text);
+            return Some(None);
         }
         if self.ruin(place).is_some() {
             return None;
         }
         let fault = match parse(&text) {
-            Ok(_) if !shipei_text::holds_identity_number(&text) => return Some(text),
+            Ok(id) if !shipei_text::holds_identity_number(&text) => return Some(Some(id)),
             _ if shipei_text::holds_identity_number(&text) => Fault::invalid(
                 at_name(place),
                 "an identity number must not serve as an id",
@@ -120,7 +119,7 @@ impl Reading<'_> {
                 format!("the id {}", error.cause),
                 "编号只能用字母、数字和 - _ . :，最多 64 个字符",
             ),
-            Ok(_) => return Some(text),
+            Ok(id) => return Some(Some(id)),
         };
         self.fault(fault);
         None
@@ -213,20 +212,20 @@ impl Reading<'_> {
 
     fn place(&mut self, role: Option<Role>) -> Place {
         let county_code = self.county(role);
-        let school_code = self.id(at::SCHOOL, SchoolCode::parse).unwrap_or_default();
-        if !school_code.is_empty() && self.cells.cells[at::COUNTY].is_empty() {
+        let school_code = self.id(at::SCHOOL, SchoolCode::parse).flatten();
+        if school_code.is_some() && self.cells.cells[at::COUNTY].is_empty() {
             self.fault(Fault::invalid(at_name(at::COUNTY), "required with a school", "填了学校就必须填县区"));
         }
         // Only a trainee is a member of a class; lists of staff often name the class that somebody runs, in any words.
         let class_id = match role {
-            Some(Role::Trainee) => self.id(at::CLASS, ClassId::parse).unwrap_or_default(),
-            _ => String::new(),
+            Some(Role::Trainee) => self.id(at::CLASS, ClassId::parse).flatten(),
+            _ => None,
         };
         Place { county_code, school_code, class_id }
     }
 
-    /// The region, by code or by name: empty when there is none or it can't be told.
-    fn county(&mut self, role: Option<Role>) -> String {
+    /// The region, by code or by name: `None` when there is none or it can't be told.
+    fn county(&mut self, role: Option<Role>) -> Option<RegionCode> {
         let field = at_name(at::COUNTY);
         let text = shipei_text::clean_code(&self.cells.cells[at::COUNTY]).into_owned();
         let needs_region = matches!(role, Some(Role::Trainee | Role::CountyCounselor | Role::MunicipalLead));
@@ -234,13 +233,13 @@ impl Reading<'_> {
             if needs_region {
                 self.fault(Fault::invalid(field, "required of this role", "该角色必须填县区"));
             }
-            return text;
+            return None;
         }
         if self.ruin(at::COUNTY).is_some() {
-            return String::new();
+            return None;
         }
-        if RegionCode::parse(&text).is_ok() {
-            return text;
+        if let Ok(code) = RegionCode::parse(&text) {
+            return Some(code);
         }
         if text.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
             self.fault(Fault::invalid(
@@ -248,7 +247,7 @@ impl Reading<'_> {
                 "a region code has six digits, the first not 0",
                 "区划代码为六位数字，首位不为 0",
             ));
-            return String::new();
+            return None;
         }
         let level = match role {
             Some(Role::Trainee | Role::CountyCounselor) => Some(RegionLevel::County),
@@ -256,7 +255,7 @@ impl Reading<'_> {
             _ => None,
         };
         match self.tree.named(&text, level) {
-            Named::One(region) => return region.code.clone(),
+            Named::One(region) => return Some(region.code),
             Named::Several => self.fault(Fault::invalid(
                 field,
                 "several regions are called so; write the code",
@@ -270,7 +269,7 @@ impl Reading<'_> {
                 ));
             }
         }
-        String::new()
+        None
     }
 
     fn education_stage(&mut self, role: Option<Role>) -> Option<shipei_rules::vocabulary::EducationStage> {

@@ -4,7 +4,11 @@
 
 use std::collections::HashMap;
 
-use shipei_rules::vocabulary::{DevelopmentStage, EducationStage, Role};
+use shipei_rules::{
+    ids::{ClassId, PersonId, SchoolCode, text_of},
+    region::RegionCode,
+    vocabulary::{DevelopmentStage, EducationStage, Role},
+};
 
 use super::{Candidate, Enrolled, IdentityDigest, Register};
 use crate::domain::Place;
@@ -16,7 +20,7 @@ const BETWEEN: char = '\n';
 #[derive(Debug, Default)]
 pub(crate) struct Rehearsal {
     people: Vec<Remembered>,
-    by_id: HashMap<Box<str>, u32>,
+    by_id: HashMap<PersonId, u32>,
     /// The last one of each identity number, by the head of its digest.
     last_with: HashMap<[u8; 8], u32>,
 }
@@ -38,10 +42,16 @@ impl Rehearsal {
     pub(crate) fn remember(&mut self, candidate: &Candidate, digest: IdentityDigest) {
         let Ok(place) = u32::try_from(self.people.len()) else { return };
         let Place { county_code, school_code, class_id } = &candidate.place;
-        let texts =
-            [&candidate.person_id, &candidate.name, county_code, school_code, class_id, &candidate.subject];
-        let texts = texts.map(String::as_str).join("\n");
-        self.by_id.insert(candidate.person_id.as_str().into(), place);
+        let texts = [
+            candidate.person_id.as_str(),
+            candidate.name.as_str(),
+            text_of(county_code.as_ref()),
+            text_of(school_code.as_ref()),
+            text_of(class_id.as_ref()),
+            candidate.subject.as_str(),
+        ];
+        let texts = texts.join("\n");
+        self.by_id.insert(candidate.person_id.clone(), place);
         self.people.push(Remembered {
             texts: texts.into(),
             digest,
@@ -59,7 +69,7 @@ impl Rehearsal {
         digests: &[IdentityDigest],
         register: &mut Register,
     ) {
-        let by_id = candidates.iter().filter_map(|candidate| self.by_id.get(candidate.person_id.as_str()));
+        let by_id = candidates.iter().filter_map(|candidate| self.by_id.get(&candidate.person_id));
         for place in by_id {
             self.add(*place, register);
         }
@@ -74,10 +84,15 @@ impl Rehearsal {
     /// Adds one; gives the one before with the same head of the digest.
     fn add(&self, place: u32, register: &mut Register) -> Option<u32> {
         let remembered = self.people.get(place as usize)?;
-        let mut texts = remembered.texts.split(BETWEEN).map(str::to_owned);
+        let mut texts = remembered.texts.split(BETWEEN);
         let mut text = || texts.next().unwrap_or_default();
-        let (person_id, name) = (text(), text());
-        let place = Place { county_code: text(), school_code: text(), class_id: text() };
+        // All of them were ids when they were remembered.
+        let (person_id, name) = (PersonId::parse(text()).ok()?, text().to_owned());
+        let place = Place {
+            county_code: RegionCode::parse_optional(text()).ok()?,
+            school_code: SchoolCode::parse_optional(text()).ok()?,
+            class_id: ClassId::parse_optional(text()).ok()?,
+        };
         let enrolled = Enrolled {
             digest: remembered.digest,
             name,
@@ -85,7 +100,7 @@ impl Rehearsal {
             roster_place: place.clone(),
             place,
             education_stage: remembered.education_stage,
-            subject: text(),
+            subject: text().to_owned(),
             development_stage: remembered.development_stage,
         };
         register.add(person_id, enrolled);

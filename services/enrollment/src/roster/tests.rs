@@ -1,7 +1,7 @@
 //! Rows of rosters by table: all faults of each, and no cell shown.
 
 use chrono::NaiveDate;
-use shipei_rules::region::RegionLevel;
+use shipei_rules::region::{RegionCode, RegionLevel};
 
 use super::*;
 
@@ -34,10 +34,10 @@ fn cells(changes: &[(&str, &str)]) -> Cells {
 
 fn tree() -> Tree {
     let region = |code: &str, name: &str, level, parent: &str| TreeRegion {
-        code: code.to_owned(),
+        code: code.parse().unwrap(),
         name: name.to_owned(),
         level,
-        parent_code: parent.to_owned(),
+        parent_code: RegionCode::parse_optional(parent).unwrap(),
     };
     Tree::new([
         region("130300", "秦皇岛市", RegionLevel::City, ""),
@@ -49,9 +49,9 @@ fn tree() -> Tree {
 fn known() -> Known {
     Known {
         schools: [("130302S0", "130302"), ("130303S0", "130303")]
-            .map(|(school, county)| (school.to_owned(), county.to_owned()))
+            .map(|(school, county)| (school.parse().unwrap(), county.parse().unwrap()))
             .into(),
-        classes: ["L1".to_owned(), "007".to_owned()].into(),
+        classes: ["L1", "007"].map(|id| id.parse().unwrap()).into(),
     }
 }
 
@@ -251,7 +251,7 @@ fn class_of_somebody_who_is_no_trainee_is_ignored() {
                         other => other,
                     }),
             );
-            assert_eq!(candidate.place.class_id, "", "{role} {class}");
+            assert_eq!(candidate.place.class_id, None, "{role} {class}");
         }
     }
 }
@@ -261,7 +261,7 @@ fn odd_row_that_is_taken_is_pointed_out() {
     let digest = [1; 32];
     let mut register = Register::default();
     let holder = || Holder::new(Role::Trainee, "别人");
-    register.add_holder([2; 32], "T09".to_owned(), holder());
+    register.add_holder([2; 32], "T09".parse().unwrap(), holder());
     let found = |changes: &[(&str, &str)], register: &Register| -> Vec<(&'static str, String)> {
         let found = warnings(&read(changes), digest, &known(), register);
         found.into_iter().map(|warning| (warning.field, warning.en)).collect()
@@ -274,7 +274,7 @@ fn odd_row_that_is_taken_is_pointed_out() {
         assert!(odd[0].1.contains(part) && !odd[0].1.contains(school), "{}", odd[0].1);
     }
     for person_id in ["T01", "T07", "T03", "T05", "T04"] {
-        register.add_holder(digest, person_id.to_owned(), holder());
+        register.add_holder(digest, person_id.parse().unwrap(), holder());
     }
     let same_number = "T01 has the same identity number as T03, T04, T05".to_owned();
     assert_eq!(found(&[], &register), [("id_number", same_number)]);
@@ -293,7 +293,7 @@ fn odd_row_that_is_taken_is_pointed_out() {
 fn same_person_under_two_ids_of_one_role_is_refused_unless_the_row_says_so() {
     let digest = [1; 32];
     let mut register = Register::default();
-    register.add("T01".to_owned(), Enrolled::of(&read(&[]), digest));
+    register.add("T01".parse().unwrap(), Enrolled::of(&read(&[]), digest));
     let again = |changes: &[(&str, &str)]| {
         let changes = [&[("person_id", "T02")], changes].concat();
         judge(&read(&changes), digest, &register)
@@ -312,8 +312,8 @@ fn same_row_again_is_unchanged_and_another_is_named() {
     let (digest, other_digest) = ([1; 32], [2; 32]);
     let mut register = Register::default();
     let mut enrolled = Enrolled::of(&read(&[]), digest);
-    enrolled.place.class_id = "L2".to_owned();
-    register.add("T01".to_owned(), enrolled);
+    enrolled.place.class_id = Some("L2".parse().unwrap());
+    register.add("T01".parse().unwrap(), enrolled);
 
     assert_eq!(judge(&read(&[]), digest, &register), Ok(Verdict::Same));
     assert_eq!(judge(&read(&[("class_id", "L2")]), digest, &register), Ok(Verdict::Same));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shipei_rules::region::RegionLevel;
+use shipei_rules::region::{RegionCode, RegionLevel};
 
 /// How many levels a tree has: province, city, county.
 const LEVELS: usize = 3;
@@ -11,21 +11,21 @@ const LEVELS: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TreeRegion {
     /// Its code.
-    pub(crate) code: String,
+    pub(crate) code: RegionCode,
     /// Its name.
     pub(crate) name: String,
     /// Its level.
     pub(crate) level: RegionLevel,
-    /// The code of the one above; empty for none.
-    pub(crate) parent_code: String,
+    /// The code of the one above.
+    pub(crate) parent_code: Option<RegionCode>,
 }
 
 /// The tree.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
-    regions: HashMap<String, TreeRegion>,
+    regions: HashMap<RegionCode, TreeRegion>,
     /// The codes of the regions that a name may mean.
-    by_name: HashMap<String, Vec<String>>,
+    by_name: HashMap<String, Vec<RegionCode>>,
 }
 
 /// What a name means.
@@ -41,9 +41,9 @@ pub(crate) enum Named<'tree> {
 
 impl Tree {
     pub(crate) fn new(regions: impl IntoIterator<Item = TreeRegion>) -> Self {
-        let regions: HashMap<String, TreeRegion> =
-            regions.into_iter().map(|region| (region.code.clone(), region)).collect();
-        let mut by_name: HashMap<String, Vec<String>> = HashMap::new();
+        let regions: HashMap<RegionCode, TreeRegion> =
+            regions.into_iter().map(|region| (region.code, region)).collect();
+        let mut by_name: HashMap<String, Vec<RegionCode>> = HashMap::new();
         for region in regions.values() {
             // 海港区, 秦皇岛市海港区, 河北省秦皇岛市海港区.
             let mut name = String::new();
@@ -52,17 +52,17 @@ impl Tree {
                 let Some(part) = next else { break };
                 name.insert_str(0, &shipei_text::same_name_key(&part.name));
                 if !name.is_empty() {
-                    by_name.entry(name.clone()).or_default().push(region.code.clone());
+                    by_name.entry(name.clone()).or_default().push(region.code);
                 }
-                next = regions.get(&part.parent_code);
+                next = part.parent_code.and_then(|code| regions.get(&code));
             }
         }
         Self { regions, by_name }
     }
 
     /// The level of a region.
-    pub(crate) fn level(&self, code: &str) -> Option<RegionLevel> {
-        self.regions.get(code).map(|region| region.level)
+    pub(crate) fn level(&self, code: RegionCode) -> Option<RegionLevel> {
+        self.regions.get(&code).map(|region| region.level)
     }
 
     /// The region that a name means, of a level if one is given.
@@ -70,7 +70,7 @@ impl Tree {
         let codes = self.by_name.get(&shipei_text::same_name_key(name));
         let mut found: Vec<&TreeRegion> =
             codes.into_iter().flatten().filter_map(|code| self.regions.get(code)).collect();
-        found.sort_by(|one, other| one.code.cmp(&other.code));
+        found.sort_by_key(|one| one.code);
         found.dedup();
         if let Some(level) = level {
             found.retain(|region| region.level == level);
@@ -82,10 +82,10 @@ impl Tree {
         }
     }
 
-    /// The codes and names of the counties, by code.
-    pub(crate) fn counties(&self) -> Vec<String> {
+    /// The codes of the counties.
+    pub(crate) fn counties(&self) -> Vec<RegionCode> {
         let counties = self.regions.values().filter(|region| region.level == RegionLevel::County);
-        let mut codes: Vec<String> = counties.map(|region| region.code.clone()).collect();
+        let mut codes: Vec<RegionCode> = counties.map(|region| region.code).collect();
         codes.sort_unstable();
         codes
     }
@@ -96,7 +96,12 @@ mod tests {
     use super::*;
 
     fn region(code: &str, name: &str, level: RegionLevel, parent: &str) -> TreeRegion {
-        TreeRegion { code: code.into(), name: name.into(), level, parent_code: parent.into() }
+        TreeRegion {
+            code: code.parse().unwrap(),
+            name: name.into(),
+            level,
+            parent_code: RegionCode::parse_optional(parent).unwrap(),
+        }
     }
 
     #[test]
@@ -110,7 +115,7 @@ mod tests {
             region("130703", "桥西区", RegionLevel::County, "130300"),
         ]);
         let code = |name: &str, level| match tree.named(name, level) {
-            Named::One(region) => region.code.clone(),
+            Named::One(region) => region.code.to_string(),
             other => format!("{other:?}"),
         };
         for name in ["海港区", " 海 港 区 ", "秦皇岛市海港区", "河北省秦皇岛市海港区"]
@@ -122,7 +127,8 @@ mod tests {
         assert_eq!(code("秦皇岛市", Some(RegionLevel::City)), "130300");
         assert_eq!(code("秦皇岛市", Some(RegionLevel::County)), "None");
         assert_eq!(code("", None), "None");
-        assert_eq!(tree.counties(), ["130104", "130302", "130703"]);
-        assert_eq!(tree.level("130302"), Some(RegionLevel::County));
+        let counties: Vec<String> = tree.counties().iter().map(ToString::to_string).collect();
+        assert_eq!(counties, ["130104", "130302", "130703"]);
+        assert_eq!(tree.level("130302".parse().unwrap()), Some(RegionLevel::County));
     }
 }

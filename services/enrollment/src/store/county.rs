@@ -1,5 +1,9 @@
 //! Annex 1 by county: what was reported, compiled, remitted, opened.
 
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId, RemittanceRef, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -34,7 +38,8 @@ impl CountyFact {
 
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct CountyRow {
-    pub(crate) county_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) county_code: RegionCode,
     pub(crate) name: String,
     pub(crate) reported_at: Option<Time>,
     pub(crate) reported_fact_id: Option<String>,
@@ -48,8 +53,10 @@ pub(crate) struct CountyRow {
 
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct RemittanceRow {
-    pub(crate) county_code: String,
-    pub(crate) r#ref: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) county_code: RegionCode,
+    #[sqlx(try_from = "String")]
+    pub(crate) r#ref: RemittanceRef,
     pub(crate) amount_fen: i64,
     pub(crate) occurred_at: Time,
     pub(crate) fact_id: String,
@@ -128,19 +135,19 @@ macro_rules! counties_where {
 /// Notes a fact; the first one of its kind that stands counts.
 pub(crate) async fn note(
     tx: &mut Tx,
-    (programme_id, county_code): (&str, &str),
+    (programme_id, county_code): (&ProgrammeId, RegionCode),
     fact: CountyFact,
-    person_id: &str,
+    person_id: Option<&PersonId>,
     (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO county_fact (programme_id, county_code, kind, person_id, occurred_at, recorded_at, actor, fact_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        programme_id,
-        county_code,
+        programme_id.as_str(),
+        county_code.as_str(),
         fact.as_str(),
-        person_id,
+        text_of(person_id),
         stamp.occurred_at,
         stamp.recorded_at,
         stamp.actor.as_str(),
@@ -149,7 +156,7 @@ pub(crate) async fn note(
     Ok(())
 }
 
-pub(crate) async fn any_opened(tx: &mut Tx, programme_id: &str) -> Result<bool, StoreError> {
+pub(crate) async fn any_opened(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<bool, StoreError> {
     let row = fetch_optional!(
         tx,
         (String,),
@@ -158,24 +165,30 @@ pub(crate) async fn any_opened(tx: &mut Tx, programme_id: &str) -> Result<bool, 
             stands!("f"),
             "LIMIT 1"
         ),
-        programme_id
+        programme_id.as_str()
     )?;
     Ok(row.is_some())
+}
+
+#[derive(sqlx::FromRow)]
+struct CodeRow {
+    #[sqlx(try_from = "String")]
+    code: RegionCode,
 }
 
 /// The counties of a city, as of an instant, that had reported by then, by code.
 pub(crate) async fn reported_counties(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    city_code: &str,
+    programme_id: &ProgrammeId,
+    city_code: RegionCode,
     at: Time,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<RegionCode>, StoreError> {
     let columns = Columns { region: "r.code", ..Columns::none("r.programme_id", AsOf::At(at)) };
-    let city = Reach::region(city_code);
+    let city = Reach::region(city_code.as_str());
     let rows = fetch_list!(
         tx,
-        (String,),
+        CodeRow,
         [
             concat!(
                 "SELECT r.code FROM region r WHERE r.level = 'county' AND ",
@@ -184,7 +197,7 @@ pub(crate) async fn reported_counties(
             ),
             at,
             " AND r.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             "",
             city.over(columns),
             "",
@@ -193,27 +206,27 @@ pub(crate) async fn reported_counties(
             COUNTIES_OF_CITY_MAX
         ]
     )?;
-    Ok(rows.into_iter().map(|(code,)| code).collect())
+    Ok(rows.into_iter().map(|row| row.code).collect())
 }
 
 /// Counties by code, with where they stand, of those reached now; an empty city is any. Active trainees are counted here.
 pub(crate) async fn counties(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    city_code: &str,
+    programme_id: &ProgrammeId,
+    city_code: Option<RegionCode>,
     now: Time,
     after: &str,
     limit: i64,
 ) -> Result<Vec<CountyRow>, StoreError> {
     let columns = Columns { region: "r.code", ..Columns::none("r.programme_id", AsOf::At(now)) };
-    let city = Reach::region(city_code);
+    let city = Reach::region(text_of(city_code.as_ref()));
     fetch_list!(
         tx,
         CountyRow,
         [
             counties_where!("WHERE r.level = 'county' AND r.programme_id = "),
-            programme_id,
+            programme_id.as_str(),
             " AND r.code > ",
             after,
             "",
@@ -229,30 +242,30 @@ pub(crate) async fn counties(
 /// When a county reported, and when its money was first there.
 pub(crate) async fn reported_and_remitted(
     tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: RegionCode,
 ) -> Result<(Option<Time>, Option<Time>), StoreError> {
     fetch_one!(
         tx,
         (Option<Time>, Option<Time>),
         concat!("SELECT ", first_fact!("occurred_at", "reported", "$1", "$2"), ", ", remitted!("$1", "$2")),
-        programme_id,
-        county_code
+        programme_id.as_str(),
+        county_code.as_str()
     )
 }
 
 /// One county's row of [`counties`].
 pub(crate) async fn county_state(
     tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: RegionCode,
 ) -> Result<Option<CountyRow>, StoreError> {
     fetch_optional!(
         tx,
         CountyRow,
         counties_where!("WHERE r.programme_id = $1 AND r.level = 'county' AND r.code = $2"),
-        programme_id,
-        county_code
+        programme_id.as_str(),
+        county_code.as_str()
     )
 }
 
@@ -294,17 +307,17 @@ macro_rules! remittances_where {
 
 pub(crate) async fn remittance(
     tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
-    reference: &str,
+    programme_id: &ProgrammeId,
+    county_code: RegionCode,
+    reference: &RemittanceRef,
 ) -> Result<Option<RemittanceRow>, StoreError> {
     fetch_optional!(
         tx,
         RemittanceRow,
         remittances_where!("m.programme_id = $1 AND m.county_code = $2 AND m.ref = $3 LIMIT 1"),
-        programme_id,
-        county_code,
-        reference
+        programme_id.as_str(),
+        county_code.as_str(),
+        reference.as_str()
     )
 }
 
@@ -312,8 +325,8 @@ pub(crate) async fn remittance(
 pub(crate) async fn remittances(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: Option<RegionCode>,
     (after_county, after_ref): (&str, &str),
     limit: i64,
 ) -> Result<Vec<RemittanceRow>, StoreError> {
@@ -324,13 +337,13 @@ pub(crate) async fn remittances(
         RemittanceRow,
         [
             remittances_where!("m.programme_id = "),
-            programme_id,
+            programme_id.as_str(),
             " AND (m.county_code, m.ref) > (",
             after_county,
             ", ",
             after_ref,
             ")",
-            Equal("m.county_code", county_code),
+            Equal("m.county_code", text_of(county_code.as_ref())),
             "",
             reach.over(columns),
             " ORDER BY m.county_code, m.ref LIMIT ",
@@ -342,9 +355,9 @@ pub(crate) async fn remittances(
 /// Holds a reference of a county until the transaction ends.
 pub(crate) async fn lock_remittance(
     tx: &mut Tx,
-    programme_id: &str,
-    county_code: &str,
-    reference: &str,
+    programme_id: &ProgrammeId,
+    county_code: RegionCode,
+    reference: &RemittanceRef,
 ) -> Result<(), StoreError> {
     retraction::lock(tx, &format!("{programme_id}/{county_code}/{reference}")).await
 }
@@ -352,7 +365,7 @@ pub(crate) async fn lock_remittance(
 /// Adds a remittance of a reference that is held.
 pub(crate) async fn insert_remittance(
     tx: &mut Tx,
-    (programme_id, county_code, reference): (&str, &str, &str),
+    (programme_id, county_code, reference): (&ProgrammeId, RegionCode, &RemittanceRef),
     amount_fen: i64,
     (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
@@ -360,9 +373,9 @@ pub(crate) async fn insert_remittance(
         tx,
         "INSERT INTO remittance (programme_id, county_code, ref, amount_fen, occurred_at, recorded_at, actor, fact_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        programme_id,
-        county_code,
-        reference,
+        programme_id.as_str(),
+        county_code.as_str(),
+        reference.as_str(),
         amount_fen,
         stamp.occurred_at,
         stamp.recorded_at,
@@ -382,7 +395,7 @@ pub(crate) enum RemittanceFact {
 /// Notes what became of a remittance; the first one of its kind that stands counts.
 pub(crate) async fn note_of_remittance(
     tx: &mut Tx,
-    (programme_id, county_code, reference): (&str, &str, &str),
+    (programme_id, county_code, reference): (&ProgrammeId, RegionCode, &RemittanceRef),
     fact: RemittanceFact,
     (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
@@ -394,9 +407,9 @@ pub(crate) async fn note_of_remittance(
         tx,
         "INSERT INTO remittance_fact (programme_id, county_code, ref, kind, occurred_at, recorded_at, actor, fact_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        programme_id,
-        county_code,
-        reference,
+        programme_id.as_str(),
+        county_code.as_str(),
+        reference.as_str(),
         kind,
         stamp.occurred_at,
         stamp.recorded_at,

@@ -1,23 +1,31 @@
 //! Extensions: the end of one window moved.
 
+use shipei_rules::{
+    ids::{ClassId, ExtensionId, PersonId, ProgrammeId, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
 use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional, sqlx};
 
-use super::Stamp;
+use super::{Maybe, Stamp};
 use crate::domain::Time;
 
 /// An extension. At most one of region, class and person stands; none is the whole programme.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct ExtensionRow {
-    pub(crate) extension_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) extension_id: ExtensionId,
     pub(crate) window_name: String,
     pub(crate) last_day: String,
-    pub(crate) region_code: String,
-    pub(crate) class_id: String,
-    pub(crate) person_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) region_code: Maybe<RegionCode>,
+    #[sqlx(try_from = "String")]
+    pub(crate) class_id: Maybe<ClassId>,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: Maybe<PersonId>,
     pub(crate) reason: String,
     pub(crate) occurred_at: Time,
     pub(crate) actor: String,
@@ -33,25 +41,25 @@ impl ExtensionRow {
 
 pub(crate) async fn extension(
     tx: &mut Tx,
-    programme_id: &str,
-    extension_id: &str,
+    programme_id: &ProgrammeId,
+    extension_id: &ExtensionId,
 ) -> Result<Option<ExtensionRow>, StoreError> {
     fetch_optional!(
         tx,
         ExtensionRow,
         "SELECT extension_id, window_name, last_day, region_code, class_id, person_id, reason, occurred_at, actor \
          FROM extension WHERE programme_id = $1 AND extension_id = $2",
-        programme_id,
-        extension_id
+        programme_id.as_str(),
+        extension_id.as_str()
     )
 }
 
 /// Adds an extension; false when there is one of this id.
 pub(crate) async fn insert_extension(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     row: &ExtensionRow,
-    place_code: &str,
+    place_code: RegionCode,
     stamp: &Stamp,
 ) -> Result<bool, StoreError> {
     let inserted = execute!(
@@ -59,14 +67,14 @@ pub(crate) async fn insert_extension(
         "INSERT INTO extension (programme_id, extension_id, window_name, last_day, region_code, class_id, person_id, \
          place_code, reason, occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
          ON CONFLICT (programme_id, extension_id) DO NOTHING",
-        programme_id,
+        programme_id.as_str(),
         row.extension_id.as_str(),
         row.window_name.as_str(),
         row.last_day.as_str(),
         row.region_code.as_str(),
         row.class_id.as_str(),
         row.person_id.as_str(),
-        place_code,
+        place_code.as_str(),
         row.reason.as_str(),
         stamp.occurred_at,
         stamp.recorded_at,
@@ -79,9 +87,9 @@ pub(crate) async fn insert_extension(
 /// those of the region and what it lies in; `None` without one.
 pub(crate) async fn last_day_of(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     window_name: &str,
-    region_code: &str,
+    region_code: RegionCode,
     at: Time,
 ) -> Result<Option<String>, StoreError> {
     let row = fetch_optional!(
@@ -91,20 +99,20 @@ pub(crate) async fn last_day_of(
          AND e.class_id = '' AND e.person_id = '' AND (e.region_code = '' OR EXISTS (SELECT 1 FROM region_within w \
           WHERE w.programme_id = e.programme_id AND w.region_code = $3 AND w.within_code = e.region_code \
           AND w.from_at <= $4 AND w.until_at > $4))",
-        programme_id,
+        programme_id.as_str(),
         window_name,
-        region_code,
+        region_code.as_str(),
         at
     )?;
     Ok(row.and_then(|(last_day,)| last_day))
 }
 
-/// Extensions by id, of those reached now; an empty region is any.
+/// Extensions by id, of those reached now; an absent region is any.
 pub(crate) async fn extensions(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    region_code: &str,
+    programme_id: &ProgrammeId,
+    region_code: Option<RegionCode>,
     now: Time,
     after: &str,
     limit: i64,
@@ -116,14 +124,14 @@ pub(crate) async fn extensions(
         person: "e.person_id",
         as_of: AsOf::At(now),
     };
-    let asked = Reach::region(region_code);
+    let asked = Reach::region(text_of(region_code.as_ref()));
     fetch_list!(
         tx,
         ExtensionRow,
         [
             "SELECT e.extension_id, e.window_name, e.last_day, e.region_code, e.class_id, e.person_id, e.reason, \
              e.occurred_at, e.actor FROM extension e WHERE e.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND e.extension_id > ",
             after,
             "",

@@ -1,5 +1,9 @@
 //! Experts' choices of excellent tutors.
 
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -11,8 +15,10 @@ use crate::domain::Time;
 
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct ChoiceRow {
-    pub(crate) tutor_id: String,
-    pub(crate) expert_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) tutor_id: PersonId,
+    #[sqlx(try_from = "String")]
+    pub(crate) expert_id: PersonId,
     pub(crate) occurred_at: Time,
     pub(crate) fact_id: String,
 }
@@ -20,18 +26,18 @@ pub(crate) struct ChoiceRow {
 /// Notes that an expert chose a tutor; the first choice that stands counts.
 pub(crate) async fn note_choice(
     tx: &mut Tx,
-    programme_id: &str,
-    tutor_id: &str,
-    expert_id: &str,
+    programme_id: &ProgrammeId,
+    tutor_id: &PersonId,
+    expert_id: &PersonId,
     (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, occurred_at, recorded_at, actor, fact_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        programme_id,
-        tutor_id,
-        expert_id,
+        programme_id.as_str(),
+        tutor_id.as_str(),
+        expert_id.as_str(),
         stamp.occurred_at,
         stamp.recorded_at,
         stamp.actor.as_str(),
@@ -57,9 +63,9 @@ macro_rules! counts {
 /// The choice of a tutor by an expert that counts.
 pub(crate) async fn choice(
     tx: &mut Tx,
-    programme_id: &str,
-    tutor_id: &str,
-    expert_id: &str,
+    programme_id: &ProgrammeId,
+    tutor_id: &PersonId,
+    expert_id: &PersonId,
 ) -> Result<Option<ChoiceRow>, StoreError> {
     fetch_optional!(
         tx,
@@ -69,18 +75,18 @@ pub(crate) async fn choice(
              WHERE c.programme_id = $1 AND c.tutor_id = $2 AND c.expert_id = $3 AND",
             counts!()
         ),
-        programme_id,
-        tutor_id,
-        expert_id
+        programme_id.as_str(),
+        tutor_id.as_str(),
+        expert_id.as_str()
     )
 }
 
-/// Choices by tutor, then expert, each reached by where the tutor's county lay then; an empty city is any.
+/// Choices by tutor, then expert, each reached by where the tutor's county lay then; an absent city is any.
 pub(crate) async fn choices(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    city_code: &str,
+    programme_id: &ProgrammeId,
+    city_code: Option<RegionCode>,
     (after_tutor, after_expert): (&str, &str),
     limit: i64,
 ) -> Result<Vec<ChoiceRow>, StoreError> {
@@ -89,7 +95,7 @@ pub(crate) async fn choices(
         person: "c.tutor_id",
         ..Columns::none("c.programme_id", AsOf::Row("c.occurred_at"))
     };
-    let city = Reach::region(city_code);
+    let city = Reach::region(text_of(city_code.as_ref()));
     fetch_list!(
         tx,
         ChoiceRow,
@@ -100,7 +106,7 @@ pub(crate) async fn choices(
                 counts!(),
                 "AND c.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND (c.tutor_id, c.expert_id) > (",
             after_tutor,
             ", ",

@@ -15,9 +15,32 @@ mod reach_tests;
 pub(crate) mod region;
 pub(crate) mod roster;
 
+use shipei_rules::ids::text_of;
 use shipei_service_kit::Unit;
 
 use crate::domain::Time;
+
+/// A column of an id that may be absent: `None` where the table has an empty text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Maybe<T>(pub(crate) Option<T>);
+
+impl<T: TryFrom<String>> TryFrom<String> for Maybe<T> {
+    type Error = T::Error;
+
+    fn try_from(text: String) -> Result<Self, T::Error> {
+        match text.is_empty() {
+            true => Ok(Self(None)),
+            false => T::try_from(text).map(|id| Self(Some(id))),
+        }
+    }
+}
+
+impl<T: AsRef<str>> Maybe<T> {
+    /// As a table has it.
+    pub(crate) fn as_str(&self) -> &str {
+        text_of(self.0.as_ref())
+    }
+}
 
 /// When a fact happened, when we learned of it, and who told us.
 #[derive(Debug, Clone)]

@@ -1,6 +1,10 @@
 //! People as they stand, what befell them, and the moves of trainees.
 
-use shipei_rules::vocabulary::{DevelopmentStage, EducationStage, Role};
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    region::RegionCode,
+    vocabulary::{DevelopmentStage, EducationStage, Role},
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -10,7 +14,7 @@ use shipei_store::{
     stands,
 };
 
-use super::{Stamp, region};
+use super::{Maybe, Stamp, region};
 use crate::domain::{Member, Move, Place, Time};
 
 /// The most moves of one trainee.
@@ -37,19 +41,26 @@ impl PersonFact {
 /// A person as they stand.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct PersonRow {
-    pub(crate) person_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) person_id: PersonId,
     pub(crate) name: String,
     pub(crate) sealed_identity_number: Vec<u8>,
     pub(crate) role: String,
     pub(crate) education_stage: String,
     pub(crate) subject: String,
     pub(crate) development_stage: String,
-    pub(crate) county_code: String,
-    pub(crate) school_code: String,
-    pub(crate) class_id: String,
-    pub(crate) roster_county_code: String,
-    pub(crate) roster_school_code: String,
-    pub(crate) roster_class_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) county_code: Maybe<RegionCode>,
+    #[sqlx(try_from = "String")]
+    pub(crate) school_code: Maybe<SchoolCode>,
+    #[sqlx(try_from = "String")]
+    pub(crate) class_id: Maybe<ClassId>,
+    #[sqlx(try_from = "String")]
+    pub(crate) roster_county_code: Maybe<RegionCode>,
+    #[sqlx(try_from = "String")]
+    pub(crate) roster_school_code: Maybe<SchoolCode>,
+    #[sqlx(try_from = "String")]
+    pub(crate) roster_class_id: Maybe<ClassId>,
     pub(crate) login_at: Option<Time>,
     pub(crate) login_fact_id: Option<String>,
     pub(crate) pre_job_at: Option<Time>,
@@ -75,15 +86,26 @@ impl PersonRow {
         Ok(Member {
             person_id: self.person_id.clone(),
             role: self.role()?,
-            place: place(&self.county_code, &self.school_code, &self.class_id),
-            roster_place: place(&self.roster_county_code, &self.roster_school_code, &self.roster_class_id),
+            place: Place {
+                county_code: self.county_code.0,
+                school_code: self.school_code.0.clone(),
+                class_id: self.class_id.0.clone(),
+            },
+            roster_place: Place {
+                county_code: self.roster_county_code.0,
+                school_code: self.roster_school_code.0.clone(),
+                class_id: self.roster_class_id.0.clone(),
+            },
             withdrawn_at: self.withdrawn_at,
         })
     }
 }
 
 /// The education stage of a row; empty is none.
-pub(crate) fn education_stage(word: &str, person_id: &str) -> Result<Option<EducationStage>, StoreError> {
+pub(crate) fn education_stage(
+    word: &str,
+    person_id: &PersonId,
+) -> Result<Option<EducationStage>, StoreError> {
     match EducationStage::parse(word) {
         None if !word.is_empty() => Err(StoreError::corrupt_row("person", "education_stage", person_id)),
         stage => Ok(stage),
@@ -91,18 +113,13 @@ pub(crate) fn education_stage(word: &str, person_id: &str) -> Result<Option<Educ
 }
 
 /// The development stage of a row; empty is none.
-pub(crate) fn development_stage(word: &str, person_id: &str) -> Result<Option<DevelopmentStage>, StoreError> {
+pub(crate) fn development_stage(
+    word: &str,
+    person_id: &PersonId,
+) -> Result<Option<DevelopmentStage>, StoreError> {
     match DevelopmentStage::parse(word) {
         None if !word.is_empty() => Err(StoreError::corrupt_row("person", "development_stage", person_id)),
         stage => Ok(stage),
-    }
-}
-
-pub(crate) fn place(county_code: &str, school_code: &str, class_id: &str) -> Place {
-    Place {
-        county_code: county_code.to_owned(),
-        school_code: school_code.to_owned(),
-        class_id: class_id.to_owned(),
     }
 }
 
@@ -147,46 +164,50 @@ macro_rules! people_where {
 
 pub(crate) async fn person(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
 ) -> Result<Option<PersonRow>, StoreError> {
     fetch_optional!(
         tx,
         PersonRow,
         people_where!("p.programme_id = $1 AND p.person_id = $2"),
-        programme_id,
-        person_id
+        programme_id.as_str(),
+        person_id.as_str()
     )
 }
 
 /// What decisions need to know of a person.
 pub(crate) async fn member(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
 ) -> Result<Option<Member>, StoreError> {
     person(tx, programme_id, person_id).await?.map(|row| row.member()).transpose()
 }
 
 /// Holds a person until the transaction ends, so that leaving, moving and logging in don't pass each other.
-pub(crate) async fn lock_person(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<(), StoreError> {
+pub(crate) async fn lock_person(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<(), StoreError> {
     if tx.is_postgres() {
         execute!(
             tx,
             "SELECT person_id FROM person WHERE programme_id = $1 AND person_id = $2 FOR UPDATE",
-            programme_id,
-            person_id
+            programme_id.as_str(),
+            person_id.as_str()
         )?;
     }
     Ok(())
 }
 
-/// Which people a list wants; empty parts are any.
-#[derive(Debug, Clone, Copy)]
+/// Which people a list wants; absent parts are any.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PeopleFilter<'a> {
-    pub(crate) role: &'a str,
-    pub(crate) region_code: &'a str,
-    pub(crate) class_id: &'a str,
+    pub(crate) role: Option<Role>,
+    pub(crate) region_code: Option<RegionCode>,
+    pub(crate) class_id: Option<&'a ClassId>,
 }
 
 /// People by id, of those reached now. They are found by class, else by a county, else in the order of ids: a region that
@@ -194,7 +215,7 @@ pub(crate) struct PeopleFilter<'a> {
 pub(crate) async fn people(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     filter: PeopleFilter<'_>,
     now: Time,
     after: &str,
@@ -207,23 +228,22 @@ pub(crate) async fn people(
         person: "p.person_id",
         as_of: AsOf::At(now),
     };
-    let asked = Reach::region(filter.region_code);
-    let county_code =
-        region::county_among(tx, programme_id, [filter.region_code, reach.only_region()]).await?;
+    let asked = Reach::region(text_of(filter.region_code.as_ref()));
+    let county_code = region::county_among(tx, reach, programme_id, filter.region_code).await?;
     fetch_list!(
         tx,
         PersonRow,
         [
             people_where!("p.programme_id = "),
-            programme_id,
+            programme_id.as_str(),
             " AND p.person_id > ",
             after,
             "",
-            Equal("p.class_id", filter.class_id),
+            Equal("p.class_id", text_of(filter.class_id)),
             "",
-            Equal("p.county_code", &county_code),
+            Equal("p.county_code", text_of(county_code.as_ref())),
             "",
-            Equal("p.role", filter.role),
+            Equal("p.role", filter.role.map_or("", Role::as_str)),
             "",
             asked.over(columns),
             "",
@@ -237,8 +257,8 @@ pub(crate) async fn people(
 /// Notes a fact; the first one of its kind that stands counts.
 pub(crate) async fn note(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     fact: PersonFact,
     reason: &str,
     (stamp, fact_id): (&Stamp, &str),
@@ -247,8 +267,8 @@ pub(crate) async fn note(
         tx,
         "INSERT INTO person_fact (programme_id, person_id, kind, reason, occurred_at, recorded_at, actor, fact_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        programme_id,
-        person_id,
+        programme_id.as_str(),
+        person_id.as_str(),
         fact.as_str(),
         reason,
         stamp.occurred_at,
@@ -262,16 +282,26 @@ pub(crate) async fn note(
 #[derive(Debug, sqlx::FromRow)]
 struct MoveRow {
     occurred_at: Time,
-    old_county_code: String,
-    old_school_code: String,
-    old_class_id: String,
-    new_county_code: String,
-    new_school_code: String,
-    new_class_id: String,
+    #[sqlx(try_from = "String")]
+    old_county_code: Maybe<RegionCode>,
+    #[sqlx(try_from = "String")]
+    old_school_code: Maybe<SchoolCode>,
+    #[sqlx(try_from = "String")]
+    old_class_id: Maybe<ClassId>,
+    #[sqlx(try_from = "String")]
+    new_county_code: Maybe<RegionCode>,
+    #[sqlx(try_from = "String")]
+    new_school_code: Maybe<SchoolCode>,
+    #[sqlx(try_from = "String")]
+    new_class_id: Maybe<ClassId>,
 }
 
 /// The moves of a trainee that stand, in the order of their times.
-pub(crate) async fn moves(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<Vec<Move>, StoreError> {
+pub(crate) async fn moves(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<Vec<Move>, StoreError> {
     let rows = fetch_all!(
         tx,
         MoveRow,
@@ -281,29 +311,41 @@ pub(crate) async fn moves(tx: &mut Tx, programme_id: &str, person_id: &str) -> R
             stands!("t"),
             "ORDER BY t.occurred_at, t.number LIMIT $3"
         ),
-        programme_id,
-        person_id,
+        programme_id.as_str(),
+        person_id.as_str(),
         MOVES_MAX
     )?;
     let mut moves = Vec::with_capacity(rows.len());
     for row in rows {
         moves.push(Move {
             at: row.occurred_at,
-            old: place(&row.old_county_code, &row.old_school_code, &row.old_class_id),
-            new: place(&row.new_county_code, &row.new_school_code, &row.new_class_id),
+            old: Place {
+                county_code: row.old_county_code.0,
+                school_code: row.old_school_code.0,
+                class_id: row.old_class_id.0,
+            },
+            new: Place {
+                county_code: row.new_county_code.0,
+                school_code: row.new_school_code.0,
+                class_id: row.new_class_id.0,
+            },
         });
     }
     Ok(moves)
 }
 
 /// How many moves of a trainee were recorded, whether they stand or not.
-pub(crate) async fn moves_count(tx: &mut Tx, programme_id: &str, person_id: &str) -> Result<i64, StoreError> {
+pub(crate) async fn moves_count(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<i64, StoreError> {
     let (count,) = fetch_one!(
         tx,
         (i64,),
         "SELECT COUNT(*) FROM transfer WHERE programme_id = $1 AND person_id = $2",
-        programme_id,
-        person_id
+        programme_id.as_str(),
+        person_id.as_str()
     )?;
     Ok(count)
 }
@@ -311,8 +353,8 @@ pub(crate) async fn moves_count(tx: &mut Tx, programme_id: &str, person_id: &str
 /// Keeps a move, the `number`th that was recorded of this trainee.
 pub(crate) async fn insert_move(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     number: i64,
     moved: &Move,
     (stamp, fact_id): (&Stamp, &str),
@@ -324,15 +366,15 @@ pub(crate) async fn insert_move(
          new_county_code, new_school_code, new_class_id, occurred_at, recorded_at, actor, fact_id)",
         rows,
         |moved| (
-            programme_id,
-            person_id,
+            programme_id.as_str(),
+            person_id.as_str(),
             number,
-            moved.old.county_code.as_str(),
-            moved.old.school_code.as_str(),
-            moved.old.class_id.as_str(),
-            moved.new.county_code.as_str(),
-            moved.new.school_code.as_str(),
-            moved.new.class_id.as_str(),
+            text_of(moved.old.county_code.as_ref()),
+            text_of(moved.old.school_code.as_ref()),
+            text_of(moved.old.class_id.as_ref()),
+            text_of(moved.new.county_code.as_ref()),
+            text_of(moved.new.school_code.as_ref()),
+            text_of(moved.new.class_id.as_ref()),
             moved.at,
             stamp.recorded_at,
             stamp.actor.as_str(),
@@ -345,19 +387,19 @@ pub(crate) async fn insert_move(
 /// Puts somebody where they stand from now on.
 pub(crate) async fn put_in_place(
     tx: &mut Tx,
-    programme_id: &str,
-    person_id: &str,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
     place: &Place,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "UPDATE person SET county_code = $3, school_code = $4, class_id = $5 \
          WHERE programme_id = $1 AND person_id = $2",
-        programme_id,
-        person_id,
-        place.county_code.as_str(),
-        place.school_code.as_str(),
-        place.class_id.as_str()
+        programme_id.as_str(),
+        person_id.as_str(),
+        text_of(place.county_code.as_ref()),
+        text_of(place.school_code.as_ref()),
+        text_of(place.class_id.as_ref())
     )?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Programmes and the versions of their schemes.
 
+use shipei_rules::{ids::ProgrammeId, region::RegionCode};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -12,8 +13,10 @@ use crate::domain::Time;
 /// A programme with the scheme in force.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct ProgrammeRow {
-    pub(crate) programme_id: String,
-    pub(crate) region_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) programme_id: ProgrammeId,
+    #[sqlx(try_from = "String")]
+    pub(crate) region_code: RegionCode,
     pub(crate) scheme_version: i64,
     pub(crate) scheme_toml: String,
     pub(crate) digest: String,
@@ -23,8 +26,10 @@ pub(crate) struct ProgrammeRow {
 /// A programme, as most decisions need it: region and version.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct ProgrammeHead {
-    pub(crate) programme_id: String,
-    pub(crate) region_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) programme_id: ProgrammeId,
+    #[sqlx(try_from = "String")]
+    pub(crate) region_code: RegionCode,
     pub(crate) scheme_version: i64,
 }
 
@@ -40,25 +45,35 @@ macro_rules! programmes_where {
     };
 }
 
-pub(crate) async fn head(tx: &mut Tx, programme_id: &str) -> Result<Option<ProgrammeHead>, StoreError> {
+pub(crate) async fn head(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+) -> Result<Option<ProgrammeHead>, StoreError> {
     fetch_optional!(
         tx,
         ProgrammeHead,
         "SELECT programme_id, region_code, scheme_version FROM programme WHERE programme_id = $1",
-        programme_id
+        programme_id.as_str()
     )
 }
 
 /// Holds the programme until the transaction ends, against others who do the same.
-pub(crate) async fn lock_programme(tx: &mut Tx, programme_id: &str) -> Result<(), StoreError> {
+pub(crate) async fn lock_programme(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(), StoreError> {
     if tx.is_postgres() {
-        execute!(tx, "SELECT programme_id FROM programme WHERE programme_id = $1 FOR UPDATE", programme_id)?;
+        execute!(
+            tx,
+            "SELECT programme_id FROM programme WHERE programme_id = $1 FOR UPDATE",
+            programme_id.as_str()
+        )?;
     }
     Ok(())
 }
 
-pub(crate) async fn programme(tx: &mut Tx, programme_id: &str) -> Result<Option<ProgrammeRow>, StoreError> {
-    fetch_optional!(tx, ProgrammeRow, programmes_where!("p.programme_id = $1"), programme_id)
+pub(crate) async fn programme(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+) -> Result<Option<ProgrammeRow>, StoreError> {
+    fetch_optional!(tx, ProgrammeRow, programmes_where!("p.programme_id = $1"), programme_id.as_str())
 }
 
 /// The programmes after `after`, by id, of those whose region is reached now.
@@ -86,14 +101,14 @@ pub(crate) async fn programmes(
 
 pub(crate) async fn scheme_text(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     version: i64,
 ) -> Result<Option<String>, StoreError> {
     let row = fetch_optional!(
         tx,
         (String,),
         "SELECT scheme_toml FROM scheme_version WHERE programme_id = $1 AND version = $2",
-        programme_id,
+        programme_id.as_str(),
         version
     )?;
     Ok(row.map(|(text,)| text))
@@ -102,16 +117,16 @@ pub(crate) async fn scheme_text(
 /// Adds a programme; false when there is one of this id.
 pub(crate) async fn insert_programme(
     tx: &mut Tx,
-    programme_id: &str,
-    region_code: &str,
+    programme_id: &ProgrammeId,
+    region_code: RegionCode,
     stamp: &Stamp,
 ) -> Result<bool, StoreError> {
     let inserted = execute!(
         tx,
         "INSERT INTO programme (programme_id, region_code, scheme_version, occurred_at, recorded_at, actor) \
          VALUES ($1, $2, 1, $3, $4, $5) ON CONFLICT (programme_id) DO NOTHING",
-        programme_id,
-        region_code,
+        programme_id.as_str(),
+        region_code.as_str(),
         stamp.occurred_at,
         stamp.recorded_at,
         stamp.actor.as_str()
@@ -121,7 +136,7 @@ pub(crate) async fn insert_programme(
 
 pub(crate) async fn insert_scheme(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     version: i64,
     scheme_toml: &str,
     digest: &str,
@@ -131,7 +146,7 @@ pub(crate) async fn insert_scheme(
         tx,
         "INSERT INTO scheme_version (programme_id, version, scheme_toml, digest, occurred_at, recorded_at, actor) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        programme_id,
+        programme_id.as_str(),
         version,
         scheme_toml,
         digest,
@@ -142,7 +157,16 @@ pub(crate) async fn insert_scheme(
     Ok(())
 }
 
-pub(crate) async fn put_in_force(tx: &mut Tx, programme_id: &str, version: i64) -> Result<(), StoreError> {
-    execute!(tx, "UPDATE programme SET scheme_version = $2 WHERE programme_id = $1", programme_id, version)?;
+pub(crate) async fn put_in_force(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    version: i64,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE programme SET scheme_version = $2 WHERE programme_id = $1",
+        programme_id.as_str(),
+        version
+    )?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
 
-use shipei_rules::region::RegionLevel;
+use shipei_rules::{ids::ProgrammeId, region::RegionLevel};
 use shipei_service_kit::{
     Reach,
     testing::{Belongs, TREE, TestKit, reaches},
@@ -8,14 +8,27 @@ use shipei_service_kit::{
 use shipei_store::{Tx, execute};
 
 use super::{
-    Stamp, county, honour,
+    Maybe, Stamp, county, honour,
     person::{self, PeopleFilter},
     programme,
     region::{self, ClassRow, RegionRow, SchoolRow},
 };
 use crate::domain::Time;
 
-const PROGRAMME: &str = "P";
+fn programme_id() -> ProgrammeId {
+    id("P")
+}
+
+/// An id or a code.
+fn id<T: TryFrom<String, Error: std::fmt::Debug>>(text: &str) -> T {
+    T::try_from(text.to_owned()).unwrap()
+}
+
+/// An id or a code that may be absent.
+fn maybe<T: TryFrom<String, Error: std::fmt::Debug>>(text: &str) -> Option<T> {
+    (!text.is_empty()).then(|| id(text))
+}
+
 const LIMIT: i64 = 100;
 /// People with their counties and classes; some have none.
 const PEOPLE: [(&str, &str, &str); 7] = [
@@ -61,42 +74,40 @@ fn level(code: &str) -> RegionLevel {
 
 async fn populate(tx: &mut Tx) {
     let begun = stamp("2019-06-20T00:00:00Z");
-    programme::insert_programme(tx, PROGRAMME, "130000", &begun).await.unwrap();
-    programme::insert_scheme(tx, PROGRAMME, 1, "", "", &begun).await.unwrap();
+    let programme = &programme_id();
+    programme::insert_programme(tx, programme, id("130000"), &begun).await.unwrap();
+    programme::insert_scheme(tx, programme, 1, "", "", &begun).await.unwrap();
     for (code, parent_code, since) in TREE {
         let row = RegionRow {
-            code: code.to_owned(),
+            code: id(code),
             name: code.to_owned(),
             level: level(code).as_str().to_owned(),
-            parent_code: parent_code.to_owned(),
-            created_parent_code: parent_code.to_owned(),
+            parent_code: Maybe(maybe(parent_code)),
+            created_parent_code: Maybe(maybe(parent_code)),
             in_national_standard: false,
         };
         if since.is_empty() {
-            assert!(region::insert_region(tx, PROGRAMME, &row, &begun).await.unwrap());
+            assert!(region::insert_region(tx, programme, &row, &begun).await.unwrap());
         } else {
-            let kept = region::region(tx, PROGRAMME, code).await.unwrap().unwrap();
-            let moved = (1, kept.parent_code.as_str(), parent_code);
-            region::insert_region_move(tx, PROGRAMME, &kept, moved, &stamp(since)).await.unwrap();
+            let kept = region::region(tx, programme, id(code)).await.unwrap().unwrap();
+            let moved = (1, kept.parent_code.0.unwrap(), id(parent_code));
+            region::insert_region_move(tx, programme, &kept, moved, &stamp(since)).await.unwrap();
         }
     }
     for (school_code, county_code) in SCHOOLS {
-        let row = SchoolRow {
-            school_code: school_code.to_owned(),
-            name: String::new(),
-            county_code: county_code.to_owned(),
-        };
-        region::insert_school(tx, PROGRAMME, &row, &begun).await.unwrap();
+        let row =
+            SchoolRow { school_code: id(school_code), name: String::new(), county_code: id(county_code) };
+        region::insert_school(tx, programme, &row, &begun).await.unwrap();
     }
     for (class_id, region_code, tutor_id) in CLASSES {
         let row = ClassRow {
-            class_id: class_id.to_owned(),
+            class_id: id(class_id),
             name: String::new(),
-            region_code: region_code.to_owned(),
-            tutor_id: tutor_id.to_owned(),
-            created_tutor_id: tutor_id.to_owned(),
+            region_code: id(region_code),
+            tutor_id: Maybe(maybe(tutor_id)),
+            created_tutor_id: Maybe(maybe(tutor_id)),
         };
-        region::insert_class(tx, PROGRAMME, &row, &begun).await.unwrap();
+        region::insert_class(tx, programme, &row, &begun).await.unwrap();
     }
     for (person_id, county_code, class_id) in PEOPLE {
         execute!(
@@ -105,7 +116,7 @@ async fn populate(tx: &mut Tx) {
              education_stage, subject, development_stage, county_code, school_code, class_id, roster_county_code, \
              roster_school_code, roster_class_id, occurred_at, recorded_at, actor) \
              VALUES ($1, $2, '', $3, $3, 'trainee', '', '', '', $4, '', $5, $4, '', $5, $6, $6, 'test')",
-            PROGRAMME,
+            programme.as_str(),
             person_id,
             person_id.as_bytes(),
             county_code,
@@ -115,16 +126,18 @@ async fn populate(tx: &mut Tx) {
         .unwrap();
     }
     for (county_code, reference, sent) in REMITTANCES {
-        let key = (PROGRAMME, county_code, reference);
+        let key_ref = id(reference);
+        let key = (programme, id(county_code), &key_ref);
         county::insert_remittance(tx, key, 1, (&stamp(sent), reference)).await.unwrap();
     }
     for code in ["130302", "130629", "130632"] {
         let reported = stamp("2019-09-05T00:00:00Z");
         let fact = county::CountyFact::Reported;
-        county::note(tx, (PROGRAMME, code), fact, "K1", (&reported, code)).await.unwrap();
+        county::note(tx, (programme, id(code)), fact, Some(&id("K1")), (&reported, code)).await.unwrap();
     }
     for (tutor_id, _, expert_id, chosen) in CHOICES {
-        honour::note_choice(tx, PROGRAMME, tutor_id, expert_id, (&stamp(chosen), tutor_id)).await.unwrap();
+        let (tutor, expert) = (id(tutor_id), id(expert_id));
+        honour::note_choice(tx, programme, &tutor, &expert, (&stamp(chosen), tutor_id)).await.unwrap();
     }
 }
 
@@ -141,6 +154,7 @@ fn names(names: impl IntoIterator<Item = String>) -> String {
 async fn lists_hold_what_the_tree_says(kit: TestKit) {
     let mut tx = kit.kit.database().begin_write().await.unwrap();
     populate(&mut tx).await;
+    let programme = &programme_id();
     let tx = &mut tx;
     let counties = ["130302", "130629", "130632"];
     for now in [at("2019-09-30T23:59:59Z"), at("2019-10-01T00:00:00Z")] {
@@ -148,55 +162,68 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         for reach in reaches(&["T1", "T2", "T3", "U1", "U2"]) {
             let context = format!("{reach:?} at {now}");
 
-            let found = region::regions(tx, &reach, PROGRAMME, ("", ""), now, "", LIMIT).await.unwrap();
+            let found = region::regions(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap();
             let mut codes: Vec<&str> = TREE.iter().map(|(code, ..)| *code).collect();
             codes.sort_unstable();
             codes.dedup();
             let expected = reached(&reach, codes.iter().map(|code| (*code, of(code, "", ""))));
-            assert_eq!(names(found.into_iter().map(|row| row.code)), expected, "{context}");
+            assert_eq!(names(found.into_iter().map(|row| row.code.to_string())), expected, "{context}");
 
-            let found = region::schools(tx, &reach, PROGRAMME, "", now, "", LIMIT).await.unwrap();
+            let found = region::schools(tx, &reach, programme, None, now, "", LIMIT).await.unwrap();
             let expected = reached(&reach, SCHOOLS.map(|(school, county)| (school, of(county, "", ""))));
-            assert_eq!(names(found.into_iter().map(|row| row.school_code)), expected, "{context}");
+            assert_eq!(
+                names(found.into_iter().map(|row| row.school_code.to_string())),
+                expected,
+                "{context}"
+            );
 
-            let found = region::classes(tx, &reach, PROGRAMME, ("", ""), now, "", LIMIT).await.unwrap();
+            let found = region::classes(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap();
             let expected =
                 reached(&reach, CLASSES.map(|(class, region, tutor)| (class, of(region, class, tutor))));
-            assert_eq!(names(found.into_iter().map(|row| row.class_id)), expected, "{context}");
+            assert_eq!(names(found.into_iter().map(|row| row.class_id.to_string())), expected, "{context}");
 
-            let found = county::counties(tx, &reach, PROGRAMME, "", now, "", LIMIT).await.unwrap();
+            let found = county::counties(tx, &reach, programme, None, now, "", LIMIT).await.unwrap();
             let expected = reached(&reach, counties.map(|code| (code, of(code, "", ""))));
-            assert_eq!(names(found.into_iter().map(|row| row.county_code)), expected, "{context}");
-            let found = county::reported_counties(tx, &reach, PROGRAMME, "", now).await.unwrap();
-            assert_eq!(names(found), expected, "{context}");
+            assert_eq!(
+                names(found.into_iter().map(|row| row.county_code.to_string())),
+                expected,
+                "{context}"
+            );
+            let found = county::reported_counties(tx, &reach, programme, id("130000"), now).await.unwrap();
+            assert_eq!(names(found.iter().map(ToString::to_string)), expected, "{context}");
 
             let found = programme::programmes(tx, &reach, now, "", LIMIT).await.unwrap();
-            let expected = reached(&reach, [(PROGRAMME, of("130000", "", ""))]);
-            assert_eq!(names(found.into_iter().map(|row| row.programme_id)), expected, "{context}");
+            let expected = reached(&reach, [(programme.as_str(), of("130000", "", ""))]);
+            assert_eq!(
+                names(found.into_iter().map(|row| row.programme_id.to_string())),
+                expected,
+                "{context}"
+            );
 
-            let found = county::remittances(tx, &reach, PROGRAMME, "", ("", ""), LIMIT).await.unwrap();
+            let found = county::remittances(tx, &reach, programme, None, ("", ""), LIMIT).await.unwrap();
             let expected = reached(
                 &reach,
                 REMITTANCES.map(|(county, reference, sent)| {
                     (reference, Belongs { region: county, class: "", person: "", at: at(sent) })
                 }),
             );
-            assert_eq!(names(found.into_iter().map(|row| row.r#ref)), expected, "{context}");
+            assert_eq!(names(found.into_iter().map(|row| row.r#ref.to_string())), expected, "{context}");
 
-            let found = honour::choices(tx, &reach, PROGRAMME, "", ("", ""), LIMIT).await.unwrap();
+            let found = honour::choices(tx, &reach, programme, None, ("", ""), LIMIT).await.unwrap();
             let expected = reached(
                 &reach,
                 CHOICES.map(|(tutor, county, _, chosen)| {
                     (tutor, Belongs { region: county, class: "", person: tutor, at: at(chosen) })
                 }),
             );
-            assert_eq!(names(found.into_iter().map(|row| row.tutor_id)), expected, "{context}");
+            assert_eq!(names(found.into_iter().map(|row| row.tutor_id.to_string())), expected, "{context}");
 
             for (asked, class_id) in
                 [("", ""), ("133100", ""), ("130632", ""), ("130600", ""), ("", "L1"), ("133100", "L2")]
             {
-                let filter = PeopleFilter { role: "", region_code: asked, class_id };
-                let found = person::people(tx, &reach, PROGRAMME, filter, now, "", LIMIT).await.unwrap();
+                let class = maybe(class_id);
+                let filter = PeopleFilter { role: None, region_code: maybe(asked), class_id: class.as_ref() };
+                let found = person::people(tx, &reach, programme, filter, now, "", LIMIT).await.unwrap();
                 let region = Reach::region(asked);
                 let rows = PEOPLE.iter().filter(|(person, county, class)| {
                     of(county, class, person).is_reached_by(&region)
@@ -204,7 +231,7 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 });
                 let expected =
                     reached(&reach, rows.map(|(person, county, class)| (*person, of(county, class, person))));
-                let found = names(found.into_iter().map(|row| row.person_id));
+                let found = names(found.into_iter().map(|row| row.person_id.to_string()));
                 assert_eq!(found, expected, "{asked} {class_id} {context}");
             }
         }

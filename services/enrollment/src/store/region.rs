@@ -1,7 +1,10 @@
 //! Regions, schools and classes. Of all of them only one thing ever changes: the region in which a county lies. The tree
 //! that follows is in `region_within` (`shipei_store::tree`), which every list by region asks.
 
-use shipei_rules::region::RegionLevel;
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    region::{RegionCode, RegionLevel},
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -12,7 +15,7 @@ use shipei_store::{
     tree::{self, Lying},
 };
 
-use super::Stamp;
+use super::{Maybe, Stamp};
 use crate::domain::Time;
 
 /// The most regions of a programme that are looked at in one go.
@@ -22,122 +25,139 @@ pub(crate) const REGION_MOVES_MAX: i64 = 1_000;
 /// The most changes of a class's tutor.
 pub(crate) const TUTOR_CHANGES_MAX: i64 = 1_000;
 
+#[derive(sqlx::FromRow)]
+struct CodeRow {
+    #[sqlx(try_from = "String")]
+    code: RegionCode,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct RegionRow {
-    pub(crate) code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) code: RegionCode,
     pub(crate) name: String,
     pub(crate) level: String,
     /// Where it lies now.
-    pub(crate) parent_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) parent_code: Maybe<RegionCode>,
     /// Where it was created.
-    pub(crate) created_parent_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) created_parent_code: Maybe<RegionCode>,
     pub(crate) in_national_standard: bool,
 }
 
 impl RegionRow {
     pub(crate) fn level(&self) -> Result<RegionLevel, StoreError> {
-        RegionLevel::parse(&self.level).ok_or_else(|| StoreError::corrupt_row("region", "level", &self.code))
+        RegionLevel::parse(&self.level).ok_or_else(|| StoreError::corrupt_row("region", "level", self.code))
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct SchoolRow {
-    pub(crate) school_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) school_code: SchoolCode,
     pub(crate) name: String,
-    pub(crate) county_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) county_code: RegionCode,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub(crate) struct ClassRow {
-    pub(crate) class_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) class_id: ClassId,
     pub(crate) name: String,
-    pub(crate) region_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) region_code: RegionCode,
     /// Now.
-    pub(crate) tutor_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) tutor_id: Maybe<PersonId>,
     /// When it was created.
-    pub(crate) created_tutor_id: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) created_tutor_id: Maybe<PersonId>,
 }
 
 pub(crate) async fn region(
     tx: &mut Tx,
-    programme_id: &str,
-    code: &str,
+    programme_id: &ProgrammeId,
+    code: RegionCode,
 ) -> Result<Option<RegionRow>, StoreError> {
     fetch_optional!(
         tx,
         RegionRow,
         "SELECT code, name, level, parent_code, created_parent_code, in_national_standard FROM region \
          WHERE programme_id = $1 AND code = $2",
-        programme_id,
-        code
+        programme_id.as_str(),
+        code.as_str()
     )
 }
 
 /// A region that is a county.
 pub(crate) async fn county(
     tx: &mut Tx,
-    programme_id: &str,
-    code: &str,
+    programme_id: &ProgrammeId,
+    code: RegionCode,
 ) -> Result<Option<RegionRow>, StoreError> {
     let region = region(tx, programme_id, code).await?;
     Ok(region.filter(|region| region.level == RegionLevel::County.as_str()))
 }
 
-/// The first of these codes that is a county's; empty when none is. A list that is of one county finds it by its index.
+/// The first that is a county of what is asked for and what is reached. A list that is of one county finds it by its index.
 pub(crate) async fn county_among(
     tx: &mut Tx,
-    programme_id: &str,
-    codes: [&str; 2],
-) -> Result<String, StoreError> {
-    for code in codes {
-        if !code.is_empty() && county(tx, programme_id, code).await?.is_some() {
-            return Ok(code.to_owned());
+    reach: &Reach,
+    programme_id: &ProgrammeId,
+    asked: Option<RegionCode>,
+) -> Result<Option<RegionCode>, StoreError> {
+    let reached = RegionCode::parse(reach.only_region()).ok();
+    for code in [asked, reached].into_iter().flatten() {
+        if county(tx, programme_id, code).await?.is_some() {
+            return Ok(Some(code));
         }
     }
-    Ok(String::new())
+    Ok(None)
 }
 
 /// A county and the regions above it as of an instant, by code; empty when there is no such county.
 pub(crate) async fn county_and_above(
     tx: &mut Tx,
-    programme_id: &str,
-    code: &str,
+    programme_id: &ProgrammeId,
+    code: RegionCode,
     at: Time,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<RegionCode>, StoreError> {
     if county(tx, programme_id, code).await?.is_none() {
         return Ok(Vec::new());
     }
     let rows = fetch_all!(
         tx,
-        (String,),
-        "SELECT within_code FROM region_within WHERE programme_id = $1 AND region_code = $2 AND from_at <= $3 \
+        CodeRow,
+        "SELECT within_code AS code FROM region_within WHERE programme_id = $1 AND region_code = $2 AND from_at <= $3 \
          AND until_at > $3 ORDER BY within_code",
-        programme_id,
-        code,
+        programme_id.as_str(),
+        code.as_str(),
         at
     )?;
-    Ok(rows.into_iter().map(|(code,)| code).collect())
+    Ok(rows.into_iter().map(|row| row.code).collect())
 }
 
-/// A region's parent and, where that is a city, the province above it.
+/// A region's parent and, where that is a city, the province above it; none of a province.
 pub(crate) async fn above(
     tx: &mut Tx,
-    programme_id: &str,
-    parent_code: &str,
-) -> Result<[String; 2], StoreError> {
-    let parent = region(tx, programme_id, parent_code).await?;
-    let province = parent.map(|parent| parent.parent_code).filter(|code| !code.is_empty());
-    Ok([parent_code.to_owned(), province.unwrap_or_else(|| parent_code.to_owned())])
+    programme_id: &ProgrammeId,
+    parent_code: Option<RegionCode>,
+) -> Result<[Option<RegionCode>; 2], StoreError> {
+    let Some(code) = parent_code else { return Ok([None, None]) };
+    let province = region(tx, programme_id, code).await?.and_then(|parent| parent.parent_code.0);
+    Ok([parent_code, province.or(parent_code)])
 }
 
 /// The whole tree.
-pub(crate) async fn tree(tx: &mut Tx, programme_id: &str) -> Result<Vec<RegionRow>, StoreError> {
+pub(crate) async fn tree(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<Vec<RegionRow>, StoreError> {
     fetch_all!(
         tx,
         RegionRow,
         "SELECT code, name, level, parent_code, created_parent_code, in_national_standard FROM region \
          WHERE programme_id = $1 ORDER BY code LIMIT $2",
-        programme_id,
+        programme_id.as_str(),
         REGIONS_MAX
     )
 }
@@ -145,7 +165,7 @@ pub(crate) async fn tree(tx: &mut Tx, programme_id: &str) -> Result<Vec<RegionRo
 /// Adds a region; false when there is one of this code.
 pub(crate) async fn insert_region(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     row: &RegionRow,
     stamp: &Stamp,
 ) -> Result<bool, StoreError> {
@@ -154,7 +174,7 @@ pub(crate) async fn insert_region(
         "INSERT INTO region (programme_id, code, name, level, parent_code, created_parent_code, in_national_standard, \
          occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9) \
          ON CONFLICT (programme_id, code) DO NOTHING",
-        programme_id,
+        programme_id.as_str(),
         row.code.as_str(),
         row.name.as_str(),
         row.level.as_str(),
@@ -176,22 +196,23 @@ pub(crate) struct RegionMove {
     /// Since when.
     pub(crate) occurred_at: Time,
     /// The region above from then on.
-    pub(crate) new_parent_code: String,
+    #[sqlx(try_from = "String")]
+    pub(crate) new_parent_code: RegionCode,
 }
 
 /// The moves of a county, in the order of their times.
 pub(crate) async fn region_moves(
     tx: &mut Tx,
-    programme_id: &str,
-    code: &str,
+    programme_id: &ProgrammeId,
+    code: RegionCode,
 ) -> Result<Vec<RegionMove>, StoreError> {
     fetch_all!(
         tx,
         RegionMove,
         "SELECT occurred_at, new_parent_code FROM region_move WHERE programme_id = $1 AND code = $2 \
          ORDER BY occurred_at, number LIMIT $3",
-        programme_id,
-        code,
+        programme_id.as_str(),
+        code.as_str(),
         REGION_MOVES_MAX
     )
 }
@@ -199,20 +220,20 @@ pub(crate) async fn region_moves(
 /// Keeps a move, the `number`th that was recorded of this county, and what lies in what from then on.
 pub(crate) async fn insert_region_move(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     row: &RegionRow,
-    (number, old_parent_code, new_parent_code): (i64, &str, &str),
+    (number, old_parent_code, new_parent_code): (i64, RegionCode, RegionCode),
     stamp: &Stamp,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
         "INSERT INTO region_move (programme_id, code, number, old_parent_code, new_parent_code, occurred_at, \
          recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        programme_id,
+        programme_id.as_str(),
         row.code.as_str(),
         number,
-        old_parent_code,
-        new_parent_code,
+        old_parent_code.as_str(),
+        new_parent_code.as_str(),
         stamp.occurred_at,
         stamp.recorded_at,
         stamp.actor.as_str()
@@ -222,27 +243,30 @@ pub(crate) async fn insert_region_move(
         "UPDATE region SET parent_code = (SELECT new_parent_code FROM region_move m \
           WHERE m.programme_id = region.programme_id AND m.code = region.code \
           ORDER BY m.occurred_at DESC, m.number DESC LIMIT 1) WHERE programme_id = $1 AND code = $2",
-        programme_id,
+        programme_id.as_str(),
         row.code.as_str()
     )?;
     put_into_tree(tx, programme_id, row).await
 }
 
-async fn put_into_tree(tx: &mut Tx, programme_id: &str, row: &RegionRow) -> Result<(), StoreError> {
-    let mut lying = vec![Lying::under(None, above(tx, programme_id, &row.created_parent_code).await?)];
-    for moved in region_moves(tx, programme_id, &row.code).await? {
-        let above = above(tx, programme_id, &moved.new_parent_code).await?;
-        lying.push(Lying::under(Some(moved.occurred_at), above));
+async fn put_into_tree(tx: &mut Tx, programme_id: &ProgrammeId, row: &RegionRow) -> Result<(), StoreError> {
+    let lies = |from, above: [Option<RegionCode>; 2]| {
+        Lying::under(from, above.into_iter().flatten().map(String::from))
+    };
+    let mut lying = vec![lies(None, above(tx, programme_id, row.created_parent_code.0).await?)];
+    for moved in region_moves(tx, programme_id, row.code).await? {
+        let above = above(tx, programme_id, Some(moved.new_parent_code)).await?;
+        lying.push(lies(Some(moved.occurred_at), above));
     }
-    tree::put(tx, programme_id, &row.code, &lying).await
+    tree::put(tx, programme_id.as_str(), row.code.as_str(), &lying).await
 }
 
-/// Regions by code, of those reached now; an empty parent or level is any.
+/// Regions by code, of those reached now; an absent parent or level is any.
 pub(crate) async fn regions(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (parent_code, level): (&str, &str),
+    programme_id: &ProgrammeId,
+    (parent_code, level): (Option<RegionCode>, Option<RegionLevel>),
     now: Time,
     after: &str,
     limit: i64,
@@ -254,13 +278,13 @@ pub(crate) async fn regions(
         [
             "SELECT r.code, r.name, r.level, r.parent_code, r.created_parent_code, r.in_national_standard \
              FROM region r WHERE r.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND r.code > ",
             after,
             "",
-            Equal("r.parent_code", parent_code),
+            Equal("r.parent_code", text_of(parent_code.as_ref())),
             "",
-            Equal("r.level", level),
+            Equal("r.level", level.map_or("", RegionLevel::as_str)),
             "",
             reach.over(columns),
             " ORDER BY r.code LIMIT ",
@@ -271,22 +295,22 @@ pub(crate) async fn regions(
 
 pub(crate) async fn school(
     tx: &mut Tx,
-    programme_id: &str,
-    school_code: &str,
+    programme_id: &ProgrammeId,
+    school_code: &SchoolCode,
 ) -> Result<Option<SchoolRow>, StoreError> {
     fetch_optional!(
         tx,
         SchoolRow,
         "SELECT school_code, name, county_code FROM school WHERE programme_id = $1 AND school_code = $2",
-        programme_id,
-        school_code
+        programme_id.as_str(),
+        school_code.as_str()
     )
 }
 
 /// Adds a school; false when there is one of this code.
 pub(crate) async fn insert_school(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     row: &SchoolRow,
     stamp: &Stamp,
 ) -> Result<bool, StoreError> {
@@ -294,7 +318,7 @@ pub(crate) async fn insert_school(
         tx,
         "INSERT INTO school (programme_id, school_code, name, county_code, occurred_at, recorded_at, actor) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (programme_id, school_code) DO NOTHING",
-        programme_id,
+        programme_id.as_str(),
         row.school_code.as_str(),
         row.name.as_str(),
         row.county_code.as_str(),
@@ -305,12 +329,12 @@ pub(crate) async fn insert_school(
     Ok(inserted == 1)
 }
 
-/// Schools by code, of those reached now; an empty county is any.
+/// Schools by code, of those reached now; an absent county is any.
 pub(crate) async fn schools(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: Option<RegionCode>,
     now: Time,
     after: &str,
     limit: i64,
@@ -321,11 +345,11 @@ pub(crate) async fn schools(
         SchoolRow,
         [
             "SELECT s.school_code, s.name, s.county_code FROM school s WHERE s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.school_code > ",
             after,
             "",
-            Equal("s.county_code", county_code),
+            Equal("s.county_code", text_of(county_code.as_ref())),
             "",
             reach.over(columns),
             " ORDER BY s.school_code LIMIT ",
@@ -336,23 +360,23 @@ pub(crate) async fn schools(
 
 pub(crate) async fn class(
     tx: &mut Tx,
-    programme_id: &str,
-    class_id: &str,
+    programme_id: &ProgrammeId,
+    class_id: &ClassId,
 ) -> Result<Option<ClassRow>, StoreError> {
     fetch_optional!(
         tx,
         ClassRow,
         "SELECT class_id, name, region_code, tutor_id, created_tutor_id FROM class \
          WHERE programme_id = $1 AND class_id = $2",
-        programme_id,
-        class_id
+        programme_id.as_str(),
+        class_id.as_str()
     )
 }
 
 /// Adds a class; false when there is one of this id.
 pub(crate) async fn insert_class(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     row: &ClassRow,
     stamp: &Stamp,
 ) -> Result<bool, StoreError> {
@@ -361,7 +385,7 @@ pub(crate) async fn insert_class(
         "INSERT INTO class (programme_id, class_id, name, region_code, tutor_id, created_tutor_id, occurred_at, \
          recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) \
          ON CONFLICT (programme_id, class_id) DO NOTHING",
-        programme_id,
+        programme_id.as_str(),
         row.class_id.as_str(),
         row.name.as_str(),
         row.region_code.as_str(),
@@ -378,23 +402,24 @@ pub(crate) async fn insert_class(
 pub(crate) struct TutorChange {
     /// Since when.
     pub(crate) occurred_at: Time,
-    /// The tutor from then on; empty for nobody.
-    pub(crate) new_tutor_id: String,
+    /// The tutor from then on; none for nobody.
+    #[sqlx(try_from = "String")]
+    pub(crate) new_tutor_id: Maybe<PersonId>,
 }
 
 /// The changes of a class's tutor, in the order of their times.
 pub(crate) async fn tutor_changes(
     tx: &mut Tx,
-    programme_id: &str,
-    class_id: &str,
+    programme_id: &ProgrammeId,
+    class_id: &ClassId,
 ) -> Result<Vec<TutorChange>, StoreError> {
     fetch_all!(
         tx,
         TutorChange,
         "SELECT occurred_at, new_tutor_id FROM class_tutor WHERE programme_id = $1 AND class_id = $2 \
          ORDER BY occurred_at, number LIMIT $3",
-        programme_id,
-        class_id,
+        programme_id.as_str(),
+        class_id.as_str(),
         TUTOR_CHANGES_MAX
     )
 }
@@ -402,9 +427,9 @@ pub(crate) async fn tutor_changes(
 /// Keeps a change, the `number`th that was recorded of this class, and who is its tutor now.
 pub(crate) async fn insert_tutor_change(
     tx: &mut Tx,
-    programme_id: &str,
-    class_id: &str,
-    (number, old_tutor_id, new_tutor_id): (i64, &str, &str),
+    programme_id: &ProgrammeId,
+    class_id: &ClassId,
+    (number, old_tutor_id, new_tutor_id): (i64, Option<&PersonId>, Option<&PersonId>),
     reason: &str,
     stamp: &Stamp,
 ) -> Result<(), StoreError> {
@@ -412,11 +437,11 @@ pub(crate) async fn insert_tutor_change(
         tx,
         "INSERT INTO class_tutor (programme_id, class_id, number, old_tutor_id, new_tutor_id, reason, occurred_at, \
          recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id,
-        class_id,
+        programme_id.as_str(),
+        class_id.as_str(),
         number,
-        old_tutor_id,
-        new_tutor_id,
+        text_of(old_tutor_id),
+        text_of(new_tutor_id),
         reason,
         stamp.occurred_at,
         stamp.recorded_at,
@@ -427,18 +452,18 @@ pub(crate) async fn insert_tutor_change(
         "UPDATE class SET tutor_id = (SELECT new_tutor_id FROM class_tutor t \
           WHERE t.programme_id = class.programme_id AND t.class_id = class.class_id \
           ORDER BY t.occurred_at DESC, t.number DESC LIMIT 1) WHERE programme_id = $1 AND class_id = $2",
-        programme_id,
-        class_id
+        programme_id.as_str(),
+        class_id.as_str()
     )?;
     Ok(())
 }
 
-/// Classes by id, of those reached now; an empty tutor or region is any. A region holds what lies in it.
+/// Classes by id, of those reached now; an absent tutor or region is any. A region holds what lies in it.
 pub(crate) async fn classes(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (tutor_id, region_code): (&str, &str),
+    programme_id: &ProgrammeId,
+    (tutor_id, region_code): (Option<&PersonId>, Option<RegionCode>),
     now: Time,
     after: &str,
     limit: i64,
@@ -450,18 +475,18 @@ pub(crate) async fn classes(
         person: "c.tutor_id",
         as_of: AsOf::At(now),
     };
-    let asked = Reach::region(region_code);
+    let asked = Reach::region(text_of(region_code.as_ref()));
     fetch_list!(
         tx,
         ClassRow,
         [
             "SELECT c.class_id, c.name, c.region_code, c.tutor_id, c.created_tutor_id FROM class c \
              WHERE c.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND c.class_id > ",
             after,
             "",
-            Equal("c.tutor_id", tutor_id),
+            Equal("c.tutor_id", text_of(tutor_id)),
             "",
             asked.over(columns),
             "",

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use shipei_rules::vocabulary::Role;
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    region::RegionCode,
+    vocabulary::Role,
+};
 use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
 
-use super::{Stamp, person, region};
+use super::{Maybe, Stamp, person, region};
 use crate::{
     domain::Place,
     roster::{Candidate, Enrolled, Holder, IdentityDigest, Known, Register, Tree, TreeRegion, with_zeros},
@@ -21,68 +25,99 @@ pub(crate) struct NewPerson<'a> {
 
 #[derive(Debug, sqlx::FromRow)]
 struct EnrolledRow {
-    person_id: String,
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
     identity_digest: Vec<u8>,
     name: String,
     role: String,
     education_stage: String,
     subject: String,
     development_stage: String,
-    county_code: String,
-    school_code: String,
-    class_id: String,
-    roster_county_code: String,
-    roster_school_code: String,
-    roster_class_id: String,
+    #[sqlx(try_from = "String")]
+    county_code: Maybe<RegionCode>,
+    #[sqlx(try_from = "String")]
+    school_code: Maybe<SchoolCode>,
+    #[sqlx(try_from = "String")]
+    class_id: Maybe<ClassId>,
+    #[sqlx(try_from = "String")]
+    roster_county_code: Maybe<RegionCode>,
+    #[sqlx(try_from = "String")]
+    roster_school_code: Maybe<SchoolCode>,
+    #[sqlx(try_from = "String")]
+    roster_class_id: Maybe<ClassId>,
+}
+
+/// Who holds an identity number.
+#[derive(Debug, sqlx::FromRow)]
+struct HolderRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+    identity_digest: Vec<u8>,
+    name: String,
+    role: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct SchoolOfCounty {
+    #[sqlx(try_from = "String")]
+    school_code: SchoolCode,
+    #[sqlx(try_from = "String")]
+    county_code: RegionCode,
+}
+
+#[derive(sqlx::FromRow)]
+struct ClassThere {
+    #[sqlx(try_from = "String")]
+    class_id: ClassId,
 }
 
 /// What there is of what the candidates name.
 pub(crate) async fn known(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     candidates: &[Candidate],
 ) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let schools = distinct(candidates, |place| &place.school_code);
-    let schools = select_by_keys!(
+    let schools = distinct(candidates, |place| text_of(place.school_code.as_ref()));
+    let schools: Vec<SchoolOfCounty> = select_by_keys!(
         tx,
-        (String, String),
+        SchoolOfCounty,
         [
             "SELECT school_code, county_code FROM school WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND school_code IN "
         ],
         schools,
         |code| (code.as_str())
     )?;
-    known.schools.extend(schools);
-    let classes = distinct(candidates, |place| &place.class_id);
-    let classes = select_by_keys!(
+    known.schools.extend(schools.into_iter().map(|row| (row.school_code, row.county_code)));
+    let classes = distinct(candidates, |place| text_of(place.class_id.as_ref()));
+    let classes: Vec<ClassThere> = select_by_keys!(
         tx,
-        (String,),
-        ["SELECT class_id FROM class WHERE programme_id = ", programme_id, " AND class_id IN "],
+        ClassThere,
+        ["SELECT class_id FROM class WHERE programme_id = ", programme_id.as_str(), " AND class_id IN "],
         classes,
         |class_id| (class_id.as_str())
     )?;
-    known.classes.extend(classes.into_iter().map(|(class_id,)| class_id));
+    known.classes.extend(classes.into_iter().map(|row| row.class_id));
     Ok(known)
 }
 
 /// What the candidates name, and the ids that a spreadsheet may have made it of.
-fn distinct(candidates: &[Candidate], part: impl Fn(&Place) -> &String) -> Vec<String> {
+fn distinct(candidates: &[Candidate], part: impl Fn(&Place) -> &str) -> Vec<String> {
     let mut parts: BTreeSet<String> =
-        candidates.iter().map(|candidate| part(&candidate.place).clone()).collect();
+        candidates.iter().map(|candidate| part(&candidate.place).to_owned()).collect();
     let padded: Vec<String> = parts.iter().flat_map(|part| with_zeros(part)).collect();
     parts.extend(padded);
     parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 /// The region tree.
-pub(crate) async fn tree(tx: &mut Tx, programme_id: &str) -> Result<Tree, StoreError> {
+pub(crate) async fn tree(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<Tree, StoreError> {
     let mut regions = Vec::new();
     for row in region::tree(tx, programme_id).await? {
         let level = row.level()?;
-        regions.push(TreeRegion { code: row.code, name: row.name, level, parent_code: row.parent_code });
+        regions.push(TreeRegion { code: row.code, name: row.name, level, parent_code: row.parent_code.0 });
     }
     Ok(Tree::new(regions))
 }
@@ -90,7 +125,7 @@ pub(crate) async fn tree(tx: &mut Tx, programme_id: &str) -> Result<Tree, StoreE
 /// Adds to the register everybody who has one of the candidates' ids or identity numbers.
 pub(crate) async fn add_enrolled(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     candidates: &[Candidate],
     digests: &[IdentityDigest],
     register: &mut Register,
@@ -104,7 +139,7 @@ pub(crate) async fn add_enrolled(
             "SELECT person_id, identity_digest, name, role, education_stage, subject, development_stage, \
              county_code, school_code, class_id, roster_county_code, roster_school_code, roster_class_id \
              FROM person WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         ids,
@@ -112,12 +147,12 @@ pub(crate) async fn add_enrolled(
     )?;
     let digests: BTreeSet<&[u8]> = digests.iter().map(|digest| &digest[..]).collect();
     let digests: Vec<&[u8]> = digests.into_iter().collect();
-    let holders = select_by_keys!(
+    let holders: Vec<HolderRow> = select_by_keys!(
         tx,
-        (String, Vec<u8>, String, String),
+        HolderRow,
         [
             "SELECT person_id, identity_digest, name, role FROM person WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND identity_digest IN "
         ],
         digests,
@@ -127,30 +162,38 @@ pub(crate) async fn add_enrolled(
         let person_id = row.person_id.clone();
         register.add(person_id, enrolled(row)?);
     }
-    for (person_id, digest, name, role) in holders {
-        let digest = to_digest(digest, &person_id)?;
+    for HolderRow { person_id, identity_digest, name, role } in holders {
+        let digest = to_digest(identity_digest, &person_id)?;
         let role = to_role(&role, &person_id)?;
         register.add_holder(digest, person_id, Holder::new(role, &name));
     }
     Ok(())
 }
 
-fn to_digest(bytes: Vec<u8>, person_id: &str) -> Result<IdentityDigest, StoreError> {
+fn to_digest(bytes: Vec<u8>, person_id: &PersonId) -> Result<IdentityDigest, StoreError> {
     bytes.try_into().map_err(|_| StoreError::corrupt_row("person", "identity_digest", person_id))
 }
 
-fn to_role(role: &str, person_id: &str) -> Result<Role, StoreError> {
+fn to_role(role: &str, person_id: &PersonId) -> Result<Role, StoreError> {
     Role::parse(role).ok_or_else(|| StoreError::corrupt_row("person", "role", person_id))
 }
 
 fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
-    let person_id = row.person_id.as_str();
+    let person_id = &row.person_id;
     Ok(Enrolled {
         role: to_role(&row.role, person_id)?,
         education_stage: person::education_stage(&row.education_stage, person_id)?,
         development_stage: person::development_stage(&row.development_stage, person_id)?,
-        roster_place: person::place(&row.roster_county_code, &row.roster_school_code, &row.roster_class_id),
-        place: person::place(&row.county_code, &row.school_code, &row.class_id),
+        roster_place: Place {
+            county_code: row.roster_county_code.0,
+            school_code: row.roster_school_code.0,
+            class_id: row.roster_class_id.0,
+        },
+        place: Place {
+            county_code: row.county_code.0,
+            school_code: row.school_code.0,
+            class_id: row.class_id.0,
+        },
         digest: to_digest(row.identity_digest, person_id)?,
         name: row.name,
         subject: row.subject,
@@ -160,7 +203,7 @@ fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
 /// Adds people, none of whom is there.
 pub(crate) async fn insert_people(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     people: &[NewPerson<'_>],
     stamp: &Stamp,
 ) -> Result<(), StoreError> {
@@ -172,7 +215,7 @@ pub(crate) async fn insert_people(
         people,
         |tuple, person| {
             let candidate = person.candidate;
-            tuple.push_bind(programme_id);
+            tuple.push_bind(programme_id.as_str());
             tuple.push_bind(candidate.person_id.as_str());
             tuple.push_bind(candidate.name.as_str());
             tuple.push_bind(person.sealed_identity_number.as_slice());
@@ -182,9 +225,9 @@ pub(crate) async fn insert_people(
             tuple.push_bind(candidate.subject.as_str());
             tuple.push_bind(candidate.development_stage.map_or("", |stage| stage.as_str()));
             for _ in ["as they stand", "as the roster put them"] {
-                tuple.push_bind(candidate.place.county_code.as_str());
-                tuple.push_bind(candidate.place.school_code.as_str());
-                tuple.push_bind(candidate.place.class_id.as_str());
+                tuple.push_bind(text_of(candidate.place.county_code.as_ref()));
+                tuple.push_bind(text_of(candidate.place.school_code.as_ref()));
+                tuple.push_bind(text_of(candidate.place.class_id.as_ref()));
             }
             tuple.push_bind(stamp.occurred_at);
             tuple.push_bind(stamp.recorded_at);

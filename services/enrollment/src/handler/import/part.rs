@@ -1,5 +1,7 @@
 //! A part of an import: rows that share a transaction, and what is decided about each.
 
+use shipei_rules::ids::PersonId;
+
 use crate::roster::{Candidate, Fault, IdentityDigest, Verdict, Warning};
 
 /// Rows of one transaction.
@@ -11,7 +13,7 @@ pub(super) struct Judgement {
     pub(super) verdict: std::result::Result<Verdict, Vec<Fault>>,
     pub(super) warnings: Vec<Warning>,
     /// The others with the same identity number, under other names, by id.
-    pub(super) sharers: Vec<String>,
+    pub(super) sharers: Vec<PersonId>,
 }
 
 /// Rows that can be, with the digests of their identity numbers.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use shipei_contracts::enrollment::v1 as pb;
+use shipei_rules::ids::PersonId;
 use shipei_service_kit::{Error, Result, to_int32};
 use shipei_tables::{Note, Rejected};
 
@@ -63,14 +64,14 @@ impl Results {
         let mut judged = part.candidates.iter().zip(&part.digests).zip(judgements);
         for (cells, faults) in rows.iter().zip(faulty) {
             if let Some(faults) = faults {
-                self.reject(cells, showable_person_id(cells).unwrap_or_default(), faults)?;
+                self.reject(cells, showable_person_id(cells), faults)?;
                 continue;
             }
             let Some(((candidate, digest), judgement)) = judged.next() else {
                 return Err(Error::Internal("a row of a roster has no judgement".into()));
             };
             match judgement.verdict {
-                Err(faults) => self.reject(cells, candidate.person_id.clone(), faults)?,
+                Err(faults) => self.reject(cells, Some(candidate.person_id.clone()), faults)?,
                 Ok(verdict) => {
                     let head = head_of(digest);
                     self.tell_first(&head, &candidate.person_id, &judgement.sharers);
@@ -82,7 +83,7 @@ impl Results {
         Ok(())
     }
 
-    fn reject(&mut self, cells: &Cells, person_id: String, faults: Vec<Fault>) -> Result<()> {
+    fn reject(&mut self, cells: &Cells, person_id: Option<PersonId>, faults: Vec<Fault>) -> Result<()> {
         self.answer.rejected += 1;
         if let Some(file) = &mut self.rejected_file {
             let zh: Vec<String> = faults.iter().map(|fault| in_words(fault.field, &fault.zh)).collect();
@@ -91,7 +92,11 @@ impl Results {
             let line = u64::try_from(cells.row).unwrap_or_default();
             file.add(line, &cells.texts, &cause).map_err(unwritable)?;
         }
-        let mut result = pb::RosterRowResult { row: to_int32(cells.row), person_id, ..Default::default() };
+        let mut result = pb::RosterRowResult {
+            row: to_int32(cells.row),
+            person_id: person_id.map(String::from).unwrap_or_default(),
+            ..Default::default()
+        };
         result.set_outcome(pb::RosterRowOutcome::Rejected);
         if let [first, ..] = faults.as_slice() {
             result.set_reason(first.reason);
@@ -104,7 +109,7 @@ impl Results {
         Ok(())
     }
 
-    fn take(&mut self, row: i64, person_id: &str, verdict: Verdict, warnings: &[Warning]) {
+    fn take(&mut self, row: i64, person_id: &PersonId, verdict: Verdict, warnings: &[Warning]) {
         match verdict {
             Verdict::New => self.answer.created += 1,
             Verdict::Same => self.answer.unchanged += 1,
@@ -117,14 +122,14 @@ impl Results {
     }
 
     /// Says of an earlier row of this import too that its number is another's, since either may be mistyped.
-    fn tell_first(&mut self, head: &[u8; 8], person_id: &str, sharers: &[String]) {
+    fn tell_first(&mut self, head: &[u8; 8], person_id: &PersonId, sharers: &[PersonId]) {
         let Some((row, verdict)) = self.first_rows.get(head).copied() else { return };
         let [first, ..] = sharers else { return };
         let place = self.listed.binary_search_by_key(&to_int32(row), |result| result.row);
         match place {
             Ok(place) => {
                 if let Some(result) = self.listed.get_mut(place)
-                    && result.person_id != person_id
+                    && result.person_id != person_id.as_str()
                     && result.field.is_empty()
                 {
                     let warning = same_number_warning(&result.person_id, &[person_id]);
@@ -133,7 +138,7 @@ impl Results {
                 }
             }
             Err(place) if !self.lists_all && self.bytes < RESULTS_BYTES_MAX => {
-                let warning = same_number_warning(first, &[person_id]);
+                let warning = same_number_warning(first.as_str(), &[person_id]);
                 let result = taken(row, first, verdict, &[warning]);
                 self.bytes += size_of(&result);
                 self.listed.insert(place, result);
@@ -181,9 +186,9 @@ fn size_of(result: &pb::RosterRowResult) -> usize {
 }
 
 /// The result of a row that was taken. What is odd is pointed out, since it may be a slip.
-fn taken(row: i64, person_id: &str, verdict: Verdict, warnings: &[Warning]) -> pb::RosterRowResult {
+fn taken(row: i64, person_id: &PersonId, verdict: Verdict, warnings: &[Warning]) -> pb::RosterRowResult {
     let mut result =
-        pb::RosterRowResult { row: to_int32(row), person_id: person_id.to_owned(), ..Default::default() };
+        pb::RosterRowResult { row: to_int32(row), person_id: person_id.to_string(), ..Default::default() };
     result.set_outcome(match verdict {
         Verdict::New => pb::RosterRowOutcome::Created,
         Verdict::Same => pb::RosterRowOutcome::Unchanged,
