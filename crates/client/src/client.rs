@@ -260,7 +260,10 @@ pub fn explain(status: &Status) -> String {
     };
     if let Some(bad_request) = details.bad_request() {
         for violation in &bad_request.field_violations {
-            text.push_str(&format!("; {}: {}", violation.field, violation.description));
+            match violation.description == status.message() {
+                true => text.push_str(&format!(" ({})", violation.field)),
+                false => text.push_str(&format!("; {}: {}", violation.field, violation.description)),
+            }
         }
     }
     text

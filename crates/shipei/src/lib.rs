@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod display;
 mod environment;
+pub mod explain;
 pub mod files;
 pub mod operate;
 pub mod progress;

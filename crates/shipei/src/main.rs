@@ -14,7 +14,7 @@ use shipei::{
     config::{self, Config},
     demo,
     display::say,
-    files, operate, progress, scheme, serve, settings,
+    explain, files, operate, progress, scheme, serve, settings,
     suite::{Storage, Suite},
 };
 use shipei_client::client::Clients;
@@ -133,6 +133,9 @@ enum Command {
     Template(files::TemplateCommand),
     /// Write a list to a file, .xlsx or CSV.
     Export(files::ExportOptions),
+    /// Say item by item why a score is what it is, and what is missing until when (成绩说明书).
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Options),
 }
 
 #[tokio::main]
@@ -250,6 +253,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Export(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             files::export(&options).await?;
+        }
+        Command::Explain(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            explain::run(&options).await?;
         }
         Command::Replay { season, out, servers, ca_file, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

@@ -1,6 +1,7 @@
 //! The commands of those who keep lists, as they run them, against a server in a process of its own.
 
 mod clerk;
+mod explain;
 mod exports;
 mod roster;
 mod server;

@@ -1,0 +1,258 @@
+//! What the services say of one score.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+use shipei_client::client::{Clients, explain};
+use shipei_contracts::{
+    assessment::v1::{
+        CountyScore, GetCountyScoreRequest, GetTraineeScoreRequest, GetTutorScoreRequest, TraineeScore,
+        TutorScore, score_service_client::ScoreServiceClient,
+    },
+    common::v1::Role,
+    enrollment::v1::{
+        GetClassRequest, GetPersonRequest, GetProgrammeRequest, ListRegionsRequest, Person, Programme,
+        person_service_client::PersonServiceClient, programme_service_client::ProgrammeServiceClient,
+        region_service_client::RegionServiceClient,
+    },
+    learning::v1::{
+        GetProgressRequest, GetProgressResponse, ListCoursesRequest, ListSessionsRequest, Session,
+        course_service_client::CourseServiceClient, study_service_client::StudyServiceClient,
+    },
+};
+use shipei_rules::scheme::Scheme;
+use tonic::Status;
+
+/// Rows of one page of a list.
+const PAGE_SIZE: i32 = 1_000;
+
+/// Whose score it is, and the score.
+#[derive(Debug)]
+pub(super) enum Score {
+    Trainee(TraineeScore),
+    /// A trainee who has left and has none.
+    Withdrawn,
+    Tutor(TutorScore),
+    County(CountyScore),
+}
+
+/// Study of a trainee.
+#[derive(Debug, Default)]
+pub(super) struct Study {
+    pub(super) progress: GetProgressResponse,
+    pub(super) sessions: Vec<Session>,
+    /// Titles by course.
+    pub(super) courses: BTreeMap<String, String>,
+}
+
+/// Everything that a sheet is made of.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) programme: Programme,
+    pub(super) scheme: Scheme,
+    /// Whom it is about; none for a county that was asked for by its code.
+    pub(super) person: Option<Person>,
+    pub(super) class_name: String,
+    /// Names of regions by code.
+    pub(super) regions: BTreeMap<String, String>,
+    pub(super) score: Score,
+    /// Of a trainee.
+    pub(super) study: Option<Study>,
+    /// Whether the score is as of now, as everything else is.
+    pub(super) is_of_now: bool,
+}
+
+/// One unary call, tried again as every good client does.
+macro_rules! ask {
+    ($clients:ident, $service:literal, $client:ident . $method:ident, $message:expr) => {{
+        let message = $message;
+        $clients
+            .call(|| {
+                let request = $clients.unary(message.clone());
+                let mut client = $client::new($clients.channel($service))
+                    .max_decoding_message_size($clients.message_bytes_max());
+                async move { client.$method(request).await }
+            })
+            .await
+            .map(tonic::Response::into_inner)
+    }};
+}
+
+impl Facts {
+    /// Asks the services about a person or a county.
+    pub(super) async fn ask(
+        clients: &Clients,
+        programme_id: &str,
+        subject: &str,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Self> {
+        let programme_id = programme_id.to_owned();
+        let asked = GetProgrammeRequest { programme_id: programme_id.clone() };
+        let programme = ask!(clients, "enrollment", ProgrammeServiceClient.get_programme, asked);
+        let programme = programme.map_err(told("the programme"))?.programme;
+        let programme = programme.context("enrollment answered without the programme")?;
+        let scheme = Scheme::parse(&programme.scheme_toml)
+            .map_err(|error| anyhow!("the programme's scheme can't be read: {error}"))?;
+        let is_of_now = as_of.is_none();
+        let as_of = as_of.map(|time| Timestamp {
+            seconds: time.timestamp(),
+            nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default(),
+        });
+        let person = match is_region_code(subject) {
+            true => None,
+            false => {
+                let asked =
+                    GetPersonRequest { programme_id: programme_id.clone(), person_id: subject.to_owned() };
+                let answer = ask!(clients, "enrollment", PersonServiceClient.get_person, asked);
+                answer.map_err(told(subject))?.person
+            }
+        };
+        let about = About { clients, programme_id: &programme_id, as_of };
+        let role = person.as_ref().map(Person::role);
+        let mut study = None;
+        let score = match role {
+            Some(Role::Trainee) => {
+                let score = about.trainee(subject).await?;
+                study = Some(about.study(subject).await?);
+                score
+            }
+            Some(Role::ClassTutor) => about.tutor(subject).await?,
+            Some(Role::CountyCounselor) => {
+                let county = person.as_ref().map(|person| person.county_code.clone()).unwrap_or_default();
+                about.county(&county).await?
+            }
+            Some(role) => bail!(
+                "{subject} is a {}, and the notice scores trainees, class tutors and counties only",
+                role.as_str_name().trim_start_matches("ROLE_").to_lowercase().replace('_', " ")
+            ),
+            None => about.county(subject).await?,
+        };
+        let class_name = match person.as_ref().filter(|person| !person.class_id.is_empty()) {
+            Some(person) => about.class_name(&person.class_id).await?,
+            None => String::new(),
+        };
+        let regions = about.regions().await?;
+        Ok(Self { programme, scheme, person, class_name, regions, score, study, is_of_now })
+    }
+}
+
+/// One programme's services, as of one time.
+struct About<'a> {
+    clients: &'a Clients,
+    programme_id: &'a str,
+    as_of: Option<Timestamp>,
+}
+
+impl About<'_> {
+    async fn trainee(&self, person_id: &str) -> Result<Score> {
+        let Self { clients, as_of, .. } = *self;
+        let (programme_id, person_id) = (self.programme_id.to_owned(), person_id.to_owned());
+        let asked = GetTraineeScoreRequest { programme_id, person_id, as_of };
+        let answer = ask!(clients, "assessment", ScoreServiceClient.get_trainee_score, asked);
+        let answer = answer.map_err(told("the score"))?;
+        Ok(answer.score.map_or(Score::Withdrawn, Score::Trainee))
+    }
+
+    async fn tutor(&self, person_id: &str) -> Result<Score> {
+        let Self { clients, as_of, .. } = *self;
+        let (programme_id, person_id) = (self.programme_id.to_owned(), person_id.to_owned());
+        let asked = GetTutorScoreRequest { programme_id, person_id, as_of };
+        let answer = ask!(clients, "assessment", ScoreServiceClient.get_tutor_score, asked);
+        let score = answer.map_err(told("the score"))?.score;
+        score.map(Score::Tutor).context("assessment answered without the score")
+    }
+
+    async fn county(&self, county_code: &str) -> Result<Score> {
+        let Self { clients, as_of, .. } = *self;
+        let (programme_id, county_code) = (self.programme_id.to_owned(), county_code.to_owned());
+        let asked = GetCountyScoreRequest { programme_id, county_code, as_of };
+        let answer = ask!(clients, "assessment", ScoreServiceClient.get_county_score, asked);
+        let score = answer.map_err(told("the score"))?.score;
+        score.map(Score::County).context("assessment answered without the score")
+    }
+
+    async fn study(&self, person_id: &str) -> Result<Study> {
+        let clients = self.clients;
+        let (programme_id, person_id) = (self.programme_id.to_owned(), person_id.to_owned());
+        let asked = GetProgressRequest { programme_id: programme_id.clone(), person_id: person_id.clone() };
+        let progress = ask!(clients, "learning-progress", StudyServiceClient.get_progress, asked);
+        let progress = progress.map_err(told("the progress"))?;
+        let mut sessions = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let asked = ListSessionsRequest {
+                programme_id: programme_id.clone(),
+                person_id: person_id.clone(),
+                course_id: String::new(),
+                page_size: PAGE_SIZE,
+                page_token,
+            };
+            let page = ask!(clients, "learning-progress", StudyServiceClient.list_sessions, asked);
+            let page = page.map_err(told("the sessions"))?;
+            sessions.extend(page.sessions);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        let mut courses = BTreeMap::new();
+        let mut page_token = String::new();
+        loop {
+            let asked = ListCoursesRequest {
+                programme_id: programme_id.clone(),
+                page_size: PAGE_SIZE,
+                page_token,
+                ..Default::default()
+            };
+            let page = ask!(clients, "learning-progress", CourseServiceClient.list_courses, asked);
+            let page = page.map_err(told("the courses"))?;
+            courses.extend(page.courses.into_iter().map(|course| (course.course_id, course.title)));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        Ok(Study { progress, sessions, courses })
+    }
+
+    async fn class_name(&self, class_id: &str) -> Result<String> {
+        let clients = self.clients;
+        let asked =
+            GetClassRequest { programme_id: self.programme_id.to_owned(), class_id: class_id.to_owned() };
+        let answer = ask!(clients, "enrollment", RegionServiceClient.get_class, asked);
+        let class = answer.map_err(told("the class"))?.class;
+        Ok(class.map(|class| class.name).unwrap_or_default())
+    }
+
+    async fn regions(&self) -> Result<BTreeMap<String, String>> {
+        let clients = self.clients;
+        let mut names = BTreeMap::new();
+        let mut page_token = String::new();
+        loop {
+            let asked = ListRegionsRequest {
+                programme_id: self.programme_id.to_owned(),
+                page_size: PAGE_SIZE,
+                page_token,
+                ..Default::default()
+            };
+            let page = ask!(clients, "enrollment", RegionServiceClient.list_regions, asked);
+            let page = page.map_err(told("the regions"))?;
+            names.extend(page.regions.into_iter().map(|region| (region.code, region.name)));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(names);
+            }
+        }
+    }
+}
+
+/// A six-digit code; an id of a person that looks like one would be taken for it.
+fn is_region_code(text: &str) -> bool {
+    text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn told(about: &str) -> impl FnOnce(Status) -> anyhow::Error + '_ {
+    move |status| anyhow!("{about}: {}", explain(&status))
+}
