@@ -8,7 +8,7 @@ use shipei_contracts::assessment::v1::{
 use shipei_rules::{
     counselor::{CountyItem, Hundredths, TaskShare},
     explanation::{self, Item, ItemKey, Need, ReasonCode, Text},
-    ids::{ClassId, PersonId, ProgrammeId},
+    ids::{ClassId, PersonId, ProgrammeId, text_of},
     region::RegionCode,
     scheme::Scheme,
 };
@@ -42,19 +42,24 @@ pub(crate) fn person(
 pub(crate) struct Filter {
     /// The programme.
     pub(crate) programme_id: ProgrammeId,
+    /// With what lies in it; `None` for any.
+    pub(crate) region_code: Option<RegionCode>,
+    /// The class; `None` for any.
+    pub(crate) class_id: Option<ClassId>,
     /// As of when, if stated.
     pub(crate) as_of: Option<Instant>,
 }
 
-/// The filter of a list, region and class looked at and left as they are; what a list does not filter by is given empty.
+/// The filter of a list; what a list does not filter by is given empty.
 pub(crate) fn filter(programme_id: &str, region_code: &str, class_id: &str, as_of: Stated) -> Result<Filter> {
     let mut fields = Fields::new();
     let programme_id = fields.id("programme_id", programme_id, ProgrammeId::parse);
     let region_code = fields.optional_id("region_code", region_code, RegionCode::parse);
     let class_id = fields.optional_id("class_id", class_id, ClassId::parse);
     let as_of = fields.optional_timestamp("as_of", as_of);
-    let (programme_id, _, _, as_of) = fields.all((programme_id, region_code, class_id, as_of))?;
-    Ok(Filter { programme_id, as_of })
+    let (programme_id, region_code, class_id, as_of) =
+        fields.all((programme_id, region_code, class_id, as_of))?;
+    Ok(Filter { programme_id, region_code, class_id, as_of })
 }
 
 /// Programme, county, as of when if stated.
@@ -117,9 +122,9 @@ pub(crate) fn trainee_score(
     wording: &mut Wording,
 ) -> TraineeScore {
     TraineeScore {
-        person_id: there.person_id,
-        county_code: there.county_code,
-        class_id: there.class_id,
+        person_id: there.person_id.into(),
+        county_code: text_of(there.county_code.as_ref()).to_owned(),
+        class_id: there.class_id.map(String::from).unwrap_or_default(),
         items: score.items.iter().map(|item| wording.said(item)).collect(),
         total: to_int32(score.total),
         passed: score.passed,
@@ -130,14 +135,14 @@ pub(crate) fn trainee_score(
 
 /// A tutor's score as a message.
 pub(crate) fn tutor_score(
-    person_id: &str,
+    person_id: &PersonId,
     tutor: &TutorRecord,
     score: &shipei_rules::tutor::TutorScore,
     at: AsOf,
 ) -> TutorScore {
     let choice_note = explanation::joined(&score.choice_note);
     TutorScore {
-        person_id: person_id.to_owned(),
+        person_id: person_id.to_string(),
         class_ids: tutor.classes.iter().map(|class| class.class_id.to_string()).collect(),
         items: score.items.iter().map(item).collect(),
         total: to_int32(score.total),
@@ -157,15 +162,15 @@ pub(crate) fn tutor_score(
 /// A county's score as a message.
 pub(crate) fn county_score(
     scheme: &Scheme,
-    county_code: &str,
-    counselor_ids: Vec<String>,
+    county_code: RegionCode,
+    counselor_ids: Vec<PersonId>,
     county: &CountyRecord,
     at: AsOf,
 ) -> CountyScore {
     let score = &county.score;
     CountyScore {
-        county_code: county_code.to_owned(),
-        counselor_ids,
+        county_code: county_code.to_string(),
+        counselor_ids: counselor_ids.into_iter().map(String::from).collect(),
         active_trainees: to_int32(county.facts.active),
         applicable: score.applicable,
         registration_login_hundredths: to_int32(score.registration_login.0),

@@ -9,6 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use shipei_rules::{
+    ids::{ActivityId, ClassId, PersonId, SeminarId, SessionId, SubmissionId},
+    region::RegionCode,
+};
+
+use crate::absent::MaybeId;
 
 /// An instant of a fact, a rule or a score.
 pub type Instant = DateTime<Utc>;
@@ -23,16 +29,16 @@ pub struct Cause {
 }
 
 /// An entry of the scheme's online list, achieved or taken back.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhaseAchieved {
     /// The trainee.
-    pub person_id: String,
+    pub person_id: PersonId,
     /// Which entry, from 0.
     pub phase_index: i64,
     /// When; `None` when it was taken back.
     pub achieved_at: Option<Instant>,
-    /// By which session.
-    pub session_id: String,
+    /// By which session; `None` when it was taken back, or time that was granted achieved it.
+    pub session_id: Option<SessionId>,
     /// Of all that is said of it the highest counts.
     pub version: i64,
 }
@@ -41,9 +47,11 @@ pub struct PhaseAchieved {
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Submission {
     /// Its id.
-    pub submission_id: String,
+    #[sqlx(try_from = "String")]
+    pub submission_id: SubmissionId,
     /// The trainee.
-    pub person_id: String,
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
     /// When it was submitted.
     pub submitted_at: Instant,
     /// Its number among the trainee's submissions and marks.
@@ -53,24 +61,26 @@ pub struct Submission {
     /// Whether it was not retracted.
     pub stands: bool,
     /// Derived: whose mark is still owed at the programme's end.
-    pub owed_class_id: Option<String>,
+    #[sqlx(try_from = "MaybeId")]
+    pub owed_class_id: Option<ClassId>,
     /// Derived: in which class it made its week late.
-    pub late_class_id: Option<String>,
+    #[sqlx(try_from = "MaybeId")]
+    pub late_class_id: Option<ClassId>,
 }
 
 /// A review or a return.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Of which submission.
-    pub submission_id: String,
+    pub submission_id: SubmissionId,
     /// Its number among the trainee's submissions and marks.
     pub mark_number: i64,
     /// The trainee.
-    pub person_id: String,
+    pub person_id: PersonId,
     /// The class whose tutor made it.
-    pub class_id: String,
+    pub class_id: ClassId,
     /// The tutor.
-    pub tutor_id: String,
+    pub tutor_id: PersonId,
     /// The grade's word; empty for a return.
     pub grade: String,
     /// When.
@@ -80,10 +90,10 @@ pub struct Mark {
 }
 
 /// A seminar of a class.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seminar {
     /// The class.
-    pub class_id: String,
+    pub class_id: ClassId,
     /// When it was opened.
     pub opened_at: Option<Instant>,
     /// The fact of its opening; empty until that has arrived.
@@ -103,11 +113,11 @@ pub struct Summary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
     /// The seminar.
-    pub seminar_id: String,
+    pub seminar_id: SeminarId,
     /// Its number within the seminar.
     pub post_number: i64,
     /// The trainee.
-    pub person_id: String,
+    pub person_id: PersonId,
     /// When.
     pub posted_at: Instant,
     /// The fact's id.
@@ -118,11 +128,14 @@ pub struct Post {
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Attendance {
     /// The trainee.
-    pub person_id: String,
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
     /// The activity.
-    pub activity_id: String,
+    #[sqlx(try_from = "String")]
+    pub activity_id: ActivityId,
     /// The activity's county.
-    pub county_code: String,
+    #[sqlx(try_from = "String")]
+    pub county_code: RegionCode,
     /// The activity's education stage.
     pub education_stage: String,
     /// When it was recorded.
@@ -133,9 +146,11 @@ pub struct Attendance {
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct OfflineScore {
     /// The trainee.
-    pub person_id: String,
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
     /// The activity.
-    pub activity_id: String,
+    #[sqlx(try_from = "String")]
+    pub activity_id: ActivityId,
     /// Its number for this attendance.
     pub score_number: i64,
     /// The score.
@@ -150,7 +165,7 @@ pub struct OfflineScore {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CountyFactKey {
     /// The county.
-    pub county_code: String,
+    pub county_code: RegionCode,
     /// The education stage's word.
     pub education_stage: String,
     /// `plan`, `activity` or `results`.
@@ -165,33 +180,33 @@ pub struct CountyFactKey {
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Every county and class that a trainee stood in: person, county, class.
-    pub places: BTreeSet<(String, String, String)>,
+    pub places: BTreeSet<(PersonId, Option<RegionCode>, Option<ClassId>)>,
     /// Achieved phases by person and index.
-    pub phases: BTreeMap<(String, i64), PhaseAchieved>,
+    pub phases: BTreeMap<(PersonId, i64), PhaseAchieved>,
     /// Submissions by id.
-    pub submissions: BTreeMap<String, Submission>,
+    pub submissions: BTreeMap<SubmissionId, Submission>,
     /// Marks by submission and number.
-    pub marks: BTreeMap<(String, i64), Mark>,
+    pub marks: BTreeMap<(SubmissionId, i64), Mark>,
     /// Seminars by id.
-    pub seminars: BTreeMap<String, Seminar>,
+    pub seminars: BTreeMap<SeminarId, Seminar>,
     /// Summaries by seminar and number.
-    pub summaries: BTreeMap<(String, i64), Summary>,
+    pub summaries: BTreeMap<(SeminarId, i64), Summary>,
     /// Posts by seminar and number.
-    pub posts: BTreeMap<(String, i64), Post>,
+    pub posts: BTreeMap<(SeminarId, i64), Post>,
     /// Bulletins by class, number and fact.
-    pub bulletins: BTreeMap<(String, i64, String), Instant>,
+    pub bulletins: BTreeMap<(ClassId, i64, String), Instant>,
     /// Choices by tutor, expert and fact.
-    pub choices: BTreeMap<(String, String, String), Instant>,
+    pub choices: BTreeMap<(PersonId, PersonId, String), Instant>,
     /// What counties did.
     pub county_facts: BTreeMap<CountyFactKey, Instant>,
     /// Attendances by person, activity and fact.
-    pub attendances: BTreeMap<(String, String, String), Attendance>,
+    pub attendances: BTreeMap<(PersonId, ActivityId, String), Attendance>,
     /// Offline scores by person, activity and number.
-    pub offline_scores: BTreeMap<(String, String, i64), OfflineScore>,
+    pub offline_scores: BTreeMap<(PersonId, ActivityId, i64), OfflineScore>,
     /// Whose scores may change.
     pub touched: Touched,
     /// Classes that have other windows: everybody in them is scored anew.
-    pub classes_extended: BTreeMap<String, Cause>,
+    pub classes_extended: BTreeMap<ClassId, Cause>,
     /// The event that brought another scheme, or other windows of many.
     pub scheme: Option<Cause>,
     /// The event that changed the tree of regions.
@@ -204,13 +219,13 @@ pub struct Batch {
 #[derive(Debug, Default, Clone)]
 pub struct Touched {
     /// Trainees by id.
-    pub trainees: BTreeMap<String, Cause>,
+    pub trainees: BTreeMap<PersonId, Cause>,
     /// Classes, for their tutors.
-    pub classes: BTreeMap<String, Cause>,
+    pub classes: BTreeMap<ClassId, Cause>,
     /// Tutors by id.
-    pub tutors: BTreeMap<String, Cause>,
+    pub tutors: BTreeMap<PersonId, Cause>,
     /// Counties by code, with the latest time of a fact about the county itself.
-    pub counties: BTreeMap<String, CountyTouch>,
+    pub counties: BTreeMap<RegionCode, CountyTouch>,
 }
 
 /// Why a county's score may change.
@@ -223,28 +238,25 @@ pub struct CountyTouch {
 }
 
 impl Touched {
-    /// A trainee; nobody for an empty id.
-    pub fn trainee(&mut self, person_id: &str, cause: &Cause) {
-        touch(&mut self.trainees, person_id, cause);
+    /// A trainee.
+    pub fn trainee(&mut self, person_id: &PersonId, cause: &Cause) {
+        self.trainees.insert(person_id.clone(), cause.clone());
     }
 
     /// The tutor of a class.
-    pub fn class(&mut self, class_id: &str, cause: &Cause) {
-        touch(&mut self.classes, class_id, cause);
+    pub fn class(&mut self, class_id: &ClassId, cause: &Cause) {
+        self.classes.insert(class_id.clone(), cause.clone());
     }
 
     /// A tutor.
-    pub fn tutor(&mut self, person_id: &str, cause: &Cause) {
-        touch(&mut self.tutors, person_id, cause);
+    pub fn tutor(&mut self, person_id: &PersonId, cause: &Cause) {
+        self.tutors.insert(person_id.clone(), cause.clone());
     }
 
     /// A county, by a fact of that time.
-    pub fn county(&mut self, county_code: &str, cause: &Cause, latest_fact_at: Option<Instant>) {
-        if county_code.is_empty() {
-            return;
-        }
+    pub fn county(&mut self, county_code: RegionCode, cause: &Cause, latest_fact_at: Option<Instant>) {
         let touch = CountyTouch { cause: cause.clone(), latest_fact_at };
-        let kept = self.counties.entry(county_code.to_owned()).or_insert_with(|| touch.clone());
+        let kept = self.counties.entry(county_code).or_insert_with(|| touch.clone());
         kept.latest_fact_at = kept.latest_fact_at.max(latest_fact_at);
         kept.cause = touch.cause;
     }
@@ -255,11 +267,5 @@ impl Touched {
             && self.classes.is_empty()
             && self.tutors.is_empty()
             && self.counties.is_empty()
-    }
-}
-
-fn touch(touched: &mut BTreeMap<String, Cause>, id: &str, cause: &Cause) {
-    if !id.is_empty() {
-        touched.insert(id.to_owned(), cause.clone());
     }
 }

@@ -9,13 +9,13 @@
 //! `read/`. How to add a fact: its table in `migrations/`, its row in `facts.rs`, its statements in `store/`, its event
 //! in `apply/`.
 
+mod absent;
 pub mod apply;
 pub mod assemble;
 mod convert;
 pub mod domain;
 pub mod facts;
 mod handler;
-mod keys;
 mod read;
 pub mod recompute;
 pub mod store;
@@ -98,7 +98,7 @@ pub struct Assessment {
 
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
-    let scores = Assessment { kit: kit.clone(), schemes: Programmes::default() };
+    let scores = Assessment { kit: kit.clone(), schemes: kit.shared() };
     builder
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))
         .service(kit, grpc_server!(ExportServiceServer, scores))
@@ -106,7 +106,7 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
 
 /// Follows the four logs until shutdown, and scores anew what another scheme wants otherwise. `peers` has a channel to each.
 pub fn follow(kit: &Kit, peers: &Peers, shutdown: &Shutdown) {
-    let (schemes, behind) = (Programmes::default(), Behind::default());
+    let (schemes, behind): (Programmes, Behind) = (kit.shared(), Behind::default());
     let to = |source: &str| peers[source].clone();
     let enrollment = EnrollmentProjector { schemes: schemes.clone(), behind: behind.clone() };
     follow_in_shards(kit, to(ENROLLMENT), enrollment, shutdown, SHARDS);

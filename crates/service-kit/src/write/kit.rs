@@ -2,8 +2,10 @@
 //! `read.rs`; here is what they pass through.
 
 use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use prost::{Message, Name};
@@ -59,6 +61,7 @@ struct Inner {
     cursor_tokens: SealedTokens,
     keys: Keys,
     facts: OnceLock<Arc<dyn Facts>>,
+    shared: Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
 }
 
 impl fmt::Debug for Kit {
@@ -93,6 +96,7 @@ impl Kit {
             cursor_tokens: SealedTokens::new(keys.tokens().clone(), CURSOR_PURPOSE),
             keys: keys.clone(),
             facts: OnceLock::new(),
+            shared: Mutex::new(HashMap::new()),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -100,6 +104,14 @@ impl Kit {
     /// The name of the service, which is the source of its events.
     pub fn source(&self) -> &'static str {
         self.inner.source
+    }
+
+    /// What the parts of a service share in this process beside the kit, e.g. what was parsed once: one of each type, made when it
+    /// is first asked for. Clones of `Shared` must be the same one.
+    pub fn shared<Shared: Clone + Default + Send + Sync + 'static>(&self) -> Shared {
+        let mut all = self.inner.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.entry(TypeId::of::<Shared>()).or_insert_with(|| Box::new(Shared::default()));
+        own.downcast_ref::<Shared>().cloned().unwrap_or_default()
     }
 
     /// Its database.

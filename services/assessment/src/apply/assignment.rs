@@ -2,9 +2,10 @@
 
 use shipei_contracts::{assignment::v1 as assignment, event::v1::Event};
 use shipei_mirror::Programmes;
+use shipei_rules::ids::{ClassId, PersonId, SeminarId, SubmissionId};
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, Behind, apply_batches, batch_of, cause_of, keep_first};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of, keep_first};
 use crate::facts::{Batch, Cause, Mark, Post, Seminar, Submission, Summary};
 
 /// The events that are scored.
@@ -49,11 +50,13 @@ impl Projector for AssignmentProjector {
 }
 
 fn submitted(batches: &mut Batches, fact: assignment::AssignmentSubmitted, told: &Fact<'_>) -> Result<()> {
-    let batch = batch_of(batches, &fact.programme_id);
-    batch.touched.trainee(&fact.person_id, &cause_of(told));
-    batch.submissions.entry(fact.submission_id.clone()).or_insert(Submission {
-        submission_id: fact.submission_id,
-        person_id: fact.person_id,
+    let batch = batch_of(batches, &fact.programme_id, told)?;
+    let submission_id = id_of(told, SubmissionId::parse(&fact.submission_id))?;
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch.touched.trainee(&person_id, &cause_of(told));
+    batch.submissions.entry(submission_id.clone()).or_insert(Submission {
+        submission_id,
+        person_id,
         submitted_at: told.at,
         number: fact.number,
         fact_id: told.event.fact_id.clone(),
@@ -67,37 +70,39 @@ fn submitted(batches: &mut Batches, fact: assignment::AssignmentSubmitted, told:
 fn reviewed(batches: &mut Batches, fact: assignment::SubmissionReviewed, told: &Fact<'_>) -> Result<()> {
     let grade = fact.new().word();
     let mark = Mark {
-        submission_id: fact.submission_id,
+        submission_id: id_of(told, SubmissionId::parse(&fact.submission_id))?,
         mark_number: fact.mark_number,
-        person_id: fact.person_id,
-        class_id: fact.class_id,
-        tutor_id: fact.tutor_id,
+        person_id: id_of(told, PersonId::parse(&fact.person_id))?,
+        class_id: id_of(told, ClassId::parse(&fact.class_id))?,
+        tutor_id: id_of(told, PersonId::parse(&fact.tutor_id))?,
         grade: grade.to_owned(),
         marked_at: told.at,
         fact_id: told.event.fact_id.clone(),
     };
-    marked(batch_of(batches, &fact.programme_id), mark, &cause_of(told));
+    marked(batch_of(batches, &fact.programme_id, told)?, mark, &cause_of(told));
     Ok(())
 }
 
 fn returned(batches: &mut Batches, fact: assignment::SubmissionReturned, told: &Fact<'_>) -> Result<()> {
     let mark = Mark {
-        submission_id: fact.submission_id,
+        submission_id: id_of(told, SubmissionId::parse(&fact.submission_id))?,
         mark_number: fact.mark_number,
-        person_id: fact.person_id,
-        class_id: fact.class_id,
-        tutor_id: fact.tutor_id,
+        person_id: id_of(told, PersonId::parse(&fact.person_id))?,
+        class_id: id_of(told, ClassId::parse(&fact.class_id))?,
+        tutor_id: id_of(told, PersonId::parse(&fact.tutor_id))?,
         grade: String::new(),
         marked_at: told.at,
         fact_id: told.event.fact_id.clone(),
     };
-    marked(batch_of(batches, &fact.programme_id), mark, &cause_of(told));
+    marked(batch_of(batches, &fact.programme_id, told)?, mark, &cause_of(told));
     Ok(())
 }
 
 fn seminar_opened(batches: &mut Batches, fact: assignment::SeminarOpened, told: &Fact<'_>) -> Result<()> {
-    let batch = batch_of(batches, &fact.programme_id);
-    let kept = seminar(batch, fact.seminar_id, fact.class_id, &cause_of(told));
+    let batch = batch_of(batches, &fact.programme_id, told)?;
+    let seminar_id = id_of(told, SeminarId::parse(&fact.seminar_id))?;
+    let class_id = id_of(told, ClassId::parse(&fact.class_id))?;
+    let kept = seminar(batch, seminar_id, class_id, &cause_of(told));
     kept.opened_at = Some(told.at);
     kept.fact_id.clone_from(&told.event.fact_id);
     Ok(())
@@ -108,22 +113,26 @@ fn seminar_summarised(
     fact: assignment::SeminarSummarised,
     told: &Fact<'_>,
 ) -> Result<()> {
-    let batch = batch_of(batches, &fact.programme_id);
-    seminar(batch, fact.seminar_id.clone(), fact.class_id, &cause_of(told));
+    let batch = batch_of(batches, &fact.programme_id, told)?;
+    let seminar_id = id_of(told, SeminarId::parse(&fact.seminar_id))?;
+    let class_id = id_of(told, ClassId::parse(&fact.class_id))?;
+    seminar(batch, seminar_id.clone(), class_id, &cause_of(told));
     let summary = Summary { summarised_at: told.at, fact_id: told.event.fact_id.clone() };
-    batch.summaries.entry((fact.seminar_id, fact.number)).or_insert(summary);
+    batch.summaries.entry((seminar_id, fact.number)).or_insert(summary);
     Ok(())
 }
 
 fn post_accepted(batches: &mut Batches, fact: assignment::PostAccepted, told: &Fact<'_>) -> Result<()> {
-    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
-    batch.touched.trainee(&fact.person_id, &cause);
-    seminar(batch, fact.seminar_id.clone(), fact.class_id, &cause);
-    let key = (fact.seminar_id.clone(), i64::from(fact.number));
-    batch.posts.entry(key).or_insert(Post {
-        seminar_id: fact.seminar_id,
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
+    let seminar_id = id_of(told, SeminarId::parse(&fact.seminar_id))?;
+    let class_id = id_of(told, ClassId::parse(&fact.class_id))?;
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch.touched.trainee(&person_id, &cause);
+    seminar(batch, seminar_id.clone(), class_id, &cause);
+    batch.posts.entry((seminar_id.clone(), i64::from(fact.number))).or_insert(Post {
+        seminar_id,
         post_number: fact.number.into(),
-        person_id: fact.person_id,
+        person_id,
         posted_at: told.at,
         fact_id: told.event.fact_id.clone(),
     });
@@ -135,9 +144,10 @@ fn bulletin_published(
     fact: assignment::BulletinPublished,
     told: &Fact<'_>,
 ) -> Result<()> {
-    let batch = batch_of(batches, &fact.programme_id);
-    batch.touched.class(&fact.class_id, &cause_of(told));
-    let key = (fact.class_id, i64::from(fact.number), told.event.fact_id.clone());
+    let batch = batch_of(batches, &fact.programme_id, told)?;
+    let class_id = id_of(told, ClassId::parse(&fact.class_id))?;
+    batch.touched.class(&class_id, &cause_of(told));
+    let key = (class_id, i64::from(fact.number), told.event.fact_id.clone());
     keep_first(&mut batch.bulletins, key, told.at);
     Ok(())
 }
@@ -149,12 +159,13 @@ fn marked(batch: &mut Batch, mark: Mark, cause: &Cause) {
 
 fn seminar<'batch>(
     batch: &'batch mut Batch,
-    seminar_id: String,
-    class_id: String,
+    seminar_id: SeminarId,
+    class_id: ClassId,
     cause: &Cause,
 ) -> &'batch mut Seminar {
     batch.touched.class(&class_id, cause);
-    let kept = batch.seminars.entry(seminar_id).or_default();
+    let unopened = Seminar { class_id: class_id.clone(), opened_at: None, fact_id: String::new() };
+    let kept = batch.seminars.entry(seminar_id).or_insert(unopened);
     kept.class_id = class_id;
     kept
 }

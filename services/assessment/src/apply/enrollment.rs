@@ -2,10 +2,14 @@
 
 use shipei_contracts::{common::v1::Role, enrollment::v1 as enrollment, event::v1::Event};
 use shipei_mirror::Programmes;
+use shipei_rules::{
+    ids::{ClassId, PersonId},
+    region::RegionCode,
+};
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, Behind, apply_batches, batch_of, cause_of, keep_first};
-use crate::{facts::Batch, keys, store::scores};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of, keep_first};
+use crate::{facts::Batch, store::scores};
 
 /// What is scored of it.
 const EVENTS: &[Handles<Batches>] = handles![Batches:
@@ -68,7 +72,7 @@ impl Projector for EnrollmentProjector {
         // Where regions have extensions, another tree gives them to others.
         for (programme_id, batch) in &mut batches {
             let Some(cause) = batch.tree.take() else { continue };
-            if shipei_mirror::extends_regions(&mut unit.tx, &keys::programme(programme_id)?).await? {
+            if shipei_mirror::extends_regions(&mut unit.tx, programme_id).await? {
                 batch.scheme.get_or_insert(cause);
             }
         }
@@ -81,29 +85,31 @@ fn programme_created(
     fact: enrollment::ProgrammeCreated,
     told: &Fact<'_>,
 ) -> Result<()> {
-    batch_of(batches, &fact.programme_id).scheme = Some(cause_of(told));
+    batch_of(batches, &fact.programme_id, told)?.scheme = Some(cause_of(told));
     Ok(())
 }
 
 fn scheme_revised(batches: &mut Batches, fact: enrollment::SchemeRevised, told: &Fact<'_>) -> Result<()> {
-    batch_of(batches, &fact.programme_id).scheme = Some(cause_of(told));
+    batch_of(batches, &fact.programme_id, told)?.scheme = Some(cause_of(told));
     Ok(())
 }
 
 fn class_created(batches: &mut Batches, fact: enrollment::ClassCreated, told: &Fact<'_>) -> Result<()> {
-    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
-    if !fact.tutor_id.is_empty() {
-        batch.touched.tutor(&fact.tutor_id, &cause);
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
+    if let Some(tutor_id) = id_of(told, PersonId::parse_optional(&fact.tutor_id))? {
+        batch.touched.tutor(&tutor_id, &cause);
     }
-    batch.touched.class(&fact.class_id, &cause);
+    batch.touched.class(&id_of(told, ClassId::parse(&fact.class_id))?, &cause);
     Ok(())
 }
 
 fn tutor_replaced(batches: &mut Batches, fact: enrollment::TutorReplaced, told: &Fact<'_>) -> Result<()> {
-    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
-    batch.touched.class(&fact.class_id, &cause);
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
+    batch.touched.class(&id_of(told, ClassId::parse(&fact.class_id))?, &cause);
     for tutor_id in [&fact.old_tutor_id, &fact.new_tutor_id] {
-        batch.touched.tutor(tutor_id, &cause);
+        if let Some(tutor_id) = id_of(told, PersonId::parse_optional(tutor_id))? {
+            batch.touched.tutor(&tutor_id, &cause);
+        }
     }
     Ok(())
 }
@@ -114,27 +120,29 @@ fn extension_granted(
     fact: enrollment::ExtensionGranted,
     told: &Fact<'_>,
 ) -> Result<()> {
-    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
     batch.changes_windows = true;
-    if !fact.class_id.is_empty() {
-        batch.touched.class(&fact.class_id, &cause);
-        batch.classes_extended.insert(fact.class_id, cause);
-    } else if fact.person_id.is_empty() {
-        batch.scheme = Some(cause);
+    let class_id = id_of(told, ClassId::parse_optional(&fact.class_id))?;
+    let person_id = id_of(told, PersonId::parse_optional(&fact.person_id))?;
+    if let Some(class_id) = class_id {
+        batch.touched.class(&class_id, &cause);
+        batch.classes_extended.insert(class_id, cause);
+    } else if let Some(person_id) = person_id {
+        batch.touched.trainee(&person_id, &cause);
+        batch.touched.tutor(&person_id, &cause);
     } else {
-        batch.touched.trainee(&fact.person_id, &cause);
-        batch.touched.tutor(&fact.person_id, &cause);
+        batch.scheme = Some(cause);
     }
     Ok(())
 }
 
 fn region_created(batches: &mut Batches, fact: enrollment::RegionCreated, told: &Fact<'_>) -> Result<()> {
-    tree_changed(batch_of(batches, &fact.programme_id), told);
+    tree_changed(batch_of(batches, &fact.programme_id, told)?, told);
     Ok(())
 }
 
 fn region_moved(batches: &mut Batches, fact: enrollment::RegionMoved, told: &Fact<'_>) -> Result<()> {
-    tree_changed(batch_of(batches, &fact.programme_id), told);
+    tree_changed(batch_of(batches, &fact.programme_id, told)?, told);
     Ok(())
 }
 
@@ -144,48 +152,61 @@ fn tree_changed(batch: &mut Batch, told: &Fact<'_>) {
 }
 
 fn registered(batches: &mut Batches, fact: enrollment::PersonRegistered, told: &Fact<'_>) -> Result<()> {
-    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
     match fact.role() {
         Role::Trainee => {
-            batch.touched.trainee(&fact.person_id, &cause);
-            batch.places.insert((fact.person_id, fact.county_code, fact.class_id));
+            batch.touched.trainee(&person_id, &cause);
+            let county_code = id_of(told, RegionCode::parse_optional(&fact.county_code))?;
+            let class_id = id_of(told, ClassId::parse_optional(&fact.class_id))?;
+            batch.places.insert((person_id, county_code, class_id));
         }
-        Role::ClassTutor => batch.touched.tutor(&fact.person_id, &cause),
+        Role::ClassTutor => batch.touched.tutor(&person_id, &cause),
         _ => {}
     }
     Ok(())
 }
 
 fn transferred(batches: &mut Batches, fact: enrollment::TraineeTransferred, told: &Fact<'_>) -> Result<()> {
-    let (batch, cause) = (batch_of(batches, &fact.programme_id), cause_of(told));
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
     let (old, new) = (fact.old.unwrap_or_default(), fact.new.unwrap_or_default());
-    batch.touched.trainee(&fact.person_id, &cause);
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch.touched.trainee(&person_id, &cause);
     for place in [&old, &new] {
-        batch.touched.county(&place.county_code, &cause, Some(told.at));
-        batch.places.insert((fact.person_id.clone(), place.county_code.clone(), place.class_id.clone()));
+        let county_code = id_of(told, RegionCode::parse_optional(&place.county_code))?;
+        let class_id = id_of(told, ClassId::parse_optional(&place.class_id))?;
+        if let Some(county_code) = county_code {
+            batch.touched.county(county_code, &cause, Some(told.at));
+        }
+        batch.places.insert((person_id.clone(), county_code, class_id));
     }
     Ok(())
 }
 
 fn logged_in(batches: &mut Batches, fact: enrollment::PersonLoggedIn, told: &Fact<'_>) -> Result<()> {
-    batch_of(batches, &fact.programme_id).touched.trainee(&fact.person_id, &cause_of(told));
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch_of(batches, &fact.programme_id, told)?.touched.trainee(&person_id, &cause_of(told));
     Ok(())
 }
 
 fn attended(batches: &mut Batches, fact: enrollment::PreJobTrainingAttended, told: &Fact<'_>) -> Result<()> {
-    batch_of(batches, &fact.programme_id).touched.tutor(&fact.person_id, &cause_of(told));
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch_of(batches, &fact.programme_id, told)?.touched.tutor(&person_id, &cause_of(told));
     Ok(())
 }
 
 fn withdrawn(batches: &mut Batches, fact: enrollment::TraineeWithdrawn, told: &Fact<'_>) -> Result<()> {
-    batch_of(batches, &fact.programme_id).touched.trainee(&fact.person_id, &cause_of(told));
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch_of(batches, &fact.programme_id, told)?.touched.trainee(&person_id, &cause_of(told));
     Ok(())
 }
 
 fn chosen(batches: &mut Batches, fact: enrollment::TutorChosen, told: &Fact<'_>) -> Result<()> {
-    let batch = batch_of(batches, &fact.programme_id);
-    batch.touched.tutor(&fact.tutor_id, &cause_of(told));
-    let key = (fact.tutor_id, fact.expert_id, told.event.fact_id.clone());
+    let batch = batch_of(batches, &fact.programme_id, told)?;
+    let tutor_id = id_of(told, PersonId::parse(&fact.tutor_id))?;
+    let expert_id = id_of(told, PersonId::parse(&fact.expert_id))?;
+    batch.touched.tutor(&tutor_id, &cause_of(told));
+    let key = (tutor_id, expert_id, told.event.fact_id.clone());
     keep_first(&mut batch.choices, key, told.at);
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use shipei_contracts::{event::v1::Event, learning::v1 as learning};
 use shipei_mirror::Programmes;
+use shipei_rules::ids::{PersonId, SessionId};
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, Behind, apply_batches, batch_of, cause_of};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of};
 use crate::facts::PhaseAchieved;
 
 /// The events that are scored.
@@ -45,34 +46,38 @@ impl Projector for LearningProjector {
 
 fn achieved(batches: &mut Batches, fact: learning::PhaseAchieved, told: &Fact<'_>) -> Result<()> {
     let phase = PhaseAchieved {
-        person_id: fact.person_id,
+        person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
         achieved_at: Some(told.at),
-        session_id: fact.session_id,
+        session_id: id_of(told, SessionId::parse_optional(&fact.session_id))?,
         version: fact.version,
     };
-    keep_newest(batches, &fact.programme_id, phase, told);
-    Ok(())
+    keep_newest(batches, &fact.programme_id, phase, told)
 }
 
 fn taken_back(batches: &mut Batches, fact: learning::PhaseTakenBack, told: &Fact<'_>) -> Result<()> {
     let phase = PhaseAchieved {
-        person_id: fact.person_id,
+        person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
         achieved_at: None,
-        session_id: String::new(),
+        session_id: None,
         version: fact.version,
     };
-    keep_newest(batches, &fact.programme_id, phase, told);
-    Ok(())
+    keep_newest(batches, &fact.programme_id, phase, told)
 }
 
 /// Of all that is said of a phase the highest version counts.
-fn keep_newest(batches: &mut Batches, programme_id: &str, phase: PhaseAchieved, told: &Fact<'_>) {
-    let batch = batch_of(batches, programme_id);
+fn keep_newest(
+    batches: &mut Batches,
+    programme_id: &str,
+    phase: PhaseAchieved,
+    told: &Fact<'_>,
+) -> Result<()> {
+    let batch = batch_of(batches, programme_id, told)?;
     batch.touched.trainee(&phase.person_id, &cause_of(told));
     let key = (phase.person_id.clone(), phase.phase_index);
     if batch.phases.get(&key).is_none_or(|kept| phase.version > kept.version) {
         batch.phases.insert(key, phase);
     }
+    Ok(())
 }

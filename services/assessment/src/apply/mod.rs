@@ -8,31 +8,42 @@ pub mod enrollment;
 pub mod learning;
 pub mod offline;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use shipei_contracts::event::v1::Event;
 use shipei_mirror::Programmes;
-use shipei_service_kit::{Fact, Result, Unit};
+use shipei_rules::ids::{ActivityId, ClassId, ProgrammeId, SeminarId};
+use shipei_service_kit::{Error, Fact, Result, Unit};
+use shipei_store::StoreError;
 
 pub use behind::Behind;
 
 use crate::{
     facts::{Batch, Cause, Instant, Touched},
     recompute::{self, rescore},
-    store::{due, load, save, scores},
+    store::{classes, due, load, save, scores},
 };
 
 /// What the events of one batch say, by programme.
-pub type Batches = BTreeMap<String, Batch>;
+pub type Batches = BTreeMap<ProgrammeId, Batch>;
 
 /// The event as the cause of what follows from it.
 fn cause_of(told: &Fact<'_>) -> Cause {
     Cause { id: told.cause(), at: told.at }
 }
 
+/// An id of an event, as its type reads it. A text that is none can't have been written by a service.
+fn id_of<Id, Fault: fmt::Display>(told: &Fact<'_>, id: std::result::Result<Id, Fault>) -> Result<Id> {
+    id.map_err(|fault| Error::Internal(format!("event {} of {}: {fault}", told.event.id, told.event.source)))
+}
+
 /// The batch of a programme.
-fn batch_of<'batches>(batches: &'batches mut Batches, programme_id: &str) -> &'batches mut Batch {
-    batches.entry(programme_id.to_owned()).or_default()
+fn batch_of<'batches>(
+    batches: &'batches mut Batches,
+    programme_id: &str,
+    told: &Fact<'_>,
+) -> Result<&'batches mut Batch> {
+    Ok(batches.entry(id_of(told, ProgrammeId::parse(programme_id))?).or_default())
 }
 
 /// Keeps the least time under a key.
@@ -60,10 +71,10 @@ pub async fn apply_batches(
         }
         save::batch(&mut unit.tx, &programme_id, &batch).await?;
         touch_what_rests_on_it(unit, &programme_id, &mut batch).await?;
-        let class_ids: Vec<&str> = batch.classes_extended.keys().map(String::as_str).collect();
-        for (class_id, person_id) in load::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
-            if let Some(cause) = batch.classes_extended.get(&class_id) {
-                batch.touched.trainee(&person_id, cause);
+        let class_ids: Vec<&ClassId> = batch.classes_extended.keys().collect();
+        for person in classes::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
+            if let Some(cause) = batch.classes_extended.get(&person.class_id) {
+                batch.touched.trainee(&person.person_id, cause);
             }
         }
         if put_off.is_some() {
@@ -81,29 +92,33 @@ pub async fn apply_batches(
 
 /// Touches whom a fact of the batch concerns by what rests on it, when it was retracted: posts to a seminar, attendances of an
 /// activity.
-async fn touch_what_rests_on_it(unit: &mut Unit, programme_id: &str, batch: &mut Batch) -> Result<()> {
+async fn touch_what_rests_on_it(
+    unit: &mut Unit,
+    programme_id: &ProgrammeId,
+    batch: &mut Batch,
+) -> Result<()> {
     let opened = batch.seminars.iter().filter(|(_, seminar)| seminar.opened_at.is_some());
-    let opened: Vec<&str> = opened.map(|(seminar_id, _)| seminar_id.as_str()).collect();
-    for (seminar_id, person_id) in load::posters_of_fallen(&mut unit.tx, programme_id, &opened).await? {
-        let class = batch.seminars.get(&seminar_id).map(|seminar| &seminar.class_id);
+    let opened: Vec<&SeminarId> = opened.map(|(seminar_id, _)| seminar_id).collect();
+    for poster in load::posters_of_fallen(&mut unit.tx, programme_id, &opened).await? {
+        let class = batch.seminars.get(&poster.seminar_id).map(|seminar| &seminar.class_id);
         let cause = class.and_then(|class_id| batch.touched.classes.get(class_id)).cloned();
         if let Some(cause) = cause {
-            batch.touched.trainee(&person_id, &cause);
+            batch.touched.trainee(&poster.person_id, &cause);
         }
     }
-    let held: BTreeMap<&str, &str> = batch
-        .county_facts
-        .keys()
-        .filter(|key| key.kind == "activity")
-        .map(|key| (key.reference.as_str(), key.county_code.as_str()))
-        .collect();
-    let activities: Vec<&str> = held.keys().copied().collect();
+    let mut held = BTreeMap::new();
+    for key in batch.county_facts.keys().filter(|key| key.kind == "activity") {
+        let activity_id = ActivityId::parse(&key.reference)
+            .map_err(|_| StoreError::corrupt_row("county_fact", "reference", key.county_code))?;
+        held.insert(activity_id, key.county_code);
+    }
+    let activities: Vec<&ActivityId> = held.keys().collect();
     let fallen = load::attendees_of_fallen(&mut unit.tx, programme_id, &activities).await?;
-    for (activity_id, person_id) in &fallen {
-        let county = held.get(activity_id.as_str()).copied().unwrap_or_default();
-        let cause = batch.touched.counties.get(county).map(|touch| touch.cause.clone());
-        if let Some(cause) = cause {
-            batch.touched.trainee(person_id, &cause);
+    for attendee in &fallen {
+        let county = held.get(&attendee.activity_id);
+        let touch = county.and_then(|county_code| batch.touched.counties.get(county_code));
+        if let Some(cause) = touch.map(|touch| touch.cause.clone()) {
+            batch.touched.trainee(&attendee.person_id, &cause);
         }
     }
     Ok(())

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use shipei_mirror::Windows;
-use shipei_rules::counselor::{CountyFacts, CountyScore};
+use shipei_rules::{
+    counselor::{CountyFacts, CountyScore},
+    ids::{PersonId, ProgrammeId},
+    region::RegionCode,
+};
 use shipei_service_kit::{Reach, Result};
 use shipei_store::Tx;
 
@@ -11,8 +15,7 @@ use crate::{
     assemble::trainees,
     domain::contribution::{CountyTotals, StageTimes, Sums, county_facts, of_trainee},
     facts::Instant,
-    keys,
-    store::{counts, lists, load, scores},
+    store::{counts, lists, load, rescore, scores},
 };
 
 /// How many trainees of a county are looked at at once.
@@ -30,16 +33,16 @@ pub struct CountyRecord {
 /// The scores of these counties from what their trainees add up to, by code.
 pub async fn judge(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     windows: &Windows,
-    county_codes: &[&str],
-    totals: &BTreeMap<String, CountyTotals>,
+    county_codes: &[RegionCode],
+    totals: &BTreeMap<RegionCode, CountyTotals>,
     as_of: Instant,
-) -> Result<BTreeMap<String, CountyRecord>> {
+) -> Result<BTreeMap<RegionCode, CountyRecord>> {
     let scheme = &windows.scheme;
     let plans_from = scheme.plan_period().from;
     let others_from = scheme.counselor.offline.period.from;
-    let mut times: BTreeMap<String, BTreeMap<String, StageTimes>> = BTreeMap::new();
+    let mut times: BTreeMap<RegionCode, BTreeMap<String, StageTimes>> = BTreeMap::new();
     for row in load::county_times(tx, programme_id, county_codes, plans_from, others_from).await? {
         let stage = times.entry(row.county_code).or_default().entry(row.education_stage).or_default();
         let at = Some(row.happened_at);
@@ -52,13 +55,12 @@ pub async fn judge(
     let (no_times, nobody) = (BTreeMap::new(), CountyTotals::default());
     let mut counties = BTreeMap::new();
     for county_code in county_codes {
-        let times = times.get(*county_code).unwrap_or(&no_times);
-        let county = keys::region(county_code)?;
-        let own = windows.of_county(county);
-        let mut facts = county_facts(&own, totals.get(*county_code).unwrap_or(&nobody), times);
-        facts.latest = windows.latest_in_county(county);
+        let times = times.get(county_code).unwrap_or(&no_times);
+        let own = windows.of_county(*county_code);
+        let mut facts = county_facts(&own, totals.get(county_code).unwrap_or(&nobody), times);
+        facts.latest = windows.latest_in_county(*county_code);
         let score = shipei_rules::counselor::score(&own, &facts, as_of);
-        counties.insert((*county_code).to_owned(), CountyRecord { facts, score });
+        counties.insert(*county_code, CountyRecord { facts, score });
     }
     Ok(counties)
 }
@@ -66,9 +68,9 @@ pub async fn judge(
 /// What everybody who ever stood in a county adds up to as of a time, from their facts, page by page.
 pub async fn count_as_of(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     windows: &Windows,
-    county_code: &str,
+    county_code: RegionCode,
     as_of: Instant,
 ) -> Result<Sums> {
     let mut sums = Sums::default();
@@ -84,8 +86,8 @@ pub async fn count_as_of(
         )
         .await?;
         let Some(last) = page.last() else { return Ok(sums) };
-        after.clone_from(last);
-        let person_ids: Vec<&str> = page.iter().map(String::as_str).collect();
+        last.as_str().clone_into(&mut after);
+        let person_ids: Vec<&PersonId> = page.iter().collect();
         for trainee in trainees::load(tx, programme_id, windows, &person_ids).await?.values() {
             let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, as_of);
             sums.add(&of_trainee(&trainee.scheme, trainee, &score, as_of));
@@ -98,12 +100,12 @@ pub async fn count_as_of(
 /// the county's trainees are counted one page after the other.
 pub async fn judge_as_of(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     windows: &Windows,
-    county_codes: &[&str],
+    county_codes: &[RegionCode],
     as_of: Instant,
-) -> Result<BTreeMap<String, CountyRecord>> {
-    let is_behind = scores::is_behind(tx, programme_id).await?;
+) -> Result<BTreeMap<RegionCode, CountyRecord>> {
+    let is_behind = rescore::is_behind(tx, programme_id).await?;
     let scheme = &windows.scheme;
     let end = scheme.final_as_of();
     let nothing_given_after = scheme.nothing_given_after(as_of.min(end));
@@ -114,15 +116,15 @@ pub async fn judge_as_of(
     let mut stored = Vec::new();
     let mut totals = BTreeMap::new();
     for county_code in county_codes {
-        let latest = latest.get(*county_code).copied().flatten();
+        let latest = latest.get(county_code).copied().flatten();
         let nothing_after =
             nothing_given_after && latest.is_none_or(|latest| latest <= as_of && latest <= end);
         if !is_behind && (as_of == end || nothing_after) {
             stored.push(*county_code);
             continue;
         }
-        let sums = count_as_of(tx, programme_id, windows, county_code, as_of).await?;
-        totals.insert((*county_code).to_owned(), sums.of_county(county_code));
+        let sums = count_as_of(tx, programme_id, windows, *county_code, as_of).await?;
+        totals.insert(*county_code, sums.of_county(*county_code));
     }
     totals.append(&mut counts::county_totals(tx, programme_id, &stored).await?);
     judge(tx, programme_id, windows, county_codes, &totals, as_of).await

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shipei_mirror::{Class, Windows, members};
 use shipei_rules::{
-    ids::{ClassId, PersonId, SeminarId, SubmissionId},
+    ids::{ClassId, PersonId, ProgrammeId, SubmissionId, text_of},
+    region::RegionCode,
     scheme::Scheme,
     tutor::{ClassFacts, SeminarFacts, TutorFacts, TutorScore},
     vocabulary::Role,
 };
 use shipei_service_kit::Result;
-use shipei_store::{StoreError, Tx};
+use shipei_store::Tx;
 
 use crate::{
     assemble::trainees,
     domain::marking::{self, ClassMarking},
     facts::Instant,
-    keys,
-    store::load,
+    store::classes,
 };
 
 /// The most trainees that are loaded at once to see whose marks are owed.
@@ -35,8 +35,8 @@ pub enum Marking {
 /// A registered tutor.
 #[derive(Debug, Clone)]
 pub struct TutorRecord {
-    /// Their county; empty where enrollment names none.
-    pub county_code: String,
+    /// Their county, where enrollment names one.
+    pub county_code: Option<RegionCode>,
     /// Their classes, by id.
     pub classes: Vec<Class>,
     /// What the rules judge.
@@ -51,51 +51,46 @@ impl TutorRecord {
 
     /// The region that their events belong to: their county, else the region of their first class.
     pub fn region_code(&self) -> &str {
-        if !self.county_code.is_empty() {
-            return &self.county_code;
-        }
-        self.classes.first().map_or("", |class| class.region_code.as_str())
+        text_of(self.county_code.as_ref().or(self.classes.first().map(|class| &class.region_code)))
     }
 }
 
 /// The registered tutors among these people, by id.
 pub async fn load(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     windows: &Windows,
-    tutor_ids: &[&str],
+    tutor_ids: &[&PersonId],
     source: Marking,
-) -> Result<BTreeMap<String, TutorRecord>> {
+) -> Result<BTreeMap<PersonId, TutorRecord>> {
     let mut tutors = BTreeMap::new();
-    let keys = keys::people(tutor_ids)?;
-    let keys: Vec<&PersonId> = keys.iter().collect();
-    for member in members(tx, &keys::programme(programme_id)?, &keys).await? {
+    for member in members(tx, programme_id, tutor_ids).await? {
         if member.role != Role::ClassTutor {
             continue;
         }
         let facts = TutorFacts { prejob_attended_at: member.pre_job_at, ..TutorFacts::default() };
-        let county_code = member.places.first().county_text().to_owned();
+        let county_code = member.places.first().county_code;
         let record = TutorRecord { county_code, classes: Vec::new(), facts };
-        tutors.insert(String::from(member.person_id), record);
+        tutors.insert(member.person_id, record);
     }
-    for (tutor_id, chosen_at) in load::choices(tx, programme_id, tutor_ids).await? {
-        if let Some(tutor) = tutors.get_mut(&tutor_id) {
-            tutor.facts.chosen_at = Some(chosen_at);
+    for choice in classes::choices(tx, programme_id, tutor_ids).await? {
+        if let Some(tutor) = tutors.get_mut(&choice.tutor_id) {
+            tutor.facts.chosen_at = Some(choice.chosen_at);
         }
     }
-    let classes = load::classes_of(tx, programme_id, tutor_ids).await?;
-    let class_ids: Vec<&str> = classes.iter().map(|class| class.class_id.as_str()).collect();
+    let classes_ever = classes::classes_of(tx, programme_id, tutor_ids).await?;
+    let class_ids: Vec<&ClassId> = classes_ever.iter().map(|class| &class.class_id).collect();
     let class_facts = load_classes(tx, programme_id, &windows.scheme, &class_ids).await?;
     let found = match source {
         Marking::Stored => stored_marking(tx, programme_id, &class_ids).await?,
         Marking::AsOf(as_of) => marking_as_of(tx, programme_id, windows, &class_ids, as_of).await?,
     };
-    for class in &classes {
+    for class in &classes_ever {
         let tutors_ever: BTreeSet<&PersonId> = class.tutors.all().flatten().collect();
         for tutor_id in tutors_ever {
-            let Some(tutor) = tutors.get_mut(tutor_id.as_str()) else { continue };
+            let Some(tutor) = tutors.get_mut(tutor_id) else { continue };
             tutor.classes.push(class.clone());
-            tutor.facts.classes.extend(class_facts.get(class.class_id.as_str()).map(|facts| ClassFacts {
+            tutor.facts.classes.extend(class_facts.get(&class.class_id).map(|facts| ClassFacts {
                 scheme: Some(windows.of_class(class, Some(tutor_id))),
                 held: class.tutors.map(|held_by| held_by.as_ref() == Some(tutor_id)),
                 ..facts.clone()
@@ -106,59 +101,57 @@ pub async fn load(
         Marking::Stored => windows.scheme.final_as_of(),
         Marking::AsOf(as_of) => as_of,
     };
-    give_marking(windows, &mut tutors, &classes, found, as_of);
+    give_marking(windows, &mut tutors, &classes_ever, found, as_of);
     Ok(tutors)
 }
 
 /// Bulletins and seminars of classes.
 async fn load_classes(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     scheme: &Scheme,
-    class_ids: &[&str],
-) -> Result<BTreeMap<String, ClassFacts>> {
-    let mut classes = BTreeMap::new();
+    class_ids: &[&ClassId],
+) -> Result<BTreeMap<ClassId, ClassFacts>> {
+    let mut facts_of = BTreeMap::new();
     for class_id in class_ids {
-        let parsed = ClassId::parse(class_id)
-            .map_err(|_| StoreError::corrupt_row("mirror_class", "class_id", class_id))?;
         let facts = ClassFacts {
-            class_id: parsed,
+            class_id: (*class_id).clone(),
             scheme: None,
             held: true.into(),
             bulletins: Vec::new(),
             seminars: Vec::new(),
         };
-        classes.insert((*class_id).to_owned(), facts);
+        facts_of.insert((*class_id).clone(), facts);
     }
-    for row in load::bulletins(tx, programme_id, class_ids).await? {
-        if let Some(class) = classes.get_mut(&row.class_id) {
+    for row in classes::bulletins(tx, programme_id, class_ids).await? {
+        if let Some(class) = facts_of.get_mut(&row.class_id) {
             class.bulletins.push((row.bulletin_number, row.published_at));
         }
     }
     let posts_from = scheme.tutor.seminar.period.from;
-    for row in load::seminars(tx, programme_id, class_ids, posts_from).await? {
-        let (Some(class), Some(opened_at)) = (classes.get_mut(&row.class_id), row.opened_at) else {
+    for row in classes::seminars(tx, programme_id, class_ids, posts_from).await? {
+        let (Some(class), Some(opened_at)) = (facts_of.get_mut(&row.class_id), row.opened_at) else {
             continue;
         };
-        let seminar = SeminarId::parse(&row.seminar_id)
-            .map_err(|_| StoreError::corrupt_row("seminar", "seminar_id", &row.seminar_id))?;
         class.seminars.push(SeminarFacts {
-            seminar,
+            seminar: row.seminar_id,
             opened_at,
             first_post_at: row.first_post_at,
             summarised_at: row.summarised_at,
         });
     }
-    Ok(classes)
+    Ok(facts_of)
 }
 
-async fn stored_marking(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> Result<Vec<ClassMarking>> {
-    let mut found: BTreeMap<String, ClassMarking> = BTreeMap::new();
-    for row in load::stored_marking(tx, programme_id, class_ids).await? {
-        let submission_id = SubmissionId::parse(&row.submission_id)
-            .map_err(|_| StoreError::corrupt_row("submission", "submission_id", &row.submission_id))?;
+async fn stored_marking(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    class_ids: &[&ClassId],
+) -> Result<Vec<ClassMarking>> {
+    let mut found: BTreeMap<SubmissionId, ClassMarking> = BTreeMap::new();
+    for row in classes::stored_marking(tx, programme_id, class_ids).await? {
         let marking = ClassMarking {
-            submission_id,
+            submission_id: row.submission_id.clone(),
             submitted_at: row.submitted_at,
             owed_class_id: row.owed_class_id,
             late_class_id: row.late_class_id,
@@ -170,15 +163,15 @@ async fn stored_marking(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> 
 
 async fn marking_as_of(
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     windows: &Windows,
-    class_ids: &[&str],
+    class_ids: &[&ClassId],
     as_of: Instant,
 ) -> Result<Vec<ClassMarking>> {
-    let submitters = load::submitters_of(tx, programme_id, class_ids).await?;
+    let submitters = classes::submitters_of(tx, programme_id, class_ids).await?;
     let mut found = Vec::new();
     for step in submitters.chunks(SUBMITTERS_PER_STEP) {
-        let person_ids: Vec<&str> = step.iter().map(String::as_str).collect();
+        let person_ids: Vec<&PersonId> = step.iter().collect();
         for trainee in trainees::load(tx, programme_id, windows, &person_ids).await?.values() {
             found.extend(marking::of_trainee(trainee, as_of));
         }
@@ -189,18 +182,17 @@ async fn marking_as_of(
 /// Hands each submission to who answers for it: the tutor of the class at the time that counts.
 fn give_marking(
     windows: &Windows,
-    tutors: &mut BTreeMap<String, TutorRecord>,
+    tutors: &mut BTreeMap<PersonId, TutorRecord>,
     classes: &[Class],
     found: Vec<ClassMarking>,
     as_of: Instant,
 ) {
-    let by_id: BTreeMap<&str, &Class> =
-        classes.iter().map(|class| (class.class_id.as_str(), class)).collect();
+    let by_id: BTreeMap<&ClassId, &Class> = classes.iter().map(|class| (&class.class_id, class)).collect();
     for marking in found {
         let owed_by = |class| owed_by(class, windows, as_of);
         let whose = marking.by_tutor(&windows.scheme, |id| by_id.get(id).copied(), owed_by);
         for (tutor_id, work) in whose {
-            if let Some(tutor) = tutors.get_mut(tutor_id.as_str()) {
+            if let Some(tutor) = tutors.get_mut(tutor_id) {
                 tutor.facts.marking.push(work);
             }
         }

@@ -12,6 +12,8 @@ use shipei_contracts::{assignment::v1::Grade, common::v1::EducationStage as Stag
 use shipei_rules::{
     counselor::{CountyFacts, StageFacts},
     explanation::ItemKey,
+    ids::{ClassId, SchoolCode, text_of},
+    region::RegionCode,
     scheme::{Scheme, Task},
     submission::counting,
     trainee::{TraineeScore, done_on_time_at, passed_at},
@@ -29,8 +31,8 @@ use crate::{
 /// A county and an education stage in it; `None` for trainees without one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountyStage {
-    /// The county.
-    pub county_code: String,
+    /// The county; `None` for trainees without one.
+    pub county_code: Option<RegionCode>,
     /// The stage.
     pub stage: Option<EducationStage>,
 }
@@ -52,9 +54,9 @@ pub fn stage_from_number(number: i64) -> Option<EducationStage> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parts {
     /// Their class.
-    pub class_id: String,
+    pub class_id: Option<ClassId>,
     /// Their school.
-    pub school_code: String,
+    pub school_code: Option<SchoolCode>,
     /// Their subject.
     pub subject: String,
     /// The word of their stage of development.
@@ -66,8 +68,8 @@ impl Parts {
     pub fn of(&self, dimension: Dimension) -> &str {
         match dimension {
             Dimension::County => "",
-            Dimension::Class => &self.class_id,
-            Dimension::School => &self.school_code,
+            Dimension::Class => text_of(self.class_id.as_ref()),
+            Dimension::School => text_of(self.school_code.as_ref()),
             Dimension::Subject => &self.subject,
             Dimension::DevelopmentStage => &self.development_stage,
         }
@@ -124,9 +126,9 @@ impl Contribution {
     }
 
     /// The counties that it counts in, each once.
-    pub fn counties(&self) -> impl Iterator<Item = &str> {
+    pub fn counties(&self) -> impl Iterator<Item = RegionCode> {
         let mut before = None;
-        let codes = self.counts.keys().map(|there| there.county_code.as_str());
+        let codes = self.counts.keys().filter_map(|there| there.county_code);
         codes.filter(move |code| before.replace(*code) != Some(*code))
     }
 
@@ -139,7 +141,7 @@ impl Contribution {
         for (there, counts) in &self.counts {
             let column = |value: fn((&Count, &i64)) -> i64| counts.iter().map(value).collect();
             counties.push(StoredCounty {
-                county_code: there.county_code.clone(),
+                county_code: text_of(there.county_code.as_ref()).to_owned(),
                 stage: stage_number(there.stage),
                 counters: column(|(count, _)| count.counter.number()),
                 details: column(|(count, _)| count.detail),
@@ -148,7 +150,15 @@ impl Contribution {
             });
         }
         let Parts { class_id, school_code, subject, development_stage } = self.parts.clone();
-        StoredContribution { class_id, school_code, subject, development_stage, counties }.encode_to_vec()
+        let (class_id, school_code) = (text_of(class_id.as_ref()), text_of(school_code.as_ref()));
+        let stored = StoredContribution {
+            class_id: class_id.to_owned(),
+            school_code: school_code.to_owned(),
+            subject,
+            development_stage,
+            counties,
+        };
+        stored.encode_to_vec()
     }
 
     /// Reads [`Contribution::encode`]; `None` for anything else.
@@ -163,8 +173,11 @@ impl Contribution {
                 let count = Count { counter: Counter::from_number(*counter)?, detail, day };
                 own.insert(count, *amounts.get(index)?);
             }
+            let county_code = RegionCode::parse_optional(&county_code).ok()?;
             counts.insert(CountyStage { county_code, stage: stage_from_number(stage) }, own);
         }
+        let class_id = ClassId::parse_optional(&class_id).ok()?;
+        let school_code = SchoolCode::parse_optional(&school_code).ok()?;
         Some(Self { parts: Parts { class_id, school_code, subject, development_stage }, counts })
     }
 }
@@ -172,8 +185,8 @@ impl Contribution {
 /// Whose counts: a part of a county and stage in a dimension.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Counted {
-    /// The county.
-    pub county_code: String,
+    /// The county; `None` for trainees without one.
+    pub county_code: Option<RegionCode>,
     /// By what trainees are told apart.
     pub dimension: Dimension,
     /// The class, school, subject or stage of development.
@@ -201,7 +214,7 @@ impl Sums {
         for (there, counts) in &contribution.counts {
             for dimension in Dimension::ALL {
                 let counted = Counted {
-                    county_code: there.county_code.clone(),
+                    county_code: there.county_code,
                     dimension: *dimension,
                     part: contribution.parts.of(*dimension).to_owned(),
                     stage: there.stage,
@@ -223,10 +236,11 @@ impl Sums {
     }
 
     /// The totals of a county.
-    pub fn of_county(&self, county_code: &str) -> CountyTotals {
+    pub fn of_county(&self, county_code: RegionCode) -> CountyTotals {
         let mut totals = CountyTotals::default();
-        let own =
-            |counted: &Counted| counted.dimension == Dimension::County && counted.county_code == county_code;
+        let own = |counted: &Counted| {
+            counted.dimension == Dimension::County && counted.county_code == Some(county_code)
+        };
         for (counted, count, amount) in self.iter().filter(|(counted, ..)| own(counted)) {
             totals.add(counted.stage, (count.counter, count.detail), amount);
         }
@@ -272,12 +286,12 @@ pub fn of_trainee(
     }
     let place = trainee.places.at(as_of);
     contribution.parts = Parts {
-        class_id: place.class_text().to_owned(),
-        school_code: place.school_text().to_owned(),
+        class_id: place.class_id.clone(),
+        school_code: place.school_code.clone(),
         subject: trainee.subject.clone(),
         development_stage: trainee.development_stage.map_or("", |stage| stage.as_str()).to_owned(),
     };
-    let own = CountyStage { county_code: place.county_text().to_owned(), stage: trainee.education_stage };
+    let own = CountyStage { county_code: place.county_code, stage: trainee.education_stage };
     for count in own_counts(scheme, trainee, score, as_of) {
         contribution.add(&own, count);
     }
@@ -285,12 +299,12 @@ pub fn of_trainee(
     let counts = |at: &Instant| *at <= as_of && period.contains(*at);
     for attendance in trainee.attendances.iter().filter(|attendance| counts(&attendance.attended_at)) {
         let there = CountyStage {
-            county_code: attendance.county_code.clone(),
+            county_code: Some(attendance.county_code),
             stage: EducationStage::parse(&attendance.education_stage),
         };
         contribution.add(&there, Count::on(scheme, attendance.attended_at, (Counter::Attended, 0)));
         let scores = &trainee.facts.offline_scores;
-        let scored = scores.iter().filter(|score| score.activity.as_str() == attendance.activity_id);
+        let scored = scores.iter().filter(|score| score.activity == attendance.activity_id);
         if let Some(at) = scored.map(|score| score.at).filter(counts).min() {
             contribution.add(&there, Count::on(scheme, at, (Counter::AttendanceScored, 0)));
         }
@@ -374,12 +388,12 @@ mod tests {
     use super::*;
 
     fn there(county: &str, stage: Option<EducationStage>) -> CountyStage {
-        CountyStage { county_code: county.into(), stage }
+        CountyStage { county_code: Some(RegionCode::parse(county).unwrap()), stage }
     }
 
     fn some() -> Contribution {
         let mut contribution = Contribution::default();
-        contribution.parts.class_id = "L1".into();
+        contribution.parts.class_id = Some(ClassId::parse("L1").unwrap());
         contribution.parts.subject = "语文".into();
         let own = there("130302", Some(EducationStage::Compulsory));
         contribution.add(&own, Count::undated(Counter::Active, 0));
@@ -397,7 +411,7 @@ mod tests {
         assert_eq!(Contribution::default().encode(), Vec::<u8>::new());
         assert_eq!(Contribution::decode(b""), Some(Contribution::default()));
         assert_eq!(Contribution::decode(b"\xff"), None);
-        assert_eq!(some().counties().collect::<Vec<_>>(), ["130302", "130303"]);
+        assert_eq!(some().counties().map(|code| code.to_string()).collect::<Vec<_>>(), ["130302", "130303"]);
     }
 
     #[test]

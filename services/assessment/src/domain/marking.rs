@@ -1,12 +1,11 @@
 //! What classes answer for about the submissions of their trainees, from the rules' answer ([`shipei_rules::marking`]) to
 //! each tutor's facts.
 
-use shipei_mirror::Place;
 use std::collections::BTreeSet;
 
-use shipei_mirror::Class;
+use shipei_mirror::{Class, Place};
 use shipei_rules::{
-    ids::{PersonId, SubmissionId},
+    ids::{ClassId, PersonId, SubmissionId},
     marking::week_of,
     scheme::Scheme,
     tutor::MarkingWork,
@@ -22,9 +21,9 @@ pub struct ClassMarking {
     /// When it was submitted.
     pub submitted_at: Instant,
     /// The class whose tutor owes a mark.
-    pub owed_class_id: Option<String>,
+    pub owed_class_id: Option<ClassId>,
     /// The class whose week it made late.
-    pub late_class_id: Option<String>,
+    pub late_class_id: Option<ClassId>,
 }
 
 impl ClassMarking {
@@ -33,12 +32,12 @@ impl ClassMarking {
     pub fn by_tutor<'c>(
         &self,
         scheme: &Scheme,
-        class_of: impl Fn(&str) -> Option<&'c Class>,
+        class_of: impl Fn(&ClassId) -> Option<&'c Class>,
         owed_at: impl Fn(&'c Class) -> Option<&'c PersonId>,
     ) -> Vec<(&'c PersonId, MarkingWork)> {
         let week = week_of(scheme, self.submitted_at);
-        let owed_by = self.owed_class_id.as_deref().and_then(&class_of).and_then(owed_at);
-        let late_class = self.late_class_id.as_deref().and_then(&class_of);
+        let owed_by = self.owed_class_id.as_ref().and_then(&class_of).and_then(owed_at);
+        let late_class = self.late_class_id.as_ref().and_then(&class_of);
         let late_by =
             late_class.zip(week).and_then(|(class, week)| class.tutors.before(week.deadline).as_ref());
         let tutors: BTreeSet<&PersonId> = owed_by.into_iter().chain(late_by).collect();
@@ -54,7 +53,7 @@ impl ClassMarking {
 
 /// What classes answer for about a trainee's submissions as of a time. A trainee without a class is no class's.
 pub fn of_trainee(trainee: &TraineeRecord, as_of: Instant) -> Vec<ClassMarking> {
-    let class_of = |place: &Place| place.class_id.clone().map(String::from);
+    let class_of = |place: &Place| place.class_id.clone();
     let mut found = Vec::new();
     for answering in trainee.answering(as_of) {
         found.push(ClassMarking {

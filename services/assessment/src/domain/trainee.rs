@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shipei_mirror::{Member, Place, PlaceHistory, Windows};
 use shipei_rules::{
-    ids::{ActivityId, SeminarId, SubmissionId},
+    ids::{PersonId, SeminarId, SubmissionId},
     marking::{Answering, TraineeWork, answering},
     scheme::Scheme,
     submission::{self, MarkKind},
@@ -13,15 +13,46 @@ use shipei_rules::{
 };
 use shipei_store::StoreError;
 
-use crate::facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, Submission};
+use crate::facts::{Attendance, Instant, OfflineScore, Submission};
+
+/// When a trainee achieved an entry of the scheme's online list.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct PhaseRow {
+    /// The trainee.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
+    /// Which entry, from 0.
+    pub phase_index: i64,
+    /// When; `None` when it was taken back.
+    pub achieved_at: Option<Instant>,
+}
+
+/// What a tutor made of a submission.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct MarkRow {
+    /// Of which submission.
+    #[sqlx(try_from = "String")]
+    pub submission_id: SubmissionId,
+    /// Its number among the trainee's submissions and marks.
+    pub mark_number: i64,
+    /// The trainee.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
+    /// The grade's word; empty for a return.
+    pub grade: String,
+    /// When.
+    pub marked_at: Instant,
+}
 
 /// The first post of a trainee to a seminar since the window opened.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct FirstPost {
     /// The trainee.
-    pub person_id: String,
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
     /// The seminar.
-    pub seminar_id: String,
+    #[sqlx(try_from = "String")]
+    pub seminar_id: SeminarId,
     /// When.
     pub posted_at: Instant,
 }
@@ -32,11 +63,11 @@ pub struct TraineeRows {
     /// As enrollment names them; `None` while they are not registered.
     pub member: Option<Member>,
     /// Achieved phases.
-    pub phases: Vec<PhaseAchieved>,
+    pub phases: Vec<PhaseRow>,
     /// Submissions.
     pub submissions: Vec<Submission>,
     /// Marks of all submissions.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<MarkRow>,
     /// First posts.
     pub posts: Vec<FirstPost>,
     /// Attendances.
@@ -51,7 +82,7 @@ pub struct TraineeRecord {
     /// The scheme with the windows that apply to them.
     pub scheme: Arc<Scheme>,
     /// Who.
-    pub person_id: String,
+    pub person_id: PersonId,
     /// The education stage.
     pub education_stage: Option<EducationStage>,
     /// The stage of development.
@@ -86,7 +117,7 @@ impl TraineeRecord {
         answering(&self.scheme, &work, as_of)
     }
 
-    /// From the tables; `None` for somebody who is not registered, or no trainee. An id that can't be is a corrupt row.
+    /// From the tables; `None` for somebody who is not registered, or no trainee. A grade that can't be is a corrupt row.
     pub fn new(rows: TraineeRows, windows: &Windows) -> Result<Option<Self>, StoreError> {
         let Some(member) = rows.member.filter(|member| member.role == Role::Trainee) else { return Ok(None) };
         let mut latest = member.login_at.max(member.withdrawn_at);
@@ -105,13 +136,11 @@ impl TraineeRecord {
         }
         for post in rows.posts {
             latest = latest.max(Some(post.posted_at));
-            let seminar = SeminarId::parse(&post.seminar_id)
-                .map_err(|_| StoreError::corrupt_row("post", "seminar_id", &member.person_id))?;
-            facts.seminar_posts.push(SeminarPost { seminar, at: post.posted_at });
+            facts.seminar_posts.push(SeminarPost { seminar: post.seminar_id, at: post.posted_at });
         }
         for score in rows.offline_scores {
             latest = latest.max(Some(score.scored_at));
-            facts.offline_scores.push(offline_score(score)?);
+            facts.offline_scores.push(offline_score(score));
         }
         for attendance in &rows.attendances {
             latest = latest.max(Some(attendance.attended_at));
@@ -125,7 +154,7 @@ impl TraineeRecord {
         let scheme = windows.of_member(&member);
         Ok(Some(Self {
             scheme,
-            person_id: member.person_id.into(),
+            person_id: member.person_id,
             education_stage: member.education_stage,
             development_stage: member.development_stage,
             subject: member.subject,
@@ -138,26 +167,23 @@ impl TraineeRecord {
     }
 }
 
-fn offline_score(row: OfflineScore) -> Result<ScoredOffline, StoreError> {
-    let activity = ActivityId::parse(&row.activity_id)
-        .map_err(|_| StoreError::corrupt_row("offline_score", "activity_id", &row.person_id))?;
-    Ok(ScoredOffline { activity, score: row.score, at: row.scored_at, sequence: row.score_number })
+fn offline_score(row: OfflineScore) -> ScoredOffline {
+    let OfflineScore { activity_id, score, scored_at, score_number, .. } = row;
+    ScoredOffline { activity: activity_id, score, at: scored_at, sequence: score_number }
 }
 
 /// Submissions that stand with their marks. A mark whose submission was retracted, or has not arrived, is left out.
 fn judged_submissions(
     rows: &[Submission],
-    marks: Vec<Mark>,
+    marks: Vec<MarkRow>,
 ) -> Result<Vec<submission::Submission>, StoreError> {
     let mut judged = Vec::with_capacity(rows.len());
     for row in rows.iter().filter(|row| row.stands) {
-        let id = SubmissionId::parse(&row.submission_id)
-            .map_err(|_| StoreError::corrupt_row("submission", "submission_id", &row.person_id))?;
-        let (submitted_at, number) = (row.submitted_at, row.number);
+        let (id, submitted_at, number) = (row.submission_id.clone(), row.submitted_at, row.number);
         judged.push(submission::Submission { id, submitted_at, number, marks: Vec::new() });
     }
     for mark in marks {
-        let marked = judged.iter_mut().find(|judged| judged.id.as_str() == mark.submission_id);
+        let marked = judged.iter_mut().find(|judged| judged.id == mark.submission_id);
         let Some(marked) = marked else { continue };
         let kind = match mark.grade.as_str() {
             "" => MarkKind::Returned,

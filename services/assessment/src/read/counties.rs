@@ -4,6 +4,7 @@ use shipei_contracts::assessment::v1::{
     CountyScore, GetCountyScoreRequest, GetCountyScoreResponse, ListCountyScoresRequest,
     ListCountyScoresResponse,
 };
+use shipei_rules::region::RegionCode;
 use shipei_service_kit::{ReadUnit, Result};
 
 use super::{Reading, not_found, time_text};
@@ -20,9 +21,9 @@ impl Assessment {
     ) -> Result<(ReadUnit, GetCountyScoreResponse)> {
         let (programme_id, county_code, as_of) =
             convert::county(&request.programme_id, &request.county_code, request.as_of)?;
-        let reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), as_of).await?;
-        let (tx, own) = (&mut unit.tx, (county_code.as_str(), "", reading.at.as_of));
-        let known = lists::counties(tx, &unit.reach, programme_id.as_str(), own, "", 1).await?;
+        let reading = Reading::begin(&mut unit, &self.schemes, &programme_id, as_of).await?;
+        let (tx, own) = (&mut unit.tx, (Some(county_code), None, reading.at.as_of));
+        let known = lists::counties(tx, &unit.reach, &programme_id, own, "", 1).await?;
         if known.is_empty() {
             return Err(not_found("county_code"));
         }
@@ -39,12 +40,12 @@ impl Assessment {
         let binding = [filter.programme_id.as_str(), &request.region_code, &time_text(filter.as_of)];
         let page =
             self.kit.page::<ListCountyScoresRequest>(&binding, request.page_size, &request.page_token)?;
-        let programme_id = filter.programme_id.as_str();
+        let programme_id = &filter.programme_id;
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
-        let asked = ("", request.region_code.as_str(), reading.at.as_of);
+        let asked = (None, filter.region_code, reading.at.as_of);
         let (after, limit) = (page.after(0), page.limit());
         let codes = lists::counties(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
-        let (codes, next_page_token) = page.cut(codes, |code| vec![code.clone()]);
+        let (codes, next_page_token) = page.cut(codes, |code| vec![code.to_string()]);
         let scores = scores(&mut unit, &reading, &codes).await?;
         Ok((unit, ListCountyScoresResponse { scores, next_page_token }))
     }
@@ -54,18 +55,16 @@ impl Assessment {
 pub(super) async fn scores(
     unit: &mut ReadUnit,
     reading: &Reading,
-    codes: &[String],
+    codes: &[RegionCode],
 ) -> Result<Vec<CountyScore>> {
-    let county_codes: Vec<&str> = codes.iter().map(String::as_str).collect();
     let as_of = reading.at.as_of;
     let tx = &mut unit.tx;
-    let found =
-        counties::judge_as_of(tx, &reading.programme_id, &reading.windows, &county_codes, as_of).await?;
+    let found = counties::judge_as_of(tx, &reading.programme_id, &reading.windows, codes, as_of).await?;
     let mut scores = Vec::with_capacity(found.len());
     for (county_code, county) in &found {
-        let (programme_id, of) = (&reading.programme_id, (county_code.as_str(), as_of));
+        let (programme_id, of) = (&reading.programme_id, (*county_code, as_of));
         let counselors = lists::counselors_of(tx, &unit.reach, programme_id, of, COUNSELORS_MAX).await?;
-        scores.push(convert::county_score(&reading.scheme, county_code, counselors, county, reading.at));
+        scores.push(convert::county_score(&reading.scheme, *county_code, counselors, county, reading.at));
     }
     Ok(scores)
 }

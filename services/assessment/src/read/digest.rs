@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use shipei_contracts::assessment::v1::{
     CountyScore, GetScoreDigestRequest, GetScoreDigestResponse, ItemPoints, TraineePoints, TutorPoints,
 };
+use shipei_rules::ids::ProgrammeId;
 use shipei_service_kit::{Error, ReadUnit, Result, to_int32};
 use shipei_store::{StoreError, crypto};
 use tokio::time::Instant;
@@ -18,7 +19,10 @@ use tokio::time::Instant;
 use super::{Reading, counties};
 use crate::{
     Assessment, convert,
-    store::{lists, scores},
+    store::{
+        lists::{self, PointsRow},
+        rescore,
+    },
 };
 
 /// How many scores are read at once.
@@ -37,7 +41,7 @@ impl Assessment {
         request: GetScoreDigestRequest,
     ) -> Result<(ReadUnit, GetScoreDigestResponse)> {
         let programme_id = convert::programme(&request.programme_id)?;
-        let mut reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), None).await?;
+        let mut reading = Reading::begin(&mut unit, &self.schemes, &programme_id, None).await?;
         reading.at.as_of = reading.scheme.final_as_of();
         self.wait_until_scored(&mut unit, &reading.programme_id).await?;
         let mut hash = Sha256::new();
@@ -59,9 +63,9 @@ impl Assessment {
 
 impl Assessment {
     /// Waits until the stored scores are those of the facts: everybody who was due, or whom another scheme judges, is scored.
-    async fn wait_until_scored(&self, unit: &mut ReadUnit, programme_id: &str) -> Result<()> {
+    async fn wait_until_scored(&self, unit: &mut ReadUnit, programme_id: &ProgrammeId) -> Result<()> {
         let until = Instant::now() + WAIT_MAX;
-        while scores::is_behind(&mut unit.tx, programme_id).await? {
+        while rescore::is_behind(&mut unit.tx, programme_id).await? {
             if Instant::now() >= until {
                 return Err(Error::Unavailable("the programme is being scored anew".to_owned()));
             }
@@ -80,10 +84,10 @@ async fn add_trainees(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256)
     loop {
         let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
         let page = lists::trainee_points(tx, &unit.reach, programme_id, &after, SCORES_PER_STEP).await?;
-        let Some((last, _)) = page.last() else { return Ok(count) };
-        after.clone_from(last);
-        for (person_id, bytes) in &page {
-            let points = TraineePoints::decode(bytes.as_slice())
+        let Some(last) = page.last() else { return Ok(count) };
+        last.person_id.as_str().clone_into(&mut after);
+        for PointsRow { person_id, points } in &page {
+            let points = TraineePoints::decode(points.as_slice())
                 .map_err(|_| StoreError::corrupt_row("trainee_score", "points", person_id))?;
             let mut line = format!("trainee\t{person_id}");
             add_items(&mut line, &points.items);
@@ -100,10 +104,10 @@ async fn add_tutors(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -
     loop {
         let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
         let page = lists::tutor_points(tx, &unit.reach, programme_id, &after, SCORES_PER_STEP).await?;
-        let Some((last, _)) = page.last() else { return Ok(count) };
-        after.clone_from(last);
-        for (person_id, bytes) in &page {
-            let points = TutorPoints::decode(bytes.as_slice())
+        let Some(last) = page.last() else { return Ok(count) };
+        last.person_id.as_str().clone_into(&mut after);
+        for PointsRow { person_id, points } in &page {
+            let points = TutorPoints::decode(points.as_slice())
                 .map_err(|_| StoreError::corrupt_row("tutor_score", "points", person_id))?;
             let mut line = format!("tutor\t{person_id}");
             add_items(&mut line, &points.items);
@@ -116,7 +120,7 @@ async fn add_tutors(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -
 }
 
 async fn add_counties(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256) -> Result<i64> {
-    let everywhere = ("", "", reading.at.as_of);
+    let everywhere = (None, None, reading.at.as_of);
     let mut count = 0;
     let mut after = String::new();
     loop {
@@ -124,7 +128,7 @@ async fn add_counties(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256)
         let page =
             lists::counties(tx, &unit.reach, programme_id, everywhere, &after, COUNTIES_PER_STEP).await?;
         let Some(last) = page.last() else { return Ok(count) };
-        after.clone_from(last);
+        last.as_str().clone_into(&mut after);
         for score in counties::scores(unit, reading, &page).await?.iter().filter(|score| score.applicable) {
             hash.update(county_line(score));
             count += 1;

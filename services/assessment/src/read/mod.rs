@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Programmes, Windows};
-use shipei_rules::scheme::Scheme;
+use shipei_rules::{ids::ProgrammeId, scheme::Scheme};
 use shipei_service_kit::{Error, ReadUnit, Refusal, Result};
 
-use crate::{convert::AsOf, facts::Instant, keys};
+use crate::{convert::AsOf, facts::Instant};
 
 /// What every read begins with.
 pub(crate) struct Reading {
     /// The programme.
-    pub(crate) programme_id: String,
+    pub(crate) programme_id: ProgrammeId,
     /// The scheme in force.
     pub(crate) scheme: Arc<Scheme>,
     /// The scheme with the windows that apply to some.
@@ -33,13 +33,13 @@ impl Reading {
     pub(crate) async fn begin(
         unit: &mut ReadUnit,
         schemes: &Programmes,
-        programme_id: &str,
+        programme_id: &ProgrammeId,
         as_of: Option<Instant>,
     ) -> Result<Self> {
-        let windows = schemes.windows(&mut unit.tx, &keys::programme(programme_id)?).await?;
+        let windows = schemes.windows(&mut unit.tx, programme_id).await?;
         let at = AsOf { as_of: as_of.unwrap_or(unit.now), scheme_version: windows.scheme_version };
         let scheme = Arc::clone(&windows.scheme);
-        Ok(Self { programme_id: programme_id.to_owned(), scheme, windows, at })
+        Ok(Self { programme_id: programme_id.clone(), scheme, windows, at })
     }
 }
 

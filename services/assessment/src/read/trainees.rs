@@ -4,7 +4,7 @@ use shipei_contracts::assessment::v1::{
     GetTraineeScoreRequest, GetTraineeScoreResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
     TraineeScore,
 };
-use shipei_rules::trainee::restated;
+use shipei_rules::{ids::PersonId, trainee::restated};
 use shipei_service_kit::{Page, ReadUnit, Result};
 use shipei_store::StoreError;
 
@@ -16,6 +16,7 @@ use crate::{
     domain::stored,
     store::{
         lists::{self, TraineeThere, TraineesAsked},
+        rescore,
         scores::{self, KeptRow},
     },
 };
@@ -28,11 +29,11 @@ impl Assessment {
     ) -> Result<(ReadUnit, GetTraineeScoreResponse)> {
         let (programme_id, person_id, as_of) =
             convert::person(&request.programme_id, &request.person_id, request.as_of)?;
-        let reading = Reading::begin(&mut unit, &self.schemes, programme_id.as_str(), as_of).await?;
-        let (tx, programme_id, as_of) = (&mut unit.tx, programme_id.as_str(), reading.at.as_of);
+        let reading = Reading::begin(&mut unit, &self.schemes, &programme_id, as_of).await?;
+        let (tx, programme_id, as_of) = (&mut unit.tx, &programme_id, reading.at.as_of);
         let withdrawn = GetTraineeScoreResponse { score: None, withdrawn: true };
         if reading.nothing_given_after()
-            && let Some(kept) = scores::kept(tx, programme_id, person_id.as_str()).await?
+            && let Some(kept) = scores::kept(tx, programme_id, &person_id).await?
             && (as_of == reading.end() || kept.latest_fact_at.is_none_or(|latest| latest <= reading.until()))
         {
             if kept.withdrawn {
@@ -41,16 +42,16 @@ impl Assessment {
             let score = kept_score(&reading, kept, &mut Wording::default())?;
             return Ok((unit, GetTraineeScoreResponse { score: Some(score), withdrawn: false }));
         }
-        let mut found = trainees::load(tx, programme_id, &reading.windows, &[person_id.as_str()]).await?;
-        let Some(trainee) = found.remove(person_id.as_str()) else { return Err(not_found("person_id")) };
+        let mut found = trainees::load(tx, programme_id, &reading.windows, &[&person_id]).await?;
+        let Some(trainee) = found.remove(&person_id) else { return Err(not_found("person_id")) };
         if trainee.withdrawn_by(as_of) {
             return Ok((unit, withdrawn));
         }
         let place = trainee.places.at(as_of);
         let there = TraineeThere {
             person_id: trainee.person_id.clone(),
-            county_code: place.county_text().to_owned(),
-            class_id: place.class_text().to_owned(),
+            county_code: place.county_code,
+            class_id: place.class_id.clone(),
         };
         let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, as_of);
         let score = convert::trainee_score(there, &score, reading.at, &mut Wording::default());
@@ -64,18 +65,22 @@ impl Assessment {
     ) -> Result<(ReadUnit, ListTraineeScoresResponse)> {
         let (region_code, class_id) = (&request.region_code, &request.class_id);
         let filter = convert::filter(&request.programme_id, region_code, class_id, request.as_of)?;
-        let programme_id = filter.programme_id.as_str();
-        let binding = [programme_id, region_code, class_id, &time_text(filter.as_of)];
+        let programme_id = &filter.programme_id;
+        let binding = [programme_id.as_str(), region_code, class_id, &time_text(filter.as_of)];
         let page: Page =
             self.kit.page::<ListTraineeScoresRequest>(&binding, request.page_size, &request.page_token)?;
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
-        let asked = TraineesAsked { region_code, class_id, as_of: reading.at.as_of };
+        let asked = TraineesAsked {
+            region_code: filter.region_code,
+            class_id: filter.class_id.as_ref(),
+            as_of: reading.at.as_of,
+        };
         let holds = kept_scores_hold(&mut unit, &reading).await?;
         let (tx, after) = (&mut unit.tx, page.after(0));
         if holds {
             let rows =
                 lists::kept_trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
-            let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+            let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
             let mut wording = Wording::default();
             let mut scores = Vec::with_capacity(rows.len());
             for row in rows {
@@ -84,7 +89,7 @@ impl Assessment {
             return Ok((unit, ListTraineeScoresResponse { scores, next_page_token }));
         }
         let rows = lists::trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.clone()]);
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
         let scores = judged(&mut unit, &reading, rows).await?;
         Ok((unit, ListTraineeScoresResponse { scores, next_page_token }))
     }
@@ -111,7 +116,7 @@ impl Reading {
 /// happened after it.
 async fn kept_scores_hold(unit: &mut ReadUnit, reading: &Reading) -> Result<bool> {
     let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
-    if !reading.nothing_given_after() || scores::is_behind(tx, programme_id).await? {
+    if !reading.nothing_given_after() || rescore::is_behind(tx, programme_id).await? {
         return Ok(false);
     }
     let is_the_end = reading.at.as_of == reading.end();
@@ -134,7 +139,7 @@ async fn judged(
     reading: &Reading,
     rows: Vec<TraineeThere>,
 ) -> Result<Vec<TraineeScore>> {
-    let ids: Vec<&str> = rows.iter().map(|row| row.person_id.as_str()).collect();
+    let ids: Vec<&PersonId> = rows.iter().map(|row| &row.person_id).collect();
     let found = trainees::load(&mut unit.tx, &reading.programme_id, &reading.windows, &ids).await?;
     let mut wording = Wording::default();
     let mut scores = Vec::with_capacity(rows.len());

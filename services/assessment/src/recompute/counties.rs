@@ -2,6 +2,7 @@
 
 use prost::Message;
 use shipei_contracts::assessment::v1::{CountyPoints, CountyScoreChanged};
+use shipei_rules::region::RegionCode;
 use shipei_service_kit::{Result, Unit};
 use shipei_store::StoreError;
 
@@ -23,7 +24,7 @@ pub(super) async fn run(
     touched: &Touched,
     difference: &Sums,
 ) -> Result<()> {
-    let county_codes: Vec<&str> = touched.counties.keys().map(String::as_str).collect();
+    let county_codes: Vec<RegionCode> = touched.counties.keys().copied().collect();
     let stored = scores::lock_counties(&mut unit.tx, work.programme_id, &county_codes).await?;
     counts::add(&mut unit.tx, work.programme_id, difference).await?;
     let totals = counts::county_totals(&mut unit.tx, work.programme_id, &county_codes).await?;
@@ -37,7 +38,7 @@ pub(super) async fn run(
         // A county that never had a trainee has no score to change.
         let has_score = record.score.applicable || old.points.is_some();
         let row = CountyRow {
-            county_code: county_code.clone(),
+            county_code: *county_code,
             points: has_score.then(|| points.encode_to_vec()),
             latest_fact_at: old.latest_fact_at.max(touch.latest_fact_at),
         };
@@ -46,12 +47,13 @@ pub(super) async fn run(
         }
         if row.points != old.points {
             let message = CountyScoreChanged {
-                programme_id: work.programme_id.to_owned(),
-                county_code: county_code.clone(),
+                programme_id: work.programme_id.to_string(),
+                county_code: county_code.to_string(),
                 old: before(old)?,
                 new: Some(points),
             };
-            unit.emit_caused(county_code, county_code, &touch.cause.id, touch.cause.at, &message);
+            let code = county_code.as_str();
+            unit.emit_caused(code, code, &touch.cause.id, touch.cause.at, &message);
         }
         rows.push(row);
     }
@@ -62,6 +64,6 @@ pub(super) async fn run(
 fn before(old: &CountyRow) -> Result<Option<CountyPoints>> {
     let Some(bytes) = &old.points else { return Ok(None) };
     let points = CountyPoints::decode(bytes.as_slice())
-        .map_err(|_| StoreError::corrupt_row("county_score", "points", &old.county_code))?;
+        .map_err(|_| StoreError::corrupt_row("county_score", "points", old.county_code))?;
     Ok(Some(points))
 }

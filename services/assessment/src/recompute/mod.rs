@@ -14,13 +14,16 @@ use std::sync::Arc;
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Programmes, Windows};
-use shipei_rules::scheme::Scheme;
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    region::RegionCode,
+    scheme::Scheme,
+};
 use shipei_service_kit::{Error, Result, Unit};
 use shipei_store::Tx;
 
 use crate::{
     facts::Touched,
-    keys,
     store::{counts, due, scores},
 };
 
@@ -29,7 +32,7 @@ const DUE_PAGE: i64 = 4_000;
 
 /// What every step of one recomputation shares.
 pub(crate) struct Work<'work> {
-    pub(crate) programme_id: &'work str,
+    pub(crate) programme_id: &'work ProgrammeId,
     pub(crate) scheme: Arc<Scheme>,
     /// The scheme with the windows that apply to some.
     pub(crate) windows: Windows,
@@ -39,9 +42,9 @@ pub(crate) struct Work<'work> {
 pub(crate) async fn known_windows(
     schemes: &Programmes,
     tx: &mut Tx,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
 ) -> Result<Option<Windows>> {
-    match schemes.windows(tx, &keys::programme(programme_id)?).await {
+    match schemes.windows(tx, programme_id).await {
         Ok(windows) => Ok(Some(windows)),
         Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -56,7 +59,7 @@ pub(crate) async fn known_windows(
 pub async fn run(
     unit: &mut Unit,
     schemes: &Programmes,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     mut touched: Touched,
 ) -> Result<()> {
     if touched.is_empty() {
@@ -76,7 +79,7 @@ pub async fn run(
 ///
 /// # Errors
 /// What the database does, and rows that can't be.
-pub async fn run_due(unit: &mut Unit, schemes: &Programmes, programme_id: &str) -> Result<bool> {
+pub async fn run_due(unit: &mut Unit, schemes: &Programmes, programme_id: &ProgrammeId) -> Result<bool> {
     scores::lock_programme(&mut unit.tx, programme_id, false).await?;
     let mut touched = due::take(&mut unit.tx, programme_id, DUE_PAGE).await?;
     if touched.is_empty() {
@@ -98,12 +101,12 @@ pub async fn run_due(unit: &mut Unit, schemes: &Programmes, programme_id: &str) 
 }
 
 /// Makes the rows by which scoring anew finds everybody.
-async fn make_rows(tx: &mut Tx, programme_id: &str, touched: &Touched) -> Result<()> {
-    let trainees: Vec<&str> = touched.trainees.keys().map(String::as_str).collect();
+async fn make_rows(tx: &mut Tx, programme_id: &ProgrammeId, touched: &Touched) -> Result<()> {
+    let trainees: Vec<&PersonId> = touched.trainees.keys().collect();
     scores::make_trainees(tx, programme_id, &trainees).await?;
-    let tutors: Vec<&str> = touched.tutors.keys().map(String::as_str).collect();
+    let tutors: Vec<&PersonId> = touched.tutors.keys().collect();
     scores::lock_tutors(tx, programme_id, &tutors).await?;
-    let counties: Vec<&str> = touched.counties.keys().map(String::as_str).collect();
+    let counties: Vec<RegionCode> = touched.counties.keys().copied().collect();
     let mut rows = Vec::new();
     for (county_code, mut row) in scores::lock_counties(tx, programme_id, &counties).await? {
         let latest = touched.counties.get(&county_code).and_then(|touch| touch.latest_fact_at);

@@ -8,13 +8,17 @@
 use std::time::Duration;
 
 use shipei_mirror::Programmes;
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    region::RegionCode,
+};
 use shipei_service_kit::{Error, Kit, Result, Shutdown, Unit};
 
 use crate::{
     apply::Behind,
     facts::{Cause, Touched},
     recompute,
-    store::{due, lists, scores},
+    store::{due, lists, rescore as markers, scores},
 };
 
 /// How many trainees, tutors or counties one page scores.
@@ -27,15 +31,15 @@ const POLL: Duration = Duration::from_secs(2);
 const STAGES: [&str; 3] = ["trainees", "tutors", "counties"];
 
 /// Begins: everything of the programme will be scored by the scheme that is in force now.
-pub async fn begin(unit: &mut Unit, programme_id: &str, cause: &Cause) -> Result<()> {
-    Ok(scores::begin_rescore(&mut unit.tx, programme_id, STAGES[0], cause).await?)
+pub async fn begin(unit: &mut Unit, programme_id: &ProgrammeId, cause: &Cause) -> Result<()> {
+    Ok(markers::begin(&mut unit.tx, programme_id, STAGES[0], cause).await?)
 }
 
 /// Scores one page; a page that is not full goes on with the next stage, so a small programme is done at once. False
 /// when nothing is left.
-pub async fn step(unit: &mut Unit, schemes: &Programmes, programme_id: &str) -> Result<bool> {
+pub async fn step(unit: &mut Unit, schemes: &Programmes, programme_id: &ProgrammeId) -> Result<bool> {
     scores::lock_programme(&mut unit.tx, programme_id, false).await?;
-    let Some(marker) = scores::lock_rescore(&mut unit.tx, programme_id).await? else { return Ok(false) };
+    let Some(marker) = markers::lock(&mut unit.tx, programme_id).await? else { return Ok(false) };
     let cause = Cause { id: marker.cause, at: marker.caused_at };
     let first = STAGES.iter().position(|stage| *stage == marker.stage).unwrap_or_default();
     let mut after = marker.done_until;
@@ -43,40 +47,45 @@ pub async fn step(unit: &mut Unit, schemes: &Programmes, programme_id: &str) -> 
         let (touched, last, full) = page(unit, programme_id, stage, &after, &cause).await?;
         recompute::run(unit, schemes, programme_id, touched).await?;
         if full {
-            scores::move_rescore(&mut unit.tx, programme_id, stage, &last).await?;
+            markers::move_on(&mut unit.tx, programme_id, stage, &last).await?;
             return Ok(true);
         }
         after.clear();
     }
-    scores::end_rescore(&mut unit.tx, programme_id).await?;
+    markers::end(&mut unit.tx, programme_id).await?;
     Ok(false)
 }
 
 /// The next page of a stage: whom to score, the last id, and whether there may be more.
 async fn page(
     unit: &mut Unit,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     stage: &str,
     after: &str,
     cause: &Cause,
 ) -> Result<(Touched, String, bool)> {
-    let everywhere = ("", "", cause.at);
+    let everywhere = (None, None, cause.at);
     let (tx, reach) = (&mut unit.tx, &unit.reach);
-    let ids = match stage {
-        "trainees" => lists::all_trainees(tx, reach, programme_id, after, RESCORE_PAGE).await?,
-        "tutors" => lists::all_tutors(tx, reach, programme_id, after, RESCORE_PAGE).await?,
-        _ => lists::counties(tx, reach, programme_id, everywhere, after, RESCORE_PAGE).await?,
-    };
     let mut touched = Touched::default();
-    for id in &ids {
-        match stage {
-            "trainees" => touched.trainee(id, cause),
-            "tutors" => touched.tutor(id, cause),
-            _ => touched.county(id, cause, None),
+    let (found, last) = match stage {
+        "trainees" => {
+            let people = lists::all_trainees(tx, reach, programme_id, after, RESCORE_PAGE).await?;
+            people.iter().for_each(|person_id| touched.trainee(person_id, cause));
+            (people.len(), people.last().map(PersonId::to_string))
         }
-    }
-    let full = i64::try_from(ids.len()).unwrap_or(i64::MAX) >= RESCORE_PAGE;
-    Ok((touched, ids.last().cloned().unwrap_or_default(), full))
+        "tutors" => {
+            let people = lists::all_tutors(tx, reach, programme_id, after, RESCORE_PAGE).await?;
+            people.iter().for_each(|person_id| touched.tutor(person_id, cause));
+            (people.len(), people.last().map(PersonId::to_string))
+        }
+        _ => {
+            let codes = lists::counties(tx, reach, programme_id, everywhere, after, RESCORE_PAGE).await?;
+            codes.iter().for_each(|county_code| touched.county(*county_code, cause, None));
+            (codes.len(), codes.last().map(RegionCode::to_string))
+        }
+    };
+    let full = i64::try_from(found).unwrap_or(i64::MAX) >= RESCORE_PAGE;
+    Ok((touched, last.unwrap_or_default(), full))
 }
 
 /// Scores everybody who is due; returns when nobody is left.
@@ -116,7 +125,7 @@ pub async fn finish_due(kit: &Kit, schemes: &Programmes) -> Result<()> {
 pub async fn finish(kit: &Kit, schemes: &Programmes) -> Result<()> {
     let looking = kit.retry(|| async {
         let mut tx = kit.database().begin_read().await?;
-        let programmes = scores::rescoring(&mut tx, PROGRAMMES_PER_ROUND).await?;
+        let programmes = markers::programmes(&mut tx, PROGRAMMES_PER_ROUND).await?;
         tx.rollback().await?;
         Ok::<_, Error>(programmes)
     });

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use shipei_contracts::assessment::v1::{TraineePoints, TraineeScoreChanged};
+use shipei_rules::{
+    ids::{ClassId, PersonId, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{Result, Unit};
 use shipei_store::StoreError;
 
@@ -30,11 +34,9 @@ struct Scored {
     /// The submissions for which other classes answer than before.
     marking: Vec<Submission>,
     /// The classes that answer, or answered, for something that changed.
-    classes: Vec<String>,
-    county_code: String,
-    class_id: String,
+    classes: Vec<ClassId>,
     /// Counties that any fact of theirs counts in, also one that does not count at the end.
-    counties: Vec<String>,
+    counties: Vec<RegionCode>,
 }
 
 /// Scores the touched trainees; touches their tutors and counties where it matters, and gives what is to be added to the
@@ -42,7 +44,7 @@ struct Scored {
 pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &mut Touched) -> Result<Sums> {
     let mut difference = Sums::default();
     let trainees = std::mem::take(&mut touched.trainees);
-    let everybody: Vec<(&str, &Cause)> = trainees.iter().map(|(id, cause)| (id.as_str(), cause)).collect();
+    let everybody: Vec<(&PersonId, &Cause)> = trainees.iter().collect();
     for step in everybody.chunks(TRAINEES_PER_STEP) {
         run_step(unit, work, step, touched, &mut difference).await?;
     }
@@ -52,13 +54,13 @@ pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &mut Touched)
 async fn run_step(
     unit: &mut Unit,
     work: &Work<'_>,
-    step: &[(&str, &Cause)],
+    step: &[(&PersonId, &Cause)],
     touched: &mut Touched,
     difference: &mut Sums,
 ) -> Result<()> {
-    let person_ids: Vec<&str> = step.iter().map(|(person_id, _)| *person_id).collect();
+    let person_ids: Vec<&PersonId> = step.iter().map(|(person_id, _)| *person_id).collect();
     let stored = scores::lock_trainees(&mut unit.tx, work.programme_id, &person_ids).await?;
-    let records: BTreeMap<String, TraineeRecord> =
+    let records: BTreeMap<PersonId, TraineeRecord> =
         trainees::load(&mut unit.tx, work.programme_id, &work.windows, &person_ids).await?;
     let mut rows = Vec::new();
     let mut marking_rows = Vec::new();
@@ -99,7 +101,7 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
     let mut changed = Vec::new();
     let mut classes = Vec::new();
     for submission in &record.submissions {
-        let now = answering.iter().find(|found| found.submission_id.as_str() == submission.submission_id);
+        let now = answering.iter().find(|found| found.submission_id == submission.submission_id);
         let (owed_now, late_now) = now.map_or((&None, &None), |now| (&now.owed_class_id, &now.late_class_id));
         if (owed_now, late_now) == (&submission.owed_class_id, &submission.late_class_id) {
             continue;
@@ -112,16 +114,16 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
             ..submission.clone()
         });
     }
-    let mut counties: Vec<String> =
-        record.attendances.iter().map(|attendance| attendance.county_code.clone()).collect();
-    counties.push(place.county_text().to_owned());
+    let mut counties: Vec<RegionCode> =
+        record.attendances.iter().map(|attendance| attendance.county_code).collect();
+    counties.extend(place.county_code);
     Scored {
         row: TraineeRow {
             person_id: record.person_id.clone(),
             points: Some(points.encode_to_vec()),
             items: Some(stored::encode(&score)),
-            county_code: place.county_text().to_owned(),
-            class_id: place.class_text().to_owned(),
+            county_code: place.county_code,
+            class_id: place.class_id.clone(),
             withdrawn: score.withdrawn,
             contribution: contribution.encode(),
             latest_fact_at: record.latest_fact_at,
@@ -130,8 +132,6 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
         contribution,
         marking: changed,
         classes,
-        county_code: place.county_text().to_owned(),
-        class_id: place.class_text().to_owned(),
         counties,
     }
 }
@@ -152,7 +152,7 @@ fn touch_counties(
         touched.county(county_code, cause, latest);
     }
     for county_code in &scored.counties {
-        touched.county(county_code, cause, latest);
+        touched.county(*county_code, cause, latest);
     }
 }
 
@@ -164,14 +164,15 @@ fn emit(unit: &mut Unit, work: &Work<'_>, scored: &Scored, old: &TraineeRow, cau
         ),
         None => None,
     };
+    let county_code = text_of(scored.row.county_code.as_ref());
     let message = TraineeScoreChanged {
-        programme_id: work.programme_id.to_owned(),
-        person_id: old.person_id.clone(),
-        county_code: scored.county_code.clone(),
-        class_id: scored.class_id.clone(),
+        programme_id: work.programme_id.to_string(),
+        person_id: old.person_id.to_string(),
+        county_code: county_code.to_owned(),
+        class_id: text_of(scored.row.class_id.as_ref()).to_owned(),
         old: before,
         new: Some(scored.points.clone()),
     };
-    unit.emit_caused(&scored.county_code, &old.person_id, &cause.id, cause.at, &message);
+    unit.emit_caused(county_code, old.person_id.as_str(), &cause.id, cause.at, &message);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use shipei_contracts::assessment::v1::{TutorPoints, TutorScoreChanged};
+use shipei_rules::ids::{ClassId, PersonId};
 use shipei_service_kit::{Result, Unit};
 use shipei_store::StoreError;
 
@@ -12,10 +13,7 @@ use crate::{
     assemble::tutors::{self, Marking},
     domain::points,
     facts::{Cause, Touched},
-    store::{
-        load,
-        scores::{self, TutorRow},
-    },
+    store::scores::{self, TutorRow},
 };
 
 /// How many tutors are loaded, scored and written at once.
@@ -23,25 +21,25 @@ const TUTORS_PER_STEP: usize = 500;
 
 /// Scores the touched tutors and those of the touched classes.
 pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &Touched) -> Result<()> {
-    let class_ids: Vec<&str> = touched.classes.keys().map(String::as_str).collect();
+    let class_ids: Vec<&ClassId> = touched.classes.keys().collect();
     scores::lock_classes(&mut unit.tx, work.programme_id, &class_ids).await?;
-    let mut causes: BTreeMap<String, &Cause> = BTreeMap::new();
-    for class in load::classes(&mut unit.tx, work.programme_id, &class_ids).await? {
-        let Some(cause) = touched.classes.get(class.class_id.as_str()) else { continue };
+    let mut causes: BTreeMap<PersonId, &Cause> = BTreeMap::new();
+    for class in shipei_mirror::classes_of(&mut unit.tx, work.programme_id, &class_ids).await? {
+        let Some(cause) = touched.classes.get(&class.class_id) else { continue };
         for tutor_id in class.tutors.all().flatten() {
-            causes.insert(tutor_id.to_string(), cause);
+            causes.insert(tutor_id.clone(), cause);
         }
     }
     causes.extend(touched.tutors.iter().map(|(tutor_id, cause)| (tutor_id.clone(), cause)));
-    let everybody: Vec<(&str, &Cause)> = causes.iter().map(|(id, cause)| (id.as_str(), *cause)).collect();
+    let everybody: Vec<(&PersonId, &Cause)> = causes.iter().map(|(id, cause)| (id, *cause)).collect();
     for step in everybody.chunks(TUTORS_PER_STEP) {
         run_step(unit, work, step).await?;
     }
     Ok(())
 }
 
-async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&str, &Cause)]) -> Result<()> {
-    let tutor_ids: Vec<&str> = step.iter().map(|(tutor_id, _)| *tutor_id).collect();
+async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&PersonId, &Cause)]) -> Result<()> {
+    let tutor_ids: Vec<&PersonId> = step.iter().map(|(tutor_id, _)| *tutor_id).collect();
     let stored = scores::lock_tutors(&mut unit.tx, work.programme_id, &tutor_ids).await?;
     let records =
         tutors::load(&mut unit.tx, work.programme_id, &work.windows, &tutor_ids, Marking::Stored).await?;
@@ -51,7 +49,7 @@ async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&str, &Cause)]) -> 
         let points = points::of_tutor(&record.score(&work.scheme, work.scheme.final_as_of()));
         let row = TutorRow {
             person_id: old.person_id.clone(),
-            county_code: record.county_code.clone(),
+            county_code: record.county_code,
             points: Some(points.encode_to_vec()),
         };
         if row == *old {
@@ -59,12 +57,12 @@ async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&str, &Cause)]) -> 
         }
         if row.points != old.points {
             let message = TutorScoreChanged {
-                programme_id: work.programme_id.to_owned(),
-                person_id: old.person_id.clone(),
+                programme_id: work.programme_id.to_string(),
+                person_id: old.person_id.to_string(),
                 old: before(old)?,
                 new: Some(points),
             };
-            unit.emit_caused(record.region_code(), tutor_id, &cause.id, cause.at, &message);
+            unit.emit_caused(record.region_code(), tutor_id.as_str(), &cause.id, cause.at, &message);
         }
         rows.push(row);
     }

@@ -3,6 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use shipei_rules::{
+    ids::{ProgrammeId, text_of},
+    region::RegionCode,
+};
 use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
 
 use crate::domain::{
@@ -11,7 +15,7 @@ use crate::domain::{
 };
 
 /// Adds a difference of contributions, by key ascending.
-pub async fn add(tx: &mut Tx, programme_id: &str, difference: &Sums) -> Result<(), StoreError> {
+pub async fn add(tx: &mut Tx, programme_id: &ProgrammeId, difference: &Sums) -> Result<(), StoreError> {
     let rows: Vec<_> = difference.iter().collect();
     bulk_insert!(
         tx,
@@ -19,8 +23,8 @@ pub async fn add(tx: &mut Tx, programme_id: &str, difference: &Sums) -> Result<(
          amount)",
         rows,
         |(counted, count, amount)| (
-            programme_id,
-            &counted.county_code,
+            programme_id.as_str(),
+            text_of(counted.county_code.as_ref()),
             counted.dimension.number(),
             &counted.part,
             stage_number(counted.stage),
@@ -35,32 +39,43 @@ pub async fn add(tx: &mut Tx, programme_id: &str, difference: &Sums) -> Result<(
     Ok(())
 }
 
+#[derive(sqlx::FromRow)]
+struct SumRow {
+    #[sqlx(try_from = "String")]
+    county_code: RegionCode,
+    education_stage: i64,
+    counter: i64,
+    detail: i64,
+    amount: i64,
+}
+
 /// The totals of these counties, of those that have any.
 pub async fn county_totals(
     tx: &mut Tx,
-    programme_id: &str,
-    county_codes: &[&str],
-) -> Result<BTreeMap<String, CountyTotals>, StoreError> {
-    let rows: Vec<(String, i64, i64, i64, i64)> = select_by_keys!(
+    programme_id: &ProgrammeId,
+    county_codes: &[RegionCode],
+) -> Result<BTreeMap<RegionCode, CountyTotals>, StoreError> {
+    let rows = select_by_keys!(
         tx,
-        (String, i64, i64, i64, i64),
+        SumRow,
         [
-            "SELECT county_code, education_stage, counter, detail, CAST(SUM(amount) AS BIGINT) FROM trainee_count \
+            "SELECT county_code, education_stage, counter, detail, CAST(SUM(amount) AS BIGINT) AS amount FROM trainee_count \
              WHERE programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND dimension = ",
             Dimension::County.number(),
             " AND county_code IN "
         ],
         county_codes,
-        |county_code| (*county_code),
+        |county_code| (county_code.as_str()),
         " GROUP BY county_code, education_stage, counter, detail"
     )?;
-    let mut totals: BTreeMap<String, CountyTotals> = BTreeMap::new();
-    for (county_code, stage, counter, detail, amount) in rows {
+    let mut totals: BTreeMap<RegionCode, CountyTotals> = BTreeMap::new();
+    for SumRow { county_code, education_stage, counter, detail, amount } in rows {
         let counter = Counter::from_number(counter)
-            .ok_or_else(|| StoreError::corrupt_row("trainee_count", "counter", &county_code))?;
-        totals.entry(county_code).or_default().add(stage_from_number(stage), (counter, detail), amount);
+            .ok_or_else(|| StoreError::corrupt_row("trainee_count", "counter", county_code))?;
+        let of_county = totals.entry(county_code).or_default();
+        of_county.add(stage_from_number(education_stage), (counter, detail), amount);
     }
     Ok(totals)
 }

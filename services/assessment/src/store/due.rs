@@ -1,6 +1,10 @@
 //! Whose scores are due: while much is learned at once, nobody is scored for each of their facts, but once, when it has been
 //! learned. Whoever is here has a stored score that is behind the facts, or none.
 
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId},
+    region::RegionCode,
+};
 use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all};
 
 use crate::facts::{Cause, CountyTouch, Instant, Touched};
@@ -21,19 +25,23 @@ struct DueRow<'touched> {
 
 /// Marks trainees, classes and counties as due, each with the last event that led to it. Tutors of their own account are few
 /// and never due.
-pub async fn add(tx: &mut Tx, programme_id: &str, touched: &Touched) -> Result<(), StoreError> {
+pub async fn add(tx: &mut Tx, programme_id: &ProgrammeId, touched: &Touched) -> Result<(), StoreError> {
     let mut rows = Vec::new();
-    for (kind, causes) in [(TRAINEE, &touched.trainees), (CLASS, &touched.classes)] {
-        rows.extend(causes.iter().map(|(id, cause)| DueRow { kind, id, cause, latest_fact_at: None }));
+    let mut add = |kind, id, cause, latest_fact_at| rows.push(DueRow { kind, id, cause, latest_fact_at });
+    for (person_id, cause) in &touched.trainees {
+        add(TRAINEE, person_id.as_str(), cause, None);
     }
-    for (id, touch) in &touched.counties {
-        rows.push(DueRow { kind: COUNTY, id, cause: &touch.cause, latest_fact_at: touch.latest_fact_at });
+    for (class_id, cause) in &touched.classes {
+        add(CLASS, class_id.as_str(), cause, None);
+    }
+    for (county_code, touch) in &touched.counties {
+        add(COUNTY, county_code.as_str(), &touch.cause, touch.latest_fact_at);
     }
     bulk_insert!(
         tx,
         "INSERT INTO due (programme_id, kind, id, cause, caused_at, latest_fact_at)",
         rows,
-        |row| (programme_id, row.kind, row.id, &row.cause.id, row.cause.at, row.latest_fact_at),
+        |row| (programme_id.as_str(), row.kind, row.id, &row.cause.id, row.cause.at, row.latest_fact_at),
         " ON CONFLICT (programme_id, kind, id) DO UPDATE SET cause = excluded.cause, caused_at = excluded.caused_at, \
          latest_fact_at = CASE WHEN due.latest_fact_at IS NULL OR excluded.latest_fact_at > due.latest_fact_at \
              THEN excluded.latest_fact_at ELSE due.latest_fact_at END"
@@ -41,23 +49,29 @@ pub async fn add(tx: &mut Tx, programme_id: &str, touched: &Touched) -> Result<(
     Ok(())
 }
 
+#[derive(sqlx::FromRow)]
+struct ProgrammeRow {
+    #[sqlx(try_from = "String")]
+    programme_id: ProgrammeId,
+}
+
 /// Programmes with anybody who is due, at most `limit`.
-pub async fn programmes(tx: &mut Tx, limit: i64) -> Result<Vec<String>, StoreError> {
-    let rows: Vec<(String,)> = fetch_all!(
+pub async fn programmes(tx: &mut Tx, limit: i64) -> Result<Vec<ProgrammeId>, StoreError> {
+    let rows = fetch_all!(
         tx,
-        (String,),
+        ProgrammeRow,
         "SELECT DISTINCT programme_id FROM due ORDER BY programme_id LIMIT $1",
         limit
     )?;
-    Ok(rows.into_iter().map(|(programme_id,)| programme_id).collect())
+    Ok(rows.into_iter().map(|row| row.programme_id).collect())
 }
 
 /// Takes up to `limit` who are due, the first of the first kind that there is. Of two instances each takes others.
-pub async fn take(tx: &mut Tx, programme_id: &str, limit: i64) -> Result<Touched, StoreError> {
+pub async fn take(tx: &mut Tx, programme_id: &ProgrammeId, limit: i64) -> Result<Touched, StoreError> {
     for kind in [TRAINEE, CLASS, COUNTY] {
         let rows = take_kind(tx, programme_id, kind, limit).await?;
         if !rows.is_empty() {
-            return Ok(touched(kind, rows));
+            return touched(kind, rows);
         }
     }
     Ok(Touched::default())
@@ -66,7 +80,12 @@ pub async fn take(tx: &mut Tx, programme_id: &str, limit: i64) -> Result<Touched
 /// Id, cause, when that happened, and the latest time of a fact.
 type Taken = (String, String, Instant, Option<Instant>);
 
-async fn take_kind(tx: &mut Tx, programme_id: &str, kind: i64, limit: i64) -> Result<Vec<Taken>, StoreError> {
+async fn take_kind(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    kind: i64,
+    limit: i64,
+) -> Result<Vec<Taken>, StoreError> {
     if tx.is_postgres() {
         return fetch_all!(
             tx,
@@ -74,7 +93,7 @@ async fn take_kind(tx: &mut Tx, programme_id: &str, kind: i64, limit: i64) -> Re
             "DELETE FROM due WHERE programme_id = $1 AND kind = $2 AND id IN (SELECT id FROM due \
              WHERE programme_id = $1 AND kind = $2 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED) \
              RETURNING id, cause, caused_at, latest_fact_at",
-            programme_id,
+            programme_id.as_str(),
             kind,
             limit
         );
@@ -84,7 +103,7 @@ async fn take_kind(tx: &mut Tx, programme_id: &str, kind: i64, limit: i64) -> Re
         Taken,
         "SELECT id, cause, caused_at, latest_fact_at FROM due WHERE programme_id = $1 AND kind = $2 \
          ORDER BY id LIMIT $3",
-        programme_id,
+        programme_id.as_str(),
         kind,
         limit
     )?;
@@ -92,7 +111,7 @@ async fn take_kind(tx: &mut Tx, programme_id: &str, kind: i64, limit: i64) -> Re
         execute!(
             tx,
             "DELETE FROM due WHERE programme_id = $1 AND kind = $2 AND id <= $3",
-            programme_id,
+            programme_id.as_str(),
             kind,
             last
         )?;
@@ -100,17 +119,19 @@ async fn take_kind(tx: &mut Tx, programme_id: &str, kind: i64, limit: i64) -> Re
     Ok(rows)
 }
 
-fn touched(kind: i64, rows: Vec<Taken>) -> Touched {
+fn touched(kind: i64, rows: Vec<Taken>) -> Result<Touched, StoreError> {
     let mut touched = Touched::default();
     for (id, cause, at, latest_fact_at) in rows {
+        let corrupt = || StoreError::corrupt_row("due", "id", &id);
         let cause = Cause { id: cause, at };
         match kind {
-            TRAINEE => touched.trainee(&id, &cause),
-            CLASS => touched.class(&id, &cause),
+            TRAINEE => touched.trainee(&PersonId::parse(&id).map_err(|_| corrupt())?, &cause),
+            CLASS => touched.class(&ClassId::parse(&id).map_err(|_| corrupt())?, &cause),
             _ => {
-                touched.counties.insert(id, CountyTouch { cause, latest_fact_at });
+                let county_code = RegionCode::parse(&id).map_err(|_| corrupt())?;
+                touched.counties.insert(county_code, CountyTouch { cause, latest_fact_at });
             }
         }
     }
-    touched
+    Ok(touched)
 }

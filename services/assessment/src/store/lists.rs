@@ -1,16 +1,42 @@
 //! Whom a list is about, page by page (keyset), narrowed in SQL: by what the caller asked for, and by how far they may see.
 //! A region holds what lies in it by the tree, as of the time of the scores.
 
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
 use shipei_store::{StoreError, Tx, fetch_list, learned_stands, list::Equal};
 
-use crate::{facts::Instant, store::scores::KeptRow};
+use crate::{absent::MaybeId, facts::Instant, store::scores::KeptRow};
 
-fn first_columns(rows: Vec<(String,)>) -> Vec<String> {
-    rows.into_iter().map(|(id,)| id).collect()
+#[derive(sqlx::FromRow)]
+struct PersonRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+}
+
+fn people_of(rows: Vec<PersonRow>) -> Vec<PersonId> {
+    rows.into_iter().map(|row| row.person_id).collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct CountyRow {
+    #[sqlx(try_from = "String")]
+    county_code: RegionCode,
+}
+
+/// Stored points of somebody.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct PointsRow {
+    /// Who.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
+    /// `assessment.v1.TraineePoints` or `TutorPoints`.
+    pub points: Vec<u8>,
 }
 
 /// Rows that belong to a programme and to nothing in it: whoever reaches less than everything sees none of them.
@@ -18,13 +44,13 @@ fn whole_programme(programme: &'static str) -> Columns {
     Columns::none(programme, AsOf::At(Instant::UNIX_EPOCH))
 }
 
-/// Which trainees a list asks for; empty parts are any.
+/// Which trainees a list asks for; absent parts are any.
 #[derive(Debug, Clone, Copy)]
 pub struct TraineesAsked<'a> {
     /// With what lies in it as of `as_of`.
-    pub region_code: &'a str,
+    pub region_code: Option<RegionCode>,
     /// Their class as of `as_of`.
-    pub class_id: &'a str,
+    pub class_id: Option<&'a ClassId>,
     /// Where they stand then, and who had not withdrawn by then.
     pub as_of: Instant,
 }
@@ -33,11 +59,14 @@ pub struct TraineesAsked<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct TraineeThere {
     /// Who.
-    pub person_id: String,
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
     /// Their county.
-    pub county_code: String,
+    #[sqlx(try_from = "MaybeId")]
+    pub county_code: Option<RegionCode>,
     /// Their class.
-    pub class_id: String,
+    #[sqlx(try_from = "MaybeId")]
+    pub class_id: Option<ClassId>,
 }
 
 /// Who counts where as of a time: trainees after an id, by id. They are found by class, else by a county, else in the order
@@ -45,7 +74,7 @@ pub struct TraineeThere {
 pub async fn trainees(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     asked: TraineesAsked<'_>,
     after: &str,
     limit: i64,
@@ -58,8 +87,10 @@ pub async fn trainees(
         person: "p.person_id",
         as_of: AsOf::At(as_of),
     };
+    let region_code = text_of(region_code.as_ref());
     let asked = Reach::region(region_code);
-    let county_code = county_among(tx, programme_id, [region_code, reach.only_region()]).await?;
+    let county = county_among(tx, programme_id, [region_code, reach.only_region()]).await?;
+    let (county_code, class_id) = (text_of(county.as_ref()), text_of(class_id));
     // Of the places that somebody ever had, the one that they have as of then. In a CASE, which Postgres takes for a filter:
     // else it believes that hardly a row is left, joins all of them and sorts (1,001 of 200,000 rows: 4,098 ms against 30).
     fetch_list!(
@@ -67,13 +98,13 @@ pub async fn trainees(
         TraineeThere,
         [
             "SELECT p.person_id, p.county_code, p.class_id FROM trainee_place p WHERE p.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND p.person_id > ",
             after,
             "",
             Equal("p.class_id", class_id),
             "",
-            Equal("p.county_code", &county_code),
+            Equal("p.county_code", county_code),
             " AND CASE WHEN EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
              AND m.person_id = p.person_id AND m.role = 'trainee' AND (m.withdrawn_at IS NULL OR m.withdrawn_at > ",
             as_of,
@@ -107,7 +138,7 @@ pub async fn trainees(
 pub async fn kept_trainees(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     asked: TraineesAsked<'_>,
     after: &str,
     limit: i64,
@@ -120,8 +151,10 @@ pub async fn kept_trainees(
         person: "s.person_id",
         as_of: AsOf::At(as_of),
     };
+    let region_code = text_of(region_code.as_ref());
     let asked = Reach::region(region_code);
-    let county_code = county_among(tx, programme_id, [region_code, reach.only_region()]).await?;
+    let county = county_among(tx, programme_id, [region_code, reach.only_region()]).await?;
+    let (county_code, class_id) = (text_of(county.as_ref()), text_of(class_id));
     if class_id.is_empty() && county_code.is_empty() {
         return fetch_list!(
             tx,
@@ -129,7 +162,7 @@ pub async fn kept_trainees(
             [
                 "SELECT s.person_id, s.county_code, s.class_id, s.items, s.withdrawn, s.latest_fact_at \
                  FROM trainee_score s WHERE s.items IS NOT NULL AND NOT s.withdrawn AND s.programme_id = ",
-                programme_id,
+                programme_id.as_str(),
                 " AND s.person_id > ",
                 after,
                 "",
@@ -149,13 +182,13 @@ pub async fn kept_trainees(
              FROM trainee_place p JOIN trainee_score s ON s.programme_id = p.programme_id \
              AND s.person_id = p.person_id AND s.county_code = p.county_code AND s.class_id = p.class_id \
              WHERE s.items IS NOT NULL AND NOT s.withdrawn AND p.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND p.person_id > ",
             after,
             "",
             Equal("p.class_id", class_id),
             "",
-            Equal("p.county_code", &county_code),
+            Equal("p.county_code", county_code),
             "",
             asked.over(columns),
             "",
@@ -166,15 +199,19 @@ pub async fn kept_trainees(
     )
 }
 
-/// The first of these codes that is a county's; empty when none is.
-async fn county_among(tx: &mut Tx, programme_id: &str, codes: [&str; 2]) -> Result<String, StoreError> {
+/// The first of these codes that is a county's.
+async fn county_among(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    codes: [&str; 2],
+) -> Result<Option<RegionCode>, StoreError> {
     let [first, second] = codes;
     let rows = fetch_list!(
         tx,
-        (String,),
+        CountyRow,
         [
-            "SELECT region_code FROM mirror_region WHERE level = 'county' AND programme_id = ",
-            programme_id,
+            "SELECT region_code AS county_code FROM mirror_region WHERE level = 'county' AND programme_id = ",
+            programme_id.as_str(),
             " AND region_code IN (",
             first,
             ", ",
@@ -185,26 +222,26 @@ async fn county_among(tx: &mut Tx, programme_id: &str, codes: [&str; 2]) -> Resu
             1_i64
         ]
     )?;
-    Ok(first_columns(rows).pop().unwrap_or_default())
+    Ok(rows.first().map(|row| row.county_code))
 }
 
 /// Everybody who was ever a trainee in the county, after an id, by id.
 pub async fn trainees_of_county(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    county_code: &str,
+    programme_id: &ProgrammeId,
+    county_code: RegionCode,
     after: &str,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<PersonId>, StoreError> {
     let rows = fetch_list!(
         tx,
-        (String,),
+        PersonRow,
         [
             "SELECT DISTINCT p.person_id FROM trainee_place p WHERE p.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND p.county_code = ",
-            county_code,
+            county_code.as_str(),
             " AND p.person_id > ",
             after,
             "",
@@ -213,23 +250,23 @@ pub async fn trainees_of_county(
             limit
         ]
     )?;
-    Ok(first_columns(rows))
+    Ok(people_of(rows))
 }
 
 /// Everybody with a trainee's row, registered or not, after an id, by id.
 pub async fn all_trainees(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     after: &str,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<PersonId>, StoreError> {
     let rows = fetch_list!(
         tx,
-        (String,),
+        PersonRow,
         [
             "SELECT s.person_id FROM trainee_score s WHERE s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id > ",
             after,
             "",
@@ -238,23 +275,23 @@ pub async fn all_trainees(
             limit
         ]
     )?;
-    Ok(first_columns(rows))
+    Ok(people_of(rows))
 }
 
 /// Everybody with a tutor's row, registered or not, after an id, by id.
 pub async fn all_tutors(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     after: &str,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<PersonId>, StoreError> {
     let rows = fetch_list!(
         tx,
-        (String,),
+        PersonRow,
         [
             "SELECT s.person_id FROM tutor_score s WHERE s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id > ",
             after,
             "",
@@ -263,30 +300,30 @@ pub async fn all_tutors(
             limit
         ]
     )?;
-    Ok(first_columns(rows))
+    Ok(people_of(rows))
 }
 
-/// Registered tutors of a region (empty for any) as of a time, after an id, by id.
+/// Registered tutors of a region (or of any) as of a time, after an id, by id.
 pub async fn tutors(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (region_code, as_of): (&str, Instant),
+    programme_id: &ProgrammeId,
+    (region_code, as_of): (Option<RegionCode>, Instant),
     after: &str,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<PersonId>, StoreError> {
     let columns = Columns {
         region: "s.county_code",
         person: "s.person_id",
         ..Columns::none("s.programme_id", AsOf::At(as_of))
     };
-    let asked = Reach::region(region_code);
+    let asked = Reach::region(text_of(region_code.as_ref()));
     let rows = fetch_list!(
         tx,
-        (String,),
+        PersonRow,
         [
             "SELECT s.person_id FROM tutor_score s WHERE s.points IS NOT NULL AND s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id > ",
             after,
             "",
@@ -297,32 +334,32 @@ pub async fn tutors(
             limit
         ]
     )?;
-    Ok(first_columns(rows))
+    Ok(people_of(rows))
 }
 
 /// Every county that enrollment named or that anything happened in, after a code, by code: one county, or those of a
-/// region as of a time; empty for any.
+/// region as of a time, or any.
 pub async fn counties(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (county_code, region_code, as_of): (&str, &str, Instant),
+    programme_id: &ProgrammeId,
+    (county_code, region_code, as_of): (Option<RegionCode>, Option<RegionCode>, Instant),
     after: &str,
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<RegionCode>, StoreError> {
     let columns = Columns { region: "c.code", ..Columns::none("c.programme_id", AsOf::At(as_of)) };
-    let asked = Reach::region(region_code);
+    let asked = Reach::region(text_of(region_code.as_ref()));
     let rows = fetch_list!(
         tx,
-        (String,),
+        CountyRow,
         [
-            "SELECT c.code FROM (SELECT programme_id, region_code AS code FROM mirror_region WHERE level = 'county' \
+            "SELECT c.code AS county_code FROM (SELECT programme_id, region_code AS code FROM mirror_region WHERE level = 'county' \
              UNION SELECT programme_id, county_code AS code FROM county_score) AS c WHERE c.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND c.code > ",
             after,
             "",
-            Equal("c.code", county_code),
+            Equal("c.code", text_of(county_code.as_ref())),
             "",
             asked.over(columns),
             "",
@@ -331,17 +368,17 @@ pub async fn counties(
             limit
         ]
     )?;
-    Ok(first_columns(rows))
+    Ok(rows.into_iter().map(|row| row.county_code).collect())
 }
 
 /// The counselors of a county, by id.
 pub async fn counselors_of(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
-    (county_code, as_of): (&str, Instant),
+    programme_id: &ProgrammeId,
+    (county_code, as_of): (RegionCode, Instant),
     limit: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<PersonId>, StoreError> {
     let columns = Columns {
         region: "m.county_code",
         person: "m.person_id",
@@ -349,36 +386,36 @@ pub async fn counselors_of(
     };
     let rows = fetch_list!(
         tx,
-        (String,),
+        PersonRow,
         [
             "SELECT m.person_id FROM mirror_member m WHERE m.role = 'county_counselor' AND m.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND m.county_code = ",
-            county_code,
+            county_code.as_str(),
             "",
             reach.over(columns),
             " ORDER BY m.person_id LIMIT ",
             limit
         ]
     )?;
-    Ok(first_columns(rows))
+    Ok(people_of(rows))
 }
 
 /// Stored points of trainees who have not withdrawn by the programme's end, after an id, by id.
 pub async fn trainee_points(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     after: &str,
     limit: i64,
-) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+) -> Result<Vec<PointsRow>, StoreError> {
     fetch_list!(
         tx,
-        (String, Vec<u8>),
+        PointsRow,
         [
             "SELECT s.person_id, s.points FROM trainee_score s WHERE s.points IS NOT NULL AND NOT s.withdrawn \
              AND s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id > ",
             after,
             "",
@@ -393,16 +430,16 @@ pub async fn trainee_points(
 pub async fn tutor_points(
     tx: &mut Tx,
     reach: &Reach,
-    programme_id: &str,
+    programme_id: &ProgrammeId,
     after: &str,
     limit: i64,
-) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+) -> Result<Vec<PointsRow>, StoreError> {
     fetch_list!(
         tx,
-        (String, Vec<u8>),
+        PointsRow,
         [
             "SELECT s.person_id, s.points FROM tutor_score s WHERE s.points IS NOT NULL AND s.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id > ",
             after,
             "",

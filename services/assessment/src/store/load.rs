@@ -1,16 +1,19 @@
-//! Reads facts in bulk: a handful of statements for any number of people, classes or counties, never one for each.
+//! Reads facts of trainees and counties in bulk: a handful of statements for any number of people, classes or counties, never
+//! one for each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use shipei_mirror::{Class, members};
-use shipei_rules::ids::{ClassId, PersonId};
+use shipei_mirror::members;
+use shipei_rules::{
+    ids::{ActivityId, PersonId, ProgrammeId, SeminarId},
+    region::RegionCode,
+};
 use shipei_service_kit::Error;
 use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
 
 use crate::{
-    domain::trainee::{FirstPost, TraineeRows},
-    facts::{Attendance, Instant, Mark, OfflineScore, PhaseAchieved, Submission},
-    keys,
+    domain::trainee::{FirstPost, MarkRow, PhaseRow, TraineeRows},
+    facts::{Attendance, Instant, OfflineScore, Submission},
 };
 
 /// A condition: the seminar of a post `p` was never opened, since that was retracted.
@@ -47,25 +50,23 @@ macro_rules! attendance_stands {
 /// of each seminar the first one is enough.
 pub async fn trainees(
     tx: &mut Tx,
-    programme_id: &str,
-    person_ids: &[&str],
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
     posts_from: Instant,
-) -> Result<BTreeMap<String, TraineeRows>, Error> {
-    let mut people: BTreeMap<String, TraineeRows> = BTreeMap::new();
+) -> Result<BTreeMap<PersonId, TraineeRows>, Error> {
+    let mut people: BTreeMap<PersonId, TraineeRows> = BTreeMap::new();
     for person_id in person_ids {
-        people.insert((*person_id).to_owned(), TraineeRows::default());
+        people.insert((*person_id).clone(), TraineeRows::default());
     }
-    let keys = keys::people(person_ids)?;
-    let keys: Vec<&PersonId> = keys.iter().collect();
-    for member in members(tx, &keys::programme(programme_id)?, &keys).await? {
-        if let Some(rows) = people.get_mut(member.person_id.as_str()) {
+    for member in members(tx, programme_id, person_ids).await? {
+        if let Some(rows) = people.get_mut(&member.person_id) {
             rows.member = Some(member);
         }
     }
     macro_rules! gather {
         ($field:ident, $row:ty, [$($part:expr),+], $suffix:expr) => {
             let rows: Vec<$row> =
-                select_by_keys!(tx, $row, [$($part),+], person_ids, |person_id| (*person_id), $suffix)?;
+                select_by_keys!(tx, $row, [$($part),+], person_ids, |person_id| (person_id.as_str()), $suffix)?;
             for row in rows {
                 if let Some(person) = people.get_mut(&row.person_id) {
                     person.$field.push(row);
@@ -75,10 +76,10 @@ pub async fn trainees(
     }
     gather!(
         phases,
-        PhaseAchieved,
+        PhaseRow,
         [
-            "SELECT person_id, phase_index, achieved_at, session_id, version FROM phase_achieved WHERE programme_id = ",
-            programme_id,
+            "SELECT person_id, phase_index, achieved_at FROM phase_achieved WHERE programme_id = ",
+            programme_id.as_str(),
             " AND person_id IN "
         ],
         ""
@@ -92,22 +93,21 @@ pub async fn trainees(
                 learned_stands!("s", "assignment-grading"),
                 "AS stands, s.owed_class_id, s.late_class_id FROM submission s WHERE s.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND s.person_id IN "
         ],
         ""
     );
     gather!(
         marks,
-        Mark,
+        MarkRow,
         [
             concat!(
-                "SELECT m.submission_id, m.mark_number, m.person_id, m.class_id, m.tutor_id, m.grade, m.marked_at, \
-                 m.fact_id FROM mark m WHERE",
+                "SELECT m.submission_id, m.mark_number, m.person_id, m.grade, m.marked_at FROM mark m WHERE",
                 learned_stands!("m", "assignment-grading"),
                 "AND m.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND m.person_id IN "
         ],
         ""
@@ -123,7 +123,7 @@ pub async fn trainees(
                 in_fallen_seminar!(),
                 "AND p.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND p.posted_at >= ",
             posts_from,
             " AND p.person_id IN "
@@ -140,7 +140,7 @@ pub async fn trainees(
                 attendance_stands!(),
                 "AND a.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND a.person_id IN "
         ],
         " GROUP BY a.person_id, a.activity_id, a.county_code, a.education_stage"
@@ -158,7 +158,7 @@ pub async fn trainees(
                 learned_stands!("o", "offline-activity"),
                 "AND o.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND o.person_id IN "
         ],
         ""
@@ -166,234 +166,12 @@ pub async fn trainees(
     Ok(people)
 }
 
-/// These classes, of those that are known, by id.
-pub async fn classes(tx: &mut Tx, programme_id: &str, class_ids: &[&str]) -> Result<Vec<Class>, Error> {
-    let class_ids = keys::classes(class_ids)?;
-    let class_ids: Vec<&ClassId> = class_ids.iter().collect();
-    shipei_mirror::classes_of(tx, &keys::programme(programme_id)?, &class_ids).await
-}
-
-/// The classes that these tutors have or had, by id.
-pub async fn classes_of(tx: &mut Tx, programme_id: &str, tutor_ids: &[&str]) -> Result<Vec<Class>, Error> {
-    let mut class_ids: BTreeSet<String> = BTreeSet::new();
-    for of_table in [
-        "SELECT class_id FROM mirror_class WHERE programme_id = ",
-        "SELECT class_id FROM mirror_class_tutor WHERE programme_id = ",
-    ] {
-        let rows: Vec<(String,)> = select_by_keys!(
-            tx,
-            (String,),
-            [of_table, programme_id, " AND tutor_id IN "],
-            tutor_ids,
-            |tutor_id| (*tutor_id)
-        )?;
-        class_ids.extend(rows.into_iter().map(|(class_id,)| class_id));
-    }
-    let class_ids: Vec<&str> = class_ids.iter().map(String::as_str).collect();
-    classes(tx, programme_id, &class_ids).await
-}
-
-/// Whoever ever stood in these classes.
-pub async fn people_of(
-    tx: &mut Tx,
-    programme_id: &str,
-    class_ids: &[&str],
-) -> Result<Vec<(String, String)>, StoreError> {
-    select_by_keys!(
-        tx,
-        (String, String),
-        [
-            "SELECT class_id, person_id FROM trainee_place WHERE programme_id = ",
-            programme_id,
-            " AND class_id IN "
-        ],
-        class_ids,
-        |class_id| (*class_id)
-    )
-}
-
-/// A seminar with its first post since the window opened.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct SeminarRow {
-    /// The seminar.
-    pub seminar_id: String,
-    /// Its class.
-    pub class_id: String,
-    /// When it was opened.
-    pub opened_at: Option<Instant>,
-    /// When its summary was published.
-    pub summarised_at: Option<Instant>,
-    /// The first post.
-    pub first_post_at: Option<Instant>,
-}
-
-/// The seminars of these classes. Posts count from `posts_from` on.
-pub async fn seminars(
-    tx: &mut Tx,
-    programme_id: &str,
-    class_ids: &[&str],
-    posts_from: Instant,
-) -> Result<Vec<SeminarRow>, StoreError> {
-    select_by_keys!(
-        tx,
-        SeminarRow,
-        [
-            concat!(
-                "SELECT s.seminar_id, s.class_id, s.opened_at, (SELECT MIN(x.summarised_at) FROM summary x \
-                 WHERE x.programme_id = s.programme_id AND x.seminar_id = s.seminar_id AND",
-                learned_stands!("x", "assignment-grading"),
-                ") AS summarised_at, (SELECT MIN(p.posted_at) FROM post p \
-                 WHERE p.programme_id = s.programme_id AND p.seminar_id = s.seminar_id AND",
-                learned_stands!("p", "assignment-grading"),
-                "AND p.posted_at >= "
-            ),
-            posts_from,
-            concat!(
-                ") AS first_post_at FROM seminar s WHERE",
-                learned_stands!("s", "assignment-grading"),
-                "AND s.programme_id = "
-            ),
-            programme_id,
-            " AND s.class_id IN "
-        ],
-        class_ids,
-        |class_id| (*class_id)
-    )
-}
-
-/// A bulletin of a class.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct BulletinRow {
-    /// The class.
-    pub class_id: String,
-    /// Its number.
-    pub bulletin_number: i64,
-    /// When it was published.
-    pub published_at: Instant,
-}
-
-/// The bulletins of these classes.
-pub async fn bulletins(
-    tx: &mut Tx,
-    programme_id: &str,
-    class_ids: &[&str],
-) -> Result<Vec<BulletinRow>, StoreError> {
-    select_by_keys!(
-        tx,
-        BulletinRow,
-        [
-            concat!(
-                "SELECT b.class_id, b.bulletin_number, b.published_at FROM bulletin b WHERE",
-                learned_stands!("b", "assignment-grading"),
-                "AND b.programme_id = "
-            ),
-            programme_id,
-            " AND b.class_id IN "
-        ],
-        class_ids,
-        |class_id| (*class_id)
-    )
-}
-
-/// When each of these tutors was first chosen as excellent, of those who were.
-pub async fn choices(
-    tx: &mut Tx,
-    programme_id: &str,
-    tutor_ids: &[&str],
-) -> Result<Vec<(String, Instant)>, StoreError> {
-    select_by_keys!(
-        tx,
-        (String, Instant),
-        [
-            concat!(
-                "SELECT c.tutor_id, MIN(c.chosen_at) FROM tutor_choice c WHERE",
-                learned_stands!("c", "enrollment"),
-                "AND c.programme_id = "
-            ),
-            programme_id,
-            " AND c.tutor_id IN "
-        ],
-        tutor_ids,
-        |tutor_id| (*tutor_id),
-        " GROUP BY c.tutor_id"
-    )
-}
-
-/// A submission about which a tutor answers for something at the programme's end.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct MarkingRow {
-    /// The submission.
-    pub submission_id: String,
-    /// When it was submitted.
-    pub submitted_at: Instant,
-    /// The class whose tutor owes a mark.
-    pub owed_class_id: Option<String>,
-    /// The class whose week it made late.
-    pub late_class_id: Option<String>,
-}
-
-/// The submissions that these classes answer for at the programme's end, each once for `owed` and once for `late`.
-pub async fn stored_marking(
-    tx: &mut Tx,
-    programme_id: &str,
-    class_ids: &[&str],
-) -> Result<Vec<MarkingRow>, StoreError> {
-    let mut rows: Vec<MarkingRow> = select_by_keys!(
-        tx,
-        MarkingRow,
-        [
-            "SELECT submission_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
-            programme_id,
-            " AND owed_class_id IS NOT NULL AND owed_class_id IN "
-        ],
-        class_ids,
-        |class_id| (*class_id)
-    )?;
-    let late: Vec<MarkingRow> = select_by_keys!(
-        tx,
-        MarkingRow,
-        [
-            "SELECT submission_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
-            programme_id,
-            " AND late_class_id IS NOT NULL AND late_class_id IN "
-        ],
-        class_ids,
-        |class_id| (*class_id)
-    )?;
-    rows.extend(late);
-    Ok(rows)
-}
-
-/// Everybody who ever stood in one of these classes and has submitted something, by id.
-pub async fn submitters_of(
-    tx: &mut Tx,
-    programme_id: &str,
-    class_ids: &[&str],
-) -> Result<Vec<String>, StoreError> {
-    let rows: Vec<(String,)> = select_by_keys!(
-        tx,
-        (String,),
-        [
-            "SELECT person_id FROM trainee_place WHERE EXISTS (SELECT 1 FROM submission \
-             WHERE submission.programme_id = trainee_place.programme_id \
-             AND submission.person_id = trainee_place.person_id) AND programme_id = ",
-            programme_id,
-            " AND class_id IN "
-        ],
-        class_ids,
-        |class_id| (*class_id)
-    )?;
-    let mut people: Vec<String> = rows.into_iter().map(|(person_id,)| person_id).collect();
-    people.sort();
-    people.dedup();
-    Ok(people)
-}
-
 /// The first time of something that a county did, since its window opened.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct CountyTime {
     /// The county.
-    pub county_code: String,
+    #[sqlx(try_from = "String")]
+    pub county_code: RegionCode,
     /// The education stage's word.
     pub education_stage: String,
     /// `plan`, `activity` or `results`.
@@ -405,8 +183,8 @@ pub struct CountyTime {
 /// What these counties did first, by stage and kind: plans from `plans_from` on, everything else from `others_from` on.
 pub async fn county_times(
     tx: &mut Tx,
-    programme_id: &str,
-    county_codes: &[&str],
+    programme_id: &ProgrammeId,
+    county_codes: &[RegionCode],
     plans_from: Instant,
     others_from: Instant,
 ) -> Result<Vec<CountyTime>, StoreError> {
@@ -424,57 +202,79 @@ pub async fn county_times(
             " ELSE ",
             others_from,
             " END AND f.programme_id = ",
-            programme_id,
+            programme_id.as_str(),
             " AND f.county_code IN "
         ],
         county_codes,
-        |county_code| (*county_code),
+        |county_code| (county_code.as_str()),
         " GROUP BY f.county_code, f.education_stage, f.kind"
     )
+}
+
+/// Somebody who posted to a seminar.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Poster {
+    /// The seminar.
+    #[sqlx(try_from = "String")]
+    pub seminar_id: SeminarId,
+    /// Who.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
 }
 
 /// Who posted to these seminars, of those whose opening was retracted: seminar and person.
 pub async fn posters_of_fallen(
     tx: &mut Tx,
-    programme_id: &str,
-    seminar_ids: &[&str],
-) -> Result<Vec<(String, String)>, StoreError> {
+    programme_id: &ProgrammeId,
+    seminar_ids: &[&SeminarId],
+) -> Result<Vec<Poster>, StoreError> {
     select_by_keys!(
         tx,
-        (String, String),
+        Poster,
         [
             concat!(
                 "SELECT DISTINCT p.seminar_id, p.person_id FROM post p WHERE",
                 in_fallen_seminar!(),
                 "AND p.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND p.seminar_id IN "
         ],
         seminar_ids,
-        |seminar_id| (*seminar_id)
+        |seminar_id| (seminar_id.as_str())
     )
+}
+
+/// Somebody who attended an activity.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Attendee {
+    /// The activity.
+    #[sqlx(try_from = "String")]
+    pub activity_id: ActivityId,
+    /// Who.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
 }
 
 /// Who attended these activities, of those whose being held was retracted: activity and person.
 pub async fn attendees_of_fallen(
     tx: &mut Tx,
-    programme_id: &str,
-    activity_ids: &[&str],
-) -> Result<Vec<(String, String)>, StoreError> {
+    programme_id: &ProgrammeId,
+    activity_ids: &[&ActivityId],
+) -> Result<Vec<Attendee>, StoreError> {
     select_by_keys!(
         tx,
-        (String, String),
+        Attendee,
         [
             concat!(
                 "SELECT DISTINCT a.activity_id, a.person_id FROM attendance a WHERE",
                 at_fallen_activity!(),
                 "AND a.programme_id = "
             ),
-            programme_id,
+            programme_id.as_str(),
             " AND a.activity_id IN "
         ],
         activity_ids,
-        |activity_id| (*activity_id)
+        |activity_id| (activity_id.as_str())
     )
 }

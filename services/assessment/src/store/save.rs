@@ -2,25 +2,31 @@
 //! waits for the other in a circle. Every upsert commutes: an immutable row is left as it is, of a first time the least
 //! stays.
 
+use shipei_rules::ids::{ProgrammeId, text_of};
 use shipei_store::{StoreError, Tx, bulk_insert};
 
 use crate::facts::Batch;
 
 /// Writes everything that a batch says of a programme.
-pub async fn batch(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+pub async fn batch(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
     people(tx, programme_id, batch).await?;
     assignments(tx, programme_id, batch).await?;
     classes(tx, programme_id, batch).await?;
     counties(tx, programme_id, batch).await
 }
 
-async fn people(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+async fn people(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
     let places: Vec<_> = batch.places.iter().collect();
     bulk_insert!(
         tx,
         "INSERT INTO trainee_place (programme_id, person_id, county_code, class_id)",
         places,
-        |(person_id, county_code, class_id)| (programme_id, person_id, county_code, class_id),
+        |(person_id, county_code, class_id)| (
+            programme_id.as_str(),
+            person_id.as_str(),
+            text_of(county_code.as_ref()),
+            text_of(class_id.as_ref())
+        ),
         " ON CONFLICT (programme_id, person_id, county_code, class_id) DO NOTHING"
     )?;
     let phases: Vec<_> = batch.phases.values().collect();
@@ -28,7 +34,14 @@ async fn people(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), St
         tx,
         "INSERT INTO phase_achieved (programme_id, person_id, phase_index, achieved_at, session_id, version)",
         phases,
-        |row| (programme_id, &row.person_id, row.phase_index, row.achieved_at, &row.session_id, row.version),
+        |row| (
+            programme_id.as_str(),
+            row.person_id.as_str(),
+            row.phase_index,
+            row.achieved_at,
+            text_of(row.session_id.as_ref()),
+            row.version
+        ),
         " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET achieved_at = excluded.achieved_at, \
          session_id = excluded.session_id, version = excluded.version \
          WHERE excluded.version > phase_achieved.version"
@@ -36,13 +49,20 @@ async fn people(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), St
     Ok(())
 }
 
-async fn assignments(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+async fn assignments(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
     let submissions: Vec<_> = batch.submissions.values().collect();
     bulk_insert!(
         tx,
         "INSERT INTO submission (programme_id, submission_id, person_id, submitted_at, number, fact_id)",
         submissions,
-        |row| (programme_id, &row.submission_id, &row.person_id, row.submitted_at, row.number, &row.fact_id),
+        |row| (
+            programme_id.as_str(),
+            row.submission_id.as_str(),
+            row.person_id.as_str(),
+            row.submitted_at,
+            row.number,
+            &row.fact_id
+        ),
         " ON CONFLICT (programme_id, submission_id) DO NOTHING"
     )?;
     let marks: Vec<_> = batch.marks.values().collect();
@@ -52,12 +72,12 @@ async fn assignments(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(
          fact_id)",
         marks,
         |row| (
-            programme_id,
-            &row.submission_id,
+            programme_id.as_str(),
+            row.submission_id.as_str(),
             row.mark_number,
-            &row.person_id,
-            &row.class_id,
-            &row.tutor_id,
+            row.person_id.as_str(),
+            row.class_id.as_str(),
+            row.tutor_id.as_str(),
             &row.grade,
             row.marked_at,
             &row.fact_id
@@ -67,13 +87,19 @@ async fn assignments(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(
     Ok(())
 }
 
-async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+async fn classes(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
     let seminars: Vec<_> = batch.seminars.iter().collect();
     bulk_insert!(
         tx,
         "INSERT INTO seminar (programme_id, seminar_id, class_id, opened_at, fact_id)",
         seminars,
-        |(seminar_id, row)| (programme_id, seminar_id, &row.class_id, row.opened_at, &row.fact_id),
+        |(seminar_id, row)| (
+            programme_id.as_str(),
+            seminar_id.as_str(),
+            row.class_id.as_str(),
+            row.opened_at,
+            &row.fact_id
+        ),
         " ON CONFLICT (programme_id, seminar_id) DO UPDATE SET opened_at = excluded.opened_at, \
          fact_id = excluded.fact_id WHERE excluded.opened_at IS NOT NULL AND seminar.opened_at IS NULL"
     )?;
@@ -82,7 +108,13 @@ async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), S
         tx,
         "INSERT INTO summary (programme_id, seminar_id, summary_number, summarised_at, fact_id)",
         summaries,
-        |((seminar_id, number), row)| (programme_id, seminar_id, *number, row.summarised_at, &row.fact_id),
+        |((seminar_id, number), row)| (
+            programme_id.as_str(),
+            seminar_id.as_str(),
+            *number,
+            row.summarised_at,
+            &row.fact_id
+        ),
         " ON CONFLICT (programme_id, seminar_id, summary_number) DO NOTHING"
     )?;
     let posts: Vec<_> = batch.posts.values().collect();
@@ -90,7 +122,14 @@ async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), S
         tx,
         "INSERT INTO post (programme_id, seminar_id, post_number, person_id, posted_at, fact_id)",
         posts,
-        |row| (programme_id, &row.seminar_id, row.post_number, &row.person_id, row.posted_at, &row.fact_id),
+        |row| (
+            programme_id.as_str(),
+            row.seminar_id.as_str(),
+            row.post_number,
+            row.person_id.as_str(),
+            row.posted_at,
+            &row.fact_id
+        ),
         " ON CONFLICT (programme_id, seminar_id, post_number) DO NOTHING"
     )?;
     let bulletins: Vec<_> = batch.bulletins.iter().collect();
@@ -99,8 +138,8 @@ async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), S
         "INSERT INTO bulletin (programme_id, class_id, bulletin_number, published_at, fact_id)",
         bulletins,
         |((class_id, number, fact_id), published_at)| (
-            programme_id,
-            class_id,
+            programme_id.as_str(),
+            class_id.as_str(),
             *number,
             **published_at,
             fact_id
@@ -113,9 +152,9 @@ async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), S
         "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, chosen_at, fact_id)",
         choices,
         |((tutor_id, expert_id, fact_id), chosen_at)| (
-            programme_id,
-            tutor_id,
-            expert_id,
+            programme_id.as_str(),
+            tutor_id.as_str(),
+            expert_id.as_str(),
             **chosen_at,
             fact_id
         ),
@@ -124,15 +163,15 @@ async fn classes(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), S
     Ok(())
 }
 
-async fn counties(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), StoreError> {
+async fn counties(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
     let facts: Vec<_> = batch.county_facts.iter().collect();
     bulk_insert!(
         tx,
         "INSERT INTO county_fact (programme_id, county_code, education_stage, kind, reference, happened_at, fact_id)",
         facts,
         |(key, happened_at)| (
-            programme_id,
-            &key.county_code,
+            programme_id.as_str(),
+            key.county_code.as_str(),
             &key.education_stage,
             key.kind,
             &key.reference,
@@ -148,10 +187,10 @@ async fn counties(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), 
          fact_id)",
         attendances,
         |((_, _, fact_id), row)| (
-            programme_id,
-            &row.person_id,
-            &row.activity_id,
-            &row.county_code,
+            programme_id.as_str(),
+            row.person_id.as_str(),
+            row.activity_id.as_str(),
+            row.county_code.as_str(),
             &row.education_stage,
             row.attended_at,
             fact_id
@@ -164,9 +203,9 @@ async fn counties(tx: &mut Tx, programme_id: &str, batch: &Batch) -> Result<(), 
         "INSERT INTO offline_score (programme_id, person_id, activity_id, score_number, score, scored_at, fact_id)",
         scores,
         |row| (
-            programme_id,
-            &row.person_id,
-            &row.activity_id,
+            programme_id.as_str(),
+            row.person_id.as_str(),
+            row.activity_id.as_str(),
             row.score_number,
             row.score,
             row.scored_at,

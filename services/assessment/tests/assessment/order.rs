@@ -15,7 +15,10 @@ use shipei_assessment::{
 };
 use shipei_contracts::event::v1::Event;
 use shipei_mirror::Programmes;
-use shipei_rules::ids::ProgrammeId;
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    region::RegionCode,
+};
 use shipei_service_kit::Reach;
 use shipei_store::fetch_all;
 
@@ -56,6 +59,7 @@ pub(crate) async fn assert_counts_are_right(service: &Service) {
     let programme_id = ProgrammeId::parse(PROGRAMME).unwrap();
     let windows = Programmes::default().windows(&mut tx, &programme_id).await.unwrap();
     for county_code in [HAIGANG, SHANHAIGUAN] {
+        let county = RegionCode::parse(county_code).unwrap();
         let stored: Vec<CountRow> = fetch_all!(
             tx,
             CountRow,
@@ -66,8 +70,8 @@ pub(crate) async fn assert_counts_are_right(service: &Service) {
             county_code
         )
         .unwrap();
-        let sums = count_as_of(&mut tx, PROGRAMME, &windows, county_code, end()).await.unwrap();
-        let own = sums.iter().filter(|(counted, ..)| counted.county_code == county_code);
+        let sums = count_as_of(&mut tx, &programme_id, &windows, county, end()).await.unwrap();
+        let own = sums.iter().filter(|(counted, ..)| counted.county_code == Some(county));
         let mut counted: Vec<CountRow> = own
             .map(|(counted, count, amount)| {
                 let (dimension, part) = (counted.dimension.number(), counted.part.clone());
@@ -78,13 +82,11 @@ pub(crate) async fn assert_counts_are_right(service: &Service) {
         counted.sort();
         assert!(counted.len() > 50, "{county_code}");
         assert_eq!(stored, counted, "{county_code}");
-        let totals = counts::county_totals(&mut tx, PROGRAMME, &[county_code]).await.unwrap();
-        assert_eq!(totals.get(county_code), Some(&sums.of_county(county_code)), "{county_code}");
+        let totals = counts::county_totals(&mut tx, &programme_id, &[county]).await.unwrap();
+        assert_eq!(totals.get(&county), Some(&sums.of_county(county)), "{county_code}");
     }
-    assert_eq!(
-        lists::all_tutors(&mut tx, &Reach::Everything, PROGRAMME, "", 10).await.unwrap(),
-        ["U1", "U2"]
-    );
+    let tutors = lists::all_tutors(&mut tx, &Reach::Everything, &programme_id, "", 10).await.unwrap();
+    assert_eq!(tutors.iter().map(PersonId::as_str).collect::<Vec<_>>(), ["U1", "U2"]);
 }
 
 pub(crate) async fn baseline() -> String {

@@ -6,6 +6,10 @@ use shipei_assessment::{
     store::lists::{self, TraineesAsked},
 };
 use shipei_mirror::testing::{PROGRAMME, TRAINEES, reach_world, stands, withdrawal};
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId, text_of},
+    region::RegionCode,
+};
 use shipei_service_kit::{
     Reach,
     testing::{Belongs, TREE, TestKit, reaches},
@@ -74,6 +78,7 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
     let mut tx = kit.kit.database().begin_write().await.unwrap();
     populate(&mut tx).await;
     let tx = &mut tx;
+    let programme_id = &ProgrammeId::parse(PROGRAMME).unwrap();
     let mut regions: Vec<&str> = TREE.iter().map(|(code, ..)| *code).collect();
     regions.push("");
     for as_of in ["2019-09-30T23:59:59Z", "2019-10-01T00:00:00Z", "2019-11-15T00:00:00Z", END] {
@@ -88,14 +93,18 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         for reach in reaches(&["T1", "T2", "T3", "U1", "U2"]) {
             for region_code in &regions {
                 let asked = Reach::region(region_code);
+                let region = RegionCode::parse_optional(region_code).unwrap();
                 for class_id in ["", "L1", "L3"] {
-                    let list = TraineesAsked { region_code, class_id, as_of };
-                    let found = lists::trainees(tx, &reach, PROGRAMME, list, "", LIMIT).await.unwrap();
+                    let class = ClassId::parse_optional(class_id).unwrap();
+                    let list = TraineesAsked { region_code: region, class_id: class.as_ref(), as_of };
+                    let found = lists::trainees(tx, &reach, programme_id, list, "", LIMIT).await.unwrap();
                     for there in &found {
-                        let (county, class) = stands(&there.person_id, as_of);
-                        assert_eq!((there.county_code.as_str(), there.class_id.as_str()), (county, class));
+                        let (county, class) = stands(there.person_id.as_str(), as_of);
+                        let found = (text_of(there.county_code.as_ref()), text_of(there.class_id.as_ref()));
+                        assert_eq!(found, (county, class));
                     }
-                    let found: Vec<String> = found.into_iter().map(|there| there.person_id).collect();
+                    let found: Vec<String> =
+                        found.into_iter().map(|there| there.person_id.to_string()).collect();
                     let rows = trainees.iter().copied().filter(|(_, belongs)| {
                         belongs.is_reached_by(&asked) && (class_id.is_empty() || belongs.class == class_id)
                     });
@@ -103,29 +112,32 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                     assert_eq!(found, names(&reach, rows), "{context}");
                     if as_of == at(END) {
                         let kept =
-                            lists::kept_trainees(tx, &reach, PROGRAMME, list, "", LIMIT).await.unwrap();
-                        let kept: Vec<String> = kept.into_iter().map(|row| row.person_id).collect();
+                            lists::kept_trainees(tx, &reach, programme_id, list, "", LIMIT).await.unwrap();
+                        let kept: Vec<String> =
+                            kept.into_iter().map(|row| row.person_id.to_string()).collect();
                         assert_eq!(kept, found, "{context}");
                     }
                 }
                 let rows = TUTORS.map(|(tutor, county)| (tutor, of(county, "", tutor)));
                 let rows = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(&asked));
                 let found =
-                    lists::tutors(tx, &reach, PROGRAMME, (region_code, as_of), "", LIMIT).await.unwrap();
+                    lists::tutors(tx, &reach, programme_id, (region, as_of), "", LIMIT).await.unwrap();
+                let found: Vec<&str> = found.iter().map(PersonId::as_str).collect();
                 assert_eq!(found, names(&reach, rows), "{region_code} {reach:?} as of {as_of}");
 
                 let rows = ["130302", "130629", "130632"].map(|code| (code, of(code, "", "")));
                 let rows = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(&asked));
-                let of_region = ("", *region_code, as_of);
-                let found = lists::counties(tx, &reach, PROGRAMME, of_region, "", LIMIT).await.unwrap();
+                let of_region = (None, region, as_of);
+                let found = lists::counties(tx, &reach, programme_id, of_region, "", LIMIT).await.unwrap();
+                let found: Vec<&str> = found.iter().map(RegionCode::as_str).collect();
                 assert_eq!(found, names(&reach, rows), "{region_code} {reach:?} as of {as_of}");
             }
         }
     }
     // What is of the whole programme is seen whole or not at all.
     for reach in reaches(&["T1"]) {
-        let all = lists::all_tutors(tx, &reach, PROGRAMME, "", LIMIT).await.unwrap().len();
-        let points = lists::tutor_points(tx, &reach, PROGRAMME, "", LIMIT).await.unwrap().len();
+        let all = lists::all_tutors(tx, &reach, programme_id, "", LIMIT).await.unwrap().len();
+        let points = lists::tutor_points(tx, &reach, programme_id, "", LIMIT).await.unwrap().len();
         let expected = if reach == Reach::Everything { TUTORS.len() } else { 0 };
         assert_eq!((all, points), (expected, expected), "{reach:?}");
     }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use prost::Message;
-use shipei_assessment::recompute::rescore;
+use shipei_assessment::{
+    recompute::rescore,
+    store::lists::{self, PointsRow},
+};
 use shipei_contracts::{
     assessment::v1::{
         CountyScoreChanged, GetCountyScoreRequest, GetTraineeScoreRequest, GetTutorScoreRequest, ItemState,
@@ -13,6 +16,7 @@ use shipei_contracts::{
     event::v1::Event,
 };
 use shipei_mirror::Programmes;
+use shipei_rules::ids::ProgrammeId;
 use shipei_service_kit::{Reach, status::reason_of, to_timestamp};
 use shipei_store::{Partition, StoredEvent, event_log};
 use tokio::time::timeout;
@@ -314,24 +318,23 @@ async fn scheme_last(on: On) {
 async fn stored(on: On) {
     let service = started(on).await;
     let mut tx = service.test.kit.database().begin_read().await.unwrap();
-    let rows =
-        shipei_assessment::store::lists::trainee_points(&mut tx, &Reach::Everything, PROGRAMME, "", 100)
-            .await
-            .unwrap();
+    let (programme_id, all) = (ProgrammeId::parse(PROGRAMME).unwrap(), Reach::Everything);
+    let rows = lists::trainee_points(&mut tx, &all, &programme_id, "", 100).await.unwrap();
     let listed = service.trainees(end(), "", "", 0).await;
     assert_eq!(rows.len(), listed.len());
-    for ((person_id, bytes), read) in rows.iter().zip(&listed) {
-        let stored = shipei_contracts::assessment::v1::TraineePoints::decode(bytes.as_slice()).unwrap();
-        assert_eq!((person_id, stored.total, stored.passed), (&read.person_id, read.total, read.passed));
-    }
-    let rows = shipei_assessment::store::lists::tutor_points(&mut tx, &Reach::Everything, PROGRAMME, "", 100)
-        .await
-        .unwrap();
-    for ((person_id, bytes), read) in rows.iter().zip(&service.tutors(end()).await) {
-        let stored = shipei_contracts::assessment::v1::TutorPoints::decode(bytes.as_slice()).unwrap();
+    for (PointsRow { person_id, points }, read) in rows.iter().zip(&listed) {
+        let stored = shipei_contracts::assessment::v1::TraineePoints::decode(points.as_slice()).unwrap();
         assert_eq!(
-            (person_id, stored.total, stored.late_weeks),
-            (&read.person_id, read.total, read.late_weeks)
+            (person_id.as_str(), stored.total, stored.passed),
+            (read.person_id.as_str(), read.total, read.passed)
+        );
+    }
+    let rows = lists::tutor_points(&mut tx, &all, &programme_id, "", 100).await.unwrap();
+    for (PointsRow { person_id, points }, read) in rows.iter().zip(&service.tutors(end()).await) {
+        let stored = shipei_contracts::assessment::v1::TutorPoints::decode(points.as_slice()).unwrap();
+        assert_eq!(
+            (person_id.as_str(), stored.total, stored.late_weeks),
+            (read.person_id.as_str(), read.total, read.late_weeks)
         );
     }
 }
