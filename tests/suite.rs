@@ -22,5 +22,6 @@ mod linear;
 mod migrations;
 mod oracle;
 mod places;
+mod rights;
 mod seasons;
 mod telemetry;

@@ -1,6 +1,10 @@
 //! Compiles every file under `proto/` with protox (no protoc on the machine), keeps the descriptor set for
 //! reflection and access policies, and writes one `impl WriteRequest` for each request that carries a
-//! `request_id`, and one `impl EventMessage` for each event, so that the write path of all services is one.
+//! `request_id`, one `impl EventMessage` for each event, so that the write path of all services is one, and one
+//! `impl NamesThings` for each request (`build/named.rs`), so that rights are looked at in one place.
+
+#[path = "build/named.rs"]
+mod named;
 
 use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
 
@@ -25,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let set = prost_types_set(&encoded)?;
     fs::write(out.join("write_requests.rs"), write_requests(&set)?)?;
     fs::write(out.join("event_messages.rs"), event_messages(&set)?)?;
+    fs::write(out.join("named_things.rs"), named::impls(&compiler.descriptor_pool())?)?;
 
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();

@@ -1,4 +1,4 @@
-//! `cargo xtask test` and `cargo xtask ci`: the whole test suite, and all that a change must pass, on a machine with
+//! `cargo xtask test`, `ci`, `rights` and `tools`: the whole test suite, and all that a change must pass, on a machine with
 //! Rust and nothing else. What is missing comes from the package registries only (Debian, npm, PyPI).
 
 mod tools;
@@ -10,12 +10,14 @@ use anyhow::{Context as _, Result, bail};
 const HELP: &str = "\
 cargo xtask test   install what is missing (Postgres, redis-server, LibreOffice, buf, a Python client), then all tests on both databases
 cargo xtask ci     format, clippy, buf lint, documentation, what comes from the registries, then `cargo xtask test`
+cargo xtask rights write docs/rights.md anew from the contracts
 cargo xtask tools  install what is missing, no more";
 
 fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("test") => test(),
         Some("ci") => ci(),
+        Some("rights") => rights(),
         Some("tools") => tools::install_all().map(|_| ()),
         _ => {
             println!("{HELP}");
@@ -62,6 +64,13 @@ fn ci() -> Result<()> {
     run(documentation)?;
     dependencies()?;
     test()
+}
+
+/// docs/rights.md, from the contracts.
+fn rights() -> Result<()> {
+    let mut command = cargo(&["test", "--workspace", "--test", "suite", "rights::table"]);
+    command.env("SHIPEI_RENEW_RIGHTS", "1");
+    run(command)
 }
 
 /// What comes from the registries, by `deny.toml`: licences, what is banned, where it comes from; and what is known against

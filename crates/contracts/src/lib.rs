@@ -31,6 +31,25 @@ pub trait EventMessage {
     fn programme_id(&self) -> &str;
 }
 
+/// A request, as rights see it: what it names, by the field option `shipei.common.v1.named`.
+pub trait NamesThings {
+    /// Tells each thing that it names, with the field that names it; what is empty names nothing.
+    fn tell_named<'a>(&'a self, tell: &mut dyn FnMut(common::v1::Named, &'static str, &'a str));
+
+    /// The page that it asks for, if it is a list's.
+    fn page_token_mut(&mut self) -> Option<&mut String> {
+        None
+    }
+}
+
+/// An answer, as pages see it.
+pub trait GivesPages {
+    /// The token of the next page, if it is a list's.
+    fn next_page_token_mut(&mut self) -> Option<&mut String> {
+        None
+    }
+}
+
 macro_rules! packages {
     ($($package:ident),+ $(,)?) => {$(
         #[doc = concat!("The package `shipei.", stringify!($package), "`.")]
@@ -69,3 +88,4 @@ pub mod services {
 
 include!(concat!(env!("OUT_DIR"), "/write_requests.rs"));
 include!(concat!(env!("OUT_DIR"), "/event_messages.rs"));
+include!(concat!(env!("OUT_DIR"), "/named_things.rs"));

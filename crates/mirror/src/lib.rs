@@ -14,6 +14,7 @@ mod place;
 mod programmes;
 mod projector;
 pub mod testing;
+mod things;
 mod tree;
 mod windows;
 
@@ -25,6 +26,7 @@ pub use place::{Place, PlaceHistory};
 pub use programmes::Programmes;
 pub use projector::{MirrorProjector, SOURCE, VERSION, apply, types};
 pub use shipei_rules::history::History;
+pub use things::MirroredThings;
 pub use windows::{Windows, extends_regions};
 
 use sqlx::migrate::{Migration, Migrator};
@@ -71,6 +73,35 @@ macro_rules! placed {
             " AND r.person_id = ",
             $person,
             "))"
+        )
+    };
+}
+
+/// SQL for the subject that somebody teaches or leads, by their programme and id (two expressions).
+#[macro_export]
+macro_rules! taught_by {
+    ($programme:literal, $person:literal) => {
+        concat!(
+            "SELECT taught.subject FROM mirror_member taught WHERE taught.programme_id = ",
+            $programme,
+            " AND taught.person_id = ",
+            $person
+        )
+    };
+}
+
+/// SQL for the subjects of a tutor: their own, and those of the trainees of their classes.
+#[macro_export]
+macro_rules! tutored_by {
+    ($programme:literal, $person:literal) => {
+        concat!(
+            $crate::taught_by!($programme, $person),
+            " UNION ALL SELECT taught.subject FROM mirror_class tutored JOIN mirror_member taught \
+             ON taught.programme_id = tutored.programme_id AND taught.class_id = tutored.class_id \
+             WHERE tutored.programme_id = ",
+            $programme,
+            " AND tutored.tutor_id = ",
+            $person
         )
     };
 }

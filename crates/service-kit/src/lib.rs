@@ -38,11 +38,13 @@ pub use answer::{
 };
 pub use call::{
     access::Policies,
-    admit::Admitted,
+    admit::{Admitted, AdmittedStream},
     consistency::{Applied, TOKEN_HEADER, Token},
     metadata::Call,
     reach::Reach,
+    rights::Thing,
     stated_time::StatedTimes,
+    things::Things,
 };
 pub use clock::Clock;
 pub use follow::{

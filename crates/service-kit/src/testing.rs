@@ -113,6 +113,9 @@ impl Belongs<'_> {
             Reach::Classes(ids) => ids.iter().any(|id| !id.is_empty() && id == self.class),
             Reach::Person(id) => !id.is_empty() && id == self.person,
             Reach::Both(both) => self.is_reached_by(&both.0) && self.is_reached_by(&both.1),
+            Reach::Any(any) => any.iter().any(|reach| self.is_reached_by(reach)),
+            // What this tells of has no subject, and all of it is of one programme.
+            Reach::Subject(_) | Reach::ClassesOf(_) | Reach::Programmes(_) => false,
         }
     }
 }
@@ -144,6 +147,12 @@ pub fn reaches(people: &[&str]) -> Vec<Reach> {
     reaches.push(of_class.and(Reach::region("130300")));
     reaches.push(Reach::region("130000").and(Reach::region("130302")));
     reaches.push(Reach::region("130302").and(Reach::region("130600")));
+    let of_person = people.first().map(|person| Reach::Person((*person).to_owned()));
+    reaches.push(Reach::any_of(of_person.into_iter().chain([Reach::region("133100")])));
+    reaches.push(Reach::any_of([Reach::Classes(texts(&["L1"])), Reach::region("130302")]));
+    reaches.push(Reach::Subject("nobody's".to_owned()));
+    reaches.push(Reach::ClassesOf("T1".to_owned()));
+    reaches.push(Reach::Programmes(texts(&["another"])));
     reaches
 }
 

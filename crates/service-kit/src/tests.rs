@@ -8,6 +8,7 @@ mod fuzz;
 mod group;
 mod kit;
 pub(crate) mod notes;
+mod rights;
 mod server;
 mod soft_state;
 mod streams;

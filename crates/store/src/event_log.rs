@@ -9,6 +9,7 @@
 use chrono::{DateTime, Utc};
 
 pub use crate::append::{append, conclude};
+use crate::list::{Piece, Unless};
 use crate::partition::{Fnv, Partition};
 use crate::positions::{Marks, Positions};
 use crate::{StoreError, Tx, fetch_all, fetch_one, fetch_optional, on, select_by_keys};
@@ -139,8 +140,18 @@ pub(crate) fn head_partition(number: i64) -> Result<Partition, StoreError> {
     Partition::from_number(number).ok_or_else(|| StoreError::corrupt_row("event_head", "partition", number))
 }
 
-/// Reads a partition's events after number `after`: at most `limit` of them, of the wanted `types` (all if empty) and
-/// of `regions` and what lay in them when the event happened (`crate::tree`; all if empty).
+/// Which events somebody wants; an empty list wants all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Of these types.
+    pub types: &'a [String],
+    /// Of these regions and of what lay in them when the event happened (`crate::tree`).
+    pub regions: &'a [String],
+    /// Of these programmes.
+    pub programmes: &'a [String],
+}
+
+/// As [`read_wanted`], of types and regions, with no other condition.
 pub async fn read_after(
     tx: &mut Tx,
     partition: Partition,
@@ -149,20 +160,35 @@ pub async fn read_after(
     types: &[String],
     regions: &[String],
 ) -> Result<ReadBatch, StoreError> {
+    let wanted = Wanted { types, regions, programmes: &[] };
+    read_wanted(tx, (partition, after), limit, wanted, &Unless(true, "")).await
+}
+
+/// Reads a partition's events after a number: at most `limit` of them, of those that are wanted and `reached` (a condition over
+/// the table `event`).
+pub async fn read_wanted<P: Piece<sqlx::Postgres> + Piece<sqlx::Sqlite>>(
+    tx: &mut Tx,
+    (partition, after): (Partition, i64),
+    limit: usize,
+    wanted: Wanted<'_>,
+    reach: &P,
+) -> Result<ReadBatch, StoreError> {
     let (head,): (i64,) =
         fetch_one!(tx, (i64,), "SELECT position FROM event_head WHERE partition = $1", partition.number())?;
     let reached = head.min(after.saturating_add(EXAMINED_PER_READ));
     if reached <= after || limit == 0 {
         return Ok(ReadBatch { events: Vec::new(), reached: after, mark: 0 });
     }
-    let wanted = Wanted { partition, after, reached, limit, types, regions };
+    let portion = Portion { partition, after, reached, limit, wanted };
     let rows: Vec<EventRow> = match tx.as_tx() {
         Tx::Postgres(transaction) => {
-            let rows = wanted.query::<sqlx::Postgres>().build_query_as().fetch_all(&mut **transaction).await;
+            let rows =
+                portion.query::<sqlx::Postgres>(reach).build_query_as().fetch_all(&mut **transaction).await;
             transaction.noted(rows)?
         }
         Tx::Sqlite(transaction) => {
-            let rows = wanted.query::<sqlx::Sqlite>().build_query_as().fetch_all(&mut **transaction).await;
+            let rows =
+                portion.query::<sqlx::Sqlite>(reach).build_query_as().fetch_all(&mut **transaction).await;
             transaction.noted(rows)?
         }
     };
@@ -245,17 +271,16 @@ pub(crate) async fn ensure_epoch(tx: &mut Tx, epoch: &str) -> Result<(), StoreEr
     Ok(())
 }
 
-struct Wanted<'a> {
+struct Portion<'a> {
     partition: Partition,
     after: i64,
     reached: i64,
     limit: usize,
-    types: &'a [String],
-    regions: &'a [String],
+    wanted: Wanted<'a>,
 }
 
-impl Wanted<'_> {
-    fn query<DB: sqlx::Database>(&self) -> sqlx::QueryBuilder<DB>
+impl Portion<'_> {
+    fn query<DB: sqlx::Database>(&self, reach: &impl Piece<DB>) -> sqlx::QueryBuilder<DB>
     where
         for<'a> &'a str: sqlx::Encode<'a, DB> + sqlx::Type<DB>,
         for<'a> i64: sqlx::Encode<'a, DB> + sqlx::Type<DB>,
@@ -265,21 +290,26 @@ impl Wanted<'_> {
         query.push_bind(self.partition.number());
         query.push(" AND number > ").push_bind(self.after);
         query.push(" AND number <= ").push_bind(self.reached);
-        if !self.types.is_empty() {
-            query.push(" AND type IN (");
+        let Wanted { types, regions, programmes } = self.wanted;
+        for (column, values) in [("type", types), ("programme", programmes)] {
+            if values.is_empty() {
+                continue;
+            }
+            query.push(" AND ").push(column).push(" IN (");
             let mut list = query.separated(", ");
-            for name in self.types {
-                list.push_bind(name.as_str());
+            for value in values {
+                list.push_bind(value.as_str());
             }
             query.push(")");
         }
-        if !self.regions.is_empty() {
+        reach.push_to(&mut query);
+        if !regions.is_empty() {
             query.push(
                 " AND EXISTS (SELECT 1 FROM region_within w WHERE w.programme_id = event.programme AND w.region_code = event.region
                  AND w.from_at <= event.occurred_at AND w.until_at > event.occurred_at AND w.within_code IN (",
             );
             let mut list = query.separated(", ");
-            for code in self.regions {
+            for code in regions {
                 list.push_bind(code.as_str());
             }
             query.push("))");

@@ -24,7 +24,7 @@ use shipei_contracts::{
     assessment::v1::{export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer},
     services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
-use shipei_mirror::Programmes;
+use shipei_mirror::{MirroredThings, Programmes};
 use shipei_service_kit::{Kit, Peers, ServerBuilder, Service, Shutdown, follow_in_shards, grpc_server};
 use sqlx::migrate::Migrator;
 
@@ -98,6 +98,7 @@ pub struct Assessment {
 
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
+    kit.keeps_things(MirroredThings);
     let scores = Assessment { kit: kit.clone(), schemes: kit.shared() };
     builder
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))

@@ -20,6 +20,7 @@ mod marking;
 mod reach_tests;
 mod seminar;
 mod submission;
+pub(crate) mod things;
 
 use chrono::{DateTime, Utc};
 

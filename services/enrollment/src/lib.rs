@@ -63,6 +63,7 @@ pub fn migrations() -> Migrator {
 /// Adds its gRPC services and its event log to a server. The kit's keys seal identity numbers.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping);
+    kit.keeps_things(store::things::Enrolled);
     let handler = handler::Handler::new(kit.clone());
     builder
         .service(kit, grpc_server!(ProgrammeServiceServer, handler.clone()))

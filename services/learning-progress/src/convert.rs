@@ -117,7 +117,7 @@ pub(crate) fn course_to_proto(course: &Course) -> proto::Course {
 
 /// The times that the sender states in what came at `now`.
 fn times_of(sender: &Sender, now: DateTime<Utc>) -> StatedTimes {
-    StatedTimes::of(&sender.admitted.call().caller, now)
+    StatedTimes::of(&sender.admitted, now)
 }
 
 /// A beat at the time that is stated for it, else at `now`.

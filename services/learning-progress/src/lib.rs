@@ -21,7 +21,7 @@ use std::sync::Arc;
 use shipei_contracts::learning::v1::course_service_server::{self, CourseServiceServer};
 use shipei_contracts::learning::v1::export_service_server::{self, ExportServiceServer};
 use shipei_contracts::learning::v1::study_service_server::{self, StudyServiceServer};
-use shipei_mirror::{MirrorProjector, Programmes};
+use shipei_mirror::{MirrorProjector, MirroredThings, Programmes};
 use shipei_service_kit::{
     Kit, ServerBuilder, Service, Shutdown, follow, grpc_server, soft_state::presence::Presence,
 };
@@ -93,6 +93,7 @@ pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
 impl LearningProgress {
     /// Adds its gRPC services to a server.
     pub fn serve_with(self, builder: ServerBuilder) -> ServerBuilder {
+        self.kit.keeps_things(MirroredThings);
         self.kit.keeps_facts(handler::facts::Keeping { programmes: self.courses.programmes.clone() });
         builder
             .service(&self.kit, grpc_server!(CourseServiceServer, self.courses.clone()))

@@ -51,6 +51,7 @@ pub fn migrations() -> Migrator {
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping::default());
+    kit.keeps_things(store::things::Held);
     let handler = handler::Handler::new(kit.clone());
     builder
         .service(kit, grpc_server!(OfflineServiceServer, handler.clone()))

@@ -5,6 +5,7 @@ mod activity;
 mod county;
 #[cfg(test)]
 mod reach_tests;
+pub(crate) mod things;
 
 use std::fmt::Display;
 

@@ -4,14 +4,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shipei_contracts::common::v1::AccessPolicy;
-
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
 use crate::{
     answer::error::Result,
-    call::consistency::{TOKEN_HEADER, Token},
+    call::{
+        access::Policy,
+        consistency::{TOKEN_HEADER, Token},
+    },
     identity::caller::Caller,
     telemetry::traces::TRACE_HEADER,
 };
@@ -47,7 +48,7 @@ pub(crate) struct Arrival {
     /// The traceparent of the call's own span; empty when tracing is off.
     pub(crate) trace: String,
     /// Who may call it; none where the server has no such RPC.
-    pub(crate) policy: Option<Arc<AccessPolicy>>,
+    pub(crate) policy: Option<Arc<Policy>>,
 }
 
 /// Waits for a moment; without one, for ever.

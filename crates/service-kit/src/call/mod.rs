@@ -16,6 +16,8 @@ pub(crate) mod limit;
 pub mod metadata;
 pub(crate) mod misdelivered;
 pub mod reach;
+pub(crate) mod rights;
 pub mod stated_time;
+pub mod things;
 mod token_bytes;
 pub(crate) mod watch;

@@ -6,13 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 use shipei_contracts::common::v1::ErrorReason;
 
-use super::access::Policies;
 use crate::{
     answer::{
         convert::from_timestamp,
         error::{Error, Refusal, Result},
     },
-    identity::caller::Caller,
+    call::admit::Admitted,
 };
 
 /// How far a caller's clock may run ahead of the service's.
@@ -26,9 +25,13 @@ pub struct StatedTimes {
 }
 
 impl StatedTimes {
-    /// Those of `caller`, at `now`.
-    pub fn of(caller: &Caller, now: DateTime<Utc>) -> Self {
-        Self { may_state: Policies::may_state_time(caller), latest: now + AHEAD_MAX }
+    /// Those of a caller, at `now`: who has the import right may state them.
+    pub fn of(admitted: &Admitted, now: DateTime<Utc>) -> Self {
+        Self::when(admitted.may_import(), now)
+    }
+
+    fn when(may_state: bool, now: DateTime<Utc>) -> Self {
+        Self { may_state, latest: now + AHEAD_MAX }
     }
 
     /// The instant that is stated.
@@ -57,7 +60,7 @@ mod tests {
     #[test]
     fn what_is_stated_may_run_five_minutes_ahead() {
         let now = start();
-        let times = StatedTimes::of(&Caller::default(), now);
+        let times = StatedTimes::when(true, now);
         for (micros, passes) in [(-1, true), (0, true), (300_000_000, true), (300_000_001, false)] {
             let stated = now + TimeDelta::microseconds(micros);
             match times.read(&to_timestamp(stated)) {
@@ -70,5 +73,9 @@ mod tests {
         }
         let fault = times.read(&Timestamp { seconds: 0, nanos: -1 });
         assert!(matches!(fault, Err(Error::Invalid(fields)) if fields[0].field == FIELD));
+        let refused = StatedTimes::when(false, now).read(&to_timestamp(now));
+        assert!(
+            matches!(refused, Err(Error::Refused(one)) if one.reason == ErrorReason::ImportRightRequired)
+        );
     }
 }

@@ -133,7 +133,7 @@ impl EventFeed for EventFeeds {
         let log = self.log(&request, &request.get_ref().source)?;
         let admitted = log.kit.admit(&request).await?;
         let request = request.into_inner();
-        let filter = Filter::of(&request, self.types.get(log.kit.source()))?;
+        let filter = Filter::of(&request, self.types.get(log.kit.source()))?.of_caller(admitted.asker());
         let stream = self.streams.clone().try_acquire_owned().map_err(|_| overloaded())?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
         let pace = Pace::new(&self.budget);

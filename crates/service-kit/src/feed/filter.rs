@@ -14,6 +14,9 @@ use crate::{
 pub const FILTER_TYPES_MAX: usize = 100;
 /// The most regions of one filter.
 pub const FILTER_REGIONS_MAX: usize = 400;
+/// The most programmes of one filter.
+pub const FILTER_PROGRAMMES_MAX: usize = 100;
+const PROGRAMME_ID_BYTES_MAX: usize = 64;
 const EVENT_TYPE_BYTES_MAX: usize = 200;
 const REGION_CODE_DIGITS: usize = 6;
 
@@ -23,6 +26,7 @@ pub(crate) struct Filter {
     pub(super) start: Start,
     pub(super) types: Vec<String>,
     pub(super) regions: Vec<String>,
+    pub(super) programmes: Vec<String>,
     pub(super) partitions: Vec<Partition>,
     pub(super) binding: String,
 }
@@ -66,8 +70,18 @@ impl Filter {
             };
             Some(partition)
         });
-        let (start, mut types, mut regions, mut partitions) =
-            fields.all((start, types, regions, partitions))?;
+        let programmes = request.programme_ids.clone();
+        let programmes =
+            fields.optional_list("programme_ids", programmes, FILTER_PROGRAMMES_MAX, |fields, id| {
+                match shipei_text::fault_of_id(&id, PROGRAMME_ID_BYTES_MAX) {
+                    Some(fault) => fields.fault("", fault),
+                    None => Some(id),
+                }
+            });
+        let (start, mut types, mut regions, mut partitions, mut programmes) =
+            fields.all((start, types, regions, partitions, programmes))?;
+        programmes.sort();
+        programmes.dedup();
         types.sort();
         types.dedup();
         regions.sort();
@@ -76,9 +90,18 @@ impl Filter {
         partitions.dedup();
         let numbers: Vec<String> =
             partitions.iter().map(|partition| partition_number(*partition).to_string()).collect();
-        let binding = binding(&request.source, [&types, &regions, &numbers]);
+        let binding = binding(&request.source, [&types, &regions, &numbers, &programmes]);
         let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
-        Ok(Self { start, types, regions, partitions, binding })
+        Ok(Self { start, types, regions, programmes, partitions, binding })
+    }
+
+    /// The same, for a caller whose cursors are nobody else's.
+    #[must_use]
+    pub(super) fn of_caller(mut self, asker: &str) -> Self {
+        if !asker.is_empty() {
+            self.binding.push_str(&format!("|{}:{asker}", asker.len()));
+        }
+        self
     }
 
     /// Refuses codes that are no region of any programme: nothing would ever come, and nobody would say so.
@@ -94,7 +117,7 @@ impl Filter {
 }
 
 /// What a cursor is bound to: the log and the filter. Lengths keep lists apart that read alike.
-fn binding(source: &str, lists: [&[String]; 3]) -> String {
+fn binding(source: &str, lists: [&[String]; 4]) -> String {
     let mut binding = format!("cursor|{}:{source}", source.len());
     for list in lists {
         binding.push_str(&format!("|{}", list.len()));
@@ -149,7 +172,7 @@ mod tests {
         assert_ne!(of(["a", "b"]), of(["a", "c"]));
         let lists = |types: &[&str]| {
             let types: Vec<String> = types.iter().map(|kind| (*kind).to_owned()).collect();
-            binding("s", [&types, &[], &[]])
+            binding("s", [&types, &[], &[], &[]])
         };
         assert_ne!(lists(&["A,B"]), lists(&["A", "B"]));
         assert_ne!(lists(&["A", "B"]), lists(&["A|1,1:B"]));

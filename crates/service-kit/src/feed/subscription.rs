@@ -10,7 +10,7 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{Event, Start, SubscribeRequest, SubscribeResponse},
 };
-use shipei_store::{LogPosition, Marks, Partition, Positions, StoreError, Tx, event_log};
+use shipei_store::{LogPosition, Marks, Partition, Positions, StoreError, Tx, event_log, event_log::Wanted};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::Status;
 
@@ -20,7 +20,12 @@ use crate::{
         error::{Error, Refusal, Result},
         status::deadline_exceeded,
     },
-    call::{admit::Admitted, consistency::to_proto, metadata::until},
+    call::{
+        admit::Admitted,
+        consistency::to_proto,
+        metadata::until,
+        reach::{AsOf, Columns, Reach},
+    },
     feed::{
         filter::Filter,
         heads::{self, Heads},
@@ -38,6 +43,15 @@ pub const EVENTS_PER_RESPONSE_MAX: usize = 500;
 const READS_PER_TRANSACTION_MAX: usize = 64;
 /// What an event takes in memory besides its data, roughly, bytes: the message and its short texts.
 const EVENT_OVERHEAD_BYTES: usize = 700;
+/// What an event belongs to.
+const OF_EVENTS: Columns = Columns {
+    programme: "event.programme",
+    region: "event.region",
+    class: "",
+    person: "",
+    subject: "",
+    as_of: AsOf::Row("event.occurred_at"),
+};
 /// What a cursor says inside its seal.
 #[derive(Clone, PartialEq, Message)]
 struct CursorBody {
@@ -57,6 +71,8 @@ pub(crate) struct Subscription {
     log: Kit,
     heads: Heads,
     filter: Filter,
+    /// How far the consumer may see.
+    reach: Reach,
     epoch: String,
     positions: Positions,
     /// Of the events at the positions.
@@ -82,13 +98,15 @@ impl Subscription {
         responses: mpsc::Sender<std::result::Result<SubscribeResponse, Status>>,
         pace: Pace,
     ) -> Result<Self> {
-        let (epoch, positions, marks) = log.retry(|| open_cursor(&log, &filter, request)).await?;
+        let opening = log.retry(|| open_cursor(&log, &admitted, &filter, request));
+        let (reach, (epoch, positions, marks)) = opening.await?;
         let told = positions.clone();
         Ok(Self {
             admitted,
             log,
             heads,
             filter,
+            reach,
             epoch,
             positions,
             marks,
@@ -247,8 +265,10 @@ impl Subscription {
             }
             reads += 1;
             let after = self.positions.get(partition);
-            let (types, regions) = (&self.filter.types, &self.filter.regions);
-            let batch = event_log::read_after(tx, partition, after, room, types, regions).await?;
+            let Filter { types, regions, programmes, .. } = &self.filter;
+            let wanted = Wanted { types, regions, programmes };
+            let reached = self.reach.over(OF_EVENTS);
+            let batch = event_log::read_wanted(tx, (partition, after), room, wanted, &reached).await?;
             if batch.reached <= after {
                 // The head said that there is more: the log has become shorter meanwhile.
                 return Err(epoch_changed());
@@ -314,11 +334,20 @@ fn ended(why: &str) -> Status {
 /// The log's epoch, and the place that the cursor, or the start, stands for.
 async fn open_cursor(
     log: &Kit,
+    admitted: &Admitted,
     filter: &Filter,
     request: &SubscribeRequest,
-) -> Result<(String, Positions, Marks)> {
-    let cursor = request.cursor.as_str();
+) -> Result<(Reach, Place)> {
     let mut tx = log.database().begin_read_of_log().await?;
+    let reach = admitted.enter(&mut tx).await?;
+    Ok((reach, open_place(log, tx, filter, request).await?))
+}
+
+/// A log's epoch, the positions of a stream, and the marks there.
+type Place = (String, Positions, Marks);
+
+async fn open_place(log: &Kit, mut tx: Tx, filter: &Filter, request: &SubscribeRequest) -> Result<Place> {
+    let cursor = request.cursor.as_str();
     filter.check_regions(&mut tx, &request.region_codes).await?;
     let epoch = event_log::epoch(&mut tx).await?;
     if cursor.is_empty() && filter.start != Start::Now {

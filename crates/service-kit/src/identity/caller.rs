@@ -7,14 +7,17 @@ use std::{fmt, sync::Arc};
 use http::HeaderMap;
 use shipei_contracts::common::v1::Role;
 
-use super::claims::Claims;
+pub use super::role::{role_name, role_of};
+use super::{
+    claims::Claims,
+    role::{actor, is_region_code},
+};
 use crate::answer::error::{Error, Result};
 
 /// The metadata that names the caller of an open server, e.g. `service:A1@130302`. A server with keys does not read it.
 pub const CALLER_HEADER: &str = "shipei-caller";
 /// The longest caller that is looked at, bytes.
 pub const CALLER_BYTES_MAX: usize = 128;
-const ROLE_PREFIX: &str = "ROLE_";
 /// What nobody in particular is called.
 const ANONYMOUS: &str = "anonymous";
 
@@ -144,29 +147,6 @@ impl fmt::Display for Caller {
             CallerKind::Open { .. } | CallerKind::Anonymous => formatter.write_str(ANONYMOUS),
         }
     }
-}
-
-/// Who did something, as events say it: `role:subject@place`, without the place `role:subject`.
-pub(crate) fn actor(role: Role, subject: &str, place: &str) -> String {
-    let role = role_name(role);
-    if place.is_empty() { format!("{role}:{subject}") } else { format!("{role}:{subject}@{place}") }
-}
-
-/// The role of a name such as `county_counselor`; None when there is no such one.
-pub fn role_of(name: &str) -> Option<Role> {
-    let role = Role::from_str_name(&format!("{ROLE_PREFIX}{}", name.to_ascii_uppercase()))?;
-    (role != Role::Unspecified).then_some(role)
-}
-
-/// The name of a role, such as `county_counselor`.
-pub fn role_name(role: Role) -> String {
-    let name = role.as_str_name();
-    name.strip_prefix(ROLE_PREFIX).unwrap_or(name).to_ascii_lowercase()
-}
-
-/// Whether a text has the form of a region's code (GB/T 2260): six digits.
-pub(crate) fn is_region_code(text: &str) -> bool {
-    text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use shipei_contracts::common::v1::Role;
 
-use super::caller::{actor, is_region_code, role_of};
+use super::role::{actor, is_region_code, role_of};
 
 /// The longest id in a claim (subject, programme, class, subject of teaching), bytes.
 pub const ID_BYTES_MAX: usize = 64;
@@ -200,7 +200,7 @@ fn place_of(
         }
         (Role::ClassTutor, (None, None, None)) => missing("class"),
         (Role::SubjectExpert, (None, None, Some(subject))) => {
-            check_id(&named("subject"), &subject)?;
+            check_subject(&named("subject"), &subject)?;
             Ok(Place::Subject(subject))
         }
         (Role::SubjectExpert, (None, None, None)) => missing("subject"),
@@ -221,6 +221,14 @@ fn check_id(claim: &str, id: &str) -> Result<(), InvalidClaims> {
         Some(fault) => Err(InvalidClaims::Fault { claim: claim.to_owned(), fault }),
         None => Ok(()),
     }
+}
+
+/// A subject is called as the roster calls it, which is no id: 语文.
+fn check_subject(claim: &str, subject: &str) -> Result<(), InvalidClaims> {
+    if subject.is_empty() || subject.len() > ID_BYTES_MAX || shipei_text::trim_unseen(subject) != subject {
+        return Err(fault(claim.to_owned(), "is no name of a subject"));
+    }
+    Ok(())
 }
 
 fn fault(claim: String, fault: &'static str) -> InvalidClaims {
@@ -307,6 +315,12 @@ mod tests {
     }
 
     #[test]
+    fn subject_is_called_as_the_roster_calls_it() {
+        let expert = grant(r#""role":"subject_expert","subject":"语文""#).unwrap();
+        assert_eq!(expert.place, Place::Subject("语文".to_owned()));
+    }
+
+    #[test]
     fn who_has_no_programme_and_no_grant_has_none() {
         let claims = read(r#""name":"K""#).unwrap();
         assert!(claims.programmes.is_empty() && claims.grants.is_empty());
@@ -330,6 +344,8 @@ mod tests {
             r#""role":"class_tutor","class":"C 1""#,
             r#""role":"class_tutor","class":["C1"]"#,
             r#""role":"subject_expert""#,
+            r#""role":"subject_expert","subject":" 语文""#,
+            r#""role":"subject_expert","subject":"""#,
             r#""role":"trainee","region":"130302""#,
             r#""role":"service","region":"130302""#,
             r#""role":"training_institution","region":"130302""#,

@@ -4,3 +4,4 @@
 
 pub mod caller;
 pub mod claims;
+mod role;

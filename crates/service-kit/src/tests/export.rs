@@ -11,7 +11,7 @@ use shipei_store::fetch_one;
 use shipei_tables::Heading;
 use tonic::{Request, Status};
 
-use super::notes::{NoteService as _, Notes, put, test_kit, test_kit_on_postgres};
+use super::notes::{ListNotesRequest, NoteService as _, Notes, put, test_kit, test_kit_on_postgres};
 use crate::{
     answer::status::reason_of,
     testing::TestKit,
@@ -39,7 +39,7 @@ fn counted(portions: usize, read: &Arc<AtomicUsize>) -> List {
 }
 
 async fn begin(test: &TestKit, format: FileFormat, list: List) -> Result<Chunks<Vec<u8>>, Status> {
-    let admitted = test.kit.admit(&Request::new(())).await?;
+    let admitted = test.kit.admit(&Request::new(ListNotesRequest::default())).await?;
     let chunks = test.kit.export(&admitted, (format.into(), ""), list, |chunk, _| chunk).await?;
     Ok(chunks.into_inner())
 }

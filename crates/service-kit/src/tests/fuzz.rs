@@ -145,7 +145,8 @@ proptest! {
         start in any::<i32>(),
     ) {
         let request = SubscribeRequest {
-            source: "enrollment".to_owned(), types, region_codes, partitions, cursor, start
+            source: "enrollment".to_owned(), types, region_codes, partitions, cursor, start,
+            programme_ids: Vec::new(),
         };
         if Filter::of(&request, None).is_ok() {
             prop_assert!(request.partitions.iter().all(|number| Partition::from_number(i64::from(*number)).is_some()));

@@ -17,7 +17,10 @@ use prost::{Message, Name};
 use prost_reflect::DescriptorPool;
 use prost_types::Timestamp;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
-use shipei_contracts::{EventMessage, WriteRequest, common::v1::ErrorReason};
+use shipei_contracts::{
+    EventMessage, GivesPages, NamesThings, WriteRequest,
+    common::v1::{ErrorReason, Named},
+};
 use shipei_store::{
     StoreError, Tx, execute, fetch_all, sqlx,
     sqlx::{
@@ -50,17 +53,17 @@ import "shipei/common/v1/access.proto";
 import "google/protobuf/timestamp.proto";
 service NoteService {
   rpc PutNote(PutNoteRequest) returns (PutNoteResponse) {
-    option (shipei.common.v1.access) = {rules: [{role: ROLE_COUNTY_COUNSELOR, scope: SCOPE_COUNTY, field: "county_code"}]};
+    option (shipei.common.v1.access) = {rules: [{role: ROLE_COUNTY_COUNSELOR, scope: SCOPE_REGION}]};
   }
   rpc ListNotes(ListNotesRequest) returns (ListNotesResponse) {
     option (shipei.common.v1.access) = {rules: [{role: ROLE_PROVINCE, scope: SCOPE_PUBLIC}]};
   }
 }
 message PutNoteRequest {
-  string request_id = 1; string county_code = 2; string text = 3; google.protobuf.Timestamp occurred_at = 4;
+  string request_id = 1; string county_code = 2 [(shipei.common.v1.named) = NAMED_REGION]; string text = 3; google.protobuf.Timestamp occurred_at = 4;
 }
 message PutNoteResponse { string text = 1; }
-message ListNotesRequest { string county_code = 1; int32 page_size = 2; string page_token = 3; }
+message ListNotesRequest { string county_code = 1 [(shipei.common.v1.named) = NAMED_REGION]; int32 page_size = 2; string page_token = 3; }
 message ListNotesResponse { repeated string texts = 1; string next_page_token = 2; }
 message NotePut { string text = 1; }
 message NoteDropped { string text = 1; }
@@ -132,6 +135,28 @@ impl EventMessage for NotePut {
 impl EventMessage for NoteDropped {
     fn programme_id(&self) -> &str {
         PROGRAMME
+    }
+}
+
+impl NamesThings for PutNoteRequest {
+    fn tell_named<'a>(&'a self, tell: &mut dyn FnMut(Named, &'static str, &'a str)) {
+        tell(Named::Region, "county_code", &self.county_code);
+    }
+}
+
+impl NamesThings for ListNotesRequest {
+    fn tell_named<'a>(&'a self, tell: &mut dyn FnMut(Named, &'static str, &'a str)) {
+        tell(Named::Region, "county_code", &self.county_code);
+    }
+
+    fn page_token_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.page_token)
+    }
+}
+
+impl GivesPages for ListNotesResponse {
+    fn next_page_token_mut(&mut self) -> Option<&mut String> {
+        Some(&mut self.next_page_token)
     }
 }
 
@@ -342,6 +367,11 @@ pub(crate) fn put_in(county: &str, request_id: &str, text: &str) -> Request<PutN
         text: text.to_owned(),
         occurred_at: None,
     })
+}
+
+/// The contract of the fake service.
+pub(crate) fn compile_notes() -> DescriptorPool {
+    compile_proto(PROTO)
 }
 
 pub(crate) fn migrator() -> Migrator {

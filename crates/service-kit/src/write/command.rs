@@ -82,6 +82,7 @@ impl Job {
 
     /// Runs the handler. A panic is this command's own failure.
     pub(super) async fn carry_out(&mut self, unit: Unit) -> Result<Done> {
+        let unit = unit.enter(&self.admitted).await?;
         let carrying = AssertUnwindSafe(self.command.carry_out(unit)).catch_unwind();
         self.course
             .around(carrying)

@@ -6,7 +6,7 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
-use shipei_contracts::WriteRequest;
+use shipei_contracts::{NamesThings, WriteRequest};
 use shipei_store::idempotency;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     answer::error::{Error, Result},
-    call::stated_time::StatedTimes,
-    identity::caller::Caller,
+    call::{admit::Admitted, stated_time::StatedTimes},
     telemetry::traces::Course,
     write::{
         command::{Job, RequestKey, Typed},
@@ -45,7 +44,7 @@ impl Kit {
     ) -> std::result::Result<Response<Res>, Status>
     where
         State: Clone + Send + Sync + 'static,
-        Req: Message + Name + Clone + Default + WriteRequest + 'static,
+        Req: Message + Name + Clone + Default + WriteRequest + NamesThings + 'static,
         Res: Message + Default + 'static,
         Handler: Fn(State, Unit, Req) -> Handling + Send + Sync + 'static,
         Handling: Future<Output = Result<(Unit, Res)>> + Send + 'static,
@@ -53,8 +52,8 @@ impl Kit {
         let admitted = self.admit(&request).await?;
         self.check_room()?;
         let request = request.into_inner();
-        let occurred_at = resolve_occurred_at(&admitted.call().caller, &request, admitted.now())?;
-        let key = key_of(&request)?;
+        let occurred_at = resolve_occurred_at(&admitted, &request)?;
+        let key = key_of(&admitted, &request)?;
         if request.validate_only() {
             let origin = Origin::of(&admitted, &Req::full_name()).occurred_at(occurred_at);
             let rehearsing = self.retry(|| {
@@ -103,7 +102,11 @@ impl Kit {
     }
 }
 
-fn key_of<Req: Message + Name + WriteRequest>(request: &Req) -> Result<Option<RequestKey>> {
+/// A request id is its caller's: another one who uses it is told that it is taken, and nothing of what became of it.
+fn key_of<Req: Message + Name + WriteRequest>(
+    admitted: &Admitted,
+    request: &Req,
+) -> Result<Option<RequestKey>> {
     let id = request.request_id();
     if id.is_empty() {
         return Ok(None);
@@ -112,14 +115,15 @@ fn key_of<Req: Message + Name + WriteRequest>(request: &Req) -> Result<Option<Re
         return Err(Error::invalid("request_id", fault));
     }
     let method = Req::full_name();
-    let digest = idempotency::digest(&method, &request.encode_to_vec());
+    let digest = match admitted.asker() {
+        "" => idempotency::digest(&method, &request.encode_to_vec()),
+        // No name of a method has this sign, and no subject either.
+        asker => idempotency::digest(&format!("{method}|{asker}"), &request.encode_to_vec()),
+    };
     Ok(Some(RequestKey { id: id.to_owned(), method, digest }))
 }
 
-fn resolve_occurred_at<Req: WriteRequest>(
-    caller: &Caller,
-    request: &Req,
-    now: DateTime<Utc>,
-) -> Result<DateTime<Utc>> {
-    request.occurred_at().map_or(Ok(now), |stated| StatedTimes::of(caller, now).read(&stated))
+fn resolve_occurred_at<Req: WriteRequest>(admitted: &Admitted, request: &Req) -> Result<DateTime<Utc>> {
+    let now = admitted.now();
+    request.occurred_at().map_or(Ok(now), |stated| StatedTimes::of(admitted, now).read(&stated))
 }

@@ -118,7 +118,7 @@ impl Kit {
         let format = if format == FileFormat::Xlsx { ListFormat::Xlsx } else { ListFormat::Csv };
         let place = self.exports().try_acquire_owned().map_err(|_| overloaded())?;
         let tx = self.database().begin_read().await.map_err(Error::from)?;
-        let mut unit = ReadUnit::new(tx, admitted);
+        let mut unit = ReadUnit::open(tx, admitted).await?;
         unit.reach = unit.reach.and(Reach::region(region_code));
         // What the list refuses is the call's answer, so its beginning is read before there is one.
         let (unit, first) = (list.read)(unit, String::new()).await?;

@@ -151,7 +151,7 @@ pub(crate) async fn retract(
         programme_id: programme_id.clone(),
         fact_type: told.as_ref().map(|event| event.kind.clone()).unwrap_or_default(),
         reason,
-        actor: unit.call.caller.to_string(),
+        actor: unit.actor().to_owned(),
         retracted_at: unit.occurred_at,
         recorded_at: unit.now,
     };

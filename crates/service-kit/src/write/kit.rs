@@ -9,6 +9,7 @@ use std::{
 };
 
 use prost::{Message, Name};
+use shipei_contracts::NamesThings;
 use shipei_store::{Database, PageTokens, Retryable, SealedTokens, StoreError, Wake, crypto::Keys};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, metadata::MetadataValue};
@@ -19,8 +20,9 @@ use crate::{
         page::Page,
     },
     call::{
-        admit::Admitted,
+        admit::{Admitted, AdmittedStream},
         consistency::{Applied, TOKEN_HEADER, Token},
+        things::Things,
     },
     clock::Clock,
     soft_state::{Instance, wakes::Log},
@@ -39,6 +41,7 @@ const COMPRESSED_BYTES_MIN: usize = 1024;
 pub const EXPORTS_MAX: usize = 2;
 /// What keeps cursors apart from other sealed tokens.
 const CURSOR_PURPOSE: &str = "cursor";
+const PAGE_PURPOSE: &str = "page of a caller";
 
 /// What every handler of one service shares. Clones are the same one.
 #[derive(Clone)]
@@ -59,9 +62,11 @@ struct Inner {
     instance: Instance,
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
+    page_seal: SealedTokens,
     keys: Keys,
     facts: OnceLock<Arc<dyn Facts>>,
     shared: Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
+    things: OnceLock<Arc<dyn Things>>,
 }
 
 impl fmt::Debug for Kit {
@@ -94,9 +99,11 @@ impl Kit {
             applied: Applied::new(),
             page_tokens: PageTokens::new(keys.tokens().clone()),
             cursor_tokens: SealedTokens::new(keys.tokens().clone(), CURSOR_PURPOSE),
+            page_seal: SealedTokens::new(keys.tokens().clone(), PAGE_PURPOSE),
             keys: keys.clone(),
             facts: OnceLock::new(),
             shared: Mutex::new(HashMap::new()),
+            things: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -165,9 +172,20 @@ impl Kit {
         self.inner.facts.get()
     }
 
+    /// Says what lies where of what the service keeps; once, before it serves.
+    pub fn keeps_things(&self, things: impl Things) {
+        // A second time is of the same service.
+        let _ = self.inner.things.set(Arc::new(things));
+    }
+
     /// What its stream cursors are sealed with.
     pub(crate) fn cursor_tokens(&self) -> &SealedTokens {
         &self.inner.cursor_tokens
+    }
+
+    /// What binds a page token to its caller.
+    pub(super) fn page_seal(&self) -> &SealedTokens {
+        &self.inner.page_seal
     }
 
     /// The page that a list request of type `Req` asks for. `filter` is every request field that chooses or orders
@@ -209,12 +227,22 @@ impl Kit {
         &self.inner.lines
     }
 
-    /// Admits a call: who calls is read, who may is looked up, and what its token names is waited for.
+    /// Admits a call: who calls is read, who may is asked, and what its token names is waited for.
     ///
     /// # Errors
-    /// Metadata that can't be, or a token that is not caught up with.
-    pub async fn admit<T>(&self, request: &Request<T>) -> Result<Admitted> {
-        Admitted::of(request, &self.inner.applied, &self.inner.clock).await
+    /// Metadata that can't be, NOT_PERMITTED, or a token that is not caught up with.
+    pub async fn admit<T: NamesThings>(&self, request: &Request<T>) -> Result<Admitted> {
+        let Inner { applied, things, clock, .. } = &*self.inner;
+        Admitted::of(request, applied, things.get(), clock).await
+    }
+
+    /// Admits a call of many messages, each of which is admitted for itself.
+    ///
+    /// # Errors
+    /// As [`Kit::admit`].
+    pub async fn admit_stream<T>(&self, request: &Request<T>) -> Result<AdmittedStream> {
+        let Inner { applied, things, clock, .. } = &*self.inner;
+        AdmittedStream::of(request, applied, things.get(), clock).await
     }
 
     /// Admits the service's own work, as a part of a trace.

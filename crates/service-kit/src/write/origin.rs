@@ -32,7 +32,7 @@ impl Origin {
     pub fn of(admitted: &Admitted, cause: &str) -> Self {
         let call = admitted.call();
         Self {
-            actor: call.caller.to_string().into(),
+            actor: admitted.actor().into(),
             role: call.caller.role(),
             cause: cause.into(),
             request_id: "".into(),

@@ -7,17 +7,29 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use prost::Message;
+use shipei_contracts::NamesThings;
 use tonic::{Request, Response};
 
 use crate::{
     answer::error::Result,
-    call::{admit::Admitted, consistency::Token},
+    call::{
+        admit::{Admitted, AdmittedStream},
+        consistency::Token,
+        reach::Reach,
+    },
     write::{
         kit::{Kit, respond},
         origin::Origin,
         unit::Unit,
     },
 };
+
+/// A call that is to write in parts, before its first message.
+#[derive(Debug)]
+pub struct Opening {
+    kit: Kit,
+    stream: AdmittedStream,
+}
 
 /// A call that writes in parts.
 #[derive(Debug)]
@@ -29,15 +41,25 @@ pub struct Parts {
 }
 
 impl Kit {
-    /// Begins a call that writes in parts, after the caller's token is caught up with. `cause` is what its events
-    /// are caused by.
+    /// Begins a call that writes in parts, after the caller's token is caught up with.
     ///
     /// # Errors
-    /// Metadata that can't be, or a token that is not caught up with.
-    pub async fn begin_parts<T>(&self, request: &Request<T>, cause: &str) -> Result<Parts> {
-        let admitted = self.admit(request).await?;
+    /// Metadata that can't be, NOT_PERMITTED, or a token that is not caught up with.
+    pub async fn begin_parts<T>(&self, request: &Request<T>) -> Result<Opening> {
+        Ok(Opening { kit: self.clone(), stream: self.admit_stream(request).await? })
+    }
+}
+
+impl Opening {
+    /// Admits the call by its first message, which says what it is about. `cause` is what its events are caused by.
+    ///
+    /// # Errors
+    /// NOT_PERMITTED.
+    pub fn admit<T: NamesThings>(self, message: &T, cause: &str) -> Result<Parts> {
+        let Self { kit, stream } = self;
+        let admitted = stream.admit(message)?.without_look_ups()?;
         let (origin, token) = (Origin::of(&admitted, cause), admitted.token());
-        Ok(Parts { kit: self.clone(), admitted, origin, token })
+        Ok(Parts { kit, admitted, origin, token })
     }
 }
 
@@ -45,6 +67,11 @@ impl Parts {
     /// When the call is carried out: the same for all its parts.
     pub fn now(&self) -> DateTime<Utc> {
         self.origin.now
+    }
+
+    /// How far the caller may see: rows are judged one by one.
+    pub fn reach(&self) -> &Reach {
+        self.admitted.reach()
     }
 
     /// The call as it was admitted.

@@ -163,7 +163,8 @@ impl Kit {
         }
         let mut transaction = Transaction::begin(self).await?;
         let unit = transaction.unit(admitted, origin)?;
-        let (unit, value) = match work(unit).await {
+        let working = async { work(unit.enter(admitted).await?).await };
+        let (unit, value) = match working.await {
             Ok(done) => done,
             Err(error) => {
                 transaction.roll_back().await;
@@ -191,7 +192,8 @@ impl Kit {
     {
         let mut transaction = Transaction::begin(self).await?;
         let unit = transaction.unit(admitted, origin)?;
-        let outcome = match work(unit).await {
+        let working = async { work(unit.enter(admitted).await?).await };
+        let outcome = match working.await {
             Ok((unit, value)) => transaction.take(unit).map(|_| value),
             Err(error) => Err(error),
         };

@@ -73,9 +73,11 @@ pub(super) struct Remains {
 }
 
 impl ReadUnit {
-    pub(super) fn new(tx: Tx, admitted: &Admitted) -> Self {
-        let (now, call, reach) = (admitted.now(), admitted.call().clone(), admitted.reach().clone());
-        Self { tx, now, call, reach }
+    /// Of a call whose things are found within its reach, in this snapshot.
+    pub(super) async fn open(mut tx: Tx, admitted: &Admitted) -> error::Result<Self> {
+        let reach = admitted.enter(&mut tx).await?;
+        let (now, call) = (admitted.now(), admitted.call().clone());
+        Ok(Self { tx, now, call, reach })
     }
 }
 
@@ -93,13 +95,25 @@ impl Unit {
             now: origin.now,
             occurred_at: origin.occurred_at,
             call: admitted.call().clone(),
-            reach: admitted.reach().clone(),
+            // Nothing, until what the request names is found.
+            reach: Reach::any_of([]),
             origin,
             events: Vec::new(),
             facts: 0,
             pending,
             needs_whole_log: false,
         }
+    }
+
+    /// Finds what the request names within the caller's reach; before that a unit reaches nothing.
+    pub(super) async fn enter(mut self, admitted: &Admitted) -> error::Result<Self> {
+        self.reach = admitted.enter(&mut self.tx).await?;
+        Ok(self)
+    }
+
+    /// Who does it, as events and rows say it: `role:subject@place`.
+    pub fn actor(&self) -> &str {
+        &self.origin.actor
     }
 
     /// Adds an event, to be written last: what happened to `subject` (an id) in `region` (a GB/T 2260 code, by

@@ -1,6 +1,7 @@
 //! Whom a list is about, page by page (keyset), narrowed in SQL: by what the caller asked for, and by how far they may see.
 //! A region holds what lies in it by the tree, as of the time of the scores.
 
+use shipei_mirror::{taught_by, tutored_by};
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, text_of},
     region::RegionCode,
@@ -85,6 +86,7 @@ pub async fn trainees(
         region: "p.county_code",
         class: "p.class_id",
         person: "p.person_id",
+        subject: taught_by!("p.programme_id", "p.person_id"),
         as_of: AsOf::At(as_of),
     };
     let region_code = text_of(region_code.as_ref());
@@ -149,6 +151,7 @@ pub async fn kept_trainees(
         region: "s.county_code",
         class: "s.class_id",
         person: "s.person_id",
+        subject: taught_by!("s.programme_id", "s.person_id"),
         as_of: AsOf::At(as_of),
     };
     let region_code = text_of(region_code.as_ref());
@@ -315,6 +318,7 @@ pub async fn tutors(
     let columns = Columns {
         region: "s.county_code",
         person: "s.person_id",
+        subject: tutored_by!("s.programme_id", "s.person_id"),
         ..Columns::none("s.programme_id", AsOf::At(as_of))
     };
     let asked = Reach::region(text_of(region_code.as_ref()));

@@ -46,7 +46,7 @@ impl Handler {
 
 /// Who told this write, and when.
 fn recorded(unit: &Unit) -> Recorded {
-    Recorded { at: unit.now, actor: unit.call.caller.to_string() }
+    Recorded { at: unit.now, actor: unit.actor().to_owned() }
 }
 
 /// Whose quota is taken from, of the day of that instant.

@@ -101,6 +101,7 @@ pub(crate) async fn list_bulletins(
         region: region_of_class!("b"),
         class: "b.class_id",
         person: "b.tutor_id",
+        subject: "",
         as_of: AsOf::Row("b.published_at"),
     };
     let rows = fetch_list!(

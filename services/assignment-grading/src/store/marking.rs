@@ -64,6 +64,7 @@ pub(crate) async fn list_marking(
         class: "c.class_id",
         person: "COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
                  AND t.class_id = c.class_id ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id)",
+        subject: "",
         as_of: AsOf::At(as_of),
     };
     let rows = fetch_list!(

@@ -16,6 +16,16 @@ use shipei_store::{
 use super::{AfterTime, Recorded};
 use crate::domain::{Post, Seminar, Summary};
 
+/// What a seminar (`s`) belongs to: its class.
+pub(super) const OF_SEMINAR: Columns = Columns {
+    programme: "s.programme_id",
+    region: region_of_class!("s"),
+    class: "s.class_id",
+    person: "s.tutor_id",
+    subject: "",
+    as_of: AsOf::Row("s.opened_at"),
+};
+
 #[derive(sqlx::FromRow)]
 struct SeminarRow {
     #[sqlx(try_from = "String")]
@@ -125,13 +135,6 @@ pub(crate) async fn list_seminars(
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Seminar>, StoreError> {
-    let columns = Columns {
-        programme: "s.programme_id",
-        region: region_of_class!("s"),
-        class: "s.class_id",
-        person: "s.tutor_id",
-        as_of: AsOf::Row("s.opened_at"),
-    };
     let rows = fetch_list!(
         tx,
         SeminarRow,
@@ -147,7 +150,7 @@ pub(crate) async fn list_seminars(
             "",
             Unless(with_retracted, stands!("s")),
             "",
-            reach.over(columns),
+            reach.over(OF_SEMINAR),
             " ORDER BY s.opened_at, s.seminar_id LIMIT ",
             limit
         ]
@@ -215,6 +218,7 @@ pub(crate) async fn list_posts(
         region: placed!("county_code", "p.programme_id", "p.person_id", "p.posted_at"),
         class: placed!("class_id", "p.programme_id", "p.person_id", "p.posted_at"),
         person: "p.person_id",
+        subject: "",
         as_of: AsOf::Row("p.posted_at"),
     };
     let rows = fetch_list!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::placed;
+use shipei_mirror::{placed, taught_by};
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, SubmissionId, text_of},
     submission::{self as rules, MarkKind},
@@ -24,6 +24,16 @@ use crate::domain::{Mark, Standing, StandingChange, Submission, Works};
 
 /// What a return has in the column `grade`.
 const RETURNED: &str = "";
+
+/// What a submission (`s`) belongs to: by the trainee's place of its time.
+pub(super) const OF_SUBMISSION: Columns = Columns {
+    programme: "s.programme_id",
+    region: placed!("county_code", "s.programme_id", "s.person_id", "s.submitted_at"),
+    class: "s.class_id",
+    person: "s.person_id",
+    subject: taught_by!("s.programme_id", "s.person_id"),
+    as_of: AsOf::Row("s.submitted_at"),
+};
 
 #[derive(sqlx::FromRow)]
 pub(super) struct SubmissionRow {
@@ -420,13 +430,6 @@ pub(crate) async fn list_submissions(
     after: &AfterTime<'_>,
     limit: i64,
 ) -> Result<Vec<Submission>, StoreError> {
-    let columns = Columns {
-        programme: "s.programme_id",
-        region: placed!("county_code", "s.programme_id", "s.person_id", "s.submitted_at"),
-        class: "s.class_id",
-        person: "s.person_id",
-        as_of: AsOf::Row("s.submitted_at"),
-    };
     let rows = fetch_list!(
         tx,
         SubmissionRow,
@@ -444,7 +447,7 @@ pub(crate) async fn list_submissions(
             "",
             Unless(with_retracted, stands!("s")),
             "",
-            reach.over(columns),
+            reach.over(OF_SUBMISSION),
             " ORDER BY s.submitted_at, s.submission_id LIMIT ",
             limit
         ]

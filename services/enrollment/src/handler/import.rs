@@ -8,11 +8,16 @@ mod part;
 mod results;
 mod source;
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
-use shipei_contracts::enrollment::v1::{self as pb, import_roster_request::Part};
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    enrollment::v1::{self as pb, import_roster_request::Part},
+};
 use shipei_rules::ids::ProgrammeId;
 use shipei_service_kit::{Error, Fields, Parts, ReadUnit, Result, Unit};
-use shipei_store::Tx;
+use shipei_store::{Tx, tree::REGIONS_MAX};
 use tonic::{Request, Streaming};
 
 use self::{
@@ -31,6 +36,7 @@ use crate::{
         Stamp,
         programme::{ProgrammeHead, lock_programme},
         roster::{self, NewPerson},
+        things,
     },
 };
 
@@ -47,18 +53,19 @@ struct Import<'a> {
     tree: Tree,
     /// The programme's calendar day.
     today: NaiveDate,
+    /// The regions whose people the caller may report; none for everybody.
+    reached: Option<BTreeSet<String>>,
 }
 
 pub(super) async fn import_roster(
     handler: &Handler,
     request: Request<Streaming<pb::ImportRosterRequest>>,
 ) -> Answer<pb::ImportRosterResponse> {
-    let mut parts = handler.kit.begin_parts(&request, CAUSE).await?;
+    let opening = handler.kit.begin_parts(&request).await?;
     let mut stream = request.into_inner();
-    let header = match stream.message().await? {
-        Some(pb::ImportRosterRequest { part: Some(Part::Header(header)) }) => header,
-        _ => return Err(Error::invalid("header", "required in the first message").into()),
-    };
+    let Some(first) = stream.message().await? else { return Err(no_header().into()) };
+    let mut parts = opening.admit(&first, CAUSE)?;
+    let Some(Part::Header(header)) = first.part else { return Err(no_header().into()) };
     let import = Import::begin(handler, &header, &parts).await?;
     let received = receive(&mut stream).await?;
     let mut source = Source::open(received).await?;
@@ -74,6 +81,10 @@ pub(super) async fn import_roster(
         results.add_part(&rows, &part, judgements, faulty)?;
     }
     Ok(parts.answer(results.answer()?))
+}
+
+fn no_header() -> Error {
+    Error::invalid("header", "required in the first message")
 }
 
 /// The template, with the counties of the programme.
@@ -104,9 +115,16 @@ impl<'a> Import<'a> {
         let head = programme_head(&mut tx, &id).await?;
         let scheme = handler.scheme(&mut tx, &head).await?;
         let tree = roster::tree(&mut tx, &id).await?;
+        let reached = match parts.reach() {
+            reach if reach.is_all_of(id.as_str()) => None,
+            reach => {
+                let codes = things::regions(&mut tx, reach, &id, parts.now(), REGIONS_MAX).await?;
+                Some(codes.into_iter().collect())
+            }
+        };
         tx.rollback().await?;
         let today = scheme.zone.day_of(parts.now());
-        Ok(Self { handler, head, tree, today })
+        Ok(Self { handler, head, tree, today, reached })
     }
 
     /// The rows that can be, and the faults of the others, by their place in the part.
@@ -175,6 +193,11 @@ impl<'a> Import<'a> {
         roster::add_enrolled(tx, id, &part.candidates, &part.digests, register).await?;
         let mut judgements = Vec::with_capacity(part.candidates.len());
         for (candidate, digest) in part.candidates.iter().zip(&part.digests) {
+            if let Some(fault) = self.fault_of_reach(candidate) {
+                // Nothing else is said of who is not the caller's to report.
+                judgements.push(Judgement { verdict: Err(vec![fault]), warnings: vec![], sharers: vec![] });
+                continue;
+            }
             let mut faults = check_places(candidate, &self.tree, &known);
             let verdict = match judge(candidate, *digest, register) {
                 Ok(verdict) if faults.is_empty() => Ok(verdict),
@@ -193,6 +216,17 @@ impl<'a> Import<'a> {
             judgements.push(Judgement { verdict, warnings, sharers });
         }
         Ok(judgements)
+    }
+
+    /// A county reports its own people, a city those of its counties.
+    fn fault_of_reach(&self, candidate: &Candidate) -> Option<Fault> {
+        let reached = self.reached.as_ref()?;
+        let county = candidate.place.county_code.as_ref();
+        if county.is_some_and(|county| reached.contains(county.as_str())) {
+            return None;
+        }
+        let (en, zh) = ("lies outside of what the caller may report", "不在调用者可上报的范围之内");
+        Some(Fault::new(ErrorReason::NotPermitted, "county_code", en, zh))
     }
 
     fn seal<'c>(&self, candidate: &'c Candidate, digest: IdentityDigest) -> Result<NewPerson<'c>> {

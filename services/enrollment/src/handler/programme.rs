@@ -87,6 +87,10 @@ async fn create(
 ) -> Result<(Unit, pb::CreateProgrammeResponse)> {
     let scheme = parse_scheme(&request.scheme_toml).await?;
     let (id, region_code) = (&scheme.id, scheme.region);
+    // It names no programme beside its scheme.
+    if !unit.reach.is_all_of(id.as_str()) {
+        return Err(Refusal::new(ErrorReason::NotPermitted).field("scheme_toml").into());
+    }
     let stamp = Stamp::of(&unit);
     if programmes::insert_programme(&mut unit.tx, id, region_code, &stamp).await? {
         let digest = crate::scheme_digest(&request.scheme_toml);

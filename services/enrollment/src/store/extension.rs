@@ -122,6 +122,7 @@ pub(crate) async fn extensions(
         region: "e.place_code",
         class: "e.class_id",
         person: "e.person_id",
+        subject: "",
         as_of: AsOf::At(now),
     };
     let asked = Reach::region(text_of(region_code.as_ref()));

@@ -10,7 +10,7 @@ use shipei_service_kit::{
 };
 use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional, stands};
 
-use super::Stamp;
+use super::{Stamp, things::taught_by};
 use crate::domain::Time;
 
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -93,6 +93,7 @@ pub(crate) async fn choices(
     let columns = Columns {
         region: "p.county_code",
         person: "c.tutor_id",
+        subject: taught_by!("c.programme_id", "c.tutor_id"),
         ..Columns::none("c.programme_id", AsOf::Row("c.occurred_at"))
     };
     let city = Reach::region(text_of(city_code.as_ref()));

@@ -14,6 +14,7 @@ pub(crate) mod programme;
 mod reach_tests;
 pub(crate) mod region;
 pub(crate) mod roster;
+pub(crate) mod things;
 
 use shipei_rules::ids::text_of;
 use shipei_service_kit::Unit;
@@ -53,6 +54,6 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// The stamp of what this unit writes.
     pub(crate) fn of(unit: &Unit) -> Self {
-        Self { occurred_at: unit.occurred_at, recorded_at: unit.now, actor: unit.call.caller.to_string() }
+        Self { occurred_at: unit.occurred_at, recorded_at: unit.now, actor: unit.actor().to_owned() }
     }
 }

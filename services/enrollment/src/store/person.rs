@@ -14,7 +14,7 @@ use shipei_store::{
     stands,
 };
 
-use super::{Maybe, Stamp, region};
+use super::{Maybe, Stamp, region, things::taught_by};
 use crate::domain::{Member, Move, Place, Time};
 
 /// The most moves of one trainee.
@@ -226,6 +226,7 @@ pub(crate) async fn people(
         region: "p.county_code",
         class: "p.class_id",
         person: "p.person_id",
+        subject: taught_by!("p.programme_id", "p.person_id"),
         as_of: AsOf::At(now),
     };
     let asked = Reach::region(text_of(filter.region_code.as_ref()));

@@ -473,6 +473,7 @@ pub(crate) async fn classes(
         region: "c.region_code",
         class: "c.class_id",
         person: "c.tutor_id",
+        subject: "",
         as_of: AsOf::At(now),
     };
     let asked = Reach::region(text_of(region_code.as_ref()));

@@ -76,7 +76,7 @@ impl StudyHandler {
                 credited_micros,
             };
             unit.emit(known.member.places.at(unit.now).county_text(), person.as_str(), &fact);
-            let actor = unit.call.caller.to_string();
+            let actor = unit.actor().to_owned();
             let key = (&person, &session_id);
             let (tx, now) = (&mut unit.tx, unit.now);
             correction::insert_voided(tx, &programme, key, &reason, now, &actor).await?;
@@ -134,7 +134,7 @@ impl StudyHandler {
             evidence: grant.evidence.clone(),
         };
         unit.emit(known.member.places.at(at).county_text(), person.as_str(), &fact);
-        let (actor, now) = (unit.call.caller.to_string(), unit.now);
+        let (actor, now) = (unit.actor().to_owned(), unit.now);
         correction::insert_grant(&mut unit.tx, &programme, &grant, now, &actor).await?;
         let course_id = grant.course_id.clone();
         known.grants.push(grant);

@@ -71,7 +71,7 @@ impl CourseHandler {
                 let refusal = Refusal::new(ErrorReason::TooMany).with("courses_max", COURSES_MAX.to_string());
                 return Err(refusal.field("course").into());
             }
-            let actor = unit.call.caller.to_string();
+            let actor = unit.actor().to_owned();
             let (tx, now) = (&mut unit.tx, unit.now);
             if store::insert_course(tx, programme_id, version, &course, now, &actor).await? {
                 let fact =
@@ -135,7 +135,8 @@ impl CourseHandler {
 
         let (course_id, fact_id) = (course.id.clone(), unit.new_fact_id()?);
         let new = SelectionRow { course_id, selected_at: unit.occurred_at, fact_id };
-        let (tx, actor) = (&mut unit.tx, unit.call.caller.to_string());
+        let actor = unit.actor().to_owned();
+        let tx = &mut unit.tx;
         store::select(tx, (programme_id, person_id), &new, unit.now, &actor).await?;
         let fact = CourseSelected {
             programme_id: programme_id.to_string(),

@@ -74,7 +74,7 @@ impl StudyHandler {
         &self,
         request: Request<RecordHeartbeatRequest>,
     ) -> Result<Response<RecordHeartbeatResponse>> {
-        let admitted = self.kit.admit(&request).await?;
+        let admitted = self.kit.admit(&request).await?.without_look_ups()?;
         let mut token = admitted.token();
         let sender = Sender::of(&admitted, "shipei.learning.v1.RecordHeartbeatRequest");
         let message = convert::single_beat(&request.into_inner(), &sender, admitted.now())?;

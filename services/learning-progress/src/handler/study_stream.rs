@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use futures::Stream;
 use shipei_contracts::learning::v1::{StreamHeartbeatsRequest, StreamHeartbeatsResponse};
-use shipei_service_kit::{Error, Result, Token};
+use shipei_service_kit::{AdmittedStream, Error, Result, Token};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -32,13 +32,12 @@ impl StudyHandler {
         &self,
         request: Request<Streaming<StreamHeartbeatsRequest>>,
     ) -> Result<Response<Answers>> {
-        let admitted = self.kit.admit(&request).await?;
-        let origin = Sender::of(&admitted, "shipei.learning.v1.StreamHeartbeatsRequest");
+        let admitted = self.kit.admit_stream(&request).await?;
         let line = Line::new(self.streams.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = mpsc::channel(MESSAGES_ON_THEIR_WAY_MAX);
         let reader = self.clone();
         self.shutdown.spawn_for_call(async move {
-            reader.read_stream(line, origin, request.into_inner(), sender).await
+            reader.read_stream(line, admitted, request.into_inner(), sender).await
         });
         let mut response = Response::new(answers(receiver));
         // Its messages are small, and many.
@@ -50,7 +49,7 @@ impl StudyHandler {
     async fn read_stream(
         self,
         line: Line,
-        sender: Sender,
+        admitted: AdmittedStream,
         mut messages: Streaming<StreamHeartbeatsRequest>,
         on_their_way: mpsc::Sender<OnItsWay>,
     ) {
@@ -62,7 +61,7 @@ impl StudyHandler {
             };
             let put: OnItsWay = match message {
                 Ok(None) => return,
-                Ok(Some(message)) => self.put(&line, &sender, message).await.map_err(Status::from),
+                Ok(Some(message)) => self.put(&line, &admitted, message).await.map_err(Status::from),
                 Err(status) => Err(status),
             };
             let ends = put.is_err();
@@ -76,15 +75,17 @@ impl StudyHandler {
     async fn put(
         &self,
         line: &Line,
-        sender: &Sender,
+        stream: &AdmittedStream,
         message: StreamHeartbeatsRequest,
     ) -> Result<(i64, Pending)> {
+        let admitted = stream.admit(&message)?.without_look_ups()?;
+        let sender = Sender::of(&admitted, "shipei.learning.v1.StreamHeartbeatsRequest");
         if !message.consistency_token.is_empty() {
             let token = Token::decode(message.consistency_token.as_bytes())?;
-            self.kit.applied().wait_for(&token, sender.admitted.call().deadline).await?;
+            self.kit.applied().wait_for(&token, admitted.call().deadline).await?;
         }
         let number = message.batch_number;
-        let message = convert::stream_message(&message, sender, self.kit.clock().now())?;
+        let message = convert::stream_message(&message, &sender, self.kit.clock().now())?;
         Ok((number, self.pipeline.submit(line, message).await?))
     }
 }

@@ -1,7 +1,7 @@
 //! The catalogue and the selections.
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::placed;
+use shipei_mirror::{placed, taught_by};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::{
@@ -255,6 +255,7 @@ pub(crate) async fn selections(
         region: placed!("county_code", "s.programme_id", "s.person_id", "s.selected_at"),
         class: placed!("class_id", "s.programme_id", "s.person_id", "s.selected_at"),
         person: "s.person_id",
+        subject: taught_by!("s.programme_id", "s.person_id"),
         as_of: AsOf::Row("s.selected_at"),
     };
     fetch_list!(

@@ -1,7 +1,7 @@
 //! Lists of all learners, for files: by learner, each a portion.
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::placed;
+use shipei_mirror::{placed, taught_by};
 use shipei_rules::ids::ProgrammeId;
 use shipei_service_kit::{
     Reach,
@@ -63,6 +63,7 @@ pub(crate) async fn selections(
         region: placed!("county_code", "s.programme_id", "s.person_id", "s.selected_at"),
         class: placed!("class_id", "s.programme_id", "s.person_id", "s.selected_at"),
         person: "s.person_id",
+        subject: taught_by!("s.programme_id", "s.person_id"),
         as_of: AsOf::Row("s.selected_at"),
     };
     fetch_list!(
@@ -124,6 +125,7 @@ pub(crate) async fn sessions(
         region: placed!("county_code", "s.programme_id", "s.person_id", "s.opened_at"),
         class: placed!("class_id", "s.programme_id", "s.person_id", "s.opened_at"),
         person: "s.person_id",
+        subject: taught_by!("s.programme_id", "s.person_id"),
         as_of: AsOf::Row("s.opened_at"),
     };
     fetch_list!(

@@ -1,7 +1,7 @@
 //! What learners read: progress by course and phase, and sessions. Phases are read by `study::phases`.
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::placed;
+use shipei_mirror::{placed, taught_by};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, text_of};
 use shipei_service_kit::{
     Reach,
@@ -22,6 +22,7 @@ pub(super) fn of_progress(now: DateTime<Utc>) -> Columns {
         region: placed!("county_code", "p.programme_id", "p.person_id", "'9999-12-31T00:00:00+00:00'"),
         class: placed!("class_id", "p.programme_id", "p.person_id", "'9999-12-31T00:00:00+00:00'"),
         person: "p.person_id",
+        subject: taught_by!("p.programme_id", "p.person_id"),
         as_of: AsOf::At(now),
     }
 }
@@ -87,6 +88,7 @@ pub(crate) async fn sessions(
         region: placed!("county_code", "s.programme_id", "s.person_id", "s.opened_at"),
         class: placed!("class_id", "s.programme_id", "s.person_id", "s.opened_at"),
         person: "s.person_id",
+        subject: taught_by!("s.programme_id", "s.person_id"),
         as_of: AsOf::Row("s.opened_at"),
     };
     fetch_list!(

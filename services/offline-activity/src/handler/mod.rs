@@ -117,7 +117,7 @@ impl OfflineService for Handler {
 
 /// Who told this write, and when.
 fn recorded(unit: &Unit) -> Recorded {
-    Recorded { at: unit.now, actor: unit.call.caller.to_string() }
+    Recorded { at: unit.now, actor: unit.actor().to_owned() }
 }
 
 /// A county counselor; NOT_FOUND for nobody and for somebody of another role.

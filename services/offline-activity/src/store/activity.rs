@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::placed;
+use shipei_mirror::{placed, taught_by};
 use shipei_rules::{
     ids::{ActivityId, PersonId, ProgrammeId, text_of},
     region::RegionCode,
@@ -18,7 +18,7 @@ use shipei_store::{
     select_by_keys, stands,
 };
 
-use super::{Recorded, stage_of};
+use super::{Recorded, stage_of, things::OF_ACTIVITY};
 use crate::domain::{Activity, Attendance};
 
 /// What an attendance (`a`) belongs to: the county of its activity, and the trainee's class at its time.
@@ -28,6 +28,7 @@ const OF_ATTENDANCE: Columns = Columns {
              AND o.activity_id = a.activity_id)",
     class: placed!("class_id", "a.programme_id", "a.person_id", "a.attended_at"),
     person: "a.person_id",
+    subject: taught_by!("a.programme_id", "a.person_id"),
     as_of: AsOf::Row("a.attended_at"),
 };
 
@@ -138,11 +139,6 @@ pub(crate) async fn list_activities(
     (after_at, after_id): (DateTime<Utc>, &str),
     limit: i64,
 ) -> Result<Vec<Activity>, StoreError> {
-    let columns = Columns {
-        region: "a.county_code",
-        person: "a.counselor_id",
-        ..Columns::none("a.programme_id", AsOf::Row("a.held_at"))
-    };
     let rows = fetch_list!(
         tx,
         ActivityRow,
@@ -160,7 +156,7 @@ pub(crate) async fn list_activities(
             "",
             Unless(with_retracted, stands!("a")),
             "",
-            reach.over(columns),
+            reach.over(OF_ACTIVITY),
             " ORDER BY a.held_at, a.activity_id LIMIT ",
             limit
         ]

@@ -1,0 +1,160 @@
+//! What lies where of what the mirror keeps: people and classes, within a caller's reach. The services that have more things
+//! of their own ask here for these.
+
+use chrono::{DateTime, Utc};
+use shipei_contracts::common::v1::Named;
+use shipei_service_kit::{
+    Reach, Thing, Things,
+    reach::{AsOf, Columns},
+};
+use shipei_store::{StoreError, Tx, fetch_all, fetch_list};
+
+use crate::placed;
+
+/// What a service knows of people and classes by its mirror, and nothing else.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MirroredThings;
+
+#[tonic::async_trait]
+impl Things for MirroredThings {
+    async fn is_within(
+        &self,
+        tx: &mut Tx,
+        reach: &Reach,
+        thing: &Thing,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let key = (thing.programme_id.as_str(), thing.id.as_str());
+        match thing.named {
+            // Somebody is where they stand, and a tutor where their classes are too.
+            Named::Person => {
+                Ok(people(tx, reach, key, now, 1).await? || tutors(tx, reach, key, now, 1).await?)
+            }
+            Named::Class => classes(tx, reach, key, now, 1).await,
+            _ => Ok(false),
+        }
+    }
+
+    async fn classes_of(
+        &self,
+        tx: &mut Tx,
+        programme_id: &str,
+        person_id: &str,
+        _: DateTime<Utc>,
+    ) -> Result<Vec<String>, StoreError> {
+        let rows = fetch_all!(
+            tx,
+            (Option<String>,),
+            concat!(
+                "SELECT ",
+                placed!("class_id", "m.programme_id", "m.person_id", "'9999-12-31T00:00:00+00:00'"),
+                " FROM mirror_member m WHERE m.role = 'trainee' AND m.person_id = $1 \
+                 AND ($2 = '' OR m.programme_id = $2)"
+            ),
+            person_id,
+            programme_id
+        )?;
+        Ok(rows.into_iter().filter_map(|(class,)| class).filter(|class| !class.is_empty()).collect())
+    }
+}
+
+/// Is somebody reached by where they stand now?
+async fn people(
+    tx: &mut Tx,
+    reach: &Reach,
+    (programme_id, person_id): (&str, &str),
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<bool, StoreError> {
+    let columns = Columns {
+        programme: "m.programme_id",
+        region: placed!("county_code", "m.programme_id", "m.person_id", "'9999-12-31T00:00:00+00:00'"),
+        class: placed!("class_id", "m.programme_id", "m.person_id", "'9999-12-31T00:00:00+00:00'"),
+        person: "m.person_id",
+        subject: "m.subject",
+        as_of: AsOf::At(now),
+    };
+    let rows = fetch_list!(
+        tx,
+        (String,),
+        [
+            "SELECT m.person_id FROM mirror_member m WHERE m.role <> '' AND m.person_id = ",
+            person_id,
+            " AND m.programme_id = ",
+            programme_id,
+            "",
+            reach.over(columns),
+            " LIMIT ",
+            limit
+        ]
+    )?;
+    Ok(!rows.is_empty())
+}
+
+/// The tutor that a class `c` has now.
+macro_rules! tutor_now {
+    () => {
+        "COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
+         AND t.class_id = c.class_id ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id)"
+    };
+}
+
+fn of_class(now: DateTime<Utc>) -> Columns {
+    Columns {
+        programme: "c.programme_id",
+        region: "c.region_code",
+        class: "c.class_id",
+        person: tutor_now!(),
+        subject: "SELECT m.subject FROM mirror_member m WHERE m.programme_id = c.programme_id AND m.class_id = c.class_id",
+        as_of: AsOf::At(now),
+    }
+}
+
+/// Is somebody the tutor of a class that is reached?
+async fn tutors(
+    tx: &mut Tx,
+    reach: &Reach,
+    (programme_id, person_id): (&str, &str),
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<bool, StoreError> {
+    let rows = fetch_list!(
+        tx,
+        (String,),
+        [
+            concat!("SELECT c.class_id FROM mirror_class c WHERE ", tutor_now!(), " = "),
+            person_id,
+            " AND c.programme_id = ",
+            programme_id,
+            "",
+            reach.over(of_class(now)),
+            " LIMIT ",
+            limit
+        ]
+    )?;
+    Ok(!rows.is_empty())
+}
+
+async fn classes(
+    tx: &mut Tx,
+    reach: &Reach,
+    (programme_id, class_id): (&str, &str),
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<bool, StoreError> {
+    let rows = fetch_list!(
+        tx,
+        (String,),
+        [
+            "SELECT c.class_id FROM mirror_class c WHERE c.class_id = ",
+            class_id,
+            " AND c.programme_id = ",
+            programme_id,
+            "",
+            reach.over(of_class(now)),
+            " LIMIT ",
+            limit
+        ]
+    )?;
+    Ok(!rows.is_empty())
+}

@@ -1,0 +1,3 @@
+//! Who may see and do what: the table in docs/rights.md, and a walk over every RPC, role and relation.
+
+mod table;
