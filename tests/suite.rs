@@ -24,4 +24,5 @@ mod oracle;
 mod places;
 mod rights;
 mod seasons;
+mod statistics;
 mod telemetry;

@@ -277,7 +277,9 @@ fn next(data: &Path, programme: &str) -> String {
            cargo run --release -- serve --data {data}\n\n\
          Why did T000008 not pass, and what was missing? (--lang zh, --html FILE)\n  \
            cargo run --release -- explain T000008 --programme {programme}\n\n\
-         The same from any gRPC client: reflection is on\n  \
+         Where does each county stand?\n  \
+           cargo run --release -- stats --programme {programme} --by county\n\n\
+         A score from any gRPC client: reflection is on\n  \
            {curl} \\\n    -d '{{\"programme_id\":\"{programme}\",\"person_id\":\"T000008\",\"as_of\":\"2020-01-01T00:00:00Z\"}}' \\\n    \
            {service}.assessment.v1.ScoreService/GetTraineeScore\n\n\
          Which seconds of study were not credited, and why?\n  \

@@ -17,5 +17,6 @@ pub mod scheme;
 pub mod serve;
 pub mod services;
 pub mod settings;
+pub mod stats;
 mod storage;
 pub mod suite;

@@ -14,7 +14,7 @@ use shipei::{
     config::{self, Config},
     demo,
     display::say,
-    explain, files, operate, progress, scheme, serve, settings,
+    explain, files, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
 };
 use shipei_client::client::Clients;
@@ -136,6 +136,9 @@ enum Command {
     /// Say item by item why a score is what it is, and what is missing until when (成绩说明书).
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Options),
+    /// Say where a province, a city, a county, a school or a class stands, now and day by day.
+    #[command(after_help = stats::EXAMPLES)]
+    Stats(stats::Options),
 }
 
 #[tokio::main]
@@ -257,6 +260,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Explain(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             explain::run(&options).await?;
+        }
+        Command::Stats(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            stats::run(&options).await?;
         }
         Command::Replay { season, out, servers, ca_file, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

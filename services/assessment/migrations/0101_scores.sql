@@ -50,7 +50,7 @@ CREATE TABLE county_score (
 );
 
 -- The sum of the contributions of all trainees of a county: by dimension (0 the county as a whole, 1 class, 2 school,
--- 3 subject, 4 stage of development; domain/counter.rs) and part of it (the class's id and so on; empty for the county),
+-- 3 subject, 4 stage of development, 5 the county on all days together; domain/counter.rs) and part of it (the class's id and so on; empty for the county),
 -- education stage (its number in the contract), counter with its detail (domain/counter.rs), and local day (since
 -- 1970-01-01; 0 for what is not dated). Everybody counts once in each dimension. What is higher than a county is summed
 -- when it is read, along the tree of then.
@@ -64,7 +64,7 @@ CREATE TABLE trainee_count (
     detail          BIGINT NOT NULL,
     day             BIGINT NOT NULL,
     amount          BIGINT NOT NULL,
-    PRIMARY KEY (programme_id, county_code, dimension, part, education_stage, counter, detail, day)
+    PRIMARY KEY (programme_id, dimension, county_code, part, education_stage, counter, detail, day)
 );
 
 -- A scheme that came after facts: up to where everything of the programme has been scored anew.

@@ -2,15 +2,20 @@
 
 use std::collections::HashMap;
 
-use shipei_contracts::assessment::v1::{
-    CountyScore, ItemState, Missing, ScoreItem, TraineeScore, TutorScore,
+use shipei_contracts::{
+    assessment::v1::{
+        CountyScore, GetStatisticsRequest, ItemState, ListStatisticsRequest, Missing, ScoreItem,
+        StatisticsBy, TraineeScore, TutorScore,
+    },
+    common::v1::EducationStage as StageNumber,
 };
 use shipei_rules::{
     counselor::{CountyItem, Hundredths, TaskShare},
     explanation::{self, Item, ItemKey, Need, ReasonCode, Text},
-    ids::{ClassId, PersonId, ProgrammeId, text_of},
+    ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
     region::RegionCode,
     scheme::Scheme,
+    vocabulary::EducationStage,
 };
 use shipei_service_kit::{Fields, Result, to_int32, to_timestamp};
 
@@ -283,4 +288,49 @@ fn item_state(state: explanation::ItemState) -> ItemState {
         explanation::ItemState::Pending => ItemState::Pending,
         explanation::ItemState::Missed => ItemState::Missed,
     }
+}
+
+/// Whose statistics are asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct StatisticsFilter {
+    /// The programme.
+    pub(crate) programme_id: ProgrammeId,
+    /// The region, if one is named.
+    pub(crate) region_code: Option<RegionCode>,
+    /// The school, if one is named.
+    pub(crate) school_code: Option<SchoolCode>,
+    /// The class, if one is named.
+    pub(crate) class_id: Option<ClassId>,
+    /// Only this stage.
+    pub(crate) stage: Option<EducationStage>,
+}
+
+/// At most one of region, school and class.
+pub(crate) fn statistics(request: &GetStatisticsRequest) -> Result<StatisticsFilter> {
+    let mut fields = Fields::new();
+    let programme_id = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let region_code = fields.optional_id("region_code", &request.region_code, RegionCode::parse);
+    let school_code = fields.optional_id("school_code", &request.school_code, SchoolCode::parse);
+    let class_id = fields.optional_id("class_id", &request.class_id, ClassId::parse);
+    let stage = fields.optional_choice::<StageNumber>("education_stage", request.education_stage);
+    let named = [&request.region_code, &request.school_code, &request.class_id];
+    if named.iter().filter(|name| !name.is_empty()).count() > 1 {
+        fields.fault::<()>("region_code", "name one of region_code, school_code and class_id");
+    }
+    let (programme_id, region_code, school_code, class_id, stage) =
+        fields.all((programme_id, region_code, school_code, class_id, stage))?;
+    let stage = stage.and_then(StageNumber::known);
+    Ok(StatisticsFilter { programme_id, region_code, school_code, class_id, stage })
+}
+
+/// Programme, region, stage.
+pub(crate) fn statistics_list(request: &ListStatisticsRequest) -> Result<StatisticsFilter> {
+    let mut fields = Fields::new();
+    let programme_id = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let region_code = fields.optional_id("region_code", &request.region_code, RegionCode::parse);
+    let by = fields.optional_choice::<StatisticsBy>("by", request.by);
+    let stage = fields.optional_choice::<StageNumber>("education_stage", request.education_stage);
+    let (programme_id, region_code, _, stage) = fields.all((programme_id, region_code, by, stage))?;
+    let stage = stage.and_then(StageNumber::known);
+    Ok(StatisticsFilter { programme_id, region_code, school_code: None, class_id: None, stage })
 }

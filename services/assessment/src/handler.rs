@@ -2,9 +2,11 @@
 
 use shipei_contracts::assessment::v1::{
     GetCountyScoreRequest, GetCountyScoreResponse, GetScoreDigestRequest, GetScoreDigestResponse,
-    GetTraineeScoreRequest, GetTraineeScoreResponse, GetTutorScoreRequest, GetTutorScoreResponse,
-    ListCountyScoresRequest, ListCountyScoresResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
+    GetStatisticsRequest, GetStatisticsResponse, GetTraineeScoreRequest, GetTraineeScoreResponse,
+    GetTutorScoreRequest, GetTutorScoreResponse, ListCountyScoresRequest, ListCountyScoresResponse,
+    ListStatisticsRequest, ListStatisticsResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
     ListTutorScoresRequest, ListTutorScoresResponse, score_service_server::ScoreService,
+    statistics_service_server::StatisticsService,
 };
 use tonic::{Request, Response, Status};
 
@@ -59,5 +61,22 @@ impl ScoreService for Assessment {
         request: Request<GetScoreDigestRequest>,
     ) -> Result<Response<GetScoreDigestResponse>, Status> {
         self.kit.read(self, request, Self::get_score_digest).await
+    }
+}
+
+#[tonic::async_trait]
+impl StatisticsService for Assessment {
+    async fn get_statistics(
+        &self,
+        request: Request<GetStatisticsRequest>,
+    ) -> Result<Response<GetStatisticsResponse>, Status> {
+        self.kit.read(self, request, Self::get_statistics).await
+    }
+
+    async fn list_statistics(
+        &self,
+        request: Request<ListStatisticsRequest>,
+    ) -> Result<Response<ListStatisticsResponse>, Status> {
+        self.kit.read(self, request, Self::list_statistics).await
     }
 }

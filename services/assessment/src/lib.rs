@@ -21,7 +21,10 @@ pub mod recompute;
 pub mod store;
 
 use shipei_contracts::{
-    assessment::v1::{export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer},
+    assessment::v1::{
+        export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer,
+        statistics_service_server::StatisticsServiceServer,
+    },
     services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
 use shipei_mirror::{MirroredThings, Programmes};
@@ -44,8 +47,11 @@ pub const NAME: &str = shipei_contracts::services::ASSESSMENT;
 pub const SHARDS: u16 = 16;
 
 /// The gRPC services that it serves, by full name.
-pub const GRPC_SERVICES: &[&str] =
-    &["shipei.assessment.v1.ScoreService", "shipei.assessment.v1.ExportService"];
+pub const GRPC_SERVICES: &[&str] = &[
+    "shipei.assessment.v1.ScoreService",
+    "shipei.assessment.v1.StatisticsService",
+    "shipei.assessment.v1.ExportService",
+];
 
 /// All that a program needs to put it together with others.
 pub const SERVICE: Service = Service {
@@ -102,6 +108,7 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     let scores = Assessment { kit: kit.clone(), schemes: kit.shared() };
     builder
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))
+        .service(kit, grpc_server!(StatisticsServiceServer, scores.clone()))
         .service(kit, grpc_server!(ExportServiceServer, scores))
 }
 

@@ -22,7 +22,7 @@ use shipei_rules::{
 
 use crate::{
     domain::{
-        counter::{Count, Counter, Dimension},
+        counter::{Count, Counter, Dimension, UNDATED},
         trainee::TraineeRecord,
     },
     facts::Instant,
@@ -67,7 +67,7 @@ impl Parts {
     /// The part of a county in which they count in a dimension.
     pub fn of(&self, dimension: Dimension) -> &str {
         match dimension {
-            Dimension::County => "",
+            Dimension::County | Dimension::Whole => "",
             Dimension::Class => text_of(self.class_id.as_ref()),
             Dimension::School => text_of(self.school_code.as_ref()),
             Dimension::Subject => &self.subject,
@@ -221,7 +221,8 @@ impl Sums {
                 };
                 let sums = self.0.entry(counted).or_default();
                 for (count, amount) in counts {
-                    *sums.entry(*count).or_default() += sign * amount;
+                    let day = if *dimension == Dimension::Whole { UNDATED } else { count.day };
+                    *sums.entry(Count { day, ..*count }).or_default() += sign * amount;
                 }
             }
         }
@@ -239,7 +240,7 @@ impl Sums {
     pub fn of_county(&self, county_code: RegionCode) -> CountyTotals {
         let mut totals = CountyTotals::default();
         let own = |counted: &Counted| {
-            counted.dimension == Dimension::County && counted.county_code == Some(county_code)
+            counted.dimension == Dimension::Whole && counted.county_code == Some(county_code)
         };
         for (counted, count, amount) in self.iter().filter(|(counted, ..)| own(counted)) {
             totals.add(counted.stage, (count.counter, count.detail), amount);

@@ -84,6 +84,8 @@ numbered! {
         Subject = 3,
         /// By stage of development.
         DevelopmentStage = 4,
+        /// By nothing, and all days together: what a province's page and a county's score sum up.
+        Whole = 5,
     }
 }
 

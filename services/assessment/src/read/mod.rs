@@ -4,6 +4,7 @@
 mod counties;
 mod digest;
 mod export;
+mod statistics;
 mod trainees;
 mod tutors;
 

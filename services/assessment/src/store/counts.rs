@@ -33,7 +33,7 @@ pub async fn add(tx: &mut Tx, programme_id: &ProgrammeId, difference: &Sums) -> 
             count.day,
             *amount
         ),
-        " ON CONFLICT (programme_id, county_code, dimension, part, education_stage, counter, detail, day) DO UPDATE SET \
+        " ON CONFLICT (programme_id, dimension, county_code, part, education_stage, counter, detail, day) DO UPDATE SET \
          amount = trainee_count.amount + excluded.amount"
     )?;
     Ok(())
@@ -59,16 +59,14 @@ pub async fn county_totals(
         tx,
         SumRow,
         [
-            "SELECT county_code, education_stage, counter, detail, CAST(SUM(amount) AS BIGINT) AS amount FROM trainee_count \
-             WHERE programme_id = ",
+            "SELECT county_code, education_stage, counter, detail, amount FROM trainee_count WHERE programme_id = ",
             programme_id.as_str(),
             " AND dimension = ",
-            Dimension::County.number(),
+            Dimension::Whole.number(),
             " AND county_code IN "
         ],
         county_codes,
-        |county_code| (county_code.as_str()),
-        " GROUP BY county_code, education_stage, counter, detail"
+        |county_code| (county_code.as_str())
     )?;
     let mut totals: BTreeMap<RegionCode, CountyTotals> = BTreeMap::new();
     for SumRow { county_code, education_stage, counter, detail, amount } in rows {

@@ -1,6 +1,6 @@
 //! All SQL of assessment. [`save`] writes what a batch says, [`load`] and [`classes`] read facts in bulk, [`scores`] keeps what
 //! follows from them and is the locks, [`counts`] what trainees add up to, [`due`] and [`rescore`] what is behind, [`lists`] finds
-//! whom a list is about. Each statement is written once for both databases. A new fact is a statement in `save` and one in `load`.
+//! whom a list is about, [`statistics`] sums up. Each statement is written once for both databases. A new fact is a statement in `save` and one in `load`.
 
 pub mod classes;
 pub mod counts;
@@ -10,3 +10,4 @@ pub mod load;
 pub mod rescore;
 pub mod save;
 pub mod scores;
+pub mod statistics;
