@@ -3,6 +3,7 @@
 //! A command is a module with a `run`, named in `main.rs`. Whatever talks to the services does so through the public
 //! gRPC API, also when they run in the same process: there is one way in.
 
+mod ask;
 pub mod bench;
 pub mod config;
 pub mod demo;
@@ -20,3 +21,4 @@ pub mod settings;
 pub mod stats;
 mod storage;
 pub mod suite;
+pub mod who;

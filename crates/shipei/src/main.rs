@@ -16,6 +16,7 @@ use shipei::{
     display::say,
     explain, files, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
+    who,
 };
 use shipei_client::client::Clients;
 use shipei_service_kit::telemetry::{self, LogFormat};
@@ -139,6 +140,9 @@ enum Command {
     /// Say where a province, a city, a county, a school or a class stands, now and day by day.
     #[command(after_help = stats::EXAMPLES)]
     Stats(stats::Options),
+    /// Lists that make people act: who has not logged in, is at risk, waits to be marked, may be excellent.
+    #[command(subcommand, after_help = who::EXAMPLES)]
+    Who(who::Question),
 }
 
 #[tokio::main]
@@ -264,6 +268,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Stats(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             stats::run(&options).await?;
+        }
+        Command::Who(question) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            who::run(&question).await?;
         }
         Command::Replay { season, out, servers, ca_file, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

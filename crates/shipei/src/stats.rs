@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use shipei_client::client::{Clients, explain};
+use shipei_client::client::Clients;
 use shipei_contracts::{
     assessment::v1::{
         GetStatisticsRequest, ListStatisticsRequest, Statistics, StatisticsBy,
@@ -15,7 +15,10 @@ use shipei_contracts::{
     enrollment::v1::{ListRegionsRequest, region_service_client::RegionServiceClient},
 };
 
-use crate::display::{columns, histogram, percent, say, table};
+use crate::{
+    ask::{ask, each_page},
+    display::{columns, histogram, percent, say, table},
+};
 
 /// What stands below the help of `shipei stats`.
 pub const EXAMPLES: &str = "\
@@ -28,8 +31,6 @@ Examples:
 
 Shares are of the trainees who have not withdrawn.";
 
-/// Rows of one page of a list.
-const PAGE_SIZE: i32 = 1_000;
 /// The width of a plot by day, columns.
 const DAY_COLUMNS: u64 = 40;
 
@@ -154,16 +155,7 @@ async fn one(clients: &Clients, options: &Options) -> Result<()> {
         education_stage: options.stage().into(),
         by_day: options.days,
     };
-    let answer = clients
-        .call(|| {
-            let request = clients.unary(message.clone());
-            let mut client = StatisticsServiceClient::new(clients.channel("assessment"))
-                .max_decoding_message_size(clients.message_bytes_max());
-            async move { client.get_statistics(request).await }
-        })
-        .await
-        .map_err(|status| anyhow!("{}", explain(&status)))?
-        .into_inner();
+    let answer = ask!(clients, "assessment", StatisticsServiceClient.get_statistics, message)?;
     let statistics = answer.statistics.context("assessment answered without statistics")?;
     if options.json {
         say(&serde_json::to_string_pretty(&as_json(&statistics))?);
@@ -191,33 +183,18 @@ async fn one(clients: &Clients, options: &Options) -> Result<()> {
 }
 
 async fn list(clients: &Clients, options: &Options, by: By) -> Result<()> {
-    let mut rows = Vec::new();
-    let mut page_token = String::new();
-    let catching_up = loop {
-        let message = ListStatisticsRequest {
-            programme_id: options.programme.clone(),
-            region_code: options.region.clone().unwrap_or_default(),
-            by: by.asked().into(),
-            education_stage: options.stage().into(),
-            page_size: PAGE_SIZE,
-            page_token,
-        };
-        let page = clients
-            .call(|| {
-                let request = clients.unary(message.clone());
-                let mut client = StatisticsServiceClient::new(clients.channel("assessment"))
-                    .max_decoding_message_size(clients.message_bytes_max());
-                async move { client.list_statistics(request).await }
-            })
-            .await
-            .map_err(|status| anyhow!("{}", explain(&status)))?
-            .into_inner();
-        rows.extend(page.statistics);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break page.catching_up;
-        }
+    let (mut rows, mut catching_up) = (Vec::new(), false);
+    let message = || ListStatisticsRequest {
+        programme_id: options.programme.clone(),
+        region_code: options.region.clone().unwrap_or_default(),
+        by: by.asked().into(),
+        education_stage: options.stage().into(),
+        ..Default::default()
     };
+    each_page!(clients, "assessment", StatisticsServiceClient.list_statistics, message(), |page| {
+        rows.extend(page.statistics);
+        catching_up |= page.catching_up;
+    });
     if options.json {
         say(&serde_json::to_string_pretty(&rows.iter().map(as_json).collect::<Vec<_>>())?);
         return Ok(());
@@ -361,27 +338,9 @@ fn count(value: i32) -> u64 {
 
 async fn region_names(clients: &Clients, programme_id: &str) -> Result<BTreeMap<String, String>> {
     let mut names = BTreeMap::new();
-    let mut page_token = String::new();
-    loop {
-        let message = ListRegionsRequest {
-            programme_id: programme_id.to_owned(),
-            page_size: PAGE_SIZE,
-            page_token,
-            ..Default::default()
-        };
-        let page = clients
-            .call(|| {
-                let request = clients.unary(message.clone());
-                let mut client = RegionServiceClient::new(clients.channel("enrollment"));
-                async move { client.list_regions(request).await }
-            })
-            .await
-            .map_err(|status| anyhow!("{}", explain(&status)))?
-            .into_inner();
+    let message = || ListRegionsRequest { programme_id: programme_id.to_owned(), ..Default::default() };
+    each_page!(clients, "enrollment", RegionServiceClient.list_regions, message(), |page| {
         names.extend(page.regions.into_iter().map(|region| (region.code, region.name)));
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(names);
-        }
-    }
+    });
+    Ok(names)
 }

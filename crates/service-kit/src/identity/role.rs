@@ -10,13 +10,13 @@ pub(crate) fn actor(role: Role, subject: &str, place: &str) -> String {
     if place.is_empty() { format!("{role}:{subject}") } else { format!("{role}:{subject}@{place}") }
 }
 
-/// The role of a name such as `county_counselor`; None when there is no such one.
+/// The role of a name such as `municipal_lead`; None when there is no such one.
 pub fn role_of(name: &str) -> Option<Role> {
     let role = Role::from_str_name(&format!("{ROLE_PREFIX}{}", name.to_ascii_uppercase()))?;
     (role != Role::Unspecified).then_some(role)
 }
 
-/// The name of a role, such as `county_counselor`.
+/// The name of a role, such as `municipal_lead`.
 pub fn role_name(role: Role) -> String {
     let name = role.as_str_name();
     name.strip_prefix(ROLE_PREFIX).unwrap_or(name).to_ascii_lowercase()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
-use shipei_client::client::{Clients, explain};
+use shipei_client::client::Clients;
 use shipei_contracts::{
     assessment::v1::{
         CountyScore, GetCountyScoreRequest, GetTraineeScoreRequest, GetTutorScoreRequest, TraineeScore,
@@ -23,10 +23,8 @@ use shipei_contracts::{
     },
 };
 use shipei_rules::scheme::Scheme;
-use tonic::Status;
 
-/// Rows of one page of a list.
-const PAGE_SIZE: i32 = 1_000;
+use crate::ask::{ask, each_page};
 
 /// Whose score it is, and the score.
 #[derive(Debug)]
@@ -64,22 +62,6 @@ pub(super) struct Facts {
     pub(super) is_of_now: bool,
 }
 
-/// One unary call, tried again as every good client does.
-macro_rules! ask {
-    ($clients:ident, $service:literal, $client:ident . $method:ident, $message:expr) => {{
-        let message = $message;
-        $clients
-            .call(|| {
-                let request = $clients.unary(message.clone());
-                let mut client = $client::new($clients.channel($service))
-                    .max_decoding_message_size($clients.message_bytes_max());
-                async move { client.$method(request).await }
-            })
-            .await
-            .map(tonic::Response::into_inner)
-    }};
-}
-
 impl Facts {
     /// Asks the services about a person or a county.
     pub(super) async fn ask(
@@ -91,7 +73,7 @@ impl Facts {
         let programme_id = programme_id.to_owned();
         let asked = GetProgrammeRequest { programme_id: programme_id.clone() };
         let programme = ask!(clients, "enrollment", ProgrammeServiceClient.get_programme, asked);
-        let programme = programme.map_err(told("the programme"))?.programme;
+        let programme = programme.with_context(|| "the programme".to_owned())?.programme;
         let programme = programme.context("enrollment answered without the programme")?;
         let scheme = Scheme::parse(&programme.scheme_toml)
             .map_err(|error| anyhow!("the programme's scheme can't be read: {error}"))?;
@@ -106,7 +88,7 @@ impl Facts {
                 let asked =
                     GetPersonRequest { programme_id: programme_id.clone(), person_id: subject.to_owned() };
                 let answer = ask!(clients, "enrollment", PersonServiceClient.get_person, asked);
-                answer.map_err(told(subject))?.person
+                answer.with_context(|| subject.to_owned())?.person
             }
         };
         let about = About { clients, programme_id: &programme_id, as_of };
@@ -151,7 +133,7 @@ impl About<'_> {
         let (programme_id, person_id) = (self.programme_id.to_owned(), person_id.to_owned());
         let asked = GetTraineeScoreRequest { programme_id, person_id, as_of };
         let answer = ask!(clients, "assessment", ScoreServiceClient.get_trainee_score, asked);
-        let answer = answer.map_err(told("the score"))?;
+        let answer = answer.with_context(|| "the score".to_owned())?;
         Ok(answer.score.map_or(Score::Withdrawn, Score::Trainee))
     }
 
@@ -160,7 +142,7 @@ impl About<'_> {
         let (programme_id, person_id) = (self.programme_id.to_owned(), person_id.to_owned());
         let asked = GetTutorScoreRequest { programme_id, person_id, as_of };
         let answer = ask!(clients, "assessment", ScoreServiceClient.get_tutor_score, asked);
-        let score = answer.map_err(told("the score"))?.score;
+        let score = answer.with_context(|| "the score".to_owned())?.score;
         score.map(Score::Tutor).context("assessment answered without the score")
     }
 
@@ -169,7 +151,7 @@ impl About<'_> {
         let (programme_id, county_code) = (self.programme_id.to_owned(), county_code.to_owned());
         let asked = GetCountyScoreRequest { programme_id, county_code, as_of };
         let answer = ask!(clients, "assessment", ScoreServiceClient.get_county_score, asked);
-        let score = answer.map_err(told("the score"))?.score;
+        let score = answer.with_context(|| "the score".to_owned())?.score;
         score.map(Score::County).context("assessment answered without the score")
     }
 
@@ -178,42 +160,21 @@ impl About<'_> {
         let (programme_id, person_id) = (self.programme_id.to_owned(), person_id.to_owned());
         let asked = GetProgressRequest { programme_id: programme_id.clone(), person_id: person_id.clone() };
         let progress = ask!(clients, "learning-progress", StudyServiceClient.get_progress, asked);
-        let progress = progress.map_err(told("the progress"))?;
+        let progress = progress.with_context(|| "the progress".to_owned())?;
         let mut sessions = Vec::new();
-        let mut page_token = String::new();
-        loop {
-            let asked = ListSessionsRequest {
-                programme_id: programme_id.clone(),
-                person_id: person_id.clone(),
-                course_id: String::new(),
-                page_size: PAGE_SIZE,
-                page_token,
-            };
-            let page = ask!(clients, "learning-progress", StudyServiceClient.list_sessions, asked);
-            let page = page.map_err(told("the sessions"))?;
+        let asked = || ListSessionsRequest {
+            programme_id: programme_id.clone(),
+            person_id: person_id.clone(),
+            ..Default::default()
+        };
+        each_page!(clients, "learning-progress", StudyServiceClient.list_sessions, asked(), |page| {
             sessions.extend(page.sessions);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
+        });
         let mut courses = BTreeMap::new();
-        let mut page_token = String::new();
-        loop {
-            let asked = ListCoursesRequest {
-                programme_id: programme_id.clone(),
-                page_size: PAGE_SIZE,
-                page_token,
-                ..Default::default()
-            };
-            let page = ask!(clients, "learning-progress", CourseServiceClient.list_courses, asked);
-            let page = page.map_err(told("the courses"))?;
+        let asked = || ListCoursesRequest { programme_id: programme_id.clone(), ..Default::default() };
+        each_page!(clients, "learning-progress", CourseServiceClient.list_courses, asked(), |page| {
             courses.extend(page.courses.into_iter().map(|course| (course.course_id, course.title)));
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
-        }
+        });
         Ok(Study { progress, sessions, courses })
     }
 
@@ -222,37 +183,23 @@ impl About<'_> {
         let asked =
             GetClassRequest { programme_id: self.programme_id.to_owned(), class_id: class_id.to_owned() };
         let answer = ask!(clients, "enrollment", RegionServiceClient.get_class, asked);
-        let class = answer.map_err(told("the class"))?.class;
+        let class = answer.with_context(|| "the class".to_owned())?.class;
         Ok(class.map(|class| class.name).unwrap_or_default())
     }
 
     async fn regions(&self) -> Result<BTreeMap<String, String>> {
         let clients = self.clients;
         let mut names = BTreeMap::new();
-        let mut page_token = String::new();
-        loop {
-            let asked = ListRegionsRequest {
-                programme_id: self.programme_id.to_owned(),
-                page_size: PAGE_SIZE,
-                page_token,
-                ..Default::default()
-            };
-            let page = ask!(clients, "enrollment", RegionServiceClient.list_regions, asked);
-            let page = page.map_err(told("the regions"))?;
+        let asked =
+            || ListRegionsRequest { programme_id: self.programme_id.to_owned(), ..Default::default() };
+        each_page!(clients, "enrollment", RegionServiceClient.list_regions, asked(), |page| {
             names.extend(page.regions.into_iter().map(|region| (region.code, region.name)));
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(names);
-            }
-        }
+        });
+        Ok(names)
     }
 }
 
 /// A six-digit code; an id of a person that looks like one would be taken for it.
 fn is_region_code(text: &str) -> bool {
     text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn told(about: &str) -> impl FnOnce(Status) -> anyhow::Error + '_ {
-    move |status| anyhow!("{about}: {}", explain(&status))
 }

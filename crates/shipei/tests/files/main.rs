@@ -5,3 +5,4 @@ mod explain;
 mod exports;
 mod roster;
 mod server;
+mod who;
