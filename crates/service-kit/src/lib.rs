@@ -39,7 +39,9 @@ pub use answer::{
 pub use call::{
     access::Policies,
     admit::{Admitted, AdmittedStream},
+    at_once::CallerLimits,
     consistency::{Applied, TOKEN_HEADER, Token},
+    identify::Identification,
     metadata::Call,
     reach::Reach,
     rights::Thing,
@@ -55,14 +57,17 @@ pub use follow::{
     retracted::learn as learn_retractions,
 };
 pub use identity::{
+    KeySource, KeysError,
     caller::{Caller, CallerKind},
     claims::{Claims, Grant, Place},
+    verifier::{TokenSettings, Verifier},
 };
 pub use serve::{
     connection::{InMemory, connect_lazily},
     connections::{ConnectionLimits, ProcessBounds},
     server::{Server, ServerBuilder, StartError},
     service::{Peers, Service},
+    tls::{ListenerFiles, ListenerTls, PeerFiles, PeerTls, TlsError},
 };
 pub use shutdown::Shutdown;
 pub use soft_state::{Instance, SoftState};

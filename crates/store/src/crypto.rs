@@ -44,6 +44,7 @@ pub struct Keys {
     vault: Vault,
     lookup: LookupKey,
     tokens: TokenKey,
+    services: [u8; KEY_BYTES],
     tag: String,
 }
 
@@ -75,6 +76,7 @@ impl Keys {
             vault: Vault::new(&hmac_sha256(master, &[b"shipei vault 1"])),
             lookup: LookupKey(hmac_sha256(master, &[b"shipei lookup 1"])),
             tokens: TokenKey(hmac_sha256(master, &[b"shipei tokens 1"])),
+            services: hmac_sha256(master, &[b"shipei services 1"]),
             tag: hex(&hmac_sha256(master, &[b"shipei tag 1"])),
         }
     }
@@ -125,6 +127,11 @@ impl Keys {
     /// For finding sealed values.
     pub fn lookup(&self) -> &LookupKey {
         &self.lookup
+    }
+
+    /// The secret from which the key follows that services of a suite know each other by.
+    pub fn services(&self) -> [u8; KEY_BYTES] {
+        self.services
     }
 
     /// For page tokens and cursors.

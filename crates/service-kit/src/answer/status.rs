@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::LazyLock, time::Duration};
 use prost::Message as _;
 use shipei_contracts::common::v1::{ErrorReason, ReasonCode, ReasonText};
 use shipei_store::StoreError;
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 pub const ERROR_DOMAIN: &str = "shipei";
 /// What the names of reasons begin with in the proto enum, and don't on the wire.
 const REASON_PREFIX: &str = "ERROR_REASON_";
+/// What HTTP has for telling how to say who one is (RFC 6750).
+pub(crate) const CHALLENGE_HEADER: &str = "www-authenticate";
+pub(crate) const CHALLENGE: &str = "Bearer realm=\"shipei\"";
 /// When to try again after a passing failure, unless the failure knows better.
 const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(1);
 /// When a caller should come back whom a process had no room for.
@@ -80,6 +83,12 @@ pub(crate) fn overloaded() -> Status {
     answer(&Refusal::new(ErrorReason::Overloaded), Some(RETRY_AFTER_OVERLOADED))
 }
 
+/// TOO_MANY_AT_ONCE: the caller has as much under way as it may; it says when to come back.
+pub(crate) fn too_many_at_once(most: usize) -> Status {
+    let refusal = Refusal::new(ErrorReason::TooManyAtOnce).with("most", most.to_string());
+    answer(&refusal, Some(RETRY_AFTER_UNAVAILABLE))
+}
+
 /// MESSAGE_TOO_LARGE, with the bytes that came and that may.
 pub(crate) fn too_large(bytes: usize, bytes_max: usize) -> Status {
     let refusal = Refusal::new(ErrorReason::MessageTooLarge).with("bytes", bytes.to_string());
@@ -111,6 +120,7 @@ pub fn code_of(reason: ErrorReason) -> Code {
         ReasonCode::ResourceExhausted => Code::ResourceExhausted,
         ReasonCode::OutOfRange => Code::OutOfRange,
         ReasonCode::DataLoss => Code::DataLoss,
+        ReasonCode::Unauthenticated => Code::Unauthenticated,
     }
 }
 
@@ -160,7 +170,11 @@ fn answer(refusal: &Refusal, retry: Option<Duration>) -> Status {
     if let Some((chinese, english)) = &said {
         localize(&mut details, chinese, english);
     }
-    Status::with_error_details(code, english, details)
+    let mut status = Status::with_error_details(code, english, details);
+    if code == Code::Unauthenticated {
+        status.metadata_mut().insert(CHALLENGE_HEADER, MetadataValue::from_static(CHALLENGE));
+    }
+    status
 }
 
 /// The text for people, in the language of the call that is being answered.

@@ -1,7 +1,7 @@
 //! What surrounds every call: who calls and until when, the deadline, the end of the process, and what is told of it
-//! (`call_watch.rs`).
+//! (`watch.rs`). Who calls is found out before anything of the call is read: nothing is kept for whom nobody knows.
 //! Why the deadline is here: tonic's own timeout answers CANCELLED, and clients must see DEADLINE_EXCEEDED, so this
-//! layer is a little quicker. Enforcing the access policies will belong here, before `inner.call`.
+//! layer is a little quicker.
 
 use std::{
     convert::Infallible,
@@ -13,6 +13,7 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response};
+use shipei_contracts::common::v1::ErrorReason;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
@@ -20,19 +21,21 @@ use tracing::Instrument as _;
 
 use crate::{
     answer::{
-        error::Error,
+        error::{Error, Refusal},
         status::{deadline_exceeded, overloaded},
         words::{Language, said_in},
     },
     call::{
         access::Policies,
+        at_once::{CallPlace, CallerLimits, UnderWay},
         body::{BoundedBody, Held, Kind, Times},
         budget::Budget,
-        fault,
+        ending, fault,
+        identify::{Ending, Identification, Identified, certificates_of},
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
         watch::{Methods, Watch},
     },
-    identity::caller::Caller,
+    identity::caller::CallerKind,
     shutdown::Shutdown,
 };
 
@@ -49,11 +52,13 @@ pub(crate) struct Bounds {
     pub(crate) budget: Budget,
     pub(crate) message_bytes_max: usize,
     gathered: Arc<Semaphore>,
+    under_way: UnderWay,
 }
 
 impl Bounds {
-    pub(crate) fn new(budget: Budget, message_bytes_max: usize) -> Self {
-        Self { budget, message_bytes_max, gathered: Arc::new(Semaphore::new(GATHERED_CALLS_MAX)) }
+    pub(crate) fn new(budget: Budget, message_bytes_max: usize, callers: CallerLimits) -> Self {
+        let gathered = Arc::new(Semaphore::new(GATHERED_CALLS_MAX));
+        Self { budget, message_bytes_max, gathered, under_way: UnderWay::new(callers) }
     }
 
     /// The place of a call among those that are gathered, if it is one; None when there is none left.
@@ -71,6 +76,7 @@ pub(crate) struct CallLayer {
     methods: Methods,
     bounds: Bounds,
     policies: Policies,
+    identification: Identification,
     shutdown: Shutdown,
 }
 
@@ -81,12 +87,19 @@ pub(crate) struct CallService<S> {
     methods: Methods,
     bounds: Bounds,
     policies: Policies,
+    identification: Identification,
     shutdown: Shutdown,
 }
 
 impl CallLayer {
-    pub(crate) fn new(methods: Methods, policies: Policies, bounds: Bounds, shutdown: Shutdown) -> Self {
-        Self { methods, policies, bounds, shutdown }
+    pub(crate) fn new(
+        methods: Methods,
+        policies: Policies,
+        bounds: Bounds,
+        identification: Identification,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { methods, bounds, policies, identification, shutdown }
     }
 }
 
@@ -94,8 +107,8 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let (methods, policies) = (self.methods.clone(), self.policies.clone());
-        CallService { inner, methods, policies, bounds: self.bounds.clone(), shutdown: self.shutdown.clone() }
+        let Self { methods, bounds, policies, identification, shutdown } = self.clone();
+        CallService { inner, methods, bounds, policies, identification, shutdown }
     }
 }
 
@@ -112,21 +125,14 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = request.uri().path().to_owned();
         let watch = Watch::begin(&self.methods, &method, request.headers());
         let begun = watch.begun();
-        let kind = self.methods.kind(&method);
+        let (kind, is_stream) = (self.methods.kind(&method), self.methods.is_stream(&method));
         if let Some(status) = fault::of_head(&request) {
             return Box::pin(async move { Ok(watch.answered(answer(status))) });
         }
-        let Some(gathering) = self.bounds.gathering(kind) else {
-            return Box::pin(async move { Ok(watch.answered(answer(overloaded()))) });
-        };
-        let caller = match Caller::said_in(request.headers()) {
-            Ok(caller) => caller,
-            Err(error) => return Box::pin(async move { Ok(watch.answered(answer(error.into()))) }),
-        };
         let patience = patience(request.headers());
         let deadline = patience.and_then(|patience| begun.checked_add(patience));
         let answer_by =
@@ -135,32 +141,83 @@ where
         let language = Language::of(request.headers());
         let trace = watch.span().traceparent();
         let policy = self.policies.of(&method).cloned();
-        request.extensions_mut().insert(Arrival { method, caller, deadline, trace, policy });
-
-        let held = Held::new(&self.bounds.budget);
-        let bytes_max = self.bounds.message_bytes_max;
-        let mut request = request
-            .map(|body| Body::new(BoundedBody::new(body, kind, bytes_max, Times::default(), held.clone())));
-        request.extensions_mut().insert(self.bounds.budget.clone());
 
         // The clone is not ready; the one that was asked is.
         let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let inner = std::mem::replace(&mut self.inner, clone);
         let shutdown = self.shutdown.clone();
+        let (identification, bounds) = (self.identification.clone(), self.bounds.clone());
         let work = async move {
             let answering = async {
+                let certificates = certificates_of(&request);
+                let identifying = identification.identify(request.headers(), certificates);
+                let Identified { caller, ending } = match identifying.await {
+                    Ok(identified) => identified,
+                    Err(error) => return Ok(answer(error.into())),
+                };
+                if policy.is_some() && caller.kind == CallerKind::Anonymous {
+                    return Ok(answer(Refusal::new(ErrorReason::TokenMissing).into()));
+                }
+                let place = match bounds.under_way.enter(&caller, is_stream) {
+                    Ok(place) => place,
+                    Err(status) => return Ok(answer(*status)),
+                };
+                let held = ending.map(|ending| (ending, place));
+                let arrival = Arrival { method, caller, deadline, trace, policy };
+                carry_out(inner, request, arrival, kind, &bounds, held).await
+            };
+            let answering = async {
                 tokio::select! {
-                    response = said_in(language, inner.call(request)) => response,
+                    response = said_in(language, answering) => response,
                     () = until(answer_by) => Ok(answer(deadline_exceeded())),
                     () = shutdown.killed() => Ok(answer(Error::Unavailable("the server has ended".into()).into())),
                 }
             };
             let response = watch.span().around(answering).await?;
-            drop((held, gathering));
             Ok(watch.answered(response))
         };
         Box::pin(work.instrument(line))
     }
+}
+
+/// Hands a call to the routes, within what a process may hold and as long as its token holds.
+async fn carry_out<S>(
+    mut inner: S,
+    mut request: Request<Body>,
+    arrival: Arrival,
+    kind: Kind,
+    bounds: &Bounds,
+    token: Option<(Ending, Option<CallPlace>)>,
+) -> Result<Response<Body>, Infallible>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let Some(gathering) = bounds.gathering(kind) else { return Ok(answer(overloaded())) };
+    request.extensions_mut().insert(arrival);
+    let held = Held::new(&bounds.budget);
+    let bytes_max = bounds.message_bytes_max;
+    let mut request = request
+        .map(|body| Body::new(BoundedBody::new(body, kind, bytes_max, Times::default(), held.clone())));
+    request.extensions_mut().insert(bounds.budget.clone());
+    let calling = inner.call(request);
+    let Some((ending, place)) = token else {
+        let response = calling.await;
+        drop((held, gathering));
+        return response;
+    };
+    // A stream that the caller sends may go on for long before it is answered.
+    let response = match kind {
+        Kind::Gathered => {
+            let ends = Arc::new(ending.clone());
+            tokio::select! {
+                response = calling => response?,
+                () = Arc::clone(&ends).comes() => answer(ends.error().into()),
+            }
+        }
+        Kind::Unary | Kind::Streamed => calling.await?,
+    };
+    drop((held, gathering));
+    Ok(ending::bounded(response, ending, place))
 }
 
 fn patience(headers: &HeaderMap) -> Option<Duration> {

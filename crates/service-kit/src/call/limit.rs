@@ -6,7 +6,11 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use http::Request;
 use shipei_contracts::common::v1::Role;
-use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
+use tonic::{
+    Status,
+    body::Body,
+    transport::server::{TcpConnectInfo, TlsConnectInfo},
+};
 
 use crate::{
     answer::status::rate_limited,
@@ -64,7 +68,10 @@ fn address_of(request: &Request<Body>) -> String {
     if let Some(last) = forwarded.and_then(|list| list.rsplit(',').next()?.trim().parse::<IpAddr>().ok()) {
         return last.to_string();
     }
-    let connection = request.extensions().get::<TcpConnectInfo>();
+    let extensions = request.extensions();
+    let plain = extensions.get::<TcpConnectInfo>();
+    let connection =
+        plain.or_else(|| extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref));
     connection
         .and_then(TcpConnectInfo::remote_addr)
         .map_or_else(String::new, |address| address.ip().to_string())

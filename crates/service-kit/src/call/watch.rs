@@ -38,6 +38,8 @@ struct Method {
     service: Arc<str>,
     method: Arc<str>,
     kind: Kind,
+    /// Whether it has many messages, of either side.
+    is_stream: bool,
 }
 
 /// One call that is being answered.
@@ -71,11 +73,17 @@ impl Methods {
                     (true, false) => Kind::Gathered,
                     (true, true) => Kind::Streamed,
                 };
+                let is_stream = method.is_client_streaming() || method.is_server_streaming();
                 let (service, method) = (Arc::clone(&service_name), method.name().into());
-                by_path.insert(path, Method { name, service, method, kind });
+                by_path.insert(path, Method { name, service, method, kind, is_stream });
             }
         }
         Self { by_path: Arc::new(by_path) }
+    }
+
+    /// Whether a call of a path is a stream, of either side; what is not known (reflection, health) is none.
+    pub(crate) fn is_stream(&self, path: &str) -> bool {
+        self.by_path.get(path).is_some_and(|method| method.is_stream)
     }
 
     /// How the messages of a path come; of what is not known (reflection, health) one by one.

@@ -30,7 +30,6 @@ use crate::{
     call::consistency::from_proto,
     feed::wire::{MESSAGE_BYTES_MAX, PROGRESS_INTERVAL, SOURCE_HEADER},
     follow::{projector::Projector, retracted},
-    identity::caller::{CALLER_HEADER, Caller},
     shutdown::Shutdown,
     telemetry::{
         metrics,
@@ -340,9 +339,7 @@ impl<P: Projector> Follower<P> {
             partitions: self.shard.partitions.clone(),
             ..SubscribeRequest::default()
         });
-        if let Ok(caller) = MetadataValue::try_from(Caller::service(self.kit.source()).to_string()) {
-            request.metadata_mut().insert(CALLER_HEADER, caller);
-        }
+        self.kit.introduce(request.metadata_mut())?;
         request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(self.source));
         let span = Span::client(SUBSCRIBE);
         span.in_scope(|| traces::carry(request.metadata_mut()));

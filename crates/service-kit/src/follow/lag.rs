@@ -12,7 +12,6 @@ use tonic::{Request, metadata::MetadataValue, transport::Channel};
 use crate::{
     call::consistency::{from_proto, partition_number},
     feed::wire::SOURCE_HEADER,
-    identity::caller::{CALLER_HEADER, Caller},
     shutdown::Shutdown,
     telemetry::metrics,
     write::kit::Kit,
@@ -45,8 +44,9 @@ pub(crate) async fn report(
         let mut request = Request::new(GetHeadRequest { source: source.to_owned() });
         request.set_timeout(ANSWER_TIME_MAX);
         request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
-        if let Ok(caller) = MetadataValue::try_from(Caller::service(kit.source()).to_string()) {
-            request.metadata_mut().insert(CALLER_HEADER, caller);
+        if let Err(error) = kit.introduce(request.metadata_mut()) {
+            tracing::error!(%error, "the end of a log can't be asked for");
+            continue;
         }
         // Without an answer the last one stands; that the log can't be read is told by its followers.
         let Ok(head) = EventFeedClient::new(channel.clone()).get_head(request).await else { continue };

@@ -5,11 +5,15 @@
 //!
 //! One more thing that a grant can say: a field of [`GrantSaid`] and of [`Grant`].
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use chrono::{DateTime, Utc};
+use prost_reflect::DynamicMessage;
 use serde::{Deserialize, Deserializer};
-use shipei_contracts::common::v1::Role;
+use shipei_contracts::common::v1::{Role, RolePlace};
 
 use super::role::{actor, is_region_code, role_of};
+use crate::descriptors;
 
 /// The longest id in a claim (subject, programme, class, subject of teaching), bytes.
 pub const ID_BYTES_MAX: usize = 64;
@@ -17,6 +21,8 @@ pub const ID_BYTES_MAX: usize = 64;
 pub const PROGRAMMES_MAX: usize = 64;
 /// The most grants of a token.
 pub const GRANTS_MAX: usize = 64;
+const ROLE: &str = "shipei.common.v1.Role";
+const ROLE_PLACE_OPTION: &str = "shipei.common.v1.role_place";
 
 /// What a verified token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,14 +87,16 @@ pub enum InvalidClaims {
     },
 }
 
-/// The payload as it stands in a token.
+/// The payload as it stands in a token, in the right types and not yet looked at.
 #[derive(Deserialize)]
-struct ClaimsSaid {
+pub(crate) struct ClaimsSaid {
     sub: String,
     #[serde(deserialize_with = "seconds")]
     exp: i64,
     #[serde(default, deserialize_with = "some_seconds")]
     nbf: Option<i64>,
+    #[serde(default, deserialize_with = "some_seconds")]
+    iat: Option<i64>,
     #[serde(default)]
     programmes: Vec<String>,
     #[serde(default)]
@@ -117,30 +125,7 @@ impl Claims {
     /// The first claim that can't be.
     pub fn read(payload: &[u8]) -> Result<Self, InvalidClaims> {
         let said: ClaimsSaid = serde_json::from_slice(payload).map_err(|error| malformed(&error))?;
-        check_id("sub", &said.sub)?;
-        let at_most = |claim: &str, count: usize, most: usize| {
-            if count > most { Err(fault(claim.to_owned(), "has too many entries")) } else { Ok(()) }
-        };
-        at_most("programmes", said.programmes.len(), PROGRAMMES_MAX)?;
-        at_most("grants", said.grants.len(), GRANTS_MAX)?;
-        for (place, programme) in said.programmes.iter().enumerate() {
-            check_id(&format!("programmes[{place}]"), programme)?;
-        }
-        let mut grants = Vec::with_capacity(said.grants.len());
-        for (place, grant) in said.grants.into_iter().enumerate() {
-            grants.push(grant.read(place, &said.programmes)?);
-        }
-        let instant = |claim: &str, seconds: i64| {
-            DateTime::from_timestamp(seconds, 0).ok_or_else(|| fault(claim.to_owned(), "is no time"))
-        };
-        Ok(Self {
-            expires_at: instant("exp", said.exp)?,
-            not_before: said.nbf.map_or(Ok(DateTime::<Utc>::MIN_UTC), |seconds| instant("nbf", seconds))?,
-            subject: said.sub,
-            programmes: said.programmes,
-            grants,
-            key_id: String::new(),
-        })
+        said.read()
     }
 
     /// Who acts by a grant, as events say it: `role:subject@place`.
@@ -161,15 +146,49 @@ impl Claims {
     }
 }
 
+impl ClaimsSaid {
+    /// What it says, if it can be.
+    ///
+    /// # Errors
+    /// The first claim that can't be.
+    pub(crate) fn read(self) -> Result<Claims, InvalidClaims> {
+        let said = self;
+        check_id("sub", &said.sub)?;
+        let at_most = |claim: &str, count: usize, most: usize| {
+            if count > most { Err(fault(claim.to_owned(), "has too many entries")) } else { Ok(()) }
+        };
+        at_most("programmes", said.programmes.len(), PROGRAMMES_MAX)?;
+        at_most("grants", said.grants.len(), GRANTS_MAX)?;
+        for (place, programme) in said.programmes.iter().enumerate() {
+            check_id(&format!("programmes[{place}]"), programme)?;
+        }
+        let mut grants = Vec::with_capacity(said.grants.len());
+        for (place, grant) in said.grants.into_iter().enumerate() {
+            grants.push(grant.read(place, &said.programmes)?);
+        }
+        let instant = |claim: &str, seconds: i64| {
+            DateTime::from_timestamp(seconds, 0).ok_or_else(|| fault(claim.to_owned(), "is no time"))
+        };
+        Ok(Claims {
+            expires_at: instant("exp", said.exp)?,
+            // A token that says only when it was made holds from then on.
+            not_before: said
+                .nbf
+                .or(said.iat)
+                .map_or(Ok(DateTime::<Utc>::MIN_UTC), |seconds| instant("nbf", seconds))?,
+            subject: said.sub,
+            programmes: said.programmes,
+            grants,
+            key_id: String::new(),
+        })
+    }
+}
+
 impl GrantSaid {
     /// `number` is its place among the grants.
     fn read(self, number: usize, programmes: &[String]) -> Result<Grant, InvalidClaims> {
         let named = |field: &str| format!("grants[{number}].{field}");
         let role = role_of(&self.role).ok_or_else(|| fault(named("role"), "is no role"))?;
-        if role == Role::Service && (self.region.is_some() || self.class.is_some() || self.subject.is_some())
-        {
-            return Err(fault(named("role"), "is a service, which has no place"));
-        }
         if let Some(programme) = &self.programme
             && !programmes.contains(programme)
         {
@@ -185,35 +204,53 @@ impl GrantSaid {
     }
 }
 
-/// The place of a role: each has one kind of place, so that a claim that forgets it gives less and never more.
+/// The place of a role: each has one kind of place (an option of the role in the contract), so that a claim that forgets it gives
+/// less and never more.
 fn place_of(
     role: Role,
     said: (Option<String>, Option<String>, Option<String>),
     named: &impl Fn(&str) -> String,
 ) -> Result<Place, InvalidClaims> {
+    use RolePlace::{Class, Person, Region, Subject, Whole, WholeOrRegion};
     let missing = |field: &str| Err(fault(named(field), "is missing"));
-    match (role, said) {
-        (Role::Trainee, (None, None, None)) => Ok(Place::Person),
-        (Role::ClassTutor, (None, Some(class), None)) => {
+    match (PLACES.get(&(role as i32)).copied().unwrap_or_default(), said) {
+        (Person, (None, None, None)) => Ok(Place::Person),
+        (Class, (None, Some(class), None)) => {
             check_id(&named("class"), &class)?;
             Ok(Place::Class(class))
         }
-        (Role::ClassTutor, (None, None, None)) => missing("class"),
-        (Role::SubjectExpert, (None, None, Some(subject))) => {
+        (Class, (None, None, None)) => missing("class"),
+        (Subject, (None, None, Some(subject))) => {
             check_subject(&named("subject"), &subject)?;
             Ok(Place::Subject(subject))
         }
-        (Role::SubjectExpert, (None, None, None)) => missing("subject"),
-        (Role::CountyCounselor | Role::MunicipalLead | Role::Province, (Some(region), None, None)) => {
+        (Subject, (None, None, None)) => missing("subject"),
+        (Region | WholeOrRegion, (Some(region), None, None)) => {
             if !is_region_code(&region) {
                 return Err(fault(named("region"), "is no code of six digits"));
             }
             Ok(Place::Region(region))
         }
-        (Role::CountyCounselor | Role::MunicipalLead, (None, None, None)) => missing("region"),
-        (Role::TrainingInstitution | Role::Province | Role::Service, (None, None, None)) => Ok(Place::Whole),
+        (Region, (None, None, None)) => missing("region"),
+        (Whole | WholeOrRegion, (None, None, None)) => Ok(Place::Whole),
         _ => Err(fault(named("role"), "has a place that is none of this role's")),
     }
+}
+
+static PLACES: LazyLock<HashMap<i32, RolePlace>> = LazyLock::new(places);
+
+/// Which kind of place each role has, as the contract says.
+fn places() -> HashMap<i32, RolePlace> {
+    let pool = descriptors::pool();
+    let (Some(roles), Some(option)) =
+        (pool.get_enum_by_name(ROLE), pool.get_extension_by_name(ROLE_PLACE_OPTION))
+    else {
+        return HashMap::new();
+    };
+    let place = |options: &DynamicMessage| {
+        options.get_extension(&option).as_enum_number().and_then(|number| RolePlace::try_from(number).ok())
+    };
+    roles.values().filter_map(|role| Some((role.number(), place(&role.options())?))).collect()
 }
 
 fn check_id(claim: &str, id: &str) -> Result<(), InvalidClaims> {
@@ -325,6 +362,14 @@ mod tests {
         let claims = read(r#""name":"K""#).unwrap();
         assert!(claims.programmes.is_empty() && claims.grants.is_empty());
         assert_eq!(claims.not_before, DateTime::<Utc>::MIN_UTC);
+    }
+
+    #[test]
+    fn every_role_has_a_kind_of_place() {
+        for number in 1.. {
+            let Ok(role) = Role::try_from(number) else { break };
+            assert!(PLACES.get(&number).is_some_and(|place| *place != RolePlace::Unspecified), "{role:?}");
+        }
     }
 
     #[test]

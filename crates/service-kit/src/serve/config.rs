@@ -1,10 +1,9 @@
-//! What a server is told from outside. What: [`ListenAddress`]. Why: the access rules are written down but not
-//! enforced yet, so a server must not listen where strangers are, unless the operator says that there are none. When
-//! enforcement comes, the check moves to "refuse unless access is enforced".
+//! What a server is told from outside. What: [`ListenAddress`]. Why a type: an open server believes whatever a caller says to be,
+//! so it must not listen where strangers are.
 
 use std::{fmt, net::SocketAddr};
 
-/// Where a server listens: an address of this machine, or of a network that the operator has called private.
+/// Where a server listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenAddress(SocketAddr);
 
@@ -16,19 +15,18 @@ pub enum ListenAddressError {
     Malformed(String),
     /// An address that other machines can reach.
     #[error(
-        "{0} can be reached from other machines, and this build does not enforce access rules yet: anybody \
-         could read and change everything. Listen on 127.0.0.1 or [::1], or, where the network is private and whoever \
-         can reach it may do everything, say so with --open-network (SHIPEI_OPEN_NETWORK=true)"
+        "{0} can be reached from other machines, and an open server asks nobody who they are: anybody could read and change \
+         everything. Listen on 127.0.0.1 or [::1], or have callers bring tokens: --token-keys (SHIPEI_TOKEN_KEYS) instead of --open"
     )]
     NotLoopback(SocketAddr),
 }
 
 impl ListenAddress {
-    /// Reads `HOST:PORT`. With `open_network` it may be an address that other machines can reach.
+    /// Reads `HOST:PORT`. Of an open server it must be an address that only this machine can reach.
     ///
     /// # Errors
-    /// When it is no address, or when strangers could reach it and nobody said that they may.
-    pub fn parse(text: &str, open_network: bool) -> Result<Self, ListenAddressError> {
+    /// When it is no address, or when strangers could reach an open server.
+    pub fn parse(text: &str, open: bool) -> Result<Self, ListenAddressError> {
         let numeric = match text.strip_prefix("localhost:") {
             Some(port) => format!("127.0.0.1:{port}"),
             None => text.to_owned(),
@@ -37,7 +35,7 @@ impl ListenAddress {
             return Err(ListenAddressError::Malformed(text.to_owned()));
         };
         let parsed = Self(address);
-        if !parsed.is_loopback() && !open_network {
+        if !parsed.is_loopback() && open {
             return Err(ListenAddressError::NotLoopback(address));
         }
         Ok(parsed)
@@ -67,25 +65,25 @@ mod tests {
     #[test]
     fn loopback_is_accepted() {
         for text in ["127.0.0.1:7400", "[::1]:0", "localhost:7400", "127.8.0.1:1", "[::ffff:127.0.0.1]:1"] {
-            let address = ListenAddress::parse(text, false).unwrap();
+            let address = ListenAddress::parse(text, true).unwrap();
             assert!(address.is_loopback(), "{text}");
         }
     }
 
     #[test]
-    fn other_addresses_need_the_word_of_the_operator() {
+    fn open_server_is_reached_from_its_machine_only() {
         for text in ["0.0.0.0:7400", "[::]:7400", "192.168.1.2:7400", "10.0.0.1:1"] {
-            let error = ListenAddress::parse(text, false).unwrap_err();
-            assert!(error.to_string().contains("--open-network"), "{error}");
+            let error = ListenAddress::parse(text, true).unwrap_err();
+            assert!(error.to_string().contains("--token-keys"), "{error}");
             assert!(matches!(error, ListenAddressError::NotLoopback(_)));
-            assert!(!ListenAddress::parse(text, true).unwrap().is_loopback());
+            assert!(!ListenAddress::parse(text, false).unwrap().is_loopback());
         }
     }
 
     #[test]
-    fn what_is_no_address_is_refused_on_any_network() {
+    fn what_is_no_address_is_refused() {
         for text in ["", "7400", "localhost", "example.com:80"] {
-            let error = ListenAddress::parse(text, true);
+            let error = ListenAddress::parse(text, false);
             assert!(matches!(error, Err(ListenAddressError::Malformed(_))), "{text}");
         }
     }

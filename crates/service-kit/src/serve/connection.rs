@@ -49,7 +49,7 @@ pub fn connect_lazily(address: &str) -> Result<Channel, tonic::transport::Error>
     Ok(configure(Endpoint::from_shared(address.to_owned())?).connect_lazy())
 }
 
-fn configure(endpoint: Endpoint) -> Endpoint {
+pub(super) fn configure(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)

@@ -12,7 +12,11 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{call::budget::BUDGET_BYTES, serve::upkeep::REQUEST_RECORDS_KEPT, write::room::WriteBounds};
+use crate::{
+    call::{at_once::CallerLimits, budget::BUDGET_BYTES},
+    serve::upkeep::REQUEST_RECORDS_KEPT,
+    write::room::WriteBounds,
+};
 
 /// How long a connection may take to say what it speaks.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -41,6 +45,8 @@ pub struct ProcessBounds {
     pub budget_bytes: usize,
     /// The most connections.
     pub connections: ConnectionLimits,
+    /// What one caller may have under way.
+    pub callers: CallerLimits,
     /// How long a request is known by its id.
     pub request_records_kept: Duration,
     /// What writers may fill.
@@ -52,6 +58,7 @@ impl Default for ProcessBounds {
         Self {
             budget_bytes: BUDGET_BYTES,
             connections: ConnectionLimits::default(),
+            callers: CallerLimits::default(),
             request_records_kept: REQUEST_RECORDS_KEPT,
             writes: WriteBounds::default(),
         }

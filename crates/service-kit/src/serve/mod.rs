@@ -1,4 +1,4 @@
-//! The server of a process: where it listens ([`config`]), over which connections ([`connection`]) and how many ([`connections`]), and what it serves
+//! The server of a process: where it listens ([`config`]), over which connections ([`connection`]) and how many ([`connections`]), encrypted or not ([`tls`]), and what it serves
 //! ([`server`]), what it says of its [`health`], and `upkeep` of the databases meanwhile. Why highest: it puts the other rooms together and none of them needs it.
 
 pub mod config;
@@ -8,4 +8,5 @@ mod event_types;
 pub mod health;
 pub mod server;
 pub mod service;
+pub mod tls;
 pub(crate) mod upkeep;

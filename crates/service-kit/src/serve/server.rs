@@ -18,7 +18,7 @@ use shipei_contracts::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
@@ -40,6 +40,7 @@ use crate::{
         access::{Policies, PolicyError},
         budget::Budget,
         gate::GateLayer,
+        identify::Identification,
         layer::{Bounds, CallLayer},
         limit::Limit,
         misdelivered::MisdeliveredCalls,
@@ -52,9 +53,10 @@ use crate::{
             Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
             SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES, first_word,
         },
-        connections::{Connections, ProcessBounds},
+        connections::{ConnectionSlot, Connections, ProcessBounds},
         event_types,
         health::{tell_health, watch_health},
+        tls::ListenerTls,
         upkeep::{keep_up, prepare_months},
     },
     shutdown::Shutdown,
@@ -108,6 +110,7 @@ pub struct ServerBuilder {
     process_bounds: ProcessBounds,
     rate_limiter: Option<RateLimiter>,
     cors: CorsOrigins,
+    identification: Identification,
     descriptor_pool: DescriptorPool,
     descriptor_set: Vec<u8>,
 }
@@ -126,6 +129,7 @@ pub struct Server {
     limits: Limit,
     web: WebLayer,
     cors: CorsOrigins,
+    identification: Identification,
 }
 
 /// Makes a generated server with the suite's message limits, which takes and, to clients that ask for it, gives messages
@@ -166,6 +170,7 @@ impl ServerBuilder {
             process_bounds: ProcessBounds::default(),
             rate_limiter: None,
             cors: CorsOrigins::default(),
+            identification: Identification::default(),
             descriptor_pool: descriptors::pool().clone(),
             descriptor_set: FILE_DESCRIPTOR_SET.to_vec(),
         }
@@ -221,6 +226,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Knows its callers so; without it the server is open.
+    #[must_use]
+    pub fn identification(mut self, identification: Identification) -> Self {
+        self.identification = identification;
+        self
+    }
+
     /// Takes policies and reflection from another descriptor set than the contracts', for tests.
     #[must_use]
     pub fn descriptors(mut self, pool: DescriptorPool) -> Self {
@@ -258,7 +270,7 @@ impl ServerBuilder {
         }
         let misdelivered = MisdeliveredCalls::of(&self.descriptor_pool, &names);
         let methods = Methods::of(&self.descriptor_pool, &names);
-        let bounds = Bounds::new(budget.part(CALLS_PART), MESSAGE_BYTES_MAX);
+        let bounds = Bounds::new(budget.part(CALLS_PART), MESSAGE_BYTES_MAX, self.process_bounds.callers);
         let web = WebLayer::new(self.web_routes(&names)?, bounds.budget.clone(), MESSAGE_BYTES_MAX);
 
         let health = HealthReporter::new();
@@ -283,6 +295,7 @@ impl ServerBuilder {
             limits: Limit::new(self.rate_limiter, &names),
             web,
             cors: self.cors,
+            identification: self.identification,
         })
     }
 
@@ -328,37 +341,68 @@ impl Server {
     /// # Errors
     /// When the listener has no address.
     pub fn serve_tcp(&self, listener: TcpListener) -> io::Result<SocketAddr> {
-        let address = listener.local_addr()?;
-        let (connections, cut) = (self.connections.clone(), self.shutdown.hard_token());
-        let waiting_max = connections.limits().all.saturating_add(1);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let placed = incoming.filter_map(move |io| match io {
+        let (address, cut) = (listener.local_addr()?, self.shutdown.hard_token());
+        let words = self.placed(listener).map(move |placed| first_word(placed, cut.clone()));
+        let spoken = futures::StreamExt::buffer_unordered(words, self.waiting_max());
+        self.serve(spoken.filter_map(|io| io), self.identification.clone());
+        Ok(address)
+    }
+
+    /// Serves over TLS until shutdown, as [`Server::serve_tcp`].
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn serve_tls(&self, listener: TcpListener, tls: &ListenerTls) -> io::Result<SocketAddr> {
+        let (address, cut, tls) = (listener.local_addr()?, self.shutdown.hard_token(), tls.clone());
+        let words = self.placed(listener).map(move |placed| {
+            let (word, tls) = (first_word(placed, cut.clone()), tls.clone());
+            async move {
+                match word.await? {
+                    Ok(io) => tls.accept(io).await.map(Ok),
+                    Err(error) => Some(Err(error)),
+                }
+            }
+        });
+        let spoken = futures::StreamExt::buffer_unordered(words, self.waiting_max());
+        self.serve(spoken.filter_map(|io| io), self.identification.clone());
+        Ok(address)
+    }
+
+    /// All connections that have a place may wait at once for what their clients say first.
+    fn waiting_max(&self) -> usize {
+        self.connections.limits().all.saturating_add(1)
+    }
+
+    /// The connections for which there is a place.
+    fn placed(
+        &self,
+        listener: TcpListener,
+    ) -> impl Stream<Item = io::Result<(TcpStream, ConnectionSlot)>> + use<> {
+        let connections = self.connections.clone();
+        TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(move |io| match io {
             Ok(io) => {
                 // One that is gone already has no address, and one for which there is no place is closed.
                 let place = connections.enter(io.peer_addr().ok()?.ip())?;
                 Some(Ok((io, place)))
             }
             Err(error) => Some(Err(error)),
-        });
-        // All that have a place may wait here at once.
-        let spoken = futures::StreamExt::buffer_unordered(
-            placed.map(move |placed| first_word(placed, cut.clone())),
-            waiting_max,
-        );
-        self.serve(spoken.filter_map(|io| io));
-        Ok(address)
+        })
     }
 
     /// Serves in memory until shutdown; returns at once, with the way in.
     pub fn serve_in_memory(&self) -> InMemory {
         let (sender, receiver) = mpsc::channel(CONNECTIONS_WAITING_MAX);
         let cut = self.shutdown.hard_token();
-        self.serve(ReceiverStream::new(receiver).map(move |io| Ok(Cuttable::new(io, cut.clone()))));
+        let incoming = ReceiverStream::new(receiver).map(move |io| Ok(Cuttable::new(io, cut.clone())));
+        self.serve(incoming, self.identification.in_memory());
         InMemory::new(sender)
     }
 
-    fn serve<Io>(&self, incoming: impl Stream<Item = io::Result<Cuttable<Io>>> + Send + 'static)
-    where
+    fn serve<Io>(
+        &self,
+        incoming: impl Stream<Item = io::Result<Io>> + Send + 'static,
+        identification: Identification,
+    ) where
         Io: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         Io::ConnectInfo: Clone + Send + Sync + 'static,
     {
@@ -382,6 +426,7 @@ impl Server {
                 self.methods.clone(),
                 self.policies.clone(),
                 self.bounds.clone(),
+                identification,
                 self.shutdown.clone(),
             ))
             .layer(GateLayer(self.misdelivered.clone()))

@@ -12,7 +12,10 @@ use prost::{Message, Name};
 use shipei_contracts::NamesThings;
 use shipei_store::{Database, PageTokens, Retryable, SealedTokens, StoreError, Wake, crypto::Keys};
 use tokio::sync::Semaphore;
-use tonic::{Request, Response, metadata::MetadataValue};
+use tonic::{
+    Request, Response,
+    metadata::{MetadataMap, MetadataValue},
+};
 
 use crate::{
     answer::{
@@ -25,6 +28,10 @@ use crate::{
         things::Things,
     },
     clock::Clock,
+    identity::{
+        caller::{CALLER_HEADER, Caller},
+        service_token::ServiceTokens,
+    },
     soft_state::{Instance, wakes::Log},
     telemetry::metrics,
     write::{
@@ -64,6 +71,7 @@ struct Inner {
     cursor_tokens: SealedTokens,
     page_seal: SealedTokens,
     keys: Keys,
+    service_tokens: ServiceTokens,
     facts: OnceLock<Arc<dyn Facts>>,
     shared: Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     things: OnceLock<Arc<dyn Things>>,
@@ -88,6 +96,7 @@ impl Kit {
         metrics::watch_pool(source, &database);
         let inner = Inner {
             source,
+            service_tokens: ServiceTokens::new(source, keys, clock.clone()),
             share: Share::new(&database),
             lines: Lines::new(&database),
             room: Room::new(),
@@ -119,6 +128,21 @@ impl Kit {
         let mut all = self.inner.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let own = all.entry(TypeId::of::<Shared>()).or_insert_with(|| Box::new(Shared::default()));
         own.downcast_ref::<Shared>().cloned().unwrap_or_default()
+    }
+
+    /// Says to another service, or to another instance of this one, who calls: by name, and by a token that proves it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when that can't be said, which can't be.
+    pub(crate) fn introduce(&self, metadata: &mut MetadataMap) -> Result<()> {
+        let cannot = |_| Error::Internal("a service can't say who it is".into());
+        let name = MetadataValue::try_from(Caller::service(self.source()).to_string()).map_err(cannot)?;
+        metadata.insert(CALLER_HEADER, name);
+        let token = format!("Bearer {}", self.inner.service_tokens.current()?);
+        let mut token = MetadataValue::try_from(token).map_err(cannot)?;
+        token.set_sensitive(true);
+        metadata.insert("authorization", token);
+        Ok(())
     }
 
     /// Its database.
