@@ -216,7 +216,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Serves these services (all five if none is named), with more said to the command by `configure`.
+    /// Serves these services (all five if none is named) openly, with more said to the command by `configure`.
     pub(crate) fn serve_with(
         services: &[&str],
         storage: &Storage,
@@ -240,6 +240,7 @@ impl Process {
             command.arg("--peer").arg(format!("{service}={address}"));
         }
         command
+            .env("SHIPEI_OPEN", "true")
             .env("SHIPEI_LOG", "warn")
             .env("SHIPEI_MIGRATE", "true")
             .stdin(Stdio::null())

@@ -18,6 +18,7 @@ mod faults;
 mod fill;
 mod fuzz;
 mod harness;
+mod identity;
 mod linear;
 mod migrations;
 mod oracle;

@@ -6,7 +6,7 @@
 //! [`Cluster::start`].
 
 mod balancer;
-mod certificates;
+pub(crate) mod certificates;
 mod process;
 pub(crate) mod proxy;
 
@@ -139,7 +139,7 @@ impl Cluster {
         for service in SERVICES {
             for (number, port) in ports[service].iter().enumerate() {
                 let name = format!("{service}-{}", number + 1);
-                let mut arguments = vec!["serve".to_owned(), service.to_owned()];
+                let mut arguments = vec!["serve".to_owned(), service.to_owned(), "--open".to_owned()];
                 arguments.extend_from_slice(&["--listen".to_owned(), format!("127.0.0.1:{port}")]);
                 arguments.extend_from_slice(&["--instance".to_owned(), name.clone()]);
                 arguments.extend(redis.flags());

@@ -1,6 +1,6 @@
 //! A client of the suite: channels to the five services, consistency tokens, and calls that are tried again.
 //!
-//! What every good client of the suite does is here: it says who it is, carries the token of what it wrote to the
+//! What every good client of the suite does is here: it says who it is, brings its token, carries the token of what it wrote to the
 //! next call, and repeats a call that found the service away, which is safe because every write has a request id.
 
 use std::{
@@ -28,6 +28,8 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
 
+use crate::bearer::Bearer;
+
 /// The five services, by the name of their log.
 pub use shipei_contracts::services::ALL as SERVICES;
 
@@ -48,6 +50,7 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Clients {
     channels: BTreeMap<&'static str, Channel>,
+    bearer: Option<Bearer>,
     caller: String,
     written: Arc<Mutex<Token>>,
     attempts: Arc<Mutex<Attempts>>,
@@ -108,20 +111,47 @@ impl Clients {
     /// When one isn't there.
     pub async fn require_services(&self) -> Result<()> {
         for (service, channel) in &self.channels {
-            if !is_there(channel, service).await {
+            if !self.is_there(channel, service).await {
                 bail!("{service} isn't at the address of --server; give --server SERVICE=ADDRESS for each");
             }
         }
         Ok(())
     }
 
+    /// Whether a service is where a channel leads. A load balancer may hand the question to a wrong instance for a moment, so
+    /// it is asked some times.
+    async fn is_there(&self, channel: &Channel, service: &'static str) -> bool {
+        let mut pause = BACK_OFF_FIRST;
+        for _ in 0..MISDELIVERED_MAX {
+            let mut request = self.request(GetHeadRequest { source: service.to_owned() });
+            request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(service));
+            request.set_timeout(CALL_TIMEOUT);
+            match EventFeedClient::new(channel.clone()).get_head(request).await {
+                Err(status) if status.message() == OTHER_LOGS => {}
+                // Whatever else is wrong, the calls themselves will find it, and wait for it.
+                _ => return true,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        false
+    }
+
     fn over(channels: BTreeMap<&'static str, Channel>) -> Clients {
         Clients {
             channels,
+            bearer: None,
             caller: "training_institution:shipei-cli".to_owned(),
             written: Arc::default(),
             attempts: Arc::default(),
         }
+    }
+
+    /// The same, bringing this token with each call.
+    #[must_use]
+    pub fn bearing(mut self, bearer: Option<Bearer>) -> Clients {
+        self.bearer = bearer;
+        self
     }
 
     /// The channel of a service.
@@ -140,6 +170,9 @@ impl Clients {
         let metadata = request.metadata_mut();
         if let Ok(caller) = self.caller.parse() {
             metadata.insert("shipei-caller", caller);
+        }
+        if let Some(bearer) = &self.bearer {
+            bearer.put_into(metadata);
         }
         traces::carry(metadata);
         let token = self.token();
@@ -296,25 +329,6 @@ pub fn endpoint_of(address: &str, ca_file: Option<&Path>) -> Result<Endpoint> {
 /// `host:port` as a URL.
 pub fn with_scheme(address: &str) -> String {
     if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
-}
-
-/// Whether a service is where a channel leads. A load balancer may hand the question to a wrong instance for a moment, so
-/// it is asked some times.
-async fn is_there(channel: &Channel, service: &'static str) -> bool {
-    let mut pause = BACK_OFF_FIRST;
-    for _ in 0..MISDELIVERED_MAX {
-        let mut request = Request::new(GetHeadRequest { source: service.to_owned() });
-        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(service));
-        request.set_timeout(CALL_TIMEOUT);
-        match EventFeedClient::new(channel.clone()).get_head(request).await {
-            Err(status) if status.message() == OTHER_LOGS => {}
-            // Whatever else is wrong, the calls themselves will find it, and wait for it.
-            _ => return true,
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-    false
 }
 
 #[cfg(test)]

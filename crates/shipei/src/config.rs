@@ -3,26 +3,37 @@
 //! [`crate::settings`] collects what was said and where; here it gets its types. An error names the place; it never
 //! repeats a database's URL, which may hold a password.
 
+mod access;
 mod shown;
+mod tls;
+mod values;
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_client::client::with_scheme;
 use shipei_service_kit::{
-    ConnectionLimits, CorsOrigins, InvalidOrigin, ProcessBounds, Quota, WriteBounds, config::ListenAddress,
-    telemetry::LogFormat,
+    CallerLimits, ConnectionLimits, CorsOrigins, InvalidOrigin, ProcessBounds, Quota, WriteBounds,
+    config::ListenAddress, telemetry::LogFormat,
 };
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
 
+pub use self::access::Access;
+use self::values::{many, one, path, switch};
 use crate::{
     environment::unknown_variables,
     redis::{RedisAddress, masked},
     services::{peer_missing, service_names, sources_missing},
-    settings::{Flags, Given, Givens, SETTINGS, Source},
+    settings::{Flags, Givens, SETTINGS, Source},
     storage::{KEY_FILE, Storage},
+    suite::TlsFiles,
 };
 
 /// Where a server listens unless it is told otherwise.
@@ -81,8 +92,10 @@ pub struct Config {
     pub services: Vec<&'static str>,
     /// Where to listen.
     pub listen: ListenAddress,
-    /// Whether the operator said that the network is private.
-    pub open_network: bool,
+    /// How callers are known.
+    pub access: Access,
+    /// What is spoken TLS with.
+    pub tls: TlsFiles,
     /// The origins whose pages may call from a browser.
     pub cors_origins: Vec<String>,
     /// The addresses of services that run elsewhere.
@@ -125,9 +138,9 @@ impl Config {
         };
         let services: Vec<&'static str> = service_names().into_iter().filter(said).collect();
         let defaults = PoolLimits::default();
-        let open_network = one(&givens, "open_network", false, switch)?;
-        let listen = |text: &str| ListenAddress::parse(text, open_network);
         let data = one(&givens, "data", PathBuf::from(DATA_DEFAULT), path)?;
+        let access = access::read(&givens, &data)?;
+        let listen = |text: &str| ListenAddress::parse(text, matches!(access, Access::Open));
         let key_file = one(&givens, "key_file", data.join(KEY_FILE), path)?;
         let urls = many(&givens, "database", |values| databases(values, &services))?;
         let storage = match urls {
@@ -144,7 +157,8 @@ impl Config {
         Ok(Config {
             services,
             listen: one(&givens, "listen", listen(LISTEN_DEFAULT)?, listen)?,
-            open_network,
+            access,
+            tls: tls::read(&givens)?,
             cors_origins: one(&givens, "cors_origins", Vec::new(), cors_origins)?,
             peers: many(&givens, "peers", peers)?,
             storage,
@@ -201,24 +215,6 @@ impl Config {
     }
 }
 
-/// The value of a setting that has one.
-fn one<T, E: ToString>(
-    givens: &Givens,
-    key: &str,
-    default: T,
-    read: impl Fn(&str) -> Result<T, E>,
-) -> Result<T> {
-    let Some(Given { values, source }) = givens.get(key) else { return Ok(default) };
-    let value = values.first().map_or("", String::as_str);
-    read(value).map_err(|error| anyhow!("{source}: `{key}`: {}", error.to_string()))
-}
-
-/// The value of a setting that goes by service.
-fn many<T: Default>(givens: &Givens, key: &str, read: impl Fn(&[String]) -> Result<T, String>) -> Result<T> {
-    let Some(Given { values, source }) = givens.get(key) else { return Ok(T::default()) };
-    read(values).map_err(|error| anyhow!("{source}: `{key}`: {error}"))
-}
-
 /// The name of an instance, as it may stand in a lease and on a metric.
 fn instance(text: &str) -> Result<Option<String>, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -246,12 +242,16 @@ fn bounds(givens: &Givens) -> Result<ProcessBounds> {
     let all = one(givens, "connections", defaults.connections.all, at_least_one)?;
     let by_address = one(givens, "connections_by_address", all, at_least_one)?;
     let connections = ConnectionLimits { all, by_address };
+    let callers = CallerLimits {
+        calls: one(givens, "calls_by_caller", defaults.callers.calls, at_most)?,
+        streams: one(givens, "streams_by_caller", defaults.callers.streams, at_most)?,
+    };
     let kept = u32::try_from(defaults.request_records_kept.as_secs() / DAY_SECONDS).unwrap_or(u32::MAX);
     let days = one(givens, "request_records_days", kept, days)?;
     let request_records_kept = Duration::from_secs(u64::from(days) * DAY_SECONDS);
     let writes = writes(givens, defaults.writes)?;
     let budget_bytes = megabytes.saturating_mul(MEGABYTE);
-    Ok(ProcessBounds { budget_bytes, connections, request_records_kept, writes })
+    Ok(ProcessBounds { budget_bytes, connections, callers, request_records_kept, writes })
 }
 
 fn writes(givens: &Givens, defaults: WriteBounds) -> Result<WriteBounds> {
@@ -285,6 +285,10 @@ fn at_least_one(text: &str) -> Result<usize, &'static str> {
     text.parse().ok().filter(|number| *number > 0).ok_or("write a number from 1")
 }
 
+fn at_most(text: &str) -> Result<Option<NonZeroUsize>, &'static str> {
+    text.parse().map(NonZeroUsize::new).map_err(|_| "write a number, or 0 for no limit")
+}
+
 fn redis(givens: &Givens) -> Result<Option<RedisAddress>> {
     let ca_file = one(givens, "redis_ca_file", None, |text| path(text).map(Some))?;
     let url = one(givens, "redis", None, |text| redis_url(text).map(Some))?;
@@ -309,14 +313,6 @@ fn collector(text: &str) -> Result<String, &'static str> {
         return Ok(text.to_owned());
     }
     Err("write http://HOST:4317")
-}
-
-fn switch(text: &str) -> Result<bool, &'static str> {
-    text.parse().map_err(|_| "write true or false")
-}
-
-fn path(text: &str) -> Result<PathBuf, &'static str> {
-    if text.is_empty() { Err("write a path") } else { Ok(PathBuf::from(text)) }
 }
 
 fn connections(text: &str) -> Result<u32, String> {
@@ -394,7 +390,7 @@ fn peers(values: &[String]) -> Result<BTreeMap<String, String>, String> {
         let service = required_service(name)?;
         if !is_peer(address) {
             return Err(format!(
-                "`{}` is no address of {service}; write HOST:PORT or http://HOST:PORT (peers are spoken to without TLS)",
+                "`{}` is no address of {service}; write HOST:PORT, http://HOST:PORT or https://HOST:PORT",
                 masked(address)
             ));
         }
@@ -405,10 +401,12 @@ fn peers(values: &[String]) -> Result<BTreeMap<String, String>, String> {
     Ok(addresses)
 }
 
-/// Whether a peer can be spoken to at an address: in plain text, at a port that is named.
+/// Whether a peer can be spoken to at an address: at a port that is named.
 fn is_peer(address: &str) -> bool {
     let Ok(uri) = with_scheme(address).parse::<Uri>() else { return false };
-    let plain = uri.scheme_str() == Some("http") && uri.port_u16().is_some();
+    let plain = matches!(uri.scheme_str(), Some("http" | "https"))
+        && uri.port_u16().is_some()
+        && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
     plain && uri.host().is_some_and(|host| !host.is_empty()) && uri.path() == "/" && uri.query().is_none()
 }
 

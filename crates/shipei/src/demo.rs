@@ -25,6 +25,7 @@ use crate::{
     display::{columns, histogram, percent, say, table},
     progress::{Progress, summary},
     suite::{Storage, Suite},
+    token,
 };
 
 /// The season, as files of this program.
@@ -42,6 +43,8 @@ const FILES: [(&str, &str); 7] = [
 const PROGRAMME: &str = "qinhuangdao-2019";
 /// The file that says that the whole season is in the databases beside it.
 const DONE_FILE: &str = "season-is-in";
+/// How long the token holds that is shown at the end, hours.
+const TOKEN_HOURS: u32 = 8;
 /// Trainees shown.
 const SAMPLE: usize = 12;
 
@@ -70,6 +73,8 @@ pub async fn run(data: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    // What it says to try next is pasted: `serve` finds the keys in its data, and the token is by them.
+    let (key, _) = token::load_or_make(data)?;
     let suite = Suite::start_embedded(&Storage::Directory(data.to_owned())).await?;
     let clients = Clients::of_channel(&suite.channel());
     let out = data.join("scores");
@@ -103,7 +108,7 @@ pub async fn run(data: &Path) -> Result<()> {
     say(&trainees(columns, &counted));
     say(&distribution(&counted));
     say(&summary);
-    say(&next(data, programme_id));
+    say(&next(data, programme_id, &token::of_institution(&key, &[programme_id], TOKEN_HOURS)?));
     suite.stop().await;
     Ok(())
 }
@@ -267,14 +272,17 @@ async fn county_names(clients: &Clients, programme: &str) -> Result<BTreeMap<Str
 }
 
 /// Lines to paste; `buf` is `npx -y @bufbuild/buf`.
-fn next(data: &Path, programme: &str) -> String {
+fn next(data: &Path, programme: &str, token: &str) -> String {
     let data = data.display();
-    let curl = "npx -y @bufbuild/buf curl --protocol grpc --emit-defaults";
+    let curl = "npx -y @bufbuild/buf curl --protocol grpc --emit-defaults -H \"authorization: Bearer $SHIPEI_TOKEN\"";
     let service = "http://127.0.0.1:7300/shipei";
     format!(
         "What to try next\n\n\
          Serve what this demo made, in another terminal:\n  \
            cargo run --release -- serve --data {data}\n\n\
+         Callers say who they are by a token. This one may do everything in this programme for {TOKEN_HOURS} hours \
+         (others: `cargo run --release -- token --help`):\n  \
+           export SHIPEI_TOKEN={token}\n\n\
          Why did T000008 not pass, and what was missing? (--lang zh, --html FILE)\n  \
            cargo run --release -- explain T000008 --programme {programme}\n\n\
          Where does each county stand?\n  \

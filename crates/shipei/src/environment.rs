@@ -10,8 +10,16 @@ const OTLP_STANDARD: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// OpenTelemetry's own variable for how the collector is spoken to, and the one way that this program has.
 const OTLP_PROTOCOL: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
 
-/// Variables that begin as ours and are no settings: what is logged, the bench, and what the tests are told.
-const OTHER_VARIABLES: [&str; 4] = [CONFIG_VARIABLE, LOG_VARIABLE, "SHIPEI_BENCH_DATABASE", "SHIPEI_TEST_"];
+/// Variables that begin as ours and are no settings: what is logged, the bench, what the tests are
+/// told, and what the commands that call a suite bring.
+const OTHER_VARIABLES: [&str; 6] = [
+    CONFIG_VARIABLE,
+    LOG_VARIABLE,
+    "SHIPEI_BENCH_DATABASE",
+    "SHIPEI_TEST_",
+    "SHIPEI_TOKEN",
+    "SHIPEI_TOKEN_FILE",
+];
 /// What Kubernetes puts into the environment of each container for a Service that is called `shipei` or `shipei-..`.
 const OF_KUBERNETES: [&str; 2] = ["_SERVICE_", "_PORT"];
 

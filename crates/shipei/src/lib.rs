@@ -21,4 +21,5 @@ pub mod settings;
 pub mod stats;
 mod storage;
 pub mod suite;
+pub mod token;
 pub mod who;

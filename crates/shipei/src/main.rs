@@ -16,6 +16,7 @@ use shipei::{
     display::say,
     explain, files, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
+    token::{self, TokenOptions},
     who,
 };
 use shipei_client::client::Clients;
@@ -72,6 +73,9 @@ enum Command {
     /// Make services forget what they learned from other logs, to learn it again from the first event.
     #[command(after_help = operate::RELEARN_EXAMPLES, mut_args(settings::hide_what_only_servers_use))]
     Relearn(config::NamedOptions),
+    /// Make a token for trying out, developing and testing, by a key that is made when it is not there.
+    #[command(after_help = token::EXAMPLES)]
+    Token(token::Wanted),
     /// Ask a running server whether it serves (grpc.health.v1).
     #[command(after_help = operate::HEALTH_EXAMPLES)]
     Health(operate::Question),
@@ -122,6 +126,8 @@ enum Command {
         /// The authority (PEM) that signed the certificate of an https:// address.
         #[arg(long, requires = "servers")]
         ca_file: Option<PathBuf>,
+        #[command(flatten)]
+        token: TokenOptions,
         /// Keep the databases of the suite in this process here, instead of a temporary folder.
         #[arg(long, conflicts_with = "servers")]
         data: Option<PathBuf>,
@@ -227,6 +233,7 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             say(String::from_utf8(script)?.trim_end());
         }
         Command::Man { folder } => write_manual(&folder)?,
+        Command::Token(wanted) => token::run(&wanted)?,
         Command::Health(question) => {
             let serves = operate::ask_health(&question).await?;
             say(if serves { "SERVING" } else { "NOT_SERVING" });
@@ -273,10 +280,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             who::run(&question).await?;
         }
-        Command::Replay { season, out, servers, ca_file, data } => {
+        Command::Replay { season, out, servers, ca_file, token, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             if !servers.is_empty() {
-                let clients = Clients::connect(&servers, ca_file.as_deref()).await?;
+                let clients = Clients::connect(&servers, ca_file.as_deref()).await?.bearing(token.bearer()?);
                 clients.require_services().await?;
                 progress::replay(&clients, &season, &out).await?;
                 return Ok(ExitCode::SUCCESS);

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{Access, Config},
     display::say,
     suite::{self, Suite},
 };
@@ -16,15 +16,20 @@ use crate::{
 /// What stands below the help of `shipei serve`.
 pub const EXAMPLES: &str = "\
 Examples:
-  shipei serve                                   all five on SQLite files in ./shipei-data
+  shipei serve --open                            all five on SQLite files in ./shipei-data, for trying
+                                                 it out: nobody on this machine is asked for a token
+  shipei serve --data shipei-demo                with the keys that `shipei token --keys shipei-demo`
+                                                 or the demo has made there
   shipei serve --database postgres://localhost/shipei --key-file /etc/shipei.key --migrate
                                                  all five on Postgres, a schema for each
   shipei serve assessment --listen 127.0.0.1:7305 --peer enrollment=127.0.0.1:7301 \\
       --peer learning-progress=127.0.0.1:7302 --peer assignment-grading=127.0.0.1:7303 \\
       --peer offline-activity=127.0.0.1:7304     one of five processes
-  shipei serve --config /etc/shipei.toml --listen 10.0.0.7:7300 --open-network
-                                                 for a private network
+  shipei serve --config /etc/shipei.toml --listen 0.0.0.0:7300 --issuer https://id.example/realms/edu \
+      --token-keys https://id.example/realms/edu/keys --audience shipei
+                                                 for whom an identity provider knows
 
+Who may call must be said: whose tokens are taken (--token-keys), or that nobody is asked (--open).
 A service on Postgres starts on a schema of its own version only: run `shipei migrate` before,
 or give --migrate. `shipei config` with the same flags shows what would be in force, and where
 each value comes from.";
@@ -34,17 +39,24 @@ each value comes from.";
 /// # Errors
 /// When it can't start, or when a part of it has failed that it can't do without.
 pub async fn run(config: &Config) -> Result<()> {
+    config.access.require_said()?;
     let listener = TcpListener::bind(config.listen.socket_address())
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     raise_descriptors();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    if !config.listen.is_loopback() {
+    if config.access == Access::Open {
         tracing::warn!(
             listen = %config.listen,
-            "the network is open: access rights are declared but not enforced, whoever reaches this address may \
-             read and change everything"
+            "the suite is open: nobody is asked for a token, and whoever is on this machine may read and change everything"
+        );
+    }
+    if !config.listen.is_loopback() && config.tls.listener.is_none() {
+        tracing::warn!(
+            listen = %config.listen,
+            "tokens and data are sent in plain text: whoever listens in on this network can use them. Give --tls-certificate \
+             and --tls-key, unless it is a network of nobody but these processes and a proxy that speaks TLS"
         );
     }
     let options = options_of(config)?;
@@ -58,11 +70,7 @@ pub async fn run(config: &Config) -> Result<()> {
     // The first line of standard output is the address: a script that let the system choose the port reads it here.
     say(&format!("listening on {address}"));
     say(&format!("serving {}", config.services.join(", ")));
-    say(if config.listen.is_loopback() {
-        "open: access rights are declared but not enforced yet, so only this machine can reach it"
-    } else {
-        "open: access rights are declared but not enforced yet, and other machines can reach it"
-    });
+    say(&config.access.to_words());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -84,6 +92,11 @@ fn options_of(config: &Config) -> Result<suite::Options> {
         instance: config.instance.clone(),
         redis: config.redis.clone(),
         rate_limit: config.rate_limit,
+        tokens: match &config.access {
+            Access::Tokens(tokens) => Some(tokens.clone()),
+            Access::Open | Access::Unsaid { .. } => None,
+        },
+        tls: config.tls.clone(),
         limits: config.limits,
         bounds: config.bounds,
         cors: CorsOrigins::new(&config.cors_origins)?,

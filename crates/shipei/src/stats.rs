@@ -18,6 +18,7 @@ use shipei_contracts::{
 use crate::{
     ask::{ask, each_page},
     display::{columns, histogram, percent, say, table},
+    token::TokenOptions,
 };
 
 /// What stands below the help of `shipei stats`.
@@ -95,6 +96,8 @@ pub struct Options {
     /// The authority (PEM) that signed the certificate of an https:// address.
     #[arg(long)]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenOptions,
 }
 
 impl Options {
@@ -139,6 +142,7 @@ impl By {
 /// If a service refuses or can't be reached.
 pub async fn run(options: &Options) -> Result<()> {
     let clients = Clients::connect(&options.servers, options.ca_file.as_deref()).await?;
+    let clients = clients.bearing(options.token.bearer()?);
     match options.by {
         Some(by) => list(&clients, options, by).await,
         None => one(&clients, options).await,

@@ -7,8 +7,9 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
-    Clock, CorsOrigins, InMemory, Instance, Kit, Peers, ProcessBounds, Server, ServerBuilder, Service,
-    Shutdown, SoftState, connect_lazily,
+    Clock, CorsOrigins, Identification, InMemory, Instance, Kit, ListenerFiles, ListenerTls, PeerFiles,
+    PeerTls, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown, SoftState, TokenSettings,
+    Verifier, connect_lazily,
     follow::shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
@@ -26,6 +27,8 @@ use crate::{
     services::{peer_missing, service_of, services_of},
 };
 
+/// What an address begins with that is spoken TLS to.
+const HTTPS: &str = "https://";
 /// After this age clients are asked to connect anew and streams end, so that load spreads over instances that came
 /// meanwhile.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
@@ -86,6 +89,10 @@ pub struct Options {
     pub redis: Option<RedisAddress>,
     /// The most calls of one caller to one gRPC service in a minute, if there is a bound.
     pub rate_limit: Option<NonZeroU32>,
+    /// Whose tokens are taken; without it the suite is open.
+    pub tokens: Option<TokenSettings>,
+    /// What is spoken TLS with, to clients and to peers.
+    pub tls: TlsFiles,
     /// The bounds of each service's database.
     pub limits: PoolLimits,
     /// What the process may hold for its clients.
@@ -96,11 +103,21 @@ pub struct Options {
     pub migrate: bool,
 }
 
+/// The files of TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Of the listener; in plain text without them.
+    pub listener: Option<ListenerFiles>,
+    /// For peers at `https://` addresses.
+    pub peers: PeerFiles,
+}
+
 /// Services that run in this process.
 #[derive(Debug)]
 pub struct Suite {
     server: Server,
     in_memory: InMemory,
+    listener_tls: Option<ListenerTls>,
     shutdown: Shutdown,
     _claims: Vec<Claim>,
 }
@@ -116,6 +133,8 @@ impl Suite {
             instance: random_name()?,
             redis: None,
             rate_limit: None,
+            tokens: None,
+            tls: TlsFiles::default(),
             limits: PoolLimits::default(),
             bounds: ProcessBounds::default(),
             cors: CorsOrigins::default(),
@@ -140,7 +159,15 @@ impl Suite {
         let soft_state = options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?;
         let instance = Instance::new(&options.instance, soft_state)?;
         let shutdown = Shutdown::new();
+        let identification = match options.tokens.clone() {
+            Some(tokens) => {
+                let verifier = Verifier::start(tokens, &keys, &options.clock, &shutdown).await?;
+                Identification::Verified(verifier, options.clock.clone())
+            }
+            None => Identification::Open,
+        };
         let mut builder = ServerBuilder::new(&shutdown)
+            .identification(identification)
             .connection_age_max(CONNECTION_AGE_MAX)
             .bounds(options.bounds)
             .cors(options.cors.clone());
@@ -158,20 +185,29 @@ impl Suite {
             builder = (service.serve)(builder, &kit, &shutdown);
             kits.push(kit);
         }
+        let listener = options.tls.listener.clone();
+        let listener_tls = listener.map(|files| ListenerTls::start(files, &shutdown)).transpose()?;
+        let encrypted = options.peers.values().any(|address| address.starts_with(HTTPS));
+        let peer_files = encrypted.then(|| options.tls.peers.clone());
+        let peer_tls = peer_files.map(|files| PeerTls::start(files, &shutdown)).transpose()?;
         let server = builder.build().await?;
         let in_memory = server.serve_in_memory();
         for (service, kit) in services.iter().zip(&kits) {
-            let peers = peers_of(service, &services, &in_memory, &options.peers)?;
+            let peers = peers_of(service, &services, &in_memory, &options.peers, peer_tls.as_ref())?;
             (service.follow)(kit, &peers, &shutdown);
         }
         let logs: Vec<_> = kits.iter().map(Kit::log).collect();
         wakes::carry(&logs, &shutdown);
-        Ok(Suite { server, in_memory, shutdown, _claims: claims })
+        Ok(Suite { server, in_memory, listener_tls, shutdown, _claims: claims })
     }
 
-    /// Listens on TCP too; gives the address, with the port if it was 0.
+    /// Listens on TCP too, over TLS if there are certificates; gives the address, with the port if it was 0.
     pub fn listen(&self, listener: TcpListener) -> Result<SocketAddr> {
-        self.server.serve_tcp(listener).context("cannot listen")
+        let listening = match &self.listener_tls {
+            Some(tls) => self.server.serve_tls(listener, tls),
+            None => self.server.serve_tcp(listener),
+        };
+        listening.context("cannot listen")
     }
 
     /// A channel of its own to the services of this process.
@@ -205,13 +241,19 @@ fn peers_of(
     here: &[&'static Service],
     in_memory: &InMemory,
     addresses: &BTreeMap<String, String>,
+    tls: Option<&PeerTls>,
 ) -> Result<Peers> {
     let mut peers = Peers::new();
     for source in service.follows {
         let channel = match addresses.get(*source) {
             _ if here.iter().any(|here| here.name == *source) => in_memory.channel(),
-            Some(address) => connect_lazily(&shipei_client::client::with_scheme(address))
-                .with_context(|| format!("--peer {source}={address} is not an address"))?,
+            Some(address) => {
+                let connecting = match tls.filter(|_| address.starts_with(HTTPS)) {
+                    Some(tls) => tls.connect_lazily(address),
+                    None => connect_lazily(&shipei_client::client::with_scheme(address)),
+                };
+                connecting.with_context(|| format!("--peer {source}={address} is not an address"))?
+            }
             None => bail!("{}", peer_missing(service.name, source)),
         };
         peers.insert(source, channel);

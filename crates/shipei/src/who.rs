@@ -30,6 +30,7 @@ use shipei_rules::{calendar::Zone, scheme::Scheme};
 use crate::{
     ask::{ask, each_page},
     display::{columns, say, table},
+    token::TokenOptions,
 };
 
 /// What stands below the help of `shipei who`.
@@ -71,6 +72,8 @@ pub struct Shown {
     /// The authority (PEM) that signed the certificate of an https:// address.
     #[arg(long)]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenOptions,
 }
 
 /// The lists.
@@ -119,6 +122,7 @@ pub async fn run(question: &Question) -> Result<()> {
         | Question::IsToBeReported(whom) => &whom.shown,
     };
     let clients = Clients::connect(&shown.servers, shown.ca_file.as_deref()).await?;
+    let clients = clients.bearing(shown.token.bearer()?);
     let list = match question {
         Question::HasNotLoggedIn(whom) => not_logged_in(&clients, whom).await?,
         Question::IsAtRisk(whom) => at_risk(&clients, whom).await?,

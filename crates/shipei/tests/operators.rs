@@ -17,13 +17,13 @@ use shipei_store::{
 };
 use tempfile::TempDir;
 
-/// The program without the environment of whoever runs the tests.
+/// The program without the environment of whoever runs the tests; what it serves is open.
 fn shipei(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shipei"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SHIPEI_")) {
         command.env_remove(name);
     }
-    command.args(arguments).stdin(Stdio::null());
+    command.env("SHIPEI_OPEN", "true").args(arguments).stdin(Stdio::null());
     command
 }
 
@@ -400,20 +400,23 @@ fn mistake_is_named_before_anything_starts() -> Result<()> {
     let mut command = shipei(&["serve"]);
     let unknown = refusal(command.arg("--config").arg(&file).arg("--data").arg(&data))?;
     assert!(unknown.contains("shipei.toml, line 2: there is no setting `listen_on`"), "{unknown}");
-    let open = refusal(shipei(&["serve", "--listen", "0.0.0.0:0"]).arg("--data").arg(&data))?;
-    assert!(open.contains("--open-network (SHIPEI_OPEN_NETWORK=true)"), "{open}");
-    assert!(!data.exists());
+    let unsaid = shipei(&["serve"]).env_remove("SHIPEI_OPEN").arg("--data").arg(&data).output()?;
+    let open = String::from_utf8_lossy(&unsaid.stderr).into_owned();
+    assert!(open.contains("--token-keys FILE|URL (SHIPEI_TOKEN_KEYS)") && open.contains("--open"), "{open}");
+    let reached = refusal(shipei(&["serve", "--open", "--listen", "0.0.0.0:0"]).arg("--data").arg(&data))?;
+    assert!(reached.contains("0.0.0.0:0 can be reached from other machines"), "{reached}");
+    assert!(!unsaid.status.success() && !data.exists());
     Ok(())
 }
 
 #[test]
-fn open_network_is_warned_of() -> Result<()> {
+fn open_suite_says_so_loudly() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut command = shipei(&["serve", "enrollment", "--open-network", "--listen", "0.0.0.0:0"]);
+    let mut command = shipei(&["serve", "enrollment", "--open", "--listen", "127.0.0.1:0"]);
     let mut child =
         command.arg("--data").arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let stderr = BufReader::new(child.stderr.take().context("piped")?);
-    let warned = stderr.lines().map_while(Result::ok).find(|line| line.contains("the network is open"));
+    let warned = stderr.lines().map_while(Result::ok).find(|line| line.contains("the suite is open"));
     child.kill()?;
     child.wait()?;
     assert!(warned.is_some_and(|line| line.contains("WARN")));

@@ -33,7 +33,9 @@ pub(super) async fn measure(bench: &Bench, folder: &Path, people: u64) -> Result
     database.close().await;
 
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--migrate", "--data"]).arg(folder.join("import"));
+    command
+        .args(["serve", "--open", "--listen", "127.0.0.1:0", "--migrate", "--data"])
+        .arg(folder.join("import"));
     if bench.places.postgres.is_some() {
         let url = |name| format!("{name}={}", bench.places.url(&schema(name)));
         let databases: Vec<String> = service_names().into_iter().map(url).collect();

@@ -23,7 +23,7 @@ use super::{
     setup,
     shape::Shape,
 };
-use crate::suite::{Options, Storage, Suite};
+use crate::suite::{Options, Storage, Suite, TlsFiles};
 
 /// The instances of each measurement.
 const INSTANCES: [usize; 3] = [1, 2, 4];
@@ -74,6 +74,8 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Scaled>>
         instance: "bench".to_owned(),
         redis: None,
         rate_limit: None,
+        tokens: None,
+        tls: TlsFiles::default(),
         limits: PoolLimits { connections: CONNECTIONS, ..PoolLimits::default() },
         bounds: ProcessBounds::default(),
         cors: CorsOrigins::default(),
@@ -166,7 +168,7 @@ impl Scaling<'_> {
         let starting: Vec<Result<Process>> = (0..self.instances)
             .map(|_| {
                 let mut command = Command::new(std::env::current_exe()?);
-                command.args(["serve", service, "--listen", "127.0.0.1:0", "--migrate"]);
+                command.args(["serve", service, "--open", "--listen", "127.0.0.1:0", "--migrate"]);
                 command.arg("--key-file").arg(self.key_file);
                 command.args(["--pool-connections", &CONNECTIONS.to_string()]);
                 // In the environment, where a password is seen by fewer.

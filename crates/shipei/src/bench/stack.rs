@@ -7,11 +7,14 @@ use std::{path::Path, process::Command, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use prost_types::Timestamp;
 use shipei_client::replay::watcher::Watcher as _;
-use shipei_client::{client::Clients, replay};
+use shipei_client::{bearer::Bearer, client::Clients, replay};
 use shipei_contracts::assessment::v1::{GetTraineeScoreRequest, score_service_client::ScoreServiceClient};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{
+    Request,
+    transport::{Channel, Endpoint, Server},
+};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
@@ -24,11 +27,13 @@ use super::{
     setup,
     shape::person,
 };
-use crate::display::say;
+use crate::{display::say, token};
 
 /// Calls under way at once, over so many connections.
 const AT_ONCE: u64 = 256;
 const CONNECTIONS: u64 = 4;
+/// How long the token holds that calls bring, hours.
+const TOKEN_HOURS: u32 = 8;
 /// The most calls of a round.
 const CALLS_MAX: u64 = 10_000_000;
 /// The most learners whose scores are asked for.
@@ -54,10 +59,20 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Measurem
     let mut bare = Process::spawn(command)?;
     bare.wait_until_it_listens()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("stack"));
+    command.args(["serve", "--open", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("stack"));
     let mut suite = Process::spawn(command)?;
     suite.wait_until_it_listens()?;
     let (bare_channels, channels) = (connect(&bare.address).await?, connect(&suite.address).await?);
+    // The same, but it asks who calls.
+    let keys = folder.join("stack-keys");
+    let (key, _) = token::load_or_make(&keys)?;
+    let bearer = Bearer::of_text(&token::of_institution(&key, &["bench"], TOKEN_HOURS)?)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("stack-asking"));
+    command.arg("--token-keys").arg(keys.join(token::KEY_SET_FILE));
+    let mut asking = Process::spawn(command)?;
+    asking.wait_until_it_listens()?;
+    let asking_channels = connect(&asking.address).await?;
 
     let learners = bench.sizes.learners.min(LEARNERS_MAX);
     let season = setup::season(&folder.join("stack-season"), learners, setup::COUNTIES_OF_SEASON)?;
@@ -71,9 +86,13 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Measurem
     let time = bench.sizes.time;
     let mut health_rounds = Vec::new();
     let mut score_rounds = Vec::new();
+    let mut asking_rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let raw = health(&bare, &bare_channels, time).await?;
-        health_rounds.push(Round { raw, rate: health(&suite, &channels, time).await? });
+        let raw = health(&bare, &bare_channels, None, time).await?;
+        let open = health(&suite, &channels, None, time).await?;
+        health_rounds.push(Round { raw, rate: open });
+        let rate = health(&asking, &asking_channels, Some(&bearer), time).await?;
+        asking_rounds.push(Round { raw: open, rate });
         let rate = scores(&suite, &channels, learners, &load, time).await?;
         score_rounds.push(Round { raw, rate });
     }
@@ -84,7 +103,10 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Measurem
     let what = "GetTraineeScore on SQLite, explained".to_owned();
     let score =
         Measurement { rounds: score_rounds, ..Measurement::of("get_trainee_score", what, unit, &raw_what) };
-    Ok(vec![health, score])
+    let (what, raw_what) = ("the same with a token".to_owned(), "the same by an open suite, without one");
+    let asking =
+        Measurement { rounds: asking_rounds, ..Measurement::of("authentication", what, unit, raw_what) };
+    Ok(vec![health, asking, score])
 }
 
 async fn connect(address: &str) -> Result<Vec<Channel>> {
@@ -107,12 +129,21 @@ where
     Ok(Rate { count: rate.count, took })
 }
 
-async fn health(server: &Process, channels: &[Channel], time: Duration) -> Result<Rate> {
-    let channels = channels.to_vec();
+async fn health(
+    server: &Process,
+    channels: &[Channel],
+    bearer: Option<&Bearer>,
+    time: Duration,
+) -> Result<Rate> {
+    let (channels, bearer) = (channels.to_vec(), bearer.cloned());
     let calls = at_once(0..CALLS_MAX, AT_ONCE, time, move |number| {
         let mut client = HealthClient::new(channel_of(&channels, number));
+        let mut request = Request::new(HealthCheckRequest::default());
+        if let Some(bearer) = &bearer {
+            bearer.put_into(request.metadata_mut());
+        }
         async move {
-            client.check(HealthCheckRequest::default()).await.context("a health check")?;
+            client.check(request).await.context("a health check")?;
             Ok(())
         }
     });

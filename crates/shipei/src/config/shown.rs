@@ -1,15 +1,20 @@
 //! The settings that are in force as an operator reads them: a file of settings or JSON, with where each value comes from
 //! and without secrets. A new setting needs an arm in [`Config::shown`].
 
-use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
+use std::{
+    fmt::Write as _,
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
-use shipei_service_kit::telemetry::LogFormat;
+use shipei_service_kit::{KeySource, TokenSettings, telemetry::LogFormat};
 
-use super::{Config, DAY_SECONDS, MEGABYTE, MEGABYTE_BYTES};
+use super::{Access, Config, DAY_SECONDS, MEGABYTE, MEGABYTE_BYTES, access::source_in_words};
 use crate::{
     redis::masked,
     settings::{SETTINGS, Setting, Source},
+    suite::TlsFiles,
 };
 
 /// The value of a setting, secrets masked.
@@ -79,7 +84,35 @@ impl Config {
         let redis = self.redis.as_ref();
         Shown::Value(match key {
             "listen" => self.listen.to_string().into(),
-            "open_network" => self.open_network.into(),
+            "tls_certificate" | "tls_key" | "tls_client_ca_file" | "peers_ca_file" => {
+                let TlsFiles { listener, peers } = &self.tls;
+                let listener = listener.as_ref();
+                let file = match key {
+                    "tls_certificate" => listener.map(|files| &files.certificate),
+                    "tls_key" => listener.map(|files| &files.key),
+                    "tls_client_ca_file" => listener.and_then(|files| files.client_authority.as_ref()),
+                    _ => peers.authority.as_ref(),
+                };
+                return optional(file.map(|file| file.display().to_string()));
+            }
+            "tls_client_required" => {
+                self.tls.listener.as_ref().is_some_and(|files| files.client_required).into()
+            }
+            "open" => matches!(self.access, Access::Open).into(),
+            "token_keys" | "token_keys_ca_file" | "issuer" | "audience" => {
+                let Access::Tokens(TokenSettings { issuer, audience, keys }) = &self.access else {
+                    return Shown::NotSet;
+                };
+                return optional(match (key, keys) {
+                    ("issuer", _) => Some(issuer.clone()),
+                    ("audience", _) => Some(audience.clone()),
+                    ("token_keys", keys) => Some(source_in_words(keys)),
+                    (_, KeySource::Address { authority, .. }) => {
+                        authority.as_ref().map(|file| file.display().to_string())
+                    }
+                    (_, KeySource::File(_)) => None,
+                });
+            }
             "cors_origins" => self.cors_origins.join(",").into(),
             "data" => self.data.display().to_string().into(),
             "key_file" => self.key_file.display().to_string().into(),
@@ -95,6 +128,8 @@ impl Config {
             "memory_budget" => (self.bounds.budget_bytes / MEGABYTE).into(),
             "connections" => self.bounds.connections.all.into(),
             "connections_by_address" => self.bounds.connections.by_address.into(),
+            "calls_by_caller" => self.bounds.callers.calls.map_or(0, NonZeroUsize::get).into(),
+            "streams_by_caller" => self.bounds.callers.streams.map_or(0, NonZeroUsize::get).into(),
             "request_records_days" => (self.bounds.request_records_kept.as_secs() / DAY_SECONDS).into(),
             "disk_reserve" => (self.bounds.writes.disk_reserve_bytes / MEGABYTE_BYTES).into(),
             "quota_things" => self.bounds.writes.quota.things.into(),

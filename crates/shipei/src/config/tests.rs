@@ -1,6 +1,7 @@
 //! Tests of the configuration: what is stronger, what is refused, what is shown.
 
 use clap::Parser;
+use shipei_service_kit::KeySource;
 
 use super::*;
 use crate::settings::SETTINGS;
@@ -41,7 +42,8 @@ fn nothing_said_means_defaults() {
     assert_eq!(config.listen.to_string(), LISTEN_DEFAULT);
     assert_eq!(config.limits, PoolLimits::default());
     assert!(matches!(&config.storage, Storage::Directory(folder) if folder.ends_with(DATA_DEFAULT)));
-    assert!(!config.migrate && !config.open_network);
+    assert!(!config.migrate && matches!(config.access, Access::Unsaid { .. }));
+    assert!(config.access.require_said().unwrap_err().to_string().contains("--open"));
     // All that there is can be shown, in both forms.
     let (toml, json) = (config.to_toml(), config.to_json());
     for setting in &SETTINGS {
@@ -57,7 +59,7 @@ fn nothing_said_means_defaults() {
 fn flag_is_stronger_than_file_and_sources_are_shown() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shipei.toml");
-    let text = "listen = \"0.0.0.0:7399\"\nopen_network = true\npool_connections = 7\nlock_timeout = \"250ms\"\n\
+    let text = "listen = \"0.0.0.0:7399\"\nissuer = \"https://id\"\npool_connections = 7\nlock_timeout = \"250ms\"\n\
                 [database]\nenrollment = \"postgres://u:s3cret@h/d\"\n[peers]\nenrollment = \"e:1\"\n";
     std::fs::write(&file, text).unwrap();
     let path = file.to_str().unwrap();
@@ -82,13 +84,41 @@ fn flag_is_stronger_than_file_and_sources_are_shown() {
 }
 
 #[test]
-fn network_is_open_only_by_word() {
-    let refusal = error(&["--listen", "0.0.0.0:7300"]);
-    assert!(
-        refusal.starts_with("flag --listen: `listen`: 0.0.0.0:7300") && refusal.contains("--open-network")
-    );
-    assert!(load(&["--listen", "0.0.0.0:7300", "--open-network"]).unwrap().open_network);
-    assert!(load(&["--listen", "0.0.0.0:7300", "--open-network=false"]).is_err());
+fn who_may_call_is_said_in_one_way() {
+    let refusal = error(&["--open", "--listen", "0.0.0.0:7300"]);
+    let begins = "flag --listen: `listen`: 0.0.0.0:7300";
+    assert!(refusal.starts_with(begins) && refusal.contains("--token-keys"), "{refusal}");
+    assert_eq!(load(&["--open"]).unwrap().access, Access::Open);
+    assert!(load(&["--listen", "0.0.0.0:7300", "--token-keys", "keys.jwks"]).is_ok());
+    for (arguments, words) in [
+        (&["--open", "--token-keys", "keys.jwks"][..], "both given"),
+        (&["--token-keys", "ftp://id/keys"], "write a file, or http://HOST/PATH"),
+        (&["--token-keys", "https://u:s3cret@id/keys"], "write a file, or http://HOST/PATH"),
+        (&["--token-keys", "keys.jwks", "--token-keys-ca-file", "ca.crt"], "no https:// address"),
+        (&["--issuer", ""], "write a name"),
+    ] {
+        let error = error(arguments);
+        assert!(error.contains(words) && !error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn keys_beside_the_data_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    crate::token::load_or_make(folder.path()).unwrap();
+    let Access::Tokens(tokens) = load(&["--data", data]).unwrap().access else { panic!("keys are there") };
+    assert_eq!((tokens.issuer.as_str(), tokens.audience.as_str()), ("shipei", "shipei"));
+    assert!(matches!(tokens.keys, KeySource::File(file) if file.ends_with("issuer.jwks")));
+    assert_eq!(load(&["--data", data, "--open"]).unwrap().access, Access::Open);
+    let address =
+        load(&["--token-keys", "https://id.example/keys", "--token-keys-ca-file", "ca.crt"]).unwrap();
+    let shown = address.to_toml();
+    for line in
+        ["token_keys = \"https://id.example/keys\"", "token_keys_ca_file = \"ca.crt\"", "issuer = \"shipei\""]
+    {
+        assert!(shown.contains(line), "no {line} in\n{shown}");
+    }
 }
 
 #[test]
@@ -100,10 +130,20 @@ fn mistake_is_named_where_it_stands_and_secrets_are_not() {
         (vec!["--peer", "enrolment=a:1"], "there is no service `enrolment`"),
         (vec!["--peer", "enrollment"], "`enrollment` is not SERVICE=ADDRESS"),
         (vec!["--peer", "enrollment=a:1", "--peer", "enrollment=b:1"], "two addresses for enrollment"),
-        (vec!["--peer", "enrollment=ftp://x:1"], "write HOST:PORT or http://HOST:PORT"),
-        (vec!["--peer", "enrollment=nohost"], "write HOST:PORT or http://HOST:PORT"),
-        (vec!["--peer", "enrollment=http://a:1/b"], "write HOST:PORT or http://HOST:PORT"),
-        (vec!["--peer", "enrollment=https://u:s3cret@a:1"], "(peers are spoken to without TLS)"),
+        (vec!["--peer", "enrollment=ftp://x:1"], "write HOST:PORT, http://HOST:PORT or"),
+        (vec!["--peer", "enrollment=nohost"], "write HOST:PORT, http://HOST:PORT or"),
+        (vec!["--peer", "enrollment=http://a:1/b"], "write HOST:PORT, http://HOST:PORT or"),
+        (
+            vec!["--peer", "enrollment=https://u:s3cret@a:1"],
+            "write HOST:PORT, http://HOST:PORT or https://HOST:PORT",
+        ),
+        (vec!["--tls-certificate", "a.crt"], "no `tls_key`"),
+        (vec!["--tls-key", "a.key"], "no `tls_certificate`"),
+        (vec!["--tls-client-ca-file", "ca.crt"], "without TLS nobody has a certificate"),
+        (
+            vec!["--tls-certificate", "a.crt", "--tls-key", "a.key", "--tls-client-required"],
+            "no `tls_client_ca_file`",
+        ),
         (vec!["--database", "postgres://h/a", "--database", "postgres://h/b"], "two URLs for all services"),
         (vec!["--database", "assessment=sqlite:a assessment=sqlite:b"], "two URLs for assessment"),
         (

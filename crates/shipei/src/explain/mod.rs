@@ -18,7 +18,10 @@ use clap::{Args, ValueEnum};
 use facts::Facts;
 use shipei_client::client::Clients;
 
-use crate::display::{columns, say};
+use crate::{
+    display::{columns, say},
+    token::TokenOptions,
+};
 
 /// What stands below the help of `shipei explain`.
 pub const EXAMPLES: &str = "\
@@ -87,6 +90,8 @@ pub struct Options {
     /// The authority (PEM) that signed the certificate of an https:// address.
     #[arg(long)]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenOptions,
 }
 
 /// Explains one score.
@@ -95,6 +100,7 @@ pub struct Options {
 /// If a service refuses or can't be reached, or the page can't be written.
 pub async fn run(options: &Options) -> Result<()> {
     let clients = Clients::connect(&options.servers, options.ca_file.as_deref()).await?;
+    let clients = clients.bearing(options.token.bearer()?);
     let as_of = options.as_of.map(|time| time.to_utc());
     let facts = Facts::ask(&clients, &options.programme, &options.subject, as_of).await?;
     let language = options.lang.unwrap_or_else(Language::of_terminal);

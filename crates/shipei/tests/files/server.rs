@@ -19,7 +19,7 @@ pub(crate) struct Server(Child, pub(crate) String);
 impl Server {
     pub(crate) fn start(data: &Path) -> Result<Server> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shipei"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["serve", "--open", "--listen", "127.0.0.1:0", "--data"]).arg(data);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;
