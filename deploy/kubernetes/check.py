@@ -162,7 +162,7 @@ def main():
     example = [thing for thing in yaml.safe_load_all(read("deploy/kubernetes/secrets.example.yaml")) if thing]
     # The trial's own secret is described in its kustomization.
     secrets = {thing["metadata"]["name"] for thing in example} | {"shipei-state"}
-    rust = read("crates/shipei/src/settings.rs") + read("crates/shipei/src/config.rs")
+    rust = read("crates/shipei/src/settings/list.rs") + read("crates/shipei/src/environment.rs")
     settings = set(re.findall(r'"(SHIPEI_[A-Z_]+)"', rust)) | {"SHIPEI_LOG"}
     rules = yaml.safe_load(read("deploy/kubernetes/prometheus-adapter.yaml"))["rules"]
     metrics = {rule["name"]["as"] for kind in ("custom", "external") for rule in rules[kind]}
