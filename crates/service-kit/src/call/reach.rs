@@ -172,6 +172,26 @@ impl Reach {
         }
     }
 
+    /// The class that is all of it; empty for any other reach. As [`Reach::only_region`], for an index.
+    pub fn only_class(&self) -> &str {
+        match self {
+            Self::Classes(ids) if ids.len() == 1 => ids.first().map_or("", String::as_str),
+            Self::Both(both) if both.0.only_class().is_empty() => both.1.only_class(),
+            Self::Both(both) => both.0.only_class(),
+            _ => "",
+        }
+    }
+
+    /// The person who is all of it; empty for any other reach. As [`Reach::only_region`], for an index.
+    pub fn only_person(&self) -> &str {
+        match self {
+            Self::Person(id) => id,
+            Self::Both(both) if both.0.only_person().is_empty() => both.1.only_person(),
+            Self::Both(both) => both.0.only_person(),
+            _ => "",
+        }
+    }
+
     /// The condition of this reach over the rows of a statement.
     pub fn over(&self, columns: Columns) -> Scope<'_> {
         Scope { reach: self, columns }
@@ -366,5 +386,16 @@ mod tests {
         assert!(!both.is_all_of("P") && both.people() == ["T1"]);
         assert!(both.with_classes_of("T1", &classes).people().is_empty());
         assert!(Reach::Programmes(vec!["P".into()]).is_all_of("P"));
+    }
+
+    #[test]
+    fn what_is_all_of_a_reach_may_be_found_by_an_index() {
+        let of_programme = |reach: Reach| reach.and(Reach::Programmes(vec!["P".into()]));
+        assert_eq!(of_programme(Reach::Classes(vec!["C1".into()])).only_class(), "C1");
+        assert_eq!(of_programme(Reach::Person("T1".into())).only_person(), "T1");
+        assert_eq!(of_programme(Reach::region("130302")).only_region(), "130302");
+        let any = Reach::any_of([Reach::Person("T1".into()), Reach::Classes(vec!["C1".into()])]);
+        assert_eq!((any.only_class(), any.only_person(), any.only_region()), ("", "", ""));
+        assert_eq!(Reach::Classes(vec!["C1".into(), "C2".into()]).only_class(), "");
     }
 }

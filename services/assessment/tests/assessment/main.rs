@@ -1,7 +1,7 @@
 //! Assessment as its callers see it, on SQLite and on Postgres: what the scores of a small season (`season.rs`) say
 //! (`scores.rs`), facts in any order and by several instances (`order.rs`), following four served logs (`following.rs`),
 //! logs that are learned long after they were written (`due.rs`), windows that end later and other tutors (`amended.rs`),
-//! what a full batch costs (`cost.rs`), and how far lists reach (`reach.rs`).
+//! what a full batch costs (`cost.rs`), how far lists reach (`reach.rs`), and what that costs (`reach_cost.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that cannot go on panics")]
 
@@ -11,6 +11,7 @@ mod due;
 mod following;
 mod order;
 mod reach;
+mod reach_cost;
 mod scores;
 mod season;
 mod support;

@@ -240,7 +240,7 @@ pub(crate) async fn people(
             " AND p.person_id > ",
             after,
             "",
-            Equal("p.class_id", text_of(filter.class_id)),
+            Equal("p.class_id", filter.class_id.map_or(reach.only_class(), ClassId::as_str)),
             "",
             Equal("p.county_code", text_of(county_code.as_ref())),
             "",
