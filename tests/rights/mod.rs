@@ -1,3 +1,7 @@
 //! Who may see and do what: the table in docs/rights.md, and a walk over every RPC, role and relation.
 
+mod rows;
 mod table;
+mod walk;
+mod wire;
+mod world;

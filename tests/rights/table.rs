@@ -56,6 +56,9 @@ A province's grant may name a region: then it reaches what lies in it, and neith
 **Whose region and class:** of now for who may act, of its own time for a fact in a list. The county of a trainee who moved sees what they earned elsewhere in
 their score and progress, and not in the lists of single facts of that time.
 
+**A class of a city** may be named by the counties of its trainees, to narrow their own lists; its seminars and bulletins are the city's. What a token says
+holds until it ends.
+
 **Reporting for others.** The institution and the province may name another person as the one who acts; everybody else acts in their own name. To say *when*
 something happened (`occurred_at`) a grant needs the right `import`; to see identity numbers unmasked, the right `unmasked`.
 

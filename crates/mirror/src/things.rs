@@ -30,7 +30,10 @@ impl Things for MirroredThings {
             Named::Person => {
                 Ok(people(tx, reach, key, now, 1).await? || tutors(tx, reach, key, now, 1).await?)
             }
-            Named::Class => classes(tx, reach, key, now, 1).await,
+            // A class of a city concerns the counties of its trainees.
+            Named::Class => {
+                Ok(classes(tx, reach, key, now, 1).await? || trainees(tx, reach, key, now, 1).await?)
+            }
             _ => Ok(false),
         }
     }
@@ -58,6 +61,49 @@ impl Things for MirroredThings {
     }
 }
 
+/// What a member (`m`) belongs to by where they stand now.
+fn of_member(now: DateTime<Utc>) -> Columns {
+    Columns {
+        programme: "m.programme_id",
+        region: placed!("county_code", "m.programme_id", "m.person_id", "'9999-12-31T00:00:00+00:00'"),
+        class: placed!("class_id", "m.programme_id", "m.person_id", "'9999-12-31T00:00:00+00:00'"),
+        person: "m.person_id",
+        subject: "m.subject",
+        as_of: AsOf::At(now),
+    }
+}
+
+/// Is somebody reached who is or was of a class?
+async fn trainees(
+    tx: &mut Tx,
+    reach: &Reach,
+    (programme_id, class_id): (&str, &str),
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<bool, StoreError> {
+    let rows = fetch_list!(
+        tx,
+        (String,),
+        [
+            "SELECT m.person_id FROM mirror_member m WHERE m.role = 'trainee' AND m.programme_id = ",
+            programme_id,
+            " AND m.person_id IN (SELECT r.person_id FROM mirror_member r WHERE r.programme_id = ",
+            programme_id,
+            " AND r.class_id = ",
+            class_id,
+            " UNION ALL SELECT t.person_id FROM mirror_transfer t WHERE t.programme_id = ",
+            programme_id,
+            " AND t.class_id = ",
+            class_id,
+            ")",
+            reach.over(of_member(now)),
+            " LIMIT ",
+            limit
+        ]
+    )?;
+    Ok(!rows.is_empty())
+}
+
 /// Is somebody reached by where they stand now?
 async fn people(
     tx: &mut Tx,
@@ -66,14 +112,6 @@ async fn people(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<bool, StoreError> {
-    let columns = Columns {
-        programme: "m.programme_id",
-        region: placed!("county_code", "m.programme_id", "m.person_id", "'9999-12-31T00:00:00+00:00'"),
-        class: placed!("class_id", "m.programme_id", "m.person_id", "'9999-12-31T00:00:00+00:00'"),
-        person: "m.person_id",
-        subject: "m.subject",
-        as_of: AsOf::At(now),
-    };
     let rows = fetch_list!(
         tx,
         (String,),
@@ -83,7 +121,7 @@ async fn people(
             " AND m.programme_id = ",
             programme_id,
             "",
-            reach.over(columns),
+            reach.over(of_member(now)),
             " LIMIT ",
             limit
         ]

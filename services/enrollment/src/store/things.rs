@@ -48,7 +48,10 @@ impl Things for Enrolled {
             Named::Person => {
                 Ok(people(tx, reach, key, now, 1).await? || tutors(tx, reach, key, now, 1).await?)
             }
-            Named::Class => classes(tx, reach, key, now, 1).await,
+            // A class of a city concerns the counties of its trainees.
+            Named::Class => {
+                Ok(classes(tx, reach, key, now, 1).await? || trainees(tx, reach, key, now, 1).await?)
+            }
             _ => Ok(false),
         }
     }
@@ -72,6 +75,43 @@ impl Things for Enrolled {
     }
 }
 
+/// What a person (`p`) belongs to by where they stand now.
+fn of_person(now: Time) -> Columns {
+    Columns {
+        programme: "p.programme_id",
+        region: "p.county_code",
+        class: "p.class_id",
+        person: "p.person_id",
+        subject: "p.subject",
+        as_of: AsOf::At(now),
+    }
+}
+
+/// Is a trainee of a class reached?
+async fn trainees(
+    tx: &mut Tx,
+    reach: &Reach,
+    (programme_id, class_id): (&str, &str),
+    now: Time,
+    limit: i64,
+) -> Result<bool, StoreError> {
+    let rows = fetch_list!(
+        tx,
+        (String,),
+        [
+            "SELECT p.person_id FROM person p WHERE p.programme_id = ",
+            programme_id,
+            " AND p.class_id = ",
+            class_id,
+            "",
+            reach.over(of_person(now)),
+            " LIMIT ",
+            limit
+        ]
+    )?;
+    Ok(!rows.is_empty())
+}
+
 /// Is somebody reached by where they stand now?
 async fn people(
     tx: &mut Tx,
@@ -80,14 +120,6 @@ async fn people(
     now: Time,
     limit: i64,
 ) -> Result<bool, StoreError> {
-    let columns = Columns {
-        programme: "p.programme_id",
-        region: "p.county_code",
-        class: "p.class_id",
-        person: "p.person_id",
-        subject: "p.subject",
-        as_of: AsOf::At(now),
-    };
     let rows = fetch_list!(
         tx,
         (String,),
@@ -97,7 +129,7 @@ async fn people(
             " AND p.person_id = ",
             person_id,
             "",
-            reach.over(columns),
+            reach.over(of_person(now)),
             " LIMIT ",
             limit
         ]
