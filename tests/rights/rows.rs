@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 use shipei_contracts::{
     assessment::v1::{
@@ -20,6 +20,7 @@ use shipei_contracts::{
     offline::v1::{ListPlansRequest, offline_service_client::OfflineServiceClient},
     services,
 };
+use shipei_service_kit::status::reason_of;
 use tonic::{Request, metadata::MetadataMap, transport::Channel};
 
 use super::world::{COUNTIES, World, lies_in};
@@ -219,6 +220,7 @@ async fn lists(backend: Backend) -> Result<()> {
         }
     }
     other_programmes(&world, &seen).await?;
+    cursor_is_its_callers_own(&world, &seen).await?;
     world.suite.stop().await;
     Ok(())
 }
@@ -249,6 +251,26 @@ async fn other_programmes(world: &World, seen: &MetadataMap) -> Result<()> {
     let of_one = events(&world.channel, by(&own, seen, subscribe(&[&id()]))).await?;
     ensure!(!all.is_empty() && of_one.len() == all.len(), "{} of {}", of_one.len(), all.len());
     ensure!(events(&world.channel, by(&own, seen, subscribe(&["another"]))).await?.is_empty());
+    Ok(())
+}
+
+/// A cursor goes on for whom it was given, whatever another caller may see.
+async fn cursor_is_its_callers_own(world: &World, seen: &MetadataMap) -> Result<()> {
+    let grants = [json!({ "role": "training_institution" })];
+    let (one, other) = (world.token("I1", &[&id()], &grants)?, world.token("I2", &[&id()], &grants)?);
+    let subscribe = |token: &str, cursor: &str| {
+        let source = services::ENROLLMENT.to_owned();
+        by(token, seen, SubscribeRequest { source, cursor: cursor.to_owned(), ..Default::default() })
+    };
+    let mut feed = EventFeedClient::new(world.channel.clone());
+    let told = feed.subscribe(subscribe(&one, "")).await?.into_inner().message().await?;
+    let cursor = told.map(|told| told.cursor).unwrap_or_default();
+    ensure!(!cursor.is_empty(), "a stream tells where it is");
+    ensure!(feed.subscribe(subscribe(&one, &cursor)).await?.into_inner().message().await?.is_some());
+    let Err(status) = feed.subscribe(subscribe(&other, &cursor)).await else {
+        bail!("another caller went on with it")
+    };
+    ensure!(reason_of(&status).as_deref() == Some("INVALID_CURSOR"), "{status:?}");
     Ok(())
 }
 
