@@ -13,6 +13,7 @@ mod bad_input;
 mod clients;
 mod cluster;
 mod collector;
+mod corrected;
 mod documents;
 mod extensions;
 mod faults;

@@ -58,7 +58,8 @@ class Facts:
         self.opened: dict[str, Key] = {}
         self.login: dict[str, Key] = {}
         self.selected: dict[tuple[str, str], list[Told]] = {}
-        self.withdrawn: dict[str, Key] = {}
+        self.withdrawn: dict[str, Key] = {}  # who is away, since when
+        self.absences: dict[str, list[tuple[Key, Key]]] = {}  # who was away and came back
         self.prejob: set[str] = set()
         self.chosen: set[str] = set()
         self.submissions: dict[str, Submission] = {}
@@ -191,6 +192,29 @@ class Facts:
         person = self.trainee(e["person"])
         self.accept()
         self.withdrawn[person.id] = (self.at, self.line)
+
+    def on_trainee_returned(self, e: dict) -> None:
+        person = self.person(e["person"], TRAINEE)
+        since = self.withdrawn.get(person.id)
+        if since is None or since[0] >= self.at:
+            self.no("NOT_WITHDRAWN")
+        self.accept()
+        self.absences.setdefault(person.id, []).append((self.withdrawn.pop(person.id), (self.at, self.line)))
+
+    def on_trainee_transferred(self, e: dict) -> None:
+        person = self.trainee(e["person"])
+        self.county(e["county"])
+        self.klass(e["class"])
+        self.accept()
+        if (person.county, person.class_id) != (e["county"], e["class"]):
+            person.moves(self.at, e["county"], e["class"])
+
+    def was_away(self, who: str, deadline: int) -> bool:
+        """Whether a trainee was away just before a deadline."""
+        since = self.withdrawn.get(who)
+        if since is not None and since[0] < deadline:
+            return True
+        return any(left[0] < deadline <= back[0] for left, back in self.absences.get(who, ()))
 
     def on_course_selected(self, e: dict) -> None:
         person = self.trainee(e["person"])

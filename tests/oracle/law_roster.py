@@ -5,6 +5,8 @@ import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from law_scheme import FAR
+
 TRAINEE, TUTOR, COUNSELOR, EXPERT = "trainee", "class_tutor", "county_counselor", "subject_expert"
 
 
@@ -16,6 +18,24 @@ class Person:
     stage: str
     subject: str
     class_id: str
+    # Where they stood before each transfer: until when, county, class. `county` and `class_id` are those of now.
+    before: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def moves(self, at: int, county: str, class_id: str) -> None:
+        self.before.append((at, self.county, self.class_id))
+        self.county, self.class_id = county, class_id
+
+    def places(self) -> list[tuple[int, int, str, str]]:
+        """From when until when they stood in which county and class."""
+        out, since = [], -FAR
+        for until, county, class_id in [*self.before, (FAR, self.county, self.class_id)]:
+            out.append((since, until, county, class_id))
+            since = until
+        return out
+
+    def class_before(self, deadline: int) -> str:
+        """The class in which they stood just before a deadline."""
+        return next(class_id for since, until, _, class_id in reversed(self.places()) if since < deadline)
 
 
 @dataclass

@@ -37,9 +37,16 @@ class Scores:
         self.everyone = facts.roster.role(TRAINEE)
         self.active = [p for p in self.everyone if p.id not in facts.withdrawn]
         self.posted = {who for s in facts.seminars.values() for _, who in s.posts}
-        self.by_class: dict[str, list[Submission]] = {}
+        # Who answers for a submission: the class of the end of reviews owes its mark, that of the week's end has the late week.
+        self.owing: dict[str, list[Submission]] = {}
+        self.late: dict[str, set[date]] = {}
         for submission in facts.submissions.values():
-            self.by_class.setdefault(submission.author.class_id, []).append(submission)
+            if self.owed(submission):
+                self.owing.setdefault(submission.author.class_before(facts.review_end), []).append(submission)
+            week = self.late_week(submission)
+            if week is not None:
+                class_id = submission.author.class_before(self.deadline(week))
+                self.late.setdefault(class_id, set()).add(week)
         self.offline_scores = self._offline_scores()
         counted = self.everyone if readings["active_withdrawn"] == "yes" else self.active
         self.of_county: dict[str, list[Person]] = {}
@@ -114,7 +121,9 @@ class Scores:
         """Marking: a submission that was not superseded and has neither review nor return."""
         if submission.superseded_at is not None and self.readings["marking_superseded"] == "no":
             return False
-        if self.readings["marking_withdrawn"] == "not_owed" and submission.author.id in self.facts.withdrawn:
+        author = submission.author.id
+        away = author in self.facts.withdrawn or self.facts.was_away(author, self.facts.review_end)
+        if self.readings["marking_withdrawn"] == "not_owed" and away:
             return False
         return not (submission.grades() if self.readings["marking_return"] == "no" else submission.marks)
 
@@ -126,11 +135,16 @@ class Scores:
         start = first if self.readings["late_from"] == "date" else first - timedelta(days=first.weekday())
         if self.scheme.local_day(submission.at) < start:
             return None
-        deadline = self.scheme.midnight(week + timedelta(days=7)) + int(rule.get("grace_hours", 0)) * HOUR
-        deadline += self.readings["late_edge"] == "inclusive"
+        deadline = self.deadline(week)
         if deadline > self.scheme.as_of:
             return None
         return None if self.settled(submission, deadline) else week
+
+    def deadline(self, week: date) -> int:
+        """By when what was submitted in a week is to be marked."""
+        rule = self.scheme.tutor["marking"]["late_week"]
+        deadline = self.scheme.midnight(week + timedelta(days=7)) + int(rule.get("grace_hours", 0)) * HOUR
+        return deadline + (self.readings["late_edge"] == "inclusive")
 
     def settled(self, submission: Submission, deadline: int) -> bool:
         marks = [at for at, mark in submission.marks if mark != "returned" or self.readings["late_returned"] == "ok"]
@@ -139,6 +153,8 @@ class Scores:
             return True
         if submission.superseded_at is not None and submission.superseded_at < ends[self.readings["late_superseded"]]:
             return True
+        if self.readings["late_withdrawn"] == "by_deadline":
+            return self.facts.was_away(submission.author.id, deadline)
         gone = self.facts.withdrawn.get(submission.author.id)
         return gone is not None and gone[0] < ends[self.readings["late_withdrawn"]]
 
@@ -156,12 +172,11 @@ class Scores:
         rules, facts = self.scheme.tutor, self.facts
         classes = facts.roster.classes_of(person.id)
         every = all if self.readings["two_classes"] == "each" else any
-        submissions = [s for c in classes for s in self.by_class.get(c, ())]
-        marking = 0 if any(map(self.owed, submissions)) else int(rules["marking"]["points"])
+        marking = 0 if any(c in self.owing for c in classes) else int(rules["marking"]["points"])
         bulletins = sum(int(b["points"]) for b in rules.get("bulletin", ())
                         if every((c, int(b["number"])) in facts.bulletins for c in classes))
         seminar = int(rules["seminar"]["points"]) if every(map(self.seminar_done, classes)) else 0
-        late = len({self.late_week(s) for s in submissions} - {None})
+        late = len(set().union(*(self.late.get(c, set()) for c in classes)))
         limit = int(rules["marking"]["late_week"]["disqualify_at"])
         disqualified = late > limit if self.readings["disqualify"] == "more" else late >= limit
         total = marking + bulletins + seminar

@@ -99,9 +99,14 @@ class Study:
             return [(-FAR, FAR, "NOT_FOUND")]
         facts, spans = self.facts, []
         spans.append((bound(facts.withdrawn.get(person.id), line), FAR, "WITHDRAWN"))
-        opened, login = facts.opened.get(person.county), facts.login.get(person.id)
+        for left, back in facts.absences.get(person.id, ()):
+            spans.append((bound(left, line), bound(back, line), "WITHDRAWN"))
+        login = facts.login.get(person.id)
         if self.readings["study_needs_open"] == "yes":
-            spans.append((-FAR, bound(opened, line), "LEARNING_NOT_OPEN"))
+            for since, until, county, _ in person.places():
+                closed = min(bound(facts.opened.get(county), line), until)
+                if since < closed:
+                    spans.append((since, closed, "LEARNING_NOT_OPEN"))
         if self.readings["study_needs_login"] == "yes":
             spans.append((-FAR, bound(login, line), "LEARNING_NOT_OPEN"))
         if not course.applies_to(person):
@@ -118,7 +123,8 @@ class Study:
         spans = self.gate(line, self.facts.roster.people.get(line.person), self.courses.get(line.course))
         low = max((end for first, end, _ in spans if first == -FAR), default=-FAR)
         high = min((first for first, end, _ in spans if end == FAR), default=FAR)
-        if low <= times[0] and times[-1] < high:
+        between = [(first, end) for first, end, _ in spans if first != -FAR and end != FAR]
+        if not between and low <= times[0] and times[-1] < high:
             return list(zip(times, range(len(times))))
         for at in times:
             causes = [why for first, end, why in spans if first <= at < end]
@@ -127,7 +133,8 @@ class Study:
                 self.causes.setdefault(line.number, set()).update(causes)
         if self.readings["refused_opens"] == "yes":
             return [(at if low <= at < high else -at, seq) for seq, at in enumerate(times)]
-        return [(at, seq) for seq, at in enumerate(times) if low <= at < high]
+        return [(at, seq) for seq, at in enumerate(times)
+                if low <= at < high and not any(first <= at < end for first, end in between)]
 
     def learner(self, lines: list[Line]) -> Credit:
         """All lines of one learner -> what they were credited."""

@@ -23,7 +23,7 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
     """(told, instant, line, event) of every event but study; study lines by person."""
     events: list[tuple[int, int, int, dict]] = []
     study: dict[str, list[Line]] = {}
-    fallen = retracted(path)
+    fallen, removed = retracted(path), who_were_removed(path)
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
             if not text.strip():
@@ -31,7 +31,10 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             event = json.loads(text)
             if event["type"] == "fact.retracted" or (event.get("fact"), "") in fallen:
                 continue  # as if it had never been
+            if event.get("person") in removed:
+                continue  # nobody of the programme
             if event["type"] == "offline.attended":
+                event["persons"] = [who for who in event["persons"] if who not in removed]
                 event["persons"] = [who for who in event["persons"] if (event.get("fact"), who) not in fallen]
             told = instant(event.get("told", event["at"]))
             if event["type"] != "study.session":
@@ -51,10 +54,20 @@ def retracted(path: Path) -> set[tuple[str | None, str]]:
     return {(line["retracts"], line.get("person", "")) for line in lines}
 
 
+def who_were_removed(path: Path) -> set[str]:
+    """Who had been enrolled by mistake, by removals that stand."""
+    fallen = retracted(path)
+    with path.open(encoding="utf-8") as file:
+        lines = [json.loads(text) for text in file if '"person.removed"' in text]
+    return {line["person"] for line in lines if (line.get("fact"), "") not in fallen}
+
+
 def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | None = None) -> dict[str, Table]:
     """File name -> header and rows. `ambiguous` is given the lines with more than one cause to be refused."""
     scheme = Scheme(season / "scheme.toml")
     roster = law_roster.load(season / "roster")
+    for who in who_were_removed(season / "season.ndjson"):
+        roster.people.pop(who, None)
     events, lines = read_season(season / "season.ndjson")
     facts = Facts(scheme, roster, readings)
     rejected = {row[2]: why for row in events if (why := facts.take(*row))}

@@ -23,7 +23,12 @@ Event = dict
 AGAIN = 0.05  # how many lines are told twice
 
 
-def roots(event: Event, people: dict[str, law_roster.Person]) -> list[tuple]:
+def counties_of(person: law_roster.Person | None, moved: dict[str, set[str]]) -> set[str]:
+    """Every county in which somebody ever stood."""
+    return {person.county} | moved.get(person.id, set()) if person else {""}
+
+
+def roots(event: Event, people: dict[str, law_roster.Person], moved: dict[str, set[str]]) -> list[tuple]:
     """What a line rests on: it comes after every line that makes one of these."""
     kind = event["type"]
     if kind in ("remittance.confirmed", "invoice.issued"):
@@ -33,7 +38,7 @@ def roots(event: Event, people: dict[str, law_roster.Person]) -> list[tuple]:
         return [("reported", event["county"]), ("money", event["county"])]
     if kind == "study.session":
         person = people.get(event["person"])
-        return [("login", event["person"]), ("opened", person.county if person else ""),
+        return [("login", event["person"]), *(("opened", county) for county in counties_of(person, moved)),
                 ("selected", event["person"], event["course"])]
     if kind in ("assignment.reviewed", "assignment.returned"):
         return [("submission", event["submission"])]
@@ -44,6 +49,34 @@ def roots(event: Event, people: dict[str, law_roster.Person]) -> list[tuple]:
     if kind == "offline.scored":
         return [("activity", event["activity"]), ("attended", event["activity"], event["person"])]
     return []
+
+
+TURNS = ("trainee.transferred", "trainee.withdrawn", "trainee.returned")
+
+
+def about(event: Event, author: dict[str, str]) -> list[str]:
+    """The trainees of whom a line tells something."""
+    if event["type"] == "person.removed":
+        return []  # for scores as of any time: it may come whenever
+    if event["type"] in ("assignment.reviewed", "assignment.returned"):
+        return [who for who in (author.get(event["submission"]),) if who]
+    return [*event.get("persons", ()), *([event["person"]] if "person" in event else [])]
+
+
+def turned(events: list[Event]) -> dict[int, list[int]]:
+    """The moves, withdrawals and returns that each line comes after: those of whom it tells something, by its time. Who has not
+    been told of them can't answer by them; what is dated before them comes on either side."""
+    author = {e["submission"]: e["person"] for e in events if e["type"] == "assignment.submitted"}
+    back = {e["person"] for e in events if e["type"] in ("trainee.returned", "trainee.transferred")}
+    turns: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for number, event in enumerate(events):
+        if event["type"] in TURNS and event["person"] in back:
+            turns[event["person"]].append((instant(event["at"]), number))
+    after: dict[int, list[int]] = {}
+    for number, event in enumerate(events):
+        until = instant(event.get("end", event["at"]))
+        after[number] = [turn for who in about(event, author) for at, turn in turns.get(who, ()) if at <= until and turn != number]
+    return after
 
 
 def makes(event: Event) -> list[tuple]:
@@ -88,6 +121,10 @@ def meets(one: Event, other: Event) -> bool:
 def order(events: list[Event], people: dict[str, law_roster.Person], dice: random.Random) -> list[int]:
     """A random order of the lines in which everything comes after what it rests on."""
     made: dict[tuple, list[int]] = defaultdict(list)
+    moved: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        if event["type"] == "trainee.transferred":
+            moved[event["person"]].add(event["county"])
     study: dict[str, list[tuple[int, Event]]] = defaultdict(list)
     for number, event in enumerate(events):
         for thing in makes(event) if not event.get("again") else ():
@@ -100,8 +137,10 @@ def order(events: list[Event], people: dict[str, law_roster.Person], dice: rando
     for place, number in enumerate(again):  # what is sent again once everything was told, in its own order
         after[number] |= first | set(again[:place])
     for number, event in enumerate(events):
-        for thing in roots(event, people):
+        for thing in roots(event, people, moved):
             after[number] |= set(made[thing]) - {number}
+    for number, turns in turned(events).items():
+        after[number] |= set(turns)
     for sessions in study.values():
         for group in in_one_order(sessions):
             for one, other in zip(group, group[1:]):

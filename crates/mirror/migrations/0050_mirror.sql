@@ -49,6 +49,7 @@ CREATE TABLE mirror_class_tutor (
     change_number BIGINT NOT NULL,
     changed_at    TIMESTAMPTZ NOT NULL,
     tutor_id      TEXT COLLATE "C" NOT NULL,
+    fact_id       TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, class_id, change_number)
 );
 CREATE INDEX mirror_class_tutor_by_tutor ON mirror_class_tutor (programme_id, tutor_id, class_id);
@@ -63,7 +64,8 @@ CREATE TABLE mirror_extension (
     class_id     TEXT COLLATE "C" NOT NULL,
     person_id    TEXT COLLATE "C" NOT NULL,
     place_code   TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, extension_id)
+    fact_id      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, extension_id, fact_id)
 );
 
 -- A sum of digests of a programme's extensions and of the tree that says for whom they are: another sum, other windows.
@@ -84,11 +86,16 @@ CREATE TABLE mirror_county (
 
 -- Somebody of the programme. An empty role is somebody of whom only a later fact has arrived yet: nobody, so far. The place
 -- is that of the registration, which counts until the first transfer; placed_at is the time of the last transfer, 1970 for
--- none. The last three columns are the first times of mirror_person_fact that stand.
+-- none. What somebody teaches is that of the registration; changes is the largest number of mirror_teaching, which has what
+-- changed. The last three columns are the first times of mirror_person_fact that stand; withdrawn_at says no more than that
+-- mirror_absence has something of them. Who was removed, since they had been enrolled by mistake, has an empty role while that
+-- stands, and registered_role says what it is otherwise.
 CREATE TABLE mirror_member (
     programme_id      TEXT COLLATE "C" NOT NULL,
     person_id         TEXT COLLATE "C" NOT NULL,
     role              TEXT COLLATE "C" NOT NULL,
+    registered_role   TEXT COLLATE "C" NOT NULL,
+    removed           BOOLEAN NOT NULL,
     county_code       TEXT COLLATE "C" NOT NULL,
     school_code       TEXT COLLATE "C" NOT NULL,
     class_id          TEXT COLLATE "C" NOT NULL,
@@ -96,13 +103,37 @@ CREATE TABLE mirror_member (
     development_stage TEXT COLLATE "C" NOT NULL,
     subject           TEXT COLLATE "C" NOT NULL,
     placed_at         TIMESTAMPTZ,
+    changes           BIGINT,
     login_at          TIMESTAMPTZ,
     pre_job_at        TIMESTAMPTZ,
     withdrawn_at      TIMESTAMPTZ,
     PRIMARY KEY (person_id, programme_id)
 );
 
--- What a member did or what befell them, by the fact: login, pre_job, withdrawal.
+-- What somebody teaches otherwise than the registration has it, by the number of the change, which is enrollment's: from
+-- since_at on, or always, where that is absent. What is absent of the others stays as it was.
+CREATE TABLE mirror_teaching (
+    programme_id      TEXT COLLATE "C" NOT NULL,
+    person_id         TEXT COLLATE "C" NOT NULL,
+    change_number     BIGINT NOT NULL,
+    since_at          TIMESTAMPTZ,
+    subject           TEXT COLLATE "C",
+    education_stage   TEXT COLLATE "C" NOT NULL,
+    development_stage TEXT COLLATE "C" NOT NULL,
+    fact_id           TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (person_id, programme_id, change_number)
+);
+
+-- When somebody was away: from a withdrawal to the return after it (9999 for good), of the facts that stand.
+CREATE TABLE mirror_absence (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    from_at      TIMESTAMPTZ NOT NULL,
+    until_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (person_id, programme_id, from_at)
+);
+
+-- What a member did or what befell them, by the fact: login, pre_job, withdrawal, return, removal.
 CREATE TABLE mirror_person_fact (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id    TEXT COLLATE "C" NOT NULL,

@@ -7,12 +7,14 @@ use chrono::{DateTime, Utc};
 use shipei_service_kit::Result;
 use shipei_store::{Tx, bulk_insert, learned_stands, select_by_keys};
 
+use crate::absences;
+
 /// What somebody did or what befell them.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PersonFact {
     pub(crate) person_id: String,
     pub(crate) programme_id: String,
-    /// `login`, `pre_job` or `withdrawal`.
+    /// `login`, `pre_job`, `withdrawal`, `return` or `removal`.
     pub(crate) kind: &'static str,
     pub(crate) at: DateTime<Utc>,
     pub(crate) fact_id: String,
@@ -69,17 +71,20 @@ pub(crate) async fn save(tx: &mut Tx, facts: &BTreeSet<PersonFact>) -> Result<()
                 login_at: first(person_id, "login"),
                 pre_job_at: first(person_id, "pre_job"),
                 withdrawn_at: first(person_id, "withdrawal"),
+                removed: first(person_id, "removal").is_some(),
             })
             .collect();
         bulk_insert!(
             tx,
-            "INSERT INTO mirror_member (programme_id, person_id, role, education_stage, development_stage, subject, \
-             county_code, school_code, class_id, login_at, pre_job_at, withdrawn_at)",
+            "INSERT INTO mirror_member (programme_id, person_id, role, registered_role, removed, education_stage, \
+             development_stage, subject, county_code, school_code, class_id, login_at, pre_job_at, withdrawn_at)",
             rows,
             |row| (
                 programme_id,
                 &row.person_id,
                 "",
+                "",
+                row.removed,
                 "",
                 "",
                 "",
@@ -91,8 +96,15 @@ pub(crate) async fn save(tx: &mut Tx, facts: &BTreeSet<PersonFact>) -> Result<()
                 row.withdrawn_at
             ),
             " ON CONFLICT (programme_id, person_id) DO UPDATE SET login_at = excluded.login_at, \
-             pre_job_at = excluded.pre_job_at, withdrawn_at = excluded.withdrawn_at"
+             pre_job_at = excluded.pre_job_at, withdrawn_at = excluded.withdrawn_at, removed = excluded.removed, \
+             role = CASE WHEN excluded.removed THEN '' ELSE mirror_member.registered_role END"
         )?;
+    }
+    let turns = facts.iter().filter(|fact| matches!(fact.kind, "withdrawal" | "return"));
+    let turned: BTreeSet<(&str, &str)> =
+        turns.map(|fact| (fact.programme_id.as_str(), fact.person_id.as_str())).collect();
+    for (programme_id, person_id) in turned {
+        absences::put(tx, programme_id, person_id).await?;
     }
     Ok(())
 }
@@ -103,4 +115,5 @@ struct FirstTimes {
     login_at: Option<DateTime<Utc>>,
     pre_job_at: Option<DateTime<Utc>>,
     withdrawn_at: Option<DateTime<Utc>>,
+    removed: bool,
 }

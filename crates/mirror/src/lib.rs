@@ -8,8 +8,10 @@
 //! first times are kept as the least, and each transfer is a row of its own: a place can be told as of any time.
 //! To keep one more thing: a column or table in `migrations/`, its event in `projector.rs`, its look-up in `lookup.rs`.
 
+mod absences;
 mod first_times;
 mod lookup;
+mod members;
 mod place;
 mod programmes;
 mod projector;
@@ -25,14 +27,14 @@ pub use lookup::{
 pub use place::{Place, PlaceHistory};
 pub use programmes::Programmes;
 pub use projector::{MirrorProjector, SOURCE, VERSION, apply, types};
-pub use shipei_rules::history::History;
+pub use shipei_rules::{absence::Absences, history::History, teaching::Teaching};
 pub use things::MirroredThings;
 pub use windows::{Windows, extends_regions};
 
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 13] = [
+pub const TABLES: [&str; 15] = [
     "mirror_programme",
     "mirror_region",
     "mirror_region_move",
@@ -44,6 +46,8 @@ pub const TABLES: [&str; 13] = [
     "mirror_county",
     "mirror_member",
     "mirror_person_fact",
+    "mirror_teaching",
+    "mirror_absence",
     "mirror_transfer",
     "learned_retraction",
 ];

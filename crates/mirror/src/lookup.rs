@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
+    absence::Absences,
     history::History,
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
     region::{RegionCode, RegionLevel},
+    teaching::{Teaching, TeachingChange},
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 use shipei_service_kit::{
@@ -16,7 +18,10 @@ use shipei_service_kit::{
 };
 use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, learned_stands, select_by_keys};
 
-use crate::place::{Place, PlaceHistory};
+use crate::{
+    absences,
+    place::{Place, PlaceHistory},
+};
 
 /// The most classes that one tutor can have.
 pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
@@ -33,29 +38,20 @@ pub struct Member {
     pub role: Role,
     /// Where they stood and when; only trainees ever move.
     pub places: PlaceHistory,
-    /// A trainee's education stage.
-    pub education_stage: Option<EducationStage>,
-    /// A trainee's stage of development.
-    pub development_stage: Option<DevelopmentStage>,
-    /// The subject taught or led.
-    pub subject: String,
+    /// What they teach, and where they stand in the profession, at each time.
+    pub teaching: History<Teaching>,
     /// First log-in.
     pub login_at: Option<DateTime<Utc>>,
     /// Attendance of the training before the job.
     pub pre_job_at: Option<DateTime<Utc>>,
-    /// Withdrawal.
-    pub withdrawn_at: Option<DateTime<Utc>>,
+    /// When they were away.
+    pub absences: Absences,
 }
 
 impl Member {
-    /// Whether they had withdrawn by then.
-    pub fn withdrawn_by(&self, at: DateTime<Utc>) -> bool {
-        self.withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= at)
-    }
-
-    /// Refuses WITHDRAWN when they had withdrawn by then.
+    /// Refuses WITHDRAWN when they were away then.
     pub fn refuse_withdrawn(&self, at: DateTime<Utc>) -> Result<()> {
-        if self.withdrawn_by(at) {
+        if self.absences.at(at) {
             return Err(Refusal::new(ErrorReason::Withdrawn)
                 .with("person_id", self.person_id.as_str())
                 .into());
@@ -73,6 +69,7 @@ struct MemberRow {
     school_code: String,
     class_id: String,
     placed_at: Option<DateTime<Utc>>,
+    changes: Option<i64>,
     education_stage: String,
     development_stage: String,
     subject: String,
@@ -87,23 +84,31 @@ impl MemberRow {
         self.placed_at.is_some_and(|placed_at| placed_at > DateTime::UNIX_EPOCH)
     }
 
-    fn into_member(self, transfers: Vec<(DateTime<Utc>, Place)>) -> Result<Member> {
+    fn into_member(
+        self,
+        transfers: Vec<(DateTime<Utc>, Place)>,
+        changes: Vec<TeachingChange>,
+        absences: Absences,
+    ) -> Result<Member> {
         let role = Role::parse(&self.role)
             .ok_or_else(|| StoreError::corrupt_row("mirror_member", "role", &self.person_id))?;
         let registered = place_of(
             ("mirror_member", &self.person_id),
             (&self.county_code, &self.school_code, &self.class_id),
         )?;
+        let registered_teaching = Teaching {
+            subject: self.subject,
+            education_stage: EducationStage::parse(&self.education_stage),
+            development_stage: DevelopmentStage::parse(&self.development_stage),
+        };
         Ok(Member {
             person_id: self.person_id,
             role,
             places: History::new(registered, transfers),
-            education_stage: EducationStage::parse(&self.education_stage),
-            development_stage: DevelopmentStage::parse(&self.development_stage),
-            subject: self.subject,
+            teaching: Teaching::history(registered_teaching, changes),
             login_at: self.login_at,
             pre_job_at: self.pre_job_at,
-            withdrawn_at: self.withdrawn_at,
+            absences,
         })
     }
 }
@@ -136,7 +141,7 @@ pub async fn members(
         tx,
         MemberRow,
         [
-            "SELECT person_id, role, county_code, school_code, class_id, placed_at, education_stage, development_stage, subject, \
+            "SELECT person_id, role, county_code, school_code, class_id, placed_at, changes, education_stage, development_stage, subject, \
              login_at, pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
@@ -147,12 +152,67 @@ pub async fn members(
     // Few ever move, and one statement more for each batch of heartbeats would be paid by all.
     let moved: Vec<&PersonId> = rows.iter().filter(|row| row.has_moved()).map(|row| &row.person_id).collect();
     let transfers = transfers(tx, programme_id, &moved).await?;
+    let changed: Vec<&PersonId> =
+        rows.iter().filter(|row| row.changes.is_some()).map(|row| &row.person_id).collect();
+    let changes = teaching_changes(tx, programme_id, &changed).await?;
+    let away: Vec<&PersonId> =
+        rows.iter().filter(|row| row.withdrawn_at.is_some()).map(|row| &row.person_id).collect();
+    let mut absences = absences::of_people(tx, programme_id, &away).await?;
     let mut members = Vec::with_capacity(rows.len());
     for row in rows {
+        let away = absences.remove(&row.person_id).unwrap_or_default();
         let own = transfers.get(&row.person_id).cloned().unwrap_or_default();
-        members.push(row.into_member(own)?);
+        let changes = changes.get(&row.person_id).cloned().unwrap_or_default();
+        members.push(row.into_member(own, changes, away)?);
     }
     Ok(members)
+}
+
+#[derive(sqlx::FromRow)]
+struct TeachingRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+    change_number: i64,
+    since_at: Option<DateTime<Utc>>,
+    subject: Option<String>,
+    education_stage: String,
+    development_stage: String,
+}
+
+/// What these people teach otherwise than their registration has it, of the changes that stand.
+async fn teaching_changes(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<BTreeMap<PersonId, Vec<TeachingChange>>> {
+    let rows: Vec<TeachingRow> = select_by_keys!(
+        tx,
+        TeachingRow,
+        [
+            concat!(
+                "SELECT c.person_id, c.change_number, c.since_at, c.subject, c.education_stage, c.development_stage \
+                 FROM mirror_teaching c WHERE",
+                learned_stands!("c", "enrollment"),
+                "AND c.programme_id = "
+            ),
+            programme_id.as_str(),
+            " AND c.person_id IN "
+        ],
+        person_ids,
+        |person_id| (person_id.as_str())
+    )?;
+    let mut changes: BTreeMap<PersonId, Vec<TeachingChange>> = BTreeMap::new();
+    for row in rows {
+        let change = TeachingChange {
+            since: row.since_at,
+            number: row.change_number,
+            subject: row.subject,
+            education_stage: EducationStage::parse(&row.education_stage),
+            development_stage: DevelopmentStage::parse(&row.development_stage),
+        };
+        changes.entry(row.person_id).or_default().push(change);
+    }
+    Ok(changes)
 }
 
 #[derive(sqlx::FromRow)]
@@ -269,9 +329,13 @@ pub async fn classes_of(
         tx,
         TutorRow,
         [
-            "SELECT class_id, change_number, changed_at, tutor_id FROM mirror_class_tutor WHERE programme_id = ",
+            concat!(
+                "SELECT t.class_id, t.change_number, t.changed_at, t.tutor_id FROM mirror_class_tutor t WHERE",
+                learned_stands!("t", "enrollment"),
+                "AND t.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND class_id IN "
+            " AND t.class_id IN "
         ],
         class_ids,
         |class_id| (class_id.as_str())

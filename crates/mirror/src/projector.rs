@@ -5,11 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
-use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
+use shipei_service_kit::{
+    Error, Fact, Handles, Projector, Result, Unit, convert::from_timestamp, dispatch, handles,
+};
 use shipei_store::{Tx, bulk_insert, execute};
 
 use crate::{
     first_times::{self, PersonFact},
+    members::{
+        Change, MemberPatch, REGISTERED_AT, Registered, Transfer, save_members, save_teaching, save_transfers,
+    },
     tree,
     windows::Changes,
 };
@@ -18,7 +23,7 @@ use crate::{
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The events that the mirror keeps something of.
 const EVENTS: &[Handles<Gathered>] = handles![Gathered:
@@ -35,6 +40,10 @@ const EVENTS: &[Handles<Gathered>] = handles![Gathered:
     enrollment::TraineeWithdrawn => withdrawn,
     enrollment::TutorReplaced => tutor_replaced,
     enrollment::ExtensionGranted => extension_granted,
+    enrollment::PersonCorrected => corrected,
+    enrollment::TraineeReturned => returned,
+    enrollment::PersonRemoved => removed,
+    enrollment::PersonDeparted => departed,
 ];
 
 /// Follows enrollment's log into the mirror.
@@ -75,6 +84,12 @@ pub async fn apply(tx: &mut Tx, events: &[Event]) -> Result<()> {
 /// Programme and the id of something in it.
 type Key = (String, String);
 
+/// Programme, the id of something in it, and a fact about that.
+type FactOf = (String, String, String);
+
+/// From when, by which fact, and who is a class's tutor.
+type TutorChange = (DateTime<Utc>, String, enrollment::TutorReplaced);
+
 /// What a batch of events says.
 #[derive(Debug, Default)]
 struct Gathered {
@@ -82,13 +97,16 @@ struct Gathered {
     regions: BTreeMap<Key, enrollment::RegionCreated>,
     region_moves: BTreeMap<(String, String, i64), (DateTime<Utc>, enrollment::RegionMoved)>,
     classes: BTreeMap<Key, enrollment::ClassCreated>,
-    tutor_changes: BTreeMap<(String, String, i64), (DateTime<Utc>, enrollment::TutorReplaced)>,
-    extensions: BTreeMap<Key, (String, enrollment::ExtensionGranted)>,
+    tutor_changes: BTreeMap<(String, String, i64), TutorChange>,
+    /// By programme, extension and fact.
+    extensions: BTreeMap<FactOf, (String, enrollment::ExtensionGranted)>,
     /// By programme, county, time and fact.
     opened: BTreeSet<(String, String, DateTime<Utc>, String)>,
     members: BTreeMap<Key, MemberPatch>,
     person_facts: BTreeSet<PersonFact>,
     transfers: BTreeMap<(String, String, i64), Transfer>,
+    /// By programme, person and number.
+    teaching: BTreeMap<(String, String, i64), Change>,
 }
 
 /// A version of a programme's scheme.
@@ -99,34 +117,6 @@ struct SchemeOf {
     version: i64,
     toml: String,
 }
-
-/// What a batch of events says of one member; absent fields leave the row as it is.
-#[derive(Debug, Clone, Default)]
-struct MemberPatch {
-    registered: Option<Registered>,
-    /// The last transfer, or [`REGISTERED_AT`].
-    placed_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Debug, Clone)]
-struct Registered {
-    role: &'static str,
-    place: enrollment::TraineePlace,
-    education_stage: &'static str,
-    development_stage: &'static str,
-    subject: String,
-}
-
-/// Where a transfer leads, and when.
-#[derive(Debug)]
-struct Transfer {
-    at: DateTime<Utc>,
-    new: enrollment::TraineePlace,
-    fact_id: String,
-}
-
-/// Registration is older than any transfer, whenever it was recorded.
-const REGISTERED_AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 impl Gathered {
     fn member(&mut self, programme_id: String, person_id: String) -> &mut MemberPatch {
@@ -147,9 +137,11 @@ impl Gathered {
         save_regions(tx, &self.regions, &self.region_moves).await?;
         save_classes(tx, self.classes.values().collect()).await?;
         save_tutor_changes(tx, self.tutor_changes.values().collect()).await?;
-        save_extensions(tx, self.extensions.values().collect()).await?;
+        save_extensions(tx, &self.extensions).await?;
         let mut changes = Changes::default();
-        self.extensions.keys().for_each(|(programme_id, id)| changes.add(programme_id, &["extension", id]));
+        for (programme_id, id, fact_id) in self.extensions.keys() {
+            changes.add(programme_id, &["extension", id, fact_id]);
+        }
         self.regions.keys().for_each(|(programme_id, code)| changes.add(programme_id, &["region", code]));
         for (programme_id, code, number) in self.region_moves.keys() {
             changes.add(programme_id, &["move", code, &number.to_string()]);
@@ -159,6 +151,7 @@ impl Gathered {
         // The rows of members first: they are held until the transaction ends, and what is folded into them sees all facts.
         save_members(tx, self.members.into_iter().collect()).await?;
         first_times::save(tx, &self.person_facts).await?;
+        save_teaching(tx, self.teaching.into_iter().collect()).await?;
         save_transfers(tx, self.transfers.into_iter().collect()).await
     }
 }
@@ -204,13 +197,14 @@ fn class_created(into: &mut Gathered, fact: enrollment::ClassCreated, _: &Fact<'
 
 fn tutor_replaced(into: &mut Gathered, fact: enrollment::TutorReplaced, told: &Fact<'_>) -> Result<()> {
     let key = (fact.programme_id.clone(), fact.class_id.clone(), fact.change_number);
-    into.tutor_changes.insert(key, (told.at, fact));
+    into.tutor_changes.insert(key, (told.at, told.event.fact_id.clone(), fact));
     Ok(())
 }
 
 fn extension_granted(into: &mut Gathered, fact: enrollment::ExtensionGranted, told: &Fact<'_>) -> Result<()> {
     let place_code = told.event.region_code.clone();
-    into.extensions.insert((fact.programme_id.clone(), fact.extension_id.clone()), (place_code, fact));
+    let key = (fact.programme_id.clone(), fact.extension_id.clone(), told.event.fact_id.clone());
+    into.extensions.insert(key, (place_code, fact));
     Ok(())
 }
 
@@ -247,6 +241,16 @@ fn transferred(into: &mut Gathered, fact: enrollment::TraineeTransferred, told: 
     Ok(())
 }
 
+fn corrected(into: &mut Gathered, fact: enrollment::PersonCorrected, told: &Fact<'_>) -> Result<()> {
+    let since = fact.since_time.as_ref().map(from_timestamp).transpose();
+    let since = since.map_err(|fault| Error::Internal(format!("PersonCorrected.since_time: {fault}")))?;
+    let patch = into.member(fact.programme_id.clone(), fact.person_id.clone());
+    patch.changes = patch.changes.max(Some(fact.change_number));
+    let change = Change { since, new: fact.new.unwrap_or_default(), fact_id: told.event.fact_id.clone() };
+    into.teaching.insert((fact.programme_id, fact.person_id, fact.change_number), change);
+    Ok(())
+}
+
 fn logged_in(into: &mut Gathered, fact: enrollment::PersonLoggedIn, told: &Fact<'_>) -> Result<()> {
     into.person_fact(fact.programme_id, fact.person_id, "login", told);
     Ok(())
@@ -254,6 +258,21 @@ fn logged_in(into: &mut Gathered, fact: enrollment::PersonLoggedIn, told: &Fact<
 
 fn attended(into: &mut Gathered, fact: enrollment::PreJobTrainingAttended, told: &Fact<'_>) -> Result<()> {
     into.person_fact(fact.programme_id, fact.person_id, "pre_job", told);
+    Ok(())
+}
+
+fn returned(into: &mut Gathered, fact: enrollment::TraineeReturned, told: &Fact<'_>) -> Result<()> {
+    into.person_fact(fact.programme_id, fact.person_id, "return", told);
+    Ok(())
+}
+
+fn departed(into: &mut Gathered, fact: enrollment::PersonDeparted, told: &Fact<'_>) -> Result<()> {
+    into.person_fact(fact.programme_id, fact.person_id, "withdrawal", told);
+    Ok(())
+}
+
+fn removed(into: &mut Gathered, fact: enrollment::PersonRemoved, told: &Fact<'_>) -> Result<()> {
+    into.person_fact(fact.programme_id, fact.person_id, "removal", told);
     Ok(())
 }
 
@@ -327,15 +346,19 @@ async fn save_classes(tx: &mut Tx, classes: Vec<&enrollment::ClassCreated>) -> R
 }
 
 /// A change of a class's tutor is kept once, by its number.
-async fn save_tutor_changes(
-    tx: &mut Tx,
-    changes: Vec<&(DateTime<Utc>, enrollment::TutorReplaced)>,
-) -> Result<()> {
+async fn save_tutor_changes(tx: &mut Tx, changes: Vec<&TutorChange>) -> Result<()> {
     bulk_insert!(
         tx,
-        "INSERT INTO mirror_class_tutor (programme_id, class_id, change_number, changed_at, tutor_id)",
+        "INSERT INTO mirror_class_tutor (programme_id, class_id, change_number, changed_at, tutor_id, fact_id)",
         changes,
-        |(at, row)| (&row.programme_id, &row.class_id, row.change_number, *at, &row.new_tutor_id),
+        |(at, fact_id, row)| (
+            &row.programme_id,
+            &row.class_id,
+            row.change_number,
+            *at,
+            &row.new_tutor_id,
+            fact_id
+        ),
         " ON CONFLICT (programme_id, class_id, change_number) DO NOTHING"
     )?;
     Ok(())
@@ -343,14 +366,15 @@ async fn save_tutor_changes(
 
 async fn save_extensions(
     tx: &mut Tx,
-    extensions: Vec<&(String, enrollment::ExtensionGranted)>,
+    extensions: &BTreeMap<FactOf, (String, enrollment::ExtensionGranted)>,
 ) -> Result<()> {
+    let rows: Vec<_> = extensions.iter().collect();
     bulk_insert!(
         tx,
         "INSERT INTO mirror_extension (programme_id, extension_id, window_name, last_day, region_code, class_id, \
-         person_id, place_code)",
-        extensions,
-        |(place_code, row)| (
+         person_id, place_code, fact_id)",
+        rows,
+        |((_, _, fact_id), (place_code, row))| (
             &row.programme_id,
             &row.extension_id,
             &row.window,
@@ -358,9 +382,10 @@ async fn save_extensions(
             &row.region_code,
             &row.class_id,
             &row.person_id,
-            place_code
+            place_code,
+            fact_id
         ),
-        " ON CONFLICT (programme_id, extension_id) DO NOTHING"
+        " ON CONFLICT (programme_id, extension_id, fact_id) DO NOTHING"
     )?;
     Ok(())
 }
@@ -376,81 +401,6 @@ async fn save_opened(tx: &mut Tx, opened: Vec<&(String, String, DateTime<Utc>, S
     Ok(())
 }
 
-async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>) -> Result<()> {
-    let registers = members.iter().any(|(_, patch)| patch.registered.is_some());
-    let merge = if registers { MERGE } else { MERGE_TIMES };
-    bulk_insert!(
-        tx,
-        "INSERT INTO mirror_member (programme_id, person_id, role, education_stage, development_stage, subject, county_code, \
-         school_code, class_id, placed_at)",
-        members,
-        |tuple, member| {
-            let ((programme_id, person_id), patch) = member;
-            tuple.push_bind(programme_id);
-            tuple.push_bind(person_id);
-            let registered = patch.registered.as_ref();
-            tuple.push_bind(registered.map_or("", |registered| registered.role));
-            tuple.push_bind(registered.map_or("", |registered| registered.education_stage));
-            tuple.push_bind(registered.map_or("", |registered| registered.development_stage));
-            tuple.push_bind(registered.map_or("", |registered| registered.subject.as_str()));
-            tuple.push_bind(registered.map_or("", |registered| registered.place.county_code.as_str()));
-            tuple.push_bind(registered.map_or("", |registered| registered.place.school_code.as_str()));
-            tuple.push_bind(registered.map_or("", |registered| registered.place.class_id.as_str()));
-            tuple.push_bind(patch.placed_at);
-        },
-        merge
-    )?;
-    Ok(())
-}
-
-/// Of transfers the last time is kept.
-macro_rules! merge_times {
-    () => {
-        "placed_at = CASE WHEN mirror_member.placed_at IS NULL OR excluded.placed_at > mirror_member.placed_at \
-            THEN excluded.placed_at ELSE mirror_member.placed_at END"
-    };
-}
-
-/// Nobody is registered by the batch: what indexes stand on is left alone.
-const MERGE_TIMES: &str = concat!(" ON CONFLICT (programme_id, person_id) DO UPDATE SET ", merge_times!());
-
-/// Registration fills what is empty.
-const MERGE: &str = concat!(
-    " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
-    role = CASE WHEN excluded.role <> '' THEN excluded.role ELSE mirror_member.role END, \
-    education_stage = CASE WHEN excluded.role <> '' THEN excluded.education_stage \
-        ELSE mirror_member.education_stage END, \
-    development_stage = CASE WHEN excluded.role <> '' THEN excluded.development_stage \
-        ELSE mirror_member.development_stage END, \
-    subject = CASE WHEN excluded.role <> '' THEN excluded.subject ELSE mirror_member.subject END, \
-    county_code = CASE WHEN excluded.role <> '' THEN excluded.county_code ELSE mirror_member.county_code END, \
-    school_code = CASE WHEN excluded.role <> '' THEN excluded.school_code ELSE mirror_member.school_code END, \
-    class_id = CASE WHEN excluded.role <> '' THEN excluded.class_id ELSE mirror_member.class_id END, ",
-    merge_times!()
-);
-
-/// A transfer is kept once, by the number of its move.
-async fn save_transfers(tx: &mut Tx, transfers: Vec<((String, String, i64), Transfer)>) -> Result<()> {
-    bulk_insert!(
-        tx,
-        "INSERT INTO mirror_transfer (programme_id, person_id, move_number, transferred_at, county_code, school_code, \
-         class_id, fact_id)",
-        transfers,
-        |((programme_id, person_id, move_number), row)| (
-            programme_id,
-            person_id,
-            *move_number,
-            row.at,
-            &row.new.county_code,
-            &row.new.school_code,
-            &row.new.class_id,
-            &row.fact_id
-        ),
-        " ON CONFLICT (person_id, programme_id, move_number) DO NOTHING"
-    )?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,7 +412,7 @@ mod tests {
             types().iter().map(|name| name.trim_start_matches("shipei.enrollment.v1.").to_owned()).collect();
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn \
-            TutorReplaced ExtensionGranted";
-        assert_eq!((VERSION, names.join(" ").as_str()), (4, expected));
+            TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted";
+        assert_eq!((VERSION, names.join(" ").as_str()), (5, expected));
     }
 }

@@ -245,6 +245,37 @@ pub fn withdrawal(person_id: &str, when: &str) -> Event {
     event(when, &left)
 }
 
+/// What somebody teaches is otherwise: the `number`th that is said of them, from a time on or always.
+pub fn taught(person_id: &str, number: i64, since: Option<&str>, new: enrollment::Teaching) -> Event {
+    let corrected = enrollment::PersonCorrected {
+        programme_id: PROGRAMME.to_owned(),
+        person_id: person_id.to_owned(),
+        change_number: number,
+        since_time: since.map(|since| to_timestamp(instant(since))),
+        new: Some(new),
+        ..enrollment::PersonCorrected::default()
+    };
+    let told = event("12-20T00:00:00", &corrected);
+    Event { fact_id: format!("{person_id}-C{number}"), ..told }
+}
+
+/// A trainee who had left comes back.
+pub fn returning(person_id: &str, when: &str) -> Event {
+    let back =
+        enrollment::TraineeReturned { programme_id: PROGRAMME.to_owned(), person_id: person_id.to_owned() };
+    event(when, &back)
+}
+
+/// Somebody had been enrolled by mistake.
+pub fn removal(person_id: &str, role: Role, when: &str) -> Event {
+    let removed = enrollment::PersonRemoved {
+        programme_id: PROGRAMME.to_owned(),
+        person_id: person_id.to_owned(),
+        role: role.into(),
+    };
+    event(when, &removed)
+}
+
 /// A trainee moves to another county and class, of school S1.
 pub fn transfer(person_id: &str, county_code: &str, class_id: &str, when: &str) -> Event {
     let new = enrollment::TraineePlace {

@@ -15,7 +15,7 @@ use shipei_rules::{
     windows::{self as rules, Ends, Extension, For, Span, Standing},
 };
 use shipei_service_kit::Result;
-use shipei_store::{StoreError, Tx, bulk_insert, fetch_all, fetch_optional};
+use shipei_store::{StoreError, Tx, bulk_insert, fetch_all, fetch_optional, learned_stands};
 
 use crate::lookup::{Class, Member};
 
@@ -97,8 +97,12 @@ impl Windows {
         let rows = fetch_all!(
             tx,
             ExtensionRow,
-            "SELECT extension_id, window_name, last_day, region_code, class_id, person_id, place_code \
-             FROM mirror_extension WHERE programme_id = $1 ORDER BY extension_id LIMIT $2",
+            concat!(
+                "SELECT e.extension_id, e.window_name, e.last_day, e.region_code, e.class_id, e.person_id, e.place_code \
+                 FROM mirror_extension e WHERE e.programme_id = $1 AND",
+                learned_stands!("e", "enrollment"),
+                "ORDER BY e.extension_id, e.fact_id LIMIT $2"
+            ),
             programme_id.as_str(),
             EXTENSIONS_MAX
         )?;

@@ -10,7 +10,8 @@ use shipei_contracts::{
 use shipei_mirror::{
     Member, apply, member, members, migrations, open_counties,
     testing::{
-        PROGRAMME, event, id, instant, programme, region, region_move, rotations, transfer, withdrawal,
+        PROGRAMME, event, id, instant, programme, region, region_move, removal, returning, rotations, taught,
+        transfer, withdrawal,
     },
 };
 use shipei_rules::{ids::PersonId, region::RegionCode};
@@ -32,7 +33,8 @@ fn registration(person_id: &str) -> Event {
     event("08-01T00:00:00", &registered)
 }
 
-/// Registered in L1, then in L2, in L3 and L4 at one instant, in L5; withdrawn.
+/// Registered in L1, then in L2, in L3 and L4 at one instant, in L5; withdrawn, back, and withdrawn again. Teaches physics, then maths, and has always been of
+/// the other stage.
 fn life(person_id: &str) -> Vec<Event> {
     vec![
         registration(person_id),
@@ -41,7 +43,20 @@ fn life(person_id: &str) -> Vec<Event> {
         transfer(person_id, "130302", "L4", "11-01T00:00:00"),
         transfer(person_id, "130304", "L5", "12-01T00:00:00"),
         withdrawal(person_id, "12-10T00:00:00"),
+        returning(person_id, "12-15T00:00:00"),
+        withdrawal(person_id, "12-20T00:00:00"),
+        taught(person_id, 1, Some("10-20T00:00:00"), subject("数学")),
+        taught(person_id, 2, Some("10-10T00:00:00"), subject("物理")),
+        taught(person_id, 3, None, stage(EducationStage::NonCompulsory)),
     ]
+}
+
+fn subject(subject: &str) -> enrollment::Teaching {
+    enrollment::Teaching { subject: Some(subject.to_owned()), ..enrollment::Teaching::default() }
+}
+
+fn stage(stage: EducationStage) -> enrollment::Teaching {
+    enrollment::Teaching { education_stage: stage.into(), ..enrollment::Teaching::default() }
 }
 
 fn assert_life(member: &Member) {
@@ -58,7 +73,21 @@ fn assert_life(member: &Member) {
     assert_eq!(member.places.before(instant("11-01T00:00:00")).class_text(), "L2");
     assert_eq!(member.places.first().school_code, Some(id("S0")));
     assert_eq!(member.places.latest_change(), Some(instant("12-01T00:00:00")));
-    assert_eq!(member.withdrawn_at, Some(instant("12-10T00:00:00")));
+    for (when, is_away) in [
+        ("12-09T23:59:59", false),
+        ("12-10T00:00:00", true),
+        ("12-14T23:59:59", true),
+        ("12-15T00:00:00", false),
+        ("12-20T00:00:00", true),
+    ] {
+        assert_eq!(member.absences.at(instant(when)), is_away, "{when}");
+    }
+    for (when, subject) in [("01-01T00:00:00", ""), ("10-10T00:00:00", "物理"), ("10-20T00:00:00", "数学")]
+    {
+        let teaching = member.teaching.at(instant(when));
+        assert_eq!(teaching.subject, subject, "{when}");
+        assert_eq!(teaching.education_stage, EducationStage::NonCompulsory.known(), "{when}");
+    }
 }
 
 async fn places_are_told_from_events_in_any_order(kit: TestKit) {
@@ -206,4 +235,30 @@ on_both!(
     correction_of_one_date_counts_whatever_its_place_in_the_log,
     what_lies_in_what_is_told_by_the_tree_in_any_order,
     counties_in_which_learning_is_open_are_those_of_the_tree,
+    who_was_removed_is_nobody_in_any_order,
 );
+
+/// Who had been enrolled by mistake is nobody, whichever is told first, and somebody again when that falls.
+async fn who_was_removed_is_nobody_in_any_order(kit: TestKit) {
+    for (number, order) in [[0, 1], [1, 0]].iter().enumerate() {
+        let person = format!("R{number}");
+        let id = id::<PersonId>(&person);
+        let told = removal(&person, Role::Trainee, "12-01T00:00:00");
+        let told = Event { fact_id: format!("X{number}"), ..told };
+        let events = [registration(&person), told];
+        let mut tx = kit.kit.database().begin_write().await.unwrap();
+        for place in order {
+            apply(&mut tx, &events[*place..=*place]).await.unwrap();
+        }
+        assert_eq!(member(&mut tx, &programme(), &id).await.unwrap(), None, "{order:?}");
+        let fallen = [(PROGRAMME, events[1].fact_id.as_str())];
+        shipei_store::retraction::learn(&mut tx, "enrollment", &fallen).await.unwrap();
+        apply(&mut tx, &events[1..]).await.unwrap();
+        let back = member(&mut tx, &programme(), &id).await.unwrap().unwrap();
+        assert_eq!(
+            (back.role, back.places.first().class_text()),
+            (shipei_rules::vocabulary::Role::Trainee, "L1")
+        );
+        tx.commit().await.unwrap();
+    }
+}

@@ -11,6 +11,7 @@
 //! How to add a rule: put its figure into the scheme (`scheme/`), its reason into [`explanation::ReasonCode`], its
 //! judgement into the module of the role that it judges, and its property into `tests/`.
 
+pub mod absence;
 pub mod calendar;
 pub mod characters;
 pub mod counselor;
@@ -26,6 +27,7 @@ pub mod region;
 pub mod scheme;
 pub mod study_time;
 pub mod submission;
+pub mod teaching;
 pub mod trainee;
 pub mod tutor;
 pub mod vocabulary;

@@ -6,14 +6,16 @@
 //! **Decided**: a mark that is still owed is owed by the class that the trainee stands in as of then, and from the end of
 //! `review_until` on by the class that they stood in just before that end. A late week is the class's in which the
 //! trainee stood just before the week's deadline, whoever marks the work afterwards. What was marked, superseded or
-//! disregarded is owed by nobody, nor is what a withdrawn trainee left; a withdrawal before the deadline settles the week,
-//! one at the deadline or after comes too late for it.
+//! disregarded is owed by nobody, nor is what a withdrawn trainee left; being away just before the deadline settles the week,
+//! and who leaves at the deadline or later leaves too late for it. Who was away at the end of reviews is owed nothing, also when they
+//! come back.
 //!
 //! The tutor's score, the list of what is due by Sunday and the late weeks all ask [`answering`]. There is no other rhythm
 //! to add; a scheme changes the first week, the grace and the number that disqualifies.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 
+use crate::absence::Absences;
 use crate::history::History;
 use crate::scheme::Scheme;
 use crate::submission::{Standing, Submission, standings};
@@ -55,8 +57,8 @@ pub struct TraineeWork<'w, Place> {
     pub submissions: &'w [Submission],
     /// Where the trainee stood.
     pub places: &'w History<Place>,
-    /// When the trainee withdrew.
-    pub withdrawn_at: Option<DateTime<Utc>>,
+    /// When the trainee was away.
+    pub absences: &'w Absences,
 }
 
 /// Who answers for the marking of one submission as of a time.
@@ -96,8 +98,9 @@ fn owed_in<'w, Place>(
 ) -> Option<&'w Place> {
     let review_until = scheme.trainee.assignment.review_until;
     let is_marked = submission.last_mark(as_of, review_until).is_some();
-    let is_withdrawn = work.withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= as_of);
-    if standing != Standing::Counts || is_marked || is_withdrawn {
+    // Who comes back after the end of reviews had nobody who could mark for them by then.
+    let is_away = work.absences.at(as_of) || (as_of >= review_until && work.absences.before(review_until));
+    if standing != Standing::Counts || is_marked || is_away {
         return None;
     }
     Some(if as_of < review_until { work.places.at(as_of) } else { work.places.before(review_until) })
@@ -114,8 +117,9 @@ fn late_week<'w, Place>(
         return None;
     }
     let week = week_of(scheme, submission.submitted_at).filter(|week| week.deadline <= as_of)?;
-    let settled = [submission.first_marked_at(), standing.superseded_at(), work.withdrawn_at];
-    if settled.into_iter().flatten().any(|settled_at| settled_at < week.deadline) {
+    let settled = [submission.first_marked_at(), standing.superseded_at()];
+    let is_settled = settled.into_iter().flatten().any(|settled_at| settled_at < week.deadline);
+    if is_settled || work.absences.before(week.deadline) {
         return None;
     }
     Some((week, work.places.before(week.deadline)))

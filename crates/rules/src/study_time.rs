@@ -146,6 +146,14 @@ impl LearnerStudy {
         }
     }
 
+    /// Takes back time that was granted by hand for an instant; its day must have been asked for.
+    pub fn take_back_granted(&mut self, micros: i64, at: DateTime<Utc>) {
+        if let Some(day) = self.day_index(at).filter(|_| micros > 0) {
+            self.days[day].micros -= micros;
+            self.days[day].changed = true;
+        }
+    }
+
     /// Changes what is credited of a span, day by day.
     fn change(&mut self, span: Span, change: impl Fn(&mut Intervals, Span)) {
         let first = self.first_day(span);

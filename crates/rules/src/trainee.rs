@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::absence::Absences;
 use crate::explanation::{Finding, Item, ItemKey, Missing, Need};
 use crate::ids::{ActivityId, SeminarId};
 use crate::scheme::{OnlineEntry, Scheme, Task};
@@ -16,8 +17,8 @@ use crate::vocabulary::Grade;
 pub struct TraineeFacts {
     /// The first login.
     pub login_at: Option<DateTime<Utc>>,
-    /// The withdrawal (调离, 退休, 产假).
-    pub withdrawn_at: Option<DateTime<Utc>>,
+    /// Withdrawals (调离, 退休, 产假), each until the return from it.
+    pub absences: Absences,
     /// When each online entry was achieved, by index; missing entries are not achieved.
     pub phases: Vec<Option<DateTime<Utc>>>,
     /// Every submission, superseded ones too.
@@ -72,7 +73,7 @@ impl TraineeScore {
 
 /// The score of a trainee from the facts dated `as_of` or earlier (Annex 2; passing is Annex 2, 合格标准).
 pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> TraineeScore {
-    if facts.withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= as_of) {
+    if facts.absences.at(as_of) {
         return TraineeScore { items: Vec::new(), total: 0, passed: false, withdrawn: true };
     }
     let rules = &scheme.trainee;

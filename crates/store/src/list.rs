@@ -39,6 +39,15 @@ where
     }
 }
 
+impl<DB: sqlx::Database> Piece<DB> for [u8]
+where
+    for<'a> &'a [u8]: Encode<'a, DB> + Type<DB>,
+{
+    fn push_to(&self, query: &mut QueryBuilder<DB>) {
+        query.push_bind(self);
+    }
+}
+
 impl<DB: sqlx::Database> Piece<DB> for i64
 where
     for<'a> i64: Encode<'a, DB> + Type<DB>,

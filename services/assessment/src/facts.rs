@@ -207,6 +207,8 @@ pub struct Batch {
     pub touched: Touched,
     /// Classes that have other windows: everybody in them is scored anew.
     pub classes_extended: BTreeMap<ClassId, Cause>,
+    /// Trainees who were removed, or are there again: what they posted counts for their classes no more, or again.
+    pub removed: BTreeMap<PersonId, Cause>,
     /// The event that brought another scheme, or other windows of many.
     pub scheme: Option<Cause>,
     /// The event that changed the tree of regions.

@@ -396,13 +396,16 @@ pub(crate) fn decide_bulletin(scheme: &Scheme, tutor: &Member, class: &Class, ne
 }
 
 fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
-    if trainee.withdrawn_by(at) {
+    if trainee.absences.at(at) {
         return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", trainee.person_id.as_str()));
     }
     Ok(())
 }
 
 fn refuse_other_tutor(tutor: &Member, class: Option<&Class>, at: DateTime<Utc>) -> Decided<()> {
+    if tutor.absences.at(at) {
+        return Err(Refusal::new(ErrorReason::Withdrawn).field("tutor_id"));
+    }
     if class.is_some_and(|class| class.is_led_by(&tutor.person_id, at)) {
         return Ok(());
     }

@@ -103,10 +103,11 @@ CREATE TABLE class_tutor (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, class_id, number)
 );
 
--- The end of one window moved. At most one of region, class and person stands; none is the whole programme.
+-- The end of one window moved: of each id one that stands, and those that were retracted. At most one of region, class and person stands; none is the whole programme.
 CREATE TABLE extension (
     programme_id TEXT COLLATE "C" NOT NULL,
     extension_id TEXT COLLATE "C" NOT NULL,
@@ -122,15 +123,20 @@ CREATE TABLE extension (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, extension_id)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, extension_id, fact_id)
 );
 CREATE INDEX extension_by_window ON extension (programme_id, window_name, region_code);
 
--- Somebody of a programme, as they stand. The identity number is sealed; it is found by its keyed digest.
+-- Somebody of a programme, as they stand, which follows from the roster, person_change and transfer. The identity number is
+-- sealed; it is found by its keyed digest. It need not be one person's only: the law asks that it be right (GB 11643), and
+-- somebody may be a trainee and a tutor under two ids.
 CREATE TABLE person (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
+    -- What ways to write the name have in common, by which it is found.
+    name_key TEXT COLLATE "C" NOT NULL,
     sealed_identity_number BYTEA NOT NULL,
     identity_digest BYTEA NOT NULL,
     role TEXT COLLATE "C" NOT NULL,
@@ -149,18 +155,44 @@ CREATE TABLE person (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id),
-    UNIQUE (programme_id, identity_digest)
+    PRIMARY KEY (programme_id, person_id)
 );
+CREATE INDEX person_by_identity ON person (programme_id, identity_digest, person_id);
+CREATE INDEX person_by_name ON person (programme_id, name_key, person_id);
 CREATE INDEX person_by_county ON person (programme_id, county_code, role, person_id);
 CREATE INDEX person_by_class ON person (programme_id, class_id, person_id);
 
--- What a person did or what befell them: login, pre_job, withdrawal. Of each kind the first one that stands counts.
+-- What was put right of a person, or has changed; absent columns stayed. Number 0, without a fact, is what the roster had, kept with
+-- the first change, so that the same roster sent after it is still the same. An old number stays sealed and is shown to nobody.
+CREATE TABLE person_change (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    -- From 1, in the order of recording.
+    number BIGINT NOT NULL,
+    -- From when subject and stages are so; absent when they had always been so.
+    since_at TIMESTAMPTZ,
+    name TEXT COLLATE "C",
+    sealed_identity_number BYTEA,
+    identity_digest BYTEA,
+    subject TEXT COLLATE "C",
+    -- Empty where it stayed, or where there was none.
+    education_stage TEXT COLLATE "C" NOT NULL,
+    development_stage TEXT COLLATE "C" NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, number)
+);
+
+-- What a person did or what befell them: login, pre_job, withdrawal, return, removal. Of each kind the first one that stands counts,
+-- but of withdrawals and returns each that follows one of the other kind.
 CREATE TABLE person_fact (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
-    -- Why a trainee left; private, in no event.
+    -- Why a trainee left or came back, why somebody was removed; private, in no event.
     reason TEXT COLLATE "C" NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,

@@ -1,9 +1,13 @@
 //! From requests to typed values, by field name, and from rows to messages. No SQL, no decisions. A new request is a
 //! function that ends in `fields.all(..)`, so that all its faults are reported at once.
 
+mod correct;
 mod extension;
+mod moves;
 
+pub(crate) use correct::{Right, find, identity_digest, right, teaching_to};
 pub(crate) use extension::{extension_to, new_extension};
+pub(crate) use moves::{transfer, transfers};
 use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{
     duties::{DoneWhen, Duty},
@@ -13,18 +17,19 @@ use shipei_rules::{
     scheme::Scheme,
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
-use shipei_service_kit::{Error, Fields, Refusal, Result, error::FieldViolation, to_int32, to_timestamp};
+use shipei_service_kit::{Error, Fields, Refusal, Result, to_int32, to_timestamp};
 use shipei_store::{StoreError, crypto::Vault};
 
 use crate::{
-    domain::{Destination, Place},
+    domain::Place,
     store::{
         Maybe,
+        class::ClassRow,
         county::{CountyRow, RemittanceRow},
         honour::ChoiceRow,
         person::PersonRow,
         programme::ProgrammeRow,
-        region::{ClassRow, RegionRow, SchoolRow},
+        region::{RegionRow, SchoolRow},
     },
 };
 
@@ -234,26 +239,19 @@ pub(crate) fn withdrawal(request: &pb::WithdrawTraineeRequest) -> Result<(Progra
     fields.all(parsed)
 }
 
-/// Who moves, and where to.
-pub(crate) fn transfer(request: &pb::TransferTraineeRequest) -> Result<(ProgrammeId, PersonId, Destination)> {
+/// Who comes back or is removed, and why.
+pub(crate) fn person_and_reason(
+    programme_id: &str,
+    person_id: &str,
+    reason: &str,
+) -> Result<(ProgrammeId, PersonId, String)> {
     let mut fields = Fields::new();
     let parsed = (
-        programme(&mut fields, &request.programme_id),
-        person(&mut fields, "person_id", &request.person_id),
-        fields.optional_id("county_code", &request.county_code, RegionCode::parse),
-        fields.optional_id("school_code", &request.school_code, SchoolCode::parse),
-        fields.optional_id("class_id", &request.class_id, ClassId::parse),
+        programme(&mut fields, programme_id),
+        person(&mut fields, "person_id", person_id),
+        fields.text("reason", reason, REASON_CHARACTERS_MAX),
     );
-    let (programme_id, person_id, county_code, school_code, class_id) = fields.all(parsed)?;
-    let destination = Destination { county_code, school_code, class_id };
-    if destination == Destination::default() {
-        let description = "where to: give a county, a school or a class".to_owned();
-        let fields = ["county_code", "school_code", "class_id"];
-        let violation =
-            |field: &str| FieldViolation { field: field.to_owned(), description: description.clone() };
-        return Err(Error::Invalid(fields.map(violation).to_vec()));
-    }
-    Ok((programme_id, person_id, destination))
+    fields.all(parsed)
 }
 
 /// A role filter: absent for all; a role that no person has is a fault.

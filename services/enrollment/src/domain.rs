@@ -6,10 +6,13 @@
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
+    absence::Absences,
     calendar::{Period, Position},
+    history::History,
     ids::{ClassId, PersonId, SchoolCode},
     region::{RegionCode, RegionLevel},
     scheme::Scheme,
+    teaching::{Teaching, TeachingChange},
     vocabulary::Role,
 };
 use shipei_service_kit::Refusal;
@@ -41,8 +44,8 @@ pub(crate) struct Member {
     pub(crate) place: Place,
     /// Where the roster put them.
     pub(crate) roster_place: Place,
-    /// When they left.
-    pub(crate) withdrawn_at: Option<Time>,
+    /// When they were away.
+    pub(crate) absences: Absences,
 }
 
 /// One move of a trainee.
@@ -56,6 +59,38 @@ pub(crate) struct Move {
     pub(crate) new: Place,
 }
 
+/// What is kept of a person beside their role and place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// The name.
+    pub(crate) name: String,
+    /// The identity number, sealed, and its keyed digest.
+    pub(crate) identity_number: (Vec<u8>, Vec<u8>),
+    /// What they teach at each time.
+    pub(crate) teaching: History<Teaching>,
+}
+
+/// What is put right of a person, or changes; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ContentChange {
+    /// What they teach, with the number of the change.
+    pub(crate) teaching: TeachingChange,
+    /// The name.
+    pub(crate) name: Option<String>,
+    /// The identity number, sealed, and its keyed digest.
+    pub(crate) identity_number: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Content {
+    /// What follows from changes that stand, by number, of which the first is what the roster had. `None` without that.
+    pub(crate) fn of(changes: Vec<ContentChange>) -> Option<Self> {
+        let name = changes.iter().rev().find_map(|change| change.name.clone())?;
+        let identity_number = changes.iter().rev().find_map(|change| change.identity_number.clone())?;
+        let changes = changes.into_iter().map(|change| change.teaching).collect();
+        Some(Self { name, identity_number, teaching: Teaching::history(Teaching::default(), changes) })
+    }
+}
+
 /// The member, if there is one and they have one of the roles; `field` is the request field that names them.
 pub(crate) fn member_of_role(member: Option<Member>, roles: &[Role], field: &str) -> Result<Member, Refusal> {
     match member {
@@ -64,12 +99,17 @@ pub(crate) fn member_of_role(member: Option<Member>, roles: &[Role], field: &str
     }
 }
 
-/// Refuses what happened to somebody after they had left.
-pub(crate) fn still_enrolled(member: &Member, at: Time) -> Result<(), Refusal> {
-    match member.withdrawn_at {
-        Some(left) if left <= at => Err(withdrawn()),
-        _ => Ok(()),
+/// Refuses what happened to somebody while they were away, or what they did then; `field` is the request field that names them.
+pub(crate) fn still_enrolled(member: &Member, at: Time, field: &str) -> Result<(), Refusal> {
+    if member.absences.at(at) { Err(withdrawn(field)) } else { Ok(()) }
+}
+
+/// Only who was away comes back.
+pub(crate) fn decide_return(member: &Member, at: Time) -> Result<(), Refusal> {
+    if member.absences.before(at) {
+        return Ok(());
     }
+    Err(Refusal::new(ErrorReason::NotWithdrawn).field("person_id"))
 }
 
 /// Refuses what happened outside a window.
@@ -91,7 +131,7 @@ fn outside(reason: ErrorReason, window: &str, period: Period) -> Refusal {
 
 /// Anybody may log in from the login window's first day on; later is late, not refused (Annex 1).
 pub(crate) fn decide_login(member: &Member, scheme: &Scheme, at: Time) -> Result<(), Refusal> {
-    still_enrolled(member, at)?;
+    still_enrolled(member, at, "person_id")?;
     if scheme.login().position(at) == Position::Before {
         return Err(outside(ErrorReason::WindowNotOpen, "login", scheme.login()));
     }
@@ -105,6 +145,7 @@ pub(crate) fn decide_report(
     scheme: &Scheme,
     at: Time,
 ) -> Result<(), Refusal> {
+    still_enrolled(counselor, at, "counselor_id")?;
     if counselor.place.county_code != Some(county) {
         return Err(Refusal::new(ErrorReason::NotCountyCounselor).field("counselor_id"));
     }
@@ -260,7 +301,7 @@ mod tests {
             role,
             place: place("130302", "", ""),
             roster_place: place("130302", "", ""),
-            withdrawn_at: withdrawn_at.map(at),
+            absences: withdrawn_at.map(at).map(Absences::from).unwrap_or_default(),
         }
     }
 
@@ -291,6 +332,29 @@ mod tests {
             let member = member(Role::Trainee, left);
             assert_eq!(reason(decide_login(&member, &scheme, at(time))), expected, "{time}");
         }
+    }
+
+    #[test]
+    fn who_was_away_comes_back_and_nobody_else() {
+        let left = "2019-10-01T00:00:00Z";
+        let mut away = member(Role::Trainee, Some(left));
+        for (time, expected) in [
+            ("2019-09-30T23:59:59Z", Some(ErrorReason::NotWithdrawn)),
+            (left, Some(ErrorReason::NotWithdrawn)),
+            ("2019-10-01T00:00:01Z", None),
+        ] {
+            assert_eq!(reason(decide_return(&away, at(time))), expected, "{time}");
+        }
+        assert_eq!(
+            reason(decide_return(&member(Role::Trainee, None), at(left))),
+            Some(ErrorReason::NotWithdrawn)
+        );
+        away.absences = Absences::of([at(left)], [at("2019-11-01T00:00:00Z")]);
+        assert_eq!(
+            reason(still_enrolled(&away, at("2019-10-31T23:59:59Z"), "x")),
+            Some(ErrorReason::Withdrawn)
+        );
+        assert_eq!(reason(still_enrolled(&away, at("2019-11-01T00:00:00Z"), "x")), None);
     }
 
     #[test]

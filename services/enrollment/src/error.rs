@@ -19,7 +19,7 @@ pub(crate) fn invalid_field(field: &str, because: &str) -> Refusal {
     Refusal::new(ErrorReason::InvalidField).field(field).because(because)
 }
 
-/// The trainee has left the programme.
-pub(crate) fn withdrawn() -> Refusal {
-    Refusal::new(ErrorReason::Withdrawn).field("person_id")
+/// Who is named has left the programme, or their post.
+pub(crate) fn withdrawn(field: &str) -> Refusal {
+    Refusal::new(ErrorReason::Withdrawn).field(field)
 }

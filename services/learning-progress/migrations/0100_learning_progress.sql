@@ -141,7 +141,7 @@ CREATE TABLE session_voided (
     PRIMARY KEY (person_id, session_id, programme_id)
 );
 
--- Time granted by hand. It never changes.
+-- Time granted by hand: of each id one grant that stands, and those that were retracted. It never changes.
 CREATE TABLE granted_time (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
@@ -154,5 +154,6 @@ CREATE TABLE granted_time (
     evidence TEXT COLLATE "C" NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (person_id, programme_id, grant_id)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (person_id, programme_id, grant_id, fact_id)
 );

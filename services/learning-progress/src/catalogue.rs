@@ -26,7 +26,7 @@ impl Catalogue {
     }
 
     /// The courses that the scheme prescribes.
-    pub(crate) fn main_line(&self) -> impl Iterator<Item = &Course> {
+    pub(crate) fn main_line(&self) -> impl Iterator<Item = &Course> + Clone {
         self.main_line.iter().map(Arc::as_ref)
     }
 }

@@ -290,6 +290,7 @@ pub(crate) fn grant_time(
         micros: 0,
         reason,
         evidence,
+        fact_id: String::new(),
     };
     Ok((programme, person, row))
 }

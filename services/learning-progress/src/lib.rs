@@ -14,14 +14,16 @@ mod domain;
 mod handler;
 mod log;
 mod pipeline;
+mod projector;
 mod store;
+mod whole;
 
 use std::sync::Arc;
 
 use shipei_contracts::learning::v1::course_service_server::{self, CourseServiceServer};
 use shipei_contracts::learning::v1::export_service_server::{self, ExportServiceServer};
 use shipei_contracts::learning::v1::study_service_server::{self, StudyServiceServer};
-use shipei_mirror::{MirrorProjector, MirroredThings, Programmes};
+use shipei_mirror::{MirroredThings, Programmes};
 use shipei_service_kit::{
     Kit, ServerBuilder, Service, Shutdown, follow, grpc_server, soft_state::presence::Presence,
 };
@@ -30,6 +32,7 @@ use shipei_store::sqlx::migrate::Migrator;
 use crate::catalogue::Catalogues;
 use crate::handler::{CourseHandler, PRESENCE_WINDOW, StudyHandler};
 use crate::pipeline::Pipeline;
+use crate::projector::LearningProjector;
 
 /// The name of the service, and the source of its events.
 pub const NAME: &str = shipei_contracts::services::LEARNING_PROGRESS;
@@ -50,7 +53,7 @@ pub const SERVICE: Service = Service {
     learned: &[&shipei_mirror::TABLES],
     serve: |builder, kit, shutdown| start(kit, shutdown).serve_with(builder),
     follow: |kit, peers, shutdown| {
-        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+        follow(kit, peers[shipei_mirror::SOURCE].clone(), LearningProjector::default(), shutdown);
     },
 };
 
@@ -94,7 +97,10 @@ impl LearningProgress {
     /// Adds its gRPC services to a server.
     pub fn serve_with(self, builder: ServerBuilder) -> ServerBuilder {
         self.kit.keeps_things(MirroredThings);
-        self.kit.keeps_facts(handler::facts::Keeping { programmes: self.courses.programmes.clone() });
+        self.kit.keeps_facts(handler::facts::Keeping {
+            programmes: self.courses.programmes.clone(),
+            catalogues: self.study.catalogues.clone(),
+        });
         builder
             .service(&self.kit, grpc_server!(CourseServiceServer, self.courses.clone()))
             .service(&self.kit, grpc_server!(ExportServiceServer, self.courses))

@@ -18,8 +18,8 @@ use arrival::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use corrections::{
-    grant_keeps_the_caps, retracted_selection_leaves_the_later_one, study_counts_in_a_window_that_ends_later,
-    voided_session_is_free_and_lost_time_is_granted,
+    grant_keeps_the_caps, grant_that_falls_is_taken_back, retracted_selection_leaves_the_later_one,
+    study_counts_in_a_window_that_ends_later, voided_session_is_free_and_lost_time_is_granted,
 };
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
 use presence::{presence_is_of_the_regions_of_the_tree, trainees_who_study_are_counted_by_county};
@@ -75,6 +75,7 @@ on_both!(
     beats_at_a_tie_are_answered_the_same_again,
     voided_session_is_free_and_lost_time_is_granted,
     grant_keeps_the_caps,
+    grant_that_falls_is_taken_back,
     retracted_selection_leaves_the_later_one,
     study_counts_in_a_window_that_ends_later,
 );

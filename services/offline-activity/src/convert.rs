@@ -17,6 +17,8 @@ use crate::domain::{Activity, Attendance, Plan, Results};
 
 /// The most characters of a title or theme.
 const TITLE_CHARS_MAX: usize = 2_000;
+/// The most scores in one ScoreAttendees.
+const SCORES_PER_CALL_MAX: usize = 1_000;
 /// The most people in one RecordAttendance.
 pub(crate) const PERSONS_PER_CALL_MAX: usize = 100_000;
 
@@ -95,6 +97,8 @@ pub(crate) struct Attend {
     pub(crate) activity: ActivityId,
     /// In the order of the request, each once.
     pub(crate) person_ids: Vec<PersonId>,
+    /// Whether nobody is recorded when somebody can't be.
+    pub(crate) all_or_none: bool,
 }
 
 /// Reads a RecordAttendance.
@@ -111,7 +115,8 @@ pub(crate) fn attend(request: proto::RecordAttendanceRequest) -> Result<Attend> 
         });
     let (programme, counselor, activity, persons) = fields.all((programme, counselor, activity, persons))?;
     let person_ids = persons.into_iter().flatten().collect();
-    Ok(Attend { programme, counselor, activity, person_ids })
+    let all_or_none = request.all_or_none;
+    Ok(Attend { programme, counselor, activity, person_ids, all_or_none })
 }
 
 /// ScoreAttendee. Any number is taken: one outside the scheme's range is SCORE_OUT_OF_RANGE.
@@ -133,6 +138,35 @@ pub(crate) fn score(request: &proto::ScoreAttendeeRequest) -> Result<Score> {
     let person = fields.id("person_id", &request.person_id, PersonId::parse);
     let (programme, counselor, activity, person) = fields.all((programme, counselor, activity, person))?;
     Ok(Score { programme, counselor, activity, person, score: request.score.into() })
+}
+
+/// ScoreAttendees.
+#[derive(Debug, Clone)]
+pub(crate) struct Scores {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) counselor: PersonId,
+    pub(crate) activity: ActivityId,
+    /// In the order of the request, each once.
+    pub(crate) scores: Vec<(PersonId, i64)>,
+}
+
+/// Reads a ScoreAttendees.
+pub(crate) fn scores(request: &proto::ScoreAttendeesRequest) -> Result<Scores> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let counselor = fields.id("counselor_id", &request.counselor_id, PersonId::parse);
+    let activity = fields.id("activity_id", &request.activity_id, ActivityId::parse);
+    let mut seen = std::collections::BTreeSet::new();
+    let rows = request.scores.clone();
+    let scores = fields.list("scores", rows, SCORES_PER_CALL_MAX, |fields, row| {
+        let person = fields.id("person_id", &row.person_id, PersonId::parse)?;
+        match seen.insert(person.clone()) {
+            true => Some((person, i64::from(row.score))),
+            false => fields.fault("person_id", "the trainee stands in an earlier row"),
+        }
+    });
+    let (programme, counselor, activity, scores) = fields.all((programme, counselor, activity, scores))?;
+    Ok(Scores { programme, counselor, activity, scores })
 }
 
 /// Which part of a list: programme, county, stage; no county and an empty stage stand for all.

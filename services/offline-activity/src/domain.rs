@@ -89,49 +89,89 @@ pub(crate) fn is_same_activity(there: &Activity, new: &Activity, stated_at: Opti
         && stated_at.is_none_or(|at| at == there.held_at)
 }
 
-/// Whether a counselor may record that these people attended, all of them or none. `members` are those of the people
+/// Whether a counselor may record who attended, and which of these people can't be recorded. `members` are those of the people
 /// whom the programme knows; their county is the one of `at`. `period_of` is the window that each of them has, or that
 /// of the county.
 ///
 /// # Errors
-/// NOT_FOUND (the activity was not held by then, or retracted, or somebody is no trainee), NOT_COUNTY_COUNSELOR, WITHDRAWN,
-/// WINDOW_NOT_OPEN, WINDOW_CLOSED, NOT_COUNTY_TRAINEE; of several faulty people the first of the list is named.
+/// For all of them: NOT_FOUND (the activity was not held by then, or retracted), NOT_COUNTY_COUNSELOR. For each: NOT_FOUND (no
+/// trainee), WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, NOT_COUNTY_TRAINEE.
 pub(crate) fn decide_attendance(
     period_of: impl Fn(Option<&Member>) -> Period,
     counselor: &Member,
     activity: &Activity,
     (person_ids, members): (&[PersonId], &BTreeMap<PersonId, Member>),
     at: DateTime<Utc>,
-) -> Decided<()> {
+) -> Decided<Vec<RefusedAttendee>> {
     if at < activity.held_at || !activity.stands {
         return Err(not_found("activity_id"));
     }
     refuse_other_county(counselor, activity.county_code, at)?;
-    let mut trainees = Vec::with_capacity(person_ids.len());
-    for person_id in person_ids {
-        let member = members.get(person_id).filter(|member| member.role == Role::Trainee);
-        trainees.push(member.ok_or_else(|| not_found("person_ids").with("person_id", person_id.as_str()))?);
-    }
-    for trainee in &trainees {
-        refuse_withdrawn(trainee, at)?;
-    }
-    if trainees.is_empty() {
+    if person_ids.is_empty() {
         inside(period_of(None), at, "offline")?;
     }
-    for trainee in &trainees {
-        inside(period_of(Some(trainee)), at, "offline")?;
-    }
-    for trainee in trainees {
-        let is_of_county = trainee.places.at(at).county_code == Some(activity.county_code);
-        if !is_of_county || trainee.education_stage != Some(activity.stage) {
-            return Err(Refusal::new(ErrorReason::NotCountyTrainee)
-                .field("person_ids")
-                .with("person_id", trainee.person_id.as_str())
-                .with("county_code", activity.county_code.as_str())
-                .with("education_stage", activity.stage.as_str()));
+    let mut refused = Vec::new();
+    for (place, person_id) in person_ids.iter().enumerate() {
+        let refusal = match members.get(person_id).filter(|member| member.role == Role::Trainee) {
+            None => {
+                let nobody = not_found("person_ids").with("person_id", person_id.as_str());
+                Some((Ground::NotFound, nobody))
+            }
+            Some(trainee) => against(&period_of, trainee, activity, at),
+        };
+        if let Some((ground, refusal)) = refusal {
+            refused.push(RefusedAttendee { row: place + 1, person_id: person_id.clone(), ground, refusal });
         }
     }
-    Ok(())
+    Ok(refused)
+}
+
+/// What stands against a trainee's attendance, in the order in which it is said of a call as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ground {
+    NotFound,
+    Withdrawn,
+    Window,
+    NotCountyTrainee,
+}
+
+/// Somebody who can't be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RefusedAttendee {
+    /// From 1.
+    pub(crate) row: usize,
+    pub(crate) person_id: PersonId,
+    pub(crate) ground: Ground,
+    pub(crate) refusal: Refusal,
+}
+
+/// For whom a call that asks for all or none is refused.
+pub(crate) fn refused_first(refused: Vec<RefusedAttendee>) -> Option<Refusal> {
+    refused.into_iter().min_by_key(|refused| (refused.ground, refused.row)).map(|refused| refused.refusal)
+}
+
+fn against(
+    period_of: &impl Fn(Option<&Member>) -> Period,
+    trainee: &Member,
+    activity: &Activity,
+    at: DateTime<Utc>,
+) -> Option<(Ground, Refusal)> {
+    if let Err(refusal) = refuse_withdrawn(trainee, at) {
+        return Some((Ground::Withdrawn, refusal));
+    }
+    if let Err(refusal) = inside(period_of(Some(trainee)), at, "offline") {
+        return Some((Ground::Window, refusal));
+    }
+    let is_of_county = trainee.places.at(at).county_code == Some(activity.county_code);
+    if is_of_county && trainee.teaching.at(at).education_stage == Some(activity.stage) {
+        return None;
+    }
+    let refusal = Refusal::new(ErrorReason::NotCountyTrainee)
+        .field("person_ids")
+        .with("person_id", trainee.person_id.as_str())
+        .with("county_code", activity.county_code.as_str())
+        .with("education_stage", activity.stage.as_str());
+    Some((Ground::NotCountyTrainee, refusal))
 }
 
 /// One trainee at one activity.
@@ -199,13 +239,16 @@ pub(crate) struct Results {
 }
 
 fn refuse_withdrawn(trainee: &Member, at: DateTime<Utc>) -> Decided<()> {
-    if trainee.withdrawn_by(at) {
+    if trainee.absences.at(at) {
         return Err(Refusal::new(ErrorReason::Withdrawn).with("person_id", trainee.person_id.as_str()));
     }
     Ok(())
 }
 
 fn refuse_other_county(counselor: &Member, county: RegionCode, at: DateTime<Utc>) -> Decided<()> {
+    if counselor.absences.at(at) {
+        return Err(Refusal::new(ErrorReason::Withdrawn).field("counselor_id"));
+    }
     if counselor.places.at(at).county_code == Some(county) {
         return Ok(());
     }

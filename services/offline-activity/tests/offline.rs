@@ -6,7 +6,9 @@ mod attendance;
 mod corrections;
 mod support;
 
-use attendance::attendance_told_later_as_of_earlier_counts_from_then;
+use attendance::{
+    attendance_told_later_as_of_earlier_counts_from_then, attendances_and_scores_are_taken_row_by_row,
+};
 use shipei_contracts::{
     common::v1::{EducationStage, Role},
     offline::v1::{self as proto, offline_service_client::OfflineServiceClient},
@@ -24,6 +26,7 @@ on_both!(
     attendance_is_refused_by_cause,
     attendance_is_in_the_county_of_then_in_any_order,
     attendance_told_later_as_of_earlier_counts_from_then,
+    attendances_and_scores_are_taken_row_by_row,
     attendance_of_thousands_is_one_call,
     score_that_counts_is_the_last,
     score_is_refused_by_cause,
@@ -93,6 +96,7 @@ fn attend(counselor: &str, activity: &str, people: &[&str], when: &str) -> proto
         activity_id: activity.to_owned(),
         person_ids: people.iter().map(|person| (*person).to_owned()).collect(),
         occurred_at: at(when),
+        all_or_none: true,
         ..Default::default()
     }
 }
@@ -235,7 +239,7 @@ async fn attendance_is_refused_by_cause(world: World) {
         assert_eq!(reason(answer), expected, "{counselor} {activity} {when} {:?}", people.last());
     }
     let nobody = client.record_attendance(attend("K1", "O1", &[], day)).await.unwrap().into_inner();
-    assert_eq!(nobody, proto::RecordAttendanceResponse { added: 0, attended: 0 });
+    assert_eq!((nobody.added, nobody.attended, nobody.refused), (0, 0, vec![]));
     assert_eq!(attendances(&mut client).await, []);
 }
 
@@ -279,7 +283,8 @@ async fn attendance_of_thousands_is_one_call(world: World) {
     client.hold_activity(hold("K1", "130302", "O1", "10-02T09:00:00")).await.unwrap();
     let people: Vec<&str> = ids.iter().map(String::as_str).collect();
     let answer = client.record_attendance(attend("K1", "O1", &people, "10-03T10:00:00")).await.unwrap();
-    assert_eq!(answer.into_inner(), proto::RecordAttendanceResponse { added: 2_500, attended: 2_500 });
+    let answer = answer.into_inner();
+    assert_eq!((answer.added, answer.attended), (2_500, 2_500));
     let events = world.events::<proto::AttendanceRecorded>().await;
     assert_eq!(events.len(), 2_500);
 }

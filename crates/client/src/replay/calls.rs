@@ -38,6 +38,9 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         Event::PersonLoggedIn { person: id }
         | Event::PreJobAttended { person: id }
         | Event::TraineeWithdrawn { person: id, .. }
+        | Event::TraineeReturned { person: id, .. }
+        | Event::TraineeTransferred { person: id, .. }
+        | Event::PersonRemoved { person: id, .. }
         | Event::CourseSelected { person: id, .. } => vec![person(id)],
         Event::TutorChosen { tutor, .. } => vec![person(tutor)],
         Event::StudySession(session) => vec![person(&session.person)],
@@ -54,9 +57,15 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         }
         Event::SeminarPosted { person: id, seminar, .. } => vec![person(id), format!("seminar/{seminar}")],
         Event::BulletinPublished { class, .. } => vec![format!("bulletin/{class}")],
-        Event::OfflineActivityHeld { activity, .. }
-        | Event::OfflineAttended { activity, .. }
-        | Event::OfflineScored { activity, .. } => vec![format!("activity/{activity}")],
+        Event::OfflineActivityHeld { activity, .. } => vec![format!("activity/{activity}")],
+        Event::OfflineAttended { activity, persons, .. } => {
+            let mut keys = vec![format!("activity/{activity}")];
+            keys.extend(persons.iter().map(person));
+            keys
+        }
+        Event::OfflineScored { activity, person: id, .. } => {
+            vec![format!("activity/{activity}"), person(id)]
+        }
         // Before or behind what it retracts, it means the same.
         Event::FactRetracted { retracts, .. } => vec![format!("fact/{retracts}")],
     }
@@ -139,6 +148,13 @@ macro_rules! message {
     };
 }
 
+/// The request id of a line. Letters keep its digits apart: 15 of them in a row, whatever marks are between them, are taken for
+/// somebody's identity number, and an id that holds one is refused.
+fn line_id(programme: &str, numbered: &Numbered) -> String {
+    let (high, low) = (numbered.digest >> 32, numbered.digest & 0xffff_ffff);
+    format!("{programme}:l{}:x{high:08x}x{low:08x}", numbered.number)
+}
+
 /// Calls the RPC that a line stands for. The error is the service's answer.
 pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) -> Result<(), Status> {
     use assignment::{
@@ -158,7 +174,7 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
         programme_id: programme.to_owned(),
         request_id: match &numbered.line.fact {
             Some(fact) => named(programme, fact),
-            None => format!("{programme}:{}:{:016x}", numbered.number, numbered.digest),
+            None => line_id(programme, numbered),
         },
         occurred_at: Some(timestamp(numbered.line.at)),
     };
@@ -210,6 +226,28 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
             let message =
                 message!(origin, enrollment::WithdrawTraineeRequest { person_id: person, reason: reason });
             send!(clients, ENROLLMENT, Person<_>, withdraw_trainee, message)
+        }
+        Event::TraineeReturned { person, reason } => {
+            let message =
+                message!(origin, enrollment::ReturnTraineeRequest { person_id: person, reason: reason });
+            send!(clients, ENROLLMENT, Person<_>, return_trainee, message)
+        }
+        Event::TraineeTransferred { person, county, school, class } => {
+            let message = message!(
+                origin,
+                enrollment::TransferTraineeRequest {
+                    person_id: person,
+                    county_code: county,
+                    school_code: school,
+                    class_id: class,
+                }
+            );
+            send!(clients, ENROLLMENT, Person<_>, transfer_trainee, message)
+        }
+        Event::PersonRemoved { person, reason } => {
+            let message =
+                message!(origin, enrollment::RemovePersonRequest { person_id: person, reason: reason });
+            send!(clients, ENROLLMENT, Person<_>, remove_person, message)
         }
         Event::TutorChosen { expert, tutor } => {
             let message = message!(
@@ -335,6 +373,8 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                     activity_id: activity,
                     person_ids: persons,
                     validate_only: false,
+                    // All of them or none: a line of a season is taken or refused.
+                    all_or_none: true,
                 }
             );
             send!(clients, OFFLINE_ACTIVITY, Offline<_>, record_attendance, message)

@@ -58,6 +58,12 @@ pub enum Event {
     PreJobAttended { person: String },
     #[serde(rename = "trainee.withdrawn")]
     TraineeWithdrawn { person: String, reason: String },
+    #[serde(rename = "trainee.returned")]
+    TraineeReturned { person: String, reason: String },
+    #[serde(rename = "trainee.transferred")]
+    TraineeTransferred { person: String, county: String, school: String, class: String },
+    #[serde(rename = "person.removed")]
+    PersonRemoved { person: String, reason: String },
     #[serde(rename = "course.selected")]
     CourseSelected { person: String, course: String },
     #[serde(rename = "study.session")]

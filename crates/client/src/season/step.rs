@@ -25,6 +25,9 @@ pub fn step_of(event: &Event) -> Step {
         | Event::PersonLoggedIn { .. }
         | Event::PreJobAttended { .. }
         | Event::TraineeWithdrawn { .. }
+        | Event::TraineeReturned { .. }
+        | Event::TraineeTransferred { .. }
+        | Event::PersonRemoved { .. }
         | Event::TutorChosen { .. } => Step::Enrollment,
         Event::CourseSelected { .. } => Step::Selection,
         Event::FactRetracted { source: Source::Enrollment, .. } => Step::Enrollment,
@@ -53,6 +56,9 @@ pub fn person_of(event: &Event) -> &str {
         Event::PersonLoggedIn { person }
         | Event::PreJobAttended { person }
         | Event::TraineeWithdrawn { person, .. }
+        | Event::TraineeReturned { person, .. }
+        | Event::TraineeTransferred { person, .. }
+        | Event::PersonRemoved { person, .. }
         | Event::CourseSelected { person, .. }
         | Event::AssignmentSubmitted { person, .. }
         | Event::SeminarPosted { person, .. }

@@ -1,5 +1,6 @@
 //! Who answers for the marking of a submission: edges of weeks, transfers, withdrawals.
 
+use shipei_rules::absence::Absences;
 use shipei_rules::history::History;
 use shipei_rules::marking::{TraineeWork, answering, week_of};
 use shipei_rules::scheme::Grade;
@@ -16,7 +17,11 @@ fn told(
     withdrawn: Option<&str>,
     as_of: &str,
 ) -> Told {
-    let work = TraineeWork { submissions, places, withdrawn_at: withdrawn.map(at) };
+    let work = TraineeWork {
+        submissions,
+        places,
+        absences: &withdrawn.map(at).map(Absences::from).unwrap_or_default(),
+    };
     let mut told = Vec::new();
     for one in answering(&qinhuangdao(), &work, at(as_of)) {
         let late = one.late.map(|(week, place)| (week.index, *place));

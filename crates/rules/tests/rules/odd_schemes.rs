@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
+use shipei_rules::absence::Absences;
 use shipei_rules::counselor::{self, CountyFacts, StageFacts};
 use shipei_rules::explanation::{ItemKey, ItemState};
 use shipei_rules::history::History;
@@ -120,7 +121,7 @@ fn facts_of_tutor(
             number: 0,
             marks: hours.map(mark).into_iter().collect(),
         }];
-        let work = TraineeWork { submissions: &submissions, places: &places, withdrawn_at: None };
+        let work = TraineeWork { submissions: &submissions, places: &places, absences: &Absences::default() };
         marking.extend(answering(scheme, &work, as_of).into_iter().map(|one| MarkingWork {
             id: one.submission.id.clone(),
             submitted_at,

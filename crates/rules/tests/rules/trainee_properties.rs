@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
+use shipei_rules::absence::Absences;
 use shipei_rules::explanation::ItemState;
 use shipei_rules::ids::{ActivityId, SeminarId, SubmissionId};
 use shipei_rules::scheme::Grade;
@@ -62,7 +63,7 @@ pub(crate) fn any_facts() -> impl Strategy<Value = TraineeFacts> {
     )
         .prop_map(|(phase_1, phase_2, submissions, posts, scores)| TraineeFacts {
             login_at: None,
-            withdrawn_at: None,
+            absences: Absences::default(),
             phases: vec![phase_1, phase_2],
             submissions,
             seminar_posts: posts

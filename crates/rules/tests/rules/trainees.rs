@@ -200,7 +200,7 @@ fn facts_after_as_of_do_not_count() {
 #[test]
 fn withdrawn_trainee_has_no_score_from_that_moment_on() {
     let scheme = qinhuangdao();
-    let facts = TraineeFacts { withdrawn_at: Some(at("2019-12-01T10:00:00")), ..diligent() };
+    let facts = TraineeFacts { absences: at("2019-12-01T10:00:00").into(), ..diligent() };
     assert!(!score(&scheme, &facts, at("2019-12-01T09:59:59")).withdrawn);
     let withdrawn = score(&scheme, &facts, at("2019-12-01T10:00:00"));
     assert!(withdrawn.withdrawn && withdrawn.items.is_empty() && !withdrawn.passed);

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
+use shipei_rules::absence::Absences;
 use shipei_rules::explanation::{ItemState, Need, ReasonCode};
 use shipei_rules::history::History;
 use shipei_rules::ids::{ClassId, SeminarId, SubmissionId};
@@ -22,7 +23,11 @@ fn answered(
     let marks: Vec<(&str, Option<Grade>)> =
         marked.map(|marked| (marked, Some(Grade::Fail))).into_iter().collect();
     let submissions = [submission(id, when, &marks)];
-    let work = TraineeWork { submissions: &submissions, places: &History::from("L1"), withdrawn_at: None };
+    let work = TraineeWork {
+        submissions: &submissions,
+        places: &History::from("L1"),
+        absences: &Absences::default(),
+    };
     let mut found = Vec::new();
     for one in answering(scheme, &work, as_of) {
         found.push(MarkingWork {

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use prost::Message as _;
-use shipei_contracts::common::v1::{ErrorReason, ReasonCode, ReasonText};
+use shipei_contracts::common::v1::{ErrorReason, ReasonCode, ReasonText, RefusedRow};
 use shipei_store::StoreError;
 use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -121,6 +121,28 @@ pub fn code_of(reason: ErrorReason) -> Code {
         ReasonCode::OutOfRange => Code::OutOfRange,
         ReasonCode::DataLoss => Code::DataLoss,
         ReasonCode::Unauthenticated => Code::Unauthenticated,
+    }
+}
+
+/// A row of a call of many that was not taken, and why, in both languages.
+pub fn refused_row(row: usize, key: &str, refusal: &Refusal) -> RefusedRow {
+    let values: HashMap<String, String> =
+        refusal.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let text = TEXTS.get(&(refusal.reason as i32));
+    let said = |language: Language| {
+        let text = text.map_or("", |text| match language {
+            Language::Chinese => text.zh.as_str(),
+            Language::English => text.en.as_str(),
+        });
+        fill(text, &values, language)
+    };
+    RefusedRow {
+        row: i32::try_from(row).unwrap_or(i32::MAX),
+        key: key.to_owned(),
+        reason: refusal.reason.into(),
+        field: refusal.field.clone().unwrap_or_default(),
+        message: if refusal.message.is_empty() { said(Language::English) } else { refusal.message.clone() },
+        message_zh: said(Language::Chinese),
     }
 }
 

@@ -7,7 +7,7 @@ use std::future::Future;
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use shipei_contracts::{NamesThings, WriteRequest};
-use shipei_store::idempotency;
+use shipei_store::{crypto::Keys, idempotency};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -53,7 +53,7 @@ impl Kit {
         self.check_room()?;
         let request = request.into_inner();
         let occurred_at = resolve_occurred_at(&admitted, &request)?;
-        let key = key_of(&admitted, &request)?;
+        let key = key_of(self.keys(), &admitted, &request)?;
         if request.validate_only() {
             let origin = Origin::of(&admitted, &Req::full_name()).occurred_at(occurred_at);
             let rehearsing = self.retry(|| {
@@ -102,8 +102,12 @@ impl Kit {
     }
 }
 
+/// What the digest of a request is for, among keyed digests.
+const REQUEST_DIGEST: &[u8] = b"request";
+
 /// A request id is its caller's: another one who uses it is told that it is taken, and nothing of what became of it.
 fn key_of<Req: Message + Name + WriteRequest>(
+    keys: &Keys,
     admitted: &Admitted,
     request: &Req,
 ) -> Result<Option<RequestKey>> {
@@ -115,11 +119,13 @@ fn key_of<Req: Message + Name + WriteRequest>(
         return Err(Error::invalid("request_id", fault));
     }
     let method = Req::full_name();
-    let digest = match admitted.asker() {
+    let plain = match admitted.asker() {
         "" => idempotency::digest(&method, &request.encode_to_vec()),
         // No name of a method has this sign, and no subject either.
         asker => idempotency::digest(&format!("{method}|{asker}"), &request.encode_to_vec()),
     };
+    // Keyed: a request may hold an identity number, of which there are few enough to try them all against a plain digest.
+    let digest = keys.lookup().digest(REQUEST_DIGEST, &plain).to_vec();
     Ok(Some(RequestKey { id: id.to_owned(), method, digest }))
 }
 

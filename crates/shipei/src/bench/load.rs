@@ -166,6 +166,7 @@ impl Load {
                 occurred_at: at,
                 correction: None,
                 validate_only: false,
+                all_or_none: true,
             };
             client.record_attendance(self.clients.unary(message)).await.map_err(refused)?;
         }

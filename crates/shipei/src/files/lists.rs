@@ -172,6 +172,7 @@ impl List {
                 counselor_id: get(2),
                 occurred_at: *time,
                 validate_only,
+                all_or_none: true,
                 ..Default::default()
             }),
             Self::Scores => Call::Score(offline::ScoreAttendeeRequest {

@@ -21,6 +21,9 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::PersonLoggedIn => logged_in,
     enrollment::PreJobTrainingAttended => attended,
     enrollment::TraineeWithdrawn => withdrawn,
+    enrollment::PersonCorrected => corrected,
+    enrollment::TraineeReturned => returned,
+    enrollment::PersonRemoved => removed,
     enrollment::TutorChosen => chosen,
     enrollment::TutorReplaced => tutor_replaced,
     enrollment::ExtensionGranted => extension_granted,
@@ -28,7 +31,7 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::RegionMoved => region_moved,
 ];
 /// What is made of it here; the mirror has a version of its own, which counts too.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// More than this service's versions.
 const VERSIONS_MAX: u32 = 1_000;
 
@@ -198,6 +201,32 @@ fn attended(batches: &mut Batches, fact: enrollment::PreJobTrainingAttended, tol
 fn withdrawn(batches: &mut Batches, fact: enrollment::TraineeWithdrawn, told: &Fact<'_>) -> Result<()> {
     let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
     batch_of(batches, &fact.programme_id, told)?.touched.trainee(&person_id, &cause_of(told));
+    Ok(())
+}
+
+fn corrected(batches: &mut Batches, fact: enrollment::PersonCorrected, told: &Fact<'_>) -> Result<()> {
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch_of(batches, &fact.programme_id, told)?.touched.trainee(&person_id, &cause_of(told));
+    Ok(())
+}
+
+fn returned(batches: &mut Batches, fact: enrollment::TraineeReturned, told: &Fact<'_>) -> Result<()> {
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    batch_of(batches, &fact.programme_id, told)?.touched.trainee(&person_id, &cause_of(told));
+    Ok(())
+}
+
+fn removed(batches: &mut Batches, fact: enrollment::PersonRemoved, told: &Fact<'_>) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
+    let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    match fact.role() {
+        Role::Trainee => {
+            batch.touched.trainee(&person_id, &cause);
+            batch.removed.insert(person_id, cause);
+        }
+        Role::ClassTutor => batch.touched.tutor(&person_id, &cause),
+        _ => {}
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt};
 
 use shipei_contracts::event::v1::Event;
 use shipei_mirror::Programmes;
-use shipei_rules::ids::{ActivityId, ClassId, ProgrammeId, SeminarId};
+use shipei_rules::ids::{ActivityId, ClassId, PersonId, ProgrammeId, SeminarId};
 use shipei_service_kit::{Error, Fact, Result, Unit};
 use shipei_store::StoreError;
 
@@ -71,6 +71,12 @@ pub async fn apply_batches(
         }
         save::batch(&mut unit.tx, &programme_id, &batch).await?;
         touch_what_rests_on_it(unit, &programme_id, &mut batch).await?;
+        let removed: Vec<&PersonId> = batch.removed.keys().collect();
+        for person in classes::classes_where(&mut unit.tx, &programme_id, &removed).await? {
+            if let Some(cause) = batch.removed.get(&person.person_id) {
+                batch.touched.class(&person.class_id, cause);
+            }
+        }
         let class_ids: Vec<&ClassId> = batch.classes_extended.keys().collect();
         for person in classes::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
             if let Some(cause) = batch.classes_extended.get(&person.class_id) {
@@ -144,9 +150,9 @@ mod tests {
         let expected = "assignment-grading 2: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 4003: ClassCreated ExtensionGranted LearningOpened PersonLoggedIn PersonRegistered \
-            PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved SchemeRevised TraineeTransferred \
-            TraineeWithdrawn TutorChosen TutorReplaced";
+        let expected = "enrollment 5004: ClassCreated ExtensionGranted LearningOpened PersonCorrected PersonDeparted \
+            PersonLoggedIn PersonRegistered PersonRemoved PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved \
+            SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
         let expected = "learning-progress 2: PhaseAchieved PhaseTakenBack";
         assert_eq!(named(&LearningProjector::default()), expected);

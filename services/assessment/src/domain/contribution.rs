@@ -285,14 +285,14 @@ pub fn of_trainee(
     if score.withdrawn {
         return contribution;
     }
-    let place = trainee.places.at(as_of);
+    let (place, teaching) = (trainee.places.at(as_of), trainee.teaching.at(as_of));
     contribution.parts = Parts {
         class_id: place.class_id.clone(),
         school_code: place.school_code.clone(),
-        subject: trainee.subject.clone(),
-        development_stage: trainee.development_stage.map_or("", |stage| stage.as_str()).to_owned(),
+        subject: teaching.subject.clone(),
+        development_stage: teaching.development_stage.map_or("", |stage| stage.as_str()).to_owned(),
     };
-    let own = CountyStage { county_code: place.county_code, stage: trainee.education_stage };
+    let own = CountyStage { county_code: place.county_code, stage: teaching.education_stage };
     for count in own_counts(scheme, trainee, score, as_of) {
         contribution.add(&own, count);
     }

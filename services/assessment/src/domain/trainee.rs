@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use shipei_mirror::{Member, Place, PlaceHistory, Windows};
+use shipei_mirror::{History, Member, Place, PlaceHistory, Teaching, Windows};
 use shipei_rules::{
     ids::{PersonId, SeminarId, SubmissionId},
     marking::{Answering, TraineeWork, answering},
     scheme::Scheme,
     submission::{self, MarkKind},
     trainee::{OfflineScore as ScoredOffline, SeminarPost, TraineeFacts},
-    vocabulary::{DevelopmentStage, EducationStage, Grade, Role},
+    vocabulary::{Grade, Role},
 };
 use shipei_store::StoreError;
 
@@ -83,12 +83,8 @@ pub struct TraineeRecord {
     pub scheme: Arc<Scheme>,
     /// Who.
     pub person_id: PersonId,
-    /// The education stage.
-    pub education_stage: Option<EducationStage>,
-    /// The stage of development.
-    pub development_stage: Option<DevelopmentStage>,
-    /// The subject taught.
-    pub subject: String,
+    /// What they teach, at each time.
+    pub teaching: History<Teaching>,
     /// Where they stood.
     pub places: PlaceHistory,
     /// What the rules judge.
@@ -102,9 +98,9 @@ pub struct TraineeRecord {
 }
 
 impl TraineeRecord {
-    /// Whether they had withdrawn by then.
+    /// Whether they were away then.
     pub fn withdrawn_by(&self, as_of: Instant) -> bool {
-        self.facts.withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= as_of)
+        self.facts.absences.at(as_of)
     }
 
     /// Who answers for the marking of their submissions as of a time.
@@ -112,7 +108,7 @@ impl TraineeRecord {
         let work = TraineeWork {
             submissions: &self.facts.submissions,
             places: &self.places,
-            withdrawn_at: self.facts.withdrawn_at,
+            absences: &self.facts.absences,
         };
         answering(&self.scheme, &work, as_of)
     }
@@ -120,10 +116,10 @@ impl TraineeRecord {
     /// From the tables; `None` for somebody who is not registered, or no trainee. A grade that can't be is a corrupt row.
     pub fn new(rows: TraineeRows, windows: &Windows) -> Result<Option<Self>, StoreError> {
         let Some(member) = rows.member.filter(|member| member.role == Role::Trainee) else { return Ok(None) };
-        let mut latest = member.login_at.max(member.withdrawn_at);
+        let mut latest = member.login_at.max(member.absences.latest_change());
         let mut facts = TraineeFacts {
             login_at: member.login_at,
-            withdrawn_at: member.withdrawn_at,
+            absences: member.absences.clone(),
             phases: vec![None; windows.scheme.trainee.online.len()],
             ..TraineeFacts::default()
         };
@@ -150,14 +146,12 @@ impl TraineeRecord {
             let last_mark = submission.marks.iter().map(|mark| mark.at).max();
             latest = latest.max(Some(submission.submitted_at)).max(last_mark);
         }
-        latest = latest.max(member.places.latest_change());
+        latest = latest.max(member.places.latest_change()).max(member.teaching.latest_change());
         let scheme = windows.of_member(&member);
         Ok(Some(Self {
             scheme,
             person_id: member.person_id,
-            education_stage: member.education_stage,
-            development_stage: member.development_stage,
-            subject: member.subject,
+            teaching: member.teaching,
             places: member.places,
             facts,
             submissions: rows.submissions,

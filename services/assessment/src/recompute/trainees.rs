@@ -29,7 +29,8 @@ const TRAINEES_PER_STEP: usize = 1_000;
 /// A trainee scored anew.
 struct Scored {
     row: TraineeRow,
-    points: TraineePoints,
+    /// `None` of who is nobody of the programme.
+    points: Option<TraineePoints>,
     contribution: Contribution,
     /// The submissions for which other classes answer than before.
     marking: Vec<Submission>,
@@ -65,8 +66,16 @@ async fn run_step(
     let mut rows = Vec::new();
     let mut marking_rows = Vec::new();
     for (person_id, cause) in step {
-        let (Some(record), Some(old)) = (records.get(*person_id), stored.get(*person_id)) else { continue };
-        let scored = score(work, record);
+        let Some(old) = stored.get(*person_id) else { continue };
+        let scored = match records.get(*person_id) {
+            Some(record) => score(work, record),
+            // Whoever was scored and is nobody any more had been enrolled by mistake.
+            None if old.points.is_some() => {
+                scores::clear_marking(&mut unit.tx, work.programme_id, person_id).await?;
+                gone(old)
+            }
+            None => continue,
+        };
         for class_id in &scored.classes {
             touched.class(class_id, cause);
         }
@@ -128,11 +137,30 @@ fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
             contribution: contribution.encode(),
             latest_fact_at: record.latest_fact_at,
         },
-        points,
+        points: Some(points),
         contribution,
         marking: changed,
         classes,
         counties,
+    }
+}
+
+/// Nothing is left of who had been enrolled by mistake. Their classes are scored anew with the removal.
+fn gone(old: &TraineeRow) -> Scored {
+    let contribution = Contribution::default();
+    Scored {
+        row: TraineeRow {
+            points: None,
+            items: None,
+            withdrawn: false,
+            contribution: contribution.encode(),
+            ..old.clone()
+        },
+        points: None,
+        contribution,
+        marking: Vec::new(),
+        classes: Vec::new(),
+        counties: old.county_code.into_iter().collect(),
     }
 }
 
@@ -171,7 +199,7 @@ fn emit(unit: &mut Unit, work: &Work<'_>, scored: &Scored, old: &TraineeRow, cau
         county_code: county_code.to_owned(),
         class_id: text_of(scored.row.class_id.as_ref()).to_owned(),
         old: before,
-        new: Some(scored.points.clone()),
+        new: scored.points.clone(),
     };
     unit.emit_caused(county_code, old.person_id.as_str(), &cause.id, cause.at, &message);
     Ok(())

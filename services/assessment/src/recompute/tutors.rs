@@ -45,12 +45,23 @@ async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&PersonId, &Cause)]
         tutors::load(&mut unit.tx, work.programme_id, &work.windows, &tutor_ids, Marking::Stored).await?;
     let mut rows = Vec::new();
     for (tutor_id, cause) in step {
-        let (Some(record), Some(old)) = (records.get(*tutor_id), stored.get(*tutor_id)) else { continue };
-        let points = points::of_tutor(&record.score(&work.scheme, work.scheme.final_as_of()));
+        let Some(old) = stored.get(*tutor_id) else { continue };
+        let record = records.get(*tutor_id);
+        // Whoever was scored and is nobody any more had been enrolled by mistake.
+        if record.is_none() && old.points.is_none() {
+            continue;
+        }
+        let points =
+            record.map(|record| points::of_tutor(&record.score(&work.scheme, work.scheme.final_as_of())));
+        let county_code = record.map_or(old.county_code, |record| record.county_code);
+        let region_code = match record {
+            Some(record) => record.region_code().to_owned(),
+            None => county_code.unwrap_or(work.scheme.region).to_string(),
+        };
         let row = TutorRow {
             person_id: old.person_id.clone(),
-            county_code: record.county_code,
-            points: Some(points.encode_to_vec()),
+            county_code,
+            points: points.as_ref().map(Message::encode_to_vec),
         };
         if row == *old {
             continue;
@@ -60,9 +71,9 @@ async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&PersonId, &Cause)]
                 programme_id: work.programme_id.to_string(),
                 person_id: old.person_id.to_string(),
                 old: before(old)?,
-                new: Some(points),
+                new: points,
             };
-            unit.emit_caused(record.region_code(), tutor_id.as_str(), &cause.id, cause.at, &message);
+            unit.emit_caused(&region_code, tutor_id.as_str(), &cause.id, cause.at, &message);
         }
         rows.push(row);
     }

@@ -69,6 +69,25 @@ pub async fn people_of(
     )
 }
 
+/// The classes in which these people ever stood.
+pub async fn classes_where(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<Vec<PersonOfClass>, StoreError> {
+    select_by_keys!(
+        tx,
+        PersonOfClass,
+        [
+            "SELECT class_id, person_id FROM trainee_place WHERE class_id <> '' AND programme_id = ",
+            programme_id.as_str(),
+            " AND person_id IN "
+        ],
+        person_ids,
+        |person_id| (person_id.as_str())
+    )
+}
+
 /// A seminar with its first post since the window opened.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct SeminarRow {
@@ -104,7 +123,8 @@ pub async fn seminars(
                 ") AS summarised_at, (SELECT MIN(p.posted_at) FROM post p \
                  WHERE p.programme_id = s.programme_id AND p.seminar_id = s.seminar_id AND",
                 learned_stands!("p", "assignment-grading"),
-                "AND p.posted_at >= "
+                "AND NOT EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
+                 AND m.person_id = p.person_id AND m.removed) AND p.posted_at >= "
             ),
             posts_from,
             concat!(

@@ -109,7 +109,10 @@ pub async fn trainees(
             "",
             Equal("p.county_code", county_code),
             " AND CASE WHEN EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
-             AND m.person_id = p.person_id AND m.role = 'trainee' AND (m.withdrawn_at IS NULL OR m.withdrawn_at > ",
+             AND m.person_id = p.person_id AND m.role = 'trainee' AND NOT EXISTS (SELECT 1 FROM mirror_absence a \
+             WHERE a.programme_id = m.programme_id AND a.person_id = m.person_id AND a.from_at <= ",
+            as_of,
+            " AND a.until_at > ",
             as_of,
             ") AND p.class_id = COALESCE((SELECT t.class_id FROM mirror_transfer t WHERE t.person_id = p.person_id \
              AND t.programme_id = p.programme_id AND t.transferred_at <= ",

@@ -267,6 +267,21 @@ pub async fn save_marking(
     Ok(())
 }
 
+/// Leaves nothing owed about a trainee's submissions.
+pub async fn clear_marking(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "UPDATE submission SET owed_class_id = NULL, late_class_id = NULL WHERE programme_id = $1 AND person_id = $2",
+        programme_id.as_str(),
+        person_id.as_str()
+    )?;
+    Ok(())
+}
+
 /// A tutor's stored score.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct TutorRow {

@@ -2,7 +2,7 @@
 
 use super::*;
 use shipei_contracts::common::v1::ErrorReason::*;
-use shipei_mirror::{History, Place, testing::id};
+use shipei_mirror::{Absences, History, Place, Teaching, testing::id};
 use shipei_rules::vocabulary::Role;
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
@@ -25,12 +25,10 @@ fn member(person_id: &str, role: Role, class_id: &str) -> Member {
         person_id: id(person_id),
         role,
         places: place(class_id).into(),
-        education_stage: None,
-        development_stage: None,
-        subject: String::new(),
+        teaching: Teaching::default().into(),
         login_at: None,
         pre_job_at: None,
-        withdrawn_at: None,
+        absences: Absences::default(),
     }
 }
 
@@ -39,7 +37,7 @@ fn trainee() -> Member {
 }
 
 fn withdrawn(when: &str) -> Member {
-    Member { withdrawn_at: Some(at(when)), ..trainee() }
+    Member { absences: at(when).into(), ..trainee() }
 }
 
 fn tutor(person_id: &str) -> Member {
@@ -240,6 +238,13 @@ fn mark_is_refused_by_one_cause_each() {
         let decided =
             decide_mark(&scheme(), (&tutor(by), Some(&class), &who), (what, &[]), comment, at(when));
         assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{by} {when} {comment:?}");
+    }
+    let gone = Member { absences: at(noon).into(), ..tutor("U1") };
+    for (when, reason) in [("11-05T09:59:59", None), (noon, Some(Withdrawn))] {
+        let class = class();
+        let people = (&gone, Some(&class), &trainee());
+        let decided = decide_mark(&scheme(), people, (&there, &[]), "好", at(when));
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{when}");
     }
     let alone = decide_mark(&scheme(), (&tutor("U1"), None, &trainee()), (&there, &[]), "好", at(noon));
     assert_eq!(alone.unwrap_err().reason, NotClassTutor);

@@ -440,7 +440,7 @@ async fn late_weeks(
             let work = TraineeWork {
                 submissions: &works.submissions,
                 places: &trainee.places,
-                withdrawn_at: trainee.withdrawn_at,
+                absences: &trainee.absences,
             };
             for answering in marking::answering(&windows.of_member(&trainee), &work, as_of) {
                 let Some((week, place)) = answering.late else { continue };

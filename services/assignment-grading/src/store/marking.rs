@@ -62,8 +62,12 @@ pub(crate) async fn list_marking(
         programme: "s.programme_id",
         region: "c.region_code",
         class: "c.class_id",
-        person: "COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
-                 AND t.class_id = c.class_id ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id)",
+        person: concat!(
+            "COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
+             AND t.class_id = c.class_id AND",
+            learned_stands!("t", "enrollment"),
+            "ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id)"
+        ),
         subject: "",
         as_of: AsOf::At(as_of),
     };
@@ -88,7 +92,11 @@ pub(crate) async fn list_marking(
             " AND COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
                  AND t.class_id = c.class_id AND t.changed_at <= ",
             owing_as_of,
-            " ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id) = ",
+            concat!(
+                " AND",
+                learned_stands!("t", "enrollment"),
+                "ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id) = "
+            ),
             tutor_id.as_str(),
             " AND s.submitted_at <= ",
             as_of,
@@ -99,10 +107,13 @@ pub(crate) async fn list_marking(
             concat!(
                 ") AND",
                 stands!("s"),
-                "AND s.disregarded_for IS NULL AND (m.withdrawn_at IS NULL OR m.withdrawn_at > "
+                "AND s.disregarded_for IS NULL AND NOT EXISTS (SELECT 1 FROM mirror_absence w \
+                 WHERE w.programme_id = m.programme_id AND w.person_id = m.person_id AND w.from_at <= "
             ),
             as_of,
-            ") AND (s.submitted_at, s.submission_id) > (",
+            " AND w.until_at > ",
+            as_of,
+            ") AND m.role <> '' AND (s.submitted_at, s.submission_id) > (",
             after.at,
             ", ",
             after.id,

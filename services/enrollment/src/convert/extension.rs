@@ -46,6 +46,7 @@ pub(crate) fn new_extension(request: &pb::GrantExtensionRequest) -> Result<(Prog
         reason,
         occurred_at: Time::default(),
         actor: String::new(),
+        fact_id: String::new(),
     };
     Ok((programme_id, row))
 }
@@ -68,5 +69,6 @@ pub(crate) fn extension_to(row: ExtensionRow) -> pb::Extension {
         reason: row.reason,
         granted_time: Some(to_timestamp(row.occurred_at)),
         granted_by: row.actor,
+        fact_id: row.fact_id,
     }
 }

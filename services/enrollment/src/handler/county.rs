@@ -19,7 +19,7 @@ use tonic::Request;
 use super::{Answer, Handler, existing_city, existing_county, programme_head};
 use crate::{
     convert,
-    domain::{Time, decide_invoice, decide_opening, decide_report, member_of_role},
+    domain::{Time, decide_invoice, decide_opening, decide_report, member_of_role, still_enrolled},
     error::{already_exists, not_found},
     store::{
         Stamp,
@@ -141,6 +141,7 @@ async fn compile_roster(
     existing_city(&mut unit.tx, id, city).await?;
     let lead = person::member(&mut unit.tx, id, &lead_id).await?;
     let lead = member_of_role(lead, &[Role::MunicipalLead], "lead_id")?;
+    still_enrolled(&lead, unit.occurred_at, "lead_id")?;
     if lead.place.county_code != Some(city) {
         return Err(not_found("lead_id").because("the city has no such lead").into());
     }

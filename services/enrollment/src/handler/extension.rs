@@ -12,7 +12,7 @@ use crate::{
     convert,
     error::{already_exists, not_found},
     store::{
-        Stamp,
+        Stamp, class as classes,
         extension::{self as extensions, ExtensionRow},
         person,
         programme::ProgrammeHead,
@@ -42,7 +42,7 @@ async fn grant_extension(
     mut unit: Unit,
     request: pb::GrantExtensionRequest,
 ) -> Result<(Unit, pb::GrantExtensionResponse)> {
-    let (id, row) = convert::new_extension(&request)?;
+    let (id, mut row) = convert::new_extension(&request)?;
     let id = &id;
     let head = programme_head(&mut unit.tx, id).await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
@@ -52,23 +52,29 @@ async fn grant_extension(
         return Err(Error::invalid("last_day", "before the window's own last day"));
     }
     let place_code = place_of(&mut unit.tx, &head, &row).await?;
-    let stamp = Stamp::of(&unit);
-    if extensions::insert_extension(&mut unit.tx, id, &row, place_code, &stamp).await? {
-        let granted = pb::ExtensionGranted {
-            programme_id: id.to_string(),
-            extension_id: row.extension_id.to_string(),
-            window: row.window_name.clone(),
-            old_last_day,
-            new_last_day: row.last_day.clone(),
-            region_code: row.region_code.as_str().to_owned(),
-            class_id: row.class_id.as_str().to_owned(),
-            person_id: row.person_id.as_str().to_owned(),
-        };
-        unit.emit(place_code.as_str(), row.extension_id.as_str(), &granted);
+    extensions::lock_extension(&mut unit.tx, id, &row.extension_id).await?;
+    if let Some(there) = extensions::extension(&mut unit.tx, id, &row.extension_id).await? {
+        if !there.is_same(&row) {
+            return Err(already_exists("extension_id").into());
+        }
+        return Ok((unit, pb::GrantExtensionResponse { extension: Some(convert::extension_to(there)) }));
     }
-    let kept = extensions::extension(&mut unit.tx, id, &row.extension_id).await?;
-    let kept = kept.filter(|kept| kept.is_same(&row)).ok_or_else(|| already_exists("extension_id"))?;
-    Ok((unit, pb::GrantExtensionResponse { extension: Some(convert::extension_to(kept)) }))
+    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
+    row.fact_id = fact_id;
+    extensions::insert_extension(&mut unit.tx, id, &row, place_code, &stamp).await?;
+    let granted = pb::ExtensionGranted {
+        programme_id: id.to_string(),
+        extension_id: row.extension_id.to_string(),
+        window: row.window_name.clone(),
+        old_last_day,
+        new_last_day: row.last_day.clone(),
+        region_code: row.region_code.as_str().to_owned(),
+        class_id: row.class_id.as_str().to_owned(),
+        person_id: row.person_id.as_str().to_owned(),
+    };
+    unit.emit_fact(&row.fact_id, place_code.as_str(), row.extension_id.as_str(), &granted);
+    (row.occurred_at, row.actor) = (stamp.occurred_at, stamp.actor);
+    Ok((unit, pb::GrantExtensionResponse { extension: Some(convert::extension_to(row)) }))
 }
 
 /// Where who has it stands, or NOT_FOUND.
@@ -79,7 +85,7 @@ async fn place_of(tx: &mut Tx, head: &ProgrammeHead, row: &ExtensionRow) -> Resu
         return Ok(region.ok_or_else(|| not_found("region_code"))?.code);
     }
     if let Some(class_id) = &row.class_id.0 {
-        let class = regions::class(tx, id, class_id).await?;
+        let class = classes::class(tx, id, class_id).await?;
         return Ok(class.ok_or_else(|| not_found("class_id"))?.region_code);
     }
     if let Some(person_id) = &row.person_id.0 {

@@ -1,12 +1,15 @@
-//! What follows when a fact of this service falls: where a trainee stands now. Everything else is read as the first one that
+//! What follows when a fact of this service falls: what is kept of a person, where a trainee stands now, and who is a class's tutor. Everything else is read as the first one that
 //! stands.
 
 use shipei_contracts::enrollment::v1 as pb;
-use shipei_rules::ids::{PersonId, ProgrammeId};
+use shipei_rules::ids::{ClassId, PersonId, ProgrammeId};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
 
-use super::programme_head;
-use crate::{error::not_found, store::person as people};
+use super::{correct, programme_head};
+use crate::{
+    error::not_found,
+    store::{class as classes, person as people, programme::lock_programme, transfer as transfers},
+};
 
 /// The facts of enrollment.
 #[derive(Debug)]
@@ -20,13 +23,27 @@ impl Facts for Keeping {
     }
 
     async fn refold(&self, unit: &mut Unit, fact: &StoredFact) -> Result<()> {
+        if let Some(told) = fact.message::<pb::PersonCorrected>() {
+            let id = fact.id(&told.programme_id, ProgrammeId::parse)?;
+            let person_id = fact.id(&told.person_id, PersonId::parse)?;
+            people::lock_person(&mut unit.tx, &id, &person_id).await?;
+            return correct::refold(&mut unit.tx, &id, &person_id).await;
+        }
+        if let Some(told) = fact.message::<pb::TutorReplaced>() {
+            let id = fact.id(&told.programme_id, ProgrammeId::parse)?;
+            let class_id = fact.id(&told.class_id, ClassId::parse)?;
+            lock_programme(&mut unit.tx, &id).await?;
+            return Ok(classes::put_tutor(&mut unit.tx, &id, &class_id).await?);
+        }
         let Some(told) = fact.message::<pb::TraineeTransferred>() else { return Ok(()) };
         let id = &fact.id(&told.programme_id, ProgrammeId::parse)?;
         let person_id = &fact.id(&told.person_id, PersonId::parse)?;
         people::lock_person(&mut unit.tx, id, person_id).await?;
-        let Some(member) = people::member(&mut unit.tx, id, person_id).await? else { return Ok(()) };
-        let moves = people::moves(&mut unit.tx, id, person_id).await?;
-        let place = moves.into_iter().next_back().map_or(member.roster_place, |last| last.new);
-        Ok(people::put_in_place(&mut unit.tx, id, person_id, &place).await?)
+        // Also of who was removed: they may come to be there again.
+        let roster_place = transfers::roster_place(&mut unit.tx, id, person_id).await?;
+        let Some(roster_place) = roster_place else { return Ok(()) };
+        let moves = transfers::moves(&mut unit.tx, id, person_id).await?;
+        let place = moves.into_iter().next_back().map_or(roster_place, |last| last.new);
+        Ok(transfers::put_in_place(&mut unit.tx, id, person_id, &place).await?)
     }
 }

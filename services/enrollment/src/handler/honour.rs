@@ -9,7 +9,7 @@ use tonic::Request;
 use super::{Answer, Handler, programme_head, region_of};
 use crate::{
     convert,
-    domain::member_of_role,
+    domain::{member_of_role, still_enrolled},
     store::{Stamp, honour, person},
 };
 
@@ -46,6 +46,7 @@ async fn choose(
     let head = programme_head(&mut unit.tx, id).await?;
     let expert = person::member(&mut unit.tx, id, &expert_id).await?;
     let expert = member_of_role(expert, &[Role::SubjectExpert], "expert_id")?;
+    still_enrolled(&expert, unit.occurred_at, "expert_id")?;
     let tutor = person::member(&mut unit.tx, id, &tutor_id).await?;
     let tutor = member_of_role(tutor, &[Role::ClassTutor], "tutor_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);

@@ -129,15 +129,13 @@ impl<'a> Import<'a> {
 
     /// The rows that can be, and the faults of the others, by their place in the part.
     fn read_part(&self, rows: &[Cells]) -> (RosterPart, Vec<Option<Vec<Fault>>>) {
-        let context = format!("enrollment.identity_number/{}", self.head.programme_id);
-        let lookup = self.handler.kit.keys().lookup();
+        let (id, keys) = (&self.head.programme_id, self.handler.kit.keys());
         let mut part = RosterPart::default();
         let mut faulty = Vec::with_capacity(rows.len());
         for cells in rows {
             match read_row(cells, &self.tree, self.today) {
                 Ok(candidate) => {
-                    let number = candidate.identity_number.reveal();
-                    part.digests.push(lookup.digest(context.as_bytes(), number.as_bytes()));
+                    part.digests.push(convert::identity_digest(keys, id, &candidate.identity_number));
                     part.candidates.push(candidate);
                     faulty.push(None);
                 }

@@ -1,15 +1,19 @@
 //! The gRPC services, one file each. An RPC is a short function: parse, look up, decide, save, tell, answer. Another
 //! RPC is a method of its service's impl here and a function below it that does the work inside the unit.
 
+mod correct;
 mod county;
 mod export;
 mod extension;
 pub(crate) mod facts;
 mod honour;
 mod import;
+mod leave;
+mod member;
 mod person;
 mod programme;
 mod region;
+mod transfer;
 
 use std::sync::Arc;
 

@@ -1,31 +1,26 @@
-//! PersonService: people, their log-ins, training before the job, leaving and moving. The import of rosters is in
-//! `import.rs`. Whoever changes somebody holds their row first, so that leaving and moving don't pass each other.
+//! PersonService: people, their log-ins and training before the job; moving is in `transfer.rs`, leaving in `leave.rs`, what is put
+//! right in `correct.rs`, the import of rosters in `import.rs`. Whoever changes somebody holds their row first, so that leaving and moving don't pass each other.
 
-use shipei_contracts::{
-    common::v1::ErrorReason,
-    enrollment::v1::{self as pb, person_service_server::PersonService},
-};
+use shipei_contracts::enrollment::v1::{self as pb, person_service_server::PersonService};
 use shipei_rules::{
-    ids::{ClassId, PersonId, ProgrammeId, text_of},
+    ids::{ClassId, text_of},
     region::RegionCode,
     vocabulary::Role,
 };
-use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit, set_aside};
-use shipei_store::Tx;
+use shipei_service_kit::{Fields, ReadUnit, Result, Unit, set_aside};
 use tonic::{Request, Streaming};
 
-use super::{Answer, Handler, import, programme_head, region_of};
+use super::{
+    Answer, Handler, correct, import, leave,
+    member::{held_member, person_of},
+    programme_head, region_of, transfer,
+};
 use crate::{
     convert,
-    domain::{
-        Member, Move, Place, Surroundings, Time, decide_login, decide_move, destination_from, member_of_role,
-        place_at, still_enrolled,
-    },
-    error::not_found,
+    domain::decide_login,
     store::{
         Stamp,
         person::{self as people, PeopleFilter, PersonFact},
-        region as regions,
     },
 };
 
@@ -71,33 +66,57 @@ impl PersonService for Handler {
         &self,
         request: Request<pb::WithdrawTraineeRequest>,
     ) -> Answer<pb::WithdrawTraineeResponse> {
-        self.kit.write(self, request, withdraw).await
+        self.kit.write(self, request, leave::withdraw).await
+    }
+
+    async fn return_trainee(
+        &self,
+        request: Request<pb::ReturnTraineeRequest>,
+    ) -> Answer<pb::ReturnTraineeResponse> {
+        self.kit.write(self, request, leave::come_back).await
+    }
+
+    async fn record_departure(
+        &self,
+        request: Request<pb::RecordDepartureRequest>,
+    ) -> Answer<pb::RecordDepartureResponse> {
+        self.kit.write(self, request, leave::depart).await
+    }
+
+    async fn remove_person(
+        &self,
+        request: Request<pb::RemovePersonRequest>,
+    ) -> Answer<pb::RemovePersonResponse> {
+        self.kit.write(self, request, leave::remove).await
+    }
+
+    async fn transfer_trainees(
+        &self,
+        request: Request<pb::TransferTraineesRequest>,
+    ) -> Answer<pb::TransferTraineesResponse> {
+        self.kit.write(self, request, transfer::transfer_many).await
+    }
+
+    async fn correct_person(
+        &self,
+        request: Request<pb::CorrectPersonRequest>,
+    ) -> Answer<pb::CorrectPersonResponse> {
+        self.kit.write(self, request, correct::correct_person).await
+    }
+
+    async fn find_persons(
+        &self,
+        request: Request<pb::FindPersonsRequest>,
+    ) -> Answer<pb::FindPersonsResponse> {
+        self.kit.write(self, request, correct::find_persons).await
     }
 
     async fn transfer_trainee(
         &self,
         request: Request<pb::TransferTraineeRequest>,
     ) -> Answer<pb::TransferTraineeResponse> {
-        self.kit.write(self, request, transfer).await
+        self.kit.write(self, request, transfer::transfer).await
     }
-}
-
-/// The person as messages have them, or NOT_FOUND.
-async fn person_of(
-    handler: &Handler,
-    tx: &mut Tx,
-    id: &ProgrammeId,
-    person_id: &PersonId,
-) -> Result<pb::Person> {
-    let row = people::person(tx, id, person_id).await?;
-    let row = row.ok_or_else(|| not_found("person_id"))?;
-    convert::person_to(row, id, handler.kit.keys().vault())
-}
-
-/// The person of one of the roles, held until the unit ends.
-async fn held_member(tx: &mut Tx, id: &ProgrammeId, person_id: &PersonId, roles: &[Role]) -> Result<Member> {
-    people::lock_person(tx, id, person_id).await?;
-    Ok(member_of_role(people::member(tx, id, person_id).await?, roles, "person_id")?)
 }
 
 async fn get_person(
@@ -180,101 +199,4 @@ async fn record_pre_job(
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &attended);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
     Ok((unit, pb::RecordPreJobTrainingResponse { person }))
-}
-
-async fn withdraw(
-    handler: Handler,
-    mut unit: Unit,
-    request: pb::WithdrawTraineeRequest,
-) -> Result<(Unit, pb::WithdrawTraineeResponse)> {
-    let (id, person_id, reason) = convert::withdrawal(&request)?;
-    let (id, person_id) = (&id, &person_id);
-    let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
-    still_enrolled(&member, unit.occurred_at)?;
-    let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
-    let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_string(), person_id: person_id.to_string() };
-    unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &withdrawn);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
-    Ok((unit, pb::WithdrawTraineeResponse { person }))
-}
-
-async fn transfer(
-    handler: Handler,
-    mut unit: Unit,
-    request: pb::TransferTraineeRequest,
-) -> Result<(Unit, pb::TransferTraineeResponse)> {
-    let (id, person_id, wanted) = convert::transfer(&request)?;
-    let (id, person_id) = (&id, &person_id);
-    programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
-    let at = unit.occurred_at;
-    still_enrolled(&member, at)?;
-    let moves = people::moves(&mut unit.tx, id, person_id).await?;
-    let old = place_at(&member.roster_place, &moves, at);
-    let new = destination_from(&old, &wanted);
-    let around = surroundings(&mut unit.tx, id, &new, at).await?;
-    decide_move(&old, &new, &wanted, &around)?;
-    if new != old {
-        let moved = Move { at, old, new };
-        let fact_id = unit.new_fact_id()?;
-        let move_number = save_move(&mut unit, (id, person_id), &moves, &moved, &fact_id).await?;
-        let transferred = pb::TraineeTransferred {
-            programme_id: id.to_string(),
-            person_id: person_id.to_string(),
-            old: Some(convert::place_to(&moved.old)),
-            new: Some(convert::place_to(&moved.new)),
-            move_number,
-        };
-        // A trainee stands in a county, always.
-        let county_code = text_of(moved.new.county_code.as_ref());
-        unit.emit_fact(&fact_id, county_code, person_id.as_str(), &transferred);
-    }
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
-    Ok((unit, pb::TransferTraineeResponse { person }))
-}
-
-/// What there is at the destination as of the move.
-async fn surroundings(tx: &mut Tx, id: &ProgrammeId, new: &Place, at: Time) -> Result<Surroundings> {
-    let county_and_above = match new.county_code {
-        Some(code) => regions::county_and_above(tx, id, code, at).await?,
-        None => Vec::new(),
-    };
-    let school = match &new.school_code {
-        Some(code) => regions::school(tx, id, code).await?,
-        None => None,
-    };
-    let class = match &new.class_id {
-        Some(class_id) => regions::class(tx, id, class_id).await?,
-        None => None,
-    };
-    Ok(Surroundings {
-        county_and_above,
-        school_county: school.map(|school| school.county_code),
-        class_region: class.map(|class| class.region_code),
-    })
-}
-
-/// Keeps a move, and puts the trainee there unless a later move is known already, or it was retracted before it came; its
-/// number.
-async fn save_move(
-    unit: &mut Unit,
-    (id, person_id): (&ProgrammeId, &PersonId),
-    moves: &[Move],
-    moved: &Move,
-    fact_id: &str,
-) -> Result<i64> {
-    let number = people::moves_count(&mut unit.tx, id, person_id).await?.saturating_add(1);
-    if number > people::MOVES_MAX {
-        let moves_max = people::MOVES_MAX.to_string();
-        return Err(Refusal::new(ErrorReason::TooMany).with("transfers_max", moves_max).into());
-    }
-    let stamp = Stamp::of(unit);
-    let stands = !unit.is_retracted(id.as_str(), fact_id).await?;
-    people::insert_move(&mut unit.tx, id, person_id, number, moved, (&stamp, fact_id)).await?;
-    if stands && moves.last().is_none_or(|last| last.at <= moved.at) {
-        people::put_in_place(&mut unit.tx, id, person_id, &moved.new).await?;
-    }
-    Ok(number)
 }

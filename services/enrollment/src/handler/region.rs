@@ -21,7 +21,7 @@ use crate::{
     domain::{decide_region, decide_region_move},
     error::{already_exists, not_found},
     store::{
-        Stamp,
+        Stamp, class as classes,
         programme::lock_programme,
         region::{self as regions, RegionRow},
     },
@@ -254,7 +254,7 @@ async fn create_class(
     let region = regions::region(&mut unit.tx, id, row.region_code).await?;
     region.ok_or_else(|| not_found("region_code"))?;
     let stamp = Stamp::of(&unit);
-    if regions::insert_class(&mut unit.tx, id, &row, &stamp).await? {
+    if classes::insert_class(&mut unit.tx, id, &row, &stamp).await? {
         let created = pb::ClassCreated {
             programme_id: id.to_string(),
             class_id: row.class_id.to_string(),
@@ -264,7 +264,7 @@ async fn create_class(
         unit.emit(row.region_code.as_str(), row.class_id.as_str(), &created);
         return Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(row)) }));
     }
-    let kept = regions::class(&mut unit.tx, id, &row.class_id).await?;
+    let kept = classes::class(&mut unit.tx, id, &row.class_id).await?;
     let created = kept.as_ref().map(|kept| (&kept.name, &kept.region_code, &kept.created_tutor_id));
     match kept.clone().filter(|_| created == Some((&row.name, &row.region_code, &row.tutor_id))) {
         Some(kept) => Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(kept)) })),
@@ -283,19 +283,24 @@ async fn replace_tutor(
     // Two changes of one class at once come one after the other.
     lock_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
-    let row = regions::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
-    let changes = regions::tutor_changes(&mut unit.tx, id, class_id).await?;
+    let row = classes::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
+    let changes = classes::tutor_changes(&mut unit.tx, id, class_id).await?;
     let last = changes.iter().rev().find(|change| change.occurred_at <= unit.occurred_at);
     let old_tutor_id = last.map_or(&row.created_tutor_id, |change| &change.new_tutor_id).0.clone();
+    let mut fact_id = String::new();
     if old_tutor_id != tutor_id {
-        let change_number = i64::try_from(changes.len()).unwrap_or(i64::MAX).saturating_add(1);
-        if change_number > regions::TUTOR_CHANGES_MAX {
-            let changes_max = regions::TUTOR_CHANGES_MAX.to_string();
+        let recorded = classes::tutor_changes_count(&mut unit.tx, id, class_id).await?;
+        let change_number = recorded.saturating_add(1);
+        if change_number > classes::TUTOR_CHANGES_MAX {
+            let changes_max = classes::TUTOR_CHANGES_MAX.to_string();
             return Err(Refusal::new(ErrorReason::TooMany).with("tutor_changes_max", changes_max).into());
         }
         let stamp = Stamp::of(&unit);
+        fact_id = unit.new_fact_id()?;
+        // Who retracts it meanwhile comes before or after, never between.
+        unit.is_retracted(id.as_str(), &fact_id).await?;
         let change = (change_number, old_tutor_id.as_ref(), tutor_id.as_ref());
-        regions::insert_tutor_change(&mut unit.tx, id, class_id, change, &reason, &stamp).await?;
+        classes::insert_tutor_change(&mut unit.tx, id, class_id, change, &reason, (&stamp, &fact_id)).await?;
         let replaced = pb::TutorReplaced {
             programme_id: id.to_string(),
             class_id: class_id.to_string(),
@@ -304,10 +309,10 @@ async fn replace_tutor(
             new_tutor_id: text_of(tutor_id.as_ref()).to_owned(),
             reason,
         };
-        unit.emit(row.region_code.as_str(), class_id.as_str(), &replaced);
+        unit.emit_fact(&fact_id, row.region_code.as_str(), class_id.as_str(), &replaced);
     }
-    let row = regions::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
-    Ok((unit, pb::ReplaceTutorResponse { class: Some(convert::class_to(row)) }))
+    let row = classes::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
+    Ok((unit, pb::ReplaceTutorResponse { class: Some(convert::class_to(row)), fact_id }))
 }
 
 async fn get_class(
@@ -322,7 +327,7 @@ async fn get_class(
     );
     let (id, class_id) = fields.all(parsed)?;
     programme_head(&mut unit.tx, &id).await?;
-    let row = regions::class(&mut unit.tx, &id, &class_id).await?;
+    let row = classes::class(&mut unit.tx, &id, &class_id).await?;
     let row = row.ok_or_else(|| not_found("class_id"))?;
     Ok((unit, pb::GetClassResponse { class: Some(convert::class_to(row)) }))
 }
@@ -344,8 +349,8 @@ pub(super) async fn list_classes(
     programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
     let filter = (tutor_id.as_ref(), region_code);
-    let rows = regions::classes(&mut unit.tx, &unit.reach, &id, filter, unit.now, after, limit).await?;
+    let rows = classes::classes(&mut unit.tx, &unit.reach, &id, filter, unit.now, after, limit).await?;
     let (rows, next_page_token) = page.cut(rows, |row| vec![row.class_id.to_string()]);
-    let classes = rows.into_iter().map(convert::class_to).collect();
-    Ok((unit, pb::ListClassesResponse { classes, next_page_token }))
+    let listed = rows.into_iter().map(convert::class_to).collect();
+    Ok((unit, pb::ListClassesResponse { classes: listed, next_page_token }))
 }

@@ -73,20 +73,14 @@ pub(crate) fn check_places(candidate: &Candidate, tree: &Tree, known: &Known) ->
 /// A keyed digest of an identity number.
 pub(crate) type IdentityDigest = [u8; 32];
 
-/// Who is enrolled, as far as a row can be compared with them.
+/// What of a row may be put right later.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Enrolled {
-    /// The digest of their identity number.
+pub(crate) struct Written {
+    /// The digest of the identity number.
     pub(crate) digest: IdentityDigest,
-    /// Their name.
+    /// The name.
     pub(crate) name: String,
-    /// What they are.
-    pub(crate) role: Role,
-    /// Where the roster put them.
-    pub(crate) roster_place: Place,
-    /// Where they stand now.
-    pub(crate) place: Place,
-    /// Their education stage.
+    /// The education stage.
     pub(crate) education_stage: Option<EducationStage>,
     /// The subject.
     pub(crate) subject: String,
@@ -94,18 +88,46 @@ pub(crate) struct Enrolled {
     pub(crate) development_stage: Option<DevelopmentStage>,
 }
 
+/// Who is enrolled, as far as a row can be compared with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Enrolled {
+    /// As it stands.
+    pub(crate) written: Written,
+    /// As the roster had it, if any of it was put right.
+    pub(crate) before_corrections: Option<Written>,
+    /// Whether they were not removed as enrolled by mistake.
+    pub(crate) is_there: bool,
+    /// What they are.
+    pub(crate) role: Role,
+    /// Where the roster put them.
+    pub(crate) roster_place: Place,
+    /// Where they stand now.
+    pub(crate) place: Place,
+}
+
+impl Written {
+    /// As a row has it.
+    fn of(candidate: &Candidate, digest: IdentityDigest) -> Self {
+        Self {
+            digest,
+            name: candidate.name.clone(),
+            education_stage: candidate.education_stage,
+            subject: candidate.subject.clone(),
+            development_stage: candidate.development_stage,
+        }
+    }
+}
+
 impl Enrolled {
     /// The candidate, once taken.
     pub(super) fn of(candidate: &Candidate, digest: IdentityDigest) -> Self {
         Self {
-            digest,
-            name: candidate.name.clone(),
+            written: Written::of(candidate, digest),
+            before_corrections: None,
+            is_there: true,
             role: candidate.role,
             roster_place: candidate.place.clone(),
             place: candidate.place.clone(),
-            education_stage: candidate.education_stage,
-            subject: candidate.subject.clone(),
-            development_stage: candidate.development_stage,
         }
     }
 }
@@ -136,7 +158,10 @@ pub(crate) struct Register {
 impl Register {
     /// Adds somebody.
     pub(crate) fn add(&mut self, person_id: PersonId, enrolled: Enrolled) {
-        self.add_holder(enrolled.digest, person_id.clone(), Holder::new(enrolled.role, &enrolled.name));
+        if enrolled.is_there {
+            let holder = Holder::new(enrolled.role, &enrolled.written.name);
+            self.add_holder(enrolled.written.digest, person_id.clone(), holder);
+        }
         self.people.insert(person_id, enrolled);
     }
 
@@ -213,7 +238,8 @@ pub(crate) enum Verdict {
     Same,
 }
 
-/// Compares a row with who is enrolled. A trainee who was transferred is the same in the old roster and in a new one.
+/// Compares a row with who is enrolled. A trainee who was transferred is the same in the old roster and in a new one, and so is
+/// who was put right.
 ///
 /// # Errors
 /// Other content under the same id, or the same person under another id of the same role.
@@ -225,18 +251,33 @@ pub(crate) fn judge(
     let Some(enrolled) = register.people.get(&candidate.person_id) else {
         return judge_new(candidate, digest, register);
     };
+    if !enrolled.is_there {
+        return Err(Fault::new(
+            ErrorReason::AlreadyExists,
+            at_name(at::PERSON_ID),
+            "this person was removed as enrolled by mistake; retract the removal to take them back",
+            "该编号已作为误登记移除；如需恢复，请撤销该移除",
+        ));
+    }
     let place_is_known = candidate.place == enrolled.roster_place || candidate.place == enrolled.place;
-    let same_name = candidate.name == enrolled.name
-        || shipei_text::same_name_key(&candidate.name) == shipei_text::same_name_key(&enrolled.name);
+    let row = Written::of(candidate, digest);
+    let as_written = |same: fn(&Written, &Written) -> bool| {
+        same(&row, &enrolled.written)
+            || enrolled.before_corrections.as_ref().is_some_and(|old| same(&row, old))
+    };
+    let same_name = |one: &Written, other: &Written| {
+        one.name == other.name
+            || shipei_text::same_name_key(&one.name) == shipei_text::same_name_key(&other.name)
+    };
     let comparisons = [
-        (at::NAME, same_name),
-        (at::ID_NUMBER, digest == enrolled.digest),
+        (at::NAME, as_written(same_name)),
+        (at::ID_NUMBER, as_written(|one, other| one.digest == other.digest)),
         (at::ROLE, candidate.role == enrolled.role),
         (at::COUNTY, place_is_known || candidate.place.county_code == enrolled.place.county_code),
         (at::SCHOOL, place_is_known || candidate.place.school_code == enrolled.place.school_code),
-        (at::EDUCATION_STAGE, candidate.education_stage == enrolled.education_stage),
-        (at::SUBJECT, candidate.subject == enrolled.subject),
-        (at::DEVELOPMENT_STAGE, candidate.development_stage == enrolled.development_stage),
+        (at::EDUCATION_STAGE, as_written(|one, other| one.education_stage == other.education_stage)),
+        (at::SUBJECT, as_written(|one, other| one.subject == other.subject)),
+        (at::DEVELOPMENT_STAGE, as_written(|one, other| one.development_stage == other.development_stage)),
         (at::CLASS, place_is_known || candidate.place.class_id == enrolled.place.class_id),
     ];
     let different: Vec<&str> =

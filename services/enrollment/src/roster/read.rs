@@ -306,7 +306,7 @@ impl Reading<'_> {
 
 /// An identity number without what people put between its parts and what their fonts make of X: its check digit says
 /// whether what is left is one.
-fn plain_number(text: &str) -> String {
+pub(crate) fn plain_number(text: &str) -> String {
     let text = shipei_text::clean_code(text);
     let plain = |character: char| match character {
         'Ⅹ' | 'ⅹ' | 'Х' | 'х' | '×' => Some('X'),

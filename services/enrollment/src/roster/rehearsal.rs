@@ -10,7 +10,7 @@ use shipei_rules::{
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 
-use super::{Candidate, Enrolled, IdentityDigest, Register};
+use super::{Candidate, Enrolled, IdentityDigest, Register, Written};
 use crate::domain::Place;
 
 /// What stands between the texts of one person; no id and no name can hold it.
@@ -93,15 +93,21 @@ impl Rehearsal {
             school_code: SchoolCode::parse_optional(text()).ok()?,
             class_id: ClassId::parse_optional(text()).ok()?,
         };
-        let enrolled = Enrolled {
+        let written = Written {
             digest: remembered.digest,
             name,
-            role: remembered.role,
-            roster_place: place.clone(),
-            place,
             education_stage: remembered.education_stage,
             subject: text().to_owned(),
             development_stage: remembered.development_stage,
+        };
+        let roster_place = place.clone();
+        let enrolled = Enrolled {
+            written,
+            before_corrections: None,
+            is_there: true,
+            role: remembered.role,
+            roster_place,
+            place,
         };
         register.add(person_id, enrolled);
         remembered.before

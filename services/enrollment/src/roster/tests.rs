@@ -324,3 +324,31 @@ fn same_row_again_is_unchanged_and_another_is_named() {
     assert_eq!((changed.reason, changed.field), (ErrorReason::AlreadyExists, "person_id"));
     assert!(changed.en.ends_with("name, id_number, class_id"), "{}", changed.en);
 }
+
+#[test]
+fn who_was_removed_is_not_taken_again_and_holds_no_number() {
+    let digest = [1; 32];
+    let mut register = Register::default();
+    register.add("T01".parse().unwrap(), Enrolled { is_there: false, ..Enrolled::of(&read(&[]), digest) });
+    let refused = judge(&read(&[]), digest, &register).unwrap_err();
+    assert_eq!((refused.reason, refused.field), (ErrorReason::AlreadyExists, "person_id"));
+    assert!(refused.zh.contains("移除"));
+    assert_eq!(judge(&read(&[("person_id", "T02")]), digest, &register), Ok(Verdict::New));
+    assert_eq!(warnings(&read(&[("person_id", "T02")]), digest, &known(), &register), []);
+}
+
+#[test]
+fn who_was_put_right_is_the_same_in_the_old_roster_and_in_a_new_one() {
+    let (digest, other_digest) = ([1; 32], [2; 32]);
+    let mut register = Register::default();
+    let mut enrolled = Enrolled::of(&read(&[]), digest);
+    let new = [("name", "改名"), ("subject", "数学"), ("development_stage", "expert")];
+    let now = Enrolled::of(&read(&new), other_digest).written;
+    enrolled.before_corrections = Some(std::mem::replace(&mut enrolled.written, now));
+    register.add("T01".parse().unwrap(), enrolled);
+
+    assert_eq!(judge(&read(&[]), digest, &register), Ok(Verdict::Same));
+    assert_eq!(judge(&read(&new), other_digest, &register), Ok(Verdict::Same));
+    let third = judge(&read(&[("name", "又改")]), [3; 32], &register).unwrap_err();
+    assert!(third.en.ends_with("name, id_number"), "{}", third.en);
+}

@@ -12,7 +12,7 @@ use shipei_store::{
     StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, list::Equal, retraction, stands,
 };
 
-use super::Stamp;
+use super::{Stamp, person::is_there};
 use crate::domain::Time;
 
 /// The most counties that one compilation looks at.
@@ -123,10 +123,15 @@ macro_rules! counties_where {
             remitted!("r.programme_id", "r.code"),
             " AS remitted_at, \
              (SELECT COUNT(*) FROM person p WHERE p.programme_id = r.programme_id AND p.county_code = r.code \
-              AND p.role = 'trainee' AND NOT EXISTS (SELECT 1 FROM person_fact w WHERE w.programme_id = p.programme_id \
+              AND p.role = 'trainee' AND",
+            is_there!(),
+            "AND NOT EXISTS (SELECT 1 FROM person_fact w WHERE w.programme_id = p.programme_id \
               AND w.person_id = p.person_id AND w.kind = 'withdrawal' AND",
             stands!("w"),
-            ")) AS active_trainees FROM region r ",
+            "AND NOT EXISTS (SELECT 1 FROM person_fact b WHERE b.programme_id = w.programme_id \
+              AND b.person_id = w.person_id AND b.kind = 'return' AND b.occurred_at > w.occurred_at AND",
+            stands!("b"),
+            "))) AS active_trainees FROM region r ",
             $where
         )
     };

@@ -8,7 +8,7 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional, sqlx};
+use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional, retraction, sqlx, stands};
 
 use super::{Maybe, Stamp};
 use crate::domain::Time;
@@ -29,16 +29,24 @@ pub(crate) struct ExtensionRow {
     pub(crate) reason: String,
     pub(crate) occurred_at: Time,
     pub(crate) actor: String,
+    /// The fact.
+    pub(crate) fact_id: String,
 }
 
 impl ExtensionRow {
     /// Whether it is the same but for when and by whom it was granted.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let of = |row: &Self| Self { occurred_at: Time::default(), actor: String::new(), ..row.clone() };
+        let of = |row: &Self| Self {
+            occurred_at: Time::default(),
+            actor: String::new(),
+            fact_id: String::new(),
+            ..row.clone()
+        };
         of(self) == of(other)
     }
 }
 
+/// The extension of an id that stands.
 pub(crate) async fn extension(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -47,26 +55,39 @@ pub(crate) async fn extension(
     fetch_optional!(
         tx,
         ExtensionRow,
-        "SELECT extension_id, window_name, last_day, region_code, class_id, person_id, reason, occurred_at, actor \
-         FROM extension WHERE programme_id = $1 AND extension_id = $2",
+        concat!(
+            "SELECT e.extension_id, e.window_name, e.last_day, e.region_code, e.class_id, e.person_id, e.reason, \
+             e.occurred_at, e.actor, e.fact_id FROM extension e WHERE e.programme_id = $1 AND e.extension_id = $2 AND",
+            stands!("e"),
+            "LIMIT 1"
+        ),
         programme_id.as_str(),
         extension_id.as_str()
     )
 }
 
-/// Adds an extension; false when there is one of this id.
+/// Holds an id until the transaction ends.
+pub(crate) async fn lock_extension(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    extension_id: &ExtensionId,
+) -> Result<(), StoreError> {
+    retraction::lock(tx, &format!("{programme_id}/extension/{extension_id}")).await
+}
+
+/// Adds an extension of an id that is held.
 pub(crate) async fn insert_extension(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     row: &ExtensionRow,
     place_code: RegionCode,
     stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let inserted = execute!(
+) -> Result<(), StoreError> {
+    execute!(
         tx,
         "INSERT INTO extension (programme_id, extension_id, window_name, last_day, region_code, class_id, person_id, \
-         place_code, reason, occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-         ON CONFLICT (programme_id, extension_id) DO NOTHING",
+         place_code, reason, occurred_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         programme_id.as_str(),
         row.extension_id.as_str(),
         row.window_name.as_str(),
@@ -78,9 +99,10 @@ pub(crate) async fn insert_extension(
         row.reason.as_str(),
         stamp.occurred_at,
         stamp.recorded_at,
-        stamp.actor.as_str()
+        stamp.actor.as_str(),
+        row.fact_id.as_str()
     )?;
-    Ok(inserted == 1)
+    Ok(())
 }
 
 /// The last day of a window for a region as of an instant, where an extension moved it: the latest of the programme's and of
@@ -95,10 +117,14 @@ pub(crate) async fn last_day_of(
     let row = fetch_optional!(
         tx,
         (Option<String>,),
-        "SELECT MAX(e.last_day) FROM extension e WHERE e.programme_id = $1 AND e.window_name = $2 \
+        concat!(
+            "SELECT MAX(e.last_day) FROM extension e WHERE e.programme_id = $1 AND e.window_name = $2 AND",
+            stands!("e"),
+            "\
          AND e.class_id = '' AND e.person_id = '' AND (e.region_code = '' OR EXISTS (SELECT 1 FROM region_within w \
           WHERE w.programme_id = e.programme_id AND w.region_code = $3 AND w.within_code = e.region_code \
-          AND w.from_at <= $4 AND w.until_at > $4))",
+          AND w.from_at <= $4 AND w.until_at > $4))"
+        ),
         programme_id.as_str(),
         window_name,
         region_code.as_str(),
@@ -130,8 +156,12 @@ pub(crate) async fn extensions(
         tx,
         ExtensionRow,
         [
-            "SELECT e.extension_id, e.window_name, e.last_day, e.region_code, e.class_id, e.person_id, e.reason, \
-             e.occurred_at, e.actor FROM extension e WHERE e.programme_id = ",
+            concat!(
+                "SELECT e.extension_id, e.window_name, e.last_day, e.region_code, e.class_id, e.person_id, e.reason, \
+                 e.occurred_at, e.actor, e.fact_id FROM extension e WHERE",
+                stands!("e"),
+                "AND e.programme_id = "
+            ),
             programme_id.as_str(),
             " AND e.extension_id > ",
             after,

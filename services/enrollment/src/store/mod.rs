@@ -5,16 +5,19 @@
 //! compares. First times are `ON CONFLICT DO UPDATE .. WHERE` the new time is earlier. What a decision reads and must
 //! not change meanwhile is locked first (`lock_programme`, `lock_person`), on Postgres; SQLite's writer is alone.
 
+pub(crate) mod class;
 pub(crate) mod county;
 pub(crate) mod extension;
 pub(crate) mod honour;
 pub(crate) mod person;
+pub(crate) mod person_change;
 pub(crate) mod programme;
 #[cfg(test)]
 mod reach_tests;
 pub(crate) mod region;
 pub(crate) mod roster;
 pub(crate) mod things;
+pub(crate) mod transfer;
 
 use shipei_rules::ids::text_of;
 use shipei_service_kit::Unit;

@@ -1,6 +1,7 @@
-//! People as they stand, what befell them, and the moves of trainees.
+//! People as they stand, and what befell them.
 
 use shipei_rules::{
+    absence::Absences,
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
     region::RegionCode,
     vocabulary::{DevelopmentStage, EducationStage, Role},
@@ -9,16 +10,13 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{
-    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_one, fetch_optional, list::Equal,
-    stands,
-};
+use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_list, fetch_optional, list::Equal, stands};
 
 use super::{Maybe, Stamp, region, things::taught_by};
-use crate::domain::{Member, Move, Place, Time};
+use crate::domain::{Member, Place, Time};
 
-/// The most moves of one trainee.
-pub(crate) const MOVES_MAX: i64 = 1_000;
+/// The most withdrawals and returns of one trainee that are looked at.
+const TURNS_MAX: i64 = 10_000;
 
 /// What happens to a person and counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +24,8 @@ pub(crate) enum PersonFact {
     Login,
     PreJob,
     Withdrawal,
+    Return,
+    Removal,
 }
 
 impl PersonFact {
@@ -34,6 +34,8 @@ impl PersonFact {
             Self::Login => "login",
             Self::PreJob => "pre_job",
             Self::Withdrawal => "withdrawal",
+            Self::Return => "return",
+            Self::Removal => "removal",
         }
     }
 }
@@ -45,6 +47,7 @@ pub(crate) struct PersonRow {
     pub(crate) person_id: PersonId,
     pub(crate) name: String,
     pub(crate) sealed_identity_number: Vec<u8>,
+    pub(crate) identity_digest: Vec<u8>,
     pub(crate) role: String,
     pub(crate) education_stage: String,
     pub(crate) subject: String,
@@ -82,7 +85,7 @@ impl PersonRow {
         development_stage(&self.development_stage, &self.person_id)
     }
 
-    pub(crate) fn member(&self) -> Result<Member, StoreError> {
+    fn member(&self, absences: Absences) -> Result<Member, StoreError> {
         Ok(Member {
             person_id: self.person_id.clone(),
             role: self.role()?,
@@ -96,7 +99,7 @@ impl PersonRow {
                 school_code: self.roster_school_code.0.clone(),
                 class_id: self.roster_class_id.0.clone(),
             },
-            withdrawn_at: self.withdrawn_at,
+            absences,
         })
     }
 }
@@ -138,11 +141,41 @@ macro_rules! first_fact {
     };
 }
 
-/// The statement that gives [`PersonRow`]s, for a condition.
+/// A column of the withdrawal of a person `p` who is away: the first one that stands since they last came back.
+macro_rules! withdrawal {
+    ($column:literal) => {
+        concat!(
+            "(SELECT f.",
+            $column,
+            " FROM person_fact f WHERE f.programme_id = p.programme_id AND f.person_id = p.person_id \
+             AND f.kind = 'withdrawal' AND",
+            stands!("f"),
+            "AND NOT EXISTS (SELECT 1 FROM person_fact r WHERE r.programme_id = f.programme_id \
+             AND r.person_id = f.person_id AND r.kind = 'return' AND r.occurred_at > f.occurred_at AND",
+            stands!("r"),
+            ") ORDER BY f.occurred_at, f.fact_id LIMIT 1)"
+        )
+    };
+}
+
+/// A condition: nobody has removed a person `p` as enrolled by mistake.
+macro_rules! is_there {
+    () => {
+        concat!(
+            " NOT EXISTS (SELECT 1 FROM person_fact x WHERE x.programme_id = p.programme_id \
+             AND x.person_id = p.person_id AND x.kind = 'removal' AND",
+            shipei_store::stands!("x"),
+            ") "
+        )
+    };
+}
+pub(crate) use is_there;
+
+/// The statement that gives [`PersonRow`]s, for a condition. Who was removed is nobody.
 macro_rules! people_where {
     ($condition:literal) => {
         concat!(
-            "SELECT p.person_id, p.name, p.sealed_identity_number, p.role, p.education_stage, p.subject, \
+            "SELECT p.person_id, p.name, p.sealed_identity_number, p.identity_digest, p.role, p.education_stage, p.subject, \
              p.development_stage, p.county_code, p.school_code, p.class_id, p.roster_county_code, \
              p.roster_school_code, p.roster_class_id, ",
             first_fact!("occurred_at", "login"),
@@ -153,10 +186,12 @@ macro_rules! people_where {
             " AS pre_job_at, ",
             first_fact!("fact_id", "pre_job"),
             " AS pre_job_fact_id, ",
-            first_fact!("occurred_at", "withdrawal"),
+            withdrawal!("occurred_at"),
             " AS withdrawn_at, ",
-            first_fact!("fact_id", "withdrawal"),
-            " AS withdrawn_fact_id FROM person p WHERE ",
+            withdrawal!("fact_id"),
+            " AS withdrawn_fact_id FROM person p WHERE",
+            is_there!(),
+            "AND ",
             $condition
         )
     };
@@ -182,7 +217,34 @@ pub(crate) async fn member(
     programme_id: &ProgrammeId,
     person_id: &PersonId,
 ) -> Result<Option<Member>, StoreError> {
-    person(tx, programme_id, person_id).await?.map(|row| row.member()).transpose()
+    let Some(row) = person(tx, programme_id, person_id).await? else { return Ok(None) };
+    let absences = absences(tx, programme_id, person_id).await?;
+    row.member(absences).map(Some)
+}
+
+/// When somebody was away, of the withdrawals and returns that stand.
+async fn absences(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<Absences, StoreError> {
+    let turns: Vec<(String, Time)> = fetch_all!(
+        tx,
+        (String, Time),
+        concat!(
+            "SELECT f.kind, f.occurred_at FROM person_fact f WHERE f.programme_id = $1 AND f.person_id = $2 \
+             AND f.kind IN ('withdrawal', 'return') AND",
+            stands!("f"),
+            "ORDER BY f.occurred_at LIMIT $3"
+        ),
+        programme_id.as_str(),
+        person_id.as_str(),
+        TURNS_MAX
+    )?;
+    let of = |fact: PersonFact| -> Vec<Time> {
+        turns.iter().filter(|(kind, _)| kind == fact.as_str()).map(|(_, at)| *at).collect()
+    };
+    Ok(Absences::of(of(PersonFact::Withdrawal), of(PersonFact::Return)))
 }
 
 /// Holds a person until the transaction ends, so that leaving, moving and logging in don't pass each other.
@@ -210,6 +272,18 @@ pub(crate) struct PeopleFilter<'a> {
     pub(crate) class_id: Option<&'a ClassId>,
 }
 
+/// What a person (`p`) belongs to now.
+fn of_person(now: Time) -> Columns {
+    Columns {
+        programme: "p.programme_id",
+        region: "p.county_code",
+        class: "p.class_id",
+        person: "p.person_id",
+        subject: taught_by!("p.programme_id", "p.person_id"),
+        as_of: AsOf::At(now),
+    }
+}
+
 /// People by id, of those reached now. They are found by class, else by a county, else in the order of ids: a region that
 /// is more than a county is asked of each row, so that a page costs what it holds.
 pub(crate) async fn people(
@@ -221,14 +295,7 @@ pub(crate) async fn people(
     after: &str,
     limit: i64,
 ) -> Result<Vec<PersonRow>, StoreError> {
-    let columns = Columns {
-        programme: "p.programme_id",
-        region: "p.county_code",
-        class: "p.class_id",
-        person: "p.person_id",
-        subject: taught_by!("p.programme_id", "p.person_id"),
-        as_of: AsOf::At(now),
-    };
+    let columns = of_person(now);
     let asked = Reach::region(text_of(filter.region_code.as_ref()));
     let county_code = region::county_among(tx, reach, programme_id, filter.region_code).await?;
     fetch_list!(
@@ -255,6 +322,62 @@ pub(crate) async fn people(
     )
 }
 
+/// Whom a search is for.
+#[derive(Debug)]
+pub(crate) enum Sought {
+    /// Who has the identity number of this digest.
+    Number([u8; 32]),
+    /// Who is called so, by what ways to write the name have in common.
+    Name(String),
+}
+
+/// The people who are sought, by id, of those reached now; an absent region is any.
+pub(crate) async fn found(
+    tx: &mut Tx,
+    reach: &Reach,
+    programme_id: &ProgrammeId,
+    (sought, region_code): (&Sought, Option<RegionCode>),
+    now: Time,
+    limit: i64,
+) -> Result<Vec<PersonRow>, StoreError> {
+    let asked = Reach::region(text_of(region_code.as_ref()));
+    let columns = of_person(now);
+    match sought {
+        Sought::Number(digest) => fetch_list!(
+            tx,
+            PersonRow,
+            [
+                people_where!("p.programme_id = "),
+                programme_id.as_str(),
+                " AND p.identity_digest = ",
+                digest[..],
+                "",
+                asked.over(columns),
+                "",
+                reach.over(columns),
+                " ORDER BY p.person_id LIMIT ",
+                limit
+            ]
+        ),
+        Sought::Name(key) => fetch_list!(
+            tx,
+            PersonRow,
+            [
+                people_where!("p.programme_id = "),
+                programme_id.as_str(),
+                " AND p.name_key = ",
+                key.as_str(),
+                "",
+                asked.over(columns),
+                "",
+                reach.over(columns),
+                " ORDER BY p.person_id LIMIT ",
+                limit
+            ]
+        ),
+    }
+}
+
 /// Notes a fact; the first one of its kind that stands counts.
 pub(crate) async fn note(
     tx: &mut Tx,
@@ -276,131 +399,6 @@ pub(crate) async fn note(
         stamp.recorded_at,
         stamp.actor.as_str(),
         fact_id
-    )?;
-    Ok(())
-}
-
-#[derive(Debug, sqlx::FromRow)]
-struct MoveRow {
-    occurred_at: Time,
-    #[sqlx(try_from = "String")]
-    old_county_code: Maybe<RegionCode>,
-    #[sqlx(try_from = "String")]
-    old_school_code: Maybe<SchoolCode>,
-    #[sqlx(try_from = "String")]
-    old_class_id: Maybe<ClassId>,
-    #[sqlx(try_from = "String")]
-    new_county_code: Maybe<RegionCode>,
-    #[sqlx(try_from = "String")]
-    new_school_code: Maybe<SchoolCode>,
-    #[sqlx(try_from = "String")]
-    new_class_id: Maybe<ClassId>,
-}
-
-/// The moves of a trainee that stand, in the order of their times.
-pub(crate) async fn moves(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_id: &PersonId,
-) -> Result<Vec<Move>, StoreError> {
-    let rows = fetch_all!(
-        tx,
-        MoveRow,
-        concat!(
-            "SELECT t.occurred_at, t.old_county_code, t.old_school_code, t.old_class_id, t.new_county_code, \
-             t.new_school_code, t.new_class_id FROM transfer t WHERE t.programme_id = $1 AND t.person_id = $2 AND",
-            stands!("t"),
-            "ORDER BY t.occurred_at, t.number LIMIT $3"
-        ),
-        programme_id.as_str(),
-        person_id.as_str(),
-        MOVES_MAX
-    )?;
-    let mut moves = Vec::with_capacity(rows.len());
-    for row in rows {
-        moves.push(Move {
-            at: row.occurred_at,
-            old: Place {
-                county_code: row.old_county_code.0,
-                school_code: row.old_school_code.0,
-                class_id: row.old_class_id.0,
-            },
-            new: Place {
-                county_code: row.new_county_code.0,
-                school_code: row.new_school_code.0,
-                class_id: row.new_class_id.0,
-            },
-        });
-    }
-    Ok(moves)
-}
-
-/// How many moves of a trainee were recorded, whether they stand or not.
-pub(crate) async fn moves_count(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_id: &PersonId,
-) -> Result<i64, StoreError> {
-    let (count,) = fetch_one!(
-        tx,
-        (i64,),
-        "SELECT COUNT(*) FROM transfer WHERE programme_id = $1 AND person_id = $2",
-        programme_id.as_str(),
-        person_id.as_str()
-    )?;
-    Ok(count)
-}
-
-/// Keeps a move, the `number`th that was recorded of this trainee.
-pub(crate) async fn insert_move(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_id: &PersonId,
-    number: i64,
-    moved: &Move,
-    (stamp, fact_id): (&Stamp, &str),
-) -> Result<(), StoreError> {
-    let rows = [moved];
-    bulk_insert!(
-        tx,
-        "INSERT INTO transfer (programme_id, person_id, number, old_county_code, old_school_code, old_class_id, \
-         new_county_code, new_school_code, new_class_id, occurred_at, recorded_at, actor, fact_id)",
-        rows,
-        |moved| (
-            programme_id.as_str(),
-            person_id.as_str(),
-            number,
-            text_of(moved.old.county_code.as_ref()),
-            text_of(moved.old.school_code.as_ref()),
-            text_of(moved.old.class_id.as_ref()),
-            text_of(moved.new.county_code.as_ref()),
-            text_of(moved.new.school_code.as_ref()),
-            text_of(moved.new.class_id.as_ref()),
-            moved.at,
-            stamp.recorded_at,
-            stamp.actor.as_str(),
-            fact_id
-        )
-    )?;
-    Ok(())
-}
-
-/// Puts somebody where they stand from now on.
-pub(crate) async fn put_in_place(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_id: &PersonId,
-    place: &Place,
-) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        "UPDATE person SET county_code = $3, school_code = $4, class_id = $5 \
-         WHERE programme_id = $1 AND person_id = $2",
-        programme_id.as_str(),
-        person_id.as_str(),
-        text_of(place.county_code.as_ref()),
-        text_of(place.school_code.as_ref()),
-        text_of(place.class_id.as_ref())
     )?;
     Ok(())
 }

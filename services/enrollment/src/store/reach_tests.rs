@@ -8,10 +8,12 @@ use shipei_service_kit::{
 use shipei_store::{Tx, execute};
 
 use super::{
-    Maybe, Stamp, county, honour,
+    Maybe, Stamp,
+    class::{self, ClassRow},
+    county, honour,
     person::{self, PeopleFilter},
     programme,
-    region::{self, ClassRow, RegionRow, SchoolRow},
+    region::{self, RegionRow, SchoolRow},
 };
 use crate::domain::Time;
 
@@ -107,15 +109,15 @@ async fn populate(tx: &mut Tx) {
             tutor_id: Maybe(maybe(tutor_id)),
             created_tutor_id: Maybe(maybe(tutor_id)),
         };
-        region::insert_class(tx, programme, &row, &begun).await.unwrap();
+        class::insert_class(tx, programme, &row, &begun).await.unwrap();
     }
     for (person_id, county_code, class_id) in PEOPLE {
         execute!(
             tx,
-            "INSERT INTO person (programme_id, person_id, name, sealed_identity_number, identity_digest, role, \
+            "INSERT INTO person (programme_id, person_id, name, name_key, sealed_identity_number, identity_digest, role, \
              education_stage, subject, development_stage, county_code, school_code, class_id, roster_county_code, \
              roster_school_code, roster_class_id, occurred_at, recorded_at, actor) \
-             VALUES ($1, $2, '', $3, $3, 'trainee', '', '', '', $4, '', $5, $4, '', $5, $6, $6, 'test')",
+             VALUES ($1, $2, '', 'KEY', $3, $3, 'trainee', '', '', '', $4, '', $5, $4, '', $5, $6, $6, 'test')",
             programme.as_str(),
             person_id,
             person_id.as_bytes(),
@@ -177,7 +179,7 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 "{context}"
             );
 
-            let found = region::classes(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap();
+            let found = class::classes(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap();
             let expected =
                 reached(&reach, CLASSES.map(|(class, region, tutor)| (class, of(region, class, tutor))));
             assert_eq!(names(found.into_iter().map(|row| row.class_id.to_string())), expected, "{context}");
@@ -217,6 +219,19 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 }),
             );
             assert_eq!(names(found.into_iter().map(|row| row.tutor_id.to_string())), expected, "{context}");
+
+            let sought = person::Sought::Name("KEY".to_owned());
+            for asked in ["", "133100"] {
+                let found = person::found(tx, &reach, programme, (&sought, maybe(asked)), now, LIMIT).await;
+                let region = Reach::region(asked);
+                let rows = PEOPLE
+                    .iter()
+                    .filter(|(person, county, class)| of(county, class, person).is_reached_by(&region));
+                let expected =
+                    reached(&reach, rows.map(|(person, county, class)| (*person, of(county, class, person))));
+                let found = names(found.unwrap().into_iter().map(|row| row.person_id.to_string()));
+                assert_eq!(found, expected, "{asked} {context}");
+            }
 
             for (asked, class_id) in
                 [("", ""), ("133100", ""), ("130632", ""), ("130600", ""), ("", "L1"), ("133100", "L2")]

@@ -1,8 +1,8 @@
-//! Regions, schools and classes. Of all of them only one thing ever changes: the region in which a county lies. The tree
+//! Regions and schools. Of them only one thing ever changes: the region in which a county lies. The tree
 //! that follows is in `region_within` (`shipei_store::tree`), which every list by region asks.
 
 use shipei_rules::{
-    ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    ids::{ProgrammeId, SchoolCode, text_of},
     region::{RegionCode, RegionLevel},
 };
 use shipei_service_kit::{
@@ -22,8 +22,6 @@ use crate::domain::Time;
 pub(crate) const REGIONS_MAX: i64 = 10_000;
 /// The most moves of one county.
 pub(crate) const REGION_MOVES_MAX: i64 = 1_000;
-/// The most changes of a class's tutor.
-pub(crate) const TUTOR_CHANGES_MAX: i64 = 1_000;
 
 #[derive(sqlx::FromRow)]
 struct CodeRow {
@@ -59,21 +57,6 @@ pub(crate) struct SchoolRow {
     pub(crate) name: String,
     #[sqlx(try_from = "String")]
     pub(crate) county_code: RegionCode,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct ClassRow {
-    #[sqlx(try_from = "String")]
-    pub(crate) class_id: ClassId,
-    pub(crate) name: String,
-    #[sqlx(try_from = "String")]
-    pub(crate) region_code: RegionCode,
-    /// Now.
-    #[sqlx(try_from = "String")]
-    pub(crate) tutor_id: Maybe<PersonId>,
-    /// When it was created.
-    #[sqlx(try_from = "String")]
-    pub(crate) created_tutor_id: Maybe<PersonId>,
 }
 
 pub(crate) async fn region(
@@ -353,146 +336,6 @@ pub(crate) async fn schools(
             "",
             reach.over(columns),
             " ORDER BY s.school_code LIMIT ",
-            limit
-        ]
-    )
-}
-
-pub(crate) async fn class(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    class_id: &ClassId,
-) -> Result<Option<ClassRow>, StoreError> {
-    fetch_optional!(
-        tx,
-        ClassRow,
-        "SELECT class_id, name, region_code, tutor_id, created_tutor_id FROM class \
-         WHERE programme_id = $1 AND class_id = $2",
-        programme_id.as_str(),
-        class_id.as_str()
-    )
-}
-
-/// Adds a class; false when there is one of this id.
-pub(crate) async fn insert_class(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    row: &ClassRow,
-    stamp: &Stamp,
-) -> Result<bool, StoreError> {
-    let inserted = execute!(
-        tx,
-        "INSERT INTO class (programme_id, class_id, name, region_code, tutor_id, created_tutor_id, occurred_at, \
-         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) \
-         ON CONFLICT (programme_id, class_id) DO NOTHING",
-        programme_id.as_str(),
-        row.class_id.as_str(),
-        row.name.as_str(),
-        row.region_code.as_str(),
-        row.tutor_id.as_str(),
-        stamp.occurred_at,
-        stamp.recorded_at,
-        stamp.actor.as_str()
-    )?;
-    Ok(inserted == 1)
-}
-
-/// One change of a class's tutor.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub(crate) struct TutorChange {
-    /// Since when.
-    pub(crate) occurred_at: Time,
-    /// The tutor from then on; none for nobody.
-    #[sqlx(try_from = "String")]
-    pub(crate) new_tutor_id: Maybe<PersonId>,
-}
-
-/// The changes of a class's tutor, in the order of their times.
-pub(crate) async fn tutor_changes(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    class_id: &ClassId,
-) -> Result<Vec<TutorChange>, StoreError> {
-    fetch_all!(
-        tx,
-        TutorChange,
-        "SELECT occurred_at, new_tutor_id FROM class_tutor WHERE programme_id = $1 AND class_id = $2 \
-         ORDER BY occurred_at, number LIMIT $3",
-        programme_id.as_str(),
-        class_id.as_str(),
-        TUTOR_CHANGES_MAX
-    )
-}
-
-/// Keeps a change, the `number`th that was recorded of this class, and who is its tutor now.
-pub(crate) async fn insert_tutor_change(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    class_id: &ClassId,
-    (number, old_tutor_id, new_tutor_id): (i64, Option<&PersonId>, Option<&PersonId>),
-    reason: &str,
-    stamp: &Stamp,
-) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        "INSERT INTO class_tutor (programme_id, class_id, number, old_tutor_id, new_tutor_id, reason, occurred_at, \
-         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id.as_str(),
-        class_id.as_str(),
-        number,
-        text_of(old_tutor_id),
-        text_of(new_tutor_id),
-        reason,
-        stamp.occurred_at,
-        stamp.recorded_at,
-        stamp.actor.as_str()
-    )?;
-    execute!(
-        tx,
-        "UPDATE class SET tutor_id = (SELECT new_tutor_id FROM class_tutor t \
-          WHERE t.programme_id = class.programme_id AND t.class_id = class.class_id \
-          ORDER BY t.occurred_at DESC, t.number DESC LIMIT 1) WHERE programme_id = $1 AND class_id = $2",
-        programme_id.as_str(),
-        class_id.as_str()
-    )?;
-    Ok(())
-}
-
-/// Classes by id, of those reached now; an absent tutor or region is any. A region holds what lies in it.
-pub(crate) async fn classes(
-    tx: &mut Tx,
-    reach: &Reach,
-    programme_id: &ProgrammeId,
-    (tutor_id, region_code): (Option<&PersonId>, Option<RegionCode>),
-    now: Time,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<ClassRow>, StoreError> {
-    let columns = Columns {
-        programme: "c.programme_id",
-        region: "c.region_code",
-        class: "c.class_id",
-        person: "c.tutor_id",
-        subject: "",
-        as_of: AsOf::At(now),
-    };
-    let asked = Reach::region(text_of(region_code.as_ref()));
-    fetch_list!(
-        tx,
-        ClassRow,
-        [
-            "SELECT c.class_id, c.name, c.region_code, c.tutor_id, c.created_tutor_id FROM class c \
-             WHERE c.programme_id = ",
-            programme_id.as_str(),
-            " AND c.class_id > ",
-            after,
-            "",
-            Equal("c.tutor_id", text_of(tutor_id)),
-            "",
-            asked.over(columns),
-            "",
-            reach.over(columns),
-            " ORDER BY c.class_id LIMIT ",
             limit
         ]
     )

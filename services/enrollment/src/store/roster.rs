@@ -9,10 +9,16 @@ use shipei_rules::{
 };
 use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
 
-use super::{Maybe, Stamp, person, region};
+use super::{
+    Maybe, Stamp,
+    person::{self, is_there},
+    region,
+};
 use crate::{
     domain::Place,
-    roster::{Candidate, Enrolled, Holder, IdentityDigest, Known, Register, Tree, TreeRegion, with_zeros},
+    roster::{
+        Candidate, Enrolled, Holder, IdentityDigest, Known, Register, Tree, TreeRegion, Written, with_zeros,
+    },
 };
 
 /// A candidate who is to be added, with their identity number's two forms.
@@ -45,6 +51,13 @@ struct EnrolledRow {
     roster_school_code: Maybe<SchoolCode>,
     #[sqlx(try_from = "String")]
     roster_class_id: Maybe<ClassId>,
+    // As the roster had them; absent of whom nothing was put right.
+    old_digest: Option<Vec<u8>>,
+    old_name: Option<String>,
+    old_education_stage: Option<String>,
+    old_subject: Option<String>,
+    old_development_stage: Option<String>,
+    is_there: bool,
 }
 
 /// Who holds an identity number.
@@ -136,11 +149,18 @@ pub(crate) async fn add_enrolled(
         tx,
         EnrolledRow,
         [
-            "SELECT person_id, identity_digest, name, role, education_stage, subject, development_stage, \
-             county_code, school_code, class_id, roster_county_code, roster_school_code, roster_class_id \
-             FROM person WHERE programme_id = ",
+            concat!(
+                "SELECT p.person_id, p.identity_digest, p.name, p.role, p.education_stage, p.subject, p.development_stage, \
+             p.county_code, p.school_code, p.class_id, p.roster_county_code, p.roster_school_code, p.roster_class_id, \
+             o.identity_digest AS old_digest, o.name AS old_name, o.education_stage AS old_education_stage, \
+             o.subject AS old_subject, o.development_stage AS old_development_stage, ",
+                is_there!(),
+                "AS is_there FROM person p \
+             LEFT JOIN person_change o ON o.programme_id = p.programme_id AND o.person_id = p.person_id AND o.number = 0 \
+             WHERE p.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND person_id IN "
+            " AND p.person_id IN "
         ],
         ids,
         |person_id| (*person_id)
@@ -151,9 +171,13 @@ pub(crate) async fn add_enrolled(
         tx,
         HolderRow,
         [
-            "SELECT person_id, identity_digest, name, role FROM person WHERE programme_id = ",
+            concat!(
+                "SELECT p.person_id, p.identity_digest, p.name, p.role FROM person p WHERE",
+                is_there!(),
+                "AND p.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND identity_digest IN "
+            " AND p.identity_digest IN "
         ],
         digests,
         |digest| (*digest)
@@ -180,10 +204,33 @@ fn to_role(role: &str, person_id: &PersonId) -> Result<Role, StoreError> {
 
 fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
     let person_id = &row.person_id;
+    let before_corrections = match (row.old_digest, row.old_name) {
+        (Some(digest), Some(name)) => Some(Written {
+            digest: to_digest(digest, person_id)?,
+            name,
+            education_stage: person::education_stage(
+                &row.old_education_stage.unwrap_or_default(),
+                person_id,
+            )?,
+            subject: row.old_subject.unwrap_or_default(),
+            development_stage: person::development_stage(
+                &row.old_development_stage.unwrap_or_default(),
+                person_id,
+            )?,
+        }),
+        _ => None,
+    };
     Ok(Enrolled {
         role: to_role(&row.role, person_id)?,
-        education_stage: person::education_stage(&row.education_stage, person_id)?,
-        development_stage: person::development_stage(&row.development_stage, person_id)?,
+        is_there: row.is_there,
+        before_corrections,
+        written: Written {
+            digest: to_digest(row.identity_digest, person_id)?,
+            name: row.name,
+            education_stage: person::education_stage(&row.education_stage, person_id)?,
+            subject: row.subject,
+            development_stage: person::development_stage(&row.development_stage, person_id)?,
+        },
         roster_place: Place {
             county_code: row.roster_county_code.0,
             school_code: row.roster_school_code.0,
@@ -194,9 +241,6 @@ fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
             school_code: row.school_code.0,
             class_id: row.class_id.0,
         },
-        digest: to_digest(row.identity_digest, person_id)?,
-        name: row.name,
-        subject: row.subject,
     })
 }
 
@@ -209,7 +253,7 @@ pub(crate) async fn insert_people(
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO person (programme_id, person_id, name, sealed_identity_number, identity_digest, role, \
+        "INSERT INTO person (programme_id, person_id, name, name_key, sealed_identity_number, identity_digest, role, \
          education_stage, subject, development_stage, county_code, school_code, class_id, roster_county_code, \
          roster_school_code, roster_class_id, occurred_at, recorded_at, actor)",
         people,
@@ -218,6 +262,7 @@ pub(crate) async fn insert_people(
             tuple.push_bind(programme_id.as_str());
             tuple.push_bind(candidate.person_id.as_str());
             tuple.push_bind(candidate.name.as_str());
+            tuple.push_bind(shipei_text::same_name_key(&candidate.name));
             tuple.push_bind(person.sealed_identity_number.as_slice());
             tuple.push_bind(&person.digest[..]);
             tuple.push_bind(candidate.role.as_str());

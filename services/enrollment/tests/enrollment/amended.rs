@@ -25,8 +25,8 @@ fn extension(id: &str, window: &str, last_day: &str, to: &str) -> pb::GrantExten
         class_id: is("L"),
         person_id: is("TU"),
         reason: "停电".to_owned(),
-        request_id: String::new(),
         occurred_at: at("2019-07-25T08:00:00+08:00"),
+        ..Default::default()
     }
 }
 
@@ -123,8 +123,8 @@ async fn tutor_is_replaced_from_a_date(world: World) {
         class_id: class.to_owned(),
         tutor_id: tutor.to_owned(),
         reason: "病假".to_owned(),
-        request_id: String::new(),
         occurred_at: at(time),
+        ..Default::default()
     };
     world.clock().set("2019-12-01T08:00:00+08:00".parse().unwrap());
     let mut client = world.regions();

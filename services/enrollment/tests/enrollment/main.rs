@@ -4,13 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
 mod amended;
+mod correct_person;
 mod corrections;
 mod counties;
 mod files;
-mod migrations;
+mod leave;
 mod people;
 mod programmes;
 mod roster;
+mod transfers;
 mod world;
 
 /// Runs each test on both databases.

@@ -92,6 +92,29 @@ pub(crate) fn grant(
     (granted, uncredited)
 }
 
+/// Takes back what a grant for a moment was credited.
+pub(crate) fn take_back_grant(
+    scheme: &Scheme,
+    learner: &mut Learner,
+    course: &mut LearnerCourse,
+    at: DateTime<Utc>,
+    micros: i64,
+) {
+    learner.study.ask_for(scheme, at);
+    learner.study.take_back_granted(micros, at);
+    course.study.credited_micros -= micros;
+    course.changed |= micros > 0;
+    for index in scheme.phases_open(course.study.category, at) {
+        if let Some(phase) = learner.phases.get_mut(index).filter(|_| micros > 0) {
+            phase.study.micros -= micros;
+            phase.changed = true;
+            if let Some(inside) = course.phase_micros.get_mut(index) {
+                *inside -= micros;
+            }
+        }
+    }
+}
+
 /// Brings the phases that a correction changed to what credit by its dates says; gives those of which something else stands
 /// now. One that it did not touch stays what it is, whatever courses there are by now.
 pub(crate) fn restate<'a>(

@@ -1,9 +1,13 @@
 //! Courses: what one is, to whom it applies, and when a new one may join or be selected.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
+use shipei_rules::absence::Absences;
 use shipei_rules::ids::CourseId;
 use shipei_rules::scheme::OnlineEntry;
+use shipei_rules::teaching::Teaching;
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::Refusal;
 
@@ -33,6 +37,33 @@ pub(crate) struct Course {
 pub(crate) struct Teaches<'a> {
     pub(crate) subject: &'a str,
     pub(crate) education_stage: Option<EducationStage>,
+}
+
+impl<'a> From<&'a Teaching> for Teaches<'a> {
+    fn from(teaching: &'a Teaching) -> Self {
+        Self { subject: &teaching.subject, education_stage: teaching.education_stage }
+    }
+}
+
+/// What the main line asks of who teaches something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) teaching: Teaching,
+    /// For each online entry of the scheme, how many main-line courses apply.
+    pub(crate) totals: Arc<[i64]>,
+}
+
+impl Asked {
+    /// What these courses ask.
+    pub(crate) fn of<'a>(
+        teaching: &Teaching,
+        entries: &[OnlineEntry],
+        main_line: impl Iterator<Item = &'a Course> + Clone,
+    ) -> Self {
+        let teaches = Teaches::from(teaching);
+        let totals = entries.iter().map(|entry| main_line_total(main_line.clone(), entry, teaches)).collect();
+        Self { teaching: teaching.clone(), totals }
+    }
 }
 
 impl Course {
@@ -76,15 +107,15 @@ pub(crate) fn decide_created_again(known: &Course, created: &Course) -> Result<(
     Err(Refusal::new(ErrorReason::AlreadyExists).field("course.course_id"))
 }
 
-/// May this trainee select this course at `at`? Withdrawn since then or before: WITHDRAWN; not for them:
+/// May this trainee select this course at `at`? Away then: WITHDRAWN; not for them:
 /// COURSE_NOT_APPLICABLE.
 pub(crate) fn decide_selection(
-    withdrawn_at: Option<DateTime<Utc>>,
+    absences: &Absences,
     teaches: Teaches<'_>,
     course: &Course,
     at: DateTime<Utc>,
 ) -> Result<(), Refusal> {
-    if withdrawn_at.is_some_and(|withdrawn_at| withdrawn_at <= at) {
+    if absences.at(at) {
         return Err(Refusal::new(ErrorReason::Withdrawn).field("person_id"));
     }
     if !course.applies_to(teaches) {
@@ -143,10 +174,10 @@ mod tests {
         let teaches = Teaches { subject: "语文", education_stage: None };
         let at: DateTime<Utc> = "2019-10-01T00:00:00Z".parse().unwrap();
         let before = at - chrono::TimeDelta::microseconds(1);
-        let refusal = decide_selection(Some(at), teaches, &course("", None), at).unwrap_err();
+        let refusal = decide_selection(&at.into(), teaches, &course("", None), at).unwrap_err();
         assert_eq!(refusal.reason, ErrorReason::Withdrawn);
-        decide_selection(Some(at), teaches, &course("", None), before).unwrap();
-        let refusal = decide_selection(None, teaches, &course("数学", None), at).unwrap_err();
+        decide_selection(&at.into(), teaches, &course("", None), before).unwrap();
+        let refusal = decide_selection(&Absences::default(), teaches, &course("数学", None), at).unwrap_err();
         assert_eq!(refusal.reason, ErrorReason::CourseNotApplicable);
     }
 

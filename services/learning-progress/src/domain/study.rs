@@ -4,13 +4,14 @@
 //! memory; nothing here depends on how heartbeats were batched. A refused beat changes nothing. Completion of a phase by
 //! its main line needs no list of courses: a phase counts the main-line courses completed inside its window, and is
 //! compared with how many there are for this learner now, so that a course added later is taken into account at the
-//! next beat. (That comparison rests on a learner's subject and stage staying what they are: no event changes them.)
+//! next beat. That comparison rests on a learner's subject and stage staying what they are; where they change, what was achieved is
+//! read anew (`projector`), and from then on by dates.
 //! A beat dated before one that is credited already makes its learner late: when they achieved what is then read from all
 //! their credit (`dated`), since the order of arrival decides nothing.
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::History;
+use shipei_mirror::{Absences, History};
 use shipei_rules::ids::SessionId;
 use shipei_rules::scheme::{OnlineEntry, Scheme};
 use shipei_rules::study_time::{
@@ -24,14 +25,14 @@ use super::refusals::Refusals;
 /// When a learner may study a course, as instants: each check is one comparison for each beat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Eligibility {
-    /// From then on the learner is withdrawn.
-    pub(crate) withdrawn_at: Option<DateTime<Utc>>,
+    /// When the learner was away.
+    pub(crate) absences: Absences,
     /// When learning was opened for the county in which the learner stood as of then.
     pub(crate) opened_at: History<Option<DateTime<Utc>>>,
     /// The learner's first log-in.
     pub(crate) login_at: Option<DateTime<Utc>>,
-    /// Whether the course is for the learner's subject and education stage.
-    pub(crate) applicable: bool,
+    /// Whether the course is for the learner's subject and education stage as of then.
+    pub(crate) applicable: History<bool>,
     /// Whether the scheme prescribes the course, so that it needs no selection.
     pub(crate) main_line: bool,
     /// When the learner selected the course.
@@ -42,13 +43,13 @@ impl Eligibility {
     /// Whether a beat at `at` may pass; the first thing that stands against it is the reason.
     pub(crate) fn admit(&self, at: DateTime<Utc>) -> Result<(), ErrorReason> {
         let by_then = |since: Option<DateTime<Utc>>| since.is_some_and(|since| since <= at);
-        if by_then(self.withdrawn_at) {
+        if self.absences.at(at) {
             return Err(ErrorReason::Withdrawn);
         }
         if !by_then(*self.opened_at.at(at)) || !by_then(self.login_at) {
             return Err(ErrorReason::LearningNotOpen);
         }
-        if !self.applicable {
+        if !self.applicable.at(at) {
             return Err(ErrorReason::CourseNotApplicable);
         }
         if !self.main_line && !by_then(self.selected_at) {
@@ -59,8 +60,10 @@ impl Eligibility {
 
     /// Whether a fact that decides has just this instant.
     fn turns_at(&self, at: DateTime<Utc>) -> bool {
-        let facts = [self.withdrawn_at, *self.opened_at.at(at), self.login_at, self.selected_at];
+        let facts = [*self.opened_at.at(at), self.login_at, self.selected_at];
         facts.contains(&Some(at))
+            || self.absences.turns_at(at)
+            || self.applicable.at(at) != self.applicable.before(at)
     }
 }
 

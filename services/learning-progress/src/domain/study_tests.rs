@@ -2,6 +2,7 @@
 //! never earned twice, whatever order the sessions arrive in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ use shipei_rules::ids::{CourseId, SessionId};
 use shipei_rules::vocabulary::Category;
 
 use super::*;
-use crate::domain::course::Course;
+use crate::domain::course::{Asked, Course};
 use crate::domain::dated::{DatedCredit, achievements};
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
@@ -20,10 +21,10 @@ fn at(text: &str) -> DateTime<Utc> {
 
 fn eligibility() -> Eligibility {
     Eligibility {
-        withdrawn_at: None,
+        absences: Absences::default(),
         opened_at: Some(at("2019-09-10T00:00:00Z")).into(),
         login_at: Some(at("2019-09-11T00:00:00Z")),
-        applicable: true,
+        applicable: true.into(),
         main_line: false,
         selected_at: Some(at("2019-09-12T00:00:00Z")),
     }
@@ -45,11 +46,11 @@ fn first_thing_that_stands_against_a_beat_is_the_reason() {
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::AlreadyExists));
     eligibility.selected_at = later;
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::CourseNotSelected));
-    eligibility.applicable = false;
+    eligibility.applicable = false.into();
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::CourseNotApplicable));
     eligibility.login_at = None;
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::LearningNotOpen));
-    eligibility.withdrawn_at = Some(now);
+    eligibility.absences = now.into();
     assert_eq!(admit_beat(&Ok(eligibility), taken, &beat), Err(ErrorReason::Withdrawn));
     assert_eq!(admit_beat(&Err(ErrorReason::NotFound), taken, &beat), Err(ErrorReason::NotFound));
     let negative = Beat { seq: -1, at: Ok(now) };
@@ -75,7 +76,7 @@ fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
         admit_beat(&Ok(eligibility.clone()), known, &Beat { seq, at: Ok(at) }).map(|_| ())
     };
     // A withdrawal that is told later, and dated earlier: a duplicate is one all the same, what is new is refused.
-    let left = Eligibility { withdrawn_at: Some(login), ..open.clone() };
+    let left = Eligibility { absences: login.into(), ..open.clone() };
     assert_eq!(ask(&left, &refusals, 4, last), Ok(()));
     assert_eq!(ask(&left, &refusals, 5, last), Err(ErrorReason::Withdrawn));
     assert_eq!(ask(&left, &refusals, 4, last + TimeDelta::seconds(1)), Err(ErrorReason::Withdrawn));
@@ -94,12 +95,12 @@ fn gate_compares_dates_not_states() {
     let later = Some(now + TimeDelta::microseconds(1));
     let moved = |from, to| Eligibility { opened_at: History::new(from, vec![(now, to)]), ..eligibility() };
     let cases: [(&str, Eligibility, Result<(), ErrorReason>); 10] = [
-        ("withdrawn later", Eligibility { withdrawn_at: later, ..eligibility() }, Ok(())),
         (
-            "withdrawn now",
-            Eligibility { withdrawn_at: Some(now), ..eligibility() },
-            Err(ErrorReason::Withdrawn),
+            "withdrawn later",
+            Eligibility { absences: later.map(Absences::from).unwrap_or_default(), ..eligibility() },
+            Ok(()),
         ),
+        ("withdrawn now", Eligibility { absences: now.into(), ..eligibility() }, Err(ErrorReason::Withdrawn)),
         ("opened now", Eligibility { opened_at: Some(now).into(), ..eligibility() }, Ok(())),
         (
             "opened later",
@@ -366,7 +367,8 @@ proptest! {
             }
         }
         credits.reverse();
-        let found = achievements(&studying.scheme, &studying.totals, credits);
+        let asked = Asked { totals: Arc::from(studying.totals), ..Asked::default() }.into();
+        let found = achievements(&studying.scheme, &asked, credits);
         let phase = found.phases[0].map(|reached| (reached.at, reached.by));
         prop_assert_eq!(phase, achieved);
         let courses = found.courses.iter().map(|(id, reached)| (id.to_string(), reached.at));

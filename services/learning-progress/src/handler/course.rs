@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use super::{CourseHandler, not_found, trainee};
 use crate::convert;
-use crate::domain::course::{COURSES_MAX, Teaches, decide_created_again, decide_selection};
+use crate::domain::course::{COURSES_MAX, decide_created_again, decide_selection};
 use crate::store::course::{self as store, SelectionRow};
 
 #[tonic::async_trait]
@@ -130,8 +130,8 @@ impl CourseHandler {
         let member = trainee(&mut unit.tx, &programme, &person).await?;
         let course = store::course(&mut unit.tx, programme_id, &course).await?;
         let course = course.ok_or_else(|| not_found("course_id"))?;
-        let teaches = Teaches { subject: &member.subject, education_stage: member.education_stage };
-        decide_selection(member.withdrawn_at, teaches, &course, unit.occurred_at)?;
+        let teaches = member.teaching.at(unit.occurred_at).into();
+        decide_selection(&member.absences, teaches, &course, unit.occurred_at)?;
 
         let (course_id, fact_id) = (course.id.clone(), unit.new_fact_id()?);
         let new = SelectionRow { course_id, selected_at: unit.occurred_at, fact_id };

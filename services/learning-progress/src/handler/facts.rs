@@ -1,13 +1,18 @@
-//! What follows when a selection falls: nothing is kept that follows from it. Heartbeats ask for the first one that stands, and
-//! study that was taken stays until its session is voided.
+//! What follows when a fact of this service falls. Of a selection nothing is kept that follows from it: heartbeats ask for the first
+//! one that stands, and study that was taken stays until its session is voided. Time that was granted is taken back.
 
+use shipei_contracts::learning::v1::TimeGranted;
 use shipei_mirror::Programmes;
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
+
+use crate::{catalogue::Catalogues, domain::correct, whole::Study};
 
 /// The facts of learning-progress.
 #[derive(Debug)]
 pub(crate) struct Keeping {
     pub(crate) programmes: Programmes,
+    pub(crate) catalogues: Catalogues,
 }
 
 #[tonic::async_trait]
@@ -16,7 +21,22 @@ impl Facts for Keeping {
         self.programmes.region(&mut unit.tx, programme_id).await
     }
 
-    async fn refold(&self, _: &mut Unit, _: &StoredFact) -> Result<()> {
-        Ok(())
+    async fn refold(&self, unit: &mut Unit, fact: &StoredFact) -> Result<()> {
+        let Some(told) = fact.message::<TimeGranted>() else { return Ok(()) };
+        let programme = fact.id(&told.programme_id, ProgrammeId::parse)?;
+        let person = fact.id(&told.person_id, PersonId::parse)?;
+        let course_id = fact.id(&told.course_id, CourseId::parse)?;
+        // Who was removed meanwhile is nobody, of whom nothing is scored.
+        let Some(member) = shipei_mirror::member(&mut unit.tx, &programme, &person).await? else {
+            return Ok(());
+        };
+        let (programmes, catalogues) = (&self.programmes, &self.catalogues);
+        let mut known = Study::load(&mut unit.tx, programmes, catalogues, &programme, member).await?;
+        let mut course = known.course(&mut unit.tx, &course_id).await?;
+        let at = fact.event.occurred_at;
+        known.load_days(&mut unit.tx, &[at]).await?;
+        let scheme = known.scheme.clone();
+        correct::take_back_grant(&scheme, &mut known.learner, &mut course, at, told.granted_micros);
+        known.save(unit, &course_id, &course).await
     }
 }

@@ -54,6 +54,6 @@ async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Res
     }
 }
 
-fn not_found(field: &str) -> Refusal {
+pub(crate) fn not_found(field: &str) -> Refusal {
     Refusal::new(ErrorReason::NotFound).field(field)
 }

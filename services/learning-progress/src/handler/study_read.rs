@@ -33,7 +33,7 @@ impl StudyHandler {
         let windows = self.programmes.windows(&mut unit.tx, programme_id).await?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
         let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
-        let teaches = Teaches { subject: &member.subject, education_stage: member.education_stage };
+        let teaches = member.teaching.at(unit.now).into();
 
         let mut known: HashMap<i64, Phase> = HashMap::new();
         for row in store::study::phases(&mut unit.tx, programme_id, &[person_id]).await? {

@@ -137,7 +137,7 @@ impl<'m> WorkingSet<'m> {
                 (Ok(_), None) => Err(ErrorReason::NotFound),
                 (Ok(beat), Some(state)) => take_beat(
                     &learner.scheme,
-                    &learner.main_line_totals,
+                    &learner.asked.first().totals,
                     &mut learner.state,
                     state,
                     &mut session.state,
@@ -196,7 +196,7 @@ impl<'m> WorkingSet<'m> {
                 credits.extend(DatedCredit::of_session(course.course.as_ref(), kept.session_id, session));
             }
         }
-        let found = achievements(&learner.scheme, &learner.main_line_totals, credits);
+        let found = achievements(&learner.scheme, &learner.asked, credits);
         let mut facts = Vec::new();
         for (number, (phase, reached)) in learner.state.phases.iter_mut().zip(found.phases).enumerate() {
             let Some(Reached { at, session_id, by }) = reached else { continue };

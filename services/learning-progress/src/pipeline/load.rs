@@ -15,7 +15,7 @@ use shipei_service_kit::Result;
 use shipei_store::{StoreError, Tx};
 
 use super::working_set::{LearnerState, OtherSession, Owner, WorkingSet};
-use crate::domain::course::{Teaches, main_line_total};
+use crate::domain::course::Asked;
 use crate::domain::study::{Eligibility, LearnerCourse, Phase};
 use crate::store::{correction, session, study};
 
@@ -106,16 +106,21 @@ impl<'m> WorkingSet<'m> {
         counties.dedup();
         let opened = counties_opened_at(tx, self.programme_id, &counties).await?;
 
-        let mut totals: HashMap<(String, Option<EducationStage>), Arc<[i64]>> = HashMap::new();
+        let mut known: HashMap<(String, Option<EducationStage>), Arc<[i64]>> = HashMap::new();
         for learner in &mut self.learners {
             let Some(member) = &learner.member else { continue };
-            let key = (member.subject.clone(), member.education_stage);
-            let known = totals.entry(key).or_insert_with(|| {
-                let teaches = teaches(member);
-                let entries = self.windows.scheme.trainee.online.iter();
-                entries.map(|entry| main_line_total(self.catalogue.main_line(), entry, teaches)).collect()
+            let entries = &self.windows.scheme.trainee.online;
+            for teaching in member.teaching.all() {
+                let key = (teaching.subject.clone(), teaching.education_stage);
+                let of = || Asked::of(teaching, entries, self.catalogue.main_line()).totals;
+                known.entry(key).or_insert_with(of);
+            }
+            learner.asked = member.teaching.map(|teaching| {
+                let totals = known.get(&(teaching.subject.clone(), teaching.education_stage));
+                Asked { teaching: teaching.clone(), totals: totals.cloned().unwrap_or_default() }
             });
-            learner.main_line_totals = Arc::clone(known);
+            // What the main line asks at a time is read by dates.
+            learner.state.is_late |= member.teaching.latest_change().is_some();
         }
 
         let mut to_select: Vec<(&'m PersonId, &'m CourseId)> = Vec::new();
@@ -126,12 +131,12 @@ impl<'m> WorkingSet<'m> {
                 entry.eligibility = Err(ErrorReason::NotFound);
                 continue;
             };
-            let applicable = course.applies_to(teaches(member));
-            if applicable && !course.main_line {
+            let applicable = member.teaching.map(|teaching| course.applies_to(teaching.into()));
+            if applicable.all().any(|applies| *applies) && !course.main_line {
                 to_select.push((learner.person_id, entry.course_id));
             }
             entry.eligibility = Ok(Eligibility {
-                withdrawn_at: member.withdrawn_at,
+                absences: member.absences.clone(),
                 opened_at: member.places.map(|place| opened.get(&place.county_code?).copied()),
                 login_at: member.login_at,
                 applicable,
@@ -230,8 +235,4 @@ impl<'m> WorkingSet<'m> {
         }
         Ok(())
     }
-}
-
-fn teaches(member: &shipei_mirror::Member) -> Teaches<'_> {
-    Teaches { subject: &member.subject, education_stage: member.education_stage }
 }

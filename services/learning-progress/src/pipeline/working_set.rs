@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::{Member, Windows};
+use shipei_mirror::{History, Member, Windows};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::scheme::Scheme;
 
 use super::{Message, SessionBeats};
 use crate::catalogue::Catalogue;
-use crate::domain::course::Course;
+use crate::domain::course::{Asked, Course};
 use crate::domain::study::{Eligibility, Learner, LearnerCourse, Session};
 use crate::store::correction::GrantRow;
 
@@ -24,8 +24,8 @@ pub(super) struct LearnerState<'m> {
     /// The scheme with the windows that apply to them.
     pub(super) scheme: Arc<Scheme>,
     pub(super) state: Learner,
-    /// For each online entry, how many main-line courses apply to them.
-    pub(super) main_line_totals: Arc<[i64]>,
+    /// What the main line asks of them at each time.
+    pub(super) asked: History<Asked>,
     /// Of a late learner, the sessions that are stored and not of this transaction.
     pub(super) other_sessions: Vec<OtherSession>,
     /// Of a late learner, the time that was granted.
@@ -149,7 +149,7 @@ impl<'m> WorkingSet<'m> {
                 member: None,
                 scheme: Arc::clone(&self.windows.scheme),
                 state: Learner::default(),
-                main_line_totals: Arc::from([]),
+                asked: Asked::default().into(),
                 other_sessions: Vec::new(),
                 grants: Vec::new(),
             });

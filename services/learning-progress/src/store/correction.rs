@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_rules::ids::{CourseId, GrantId, PersonId, ProgrammeId, SessionId};
-use shipei_store::{StoreError, Tx, execute, select_by_keys};
+use shipei_store::{StoreError, Tx, execute, select_by_keys, stands};
 
 /// A row of `granted_time`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -18,9 +18,18 @@ pub(crate) struct GrantRow {
     pub(crate) micros: i64,
     pub(crate) reason: String,
     pub(crate) evidence: String,
+    /// The fact.
+    pub(crate) fact_id: String,
 }
 
-/// All time granted to these learners.
+impl GrantRow {
+    /// Whether it is the same but for its fact.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Self { fact_id: String::new(), ..self.clone() } == Self { fact_id: String::new(), ..other.clone() }
+    }
+}
+
+/// All time granted to these learners, of the grants that stand.
 pub(crate) async fn grants(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -30,10 +39,14 @@ pub(crate) async fn grants(
         tx,
         GrantRow,
         [
-            "SELECT person_id, grant_id, course_id, granted_at, seconds, micros, reason, evidence \
-             FROM granted_time WHERE programme_id = ",
+            concat!(
+                "SELECT g.person_id, g.grant_id, g.course_id, g.granted_at, g.seconds, g.micros, g.reason, g.evidence, \
+                 g.fact_id FROM granted_time g WHERE",
+                stands!("g"),
+                "AND g.programme_id = "
+            ),
             programme_id.as_str(),
-            " AND person_id IN "
+            " AND g.person_id IN "
         ],
         person_ids,
         |person_id| (person_id.as_str())
@@ -51,7 +64,7 @@ pub(crate) async fn insert_grant(
     execute!(
         tx,
         "INSERT INTO granted_time (programme_id, person_id, grant_id, course_id, granted_at, seconds, micros, reason, \
-         evidence, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         evidence, recorded_at, actor, fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         programme_id.as_str(),
         grant.person_id.as_str(),
         grant.grant_id.as_str(),
@@ -62,7 +75,8 @@ pub(crate) async fn insert_grant(
         grant.reason.as_str(),
         grant.evidence.as_str(),
         recorded_at,
-        actor
+        actor,
+        grant.fact_id.as_str()
     )?;
     Ok(())
 }

@@ -34,8 +34,8 @@ fn grant(grant_id: &str, course: &str, seconds: i32, when: &str) -> proto::Grant
         seconds,
         reason: "播放器故障".into(),
         evidence: "工单 17".into(),
-        request_id: String::new(),
         occurred_at: Some(time(when)),
+        ..Default::default()
     }
 }
 
@@ -205,4 +205,42 @@ pub(crate) async fn study_counts_in_a_window_that_ends_later(world: World) {
         world.first.study().grant_time(grant("G1", "C1", 60, "2019-11-03T10:00:00+08:00")).await.unwrap();
     assert_eq!(granted.into_inner().granted_seconds, 60);
     assert_eq!(phase(&world).await.credited_seconds, 360);
+}
+
+/// A grant is a fact: retracted, before it comes or behind it, it had never been, and its id is free.
+pub(crate) async fn grant_that_falls_is_taken_back(world: World) {
+    world.trainee("T1").await;
+    world.course(course("C1", CourseCategory::Public, 400)).await;
+    let mut study = world.first.study();
+    let (day, fallen) = ("2019-09-24T10:00:00+08:00", "F0");
+    let named = |fact: &str, seconds: i32| proto::GrantTimeRequest {
+        request_id: fact.into(),
+        ..grant("G1", "C1", seconds, day)
+    };
+    let retract = |fact: &str| RetractRequest {
+        source: shipei_learning_progress::NAME.into(),
+        programme_id: PROGRAMME.into(),
+        fact_id: fact.into(),
+        reason: "重复补时".into(),
+        ..Default::default()
+    };
+    let corrections = || CorrectionServiceClient::new(world.first.channel());
+    corrections().retract(retract(fallen)).await.unwrap();
+    let before = study.grant_time(named(fallen, 12_000)).await.unwrap().into_inner();
+    assert_eq!((before.granted_seconds, before.fact_id.as_str()), (0, fallen));
+    assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (0, None));
+    let granted = study.grant_time(named("F1", 12_000)).await.unwrap().into_inner();
+    assert_eq!((granted.granted_seconds, granted.fact_id.as_str()), (12_000, "F1"));
+    assert_eq!(phase(&world).await.achieved_time, Some(time(day)));
+    corrections().retract(retract("F1")).await.unwrap();
+    assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (0, None));
+    let told = events(&world.first).await;
+    assert_eq!((told["TimeGranted"], told["PhaseTakenBack"]), (2, 1));
+    // Corrected: less, in one.
+    study.grant_time(named("F2", 12_000)).await.unwrap();
+    let correction =
+        shipei_contracts::common::v1::Correction { fact_id: "F2".into(), reason: "时长有误".into() };
+    let less = proto::GrantTimeRequest { correction: Some(correction), ..named("F3", 600) };
+    assert_eq!(study.grant_time(less).await.unwrap().into_inner().granted_seconds, 600);
+    assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (600, None));
 }

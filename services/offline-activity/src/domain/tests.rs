@@ -2,7 +2,7 @@
 
 use super::*;
 use shipei_contracts::common::v1::ErrorReason::*;
-use shipei_mirror::{History, Place, testing::id};
+use shipei_mirror::{Absences, History, Place, Teaching, testing::id};
 
 const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
 const NOON: &str = "10-05T12:00:00";
@@ -20,17 +20,19 @@ fn place(county_code: &str) -> Place {
     Place { county_code: Some(id(county_code)), ..Place::default() }
 }
 
+fn teaching(education_stage: Option<EducationStage>) -> History<Teaching> {
+    Teaching { education_stage, ..Teaching::default() }.into()
+}
+
 fn member(person_id: &str, role: Role, county_code: &str) -> Member {
     Member {
         person_id: id(person_id),
         role,
         places: place(county_code).into(),
-        education_stage: (role == Role::Trainee).then_some(EducationStage::Compulsory),
-        development_stage: None,
-        subject: String::new(),
+        teaching: teaching((role == Role::Trainee).then_some(EducationStage::Compulsory)),
         login_at: None,
         pre_job_at: None,
-        withdrawn_at: None,
+        absences: Absences::default(),
     }
 }
 
@@ -70,6 +72,15 @@ fn plan_counts_from_the_first_day_of_reporting_to_the_end_of_the_offline_window(
 }
 
 #[test]
+fn who_has_left_their_post_does_nothing_more_for_the_county() {
+    let gone = Member { absences: at(NOON).into(), ..counselor("130302") };
+    for (when, reason) in [("10-05T11:59:59", None), (NOON, Some(Withdrawn))] {
+        let decided = decide_plan(&scheme(), &gone, id("130302"), at(when));
+        assert_eq!(decided.err().map(|refusal| refusal.reason), reason, "{when}");
+    }
+}
+
+#[test]
 fn county_fact_needs_its_counselor_and_the_offline_window() {
     for (county, when, reason) in [
         ("130302", "09-30T23:59:59", Some(WindowNotOpen)),
@@ -86,13 +97,13 @@ fn county_fact_needs_its_counselor_and_the_offline_window() {
 #[test]
 fn attendance_is_refused_by_one_cause_each() {
     let good = trainee("T1");
-    let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T2") };
+    let gone = Member { absences: at(NOON).into(), ..trainee("T2") };
     let elsewhere = member("T2", Role::Trainee, "130303");
     let moved = |from: &str, to: &str| Member {
         places: History::new(place(from), vec![(at(NOON), place(to))]),
         ..trainee("T2")
     };
-    let other_stage = Member { education_stage: Some(EducationStage::NonCompulsory), ..trainee("T2") };
+    let other_stage = Member { teaching: teaching(Some(EducationStage::NonCompulsory)), ..trainee("T2") };
     let tutor = Member { role: Role::ClassTutor, ..trainee("T2") };
     let before = "10-05T11:59:59";
     for (second, county, when, reason) in [
@@ -124,7 +135,7 @@ fn attendance_is_refused_by_one_cause_each() {
             (&ids, &members),
             at(when),
         );
-        let refused = decided.err();
+        let refused = decided.map_or_else(Some, refused_first);
         assert_eq!(refused.as_ref().map(|refusal| refusal.reason), reason, "{second:?} {when}");
         if let Some(refusal) = refused.filter(|refusal| refusal.field.as_deref() == Some("person_ids")) {
             assert_eq!(refusal.metadata["person_id"], "T2");
@@ -143,7 +154,7 @@ fn score_is_refused_by_one_cause_each() {
         score_count: 0,
     };
     let fallen = Attendance { attended_at: None, ..attended.clone() };
-    let gone = Member { withdrawn_at: Some(at(NOON)), ..trainee("T1") };
+    let gone = Member { absences: at(NOON).into(), ..trainee("T1") };
     let moved = member("T1", Role::Trainee, "130303");
     for (who, county, attendance, score, when, reason) in [
         (trainee("T1"), "130302", Some(&attended), 1, NOON, None),

@@ -79,6 +79,13 @@ impl OfflineService for Handler {
         self.kit.write(self, request, Self::score).await
     }
 
+    async fn score_attendees(
+        &self,
+        request: Request<proto::ScoreAttendeesRequest>,
+    ) -> Answer<proto::ScoreAttendeesResponse> {
+        self.kit.write(self, request, Self::score_many).await
+    }
+
     async fn submit_results(
         &self,
         request: Request<proto::SubmitResultsRequest>,

@@ -1,12 +1,18 @@
 //! The RPCs that write: plan, activity, attendance, score, results.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
-use shipei_contracts::offline::v1 as proto;
+use shipei_contracts::{common::v1::RefusedRow, offline::v1 as proto};
 use shipei_mirror::Member;
-use shipei_rules::ids::{PersonId, ProgrammeId};
-use shipei_service_kit::{Result, Unit, to_int32};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    scheme::Scheme,
+};
+use shipei_service_kit::{Error, Result, Unit, status::refused_row, to_int32};
 
 use super::{Handler, counselor, county, recorded, trainee, whose};
 use crate::{
@@ -125,9 +131,21 @@ impl Handler {
             let scheme = trainee.map_or_else(|| Arc::clone(&county), |trainee| windows.of_member(trainee));
             scheme.counselor.offline.period
         };
-        domain::decide_attendance(period_of, &counselor, &activity, people, at)?;
+        let refused = domain::decide_attendance(period_of, &counselor, &activity, people, at)?;
+        let by_person: BTreeSet<&PersonId> = refused.iter().map(|refused| &refused.person_id).collect();
+        let mut person_ids = command.person_ids.clone();
+        person_ids.retain(|person_id| !by_person.contains(person_id));
+        let rows: Vec<RefusedRow> = refused
+            .iter()
+            .map(|refused| refused_row(refused.row, refused.person_id.as_str(), &refused.refusal))
+            .collect();
+        if command.all_or_none
+            && let Some(refusal) = domain::refused_first(refused)
+        {
+            return Err(refusal.into());
+        }
 
-        let (activity_id, person_ids) = (&activity.activity_id, &command.person_ids);
+        let (activity_id, person_ids) = (&activity.activity_id, &person_ids);
         let there =
             store::attendances_recorded(&mut unit.tx, &unit.reach, programme, activity_id, person_ids)
                 .await?;
@@ -148,7 +166,8 @@ impl Handler {
         let by = (&counselor.person_id, at);
         let attended = store::keep_attendances(&mut unit.tx, key, &facts, by, &recorded).await?;
         emit_attendance(&mut unit, programme, &activity, &facts);
-        Ok((unit, proto::RecordAttendanceResponse { added: to_int32(added), attended: to_int32(attended) }))
+        let (added, attended) = (to_int32(added), to_int32(attended));
+        Ok((unit, proto::RecordAttendanceResponse { added, attended, refused: rows }))
     }
 
     pub(super) async fn score(
@@ -157,34 +176,58 @@ impl Handler {
         request: proto::ScoreAttendeeRequest,
     ) -> Result<(Unit, proto::ScoreAttendeeResponse)> {
         let command = convert::score(&request)?;
-        let (programme, at) = (&command.programme, unit.occurred_at);
+        let programme = &command.programme;
         let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let activity = store::activity(&mut unit.tx, programme, &command.activity).await?;
         let activity = activity.ok_or_else(|| not_found("activity_id"))?;
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
-        let key = (programme, &activity.activity_id);
-        let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
+        let fact_id = unit.new_fact_id()?;
+        let people = (&counselor, &activity);
+        let scored = (&trainee, command.score, fact_id);
         let scheme = windows.of_member(&trainee);
-        let (people, who) = ((&counselor, &activity), (&trainee, attendance.as_ref()));
-        domain::decide_score(&scheme, people, who, command.score, at)?;
-
-        let before = attendance.ok_or_else(|| not_found("person_id"))?;
-        let score = ScoreFact {
-            number: before.score_count + 1,
-            score: command.score,
-            counselor_id: counselor.person_id,
-            at,
-            fact_id: unit.new_fact_id()?,
-        };
-        // Locked against its retraction: which score counts is read after it.
-        unit.is_retracted(programme.as_str(), &score.fact_id).await?;
-        let recorded = recorded(&unit);
-        store::insert_score(&mut unit.tx, key, &trainee.person_id, &score, &recorded).await?;
-        emit_score(&mut unit, programme, &activity, &trainee, (&score, before.score));
-        let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
+        score_one(&mut unit, programme, &scheme, people, scored).await?;
+        let (activity_id, person_id) = (&activity.activity_id, &trainee.person_id);
+        let attendance = store::lock_attendance(&mut unit.tx, programme, activity_id, person_id).await?;
         let attendance = attendance.map(convert::attendance_to_proto);
         Ok((unit, proto::ScoreAttendeeResponse { attendance }))
+    }
+
+    /// Each row is taken or refused by itself: a row that is refused has written nothing.
+    pub(super) async fn score_many(
+        self,
+        mut unit: Unit,
+        request: proto::ScoreAttendeesRequest,
+    ) -> Result<(Unit, proto::ScoreAttendeesResponse)> {
+        let command = convert::scores(&request)?;
+        let programme = &command.programme;
+        let windows = self.programmes.windows(&mut unit.tx, programme).await?;
+        let activity = store::activity(&mut unit.tx, programme, &command.activity).await?;
+        let activity = activity.ok_or_else(|| not_found("activity_id"))?;
+        let counselor = counselor(&mut unit.tx, programme, &command.counselor).await?;
+        let mut answer = proto::ScoreAttendeesResponse::default();
+        for (place, (person_id, score)) in command.scores.iter().enumerate() {
+            let fact_id = unit.new_fact_id_of(person_id.as_str())?;
+            let scored = match trainee(&mut unit.tx, programme, person_id).await {
+                Ok(trainee) => {
+                    let scheme = windows.of_member(&trainee);
+                    let scored = (&trainee, *score, fact_id);
+                    score_one(&mut unit, programme, &scheme, (&counselor, &activity), scored).await
+                }
+                Err(error) => Err(error),
+            };
+            match scored {
+                Ok(()) => answer.scored += 1,
+                Err(Error::Refused(refusal)) if !request.all_or_none => {
+                    answer.refused.push(refused_row(place + 1, person_id.as_str(), &refusal));
+                }
+                Err(Error::Refused(refusal)) => {
+                    return Err(refusal.with("row", (place + 1).to_string()).into());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((unit, answer))
     }
 
     pub(super) async fn results(
@@ -225,6 +268,31 @@ impl Handler {
         unit.emit_fact(&new.fact_id, new.county_code.as_str(), new.county_code.as_str(), &event);
         Ok((unit, proto::SubmitResultsResponse { results: Some(convert::results_to_proto(new)) }))
     }
+}
+
+/// Gives an attendee a score, or refuses it before anything is written.
+async fn score_one(
+    unit: &mut Unit,
+    programme: &ProgrammeId,
+    scheme: &Scheme,
+    (counselor, activity): (&Member, &Activity),
+    (trainee, score, fact_id): (&Member, i64, String),
+) -> Result<()> {
+    let at = unit.occurred_at;
+    let key = (programme, &activity.activity_id);
+    let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
+    let who = (trainee, attendance.as_ref());
+    domain::decide_score(scheme, (counselor, activity), who, score, at)?;
+
+    let before = attendance.ok_or_else(|| not_found("person_id"))?;
+    let number = before.score_count + 1;
+    let score = ScoreFact { number, score, counselor_id: counselor.person_id.clone(), at, fact_id };
+    // Locked against its retraction: which score counts is read after it.
+    unit.is_retracted(programme.as_str(), &score.fact_id).await?;
+    let recorded = recorded(unit);
+    store::insert_score(&mut unit.tx, key, &trainee.person_id, &score, &recorded).await?;
+    emit_score(unit, programme, activity, trainee, (&score, before.score));
+    Ok(())
 }
 
 /// The id is taken: before, or by somebody at this very moment, who may be the same caller.

@@ -1,0 +1,135 @@
+"""python3 amend.py SEASON OUT --seed N
+
+A season as years go: some trainees move to another class, or to another county; some leave and most of them come back (产假); some had been
+enrolled by mistake and are removed. What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
+before are refused, half of them are made by the tutor of the new class instead. Each of these lines has an instant of its own, since
+the law says nothing of a move and a fact at one instant but that the order of their numbers decides."""
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from law_scheme import instant
+
+Event = dict
+MOVES, LEAVES, REMOVED = 0.15, 0.10, 0.04  # of the trainees
+ABOUT_WORK = ("assignment.reviewed", "assignment.returned")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Season:
+    def __init__(self, folder: Path, dice: random.Random) -> None:
+        self.dice = dice
+        lines = (folder / "season.ndjson").read_text(encoding="utf-8").splitlines()
+        self.events: list[Event] = [json.loads(line) for line in lines if line.strip()]
+        roster = folder / "roster"
+        self.trainees = [r for r in rows(roster / "people.csv") if r["role"] == "trainee"]
+        self.classes = {r["class_id"]: r for r in rows(roster / "classes.csv")}
+        regions = {r["code"]: r for r in rows(roster / "regions.csv")}
+        self.above = {code: {code, r["parent_code"], regions.get(r["parent_code"], {}).get("parent_code", "")}
+                      for code, r in regions.items() if r["level"] == "county"}
+        self.schools: dict[str, list[str]] = {}
+        for r in rows(roster / "schools.csv"):
+            self.schools.setdefault(r["county_code"], []).append(r["school_code"])
+        self.author = {e["submission"]: e["person"] for e in self.events if e["type"] == "assignment.submitted"}
+        self.left = {e["person"] for e in self.events if e["type"] == "trainee.withdrawn"}
+        times = sorted(instant(e["at"]) for e in self.events)
+        self.first, self.last = times[len(times) // 20], times[-len(times) // 50]
+        self.end = times[-1]
+        self.zone = datetime.fromisoformat(self.events[0]["at"]).tzinfo
+        self.used: set[int] = set()
+
+    def moment(self, first: int | None = None, last: int | None = None) -> int:
+        """An instant of its own: with microseconds that nothing else has."""
+        low, high = first or self.first, last or self.last
+        while True:
+            at = self.dice.randrange(low, high) // 1_000 * 1_000 + 457
+            if at not in self.used:
+                self.used.add(at)
+                return at
+
+    def text(self, at: int) -> str:
+        return (datetime(1970, 1, 1, tzinfo=self.zone) + timedelta(microseconds=at)
+                + (datetime(1970, 1, 1, tzinfo=self.zone).utcoffset() or timedelta())).isoformat()
+
+    def move(self, who: dict[str, str], at: int, county: str) -> Event | None:
+        """A move to a county, and to a class that may be there."""
+        classes = [c for c, r in self.classes.items() if r["region_code"] in self.above.get(county, ())]
+        if county not in self.schools or not classes:
+            return None
+        school = who["school_code"] if county == who["county_code"] and who["school_code"] in self.schools[county] \
+            else self.dice.choice(self.schools[county])
+        return {"at": self.text(at), "type": "trainee.transferred", "person": who["person_id"], "county": county,
+                "school": school, "class": self.dice.choice(classes)}
+
+    def amend(self) -> list[Event]:
+        added: list[tuple[int, Event]] = []
+        for who in self.trainees:
+            fate = self.dice.random()
+            if fate < MOVES:
+                self.moves(who, added)
+            elif fate < MOVES + LEAVES and who["person_id"] not in self.left:
+                away = self.moment()
+                back = self.moment(away + 3_600_000_000, away + 40 * 86_400_000_000)
+                turns = ((away, "trainee.withdrawn", "产假"), (back, "trainee.returned", "产假结束"))
+                for at, kind, reason in (turn for turn in turns if turn[0] < self.end):
+                    added.append((at, {"at": self.text(at), "type": kind, "person": who["person_id"], "reason": reason}))
+            elif fate > 1 - REMOVED:
+                at = self.moment()
+                added.append((at, {"at": self.text(at), "type": "person.removed", "person": who["person_id"], "reason": "误报"}))
+        removed = {e["person"] for _, e in added if e["type"] == "person.removed"}
+        events = [part for event in self.events for part in apart(event, removed)]
+        order = [(instant(e.get("told", e["at"])), number, e) for number, e in enumerate(events)]
+        order += [(at, len(events) + number, e) for number, (at, e) in enumerate(added)]
+        return [event for _, _, event in sorted(order, key=lambda row: row[:2])]
+
+    def moves(self, who: dict[str, str], added: list[tuple[int, Event]]) -> None:
+        for _ in range(self.dice.choice((1, 1, 2))):
+            at = self.moment()
+            far = self.dice.random() < 0.4
+            county = self.dice.choice(sorted(self.schools)) if far else who["county_code"]
+            moved = self.move(who, at, county)
+            if moved is None:
+                continue
+            added.append((at, moved))
+            tutor = self.classes[moved["class"]]["tutor_id"]
+            for event in self.events:
+                about = event["type"] in ABOUT_WORK and self.author.get(event["submission"]) == who["person_id"]
+                if about and tutor and instant(event["at"]) > at and self.dice.random() < 0.5:
+                    event["tutor"] = tutor
+
+
+def apart(event: Event, removed: set[str]) -> list[Event]:
+    """A list of attendance with a line of its own for whoever is removed: a list is taken as a whole or refused, and whether they
+    are told of before or after the removal must not decide about the others."""
+    persons = event.get("persons", [])
+    others = [who for who in persons if who not in removed]
+    lists = [others] * bool(others or not persons) + [[who] for who in persons if who in removed]
+    return [{**event, "persons": some} for some in lists] if "persons" in event else [event]
+
+
+def amend(season: Path, out: Path, seed: int) -> None:
+    out.mkdir(parents=True)
+    shutil.copy(season / "scheme.toml", out)
+    shutil.copytree(season / "roster", out / "roster")
+    with (out / "season.ndjson").open("w", encoding="utf-8", newline="\n") as file:
+        for event in Season(season, random.Random(seed)).amend():
+            file.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("season", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+    amend(args.season, args.out, args.seed)
