@@ -3,13 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "an answer that is not as expected ends the test")]
 
 mod amended;
+mod broken;
 mod corrections;
-mod machine;
 mod support;
 mod transfer;
-mod worst;
 
 use amended::{class_has_the_tutor_of_then, extension_is_for_whom_it_was_granted};
+use broken::broken_row_takes_its_own_place_from_a_list;
 use shipei_contracts::assignment::v1::{
     self as proto, Grade, assignment_service_client::AssignmentServiceClient,
 };
@@ -38,6 +38,7 @@ on_both!(
     page_of_long_texts_ends_early,
     submissions_at_the_same_moment_leave_one_that_counts,
     marks_at_the_same_moment_are_numbered_without_gaps,
+    broken_row_takes_its_own_place_from_a_list,
 );
 
 type Client = AssignmentServiceClient<Channel>;

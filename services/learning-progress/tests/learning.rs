@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on stops here")]
 
 mod arrival;
+mod broken;
 mod corrections;
 mod courses;
 mod presence;
@@ -16,6 +17,7 @@ use arrival::{
     beats_of_the_future_are_refused, selection_told_late_counts_from_its_date,
     session_uploaded_late_earns_what_nobody_has,
 };
+use broken::broken_row_takes_its_own_place_from_a_list;
 use chrono::{DateTime, TimeDelta, Utc};
 use corrections::{
     grant_keeps_the_caps, grant_that_falls_is_taken_back, retracted_selection_leaves_the_later_one,
@@ -50,6 +52,7 @@ macro_rules! on_both {
 }
 
 on_both!(
+    broken_row_takes_its_own_place_from_a_list,
     course_created_again_must_be_the_same,
     courses_are_listed_by_page_category_and_subject,
     selection_keeps_its_first_date,

@@ -21,6 +21,9 @@ use shipei_service_kit::Refusal;
 
 use crate::error::{Decided, inside, not_found};
 
+/// The most scores that one attendance can have, whether they stand or not: each is kept.
+pub(crate) const SCORES_PER_ATTENDANCE_MAX: i64 = 1_000;
+
 /// A county's plan for one education stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -195,7 +198,7 @@ pub(crate) struct Attendance {
 ///
 /// # Errors
 /// NOT_FOUND (the activity was not held by then, or retracted), NOT_COUNTY_COUNSELOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED,
-/// SCORE_OUT_OF_RANGE, NOT_ATTENDED.
+/// SCORE_OUT_OF_RANGE, NOT_ATTENDED, TOO_MANY.
 pub(crate) fn decide_score(
     scheme: &Scheme,
     (counselor, activity): (&Member, &Activity),
@@ -219,6 +222,11 @@ pub(crate) fn decide_score(
     let attended_at = attendance.and_then(|attendance| attendance.attended_at);
     if attended_at.is_none_or(|attended_at| at < attended_at) {
         return Err(Refusal::new(ErrorReason::NotAttended).with("person_id", trainee.person_id.as_str()));
+    }
+    if attendance.is_some_and(|attendance| attendance.score_count >= SCORES_PER_ATTENDANCE_MAX) {
+        return Err(
+            Refusal::new(ErrorReason::TooMany).with("scores_max", SCORES_PER_ATTENDANCE_MAX.to_string())
+        );
     }
     Ok(())
 }

@@ -311,3 +311,11 @@ fn calendar_has_a_bounded_number_of_windows() {
     let error = with(300).unwrap_err();
     assert!(error.key == "calendar" && error.cause.contains("256"), "{error}");
 }
+
+#[test]
+fn clause_is_no_longer_than_two_hundred_characters() {
+    let of = |characters: usize| QINHUANGDAO.replace("附件3 实践性作业批阅", &"批".repeat(characters));
+    assert_eq!(Scheme::parse(&of(200)).unwrap().tutor.marking.clause.zh.chars().count(), 200);
+    let error = Scheme::parse(&of(201)).unwrap_err().to_string();
+    assert!(error.contains("tutor.marking.clause.zh") && error.contains("200 characters"), "{error}");
+}

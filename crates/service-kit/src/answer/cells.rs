@@ -2,10 +2,18 @@
 
 use chrono::{DateTime, FixedOffset};
 use prost_types::Timestamp;
-use shipei_contracts::common::v1::{DevelopmentStage, EducationStage};
+use shipei_contracts::common::v1::{BrokenRow, DevelopmentStage, EducationStage};
 
 /// East of Greenwich, seconds: the one time of China.
 const OFFSET_SECONDS: i32 = 8 * 3600;
+
+/// What stands beside the key of a row that can't be read.
+const UNREADABLE: &str = "【记录已损坏，无法读取】";
+
+/// Rows that can't be read, by their keys: nobody and nothing is left out in silence.
+pub fn broken(rows: Vec<BrokenRow>) -> impl Iterator<Item = Vec<String>> {
+    rows.into_iter().map(|row| vec![row.key, UNREADABLE.to_owned()])
+}
 
 /// An education stage; empty for none.
 pub fn education_stage(stage: EducationStage) -> String {

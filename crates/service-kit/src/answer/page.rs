@@ -2,7 +2,7 @@
 //! statement needs (`after`, `limit`), and makes the next token from one row more than was asked for. Why: a token
 //! is bound to its RPC and filter, so a page of one list can't be taken for a page of another.
 
-use prost::Name;
+use prost::{Message, Name};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_store::PageTokens;
 
@@ -97,6 +97,35 @@ impl Page {
         (rows, token)
     }
 
+    /// As [`Page::cut_within`], for rows of which only the entry says how long it is: entries are made one after the other until
+    /// the page is full. A row without an entry (one that can't be read) counts as read.
+    ///
+    /// # Errors
+    /// What an entry could not be made for.
+    pub fn fill<Row, Entry: Message>(
+        &self,
+        rows: Vec<Row>,
+        key: impl Fn(&Row) -> Vec<String>,
+        mut entry: impl FnMut(Row) -> Result<Option<Entry>>,
+    ) -> Result<(Vec<Entry>, String)> {
+        let mut is_more = rows.len() > self.size;
+        let (mut entries, mut bytes, mut last) = (Vec::with_capacity(rows.len()), 0_usize, None);
+        for row in rows.into_iter().take(self.size) {
+            let own = key(&row);
+            if let Some(entry) = entry(row)? {
+                bytes = bytes.saturating_add(entry.encoded_len());
+                if !entries.is_empty() && bytes > PAGE_BYTES_MAX {
+                    is_more = true;
+                    break;
+                }
+                entries.push(entry);
+            }
+            last = Some(own);
+        }
+        let token = last.filter(|_| is_more).map(|key| self.tokens.seal(&self.binding, &key));
+        Ok((entries, token.unwrap_or_default()))
+    }
+
     /// The rows of the page and the token of the next one (empty on the last). `rows` is what the statement gave
     /// with [`Page::limit`]; `key` names the parts that its ORDER BY names.
     pub fn cut<Row>(&self, mut rows: Vec<Row>, key: impl FnOnce(&Row) -> Vec<String>) -> (Vec<Row>, String) {
@@ -106,5 +135,57 @@ impl Page {
         rows.truncate(self.size);
         let token = rows.last().map(|row| self.tokens.seal(&self.binding, &key(row))).unwrap_or_default();
         (rows, token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shipei_contracts::{common::v1::BrokenRow, enrollment::v1::ListPeopleRequest};
+    use shipei_store::crypto::Keys;
+
+    use super::*;
+
+    fn page(page_size: i32, page_token: &str) -> Page {
+        let tokens = PageTokens::new(Keys::derive(&[7; 32]).tokens().clone());
+        Page::open::<ListPeopleRequest>(&tokens, &[], page_size, page_token).unwrap()
+    }
+
+    /// Entries of these lengths by the thousand bytes, page by page; a row of length 0 can't be read.
+    fn pages(lengths: &[usize], page_size: i32) -> Vec<Vec<usize>> {
+        let (mut pages, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = page(page_size, &token);
+            let after = page.after(0).parse().unwrap_or(0_usize);
+            let limit = usize::try_from(page.limit()).unwrap();
+            let rows: Vec<usize> = (after + 1..=lengths.len()).take(limit).collect();
+            let mut read = Vec::new();
+            let entry = |row: usize| {
+                let key = "x".repeat(lengths[row - 1] * 1000);
+                read.push(row);
+                Ok((!key.is_empty()).then_some(BrokenRow { key, ..BrokenRow::default() }))
+            };
+            let (entries, next) = page.fill(rows, |row| vec![row.to_string()], entry).unwrap();
+            pages.push(entries.iter().map(|entry| entry.key.len() / 1000).collect());
+            if next.is_empty() {
+                return pages;
+            }
+            token = next;
+        }
+    }
+
+    #[test]
+    fn page_is_filled_by_rows_and_by_bytes() {
+        assert_eq!(pages(&[1, 2, 3], 2), [vec![1, 2], vec![3]]);
+        assert_eq!(pages(&[1, 2], 2), [vec![1, 2]]);
+        assert_eq!(pages(&[], 2), [Vec::<usize>::new()]);
+        // A page is about 4,194 thousand bytes; one entry may be longer.
+        assert_eq!(
+            pages(&[3000, 1100, 200, 5000, 1], 10),
+            [vec![3000, 1100], vec![200], vec![5000], vec![1]]
+        );
+        // What can't be read is passed over, at the end of a page and alone too.
+        assert_eq!(pages(&[1, 0, 2, 0], 2), [vec![1], vec![2]]);
+        assert_eq!(pages(&[0, 0, 0], 1), [vec![], vec![], Vec::<usize>::new()]);
+        assert_eq!(pages(&[4000, 0, 4000], 10), [vec![4000], vec![4000]]);
     }
 }

@@ -1,13 +1,15 @@
 //! Counties' scores.
 
+use std::collections::BTreeMap;
+
 use shipei_contracts::assessment::v1::{
     CountyScore, GetCountyScoreRequest, GetCountyScoreResponse, ListCountyScoresRequest,
     ListCountyScoresResponse,
 };
 use shipei_rules::region::RegionCode;
-use shipei_service_kit::{ReadUnit, Result};
+use shipei_service_kit::{ReadUnit, Result, set_aside};
 
-use super::{Reading, not_found, time_text};
+use super::{Reading, met_broken_row, not_found, time_text};
 use crate::{Assessment, assemble::counties, convert, store::lists};
 
 /// The most counselors of one county that are named.
@@ -45,9 +47,21 @@ impl Assessment {
         let asked = (None, filter.region_code, reading.at.as_of);
         let (after, limit) = (page.after(0), page.limit());
         let codes = lists::counties(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
-        let (codes, next_page_token) = page.cut(codes, |code| vec![code.to_string()]);
-        let scores = scores(&mut unit, &reading, &codes).await?;
-        Ok((unit, ListCountyScoresResponse { scores, next_page_token }))
+        let mut broken = Vec::new();
+        let mut read = scores(&mut unit, &reading, &codes).await;
+        if met_broken_row(&read) {
+            let mut readable = Vec::new();
+            for code in codes.iter().copied() {
+                let alone = scores(&mut unit, &reading, &[code]).await;
+                readable.extend(set_aside(alone, &mut broken)?.into_iter().flatten());
+            }
+            read = Ok(readable);
+        }
+        let mut found: BTreeMap<String, CountyScore> =
+            read?.into_iter().map(|score| (score.county_code.clone(), score)).collect();
+        let key = |code: &RegionCode| vec![code.to_string()];
+        let (scores, next_page_token) = page.fill(codes, key, |code| Ok(found.remove(code.as_str())))?;
+        Ok((unit, ListCountyScoresResponse { scores, next_page_token, broken }))
     }
 }
 

@@ -4,7 +4,7 @@
 use shipei_contracts::assessment::v1::{self as pb, export_service_server::ExportService};
 use shipei_rules::{ids::ProgrammeId, region::RegionCode};
 use shipei_service_kit::{
-    cells::{points, truth},
+    cells::{broken, points, truth},
     convert::Fields,
     export::{Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
@@ -134,7 +134,7 @@ fn trainees(page: pb::ListTraineeScoresResponse) -> Portion {
         let total = score.total.to_string();
         vec![score.person_id, score.county_code, score.class_id, total, truth(score.passed), items]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn tutors(page: pb::ListTutorScoresResponse) -> Portion {
@@ -151,7 +151,7 @@ fn tutors(page: pb::ListTutorScoresResponse) -> Portion {
             items(&score.items),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn counties(page: pb::ListCountyScoresResponse) -> Portion {
@@ -167,5 +167,5 @@ fn counties(page: pb::ListCountyScoresResponse) -> Portion {
             items(&score.items),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }

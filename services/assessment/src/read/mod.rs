@@ -14,6 +14,7 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Programmes, Windows};
 use shipei_rules::{ids::ProgrammeId, scheme::Scheme};
 use shipei_service_kit::{Error, ReadUnit, Refusal, Result};
+use shipei_store::StoreError;
 
 use crate::{convert::AsOf, facts::Instant};
 
@@ -42,6 +43,11 @@ impl Reading {
         let scheme = Arc::clone(&windows.scheme);
         Ok(Self { programme_id: programme_id.clone(), scheme, windows, at })
     }
+}
+
+/// Whether what was read of several at once met a row that can't be read: then each is read alone, so that it spoils no other.
+fn met_broken_row<T>(read: &Result<T>) -> bool {
+    matches!(read, Err(Error::Store(StoreError::CorruptRow { .. })))
 }
 
 /// Nobody or nothing of that id.

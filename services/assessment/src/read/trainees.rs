@@ -1,19 +1,24 @@
 //! Trainees' scores: from what is kept of them where that holds as of the time that is asked for, else from their facts.
 
-use shipei_contracts::assessment::v1::{
-    GetTraineeScoreRequest, GetTraineeScoreResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
-    TraineeScore,
+use std::collections::BTreeMap;
+
+use shipei_contracts::{
+    assessment::v1::{
+        GetTraineeScoreRequest, GetTraineeScoreResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
+        TraineeScore,
+    },
+    common::v1::BrokenRow,
 };
 use shipei_rules::{ids::PersonId, trainee::restated};
-use shipei_service_kit::{Page, ReadUnit, Result};
+use shipei_service_kit::{Page, ReadUnit, Result, set_aside};
 use shipei_store::StoreError;
 
-use super::{Reading, not_found, time_text};
+use super::{Reading, met_broken_row, not_found, time_text};
 use crate::{
     Assessment,
     assemble::trainees,
     convert::{self, Wording},
-    domain::stored,
+    domain::{stored, trainee::TraineeRecord},
     store::{
         lists::{self, TraineeThere, TraineesAsked},
         rescore,
@@ -80,18 +85,23 @@ impl Assessment {
         if holds {
             let rows =
                 lists::kept_trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
-            let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
-            let mut wording = Wording::default();
-            let mut scores = Vec::with_capacity(rows.len());
-            for row in rows {
-                scores.push(kept_score(&reading, row, &mut wording)?);
-            }
-            return Ok((unit, ListTraineeScoresResponse { scores, next_page_token }));
+            let (mut wording, mut broken) = (Wording::default(), Vec::new());
+            let key = |row: &KeptRow| vec![row.person_id.to_string()];
+            let (scores, next_page_token) =
+                page.fill(rows, key, |row| set_aside(kept_score(&reading, row, &mut wording), &mut broken))?;
+            return Ok((unit, ListTraineeScoresResponse { scores, next_page_token, broken }));
         }
         let rows = lists::trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
-        let scores = judged(&mut unit, &reading, rows).await?;
-        Ok((unit, ListTraineeScoresResponse { scores, next_page_token }))
+        let mut broken = Vec::new();
+        let found = facts_of(&mut unit, &reading, &rows, &mut broken).await?;
+        let mut wording = Wording::default();
+        let key = |row: &TraineeThere| vec![row.person_id.to_string()];
+        let (scores, next_page_token) = page.fill(rows, key, |row| {
+            let Some(trainee) = found.get(&row.person_id) else { return Ok(None) };
+            let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, reading.at.as_of);
+            Ok(Some(convert::trainee_score(row, &score, reading.at, &mut wording)))
+        })?;
+        Ok((unit, ListTraineeScoresResponse { scores, next_page_token, broken }))
     }
 }
 
@@ -133,20 +143,23 @@ fn kept_score(reading: &Reading, row: KeptRow, wording: &mut Wording) -> Result<
     Ok(convert::trainee_score(there, &score, reading.at, wording))
 }
 
-/// The scores of a page from the facts.
-async fn judged(
+/// The trainees of a page with their facts.
+async fn facts_of(
     unit: &mut ReadUnit,
     reading: &Reading,
-    rows: Vec<TraineeThere>,
-) -> Result<Vec<TraineeScore>> {
+    rows: &[TraineeThere],
+    broken: &mut Vec<BrokenRow>,
+) -> Result<BTreeMap<PersonId, TraineeRecord>> {
+    let (tx, programme_id, windows) = (&mut unit.tx, &reading.programme_id, &reading.windows);
     let ids: Vec<&PersonId> = rows.iter().map(|row| &row.person_id).collect();
-    let found = trainees::load(&mut unit.tx, &reading.programme_id, &reading.windows, &ids).await?;
-    let mut wording = Wording::default();
-    let mut scores = Vec::with_capacity(rows.len());
-    for row in rows {
-        let Some(trainee) = found.get(&row.person_id) else { continue };
-        let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, reading.at.as_of);
-        scores.push(convert::trainee_score(row, &score, reading.at, &mut wording));
+    let mut read = trainees::load(tx, programme_id, windows, &ids).await;
+    if met_broken_row(&read) {
+        let mut readable = BTreeMap::new();
+        for id in ids {
+            let alone = trainees::load(tx, programme_id, windows, &[id]).await;
+            readable.extend(set_aside(alone, broken)?.into_iter().flatten());
+        }
+        read = Ok(readable);
     }
-    Ok(scores)
+    read
 }

@@ -1,12 +1,14 @@
 //! Tutors' scores.
 
+use std::collections::BTreeMap;
+
 use shipei_contracts::assessment::v1::{
     GetTutorScoreRequest, GetTutorScoreResponse, ListTutorScoresRequest, ListTutorScoresResponse, TutorScore,
 };
 use shipei_rules::ids::PersonId;
-use shipei_service_kit::{ReadUnit, Result};
+use shipei_service_kit::{ReadUnit, Result, set_aside};
 
-use super::{Reading, not_found, time_text};
+use super::{Reading, met_broken_row, not_found, time_text};
 use crate::{
     Assessment,
     assemble::tutors::{self, Marking, TutorRecord},
@@ -44,12 +46,25 @@ impl Assessment {
         let asked = (filter.region_code, reading.at.as_of);
         let (after, limit) = (page.after(0), page.limit());
         let tutor_ids = lists::tutors(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
-        let (tutor_ids, next_page_token) = page.cut(tutor_ids, |tutor_id| vec![tutor_id.to_string()]);
-        let tutor_ids: Vec<&PersonId> = tutor_ids.iter().collect();
+        let found_ids: Vec<&PersonId> = tutor_ids.iter().collect();
         let marking = Marking::AsOf(reading.at.as_of);
-        let found = tutors::load(&mut unit.tx, programme_id, &reading.windows, &tutor_ids, marking).await?;
-        let scores = found.iter().map(|(tutor_id, tutor)| score(&reading, tutor_id, tutor)).collect();
-        Ok((unit, ListTutorScoresResponse { scores, next_page_token }))
+        let (tx, windows) = (&mut unit.tx, &reading.windows);
+        let mut broken = Vec::new();
+        let mut read = tutors::load(tx, programme_id, windows, &found_ids, marking).await;
+        if met_broken_row(&read) {
+            let mut readable = BTreeMap::new();
+            for tutor_id in found_ids {
+                let alone = tutors::load(tx, programme_id, windows, &[tutor_id], marking).await;
+                readable.extend(set_aside(alone, &mut broken)?.into_iter().flatten());
+            }
+            read = Ok(readable);
+        }
+        let found = read?;
+        let key = |tutor_id: &PersonId| vec![tutor_id.to_string()];
+        let (scores, next_page_token) = page.fill(tutor_ids, key, |tutor_id| {
+            Ok(found.get(&tutor_id).map(|tutor| score(&reading, &tutor_id, tutor)))
+        })?;
+        Ok((unit, ListTutorScoresResponse { scores, next_page_token, broken }))
     }
 }
 

@@ -221,6 +221,14 @@ impl Service {
         Self { test, server, projectors: Projectors::default() }
     }
 
+    /// Another process over the same database.
+    pub(crate) async fn restarted(self) -> Self {
+        let (kit, clock) = (self.test.twin().await, self.test.clock.clone());
+        let test = TestKit { kit: kit.clone(), clock, database: self.test.database };
+        let server = TestServer::start(|builder| serve(builder, &kit)).await;
+        Self { test, server, projectors: Projectors::default() }
+    }
+
     pub(crate) fn client(&self) -> ScoreServiceClient<Channel> {
         ScoreServiceClient::new(self.server.channel())
     }

@@ -11,7 +11,7 @@ use shipei_rules::{
     submission::MarkKind,
     vocabulary::Grade,
 };
-use shipei_service_kit::{ReadUnit, Result, Unit, to_int32, to_timestamp};
+use shipei_service_kit::{Error, ReadUnit, Result, Unit, set_aside, to_int32, to_timestamp};
 use shipei_store::Tx;
 use tonic::Request;
 
@@ -20,7 +20,7 @@ use crate::{
     convert::{self, MarkCommand, Submit},
     domain::{self, Mark, Standing, StandingChange, Submission},
     error::{already_exists, not_found},
-    store,
+    store::{self, SubmissionRow},
 };
 
 /// How many trainees are read at a time when late weeks are counted.
@@ -219,15 +219,19 @@ impl Handler {
         .await?;
         let ids: Vec<&SubmissionId> = rows.iter().map(|row| &row.submission_id).collect();
         let mut marks = store::marks(&mut unit.tx, &programme, &ids).await?;
-        let bytes =
-            |row: &Submission| bytes_of(row, marks.get(&row.submission_id).map_or(&[], Vec::as_slice));
+        let bytes = |row: &SubmissionRow| {
+            let own = marks.get(&row.submission_id).and_then(|marks| marks.as_ref().ok());
+            bytes_of(row, own.map_or(&[], Vec::as_slice))
+        };
         let (rows, next_page_token) = page.cut_within(rows, bytes, key_of);
-        let mut submissions = Vec::with_capacity(rows.len());
+        let (mut submissions, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
-            let marks = marks.remove(&row.submission_id).unwrap_or_default();
-            submissions.push(convert::submission_to_proto(row, marks));
+            let marks = marks.remove(&row.submission_id).unwrap_or_else(|| Ok(Vec::new()));
+            let read = marks.and_then(|marks| Ok((Submission::try_from(row)?, marks)));
+            let read = set_aside(read.map_err(Error::from), &mut broken)?;
+            submissions.extend(read.map(|(row, marks)| convert::submission_to_proto(row, marks)));
         }
-        Ok((unit, proto::ListSubmissionsResponse { submissions, next_page_token }))
+        Ok((unit, proto::ListSubmissionsResponse { submissions, next_page_token, broken }))
     }
 
     async fn marking(
@@ -253,8 +257,11 @@ impl Handler {
             store::list_marking(&mut unit.tx, &unit.reach, &programme, tutor, times, &after, page.limit())
                 .await?;
         let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
-        let mut items = Vec::with_capacity(rows.len());
+        let (mut items, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
+            let Some(row) = set_aside(Submission::try_from(row).map_err(Error::from), &mut broken)? else {
+                continue;
+            };
             let due_at = marking::week_of(scheme, row.submitted_at).map(|week| week.deadline);
             items.push(proto::MarkingItem {
                 // Not marked by `as_of`: marks that came later don't belong to this list.
@@ -266,7 +273,7 @@ impl Handler {
         let late_weeks = late_weeks(&mut unit.tx, &windows, (&programme, tutor), as_of).await?;
         let late_weeks = to_int32(late_weeks);
         let disqualify_at = to_int32(scheme.tutor.marking.late_week.disqualify_at);
-        Ok((unit, proto::ListMarkingResponse { items, next_page_token, late_weeks, disqualify_at }))
+        Ok((unit, proto::ListMarkingResponse { items, next_page_token, late_weeks, disqualify_at, broken }))
     }
 }
 
@@ -409,12 +416,12 @@ async fn answer_submitted(
     Ok((unit, proto::SubmitAssignmentResponse { submission }))
 }
 
-fn key_of(row: &Submission) -> Vec<String> {
+fn key_of(row: &SubmissionRow) -> Vec<String> {
     time_key(row.submitted_at, row.submission_id.as_str())
 }
 
 /// About how long a submission is in an answer.
-fn bytes_of(row: &Submission, marks: &[Mark]) -> usize {
+fn bytes_of(row: &SubmissionRow, marks: &[Mark]) -> usize {
     let comments: usize = marks.iter().map(|mark| mark.comment.len() + SMALL_FIELDS_BYTES).sum();
     row.text.len() + row.title.len() + comments + SMALL_FIELDS_BYTES
 }

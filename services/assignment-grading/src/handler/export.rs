@@ -5,7 +5,7 @@ use shipei_contracts::assignment::v1::{self as proto, export_service_server::Exp
 use shipei_rules::{ids::ProgrammeId, region::RegionCode};
 use shipei_service_kit::{
     ReadUnit, Result,
-    cells::instant,
+    cells::{broken, instant},
     convert::Fields,
     export::{Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
@@ -217,7 +217,7 @@ fn submissions(page: proto::ListSubmissionsResponse) -> Portion {
             last.to_owned(),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn marks(page: proto::ListSubmissionsResponse) -> Portion {
@@ -236,6 +236,7 @@ fn marks(page: proto::ListSubmissionsResponse) -> Portion {
             ]);
         }
     }
+    rows.extend(broken(page.broken));
     Portion { rows, next: page.next_page_token }
 }
 

@@ -35,17 +35,18 @@ pub(super) const OF_SUBMISSION: Columns = Columns {
     as_of: AsOf::Row("s.submitted_at"),
 };
 
+/// A row of `submission`; whether it can be read says its [`Submission`].
 #[derive(sqlx::FromRow)]
-pub(super) struct SubmissionRow {
+pub(crate) struct SubmissionRow {
     #[sqlx(try_from = "String")]
-    submission_id: SubmissionId,
+    pub(crate) submission_id: SubmissionId,
     #[sqlx(try_from = "String")]
     person_id: PersonId,
     class_id: String,
     kind: String,
-    title: String,
-    text: String,
-    submitted_at: DateTime<Utc>,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    pub(crate) submitted_at: DateTime<Utc>,
     superseded_at: Option<DateTime<Utc>>,
     superseded_by: Option<String>,
     disregarded_for: Option<String>,
@@ -323,12 +324,13 @@ struct MarkRow {
     stands: bool,
 }
 
-/// The marks of these submissions, by number; a submission without marks is not in the map.
+/// The marks of these submissions, by number; a submission without marks is not in the map, and one of which a mark can't be read
+/// has that error.
 pub(crate) async fn marks(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     submission_ids: &[&SubmissionId],
-) -> Result<BTreeMap<SubmissionId, Vec<Mark>>, StoreError> {
+) -> Result<BTreeMap<SubmissionId, Result<Vec<Mark>, StoreError>>, StoreError> {
     let rows = select_by_keys!(
         tx,
         MarkRow,
@@ -345,18 +347,23 @@ pub(crate) async fn marks(
         |submission_id| (submission_id.as_str()),
         " ORDER BY m.submission_id, m.number"
     )?;
-    let mut marks: BTreeMap<SubmissionId, Vec<Mark>> = BTreeMap::new();
+    let mut marks: BTreeMap<SubmissionId, Result<Vec<Mark>, StoreError>> = BTreeMap::new();
     for row in rows {
-        let kind = kind_of(&row.grade, &row.submission_id)?;
-        marks.entry(row.submission_id).or_default().push(Mark {
-            number: row.number,
-            kind,
-            comment: row.comment,
-            tutor_id: row.tutor_id,
-            marked_at: row.marked_at,
-            fact_id: row.fact_id,
-            stands: row.stands,
-        });
+        let kind = kind_of(&row.grade, &row.submission_id);
+        let own = marks.entry(row.submission_id).or_insert_with(|| Ok(Vec::new()));
+        match (kind, &mut *own) {
+            (Ok(kind), Ok(read)) => read.push(Mark {
+                number: row.number,
+                kind,
+                comment: row.comment,
+                tutor_id: row.tutor_id,
+                marked_at: row.marked_at,
+                fact_id: row.fact_id,
+                stands: row.stands,
+            }),
+            (Err(broken), _) => *own = Err(broken),
+            (Ok(_), Err(_)) => {}
+        }
     }
     Ok(marks)
 }
@@ -367,7 +374,8 @@ pub(crate) async fn marks_of(
     programme_id: &ProgrammeId,
     submission_id: &SubmissionId,
 ) -> Result<Vec<Mark>, StoreError> {
-    Ok(marks(tx, programme_id, &[submission_id]).await?.remove(submission_id).unwrap_or_default())
+    let own = marks(tx, programme_id, &[submission_id]).await?.remove(submission_id);
+    own.unwrap_or_else(|| Ok(Vec::new()))
 }
 
 /// Keeps a new mark, and when the submission was first marked.
@@ -429,8 +437,8 @@ pub(crate) async fn list_submissions(
     (class_id, person_id, with_retracted): (Option<&ClassId>, Option<&PersonId>, bool),
     after: &AfterTime<'_>,
     limit: i64,
-) -> Result<Vec<Submission>, StoreError> {
-    let rows = fetch_list!(
+) -> Result<Vec<SubmissionRow>, StoreError> {
+    fetch_list!(
         tx,
         SubmissionRow,
         [
@@ -451,6 +459,5 @@ pub(crate) async fn list_submissions(
             " ORDER BY s.submitted_at, s.submission_id LIMIT ",
             limit
         ]
-    )?;
-    rows.into_iter().map(Submission::try_from).collect()
+    )
 }

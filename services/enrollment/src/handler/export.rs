@@ -7,7 +7,7 @@ use shipei_contracts::{
 };
 use shipei_rules::region::RegionCode;
 use shipei_service_kit::{
-    cells::{development_stage, education_stage, instant, truth},
+    cells::{broken, development_stage, education_stage, instant, truth},
     convert::Fields,
     export::{Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
@@ -33,8 +33,6 @@ const PEOPLE: [Heading; 13] = [
     Heading::text("岗前培训", 26),
     Heading::text("退出", 26),
 ];
-/// What stands in the place of a name that can't be read.
-const UNREADABLE: &str = "【记录已损坏，无法读取】";
 const CLASSES: [Heading; 4] = [
     Heading::text("班级编号", 14),
     Heading::text("班级名称", 30),
@@ -218,9 +216,7 @@ fn people(page: pb::ListPeopleResponse) -> Portion {
             instant(person.withdrawn_time),
         ]
     });
-    // Whose row can't be read is there by their id, and it says so: nobody is left out in silence.
-    let broken = page.broken.into_iter().map(|row| vec![row.key, UNREADABLE.to_owned()]);
-    Portion { rows: rows.chain(broken).collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn classes(page: pb::ListClassesResponse) -> Portion {

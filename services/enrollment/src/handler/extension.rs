@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// What an extension takes in an answer beside its reason, bytes, about.
+const SMALL_FIELDS_BYTES: usize = 512;
+
 #[tonic::async_trait]
 impl ExtensionService for Handler {
     async fn grant_extension(
@@ -112,7 +115,8 @@ async fn list_extensions(
     programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows = extensions::extensions(&mut unit.tx, &unit.reach, &id, region, unit.now, after, limit).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.extension_id.to_string()]);
+    let bytes = |row: &ExtensionRow| row.reason.len() + SMALL_FIELDS_BYTES;
+    let (rows, next_page_token) = page.cut_within(rows, bytes, |row| vec![row.extension_id.to_string()]);
     let extensions = rows.into_iter().map(convert::extension_to).collect();
     Ok((unit, pb::ListExtensionsResponse { extensions, next_page_token }))
 }

@@ -7,7 +7,7 @@ use shipei_contracts::learning::v1::{
     GetCourseRequest, GetCourseResponse, ListCoursesRequest, ListCoursesResponse, ListSelectionsRequest,
     ListSelectionsResponse, SelectCourseRequest, SelectCourseResponse,
 };
-use shipei_service_kit::{Error, ReadUnit, Refusal, Result, Unit, to_timestamp};
+use shipei_service_kit::{Error, ReadUnit, Refusal, Result, Unit, set_aside, to_timestamp};
 use tonic::{Request, Response, Status};
 
 use super::{CourseHandler, not_found, trainee};
@@ -110,13 +110,13 @@ impl CourseHandler {
         self.programmes.scheme(&mut unit.tx, &programme).await?;
         let place = (page.after(0), page.limit());
         let rows = store::courses(&mut unit.tx, &unit.reach, &programme, (category, &subject), place).await?;
-        let mut courses = Vec::with_capacity(rows.len());
+        let (rows, next_page_token) = page.cut(rows, |row| vec![row.course_id.to_string()]);
+        let (mut courses, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
-            courses.push(row.into_course()?);
+            let course = set_aside(row.into_course().map_err(Error::from), &mut broken)?;
+            courses.extend(course.as_ref().map(convert::course_to_proto));
         }
-        let (courses, next_page_token) = page.cut(courses, |course| vec![course.id.as_str().to_owned()]);
-        let courses = courses.iter().map(convert::course_to_proto).collect();
-        Ok((unit, ListCoursesResponse { courses, next_page_token }))
+        Ok((unit, ListCoursesResponse { courses, next_page_token, broken }))
     }
 
     async fn select(

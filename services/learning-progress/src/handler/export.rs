@@ -12,7 +12,7 @@ use shipei_rules::{
 };
 use shipei_service_kit::{
     ReadUnit, Result,
-    cells::{education_stage, instant, truth},
+    cells::{broken, education_stage, instant, truth},
     convert::{Fields, to_timestamp},
     export::{Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
@@ -194,5 +194,5 @@ fn courses(page: ListCoursesResponse) -> Portion {
             stage,
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }

@@ -11,7 +11,7 @@ use shipei_contracts::learning::v1::{
 use shipei_rules::ids::text_of;
 use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{MICROS_PER_SECOND, whole_seconds};
-use shipei_service_kit::{ReadUnit, Refusal, Result, to_int32, to_timestamp};
+use shipei_service_kit::{Error, ReadUnit, Refusal, Result, set_aside, to_int32, to_timestamp};
 use shipei_store::StoreError;
 
 use super::{StudyHandler, trainee};
@@ -86,11 +86,14 @@ impl StudyHandler {
         .await?;
         let (rows, next_page_token) = page
             .cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.to_string()]);
-        let mut sessions = Vec::with_capacity(rows.len());
+        let (mut sessions, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
-            sessions.push(convert::session_to_proto(&row.session_id, &row.course_id, &row.session()?));
+            let session = set_aside(row.session().map_err(Error::from), &mut broken)?;
+            let shown =
+                session.map(|session| convert::session_to_proto(&row.session_id, &row.course_id, &session));
+            sessions.extend(shown);
         }
-        Ok((unit, ListSessionsResponse { sessions, next_page_token }))
+        Ok((unit, ListSessionsResponse { sessions, next_page_token, broken }))
     }
 }
 

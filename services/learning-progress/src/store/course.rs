@@ -19,7 +19,7 @@ use crate::domain::course::Course;
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct CourseRow {
     #[sqlx(try_from = "String")]
-    course_id: CourseId,
+    pub(crate) course_id: CourseId,
     pub(crate) catalogue_version: i64,
     title: String,
     category: String,

@@ -154,6 +154,8 @@ fn score_is_refused_by_one_cause_each() {
         score_count: 0,
     };
     let fallen = Attendance { attended_at: None, ..attended.clone() };
+    let one_more = Attendance { score_count: SCORES_PER_ATTENDANCE_MAX - 1, ..attended.clone() };
+    let full = Attendance { score_count: SCORES_PER_ATTENDANCE_MAX, ..attended.clone() };
     let gone = Member { absences: at(NOON).into(), ..trainee("T1") };
     let moved = member("T1", Role::Trainee, "130303");
     for (who, county, attendance, score, when, reason) in [
@@ -162,6 +164,8 @@ fn score_is_refused_by_one_cause_each() {
         (moved, "130302", Some(&attended), 5, NOON, None),
         (trainee("T1"), "130302", Some(&attended), 0, NOON, Some(ScoreOutOfRange)),
         (trainee("T1"), "130302", Some(&attended), 11, NOON, Some(ScoreOutOfRange)),
+        (trainee("T1"), "130302", Some(&one_more), 5, NOON, None),
+        (trainee("T1"), "130302", Some(&full), 5, NOON, Some(TooMany)),
         (trainee("T1"), "130302", None, 5, NOON, Some(NotAttended)),
         (trainee("T1"), "130302", Some(&fallen), 5, NOON, Some(NotAttended)),
         (trainee("T1"), "130302", Some(&attended), 5, "10-03T09:59:59", Some(NotAttended)),

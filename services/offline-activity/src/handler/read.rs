@@ -6,13 +6,21 @@ use shipei_rules::ids::text_of;
 use shipei_service_kit::{Error, Page, ReadUnit, Refusal, Result};
 
 use super::Handler;
-use crate::{convert, error::not_found, store};
+use crate::{
+    convert,
+    domain::{Activity, Plan, Results},
+    error::not_found,
+    store,
+};
 
 /// The beginning of time, before everything that a list by time holds.
 const BEGINNING: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
     Some(beginning) => beginning,
     None => DateTime::<Utc>::UNIX_EPOCH,
 };
+
+/// What a row takes in an answer beside its title, bytes, about.
+const SMALL_FIELDS_BYTES: usize = 512;
 
 impl Handler {
     pub(super) async fn plans(
@@ -31,8 +39,9 @@ impl Handler {
         let after = (page.after(0), page.after(1));
         let rows =
             store::list_plans(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
+        let bytes = |row: &Plan| row.title.len() + SMALL_FIELDS_BYTES;
         let (rows, next_page_token) =
-            page.cut(rows, |row| vec![row.county_code.to_string(), row.stage.to_string()]);
+            page.cut_within(rows, bytes, |row| vec![row.county_code.to_string(), row.stage.to_string()]);
         let plans = rows.into_iter().map(convert::plan_to_proto).collect();
         Ok((unit, proto::ListPlansResponse { plans, next_page_token }))
     }
@@ -57,8 +66,10 @@ impl Handler {
         let chosen = (county, filter.stage, request.with_retracted);
         let rows =
             store::list_activities(&mut unit.tx, &unit.reach, programme, chosen, after, page.limit()).await?;
-        let (rows, next_page_token) = page
-            .cut(rows, |row| vec![row.held_at.timestamp_micros().to_string(), row.activity_id.to_string()]);
+        let bytes = |row: &Activity| row.theme.len() + SMALL_FIELDS_BYTES;
+        let key =
+            |row: &Activity| vec![row.held_at.timestamp_micros().to_string(), row.activity_id.to_string()];
+        let (rows, next_page_token) = page.cut_within(rows, bytes, key);
         let activities = rows.into_iter().map(convert::activity_to_proto).collect();
         Ok((unit, proto::ListActivitiesResponse { activities, next_page_token }))
     }
@@ -113,7 +124,8 @@ impl Handler {
         let county = (county, request.with_retracted);
         let rows =
             store::list_results(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| {
+        let bytes = |row: &Results| row.title.len() + SMALL_FIELDS_BYTES;
+        let (rows, next_page_token) = page.cut_within(rows, bytes, |row| {
             vec![row.county_code.to_string(), row.stage.to_string(), row.number.to_string()]
         });
         let results = rows.into_iter().map(convert::results_to_proto).collect();

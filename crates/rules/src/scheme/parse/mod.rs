@@ -75,6 +75,17 @@ fn optional_figure(section: &Section<'_>, key: &str) -> Result<i64, SchemeError>
     section.optional(key).map_or(Ok(0), |value| value.integer(FIGURE))
 }
 
+/// The most characters of a clause: each item of each score says it.
+const CLAUSE_CHARACTERS_MAX: usize = 200;
+
+fn clause_text(value: &Value<'_>) -> Result<String, SchemeError> {
+    let text = value.text()?;
+    if text.chars().count() > CLAUSE_CHARACTERS_MAX {
+        return Err(value.refuse(format!("must not have more than {CLAUSE_CHARACTERS_MAX} characters")));
+    }
+    Ok(text.into())
+}
+
 /// The clause of a section, as another city words it: `clause = { zh = "附件2", en = "Annex 2" }`. Without one, the section's
 /// own place in the scheme is what an item follows.
 fn clause(section: &Section<'_>) -> Result<Clause, SchemeError> {
@@ -83,7 +94,7 @@ fn clause(section: &Section<'_>) -> Result<Clause, SchemeError> {
         return Ok(Arc::new(Text::new(format!("考核方案 {path}"), format!("scheme, {path}"))));
     };
     let texts = value.section(&["zh", "en"])?;
-    Ok(Arc::new(Text::new(texts.required("zh")?.text()?, texts.required("en")?.text()?)))
+    Ok(Arc::new(Text::new(clause_text(&texts.required("zh")?)?, clause_text(&texts.required("en")?)?)))
 }
 
 /// The most windows of a calendar.
