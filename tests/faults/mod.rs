@@ -14,6 +14,7 @@ mod linear;
 mod network;
 mod restored;
 mod rolled;
+mod tokens;
 
 use std::{future::Future, time::Duration};
 

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row as _};
 use crate::StoreError;
 use crate::error::Fault;
 use crate::limits::{PoolLimits, STATEMENTS_CACHED};
+use crate::sometimes::threw_connection_away;
 
 /// A Postgres connection that was idle longer than this is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
@@ -202,12 +203,20 @@ fn pool_of(connections: u32, limits: PoolLimits) -> PgPoolOptions {
         .before_acquire(|connection, state| {
             Box::pin(async move {
                 if state.idle_for > TRUSTED_IDLE {
-                    ping_in_time(connection).await?;
+                    ping_in_time(connection).await.inspect_err(|_| threw_connection_away())?;
                 }
                 Ok(true)
             })
         })
-        .after_release(|connection, _| Box::pin(is_clean_in_time(connection)))
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let is_clean = is_clean_in_time(connection).await;
+                if !matches!(is_clean, Ok(true)) {
+                    threw_connection_away();
+                }
+                is_clean
+            })
+        })
 }
 
 /// Whether a write would be possible: the server answers, is no standby, and has not been told to read only.

@@ -20,6 +20,7 @@ use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use crate::error::{Extent, Fault};
 use crate::limits::{PoolLimits, STATEMENTS_CACHED};
 use crate::open_mark::{self, OpenMark};
+use crate::sometimes::threw_connection_away;
 use crate::{StoreError, crypto};
 
 /// The page cache of the writing connection (negative: KiB).
@@ -258,6 +259,9 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
             .before_acquire(move |connection, state| {
                 // What was sent before it was given back has been done: sqlx has asked it for an answer since.
                 let good = !connection.is_in_transaction() && trust.holds_for(state.age);
+                if !good {
+                    threw_connection_away();
+                }
                 Box::pin(std::future::ready(Ok(good)))
             })
     };

@@ -194,6 +194,9 @@ impl Subscription {
         let mut verified = false;
         while !behind.is_empty() {
             // Nothing is read before the consumer has taken what was read before.
+            if self.responses.capacity() == 0 {
+                Sometimes::PagedInsteadOfBuffered.happened();
+            }
             let Ok(room) = self.responses.reserve().await else { return Ok(Err(Gone)) };
             drop(room);
             self.pace.taken();
