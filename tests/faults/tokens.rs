@@ -188,6 +188,7 @@ async fn chain(clients: Clients, number: usize) -> Result<()> {
             evidence: "工单".to_owned(),
             request_id: named(grant),
             occurred_at: at(when)?,
+            correction: None,
         })
     };
     let request = grant("first", "09-20T08:00:00")?;

@@ -1,4 +1,4 @@
-//! Selections, study, voided sessions and time granted by hand of three trainees, in a main-line course and one that is chosen.
+//! Selections, study and voided sessions of three trainees, in a main-line course and one that is chosen.
 //! Selections are also told late, so that study that was refused is taken when it is sent again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,11 +47,6 @@ pub(crate) enum Act {
     Void {
         session: Index,
     },
-    Grant {
-        trainee: usize,
-        course: &'static str,
-        seconds: i32,
-    },
 }
 
 #[derive(Debug, Clone)]
@@ -68,7 +63,6 @@ pub(crate) enum Request {
     Choose(proto::SelectCourseRequest),
     Study(Beats),
     Void(proto::VoidSessionRequest),
-    Grant(proto::GrantTimeRequest),
 }
 
 #[derive(Debug, Clone)]
@@ -91,7 +85,6 @@ struct Chosen {
 #[derive(Debug, Default)]
 pub(crate) struct Study {
     sessions: Vec<Session>,
-    grants: Vec<(String, String, DateTime<Utc>, i64)>,
     chosen: Vec<Chosen>,
     fallen: BTreeSet<String>,
 }
@@ -105,9 +98,7 @@ impl Study {
     fn credit(&self, person: &str, course: &str) -> Vec<(DateTime<Utc>, i64)> {
         let sessions = self.sessions.iter().filter(|session| !session.voided);
         let sessions = sessions.filter(|session| session.person == person && session.course == course);
-        let studied = sessions.flat_map(|session| session.credit.iter().copied());
-        let grants = self.grants.iter().filter(|(other, of, ..)| other == person && of == course);
-        let mut credit: Vec<_> = studied.chain(grants.map(|(_, _, at, seconds)| (*at, *seconds))).collect();
+        let mut credit: Vec<_> = sessions.flat_map(|session| session.credit.iter().copied()).collect();
         credit.sort();
         credit
     }
@@ -200,8 +191,6 @@ impl Model for Study {
             12 => (trainee(), course(), 1..6_i64)
                 .prop_map(|(trainee, course, beats)| Act::Study { trainee, course, beats }),
             3 => any::<Index>().prop_map(|session| Act::Void { session }),
-            1 => (trainee(), course(), 1..90_i32)
-                .prop_map(|(trainee, course, seconds)| Act::Grant { trainee, course, seconds }),
         ]
         .boxed()
     }
@@ -238,17 +227,6 @@ impl Model for Study {
                     request_id,
                 })
             }
-            Act::Grant { trainee, course, seconds } => Request::Grant(proto::GrantTimeRequest {
-                programme_id,
-                person_id: person_of(*trainee),
-                course_id: (*course).to_owned(),
-                grant_id: format!("G-{request_id}"),
-                seconds: *seconds,
-                reason: "播放器故障".to_owned(),
-                evidence: "工单".to_owned(),
-                request_id,
-                occurred_at: Some(to_timestamp(at)),
-            }),
         })
     }
 
@@ -267,13 +245,6 @@ impl Model for Study {
                 let session = self.sessions.iter_mut().find(|session| session.id == request.session_id);
                 let Some(session) = session else { return Some("NOT_FOUND") };
                 session.voided = true;
-                None
-            }
-            Request::Grant(request) => {
-                let (person, course) = (request.person_id.clone(), request.course_id.clone());
-                let room = length_of(&course) - self.sum(&person, &course);
-                let granted = room.min(request.seconds.into());
-                self.grants.push((person, course, stated(request.occurred_at.as_ref()), granted));
                 None
             }
         }
@@ -308,7 +279,6 @@ impl Model for Study {
                 String::new()
             }
             Request::Void(request) => format!("{:?}", study.void_session(request).await?.into_inner()),
-            Request::Grant(request) => format!("{:?}", study.grant_time(request).await?.into_inner()),
         })
     }
 
