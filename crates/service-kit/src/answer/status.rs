@@ -24,8 +24,8 @@ pub const ERROR_DOMAIN: &str = "shipei";
 /// What the names of reasons begin with in the proto enum, and don't on the wire.
 const REASON_PREFIX: &str = "ERROR_REASON_";
 /// What HTTP has for telling how to say who one is (RFC 6750).
-pub(crate) const CHALLENGE_HEADER: &str = "www-authenticate";
-pub(crate) const CHALLENGE: &str = "Bearer realm=\"shipei\"";
+const CHALLENGE_HEADER: &str = "www-authenticate";
+const CHALLENGE: &str = "Bearer realm=\"shipei\"";
 /// When to try again after a passing failure, unless the failure knows better.
 const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(1);
 /// When a caller should come back whom a process had no room for.

@@ -4,7 +4,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -20,7 +19,7 @@ const FRAMES_OF_ONE: usize = 2;
 /// The answer's messages, until the token ends.
 struct EndingBody {
     body: Body,
-    ending: Arc<Ending>,
+    ending: Ending,
     /// Made when the answer has to be waited for the first time: most answers are complete before.
     comes: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     frames: usize,
@@ -34,7 +33,6 @@ pub(crate) fn bounded(response: Response<Body>, ending: Ending, place: Option<Ca
     if response.headers().contains_key(Status::GRPC_STATUS) {
         return response;
     }
-    let ending = Arc::new(ending);
     response.map(|body| {
         Body::new(EndingBody { body, ending, comes: None, frames: 0, _place: place, is_over: false })
     })
@@ -73,7 +71,7 @@ impl HttpBody for EndingBody {
             return Poll::Ready(frame);
         }
         let ending = &this.ending;
-        let comes = this.comes.get_or_insert_with(|| Box::pin(Arc::clone(ending).comes()));
+        let comes = this.comes.get_or_insert_with(|| Box::pin(ending.clone().comes()));
         match comes.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Some(Ok(this.end()))),
             Poll::Pending => Poll::Pending,

@@ -12,7 +12,6 @@ use shipei_contracts::{
 };
 use tokio::time::Instant;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 
 use crate::{
@@ -57,9 +56,8 @@ pub(crate) struct Identified {
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
     /// When it expires; none when that is further away than a process lives.
-    pub(crate) at: Option<Instant>,
-    /// Cancelled when its key is gone.
-    pub(crate) key_gone: CancellationToken,
+    at: Option<Instant>,
+    token: Arc<Verified>,
 }
 
 impl Identification {
@@ -86,9 +84,10 @@ impl Identification {
             Self::InProcess => Ok(Identified { caller: of_this_process(headers)?, ending: None }),
             Self::Verified(verifier, clock) => match token_in(headers)? {
                 Some(token) => {
-                    let Verified { caller, ends_at, key_gone, .. } = verifier.verify(token).await?;
-                    let left = (ends_at - clock.now()).to_std().unwrap_or_default();
-                    let ending = Ending { at: Instant::now().checked_add(left), key_gone };
+                    let token = verifier.verify(token).await?;
+                    let left = (token.ends_at - clock.now()).to_std().unwrap_or_default();
+                    let caller = token.caller.clone();
+                    let ending = Ending { at: Instant::now().checked_add(left), token };
                     Ok(Identified { caller, ending: Some(ending) })
                 }
                 None => {
@@ -146,20 +145,20 @@ fn token_in(headers: &HeaderMap) -> Result<Option<&[u8]>> {
 impl Ending {
     /// Whether it is now.
     pub(crate) fn has_come(&self) -> bool {
-        self.key_gone.is_cancelled() || self.at.is_some_and(|at| Instant::now() >= at)
+        self.token.key_gone().is_cancelled() || self.at.is_some_and(|at| Instant::now() >= at)
     }
 
     /// Returns when it comes.
-    pub(crate) async fn comes(self: Arc<Self>) {
+    pub(crate) async fn comes(self) {
         tokio::select! {
             () = crate::call::metadata::until(self.at) => {}
-            () = self.key_gone.cancelled() => {}
+            () = self.token.key_gone().cancelled() => {}
         }
     }
 
     /// What whoever is cut off by it is told.
     pub(crate) fn error(&self) -> Error {
-        match self.key_gone.is_cancelled() {
+        match self.token.key_gone().is_cancelled() {
             true => Refusal::new(ErrorReason::TokenInvalid).with("fault", "key").into(),
             false => Refusal::new(ErrorReason::TokenExpired).with("fault", "expiry").into(),
         }

@@ -208,10 +208,10 @@ where
     // A stream that the caller sends may go on for long before it is answered.
     let response = match kind {
         Kind::Gathered => {
-            let ends = Arc::new(ending.clone());
+            let ends = ending.clone();
             tokio::select! {
                 response = calling => response?,
-                () = Arc::clone(&ends).comes() => answer(ends.error().into()),
+                () = ending.clone().comes() => answer(ends.error().into()),
             }
         }
         Kind::Unary | Kind::Streamed => calling.await?,

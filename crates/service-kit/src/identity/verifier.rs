@@ -63,18 +63,17 @@ struct Inner {
     services: Validation,
     keys: KeyRing,
     service_key: Arc<VerifyingKey>,
-    known: Cache<[u8; 32], Verified>,
+    known: Cache<[u8; 32], Arc<Verified>>,
     clock: Clock,
 }
 
-/// Who was known, and until when.
-#[derive(Debug, Clone)]
+/// Who was known, and until when. Shared by the calls that bring the token, so that each costs a count.
+#[derive(Debug)]
 pub(crate) struct Verified {
     pub(crate) caller: Caller,
     /// When the token ends, the skew included.
     pub(crate) ends_at: DateTime<Utc>,
-    /// Cancelled when the key that signed it is gone.
-    pub(crate) key_gone: CancellationToken,
+    key: Arc<VerifyingKey>,
     /// From when to when it is known without another look.
     known_from: DateTime<Utc>,
     known_until: DateTime<Utc>,
@@ -131,6 +130,13 @@ impl Fault {
     }
 }
 
+impl Verified {
+    /// Cancelled when the key that signed the token is gone.
+    pub(crate) fn key_gone(&self) -> &CancellationToken {
+        &self.key.gone
+    }
+}
+
 impl Verifier {
     /// Reads the keys of the issuer, and goes on to until shutdown. `keys` are the suite's own.
     ///
@@ -176,14 +182,14 @@ impl Verifier {
     ///
     /// # Errors
     /// TOKEN_INVALID, TOKEN_EXPIRED, or UNAVAILABLE while no key of the issuer is known.
-    pub(crate) async fn verify(&self, token: &[u8]) -> Result<Verified, Error> {
+    pub(crate) async fn verify(&self, token: &[u8]) -> Result<Arc<Verified>, Error> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Fault::Length.error());
         }
         let now = self.inner.clock.now();
         let digest = digest_of(token);
         if let Some(known) = self.inner.known.get(&digest) {
-            if now >= known.known_from && now < known.known_until && !known.key_gone.is_cancelled() {
+            if now >= known.known_from && now < known.known_until && !known.key_gone().is_cancelled() {
                 return Ok(known);
             }
             self.inner.known.remove(&digest);
@@ -199,12 +205,17 @@ impl Verifier {
             };
             self.verify_person(token, &key, now)
         };
-        let verified = verified.map_err(Fault::error)?;
-        self.inner.known.insert(digest, verified.clone());
+        let verified = Arc::new(verified.map_err(Fault::error)?);
+        self.inner.known.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }
 
-    fn verify_person(&self, token: &[u8], key: &VerifyingKey, now: DateTime<Utc>) -> Result<Verified, Fault> {
+    fn verify_person(
+        &self,
+        token: &[u8],
+        key: &Arc<VerifyingKey>,
+        now: DateTime<Utc>,
+    ) -> Result<Verified, Fault> {
         let said: ClaimsSaid = decode(token, key, &self.inner.people)?;
         let mut claims = said.read().map_err(|error| {
             tracing::debug!(%error, "a token of the issuer says what can't be");
@@ -226,7 +237,7 @@ impl Verifier {
 /// What of a token's times holds now.
 fn verified(
     caller: Caller,
-    key: &VerifyingKey,
+    key: &Arc<VerifyingKey>,
     (from, until): (DateTime<Utc>, DateTime<Utc>),
     now: DateTime<Utc>,
 ) -> Result<Verified, Fault> {
@@ -238,7 +249,7 @@ fn verified(
         return Err(Fault::NotYet);
     }
     let known_until = ends_at.min(now + KNOWN_FOR_MAX);
-    Ok(Verified { caller, ends_at, key_gone: key.gone.clone(), known_from: now, known_until })
+    Ok(Verified { caller, ends_at, key: Arc::clone(key), known_from: now, known_until })
 }
 
 /// What must be as the settings say. Times are compared with the suite's own clock, not with the library's.

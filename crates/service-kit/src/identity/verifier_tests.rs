@@ -200,7 +200,7 @@ async fn key_that_is_gone_voids_what_it_signed_and_a_new_one_is_known_at_once() 
     assert_eq!(issuer.fault_of(&old_token).await, "none");
     // It takes the first away: nobody has to ask.
     issuer.publish(&[&new]);
-    verified.key_gone.cancelled().await;
+    verified.key_gone().cancelled().await;
     assert_eq!(issuer.fault_of(&old_token).await, "key");
     assert_eq!(issuer.fault_of(&new_token).await, "none");
     // What is no key set changes nothing.

@@ -155,6 +155,7 @@ async fn json_and_grpc_have_the_same_door() {
         head.starts_with("HTTP/1.1 401") && head.contains("www-authenticate: Bearer realm=\"shipei\""),
         "{head}"
     );
+    assert_eq!(head.matches("www-authenticate").count(), 1, "{head}");
     assert_eq!(body["code"], "unauthenticated", "{body}");
     let good = format!("authorization: Bearer {}\r\n", guarded.token(3600));
     let (head, body) = guarded.curl(&good).await;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tonic::{Code, Status, body::Body};
 
 use super::codec;
-use crate::answer::status::{CHALLENGE, retry_after};
+use crate::answer::status::retry_after;
 
 /// What errors carry.
 static DETAILS: LazyLock<DescriptorPool> =
@@ -27,9 +27,6 @@ pub(super) fn unary_answer(status: &Status) -> Response<Body> {
     let headers = answer.headers_mut();
     // An error is JSON, whatever the messages are.
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if status.code() == Code::Unauthenticated {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
-    }
     if let Some(wait) = retry_after(status) {
         let seconds = wait.as_millis().div_ceil(1_000).to_string();
         headers.extend(HeaderValue::from_str(&seconds).ok().map(|seconds| (header::RETRY_AFTER, seconds)));
