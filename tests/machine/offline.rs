@@ -329,6 +329,7 @@ impl Model for Counties {
                     counselor_id: counselor_id(*counselor),
                     activity_id: activity_id(activity),
                     person_ids: people.iter().map(|person| (*person).to_owned()).collect(),
+                    all_or_none: true,
                     request_id,
                     occurred_at: Some(to_timestamp(at)),
                     ..Default::default()

@@ -177,7 +177,9 @@ async fn import_of_nothing(world: &World, tried: &mut Tried) {
     // What the file of rejected rows can't hold is left out, and counted.
     assert!(answer.rejected_rows_left_out > 0, "all rows fit into {} bytes", answer.rejected_file.len());
 
-    client.get_roster_template(pb::GetRosterTemplateRequest::default()).await.unwrap();
+    let mut template = pb::GetRosterTemplateRequest::default();
+    template.programme_id.push_str(PROGRAMME);
+    client.get_roster_template(template).await.unwrap();
     tried.answer("GetRosterTemplate");
     let request = pb::GetPersonRequest { programme_id: PROGRAMME.to_owned(), person_id: "T1".to_owned() };
     let person = client.get_person(request).await.unwrap().into_inner().person.unwrap();
