@@ -2,7 +2,7 @@
 //! the kit makes one for each call, one for each message of a stream, and one for work that a service does by itself. Why a
 //! value: a unit of work, a stream of writes, an import and a subscription can be had from nothing else, so no entry can
 //! forget to ask. Rights are enforced here, once for all of them: what the request says is decided at once (`rights.rs`), what
-//! must be looked up is looked up where the work is done, before its handler ([`Admitted::enter`]).
+//! must be looked up is looked up where the work is done, before its handler (`Admitted::enter`).
 //!
 //! ```compile_fail
 //! use shipei_service_kit::Admitted;

@@ -1,5 +1,5 @@
 //! Things that a request names by id, looked up within the caller's reach. What: [`Things`] is what a service says of the
-//! things that it keeps; [`look_up`] asks it, and the tree and the log, before a handler does anything, in its own snapshot.
+//! things that it keeps; `look_up` asks it, and the tree and the log, before a handler does anything, in its own snapshot.
 //! Why before: what is hidden and what is not there get one answer from one statement, in the same words and the same time, and
 //! no look-up of a handler can forget to ask. A call that reaches everything asks nothing.
 

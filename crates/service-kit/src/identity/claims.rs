@@ -3,7 +3,7 @@
 //! claim of an unknown form is refused as a whole. A claim that this suite does not know by name is no concern of it (an
 //! identity provider adds its own), but a grant has no field that is not understood: it might narrow.
 //!
-//! One more thing that a grant can say: a field of [`GrantSaid`] and of [`Grant`].
+//! One more thing that a grant can say: a field of `GrantSaid` and of [`Grant`].
 
 use std::{collections::HashMap, sync::LazyLock};
 
