@@ -1,7 +1,7 @@
 //! `shipei explain`: one score as a person asks for it (成绩说明书): each item with its points, clause, evidence and what is
 //! missing until when, and where study time went. What goes through: `facts` asks the services, `compose` and
 //! `study` put what they said into words of one language, and `terminal` or `page` show that. Another thing to show is a
-//! field of [`sheet::Sheet`], filled there and shown in both.
+//! field of `sheet::Sheet`, filled there and shown in both.
 
 mod compose;
 mod facts;
