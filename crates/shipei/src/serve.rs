@@ -16,8 +16,8 @@ use crate::{
 /// What stands below the help of `shipei serve`.
 pub const EXAMPLES: &str = "\
 Examples:
-  shipei serve --open                            all five on SQLite files in ./shipei-data, for trying
-                                                 it out: nobody on this machine is asked for a token
+  shipei serve --open                            all five on SQLite files in ./shipei-data;
+                                                 nobody on this machine is asked for a token
   shipei serve --data shipei-demo                with the keys that `shipei token --keys shipei-demo`
                                                  or the demo has made there
   shipei serve --database postgres://localhost/shipei --key-file /etc/shipei.key --migrate
@@ -25,8 +25,9 @@ Examples:
   shipei serve assessment --listen 127.0.0.1:7305 --peer enrollment=127.0.0.1:7301 \\
       --peer learning-progress=127.0.0.1:7302 --peer assignment-grading=127.0.0.1:7303 \\
       --peer offline-activity=127.0.0.1:7304     one of five processes
-  shipei serve --config /etc/shipei.toml --listen 0.0.0.0:7300 --issuer https://id.example/realms/edu \
-      --token-keys https://id.example/realms/edu/keys --audience shipei
+  shipei serve --config /etc/shipei.toml --listen 0.0.0.0:7300 \\
+      --issuer https://id.example/realms/edu --audience shipei \\
+      --token-keys https://id.example/realms/edu/keys
                                                  for whom an identity provider knows
 
 Who may call must be said: whose tokens are taken (--token-keys), or that nobody is asked (--open).

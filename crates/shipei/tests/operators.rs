@@ -95,11 +95,11 @@ async fn service_on_postgres_needs_its_own_schema_version() -> Result<()> {
     let place = KeptState::new()?;
     let older = refusal(&mut place.enrollment("serve"))?;
     assert!(older.contains("the schema of enrollment is at version 0, older than this shipei"), "{older}");
-    assert!(older.contains("needs version 101: run `shipei migrate` first"), "{older}");
+    assert!(older.contains("needs version 100: run `shipei migrate` first"), "{older}");
     assert!(!place.folder.path().join("shipei.key").exists(), "a start that was refused has left a key");
 
-    assert_eq!(printed(&mut place.enrollment("migrate"))?, "enrollment: from version 0 to 101\n");
-    assert_eq!(printed(&mut place.enrollment("migrate"))?, "enrollment: version 101, up to date\n");
+    assert_eq!(printed(&mut place.enrollment("migrate"))?, "enrollment: from version 0 to 100\n");
+    assert_eq!(printed(&mut place.enrollment("migrate"))?, "enrollment: version 100, up to date\n");
     drop(Server::start(&mut place.enrollment("serve"))?);
 
     let database = Database::open(place.schema.url(), PoolLimits::default()).await?;
@@ -107,12 +107,12 @@ async fn service_on_postgres_needs_its_own_schema_version() -> Result<()> {
     shipei_store::execute!(
         tx,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         SELECT 109, 'future', TRUE, checksum, 0 FROM _sqlx_migrations WHERE version = 101"
+         SELECT 109, 'future', TRUE, checksum, 0 FROM _sqlx_migrations WHERE version = 100"
     )?;
     tx.commit().await?;
     for command in ["serve", "migrate"] {
         let newer = refusal(&mut place.enrollment(command))?;
-        assert!(newer.contains("version 109, newer than this shipei, which knows version 101"), "{newer}");
+        assert!(newer.contains("version 109, newer than this shipei, which knows version 100"), "{newer}");
         assert!(newer.contains("use a newer shipei"), "{newer}");
     }
     Ok(())
@@ -164,7 +164,7 @@ fn sqlite_file_is_brought_up_to_date_by_serving() -> Result<()> {
     let data = data.to_str().context("UTF-8")?;
     drop(Server::start(&mut shipei(&["serve", "enrollment", "--data", data]))?);
     let migrated = printed(&mut shipei(&["migrate", "enrollment", "--data", data]))?;
-    assert_eq!(migrated, "enrollment: version 101, up to date\n");
+    assert_eq!(migrated, "enrollment: version 100, up to date\n");
     let mode = std::fs::metadata(data)?.permissions().mode() & 0o777;
     assert_eq!(mode, 0o700, "people's names are in there");
     Ok(())

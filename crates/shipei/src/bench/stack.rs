@@ -60,6 +60,8 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Measurem
     bare.wait_until_it_listens()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["serve", "--open", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("stack"));
+    // Each is asked by its flags alone, whatever the environment says.
+    command.env_remove("SHIPEI_TOKEN_KEYS").env_remove("SHIPEI_OPEN");
     let mut suite = Process::spawn(command)?;
     suite.wait_until_it_listens()?;
     let (bare_channels, channels) = (connect(&bare.address).await?, connect(&suite.address).await?);
@@ -69,7 +71,7 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Measurem
     let bearer = Bearer::of_text(&token::of_institution(&key, &["bench"], TOKEN_HOURS)?)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder.join("stack-asking"));
-    command.arg("--token-keys").arg(keys.join(token::KEY_SET_FILE));
+    command.arg("--token-keys").arg(keys.join(token::KEY_SET_FILE)).env_remove("SHIPEI_OPEN");
     let mut asking = Process::spawn(command)?;
     asking.wait_until_it_listens()?;
     let asking_channels = connect(&asking.address).await?;
