@@ -158,7 +158,9 @@ mod tests {
     fn texts_below_the_help_fit_as_they_are() {
         // Clap breaks what is longer once more, in the middle of a sentence.
         let texts = [crate::serve::EXAMPLES, crate::bench::EXAMPLES, MIGRATE_EXAMPLES, RELEARN_EXAMPLES];
-        for line in texts.into_iter().chain([HEALTH_EXAMPLES, CONFIG_EXAMPLES]).flat_map(str::lines) {
+        let lists = [crate::explain::EXAMPLES, crate::stats::EXAMPLES, crate::who::EXAMPLES];
+        let operators = [HEALTH_EXAMPLES, CONFIG_EXAMPLES];
+        for line in texts.into_iter().chain(lists).chain(operators).flat_map(str::lines) {
             assert!(line.len() <= HELP_COLUMNS, "{line}");
         }
     }

@@ -18,8 +18,8 @@ pub const EXAMPLES: &str = "\
 Examples:
   shipei serve --open                            all five on SQLite files in ./shipei-data;
                                                  nobody on this machine is asked for a token
-  shipei serve --data shipei-demo                with the keys that `shipei token --keys shipei-demo`
-                                                 or the demo has made there
+  shipei serve --data shipei-demo                with the keys that the demo has made there,
+                                                 or `shipei token --keys shipei-demo`
   shipei serve --database postgres://localhost/shipei --key-file /etc/shipei.key --migrate
                                                  all five on Postgres, a schema for each
   shipei serve assessment --listen 127.0.0.1:7305 --peer enrollment=127.0.0.1:7301 \\
@@ -30,8 +30,8 @@ Examples:
       --token-keys https://id.example/realms/edu/keys
                                                  for whom an identity provider knows
 
-Who may call must be said: whose tokens are taken (--token-keys), or that nobody is asked (--open).
-A service on Postgres starts on a schema of its own version only: run `shipei migrate` before,
+Who may call must be said: whose tokens are taken (--token-keys), or that nobody is asked
+(--open). A service on Postgres starts on a schema of its own version only: run `shipei migrate` before,
 or give --migrate. `shipei config` with the same flags shows what would be in force, and where
 each value comes from.";
 

@@ -26,15 +26,15 @@ use crate::{
 /// What stands below the help of `shipei explain`.
 pub const EXAMPLES: &str = "\
 Examples:
-  shipei explain T000008 --programme qinhuangdao-2019        a trainee, in the terminal's language
+  shipei explain T000008 --programme qinhuangdao-2019      a trainee, in the terminal's language
   shipei explain L010 --programme qinhuangdao-2019 --lang zh a class tutor
-  shipei explain 130302 --programme qinhuangdao-2019         a county, and with it its counselors
+  shipei explain 130302 --programme qinhuangdao-2019       a county, and with it its counselors
   shipei explain T000008 --programme qinhuangdao-2019 --html T000008.html
                                                      one page that prints well on A4
   shipei explain T000008 --programme qinhuangdao-2019 --json | jq .items
 
-It asks enrollment for the name, assessment for the score, and learning-progress for study time that
-was not credited and why. Nothing is kept.";
+It asks enrollment for the name, assessment for the score, and learning-progress for study time
+that was not credited and why. Nothing is kept.";
 
 /// The language of a sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
