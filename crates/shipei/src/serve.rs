@@ -31,9 +31,9 @@ Examples:
                                                  for whom an identity provider knows
 
 Who may call must be said: whose tokens are taken (--token-keys), or that nobody is asked
-(--open). A service on Postgres starts on a schema of its own version only: run `shipei migrate` before,
-or give --migrate. `shipei config` with the same flags shows what would be in force, and where
-each value comes from.";
+(--open). A service on Postgres starts on a schema of its own version only: run `shipei migrate`
+before, or give --migrate. `shipei config` with the same flags shows what would be in force, and
+where each value comes from.";
 
 /// Serves until SIGINT or SIGTERM.
 ///
