@@ -77,6 +77,8 @@ fn rights() -> Result<()> {
 /// it, where the database of that can be had.
 fn dependencies() -> Result<()> {
     step("dependencies");
+    // Those of other platforms too, which no build has fetched: the check itself asks nobody.
+    run(cargo(&["fetch", "--locked"]))?;
     let deny = tools::deny()?;
     let checks = |arguments: &[&str]| {
         let mut command = Command::new(&deny);
