@@ -1,10 +1,7 @@
 //! Any RPC of the contracts, called with any message: what a client generated from them does, for all of them at once.
 
 use anyhow::{Context as _, Result};
-use shipei_service_kit::{
-    prost::bytes::{Buf as _, BufMut as _},
-    status::reason_of,
-};
+use shipei_service_kit::prost::bytes::{Buf as _, BufMut as _};
 use tonic::{
     Request, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -52,28 +49,8 @@ impl Decoder for Raw {
     }
 }
 
-/// How often a call is made again that found too much under way: exports that nobody reads any more end in their own time.
-const ATTEMPTS_MAX: usize = 1_000;
-
 /// Calls an RPC with one message, by whom a token names, after what `seen` names is known; its first answer, or how it was refused. A unary call is a stream of one message too.
 pub(super) async fn call(
-    channel: &Channel,
-    path: &str,
-    (token, seen): (Option<&str>, &MetadataMap),
-    message: Vec<u8>,
-) -> Result<Result<Vec<u8>, Status>> {
-    for _ in 1..ATTEMPTS_MAX {
-        let answer = call_once(channel, path, (token, seen), message.clone()).await?;
-        let is_overloaded =
-            answer.as_ref().is_err_and(|status| reason_of(status).as_deref() == Some("OVERLOADED"));
-        if !is_overloaded {
-            return Ok(answer);
-        }
-    }
-    call_once(channel, path, (token, seen), message).await
-}
-
-async fn call_once(
     channel: &Channel,
     path: &str,
     (token, seen): (Option<&str>, &MetadataMap),

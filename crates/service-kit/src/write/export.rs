@@ -116,9 +116,10 @@ impl Kit {
         let format = fields.choice::<FileFormat>("format", format);
         let (format,) = fields.all((format,))?;
         let format = if format == FileFormat::Xlsx { ListFormat::Xlsx } else { ListFormat::Csv };
-        let place = self.exports().try_acquire_owned().map_err(|_| overloaded())?;
         let tx = self.database().begin_read().await.map_err(Error::from)?;
         let mut unit = ReadUnit::open(tx, admitted).await?;
+        // Who may not have it is told so, and never how much is under way.
+        let place = self.exports().try_acquire_owned().map_err(|_| overloaded())?;
         unit.reach = unit.reach.and(Reach::region(region_code));
         // What the list refuses is the call's answer, so its beginning is read before there is one.
         let (unit, first) = (list.read)(unit, String::new()).await?;
