@@ -81,7 +81,7 @@ fn store_knows_no_grpc_and_no_service() {
 fn store_and_service_kit_know_no_domain_word() {
     let words = ["trainee", "tutor", "counselor", "seminar", "bulletin", "remittance", "heartbeat"];
     // Roles, and what a request may name, are said by the contract of rights in the words of the field.
-    let of_rights = ["identity/claims.rs", "call/access.rs", "call/rights.rs", "call/things.rs"];
+    let of_rights = ["call/access.rs", "call/rights.rs", "call/things.rs"];
     for (path, text) in production("crates/store/src").into_iter().chain(production("crates/service-kit/src"))
     {
         let text = without_tests(&text).to_lowercase();

@@ -14,7 +14,7 @@ const SOCKET: &str = ".s.PGSQL.5432";
 /// Connections of the pool.
 const CONNECTIONS: u32 = 3;
 /// No case may take longer.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Copies bytes one way while it is not silenced; then swallows them.
 async fn copy(
