@@ -11,7 +11,10 @@ use shipei_contracts::{
         statistics_service_client::StatisticsServiceClient,
     },
     common::v1::{EducationStage, Role},
-    enrollment::v1::{ListPeopleRequest, Person, person_service_client::PersonServiceClient},
+    enrollment::v1::{
+        CreateRegionRequest, ListPeopleRequest, Person, RegionLevel,
+        person_service_client::PersonServiceClient, region_service_client::RegionServiceClient,
+    },
 };
 use shipei_rules::{scheme::Scheme, vocabulary};
 
@@ -219,13 +222,33 @@ async fn compare(clients: &Clients, out: &Path) -> Result<()> {
         }
     }
 
+    // A county that has nobody yet is there, and one that nobody named is not.
+    let county = CreateRegionRequest {
+        programme_id: SEASON.to_owned(),
+        code: "130321".to_owned(),
+        name: "青龙满族自治县".to_owned(),
+        level: RegionLevel::County.into(),
+        parent_code: "130300".to_owned(),
+        ..Default::default()
+    };
+    ask!(clients, RegionServiceClient, "enrollment", create_region, county);
+    let of_region = |code: &str| GetStatisticsRequest {
+        programme_id: SEASON.to_owned(),
+        region_code: code.to_owned(),
+        ..Default::default()
+    };
+    let answer = ask!(clients, StatisticsServiceClient, "assessment", get_statistics, of_region("130321"));
+    assert_eq!(answer.statistics.context("statistics")?.active, 0);
+    let mut client = StatisticsServiceClient::new(clients.channel("assessment"));
+    let refused = client.get_statistics(clients.unary(of_region("130322"))).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::NotFound);
+
     let two = GetStatisticsRequest {
         programme_id: SEASON.to_owned(),
         region_code: "130302".to_owned(),
         class_id: "L0001".to_owned(),
         ..Default::default()
     };
-    let mut client = StatisticsServiceClient::new(clients.channel("assessment"));
     let refused = client.get_statistics(clients.unary(two)).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
     let nowhere = GetStatisticsRequest {

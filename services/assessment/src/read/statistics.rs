@@ -23,7 +23,7 @@ use crate::{
     },
     facts::Instant,
     store::{
-        rescore,
+        lists, rescore,
         statistics::{self, Asked, Key, SumRow},
     },
 };
@@ -50,9 +50,21 @@ impl Assessment {
         let (tx, reach) = (&mut unit.tx, &unit.reach);
         let wanted = (asked, Key::Nothing, request.by_day);
         let rows = statistics::sums(tx, reach, &filter.programme_id, wanted, ("", "")).await?;
-        // Nobody is there: no such place, or none that the caller sees.
-        if rows.is_empty() && (region_code.is_some() || !part.is_empty()) {
-            return Err(not_found(if part.is_empty() { "region_code" } else { "class_id" }));
+        // Nobody is there: no such place, or none that the caller sees, or a region that has no trainees yet.
+        if rows.is_empty() {
+            let field = match (dimension, region_code) {
+                (Dimension::School, _) => Some("school_code"),
+                (Dimension::Class, _) if !part.is_empty() => Some("class_id"),
+                (_, Some(_)) => {
+                    let counties = (None, region_code, as_of);
+                    let known = lists::counties(tx, reach, &filter.programme_id, counties, "", 1).await?;
+                    known.is_empty().then_some("region_code")
+                }
+                _ => None,
+            };
+            if let Some(field) = field {
+                return Err(not_found(field));
+            }
         }
         let mut statistics = summed(&reading.scheme, &rows);
         statistics.key = match part.is_empty() {
