@@ -1,4 +1,17 @@
-//! How commands ask a running suite: one call, or all pages of a list.
+//! How commands ask a running suite: one call, or all pages of a list; and what several of them ask for.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, anyhow};
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+use shipei_client::client::Clients;
+use shipei_contracts::enrollment::v1::{
+    GetProgrammeRequest, ListRegionsRequest, Programme, programme_service_client::ProgrammeServiceClient,
+    region_service_client::RegionServiceClient,
+};
+use shipei_rules::{calendar::Zone, scheme::Scheme};
+use shipei_service_kit::convert::from_timestamp;
 
 /// One unary call, tried again as every good client does: `ask!(clients, "enrollment", PersonServiceClient.get_person, message)`.
 /// Gives the answer, or an error that names the reason.
@@ -40,3 +53,40 @@ pub(crate) use {ask, each_page};
 
 /// Rows of one page of a list.
 pub(crate) const PAGE_SIZE: i32 = 1_000;
+
+/// A programme, as enrollment has it.
+pub(crate) async fn programme(clients: &Clients, programme_id: &str) -> Result<Programme> {
+    let asked = GetProgrammeRequest { programme_id: programme_id.to_owned() };
+    let answer = ask!(clients, "enrollment", ProgrammeServiceClient.get_programme, asked);
+    let programme = answer.context("the programme")?.programme;
+    programme.context("enrollment answered without the programme")
+}
+
+/// The scheme in force of a programme.
+pub(crate) fn scheme_of(programme: &Programme) -> Result<Scheme> {
+    let scheme = Scheme::parse(&programme.scheme_toml);
+    scheme.map_err(|error| anyhow!("the programme's scheme can't be read: {error}"))
+}
+
+/// The names of a programme's regions, by code.
+pub(crate) async fn region_names(clients: &Clients, programme_id: &str) -> Result<BTreeMap<String, String>> {
+    let mut names = BTreeMap::new();
+    let asked = || ListRegionsRequest { programme_id: programme_id.to_owned(), ..Default::default() };
+    each_page!(clients, "enrollment", RegionServiceClient.list_regions, asked(), |page| {
+        names.extend(page.regions.into_iter().map(|region| (region.code, region.name)));
+    });
+    Ok(names)
+}
+
+/// An instant of an answer; none where there is none.
+pub(crate) fn instant(at: Option<&Timestamp>) -> Option<DateTime<Utc>> {
+    from_timestamp(at?).ok()
+}
+
+/// A local time to the minute; empty where there is none.
+pub(crate) fn local_minute(at: Option<&Timestamp>, zone: Zone) -> String {
+    let Some(at) = instant(at) else { return String::new() };
+    let day = zone.day_of(at);
+    let since = (at - zone.start_of(day)).num_minutes();
+    format!("{day} {:02}:{:02}", since / 60, since % 60)
+}

@@ -5,23 +5,18 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use shipei_client::{
-    client::{Clients, call, explain},
+    client::Clients,
     replay::{
         self,
         scores::{Scores, decimals, reasons},
     },
     season::Season,
 };
-use shipei_contracts::{
-    assessment::v1::{CountyScore, TraineeScore, TutorScore},
-    enrollment::v1::{
-        GetProgrammeRequest, ListRegionsRequest, Programme, programme_service_client::ProgrammeServiceClient,
-        region_service_client::RegionServiceClient,
-    },
-};
+use shipei_contracts::assessment::v1::{CountyScore, TraineeScore, TutorScore};
 use shipei_store::crypto::make_private_folder;
 
 use crate::{
+    ask::{programme, region_names},
     display::{columns, histogram, percent, say, table},
     progress::{Progress, summary},
     suite::{Storage, Suite},
@@ -91,7 +86,7 @@ pub async fn run(data: &Path) -> Result<()> {
         }
     };
 
-    let programme = programme(&clients).await?;
+    let programme = programme(&clients, PROGRAMME).await?;
     let programme_id = programme.programme_id.as_str();
     let scores = Scores::new(&clients, programme_id, programme.final_time);
     let columns = columns();
@@ -102,7 +97,7 @@ pub async fn run(data: &Path) -> Result<()> {
             Ok(())
         })
         .await?;
-    let names = county_names(&clients, programme_id).await?;
+    let names = region_names(&clients, programme_id).await?;
     say(&counties(columns, &scores.counties().await?, &names));
     say(&tutors(columns, &scores.tutors().await?));
     say(&trainees(columns, &counted));
@@ -240,35 +235,6 @@ fn tutors(columns: u16, scores: &[TutorScore]) -> String {
         "优秀\nbest",
     ];
     table(columns, "班级辅导教师 class tutors", &headings, &rows)
-}
-
-/// The season's programme, as enrollment has it.
-async fn programme(clients: &Clients) -> Result<Programme> {
-    let channel = clients.channel("enrollment");
-    let answer = call(|| {
-        let request = clients.unary(GetProgrammeRequest { programme_id: PROGRAMME.to_owned() });
-        let mut client = ProgrammeServiceClient::new(channel.clone());
-        async move { client.get_programme(request).await }
-    })
-    .await
-    .map_err(|status| anyhow::anyhow!("{}", explain(&status)))?;
-    answer.into_inner().programme.context("an answer without the programme")
-}
-
-async fn county_names(clients: &Clients, programme: &str) -> Result<BTreeMap<String, String>> {
-    let channel = clients.channel("enrollment");
-    let regions = call(|| {
-        let request = clients.unary(ListRegionsRequest {
-            programme_id: programme.to_owned(),
-            page_size: 1_000,
-            ..Default::default()
-        });
-        let mut client = RegionServiceClient::new(channel.clone());
-        async move { client.list_regions(request).await }
-    })
-    .await
-    .map_err(|status| anyhow::anyhow!("{}", explain(&status)))?;
-    Ok(regions.into_inner().regions.into_iter().map(|region| (region.code, region.name)).collect())
 }
 
 /// Lines to paste; `buf` is `npx -y @bufbuild/buf`.

@@ -5,18 +5,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use shipei_client::client::Clients;
+use shipei_client::{client::Clients, replay::scores::decimals};
 use shipei_contracts::{
     assessment::v1::{
         GetStatisticsRequest, ListStatisticsRequest, Statistics, StatisticsBy,
         statistics_service_client::StatisticsServiceClient,
     },
     common::v1::EducationStage,
-    enrollment::v1::{ListRegionsRequest, region_service_client::RegionServiceClient},
 };
 
 use crate::{
-    ask::{ask, each_page},
+    ask::{ask, each_page, region_names},
     display::{columns, histogram, percent, say, table},
     token::TokenOptions,
 };
@@ -332,19 +331,6 @@ fn as_json(statistics: &Statistics) -> Value {
     })
 }
 
-fn decimals(hundredths: i32) -> String {
-    format!("{}.{:02}", hundredths / 100, hundredths % 100)
-}
-
 fn count(value: i32) -> u64 {
     u64::try_from(value).unwrap_or_default()
-}
-
-async fn region_names(clients: &Clients, programme_id: &str) -> Result<BTreeMap<String, String>> {
-    let mut names = BTreeMap::new();
-    let message = || ListRegionsRequest { programme_id: programme_id.to_owned(), ..Default::default() };
-    each_page!(clients, "enrollment", RegionServiceClient.list_regions, message(), |page| {
-        names.extend(page.regions.into_iter().map(|region| (region.code, region.name)));
-    });
-    Ok(names)
 }

@@ -7,10 +7,9 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
-use prost_types::Timestamp;
 use serde_json::{Map, Value};
 use shipei_client::client::Clients;
 use shipei_contracts::{
@@ -20,15 +19,12 @@ use shipei_contracts::{
     },
     assignment::v1::{ListMarkingRequest, assignment_service_client::AssignmentServiceClient},
     common::v1::Role,
-    enrollment::v1::{
-        GetProgrammeRequest, ListPeopleRequest, Person, person_service_client::PersonServiceClient,
-        programme_service_client::ProgrammeServiceClient,
-    },
+    enrollment::v1::{ListPeopleRequest, Person, person_service_client::PersonServiceClient},
 };
-use shipei_rules::{calendar::Zone, scheme::Scheme};
+use shipei_rules::calendar::Zone;
 
 use crate::{
-    ask::{ask, each_page},
+    ask::{each_page, instant, local_minute, programme, scheme_of},
     display::{columns, say, table},
     token::TokenOptions,
 };
@@ -178,7 +174,7 @@ async fn not_logged_in(clients: &Clients, whom: &Whom) -> Result<List> {
 
 /// Who has not passed, those first whose next deadline comes first; then those who can't any more.
 async fn at_risk(clients: &Clients, whom: &Whom) -> Result<List> {
-    let scheme = scheme(clients, &whom.programme).await?;
+    let scheme = scheme_of(&programme(clients, &whom.programme).await?)?;
     let names = people(clients, whom, Role::Trainee).await?;
     let mut found: Vec<(bool, Option<DateTime<Utc>>, Vec<String>)> = Vec::new();
     let message = || ListTraineeScoresRequest {
@@ -250,7 +246,7 @@ fn within_reach(score: &TraineeScore) -> i32 {
 }
 
 fn until(item: &ScoreItem) -> Option<DateTime<Utc>> {
-    item.missing.as_ref().and_then(|missing| missing.until_time.as_ref()).and_then(instant)
+    instant(item.missing.as_ref()?.until_time.as_ref())
 }
 
 /// 网络研修第2阶段（11月30日截止）.
@@ -264,11 +260,11 @@ fn missing_text(item: &ScoreItem, zone: Zone) -> String {
     }
 }
 
-async fn waiting(clients: &Clients, programme: &str, tutor: &str) -> Result<List> {
-    let scheme = scheme(clients, programme).await?;
+async fn waiting(clients: &Clients, programme_id: &str, tutor: &str) -> Result<List> {
+    let scheme = scheme_of(&programme(clients, programme_id).await?)?;
     let (mut rows, mut weeks) = (Vec::new(), (0, 0));
     let message = || ListMarkingRequest {
-        programme_id: programme.to_owned(),
+        programme_id: programme_id.to_owned(),
         tutor_id: tutor.to_owned(),
         ..Default::default()
     };
@@ -280,7 +276,7 @@ async fn waiting(clients: &Clients, programme: &str, tutor: &str) -> Result<List
             // A class's names at once; they are few.
             if classes.insert(submission.class_id.clone()) {
                 let asked = ListPeopleRequest {
-                    programme_id: programme.to_owned(),
+                    programme_id: programme_id.to_owned(),
                     role: Role::Trainee.into(),
                     class_id: submission.class_id.clone(),
                     ..Default::default()
@@ -295,8 +291,8 @@ async fn waiting(clients: &Clients, programme: &str, tutor: &str) -> Result<List
                 name,
                 submission.class_id,
                 submission.title,
-                moment(submission.submitted_time.as_ref(), scheme.zone),
-                moment(item.due_time.as_ref(), scheme.zone),
+                local_minute(submission.submitted_time.as_ref(), scheme.zone),
+                local_minute(item.due_time.as_ref(), scheme.zone),
                 if item.late { "超期 late" } else { "" }.to_owned(),
             ]);
         }
@@ -394,24 +390,4 @@ async fn people(clients: &Clients, whom: &Whom, role: Role) -> Result<BTreeMap<S
         people.extend(page.people.into_iter().map(|person| (person.person_id.clone(), person)));
     });
     Ok(people)
-}
-
-async fn scheme(clients: &Clients, programme: &str) -> Result<Scheme> {
-    let asked = GetProgrammeRequest { programme_id: programme.to_owned() };
-    let answer = ask!(clients, "enrollment", ProgrammeServiceClient.get_programme, asked)?;
-    let programme = answer.programme.context("enrollment answered without the programme")?;
-    Scheme::parse(&programme.scheme_toml)
-        .map_err(|error| anyhow::anyhow!("the programme's scheme can't be read: {error}"))
-}
-
-fn instant(at: &Timestamp) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?)
-}
-
-/// A local time to the minute.
-fn moment(at: Option<&Timestamp>, zone: Zone) -> String {
-    let Some(at) = at.and_then(instant) else { return String::new() };
-    let day = zone.day_of(at);
-    let since = (at - zone.start_of(day)).num_minutes();
-    format!("{day} {:02}:{:02}", since / 60, since % 60)
 }

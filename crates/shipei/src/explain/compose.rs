@@ -1,6 +1,6 @@
 //! Puts what the services said into words: who, the total, the items. Pure; study and the time line are in `study`.
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::Datelike as _;
 use prost_types::Timestamp;
 use shipei_contracts::{
     assessment::v1::{CountyScore, ItemState, ScoreItem, TraineeScore, TutorScore},
@@ -14,6 +14,7 @@ use super::{
     sheet::{Line, Named, Sheet},
     words,
 };
+use crate::ask::{instant, local_minute};
 
 /// What an item needs, as codes of the contract.
 const STUDY: &str = "STUDY";
@@ -236,7 +237,7 @@ impl Writer<'_> {
             let text = self.language.pick(&missing.text_zh, &missing.text);
             parts.extend((!text.is_empty()).then(|| text.to_owned()));
         }
-        let until = item.missing.as_ref().and_then(|missing| missing.until_time.as_ref()).and_then(instant);
+        let until = instant(item.missing.as_ref().and_then(|missing| missing.until_time.as_ref()));
         if let Some(until) = until {
             parts.push(words::deadline(until, self.zone, self.year, self.language));
         }
@@ -256,10 +257,7 @@ impl Writer<'_> {
 
     /// A local time to the minute.
     pub(super) fn moment(&self, at: Option<&Timestamp>) -> String {
-        let Some(at) = at.and_then(instant) else { return String::new() };
-        let day = self.zone.day_of(at);
-        let since = (at - self.zone.start_of(day)).num_minutes();
-        format!("{day} {:02}:{:02}", since / 60, since % 60)
+        local_minute(at, self.zone)
     }
 }
 
@@ -287,8 +285,4 @@ pub(super) fn permille(part: i32, whole: i32) -> i32 {
     }
     let permille = i64::from(part) * 1_000 / i64::from(whole);
     i32::try_from(permille.clamp(0, 1_000)).unwrap_or(1_000)
-}
-
-pub(super) fn instant(at: &Timestamp) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use shipei_client::client::Clients;
@@ -13,8 +13,7 @@ use shipei_contracts::{
     },
     common::v1::Role,
     enrollment::v1::{
-        GetClassRequest, GetPersonRequest, GetProgrammeRequest, ListRegionsRequest, Person, Programme,
-        person_service_client::PersonServiceClient, programme_service_client::ProgrammeServiceClient,
+        GetClassRequest, GetPersonRequest, Person, Programme, person_service_client::PersonServiceClient,
         region_service_client::RegionServiceClient,
     },
     learning::v1::{
@@ -24,7 +23,9 @@ use shipei_contracts::{
 };
 use shipei_rules::scheme::Scheme;
 
-use crate::ask::{ask, each_page};
+use shipei_service_kit::to_timestamp;
+
+use crate::ask::{ask, each_page, programme, region_names, scheme_of};
 
 /// Whose score it is, and the score.
 #[derive(Debug)]
@@ -70,18 +71,11 @@ impl Facts {
         subject: &str,
         as_of: Option<DateTime<Utc>>,
     ) -> Result<Self> {
+        let programme = programme(clients, programme_id).await?;
+        let scheme = scheme_of(&programme)?;
         let programme_id = programme_id.to_owned();
-        let asked = GetProgrammeRequest { programme_id: programme_id.clone() };
-        let programme = ask!(clients, "enrollment", ProgrammeServiceClient.get_programme, asked);
-        let programme = programme.with_context(|| "the programme".to_owned())?.programme;
-        let programme = programme.context("enrollment answered without the programme")?;
-        let scheme = Scheme::parse(&programme.scheme_toml)
-            .map_err(|error| anyhow!("the programme's scheme can't be read: {error}"))?;
         let is_of_now = as_of.is_none();
-        let as_of = as_of.map(|time| Timestamp {
-            seconds: time.timestamp(),
-            nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or_default(),
-        });
+        let as_of = as_of.map(to_timestamp);
         let person = match is_region_code(subject) {
             true => None,
             false => {
@@ -115,7 +109,7 @@ impl Facts {
             Some(person) => about.class_name(&person.class_id).await?,
             None => String::new(),
         };
-        let regions = about.regions().await?;
+        let regions = region_names(clients, &programme_id).await?;
         Ok(Self { programme, scheme, person, class_name, regions, score, study, is_of_now })
     }
 }
@@ -185,17 +179,6 @@ impl About<'_> {
         let answer = ask!(clients, "enrollment", RegionServiceClient.get_class, asked);
         let class = answer.with_context(|| "the class".to_owned())?.class;
         Ok(class.map(|class| class.name).unwrap_or_default())
-    }
-
-    async fn regions(&self) -> Result<BTreeMap<String, String>> {
-        let clients = self.clients;
-        let mut names = BTreeMap::new();
-        let asked =
-            || ListRegionsRequest { programme_id: self.programme_id.to_owned(), ..Default::default() };
-        each_page!(clients, "enrollment", RegionServiceClient.list_regions, asked(), |page| {
-            names.extend(page.regions.into_iter().map(|region| (region.code, region.name)));
-        });
-        Ok(names)
     }
 }
 

@@ -9,11 +9,12 @@ use shipei_rules::{calendar::Period, explanation::ItemKey, scheme::Scheme};
 
 use super::{
     Language,
-    compose::{Writer, instant, main_line_left, permille, state_of},
+    compose::{Writer, main_line_left, permille, state_of},
     facts::Study,
     sheet::{Bar, Lost, SessionShown, StudyShown, TimeLine, TimeRow},
     words,
 };
+use crate::ask::instant;
 
 /// The most sessions that are named; those that lost most come first.
 const SESSIONS_MAX: usize = 12;
@@ -106,7 +107,7 @@ impl Writer<'_> {
             let period = item.name.parse().ok().and_then(|key| period_of(&self.facts.scheme, key));
             let Some(period) = period else { continue };
             let until = item.missing.as_ref().and_then(|missing| missing.until_time.as_ref());
-            let until = until.and_then(instant).unwrap_or(period.until).max(period.until);
+            let until = instant(until).unwrap_or(period.until).max(period.until);
             windows.push((item, Period { until, ..period }));
         }
         let first = windows.iter().map(|(_, period)| period.from).min()?;
@@ -121,13 +122,13 @@ impl Writer<'_> {
                 from: part(period.from),
                 until: part(period.until),
                 days: format!("{} – {}", day(from), day(until)),
-                dot: item.evidence_time.as_ref().and_then(instant).map(part),
+                dot: instant(item.evidence_time.as_ref()).map(part),
             }
         });
         Some(TimeLine {
             first: words::day(self.zone.day_of(first), self.year, self.language),
             last: words::day(self.zone.day_of(last - TimeDelta::microseconds(1)), self.year, self.language),
-            now: as_of.and_then(instant).map_or(0, part),
+            now: instant(as_of).map_or(0, part),
             rows: rows.collect(),
         })
     }
