@@ -18,7 +18,7 @@ use tonic::{Code, Request, Status, metadata::MetadataValue};
 use tonic_types::StatusExt as _;
 
 use super::{
-    wire::call,
+    wire::{Door, call},
     world::{CLASS_REGIONS, COUNTIES, World, lies_in},
 };
 use crate::{
@@ -331,7 +331,7 @@ fn told(policy: &Policy, answer: &Result<Vec<u8>, Status>) -> (Outcome, String) 
     (outcome, format!("{:?} {reason} {} {fields:?}", status.code(), status.message()))
 }
 
-async fn walk(backend: Backend) -> Result<()> {
+async fn walk(backend: Backend, door: Door) -> Result<()> {
     let world = World::begin(backend).await?;
     let callers = people(&world)?;
     record_fact(&world, &callers).await?;
@@ -357,7 +357,7 @@ async fn walk(backend: Backend) -> Result<()> {
         for who in &callers {
             let expected = expected(policy, path, who);
             let first = request(&method, policy, path, who, Things::First)?;
-            let answer = call(&world.channel, path, (who.token.as_deref(), &seen), first).await?;
+            let answer = call(&world.channel, door, &method, (who.token.as_deref(), &seen), first).await?;
             let (came, words) = told(policy, &answer);
             *outcomes.entry(format!("{expected:?}")).or_default() += 1;
             let shown = format!("{path} by {:?} {} ({})", who.role, who.subject, who.name);
@@ -375,8 +375,9 @@ async fn walk(backend: Backend) -> Result<()> {
                 _ => Things::Missing,
             };
             let missing = request(&method, policy, path, who, things)?;
+            let caller = (who.token.as_deref(), &seen);
             let (_, of_missing) =
-                told(policy, &call(&world.channel, path, (who.token.as_deref(), &seen), missing).await?);
+                told(policy, &call(&world.channel, door, &method, caller, missing).await?);
             if of_missing != words {
                 faults.push(format!("{shown}: hidden is {words}, and missing {of_missing}"));
             }
@@ -411,10 +412,20 @@ async fn record_fact(world: &World, callers: &[Who]) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rpc_is_open_to_whom_its_contract_says_and_to_nobody_else() -> Result<()> {
-    walk(Backend::Sqlite).await
+    walk(Backend::Sqlite, Door::Grpc).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rpc_is_open_to_whom_its_contract_says_on_postgres() -> Result<()> {
-    walk(Backend::Postgres).await
+    walk(Backend::Postgres, Door::Grpc).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rpc_is_open_to_whom_its_contract_says_over_grpc_web() -> Result<()> {
+    walk(Backend::Sqlite, Door::GrpcWeb).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rpc_is_open_to_whom_its_contract_says_over_json() -> Result<()> {
+    walk(Backend::Sqlite, Door::Json).await
 }
