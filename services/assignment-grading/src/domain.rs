@@ -167,7 +167,7 @@ pub(crate) fn grade_of(marks: &[Mark]) -> Option<Grade> {
 /// submissions without `new`; the changes are those of all, the new one's own too.
 ///
 /// # Errors
-/// WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, INVALID_KIND, TOO_MANY, ALREADY_GRADED.
+/// WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, INVALID_KIND, LIMIT_REACHED, ALREADY_GRADED.
 pub(crate) fn decide_submission(
     scheme: &Scheme,
     trainee: &Member,
@@ -181,8 +181,8 @@ pub(crate) fn decide_submission(
         return Err(Refusal::new(ErrorReason::InvalidKind).field("kind"));
     }
     if works.submissions.len() >= SUBMISSIONS_PER_TRAINEE_MAX {
-        return Err(Refusal::new(ErrorReason::TooMany)
-            .with("submissions_max", SUBMISSIONS_PER_TRAINEE_MAX.to_string()));
+        return Err(Refusal::new(ErrorReason::LimitReached)
+            .with("kept_max", SUBMISSIONS_PER_TRAINEE_MAX.to_string()));
     }
     let changes = works.with(new).changes(scheme);
     for change in &changes {
@@ -218,7 +218,7 @@ pub(crate) fn is_same_submission(
 ///
 /// # Errors
 /// NOT_FOUND (not submitted by then, or retracted), NOT_CLASS_TUTOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED, SUPERSEDED,
-/// COMMENT_REQUIRED, TOO_MANY.
+/// COMMENT_REQUIRED, LIMIT_REACHED.
 pub(crate) fn decide_mark(
     scheme: &Scheme,
     (tutor, class, trainee): (&Member, Option<&Class>, &Member),
@@ -240,7 +240,7 @@ pub(crate) fn decide_mark(
     }
     if marks.len() >= MARKS_PER_SUBMISSION_MAX {
         return Err(
-            Refusal::new(ErrorReason::TooMany).with("marks_max", MARKS_PER_SUBMISSION_MAX.to_string())
+            Refusal::new(ErrorReason::LimitReached).with("kept_max", MARKS_PER_SUBMISSION_MAX.to_string())
         );
     }
     Ok(())

@@ -198,7 +198,7 @@ pub(crate) struct Attendance {
 ///
 /// # Errors
 /// NOT_FOUND (the activity was not held by then, or retracted), NOT_COUNTY_COUNSELOR, WITHDRAWN, WINDOW_NOT_OPEN, WINDOW_CLOSED,
-/// SCORE_OUT_OF_RANGE, NOT_ATTENDED, TOO_MANY.
+/// SCORE_OUT_OF_RANGE, NOT_ATTENDED, LIMIT_REACHED.
 pub(crate) fn decide_score(
     scheme: &Scheme,
     (counselor, activity): (&Member, &Activity),
@@ -225,7 +225,7 @@ pub(crate) fn decide_score(
     }
     if attendance.is_some_and(|attendance| attendance.score_count >= SCORES_PER_ATTENDANCE_MAX) {
         return Err(
-            Refusal::new(ErrorReason::TooMany).with("scores_max", SCORES_PER_ATTENDANCE_MAX.to_string())
+            Refusal::new(ErrorReason::LimitReached).with("kept_max", SCORES_PER_ATTENDANCE_MAX.to_string())
         );
     }
     Ok(())

@@ -118,7 +118,7 @@ fn submission_is_refused_by_one_cause_each() {
     let submissions = vec![works(&[("A0", "11-04T10:00:00", &[])]).submissions.remove(0); 1_000];
     let full = Works { submissions, ..Works::default() };
     let decided = decide_submission(&scheme(), &trainee(), &submission("A1", "11-05T10:00:00"), full);
-    assert_eq!(decided.unwrap_err().reason, TooMany);
+    assert_eq!(decided.unwrap_err().reason, LimitReached);
 }
 
 /// A submission's id and time, and its marks with theirs.
@@ -257,7 +257,7 @@ fn marks_of_one_submission_are_limited() {
     let people = (&tutor("U1"), Some(&class), &trainee());
     let mut marks = vec![mark(1, FAIL, "11-05T10:00:00"); MARKS_PER_SUBMISSION_MAX];
     let refused = decide_mark(&scheme(), people, (&there, &marks), "好", at("11-06T10:00:00"));
-    assert_eq!(refused.unwrap_err().reason, TooMany);
+    assert_eq!(refused.unwrap_err().reason, LimitReached);
     marks.pop();
     decide_mark(&scheme(), people, (&there, &marks), "好", at("11-06T10:00:00")).unwrap();
 }

@@ -67,7 +67,7 @@ pub(super) async fn correct_person(
     let number = changes::next_number(&mut unit.tx, id, person_id).await?;
     if number >= changes::CHANGES_MAX {
         let changes_max = changes::CHANGES_MAX.to_string();
-        return Err(Refusal::new(ErrorReason::TooMany).with("person_changes_max", changes_max).into());
+        return Err(Refusal::new(ErrorReason::LimitReached).with("kept_max", changes_max).into());
     }
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     // Who retracts it meanwhile comes before or after, never between.

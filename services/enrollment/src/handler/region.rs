@@ -157,7 +157,7 @@ async fn move_region(
         let move_number = i64::try_from(moves.len()).unwrap_or(i64::MAX).saturating_add(1);
         if move_number > regions::REGION_MOVES_MAX {
             let moves_max = regions::REGION_MOVES_MAX.to_string();
-            return Err(Refusal::new(ErrorReason::TooMany).with("region_moves_max", moves_max).into());
+            return Err(Refusal::new(ErrorReason::LimitReached).with("kept_max", moves_max).into());
         }
         let stamp = Stamp::of(&unit);
         let moved = (move_number, old_parent, parent_code);
@@ -293,7 +293,7 @@ async fn replace_tutor(
         let change_number = recorded.saturating_add(1);
         if change_number > classes::TUTOR_CHANGES_MAX {
             let changes_max = classes::TUTOR_CHANGES_MAX.to_string();
-            return Err(Refusal::new(ErrorReason::TooMany).with("tutor_changes_max", changes_max).into());
+            return Err(Refusal::new(ErrorReason::LimitReached).with("kept_max", changes_max).into());
         }
         let stamp = Stamp::of(&unit);
         fact_id = unit.new_fact_id()?;

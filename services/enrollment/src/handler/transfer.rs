@@ -112,7 +112,7 @@ async fn wanted_move(
     let count = transfers::moves_count(&mut unit.tx, id, person_id).await?;
     if count >= transfers::MOVES_MAX {
         let moves_max = transfers::MOVES_MAX.to_string();
-        return Err(Refusal::new(ErrorReason::TooMany).with("transfers_max", moves_max).into());
+        return Err(Refusal::new(ErrorReason::LimitReached).with("kept_max", moves_max).into());
     }
     Ok(Some((moves, Move { at, old, new })))
 }

@@ -235,7 +235,7 @@ pub(crate) struct Worth {
 /// entry how many main-line courses apply to the learner now. What it led to is added to `facts`, but for a late learner,
 /// whose facts are read by dates.
 ///
-/// Refused with OUT_OF_ORDER, or with TOO_MANY when the session is full; then nothing changed.
+/// Refused with OUT_OF_ORDER, or with LIMIT_REACHED when the session is full; then nothing changed.
 pub(crate) fn take_beat(
     scheme: &Scheme,
     main_line_totals: &[i64],
@@ -248,7 +248,7 @@ pub(crate) fn take_beat(
     let was_complete = course.study.is_complete();
     let previous = session.as_ref().map(|session| session.study);
     if session.as_ref().is_some_and(|session| session.beats.is_full() && seq > session.study.last_seq) {
-        return Err(ErrorReason::TooMany);
+        return Err(ErrorReason::LimitReached);
     }
     let mut progress = previous;
     let credit = study_time::heartbeat(scheme, &mut learner.study, &mut progress, &mut course.study, seq, at)

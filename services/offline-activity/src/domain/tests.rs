@@ -165,7 +165,7 @@ fn score_is_refused_by_one_cause_each() {
         (trainee("T1"), "130302", Some(&attended), 0, NOON, Some(ScoreOutOfRange)),
         (trainee("T1"), "130302", Some(&attended), 11, NOON, Some(ScoreOutOfRange)),
         (trainee("T1"), "130302", Some(&one_more), 5, NOON, None),
-        (trainee("T1"), "130302", Some(&full), 5, NOON, Some(TooMany)),
+        (trainee("T1"), "130302", Some(&full), 5, NOON, Some(LimitReached)),
         (trainee("T1"), "130302", None, 5, NOON, Some(NotAttended)),
         (trainee("T1"), "130302", Some(&fallen), 5, NOON, Some(NotAttended)),
         (trainee("T1"), "130302", Some(&attended), 5, "10-03T09:59:59", Some(NotAttended)),
