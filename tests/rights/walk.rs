@@ -376,8 +376,7 @@ async fn walk(backend: Backend, door: Door) -> Result<()> {
             };
             let missing = request(&method, policy, path, who, things)?;
             let caller = (who.token.as_deref(), &seen);
-            let (_, of_missing) =
-                told(policy, &call(&world.channel, door, &method, caller, missing).await?);
+            let (_, of_missing) = told(policy, &call(&world.channel, door, &method, caller, missing).await?);
             if of_missing != words {
                 faults.push(format!("{shown}: hidden is {words}, and missing {of_missing}"));
             }

@@ -181,8 +181,9 @@ pub(crate) fn decide_submission(
         return Err(Refusal::new(ErrorReason::InvalidKind).field("kind"));
     }
     if works.submissions.len() >= SUBMISSIONS_PER_TRAINEE_MAX {
-        return Err(Refusal::new(ErrorReason::LimitReached)
-            .with("kept_max", SUBMISSIONS_PER_TRAINEE_MAX.to_string()));
+        return Err(
+            Refusal::new(ErrorReason::LimitReached).with("kept_max", SUBMISSIONS_PER_TRAINEE_MAX.to_string())
+        );
     }
     let changes = works.with(new).changes(scheme);
     for change in &changes {

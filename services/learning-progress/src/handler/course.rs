@@ -68,7 +68,8 @@ impl CourseHandler {
         if known.is_none() {
             let version = store::next_catalogue_version(&mut unit.tx, programme_id).await?;
             if version > COURSES_MAX {
-                let refusal = Refusal::new(ErrorReason::LimitReached).with("kept_max", COURSES_MAX.to_string());
+                let refusal =
+                    Refusal::new(ErrorReason::LimitReached).with("kept_max", COURSES_MAX.to_string());
                 return Err(refusal.field("course").into());
             }
             let actor = unit.actor().to_owned();
