@@ -1,26 +1,27 @@
 //! Statistics against a count of all trainees, one by one: by every way in which they can be told apart, now and by day.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use shipei_client::client::Clients;
 use shipei_contracts::{
     assessment::v1::{
         GetStatisticsRequest, ItemState, ListStatisticsRequest, ListTraineeScoresRequest, Statistics,
-        StatisticsBy, TraineeScore, score_service_client::ScoreServiceClient,
+        StatisticsBy, TraineeScore, WatchStatisticsRequest, score_service_client::ScoreServiceClient,
         statistics_service_client::StatisticsServiceClient,
     },
     common::v1::{EducationStage, Role},
     enrollment::v1::{
-        CreateRegionRequest, ListPeopleRequest, Person, RegionLevel,
+        CreateRegionRequest, ListPeopleRequest, Person, RegionLevel, WithdrawTraineeRequest,
         person_service_client::PersonServiceClient, region_service_client::RegionServiceClient,
     },
 };
 use shipei_rules::{scheme::Scheme, vocabulary};
+use shipei_service_kit::{observe::OBSERVE_INTERVAL, status::reason_of};
 
 use crate::{
     harness::{Backend, KeptState, embedded, replay_and_compare, season_folder},
-    places::ask,
+    places::{XIONGAN, ask, at, id, populate},
 };
 
 const SEASON: &str = "qinhuangdao-2019";
@@ -259,6 +260,61 @@ async fn compare(clients: &Clients, out: &Path) -> Result<()> {
     let refused = client.get_statistics(clients.unary(nowhere)).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::NotFound);
     Ok(())
+}
+
+/// What is watched is what is there, and becomes something else when that does; the stream says why it ends.
+async fn watched_statistics_follow_the_facts(backend: Backend) -> Result<()> {
+    let state = KeptState::new(backend)?;
+    let (suite, clients) = embedded(&state).await?;
+    populate(&clients).await?;
+    let mut client = StatisticsServiceClient::new(clients.channel("assessment"));
+    let of_region = |code: &str| WatchStatisticsRequest {
+        programme_id: id(),
+        region_code: code.to_owned(),
+        ..Default::default()
+    };
+    let refused = client.watch_statistics(clients.request(of_region("139999"))).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::NotFound);
+
+    let watching = client.watch_statistics(clients.request(of_region(XIONGAN))).await?;
+    let mut watched = watching.into_inner();
+    let first = watched.message().await?.context("an answer")?.statistics.context("statistics")?;
+    assert_eq!(first.active, 1, "{first:?}");
+    let begun = std::time::Instant::now();
+    let withdrawal = WithdrawTraineeRequest {
+        programme_id: id(),
+        person_id: "T1".to_owned(),
+        reason: "调离".to_owned(),
+        occurred_at: at("2019-12-01T00:00:00Z"),
+        ..Default::default()
+    };
+    ask!(clients, PersonServiceClient, "enrollment", withdraw_trainee, withdrawal);
+    let next = loop {
+        // One without statistics says that nothing has changed.
+        if let Some(next) = watched.message().await?.context("an answer")?.statistics {
+            break next;
+        }
+    };
+    assert!(begun.elapsed() >= OBSERVE_INTERVAL - Duration::from_millis(100), "{:?}", begun.elapsed());
+    let asked =
+        GetStatisticsRequest { programme_id: id(), region_code: XIONGAN.to_owned(), ..Default::default() };
+    let alone = ask!(clients, StatisticsServiceClient, "assessment", get_statistics, asked).statistics;
+    assert_eq!((next.active, Some(&next)), (0, alone.as_ref()));
+
+    let (ended, _) = tokio::join!(watched.message(), suite.stop());
+    let ended = ended.unwrap_err();
+    assert_eq!(reason_of(&ended).as_deref(), Some("STREAM_ENDED"), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watched_statistics_follow_the_facts_on_sqlite() -> Result<()> {
+    watched_statistics_follow_the_facts(Backend::Sqlite).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watched_statistics_follow_the_facts_on_postgres() -> Result<()> {
+    watched_statistics_follow_the_facts(Backend::Postgres).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,7 @@ pub use answer::{cells, convert, error, page, status};
 pub use call::{access, consistency, reach};
 pub use feed::{event_feed, subscription};
 pub use serve::{config, connection, server};
-pub use write::{export, kit, parts, quota, room, unit};
+pub use write::{export, kit, observe, parts, quota, room, unit};
 
 pub use answer::{
     broken::set_aside,

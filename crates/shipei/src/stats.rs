@@ -1,5 +1,7 @@
 //! `shipei stats`: where a province, a city, a county, a school or a class stands, as tables and plots.
 
+mod watch;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -28,6 +30,7 @@ Examples:
   shipei stats --programme qinhuangdao-2019 --region 130302 --by class
   shipei stats --programme qinhuangdao-2019 --class L0003 --days
   shipei stats --programme qinhuangdao-2019 --by subject --stage compulsory --json
+  shipei stats --programme qinhuangdao-2019 --region 130302 --watch     as it changes
 
 Shares are of the trainees who have not withdrawn.";
 
@@ -86,6 +89,9 @@ pub struct Options {
     /// Day by day.
     #[arg(long)]
     days: bool,
+    /// Show them anew whenever they have changed; with --json a line each time.
+    #[arg(long, conflicts_with_all = ["by", "days"])]
+    watch: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -144,6 +150,7 @@ pub async fn run(options: &Options) -> Result<()> {
     let clients = clients.bearing(options.token.bearer()?);
     match options.by {
         Some(by) => list(&clients, options, by).await,
+        None if options.watch => watch::watch(&clients, options).await,
         None => one(&clients, options).await,
     }
 }
@@ -164,14 +171,21 @@ async fn one(clients: &Clients, options: &Options) -> Result<()> {
         say(&serde_json::to_string_pretty(&as_json(&statistics))?);
         return Ok(());
     }
+    show(options, &statistics);
+    say_if_behind(answer.catching_up);
+    Ok(())
+}
+
+/// The figures of one place as a table, with plots.
+fn show(options: &Options, statistics: &Statistics) {
     let width = columns();
     let title = match statistics.key.is_empty() {
         true => format!("{} 全部 all", options.programme),
         false => format!("{} {}", options.programme, statistics.key),
     };
-    say(&table(width, &title, &["指标\nwhat", "人数\ntrainees", "比例\nshare"], &figures(&statistics)));
+    say(&table(width, &title, &["指标\nwhat", "人数\ntrainees", "比例\nshare"], &figures(statistics)));
     say(&format!("平均分 average {}\n", decimals(statistics.average_hundredths)));
-    say(&histogram("总分分布 totals", &by_tens(&statistics)));
+    say(&histogram("总分分布 totals", &by_tens(statistics)));
     if !statistics.offline_scores.is_empty() {
         let scores = statistics.offline_scores.iter();
         let buckets: Vec<(String, u64)> =
@@ -179,10 +193,8 @@ async fn one(clients: &Clients, options: &Options) -> Result<()> {
         say(&histogram("线下成绩分布 offline scores", &buckets));
     }
     if options.days {
-        say(&days(width, &statistics));
+        say(&days(width, statistics));
     }
-    say_if_behind(answer.catching_up);
-    Ok(())
 }
 
 async fn list(clients: &Clients, options: &Options, by: By) -> Result<()> {

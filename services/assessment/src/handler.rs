@@ -5,9 +5,10 @@ use shipei_contracts::assessment::v1::{
     GetStatisticsRequest, GetStatisticsResponse, GetTraineeScoreRequest, GetTraineeScoreResponse,
     GetTutorScoreRequest, GetTutorScoreResponse, ListCountyScoresRequest, ListCountyScoresResponse,
     ListStatisticsRequest, ListStatisticsResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
-    ListTutorScoresRequest, ListTutorScoresResponse, score_service_server::ScoreService,
-    statistics_service_server::StatisticsService,
+    ListTutorScoresRequest, ListTutorScoresResponse, WatchStatisticsRequest, WatchStatisticsResponse,
+    score_service_server::ScoreService, statistics_service_server::StatisticsService,
 };
+use shipei_service_kit::export::Chunks;
 use tonic::{Request, Response, Status};
 
 use crate::Assessment;
@@ -71,6 +72,15 @@ impl StatisticsService for Assessment {
         request: Request<GetStatisticsRequest>,
     ) -> Result<Response<GetStatisticsResponse>, Status> {
         self.kit.read(self, request, Self::get_statistics).await
+    }
+
+    type WatchStatisticsStream = Chunks<WatchStatisticsResponse>;
+
+    async fn watch_statistics(
+        &self,
+        request: Request<WatchStatisticsRequest>,
+    ) -> Result<Response<Self::WatchStatisticsStream>, Status> {
+        self.kit.observe(&self.shutdown, self, request, Self::watched_statistics).await
     }
 
     async fn list_statistics(

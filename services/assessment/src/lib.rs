@@ -60,7 +60,7 @@ pub const SERVICE: Service = Service {
     migrations,
     follows: &shipei_contracts::services::OF_FACTS,
     learned: &[&shipei_mirror::TABLES, &TABLES],
-    serve: |builder, kit, _| serve(builder, kit),
+    serve,
     follow,
 };
 
@@ -100,12 +100,13 @@ pub const TABLES: [&str; 20] = [
 pub struct Assessment {
     kit: Kit,
     schemes: Programmes,
+    shutdown: Shutdown,
 }
 
 /// Adds its gRPC service and its event log to a server.
-pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
+pub fn serve(builder: ServerBuilder, kit: &Kit, shutdown: &Shutdown) -> ServerBuilder {
     kit.keeps_things(MirroredThings);
-    let scores = Assessment { kit: kit.clone(), schemes: kit.shared() };
+    let scores = Assessment { kit: kit.clone(), schemes: kit.shared(), shutdown: shutdown.clone() };
     builder
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))
         .service(kit, grpc_server!(StatisticsServiceServer, scores.clone()))

@@ -31,7 +31,7 @@ pub const CHUNK_TIME_MAX: Duration = Duration::from_secs(10);
 /// The most bytes of one chunk.
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
-/// What an export RPC answers.
+/// What an RPC answers that streams its answers.
 pub type Chunks<Res> = Pin<Box<dyn Stream<Item = std::result::Result<Res, Status>> + Send>>;
 
 /// Some rows of a list, and where it goes on; empty after the last.

@@ -46,6 +46,8 @@ use crate::{
 const COMPRESSED_BYTES_MIN: usize = 1024;
 /// The most exports of a service that are under way at once.
 pub const EXPORTS_MAX: usize = 2;
+/// The most reads of a service that go on at once.
+pub const OBSERVERS_MAX: usize = 256;
 /// What keeps cursors apart from other sealed tokens.
 const CURSOR_PURPOSE: &str = "cursor";
 const PAGE_PURPOSE: &str = "page of a caller";
@@ -66,6 +68,7 @@ struct Inner {
     lines: Lines,
     room: Room,
     exports: Arc<Semaphore>,
+    observers: Arc<Semaphore>,
     instance: Instance,
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
@@ -101,6 +104,7 @@ impl Kit {
             lines: Lines::new(&database),
             room: Room::new(),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            observers: Arc::new(Semaphore::new(OBSERVERS_MAX)),
             instance,
             database,
             clock,
@@ -244,6 +248,11 @@ impl Kit {
     /// The places of exports.
     pub(super) fn exports(&self) -> Arc<Semaphore> {
         self.inner.exports.clone()
+    }
+
+    /// The places of reads that go on.
+    pub(super) fn observers(&self) -> Arc<Semaphore> {
+        self.inner.observers.clone()
     }
 
     /// The commands of this service that wait.

@@ -39,19 +39,34 @@ impl Kit {
         let admitted = self.admit(&request).await?;
         let mut request = request.into_inner();
         self.open_page_token(&admitted, &mut request)?;
-        let mut response = self
-            .retry(|| async {
-                let tx = self.database().begin_read().await?;
-                let unit = ReadUnit::open(tx, &admitted).await?;
-                let (unit, response) = handler(state.clone(), unit, request.clone()).await?;
-                unit.tx.rollback().await?;
-                Ok::<_, Error>(response)
-            })
-            .await?;
-        size::check(&response)?;
+        let mut response = self.retry(|| self.from_snapshot(&admitted, state, &request, &handler)).await?;
         self.seal_page_token(&admitted, &mut response);
         Ok(respond(response, &admitted.token()))
     }
+
+    /// What a handler answers from one snapshot, if it fits into a message.
+    pub(super) async fn from_snapshot<State, Req, Res, Handler, Handling>(
+        &self,
+        admitted: &Admitted,
+        state: &State,
+        request: &Req,
+        handler: &Handler,
+    ) -> Result<Res>
+    where
+        State: Clone,
+        Req: Clone,
+        Res: Message,
+        Handler: Fn(State, ReadUnit, Req) -> Handling,
+        Handling: Future<Output = Result<(ReadUnit, Res)>>,
+    {
+        let tx = self.database().begin_read().await?;
+        let unit = ReadUnit::open(tx, admitted).await?;
+        let (unit, response) = handler(state.clone(), unit, request.clone()).await?;
+        unit.tx.rollback().await?;
+        size::check(&response)?;
+        Ok(response)
+    }
+
     /// Takes off the seal of the caller. A page token is its caller's: another one's shows where others' rows are.
     fn open_page_token<Req: NamesThings>(&self, admitted: &Admitted, request: &mut Req) -> Result<()> {
         let asker = admitted.asker();

@@ -8,6 +8,7 @@ use shipei_contracts::{
     assessment::v1::{
         DayStatistics, GetStatisticsRequest, GetStatisticsResponse, ListStatisticsRequest,
         ListStatisticsResponse, PhaseStatistics, Statistics, StatisticsBy, ValueCount,
+        WatchStatisticsRequest, WatchStatisticsResponse,
     },
     assignment::v1::Grade,
 };
@@ -73,6 +74,25 @@ impl Assessment {
         };
         let catching_up = rescore::is_behind(tx, &filter.programme_id).await?;
         Ok((unit, GetStatisticsResponse { statistics: Some(statistics), catching_up }))
+    }
+
+    /// What is watched: the same, asked again and again.
+    pub(crate) async fn watched_statistics(
+        self,
+        unit: ReadUnit,
+        request: WatchStatisticsRequest,
+    ) -> Result<(ReadUnit, WatchStatisticsResponse)> {
+        let asked = GetStatisticsRequest {
+            programme_id: request.programme_id,
+            region_code: request.region_code,
+            school_code: request.school_code,
+            class_id: request.class_id,
+            education_stage: request.education_stage,
+            by_day: false,
+        };
+        let (unit, GetStatisticsResponse { statistics, catching_up }) =
+            self.get_statistics(unit, asked).await?;
+        Ok((unit, WatchStatisticsResponse { statistics, catching_up }))
     }
 
     pub(crate) async fn list_statistics(
