@@ -21,12 +21,23 @@ pub struct TraineeFacts {
     pub absences: Absences,
     /// When each online entry was achieved, by index; missing entries are not achieved.
     pub phases: Vec<Option<DateTime<Utc>>>,
+    /// How much was studied of each online entry that isn't achieved, by index; missing entries are not known.
+    pub studied: Vec<Option<Studied>>,
     /// Every submission, superseded ones too.
     pub submissions: Vec<Submission>,
     /// Accepted posts to seminars of the trainee's own class; the first is enough.
     pub seminar_posts: Vec<SeminarPost>,
     /// Offline scores, corrected ones too.
     pub offline_scores: Vec<OfflineScore>,
+}
+
+/// Study towards an online entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Studied {
+    /// At least so many seconds are credited.
+    pub seconds: i64,
+    /// The latest moment that they rest on: what was credited before it is not known.
+    pub at: DateTime<Utc>,
 }
 
 /// An accepted post to a seminar of the trainee's own class.
@@ -124,13 +135,15 @@ fn achieved_at(
 fn judge_phase(online: &[OnlineEntry], index: usize, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Finding {
     let entry = &online[index];
     let Some(at) = achieved_at(online, index, facts, as_of) else {
+        let studied = facts.studied.get(index).copied().flatten();
         let missing = Missing {
             what: Need::Study,
-            have: None,
+            have: studied.map(|studied| studied.seconds),
+            have_at: studied.map(|studied| studied.at),
             need: entry.required_seconds,
             until: entry.period.until,
         };
-        return Finding::not_earned(as_of, missing);
+        return Finding::not_earned(as_of, missing.as_of(as_of));
     };
     if !entry.requires_previous || index == 0 || achieved_at(online, index - 1, facts, as_of).is_some() {
         return Finding::earned(entry.points, at);

@@ -28,15 +28,17 @@ pub struct Cause {
     pub at: Instant,
 }
 
-/// An entry of the scheme's online list, achieved or taken back.
+/// What stands of an entry of the scheme's online list: achieved, taken back, or how much was studied of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhaseAchieved {
     /// The trainee.
     pub person_id: PersonId,
     /// Which entry, from 0.
     pub phase_index: i64,
-    /// When; `None` when it was taken back.
+    /// When; `None` when it was taken back, or is not achieved yet.
     pub achieved_at: Option<Instant>,
+    /// How much was studied of it by when, in seconds; `None` when that was not told with it.
+    pub studied: Option<(i64, Instant)>,
     /// By which session; `None` when it was taken back, or time that was granted achieved it.
     pub session_id: Option<SessionId>,
     /// Of all that is said of it the highest counts.

@@ -2,8 +2,9 @@
 
 use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{PersonId, ProgrammeId, SessionId, text_of};
+use shipei_service_kit::convert::to_timestamp;
 
-use crate::domain::study::AchievedBy;
+use crate::domain::study::{AchievedBy, PhaseProgress};
 
 /// An achieved phase: which, how, and its version; in which session, if in one.
 pub(crate) fn phase_achieved(
@@ -23,5 +24,21 @@ pub(crate) fn phase_achieved(
         .into(),
         session_id: text_of(session_id).to_owned(),
         version,
+    }
+}
+
+/// How much of a phase that is not achieved was studied.
+pub(crate) fn phase_studied(
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+    progress: PhaseProgress,
+) -> proto::PhaseStudied {
+    proto::PhaseStudied {
+        programme_id: programme_id.to_string(),
+        person_id: person_id.to_string(),
+        phase_index: i32::try_from(progress.phase).unwrap_or(i32::MAX),
+        credited_seconds: progress.seconds,
+        latest_time: progress.latest_at.map(to_timestamp),
+        version: progress.version,
     }
 }

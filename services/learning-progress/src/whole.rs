@@ -186,6 +186,13 @@ impl Study {
                 unit.emit(self.member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
             }
         }
+        let entries = self.scheme.trainee.online.iter().zip(&mut self.learner.phases).enumerate();
+        for (index, (entry, phase)) in entries.filter(|(_, (_, phase))| phase.changed) {
+            if phase.study.achieved_at.is_none() {
+                let fact = log::phase_studied(&self.programme_id, person_id, phase.tell(index, entry));
+                unit.emit(self.member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
+            }
+        }
         let changed = (0_i64..).zip(&self.learner.phases).filter(|(_, phase)| phase.changed);
         let phases: Vec<_> = changed.map(|(index, phase)| (person_id, index, phase)).collect();
         study::save_phases(&mut unit.tx, &self.programme_id, &phases).await?;

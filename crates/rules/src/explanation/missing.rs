@@ -143,6 +143,8 @@ pub struct Missing {
     pub what: Need,
     /// How much of it there is; `None` where the facts at hand don't say.
     pub have: Option<i64>,
+    /// Since when there is so much; `None` where that holds as of any time. Before it nobody knows how much there was.
+    pub have_at: Option<DateTime<Utc>>,
     /// How much there must be.
     pub need: i64,
     /// The first instant that is too late.
@@ -152,12 +154,21 @@ pub struct Missing {
 impl Missing {
     /// So much of it is there, and so much there must be.
     pub fn new(what: Need, have: i64, need: i64, until: DateTime<Utc>) -> Self {
-        Self { what, have: Some(have), need, until }
+        Self { what, have: Some(have), have_at: None, need, until }
     }
 
     /// One of it, and there is none.
     pub fn one(what: Need, until: DateTime<Utc>) -> Self {
         Self::new(what, 0, 1, until)
+    }
+
+    /// The same as of a time: what there is only later is not known then.
+    #[must_use]
+    pub fn as_of(mut self, as_of: DateTime<Utc>) -> Self {
+        if self.have_at.is_some_and(|at| at > as_of) {
+            (self.have, self.have_at) = (None, None);
+        }
+        self
     }
 
     /// Whether an item that needs it is pending or missed as of a time, and why missed.
@@ -195,7 +206,7 @@ mod tests {
             trainees.text(),
             Text::new("按时完成的参训教师：需12人，已有7人", "trainees who did it on time: 7 of 12 trainees")
         );
-        let study = Missing { what: Need::Study, have: None, need: 12_000, until };
+        let study = Missing { what: Need::Study, have: None, have_at: None, need: 12_000, until };
         let expected =
             Text::new("本阶段学习时间：需12000秒", "credited study in this phase: 12000 seconds needed");
         assert_eq!(study.text(), expected);

@@ -174,6 +174,7 @@ impl Item {
     /// says whether it still can be earned.
     #[must_use]
     pub fn as_of(mut self, as_of: DateTime<Utc>) -> Self {
+        self.missing = self.missing.map(|missing| missing.as_of(as_of));
         if let Some(missing) = &self.missing {
             (self.state, self.reason) = missing.judged(as_of);
         }

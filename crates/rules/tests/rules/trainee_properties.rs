@@ -65,6 +65,7 @@ pub(crate) fn any_facts() -> impl Strategy<Value = TraineeFacts> {
             login_at: None,
             absences: Absences::default(),
             phases: vec![phase_1, phase_2],
+            studied: Vec::new(),
             submissions,
             seminar_posts: posts
                 .into_iter()

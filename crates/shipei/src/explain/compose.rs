@@ -245,13 +245,13 @@ impl Writer<'_> {
     }
 
     /// 已学891分钟，还差109分钟: of a phase that needs study. What learning-progress says is of now, so a sheet as of another
-    /// time says only what assessment knows of that time.
+    /// time says only what assessment knows of that time, in the steps in which it is told.
     fn study_text(&self, item: &ScoreItem) -> Option<String> {
         let missing = item.missing.as_ref().filter(|missing| missing.what == STUDY)?;
         let study = self.facts.study.as_ref().filter(|_| self.facts.is_of_now);
         let progress =
             study.and_then(|study| study.progress.phases.iter().find(|phase| phase.phase == item.name));
-        let there = missing.have.or(progress.map(|phase| phase.credited_seconds))?;
+        let there = progress.map(|phase| phase.credited_seconds).or(missing.have)?;
         Some(words::phase(there, missing.need, progress.and_then(main_line_left), self.language))
     }
 

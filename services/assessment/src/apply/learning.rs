@@ -1,9 +1,11 @@
-//! Learning-progress's log: of all study, only the achieved phases are scored.
+//! Learning-progress's log: of all study, only the achieved phases are scored; how much was studied of others explains.
 
 use shipei_contracts::{event::v1::Event, learning::v1 as learning};
 use shipei_mirror::Programmes;
 use shipei_rules::ids::{PersonId, SessionId};
-use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
+use shipei_service_kit::{
+    Fact, Handles, Projector, Result, Unit, convert::from_timestamp, dispatch, handles,
+};
 
 use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of};
 use crate::facts::PhaseAchieved;
@@ -11,6 +13,7 @@ use crate::facts::PhaseAchieved;
 /// The events that are scored.
 const EVENTS: &[Handles<Batches>] = handles![Batches:
     learning::PhaseAchieved => achieved,
+    learning::PhaseStudied => studied,
     learning::PhaseTakenBack => taken_back,
 ];
 
@@ -30,7 +33,7 @@ impl Projector for LearningProjector {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn types(&self) -> Vec<String> {
@@ -49,6 +52,7 @@ fn achieved(batches: &mut Batches, fact: learning::PhaseAchieved, told: &Fact<'_
         person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
         achieved_at: Some(told.at),
+        studied: None,
         session_id: id_of(told, SessionId::parse_optional(&fact.session_id))?,
         version: fact.version,
     };
@@ -60,6 +64,20 @@ fn taken_back(batches: &mut Batches, fact: learning::PhaseTakenBack, told: &Fact
         person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
         achieved_at: None,
+        studied: None,
+        session_id: None,
+        version: fact.version,
+    };
+    keep_newest(batches, &fact.programme_id, phase, told)
+}
+
+fn studied(batches: &mut Batches, fact: learning::PhaseStudied, told: &Fact<'_>) -> Result<()> {
+    let latest_at = fact.latest_time.as_ref().and_then(|at| from_timestamp(at).ok()).unwrap_or(told.at);
+    let phase = PhaseAchieved {
+        person_id: id_of(told, PersonId::parse(&fact.person_id))?,
+        phase_index: i64::from(fact.phase_index),
+        achieved_at: None,
+        studied: Some((fact.credited_seconds, latest_at)),
         session_id: None,
         version: fact.version,
     };

@@ -154,7 +154,7 @@ mod tests {
             PersonLoggedIn PersonRegistered PersonRemoved PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved \
             SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
-        let expected = "learning-progress 2: PhaseAchieved PhaseTakenBack";
+        let expected = "learning-progress 3: PhaseAchieved PhaseStudied PhaseTakenBack";
         assert_eq!(named(&LearningProjector::default()), expected);
         let expected = "offline-activity 2: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
         assert_eq!(named(&OfflineProjector::default()), expected);

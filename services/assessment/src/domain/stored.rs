@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use prost::Message;
 use shipei_rules::{
     explanation::{Clause, Item, ItemKey, ItemState, Missing, Need},
@@ -29,6 +29,8 @@ struct StoredItem {
     need: i64,
     #[prost(sint64, tag = "7")]
     until_micros: i64,
+    #[prost(sint64, optional, tag = "8")]
+    have_at_micros: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -48,6 +50,7 @@ pub fn encode(score: &TraineeScore) -> Vec<u8> {
             at_micros: item.at.map(|at| at.timestamp_micros()),
             what: missing.map_or("", |missing| missing.what.as_str()).to_owned(),
             have: missing.and_then(|missing| missing.have),
+            have_at_micros: missing.and_then(|missing| missing.have_at).map(|at| at.timestamp_micros()),
             need: missing.map_or(0, |missing| missing.need),
             until_micros: missing.map_or(0, |missing| missing.until.timestamp_micros()),
         });
@@ -64,15 +67,13 @@ pub fn decode(scheme: &Scheme, bytes: &[u8]) -> Option<Vec<Item>> {
     }
     let mut items = Vec::with_capacity(stored.len());
     for (stored, (key, max_points, clause)) in stored.into_iter().zip(shape) {
-        let at = match stored.at_micros {
-            Some(micros) => Some(DateTime::from_timestamp_micros(micros)?),
-            None => None,
-        };
+        let at = moment(stored.at_micros)?;
         let missing = match stored.what.as_str() {
             "" => None,
             code => Some(Missing {
                 what: Need::parse(code)?,
                 have: stored.have,
+                have_at: moment(stored.have_at_micros)?,
                 need: stored.need,
                 until: DateTime::from_timestamp_micros(stored.until_micros)?,
             }),
@@ -93,6 +94,11 @@ pub fn decode(scheme: &Scheme, bytes: &[u8]) -> Option<Vec<Item>> {
     Some(items)
 }
 
+/// A moment that may be none; `None` when it can't be one.
+fn moment(micros: Option<i64>) -> Option<Option<DateTime<Utc>>> {
+    micros.map(DateTime::from_timestamp_micros).map_or(Some(None), |at| at.map(Some))
+}
+
 /// The items that a trainee's score has by the scheme, in order.
 fn shape(scheme: &Scheme) -> Vec<(ItemKey, i64, &Clause)> {
     let rules = &scheme.trainee;
@@ -108,16 +114,17 @@ fn shape(scheme: &Scheme) -> Vec<(ItemKey, i64, &Clause)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shipei_rules::trainee::{TraineeFacts, restated, score};
+    use shipei_rules::trainee::{Studied, TraineeFacts, restated, score};
 
     #[test]
     fn stored_items_are_those_of_the_score_as_of_any_later_time() {
         let scheme =
             Scheme::parse(include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml")).unwrap();
         let achieved = "2019-10-12T10:00:00+08:00".parse().unwrap();
-        let facts = TraineeFacts { phases: vec![None, Some(achieved)], ..TraineeFacts::default() };
+        let studied = vec![Some(Studied { seconds: 1_200, at: achieved })];
+        let facts = TraineeFacts { phases: vec![None, Some(achieved)], studied, ..TraineeFacts::default() };
         let bytes = encode(&score(&scheme, &facts, scheme.final_as_of()));
-        for day in ["2019-10-13", "2019-10-31", "2019-12-01", "2019-12-21", "2020-05-01"] {
+        for day in ["2019-10-12", "2019-10-13", "2019-10-31", "2019-12-01", "2019-12-21", "2020-05-01"] {
             let as_of = scheme.zone.start_of(day.parse().unwrap());
             let items = decode(&scheme, &bytes).unwrap();
             assert_eq!(restated(&scheme, items, as_of), score(&scheme, &facts, as_of), "{day}");

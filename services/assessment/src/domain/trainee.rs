@@ -8,7 +8,7 @@ use shipei_rules::{
     marking::{Answering, TraineeWork, answering},
     scheme::Scheme,
     submission::{self, MarkKind},
-    trainee::{OfflineScore as ScoredOffline, SeminarPost, TraineeFacts},
+    trainee::{OfflineScore as ScoredOffline, SeminarPost, Studied, TraineeFacts},
     vocabulary::{Grade, Role},
 };
 use shipei_store::StoreError;
@@ -23,8 +23,12 @@ pub struct PhaseRow {
     pub person_id: PersonId,
     /// Which entry, from 0.
     pub phase_index: i64,
-    /// When; `None` when it was taken back.
+    /// When; `None` when it was taken back, or is not achieved yet.
     pub achieved_at: Option<Instant>,
+    /// How much was studied of it, in seconds; `None` where that is not known.
+    pub studied_seconds: Option<i64>,
+    /// By when.
+    pub studied_at: Option<Instant>,
 }
 
 /// What a tutor made of a submission.
@@ -121,13 +125,19 @@ impl TraineeRecord {
             login_at: member.login_at,
             absences: member.absences.clone(),
             phases: vec![None; windows.scheme.trainee.online.len()],
+            studied: vec![None; windows.scheme.trainee.online.len()],
             ..TraineeFacts::default()
         };
         for phase in rows.phases {
             latest = latest.max(phase.achieved_at);
-            let entry = usize::try_from(phase.phase_index).ok().and_then(|index| facts.phases.get_mut(index));
-            if let Some(entry) = entry {
+            let index = usize::try_from(phase.phase_index).ok();
+            if let Some(entry) = index.and_then(|index| facts.phases.get_mut(index)) {
                 *entry = phase.achieved_at;
+            }
+            // No fact that a score rests on, so it is not the latest: an item says itself since when there is so much.
+            if let Some(entry) = index.and_then(|index| facts.studied.get_mut(index)) {
+                let studied = phase.studied_seconds.zip(phase.studied_at);
+                *entry = studied.map(|(seconds, at)| Studied { seconds, at });
             }
         }
         for post in rows.posts {

@@ -219,6 +219,21 @@ pub(crate) enum Fact {
     CourseCompleted,
     /// The phase of this index is achieved; `version` counts what was said of it.
     PhaseAchieved { phase: usize, by: AchievedBy, version: i64 },
+    /// Study of a phase that is not achieved passed another step.
+    PhaseStudied(PhaseProgress),
+}
+
+/// How much of a phase that is not achieved was studied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PhaseProgress {
+    /// Its index.
+    pub(crate) phase: usize,
+    /// In whole steps ([`study_time::whole_steps`]).
+    pub(crate) seconds: i64,
+    /// The latest heartbeat or grant that credit rests on.
+    pub(crate) latest_at: Option<DateTime<Utc>>,
+    /// Counts what was said of the phase.
+    pub(crate) version: i64,
 }
 
 /// What became of a beat that was not refused. Seconds are by how much the whole seconds of the session's sum grew, so that
@@ -322,6 +337,7 @@ fn add_to_phases(
         if !entry.period.contains(at) {
             continue;
         }
+        let steps_before = study_time::whole_steps(entry, phase.study.micros);
         if credited_micros > 0 && counts_for.contains(&index) {
             phase.changed = true;
             phase.study.add(credited_micros, at);
@@ -338,6 +354,11 @@ fn add_to_phases(
             phase.version += 1;
             phase.changed = true;
             facts.push(Fact::PhaseAchieved { phase: index, by, version: phase.version });
+        } else if phase.study.achieved_at.is_none()
+            && phase.study.micros < entry.required_seconds * MICROS_PER_SECOND
+            && study_time::whole_steps(entry, phase.study.micros) > steps_before
+        {
+            facts.push(Fact::PhaseStudied(phase.tell(index, entry)));
         }
     }
 }
@@ -356,6 +377,14 @@ pub(crate) fn achieved_by(entry: &OnlineEntry, micros: i64) -> AchievedBy {
 }
 
 impl Phase {
+    /// What is said of it while it is not achieved.
+    pub(crate) fn tell(&mut self, phase: usize, entry: &OnlineEntry) -> PhaseProgress {
+        self.version += 1;
+        self.changed = true;
+        let seconds = study_time::whole_steps(entry, self.study.micros);
+        PhaseProgress { phase, seconds, latest_at: self.study.last_at, version: self.version }
+    }
+
     /// Takes what credit by its dates says, when that is earlier than what is known; tells whether it is.
     pub(crate) fn achieve(&mut self, at: DateTime<Utc>, by: AchievedBy) -> bool {
         let is_news = self.study.achieved_at.is_none_or(|known| at < known);

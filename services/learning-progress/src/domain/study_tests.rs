@@ -194,7 +194,13 @@ fn phase_is_achieved_once_by_minutes_at_the_beat_that_reaches_them() {
     studying.watch(0, from, 200);
     assert_eq!(studying.achieved(), []);
     studying.watch(0, from + TimeDelta::seconds(200 * 60), 3);
-    assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes, version: 1 }]);
+    assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::Minutes, version: 10 }]);
+    let studied = studying.facts.iter().filter_map(|fact| match fact {
+        Fact::PhaseStudied(progress) => Some((progress.seconds, progress.version)),
+        _ => None,
+    });
+    // A step is a tenth of 200 minutes; the last of them is the achievement.
+    assert_eq!(studied.collect::<Vec<_>>(), (1..10).map(|step| (step * 1_200, step)).collect::<Vec<_>>());
     assert_eq!(studying.learner.phases[0].study.achieved_at, Some(from + TimeDelta::seconds(200 * 60)));
     assert_eq!(studying.learner.phases[0].study.micros, 202 * 60 * MICROS_PER_SECOND);
     assert_eq!(studying.learner.phases[1], Phase::default());
@@ -341,7 +347,7 @@ proptest! {
             studying.beat(*course, seq, now).unwrap();
             for fact in studying.facts.drain(..) {
                 match fact {
-                    Fact::SessionOpened => {}
+                    Fact::SessionOpened | Fact::PhaseStudied(_) => {}
                     Fact::CourseCompleted => completed.push((course.to_string(), now)),
                     Fact::PhaseAchieved { by, .. } => achieved = Some((now, by)),
                 }

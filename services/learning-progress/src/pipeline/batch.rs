@@ -14,7 +14,7 @@ use super::{Answer, AttemptFailed, BeatAnswer, Message, Writer};
 use crate::domain::dated::{DatedCredit, Reached, achievements};
 use crate::domain::study::{Fact, KnownSession, admit_beat, take_beat};
 use crate::handler::group_of;
-use crate::log::phase_achieved;
+use crate::log::{phase_achieved, phase_studied};
 
 /// For each event the index of the message that it belongs to; and who was seen.
 #[derive(Default)]
@@ -249,6 +249,10 @@ impl<'m> WorkingSet<'m> {
                 let what = (phase, by, version);
                 let achieved = phase_achieved(self.programme_id, learner.person_id, what, reached_in);
                 unit.emit_as(&origin, region, learner.person_id.as_str(), &achieved);
+            }
+            Fact::PhaseStudied(progress) => {
+                let studied = phase_studied(self.programme_id, learner.person_id, progress);
+                unit.emit_as(&origin, region, learner.person_id.as_str(), &studied);
             }
         }
     }
