@@ -120,11 +120,11 @@ mod tests {
     fn stored_items_are_those_of_the_score_as_of_any_later_time() {
         let scheme =
             Scheme::parse(include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml")).unwrap();
-        let achieved = "2019-10-12T10:00:00+08:00".parse().unwrap();
-        let studied = vec![Some(Studied { seconds: 1_200, at: achieved })];
+        let achieved: DateTime<Utc> = "2019-10-12T10:00:00+08:00".parse().unwrap();
+        let studied = vec![Some(Studied { seconds: 1_200, at: achieved + chrono::TimeDelta::days(1) })];
         let facts = TraineeFacts { phases: vec![None, Some(achieved)], studied, ..TraineeFacts::default() };
         let bytes = encode(&score(&scheme, &facts, scheme.final_as_of()));
-        for day in ["2019-10-12", "2019-10-13", "2019-10-31", "2019-12-01", "2019-12-21", "2020-05-01"] {
+        for day in ["2019-10-13", "2019-10-31", "2019-12-01", "2019-12-21", "2020-05-01"] {
             let as_of = scheme.zone.start_of(day.parse().unwrap());
             let items = decode(&scheme, &bytes).unwrap();
             assert_eq!(restated(&scheme, items, as_of), score(&scheme, &facts, as_of), "{day}");

@@ -99,6 +99,13 @@ async fn trainee_items(on: On) {
         reasons,
         ["NOT_ACHIEVED_IN_WINDOW", "PREVIOUS_PHASE_MISSED", "NOT_SUBMITTED", "NOT_ATTENDED", "NOT_SCORED"]
     );
+    let study = item(&score.items, "phase_1").missing.clone().unwrap();
+    assert_eq!((study.what.as_str(), study.have, study.need), ("STUDY", Some(3_600), 12_000));
+    // How much it was an instant before that is not known.
+    for (time, have) in [("2019-10-05 11:00", Some(3_600)), ("2019-10-05 10:59", None)] {
+        let score = trainee(&service, "T04", time).await.unwrap();
+        assert_eq!(item(&score.items, "phase_1").missing.as_ref().unwrap().have, have, "{time}");
+    }
     let missed = item(&score.items, "phase_2");
     assert!(
         !missed.explanation.is_empty()
@@ -114,8 +121,6 @@ async fn trainee_items(on: On) {
     );
     assert_eq!(missing.text, "the previous phase achieved: 0 of 1 phases");
     assert!(missing.text_zh.contains("上一阶段"));
-    let study = item(&score.items, "phase_1").missing.clone().unwrap();
-    assert_eq!((study.what.as_str(), study.have, study.need), ("STUDY", None, 12_000));
 }
 
 async fn trainee_times(on: On) {
