@@ -1,6 +1,7 @@
 //! A day of a county's clerk, with the files and the commands that a clerk has and, where there is no command, the public
 //! API: lists of schools and classes, a roster with twelve kinds of mistakes, what was rejected mended in its own file,
-//! teachers who come late, a wrong transfer put right, attendance and scores by file, and what came of it all as files.
+//! teachers who come late, a wrong transfer put right, attendance and scores by file, a tutor replaced, an extension, and
+//! what came of it all as files.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -8,10 +9,14 @@ use anyhow::{Context as _, Result, ensure};
 use shipei_client::client::Clients;
 use shipei_contracts::{
     common::v1::EducationStage,
-    enrollment::v1::{self as enrollment, person_service_client::PersonServiceClient},
+    enrollment::v1::{
+        self as enrollment, extension_service_client::ExtensionServiceClient,
+        person_service_client::PersonServiceClient, region_service_client::RegionServiceClient,
+    },
     offline::v1::{self as offline, offline_service_client::OfflineServiceClient},
 };
 use shipei_rules::identity_number;
+use shipei_service_kit::status::reason_of;
 use shipei_tables::{Column, Encoding, Export, Format, Table};
 
 use crate::server::{Server, said, shipei, with_county};
@@ -166,6 +171,8 @@ async fn clerk_has_everybody_in_by_the_evening() -> Result<()> {
     late_teachers(&office)?;
     transfer_and_activity(&office).await?;
     attendance(&office)?;
+    another_tutor(&office).await?;
+    more_time(&office).await?;
     evening(&office)
 }
 
@@ -205,18 +212,19 @@ fn roster(office: &Office) -> Result<()> {
     Ok(())
 }
 
-/// Two teachers come late, in a file as Excel saves "Unicode text", with one that was there already.
+/// Two teachers and a tutor come late, in a file as Excel saves "Unicode text", with one that was there already.
 fn late_teachers(office: &Office) -> Result<()> {
     let header: Row = office.template("roster")?.into_iter().take(10).collect();
     let mut text = format!("{}\r\n", header.join("\t"));
-    for person in [1, 51, 52] {
-        text.push_str(&format!("{}\r\n", trainee(person)?.join("\t")));
+    let tutor = row(&["U2", "周九", &number(103)?, "班级辅导教师", "海港区", "", "", "语文", "", ""]);
+    for late in [trainee(1)?, trainee(51)?, tutor, trainee(52)?] {
+        text.push_str(&format!("{}\r\n", late.join("\t")));
     }
     let bytes: Vec<u8> =
         std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     std::fs::write(office.path("late.txt"), bytes)?;
     let (text, is_well) = office.run(&["import", "roster", &office.name("late.txt")])?;
-    ensure!(is_well && text.contains("new 2, unchanged 1, rejected 0"), "{text}");
+    ensure!(is_well && text.contains("new 3, unchanged 1, rejected 0"), "{text}");
     Ok(())
 }
 
@@ -237,18 +245,73 @@ async fn transfer_and_activity(office: &Office) -> Result<()> {
         let person = answer.into_inner().person.context("a person")?;
         ensure!(person.class_id == class, "{person:?}");
     }
+    ensure!(held(office, &clients, "A1", "2019-10-12T08:30:00+08:00").await?.is_empty());
+    Ok(())
+}
+
+/// Why an activity of the county is refused; empty when it is taken.
+async fn held(office: &Office, clients: &Clients, activity_id: &str, when: &str) -> Result<String> {
     let request = offline::HoldActivityRequest {
         programme_id: office.programme.clone(),
         counselor_id: "K1".to_owned(),
         county_code: "130302".to_owned(),
         education_stage: EducationStage::Compulsory.into(),
-        activity_id: "A1".to_owned(),
+        activity_id: activity_id.to_owned(),
         theme: "集中研修".to_owned(),
-        occurred_at: at("2019-10-12T08:30:00+08:00")?,
+        occurred_at: at(when)?,
         ..Default::default()
     };
     let mut activities = OfflineServiceClient::new(clients.channel("offline-activity"));
-    activities.hold_activity(clients.unary(request)).await?;
+    Ok(match activities.hold_activity(clients.unary(request)).await {
+        Ok(_) => String::new(),
+        Err(status) => reason_of(&status).unwrap_or_else(|| status.to_string()),
+    })
+}
+
+/// The tutor of a class leaves, and the one who came late has it from a day on; nobody else's class changes.
+async fn another_tutor(office: &Office) -> Result<()> {
+    let clients = Clients::connect(std::slice::from_ref(&office.server.1), None).await?;
+    let mut classes = RegionServiceClient::new(clients.channel("enrollment"));
+    let request = enrollment::ReplaceTutorRequest {
+        programme_id: office.programme.clone(),
+        class_id: "0002".to_owned(),
+        tutor_id: "U2".to_owned(),
+        reason: "调离".to_owned(),
+        occurred_at: at("2019-10-14T00:00:00+08:00")?,
+        ..Default::default()
+    };
+    classes.replace_tutor(clients.unary(request)).await?;
+    for (class_id, tutor_id) in [("0001", "U1"), ("0002", "U2"), ("0003", "U1")] {
+        let request = enrollment::GetClassRequest {
+            programme_id: office.programme.clone(),
+            class_id: class_id.to_owned(),
+        };
+        let class = classes.get_class(clients.unary(request)).await?.into_inner().class;
+        let class = class.context("a class")?;
+        ensure!(class.tutor_id == tutor_id, "{class:?}");
+    }
+    Ok(())
+}
+
+/// An activity after the window's end is refused, and sent again it is taken once the county has more time.
+async fn more_time(office: &Office) -> Result<()> {
+    let clients = Clients::connect(std::slice::from_ref(&office.server.1), None).await?;
+    let late = "2019-12-12T09:00:00+08:00";
+    ensure!(held(office, &clients, "A2", late).await? == "WINDOW_CLOSED");
+    let request = enrollment::GrantExtensionRequest {
+        programme_id: office.programme.clone(),
+        extension_id: "E1".to_owned(),
+        window: "offline".to_owned(),
+        last_day: "2019-12-13".to_owned(),
+        region_code: "130302".to_owned(),
+        reason: "停电".to_owned(),
+        ..Default::default()
+    };
+    let mut extensions = ExtensionServiceClient::new(clients.channel("enrollment"));
+    let answer = extensions.grant_extension(clients.unary(request)).await?;
+    clients.note(&answer);
+    let refused = held(office, &clients, "A2", late).await?;
+    ensure!(refused.is_empty(), "{refused}");
     Ok(())
 }
 
