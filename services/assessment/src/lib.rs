@@ -60,7 +60,7 @@ pub const SERVICE: Service = Service {
     migrations,
     follows: &shipei_contracts::services::OF_FACTS,
     learned: &[&shipei_mirror::TABLES, &TABLES],
-    serve,
+    serve: |builder, kit, _| serve(builder, kit),
     follow,
 };
 
@@ -104,9 +104,9 @@ pub struct Assessment {
 }
 
 /// Adds its gRPC service and its event log to a server.
-pub fn serve(builder: ServerBuilder, kit: &Kit, shutdown: &Shutdown) -> ServerBuilder {
+pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_things(MirroredThings);
-    let scores = Assessment { kit: kit.clone(), schemes: kit.shared(), shutdown: shutdown.clone() };
+    let scores = Assessment { kit: kit.clone(), schemes: kit.shared(), shutdown: builder.shutdown().clone() };
     builder
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))
         .service(kit, grpc_server!(StatisticsServiceServer, scores.clone()))

@@ -176,6 +176,11 @@ impl ServerBuilder {
         }
     }
 
+    /// With what it ends, for streams that must end then.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
     /// Serves this gRPC service, and the event log of its kit. It is healthy while the kit's database answers.
     /// Make `server` with [`grpc_server!`].
     pub fn service<S>(mut self, kit: &Kit, server: S) -> Self

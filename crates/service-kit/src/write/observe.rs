@@ -59,13 +59,13 @@ impl Kit {
         let admitted = self.admit(&request).await?;
         let request = request.into_inner();
         // What is refused is the call's answer, and who may not see it never hears how many look.
-        let first = self.retry(|| self.from_snapshot(&admitted, state, &request, &handler)).await?;
+        let first = self.retry(|| self.answer_once(&admitted, state, &request, &handler)).await?;
         let place = self.observers().try_acquire_owned().map_err(|_| overloaded())?;
         let (sender, receiver) = mpsc::channel(1);
         let (kit, state, ends) = (self.clone(), state.clone(), shutdown.clone());
         shutdown.spawn_for_call(async move {
             let deadline = admitted.call().deadline;
-            let answer = || kit.retry(|| kit.from_snapshot(&admitted, &state, &request, &handler));
+            let answer = || kit.retry(|| kit.answer_once(&admitted, &state, &request, &handler));
             let last_word = tokio::select! {
                 () = sender.closed() => None,
                 () = ends.begun() => Some(ended()),

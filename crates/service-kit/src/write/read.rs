@@ -39,13 +39,13 @@ impl Kit {
         let admitted = self.admit(&request).await?;
         let mut request = request.into_inner();
         self.open_page_token(&admitted, &mut request)?;
-        let mut response = self.retry(|| self.from_snapshot(&admitted, state, &request, &handler)).await?;
+        let mut response = self.retry(|| self.answer_once(&admitted, state, &request, &handler)).await?;
         self.seal_page_token(&admitted, &mut response);
         Ok(respond(response, &admitted.token()))
     }
 
     /// What a handler answers from one snapshot, if it fits into a message.
-    pub(super) async fn from_snapshot<State, Req, Res, Handler, Handling>(
+    pub(super) async fn answer_once<State, Req, Res, Handler, Handling>(
         &self,
         admitted: &Admitted,
         state: &State,
