@@ -64,7 +64,8 @@ fn late_study() -> Writer {
         phase_index: 0,
         by: learning::AchievedBy::Minutes.into(),
         session_id: "S4".into(),
-        version: 1,
+        // How much was studied had been told three times before.
+        version: 4,
     };
     log.learning(HAIGANG, "2019-11-03 20:00", &achieved);
     log
