@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use shipei::services::services_of;
 use shipei_contracts::event::v1::{GetHeadRequest, event_feed_client::EventFeedClient};
 use shipei_service_kit::{
-    Service, Shutdown,
+    Service,
     testing::{TestKit, TestServer},
 };
 use shipei_store::{
@@ -61,11 +61,10 @@ async fn every_schema_comes_to_the_newest(service: &Service, backend: Backend) -
 /// The service starts on the database and answers from it.
 async fn serves(service: &Service, database: TestDatabase, backend: Backend) -> Result<()> {
     let kit = TestKit::over(database, service.name, &(service.migrations)()).await;
-    let shutdown = Shutdown::new();
-    let server = TestServer::start(|builder| (service.serve)(builder, &kit.kit, &shutdown)).await;
+    let server = TestServer::start(|builder| (service.serve)(builder, &kit.kit)).await;
     let request = GetHeadRequest { source: service.name.to_owned() };
     let head = EventFeedClient::new(server.channel()).get_head(request).await;
-    shutdown.begin();
+    server.shutdown.begin();
     head.with_context(|| format!("{} on {backend:?}", service.name))?;
     Ok(())
 }

@@ -31,7 +31,7 @@ use shipei_contracts::{
 };
 use shipei_mirror::testing::{PROGRAMME, World};
 use shipei_service_kit::{
-    Service, Shutdown,
+    Service,
     convert::from_timestamp,
     status::{is_turned_by_later_writes, reason_name, reason_of},
     testing::TestKit,
@@ -135,7 +135,7 @@ struct Machine<M: Model> {
 }
 
 async fn world_over(kit: TestKit, service: &'static Service, told: &[Event]) -> World {
-    World::over(kit, |builder, kit| (service.serve)(builder, kit, &Shutdown::new()), told).await
+    World::over(kit, service.serve, told).await
 }
 
 async fn answer_of<M: Model>(world: &World, request: M::Request) -> Result<String, String> {

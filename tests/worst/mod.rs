@@ -15,7 +15,7 @@ use prost_reflect::DescriptorPool;
 use shipei::services::service_of;
 use shipei_contracts::FILE_DESCRIPTOR_SET;
 use shipei_mirror::testing::World;
-use shipei_service_kit::{Shutdown, prost::Message, testing::TestKit};
+use shipei_service_kit::{prost::Message, testing::TestKit};
 
 /// The most bytes of a message, and the most rows of a page.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub(crate) fn long(characters: usize) -> String {
 pub(crate) async fn world(service: &str, told: &[shipei_contracts::event::v1::Event]) -> World {
     let service = service_of(service).unwrap();
     let kit = TestKit::sqlite(service.name, &(service.migrations)()).await;
-    World::over(kit, |builder, kit| (service.serve)(builder, kit, &Shutdown::new()), told).await
+    World::over(kit, service.serve, told).await
 }
 
 /// Which answers were tried.

@@ -182,7 +182,7 @@ impl Suite {
                 // Before anybody calls: from now on a call that carries a token waits.
                 kit.applied().register(source);
             }
-            builder = (service.serve)(builder, &kit, &shutdown);
+            builder = (service.serve)(builder, &kit);
             kits.push(kit);
         }
         let listener = options.tls.listener.clone();

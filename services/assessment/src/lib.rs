@@ -60,7 +60,7 @@ pub const SERVICE: Service = Service {
     migrations,
     follows: &shipei_contracts::services::OF_FACTS,
     learned: &[&shipei_mirror::TABLES, &TABLES],
-    serve: |builder, kit, _| serve(builder, kit),
+    serve,
     follow,
 };
 

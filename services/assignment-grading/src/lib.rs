@@ -41,7 +41,7 @@ pub const SERVICE: Service = Service {
     migrations,
     follows: &[shipei_mirror::SOURCE],
     learned: &[&shipei_mirror::TABLES],
-    serve: |builder, kit, _| serve(builder, kit),
+    serve,
     follow: |kit, peers, shutdown| {
         follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
     },

@@ -51,7 +51,7 @@ pub const SERVICE: Service = Service {
     migrations,
     follows: &[],
     learned: &[],
-    serve: |builder, kit, _| serve(builder, kit),
+    serve,
     follow: Service::follow_nobody,
 };
 

@@ -51,7 +51,7 @@ pub const SERVICE: Service = Service {
     migrations,
     follows: &[shipei_mirror::SOURCE],
     learned: &[&shipei_mirror::TABLES],
-    serve: |builder, kit, shutdown| start(kit, shutdown).serve_with(builder),
+    serve: |builder, kit| start(kit, builder.shutdown()).serve_with(builder),
     follow: |kit, peers, shutdown| {
         follow(kit, peers[shipei_mirror::SOURCE].clone(), LearningProjector::default(), shutdown);
     },

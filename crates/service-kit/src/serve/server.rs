@@ -176,7 +176,7 @@ impl ServerBuilder {
         }
     }
 
-    /// With what it ends, for streams that must end then.
+    /// With what it ends, and everything that a service runs beside it.
     pub fn shutdown(&self) -> &Shutdown {
         &self.shutdown
     }

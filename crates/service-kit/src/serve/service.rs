@@ -25,8 +25,8 @@ pub struct Service {
     pub follows: &'static [&'static str],
     /// The tables that hold nothing but what was learned from them.
     pub learned: &'static [&'static [&'static str]],
-    /// Adds its gRPC services and its log to a server.
-    pub serve: fn(ServerBuilder, &Kit, &Shutdown) -> ServerBuilder,
+    /// Adds its gRPC services and its log to a server, with whose shutdown what it runs ends.
+    pub serve: fn(ServerBuilder, &Kit) -> ServerBuilder,
     /// Begins to follow, until shutdown. `Peers` has a channel for each of `follows`.
     pub follow: fn(&Kit, &Peers, &Shutdown),
 }
