@@ -2,7 +2,7 @@
 
 use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{PersonId, ProgrammeId, SessionId, text_of};
-use shipei_service_kit::convert::to_timestamp;
+use shipei_service_kit::{to_int32, to_timestamp};
 
 use crate::domain::study::{AchievedBy, PhaseProgress};
 
@@ -37,7 +37,7 @@ pub(crate) fn phase_studied(
         programme_id: programme_id.to_string(),
         person_id: person_id.to_string(),
         phase_index: i32::try_from(progress.phase).unwrap_or(i32::MAX),
-        credited_seconds: progress.seconds,
+        credited_seconds: to_int32(progress.seconds),
         latest_time: progress.latest_at.map(to_timestamp),
         version: progress.version,
     }

@@ -77,7 +77,7 @@ fn studied(batches: &mut Batches, fact: learning::PhaseStudied, told: &Fact<'_>)
         person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
         achieved_at: None,
-        studied: Some((fact.credited_seconds, latest_at)),
+        studied: Some((fact.credited_seconds.into(), latest_at)),
         session_id: None,
         version: fact.version,
     };

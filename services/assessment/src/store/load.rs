@@ -78,7 +78,8 @@ pub async fn trainees(
         phases,
         PhaseRow,
         [
-            "SELECT person_id, phase_index, achieved_at, studied_seconds, studied_at FROM phase_achieved WHERE programme_id = ",
+            "SELECT person_id, phase_index, achieved_at, studied_seconds, studied_at FROM phase_achieved \
+             WHERE programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
         ],

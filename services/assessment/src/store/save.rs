@@ -32,7 +32,8 @@ async fn people(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Resul
     let phases: Vec<_> = batch.phases.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO phase_achieved (programme_id, person_id, phase_index, achieved_at, studied_seconds, studied_at, session_id, version)",
+        "INSERT INTO phase_achieved (programme_id, person_id, phase_index, achieved_at, studied_seconds, studied_at, \
+         session_id, version)",
         phases,
         |row| (
             programme_id.as_str(),
@@ -45,7 +46,8 @@ async fn people(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Resul
             row.version
         ),
         " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET achieved_at = excluded.achieved_at, \
-         studied_seconds = excluded.studied_seconds, studied_at = excluded.studied_at, session_id = excluded.session_id, version = excluded.version \
+         studied_seconds = excluded.studied_seconds, studied_at = excluded.studied_at, \
+         session_id = excluded.session_id, version = excluded.version \
          WHERE excluded.version > phase_achieved.version"
     )?;
     Ok(())

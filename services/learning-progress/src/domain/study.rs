@@ -337,7 +337,7 @@ fn add_to_phases(
         if !entry.period.contains(at) {
             continue;
         }
-        let steps_before = study_time::whole_steps(entry, phase.study.micros);
+        let micros_before = phase.study.micros;
         if credited_micros > 0 && counts_for.contains(&index) {
             phase.changed = true;
             phase.study.add(credited_micros, at);
@@ -355,8 +355,10 @@ fn add_to_phases(
             phase.changed = true;
             facts.push(Fact::PhaseAchieved { phase: index, by, version: phase.version });
         } else if phase.study.achieved_at.is_none()
+            && phase.study.micros > micros_before
             && phase.study.micros < entry.required_seconds * MICROS_PER_SECOND
-            && study_time::whole_steps(entry, phase.study.micros) > steps_before
+            && study_time::whole_steps(entry, phase.study.micros)
+                > study_time::whole_steps(entry, micros_before)
         {
             facts.push(Fact::PhaseStudied(phase.tell(index, entry)));
         }
