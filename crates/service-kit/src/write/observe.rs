@@ -3,7 +3,7 @@
 //! caller may see as of then, and whoever looks at them misses nothing by seeing only the last of several changes.
 //!
 //! What bounds it: a snapshot is taken at most each [`OBSERVE_INTERVAL`] and given back before the answer is sent, a consumer that
-//! is slow has one answer waiting, and a service has at most
+//! is slow has one answer waiting and one that takes nothing ends ([`TAKEN_WITHIN`]), and a service has at most
 //! [`OBSERVERS_MAX`](crate::kit::OBSERVERS_MAX) in a process. To make a read go on: its own RPC with
 //! an answer of the same kind, given to this.
 
@@ -14,7 +14,7 @@ use prost::Message;
 use shipei_contracts::{GivesPages, NamesThings, common::v1::ErrorReason};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -33,6 +33,8 @@ use crate::{
 pub const OBSERVE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long nobody may say that something was written until it is looked for anyway.
 pub const OBSERVE_POLL: Duration = Duration::from_secs(4);
+/// How long a consumer may take nothing: then its place is another one's.
+pub const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 /// How long there may be no answer: then an empty one says that nothing has changed, so that idle and dead differ.
 pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
@@ -41,7 +43,7 @@ impl Kit {
     ///
     /// # Errors
     /// What the handler answers at first, and OVERLOADED when there are as many of these as there may be. The stream ends with
-    /// what the handler answers later, at the call's deadline, and STREAM_ENDED when the instance goes.
+    /// what the handler answers later, at the call's deadline, and STREAM_ENDED when the instance goes or nothing is taken.
     pub async fn observe<State, Req, Res, Handler, Handling>(
         &self,
         shutdown: &Shutdown,
@@ -68,14 +70,14 @@ impl Kit {
             let answer = || kit.retry(|| kit.answer_once(&admitted, &state, &request, &handler));
             let last_word = tokio::select! {
                 () = sender.closed() => None,
-                () = ends.begun() => Some(ended()),
+                () = ends.begun() => Some(ended("this instance is going").into()),
                 () = until(deadline) => Some(deadline_exceeded()),
                 error = observing(&kit, first, answer, &sender) => error.map(Status::from),
             };
             drop(place);
             if let Some(status) = last_word {
-                // The consumer may be slow or gone; the last word must not hold the task.
-                let _ = sender.try_send(Err(status));
+                // The consumer may be slow or gone; the last word must not hold the task for long.
+                let _ = timeout(OBSERVE_INTERVAL, sender.send(Err(status))).await;
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
@@ -97,7 +99,10 @@ where
     let mut known = first.clone();
     let mut message = first;
     loop {
-        sender.send(Ok(message)).await.ok()?;
+        match timeout(TAKEN_WITHIN, sender.send(Ok(message))).await {
+            Ok(sent) => sent.ok()?,
+            Err(_) => return Some(ended("nothing was taken for a minute")),
+        }
         let told_at = Instant::now();
         message = loop {
             sleep(OBSERVE_INTERVAL).await;
@@ -118,7 +123,6 @@ where
 }
 
 /// Not OK: who takes the end of an endless stream for all that there is would never come back.
-fn ended() -> Status {
-    let refusal = Refusal::new(ErrorReason::StreamEnded);
-    Error::from(refusal.because("this instance is going: ask again")).into()
+fn ended(why: &str) -> Error {
+    Refusal::new(ErrorReason::StreamEnded).because(format!("{why}: ask again")).into()
 }
