@@ -25,15 +25,14 @@ use proptest::{
 };
 use prost_types::Timestamp;
 use shipei::services::service_of;
-use shipei_contracts::{
-    common::v1::ErrorReason,
-    event::v1::{Event, RetractRequest, correction_service_client::CorrectionServiceClient},
+use shipei_contracts::event::v1::{
+    Event, RetractRequest, correction_service_client::CorrectionServiceClient,
 };
 use shipei_mirror::testing::{PROGRAMME, World};
 use shipei_service_kit::{
     Service,
     convert::from_timestamp,
-    status::{is_turned_by_later_writes, reason_name, reason_of},
+    status::{is_turned_by_later_writes, reason_named, reason_of},
     testing::TestKit,
     to_timestamp,
 };
@@ -156,8 +155,7 @@ pub(crate) fn stated(time: Option<&Timestamp>) -> DateTime<Utc> {
 
 /// Whether a later write may turn a refusal of this reason.
 fn may_turn(reason: &str) -> bool {
-    let reasons = (0..=i32::from(u8::MAX)).filter_map(|number| ErrorReason::try_from(number).ok());
-    reasons.into_iter().any(|known| reason_name(known) == reason && is_turned_by_later_writes(known))
+    reason_named(reason).is_some_and(is_turned_by_later_writes)
 }
 
 impl<M: Model + 'static> Machine<M> {

@@ -7,6 +7,11 @@ from gen_world import DAY, HOUR, Class_, Trainee, World
 STYLES = {"prompt": (0.2, 3), "weekly": (1, 7), "slack": (2, 14), "careless": (3, 25)}
 
 
+def others(w: World, c: Class_) -> list[str]:
+    """The other tutors; where there is but one, nobody, who is NOT_FOUND."""
+    return [tutor for tutor in w.tutors if tutor != c.tutor] or ["U-none"]
+
+
 class Assignments:
     def __init__(self, w: World) -> None:
         self.w, self.dice = w, w.dice
@@ -117,7 +122,7 @@ class Assignments:
 
     def bad_reviews(self, t: Trainee, name: str, at: int) -> None:
         if self.w.chance(0.02):
-            other = self.dice.choice([u for u in self.w.tutors if u != t.class_.tutor])
+            other = self.dice.choice(others(self.w, t.class_))
             self.review(t, at, name, "pass", other)  # NOT_CLASS_TUTOR
         if self.w.chance(0.02):
             self.review(t, at, name, self.dice.choice(("pass", "returned")), "", self.dice.choice(gen_text.BLANKS))  # COMMENT_REQUIRED
@@ -172,7 +177,7 @@ class ClassLife:
                 self.bulletin(c, bulletin, c.tutor in good)
 
     def other_tutor(self, c: Class_) -> str:
-        return self.dice.choice([u for u in self.w.tutors if u != c.tutor])
+        return self.dice.choice(others(self.w, c))
 
     def open_seminar(self, c: Class_, good: bool) -> None:
         def put(at: int, seminar: str, tutor: str = c.tutor) -> None:

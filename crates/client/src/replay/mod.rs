@@ -2,8 +2,9 @@
 //!
 //! The season is checked first and sent then, window by window (`season/window.rs`). Within a window enrollment's
 //! facts go first, then course selections, then heartbeats and all other calls side by side; the next window's
-//! enrollment goes on meanwhile. Calls that have to do with each other keep their order (`schedule.rs`). At the end
-//! assessment is asked for the scores with the ends of all four logs as a token: it answers when it has seen them.
+//! enrollment goes on meanwhile. Calls that have to do with each other keep their order (`schedule.rs`). A line that was refused
+//! because of what had not arrived yet is sent again when everything was sent, so that the order of the lines decides nothing. At
+//! the end assessment is asked for the scores with the ends of all four logs as a token: it answers when it has seen them.
 
 pub mod calls;
 pub mod import;
@@ -131,9 +132,11 @@ pub async fn replay<W: Watcher + Clone + 'static>(
         programme: imported.programme.programme_id.clone(),
         progress: progress.clone(),
         rejections: Mutex::new(BTreeMap::new()),
+        turnable: Mutex::new(BTreeMap::new()),
         authors: Mutex::new(HashMap::new()),
     });
     Arc::clone(&run).send_lines(season).await?;
+    run.send_refused_again().await?;
     let lines_took = lines_began.elapsed();
 
     progress.stage("waiting until assessment has seen everything");
@@ -189,6 +192,8 @@ struct Run<W> {
     programme: String,
     progress: W,
     rejections: Mutex<BTreeMap<u64, String>>,
+    /// The lines among them whose refusal what was sent after them may have turned.
+    turnable: Mutex<BTreeMap<u64, Numbered>>,
     /// The trainees who say that a submission is theirs: one, unless an id is claimed twice, of which one claim is refused.
     authors: Mutex<HashMap<String, Vec<String>>>,
 }
@@ -214,7 +219,7 @@ impl<W: Watcher + 'static> Run<W> {
                 steps.entry(step_of(&numbered.line.event)).or_default().push(numbered);
             }
             for step in [Step::Enrollment, Step::Selection] {
-                self.send_calls(steps.remove(&step).unwrap_or_default()).await?;
+                self.send_calls(steps.remove(&step).unwrap_or_default(), 1).await?;
             }
             if let Some(rest) = rest.take() {
                 rest.await??;
@@ -222,7 +227,7 @@ impl<W: Watcher + 'static> Run<W> {
             let run = Arc::clone(&self);
             let calls = steps.remove(&Step::Rest).unwrap_or_default();
             rest = Some(tokio::spawn(async move {
-                let (calls, study) = tokio::join!(run.send_calls(calls), run.send_study(study));
+                let (calls, study) = tokio::join!(run.send_calls(calls, 1), run.send_study(study));
                 calls.and(study)
             }));
         }
@@ -232,7 +237,8 @@ impl<W: Watcher + 'static> Run<W> {
         Ok(())
     }
 
-    async fn send_calls(&self, calls: Vec<Numbered>) -> Result<()> {
+    /// Sends calls, each of which is so much of the replay's progress.
+    async fn send_calls(&self, calls: Vec<Numbered>, progress: u64) -> Result<()> {
         for numbered in &calls {
             if let Event::AssignmentSubmitted { person, submission, .. } = &numbered.line.event {
                 let mut authors = self.authors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -251,14 +257,28 @@ impl<W: Watcher + 'static> Run<W> {
             |numbered| calls::keys_of(&numbered.line.event, authors),
             |numbered| async move {
                 let answer = calls::send_line(&self.clients, &self.programme, &numbered).await;
-                self.progress.advance(1);
                 match answer {
-                    Ok(()) => Ok(()),
-                    Err(status) => self.refused(&numbered, &status),
+                    Ok(()) => self.taken(numbered.number),
+                    Err(status) => self.refused(numbered, &status)?,
                 }
+                self.progress.advance(progress);
+                Ok(())
             },
         )
         .await
+    }
+
+    /// Sends what was refused for what a later write can turn again, as the law wants it, until that turns nothing any more. In a
+    /// season that was told in the order of time nothing turns: whatever came later happened later.
+    async fn send_refused_again(&self) -> Result<()> {
+        loop {
+            let refused = std::mem::take(&mut *self.turnable.lock().unwrap_or_else(PoisonError::into_inner));
+            let count = refused.len();
+            self.send_calls(refused.into_values().collect(), 0).await?;
+            if self.turnable.lock().unwrap_or_else(PoisonError::into_inner).len() == count {
+                return Ok(());
+            }
+        }
     }
 
     async fn send_study(&self, study: BTreeMap<String, Vec<crate::season::window::Beat>>) -> Result<()> {
@@ -274,7 +294,7 @@ impl<W: Watcher + 'static> Run<W> {
     }
 
     /// A refusal with a reason is the season's business; anything else ends the replay.
-    fn refused(&self, numbered: &Numbered, status: &Status) -> Result<()> {
+    fn refused(&self, numbered: Numbered, status: &Status) -> Result<()> {
         let named = |reason| status::reason_name(reason).to_owned();
         let reason = match status.code() {
             // The transport's own refusal of a message that is too large, before any service has seen it.
@@ -292,7 +312,14 @@ impl<W: Watcher + 'static> Run<W> {
             bail!("season.ndjson line {}: {}", numbered.number, explain(status));
         };
         self.note_rejection(numbered.number, reason);
+        if status::may_turn(status) {
+            self.turnable.lock().unwrap_or_else(PoisonError::into_inner).insert(numbered.number, numbered);
+        }
         Ok(())
+    }
+
+    fn taken(&self, line: u64) {
+        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).remove(&line);
     }
 
     fn note_rejection(&self, line: u64, reason: String) {

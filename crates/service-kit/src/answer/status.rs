@@ -151,6 +151,17 @@ pub fn is_turned_by_later_writes(reason: ErrorReason) -> bool {
     TEXTS.get(&(reason as i32)).is_some_and(|text| text.turned_by_later_writes)
 }
 
+/// Can a later write turn this answer? No, if it is not a refusal of this suite.
+pub fn may_turn(status: &Status) -> bool {
+    let reason = reason_of(status).and_then(|name| reason_named(&name));
+    reason.is_some_and(is_turned_by_later_writes)
+}
+
+/// The reason of a name on the wire ([`reason_name`]).
+pub fn reason_named(name: &str) -> Option<ErrorReason> {
+    ErrorReason::from_str_name(&format!("{REASON_PREFIX}{name}"))
+}
+
 /// What a reason is called on the wire: without the enum's prefix.
 pub fn reason_name(reason: ErrorReason) -> &'static str {
     let name = reason.as_str_name();

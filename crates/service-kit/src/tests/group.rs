@@ -86,7 +86,7 @@ async fn command_that_falls_takes_nobody_with_it() {
             }
         }
         let reasons: Vec<&str> = refused.iter().map(|(_, reason)| reason.as_str()).collect();
-        assert_eq!(reasons, ["INTERNAL", "NOT_FOUND", "INTERNAL", "WINDOW_CLOSED"]);
+        assert_eq!(reasons, ["INTERNAL", "NOT_FOUND", "INTERNAL", "OUT_OF_ORDER"]);
         assert_eq!(counts(&test.kit).await, (160, 160));
         let mut tx = test.kit.database().begin_read().await.unwrap();
         let sql = "SELECT text FROM note WHERE text NOT LIKE 'note %'";

@@ -89,7 +89,7 @@ async fn refusal_is_the_answer_of_its_request_id_for_ever() {
     let test = test_kit().await;
     let notes = Notes::new(&test.kit);
     let status = notes.put_note(put("R1", "refuse")).await.unwrap_err();
-    assert_eq!(reason_of(&status).as_deref(), Some("WINDOW_CLOSED"));
+    assert_eq!(reason_of(&status).as_deref(), Some("OUT_OF_ORDER"));
     assert_eq!(counts(&test.kit).await, (0, 0));
     notes.refusing.store(false, Ordering::SeqCst);
     let again = notes.put_note(put("R1", "refuse")).await.unwrap_err();

@@ -235,7 +235,7 @@ impl Notes {
                 Ok(())
             }
             "refuse" if self.refusing.load(Ordering::SeqCst) => {
-                Err(Refusal::new(ErrorReason::WindowClosed).with("window", "phase_3").into())
+                Err(Refusal::new(ErrorReason::OutOfOrder).with("window", "phase_3").into())
             }
             "fail" => Err(Error::Internal("secret".into())),
             "missing" if self.refusing.load(Ordering::SeqCst) => {

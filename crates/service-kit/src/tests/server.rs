@@ -47,7 +47,7 @@ async fn both_transports_answer_the_same() {
             call::<_, PutNoteResponse>(way.clone(), PUT_NOTE, put("R", "refuse")).await.unwrap_err();
         assert_eq!(
             (refused.code(), reason_of(&refused).as_deref()),
-            (Code::FailedPrecondition, Some("WINDOW_CLOSED"))
+            (Code::FailedPrecondition, Some("OUT_OF_ORDER"))
         );
         let mut request = put("", "hello");
         request.metadata_mut().insert(CALLER_HEADER, "king:1".parse().unwrap());

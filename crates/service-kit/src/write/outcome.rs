@@ -110,8 +110,15 @@ mod tests {
     #[test]
     fn refusal_that_a_later_write_can_turn_is_not_for_good() {
         let of = |reason| is_for_good(&Outcome::Refused(Refusal::new(reason)));
-        assert!(of(ErrorReason::WindowClosed) && is_for_good(&Outcome::Answered(Vec::new())));
-        for turned in [ErrorReason::NotFound, ErrorReason::NotReported, ErrorReason::LearningNotOpen] {
+        assert!(of(ErrorReason::CommentRequired) && is_for_good(&Outcome::Answered(Vec::new())));
+        for turned in [
+            ErrorReason::NotFound,
+            ErrorReason::LearningNotOpen,
+            ErrorReason::WindowClosed,
+            ErrorReason::Withdrawn,
+            ErrorReason::Superseded,
+            ErrorReason::AlreadyGraded,
+        ] {
             assert!(!of(turned), "{turned:?}");
         }
     }

@@ -29,6 +29,7 @@ on_both!(
     retracted_seminar_takes_no_more_posts,
     retracted_bulletin_leaves_its_number_free,
     facts_of_one_request_have_ids_of_their_own,
+    refusal_is_judged_anew_when_what_came_late_turns_it,
 );
 
 fn submit(submission_id: &str, request_id: &str, when: &str) -> proto::SubmitAssignmentRequest {
@@ -386,4 +387,29 @@ async fn facts_of_one_request_have_ids_of_their_own(world: World) {
     let retracted = world.events::<FactRetracted>().await;
     assert_eq!(retracted[0].1.fact.as_ref().unwrap().fact_id, first.fact_id);
     assert_eq!(retracted[0].0.occurred_at, instant("12-01T08:00:00"));
+}
+
+/// What is refused because of how things stand is the answer for as long as they stand so: the same request, sent again when
+/// something of before it has come late or has been retracted, is taken.
+async fn refusal_is_judged_anew_when_what_came_late_turns_it(world: World) {
+    let mut client = assignments(&world);
+    client.submit_assignment(submit("A1", "R1", "11-04T10:00:00")).await.unwrap();
+    client.submit_assignment(submit("A2", "R2", "11-08T10:00:00")).await.unwrap();
+    let late = review("A1", Grade::Pass, "R3", "11-09T10:00:00");
+    for _ in 0..2 {
+        assert_eq!(reason(client.review_submission(late.clone()).await), "SUPERSEDED");
+    }
+    // A mark of before, told at last, had kept the second from taking the first one's place.
+    client.review_submission(review("A1", Grade::Excellent, "R4", "11-06T10:00:00")).await.unwrap();
+    client.review_submission(late).await.unwrap();
+    let first = submission(&world, "A1").await;
+    assert_eq!((first.marks.len(), first.superseded_time), (2, None));
+
+    let third = submit("A3", "R5", "11-10T10:00:00");
+    assert_eq!(reason(client.submit_assignment(third.clone()).await), "ALREADY_GRADED");
+    for wrong in ["R3", "R4"] {
+        retract(&world, wrong).await;
+    }
+    client.submit_assignment(third).await.unwrap();
+    assert_eq!(submission(&world, "A2").await.superseded_time, at("11-10T10:00:00"));
 }
