@@ -10,7 +10,7 @@ use std::{
 use shipei_contracts::FILE_DESCRIPTOR_SET;
 use shipei_service_kit::Policies;
 
-const SERVICES: [&str; 5] = shipei_contracts::services::ALL;
+const SERVICES: [&str; 6] = shipei_contracts::services::ALL;
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

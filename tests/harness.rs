@@ -295,11 +295,11 @@ pub(crate) async fn five_processes_with(
 ) -> Result<(Vec<Process>, Clients)> {
     let mut processes: Vec<Process> = Vec::new();
     let mut addresses: Vec<(&str, String)> = Vec::new();
-    for service in shipei_contracts::services::ALL {
+    for services in shipei_contracts::services::PROCESSES {
         let peers: Vec<(&str, &str)> =
             addresses.iter().map(|(name, address)| (*name, address.as_str())).collect();
-        let process = Process::serve_with(&[service], &place.storage, &peers, configure)?;
-        addresses.push((service, process.address.clone()));
+        let process = Process::serve_with(services, &place.storage, &peers, configure)?;
+        addresses.extend(services.iter().map(|service| (*service, process.address.clone())));
         processes.push(process);
     }
     let servers: Vec<String> = addresses.iter().map(|(name, address)| format!("{name}={address}")).collect();

@@ -4,11 +4,11 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use shipei_client::{
-    bearer::Bearer,
-    client::{Clients, SERVICES},
+use shipei_client::{bearer::Bearer, client::Clients};
+use shipei_contracts::{
+    event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
+    services::PROCESSES,
 };
-use shipei_contracts::event::v1::{GetHeadRequest, event_feed_client::EventFeedClient};
 use shipei_service_kit::status::reason_of;
 use tonic::{Code, Request};
 
@@ -93,9 +93,10 @@ async fn season_with_tokens_over_mutual_tls_gives_its_scores() -> Result<()> {
     let with_tokens = asks_for_tokens(&place);
     let mut processes: Vec<Process> = Vec::new();
     let mut addresses: Vec<(&str, String)> = Vec::new();
-    for service in SERVICES {
+    for services in PROCESSES {
+        let service = services[0];
         let peers: Vec<(&str, &str)> = addresses.iter().map(|(name, at)| (*name, at.as_str())).collect();
-        let process = Process::serve_with(&[service], &place.storage, &peers, &|command| {
+        let process = Process::serve_with(services, &place.storage, &peers, &|command| {
             with_tokens(command);
             let file = |suffix: &str| certificates.file(&format!("service-{service}.{suffix}"));
             command.env("SHIPEI_TLS_CERTIFICATE", file("crt")).env("SHIPEI_TLS_KEY", file("key"));
@@ -103,7 +104,7 @@ async fn season_with_tokens_over_mutual_tls_gives_its_scores() -> Result<()> {
             command.env("SHIPEI_PEERS_CA_FILE", certificates.authority());
         })?;
         let port = process.address.rsplit(':').next().context("a port")?;
-        addresses.push((service, format!("https://localhost:{port}")));
+        addresses.extend(services.iter().map(|service| (*service, format!("https://localhost:{port}"))));
         processes.push(process);
     }
     let servers: Vec<String> = addresses.iter().map(|(name, address)| format!("{name}={address}")).collect();

@@ -94,6 +94,7 @@ each_service! {
     learning_progress: "learning-progress",
     assignment_grading: "assignment-grading",
     offline_activity: "offline-activity",
+    assessment_decisions: "assessment-decisions",
     assessment: "assessment",
 }
 

@@ -20,6 +20,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use shipei::operate;
 use shipei_client::client::{Clients, SERVICES};
+use shipei_contracts::services::PROCESSES;
 use shipei_service_kit::telemetry::Sometimes;
 use shipei_store::testing::{Stop, TestPostgres};
 use tempfile::TempDir;
@@ -39,7 +40,7 @@ const REDIS_PASSWORD: &str = "s3cret";
 /// The longest that anything may take until it is healthy again.
 const HEALTHY_MAX: Duration = Duration::from_secs(60);
 
-/// How many instances of each service, in the order of [`SERVICES`].
+/// How many instances of each process, in the order of [`PROCESSES`].
 pub(crate) type Counts = [usize; 5];
 
 /// Three learning-progress and three assessment instances, one of each other service.
@@ -56,10 +57,10 @@ pub(crate) enum Network {
     Encrypted,
 }
 
-/// A process that serves one service. It may be away.
+/// A process that serves one service, or assessment with its decisions. It may be away.
 #[derive(Debug)]
 pub(crate) struct Instance {
-    /// Which service.
+    /// Which service, by the first.
     pub(crate) service: &'static str,
     /// As `learning-progress-2`.
     pub(crate) name: String,
@@ -117,8 +118,8 @@ impl Cluster {
         let database_port = proxy.as_ref().map_or(postgres_port, |proxy| proxy.address.port());
         let redis = Redis { port: free_port()?, process: Mutex::new(None), certificates };
         let mut ports: BTreeMap<&'static str, Vec<u16>> = BTreeMap::new();
-        for (service, count) in SERVICES.into_iter().zip(counts) {
-            ports.insert(service, (0..count).map(|_| free_port()).collect::<Result<_>>()?);
+        for (services, count) in PROCESSES.into_iter().zip(counts) {
+            ports.insert(services[0], (0..count).map(|_| free_port()).collect::<Result<_>>()?);
         }
         let balancer = Balancer::start(folder.path(), &ports)?;
         let key_file = folder.path().join("shipei.key").display().to_string();
@@ -136,14 +137,16 @@ impl Cluster {
             Network::Proxied => &["--statement-timeout", "8s", "--acquire-timeout", "5s"],
         };
         let mut instances = Vec::new();
-        for service in SERVICES {
+        for services in PROCESSES {
+            let service = services[0];
             for (number, port) in ports[service].iter().enumerate() {
                 let name = format!("{service}-{}", number + 1);
-                let mut arguments = vec!["serve".to_owned(), service.to_owned(), "--open".to_owned()];
+                let mut arguments = vec!["serve".to_owned(), "--open".to_owned()];
+                arguments.extend(services.iter().map(|service| (*service).to_owned()));
                 arguments.extend_from_slice(&["--listen".to_owned(), format!("127.0.0.1:{port}")]);
                 arguments.extend_from_slice(&["--instance".to_owned(), name.clone()]);
                 arguments.extend(redis.flags());
-                for peer in SERVICES.into_iter().filter(|peer| *peer != service) {
+                for peer in SERVICES.into_iter().filter(|peer| !services.contains(peer)) {
                     arguments
                         .extend_from_slice(&["--peer".to_owned(), format!("{peer}={}", balancer.address)]);
                 }

@@ -5,6 +5,7 @@
 //! are longer is walked with more of them than a message holds. Assessment's answers are tried beside its other tests.
 
 mod assignment;
+mod decisions;
 mod enrollment;
 mod learning;
 mod offline;

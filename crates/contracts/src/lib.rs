@@ -63,7 +63,7 @@ macro_rules! packages {
     )+};
 }
 
-packages!(common, event, enrollment, learning, assignment, offline, assessment);
+packages!(common, event, enrollment, learning, assignment, offline, decisions, assessment);
 
 /// The names of the services, which are the sources of their logs: whoever follows or calls a service needs its name and
 /// nothing else of it.
@@ -76,14 +76,30 @@ pub mod services {
     pub const ASSIGNMENT_GRADING: &str = "assignment-grading";
     /// Plans, activities, attendance, results.
     pub const OFFLINE_ACTIVITY: &str = "offline-activity";
+    /// What people decide about scores.
+    pub const ASSESSMENT_DECISIONS: &str = "assessment-decisions";
     /// Scores.
     pub const ASSESSMENT: &str = "assessment";
 
     /// Those that keep facts; assessment follows them.
     pub const OF_FACTS: [&str; 4] = [ENROLLMENT, LEARNING_PROGRESS, ASSIGNMENT_GRADING, OFFLINE_ACTIVITY];
     /// All of them, each behind those that it follows.
-    pub const ALL: [&str; 5] =
-        [ENROLLMENT, LEARNING_PROGRESS, ASSIGNMENT_GRADING, OFFLINE_ACTIVITY, ASSESSMENT];
+    pub const ALL: [&str; 6] = [
+        ENROLLMENT,
+        LEARNING_PROGRESS,
+        ASSIGNMENT_GRADING,
+        OFFLINE_ACTIVITY,
+        ASSESSMENT_DECISIONS,
+        ASSESSMENT,
+    ];
+    /// As deployments run them, each process by the name of its first: what is decided about scores is served with the scores.
+    pub const PROCESSES: [&[&str]; 5] = [
+        &[ENROLLMENT],
+        &[LEARNING_PROGRESS],
+        &[ASSIGNMENT_GRADING],
+        &[OFFLINE_ACTIVITY],
+        &[ASSESSMENT, ASSESSMENT_DECISIONS],
+    ];
 }
 
 include!(concat!(env!("OUT_DIR"), "/write_requests.rs"));

@@ -6,6 +6,7 @@ use shipei_rules::vocabulary;
 use crate::{
     assignment::v1::Grade,
     common::v1::{DevelopmentStage, EducationStage, Role},
+    decisions::v1::AdjustmentKind,
     learning::v1::CourseCategory,
 };
 
@@ -52,6 +53,7 @@ same! {
     DevelopmentStage is DevelopmentStage { Novice, Developing, Proficient, Expert } else { Unspecified }
     CourseCategory is Category { Public, Professional, ItIntegration } else { Unspecified }
     Grade is Grade { Excellent, Pass, Fail } else { Unspecified }
+    AdjustmentKind is AdjustmentKind { Excuse, Appeal, LateMedicalLeave } else { Unspecified }
 }
 
 #[cfg(test)]
@@ -74,6 +76,9 @@ mod tests {
         }
         for word in vocabulary::Grade::ALL {
             assert_eq!(Grade::from(*word).known(), Some(*word));
+        }
+        for word in vocabulary::AdjustmentKind::ALL {
+            assert_eq!(AdjustmentKind::from(*word).known(), Some(*word));
         }
         assert_eq!((Role::Service.known(), Role::Province.word()), (None, ""));
         assert_eq!(Grade::from(None::<vocabulary::Grade>), Grade::Unspecified);

@@ -104,6 +104,19 @@ pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Tra
     sum(scheme, items)
 }
 
+/// The most points that an item of a trainee's score can bring, in whole points; `None` for an item that the scheme gives no
+/// trainee.
+pub fn most_points(scheme: &Scheme, key: ItemKey) -> Option<i64> {
+    let rules = &scheme.trainee;
+    match key {
+        ItemKey::Phase(index) => rules.online.get(index).map(|entry| entry.points),
+        ItemKey::Assignment => Some(rules.assignment.points.most()),
+        ItemKey::Seminar => Some(rules.seminar.points),
+        ItemKey::Offline => Some(rules.offline.max_score),
+        ItemKey::Login | ItemKey::Marking | ItemKey::Bulletin(_) | ItemKey::County(..) => None,
+    }
+}
+
 /// The score as of another time from the items as of one, between which nothing happened that they rest on.
 pub fn restated(scheme: &Scheme, items: Vec<Item>, as_of: DateTime<Utc>) -> TraineeScore {
     sum(scheme, items.into_iter().map(|item| item.as_of(as_of)).collect())

@@ -69,6 +69,15 @@ words! {
         /// An expert teacher.
         Expert = "expert",
     }
+    /// Why an item of a score counts as something else than was computed (调整, 免考).
+    AdjustmentKind {
+        /// 免考: sick, or exempt by the city.
+        Excuse = "excuse",
+        /// 申诉: an appeal that was upheld.
+        Appeal = "appeal",
+        /// 补交病假: a medical leave that was told late.
+        LateMedicalLeave = "late_medical_leave",
+    }
     /// The grade that a tutor gives a practical assignment (Annex 2).
     Grade {
         /// 优秀.

@@ -16,15 +16,17 @@ use crate::{
 /// What stands below the help of `shipei serve`.
 pub const EXAMPLES: &str = "\
 Examples:
-  shipei serve --open                            all five on SQLite files in ./shipei-data;
+  shipei serve --open                            all of them on SQLite in ./shipei-data;
                                                  nobody on this machine is asked for a token
   shipei serve --data shipei-demo                with the keys that the demo has made there,
                                                  or `shipei token --keys shipei-demo`
   shipei serve --database postgres://localhost/shipei --key-file /etc/shipei.key --migrate
-                                                 all five on Postgres, a schema for each
-  shipei serve assessment --listen 127.0.0.1:7305 --peer enrollment=127.0.0.1:7301 \\
-      --peer learning-progress=127.0.0.1:7302 --peer assignment-grading=127.0.0.1:7303 \\
-      --peer offline-activity=127.0.0.1:7304     one of five processes
+                                                 all of them on Postgres, a schema each
+  shipei serve assessment assessment-decisions --listen 127.0.0.1:7305 \\
+      --peer enrollment=127.0.0.1:7301 --peer learning-progress=127.0.0.1:7302 \\
+      --peer assignment-grading=127.0.0.1:7303 --peer offline-activity=127.0.0.1:7304
+                                                 one of five processes: scores, and what is
+                                                 decided about them
   shipei serve --config /etc/shipei.toml --listen 0.0.0.0:7300 \\
       --issuer https://id.example/realms/edu --audience shipei \\
       --token-keys https://id.example/realms/edu/keys

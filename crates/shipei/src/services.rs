@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use shipei_service_kit::Service;
 
-/// The five services, each behind those that it follows.
-const SERVICES: &[Service; 5] = &[
+/// The services, each behind those that it follows.
+const SERVICES: &[Service; 6] = &[
     shipei_enrollment::SERVICE,
     shipei_learning_progress::SERVICE,
     shipei_assignment_grading::SERVICE,
     shipei_offline_activity::SERVICE,
+    shipei_assessment_decisions::SERVICE,
     shipei_assessment::SERVICE,
 ];
 
-/// The names of the five services, which are those of their logs.
+/// The names of the services, which are those of their logs.
 pub fn service_names() -> Vec<&'static str> {
     SERVICES.iter().map(|service| service.name).collect()
 }

@@ -144,8 +144,7 @@ fn instances_that_migrate_at_once_take_turns() -> Result<()> {
     let name = shipei_store::crypto::random_name()?;
     let database = TestPostgres::shared().url("placeholder").replace("&schema=placeholder", "");
     let url = |service: &str| format!("{service}={database}&schema={}_{name}", service.replace('-', "_"));
-    let services =
-        ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
+    let services = shipei_contracts::services::ALL;
     let databases = services.map(url).join(" ");
     let spawn = || shipei(&["migrate"]).env("SHIPEI_DATABASE", &databases).stdout(Stdio::piped()).spawn();
     let migrations: Vec<Child> = (0..3).map(|_| spawn()).collect::<Result<_, _>>()?;
@@ -264,7 +263,8 @@ fn sqlite_files_are_served_by_one_process_and_not_changed_below_it() -> Result<(
         let mut command = shipei(&arguments);
         command.args(["--data", data]).env(
             "SHIPEI_PEERS",
-            "enrollment=a:1 learning-progress=a:1 assignment-grading=a:1 offline-activity=a:1",
+            "enrollment=a:1 learning-progress=a:1 assignment-grading=a:1 offline-activity=a:1 \
+             assessment-decisions=a:1",
         );
         if arguments[0] == "serve" {
             command.args(["--listen", "127.0.0.1:0"]);

@@ -137,8 +137,7 @@ mod tests {
 
     use super::*;
 
-    const SOURCES: [&str; 5] =
-        ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
+    const SOURCES: [&str; 6] = shipei_contracts::services::ALL;
 
     /// Numbers below `most` of some partitions, at random.
     fn some(most: i64, of_ten: u8) -> Positions {
@@ -163,7 +162,7 @@ mod tests {
         for round in 0..2000 {
             let most = [1, 2, 300, 70_000, 3_000_000, i64::MAX / 2][round % 6];
             let of_ten = [0, 1, 5, 10][round % 4];
-            let sources: BTreeMap<_, _> = SOURCES[..round % 6 % 5]
+            let sources: BTreeMap<_, _> = SOURCES[..round % 7]
                 .iter()
                 .map(|source| (source_key(source), some(most, of_ten)))
                 .filter(|(_, positions)| !positions.is_empty())

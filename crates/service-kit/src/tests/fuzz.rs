@@ -12,8 +12,7 @@ use crate::{
     identity::caller::Caller,
 };
 
-const SOURCES: [&str; 5] =
-    ["enrollment", "learning-progress", "assignment-grading", "offline-activity", "assessment"];
+const SOURCES: [&str; 6] = shipei_contracts::services::ALL;
 
 fn token() -> impl Strategy<Value = Token> {
     vec((0..SOURCES.len(), 0..64_u32, 1..=i64::MAX), 0..80).prop_map(|raised| {

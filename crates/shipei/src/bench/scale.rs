@@ -40,7 +40,7 @@ const CONNECTIONS: u32 = 8;
 const LEARNING: &str = shipei_learning_progress::NAME;
 const ASSESSMENT: &str = shipei_assessment::NAME;
 
-/// The names of the schemas that it makes: the first three services' once, the others' for each number of instances.
+/// The names of the schemas that it makes: those of learning-progress and assessment for each number of instances, the others' once.
 pub(super) fn schemas() -> Vec<String> {
     let once = SERVICES.iter().filter(|service| **service != LEARNING && **service != ASSESSMENT);
     let mut names: Vec<String> = once.map(|service| schema(service, 0)).collect();

@@ -1,0 +1,58 @@
+//! DecisionService: adjustments ([`adjust`]), and what the handlers share. A handler looks up, lets the domain decide, saves,
+//! emits, answers.
+
+mod adjust;
+pub(crate) mod facts;
+
+use shipei_contracts::decisions::v1::{self as proto, decision_service_server::DecisionService};
+use shipei_mirror::{Member, Programmes};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    vocabulary::Role,
+};
+use shipei_service_kit::{Kit, Result};
+use shipei_store::Tx;
+use tonic::{Request, Response, Status};
+
+use crate::error::not_found;
+
+/// What an RPC answers.
+type Answer<T> = std::result::Result<Response<T>, Status>;
+
+/// What every handler has at hand.
+#[derive(Debug, Clone)]
+pub(crate) struct Handler {
+    kit: Kit,
+    programmes: Programmes,
+}
+
+impl Handler {
+    /// The handler of the gRPC service.
+    pub(crate) fn new(kit: Kit) -> Handler {
+        Handler { kit, programmes: Programmes::default() }
+    }
+}
+
+#[tonic::async_trait]
+impl DecisionService for Handler {
+    async fn adjust_item(
+        &self,
+        request: Request<proto::AdjustItemRequest>,
+    ) -> Answer<proto::AdjustItemResponse> {
+        self.kit.write(self, request, Self::adjust).await
+    }
+
+    async fn list_adjustments(
+        &self,
+        request: Request<proto::ListAdjustmentsRequest>,
+    ) -> Answer<proto::ListAdjustmentsResponse> {
+        self.kit.read(self, request, Self::adjustments).await
+    }
+}
+
+/// A trainee; NOT_FOUND for nobody and for somebody of another role.
+async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
+    let found = shipei_mirror::member(tx, programme, person).await?;
+    let found = found.filter(|member| member.role == Role::Trainee);
+    Ok(found.ok_or_else(|| not_found("person_id"))?)
+}

@@ -1,0 +1,54 @@
+//! What people decide about scores: adjustments (excuses, appeals).
+//!
+//! Why a service of its own: scores follow from facts, so assessment's tables may be emptied and built again at any time;
+//! decisions follow from nothing, so they stand in a database and a log that nothing empties. Assessment follows this log like
+//! those of facts. Deployments serve both in one process. Who is a trainee where, and what the scheme says, it learns from
+//! enrollment's log (`shipei_mirror`).
+//!
+//! How to add a kind of decision: its request in `proto/shipei/decisions/v1`, its command in `convert.rs`, what is decided in
+//! `domain.rs`, its table in `migrations/`, its statements in `store/`, the lines that join them in `handler/`, and what follows
+//! from it in assessment's `apply/decisions.rs`.
+
+mod convert;
+mod domain;
+mod error;
+mod handler;
+mod store;
+
+use shipei_contracts::decisions::v1::decision_service_server::DecisionServiceServer;
+use shipei_mirror::{MirrorProjector, MirroredThings};
+use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
+use shipei_store::sqlx::migrate::Migrator;
+
+/// The name of this service, which is the source of its events.
+pub const NAME: &str = shipei_contracts::services::ASSESSMENT_DECISIONS;
+
+/// The full names of its gRPC services.
+pub const GRPC_SERVICES: &[&str] = &["shipei.decisions.v1.DecisionService"];
+
+/// All that a program needs to put it together with others. Only the mirror is learned: no decision is ever forgotten.
+pub const SERVICE: Service = Service {
+    name: NAME,
+    grpc_services: GRPC_SERVICES,
+    migrations,
+    follows: &[shipei_mirror::SOURCE],
+    learned: &[&shipei_mirror::TABLES],
+    serve,
+    follow: |kit, peers, shutdown| {
+        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+    },
+};
+
+static OWN_MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Its migrations, with the mirror's before them, for `Database::migrate`.
+pub fn migrations() -> Migrator {
+    shipei_mirror::migrations(&OWN_MIGRATIONS)
+}
+
+/// Adds its gRPC service and its event log to a server.
+pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
+    kit.keeps_facts(handler::facts::Keeping::default());
+    kit.keeps_things(MirroredThings);
+    builder.service(kit, grpc_server!(DecisionServiceServer, handler::Handler::new(kit.clone())))
+}

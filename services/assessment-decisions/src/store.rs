@@ -1,0 +1,7 @@
+//! All SQL of this service. No rules. A statement stands once, in the words of both databases.
+
+mod adjustment;
+#[cfg(test)]
+mod reach_tests;
+
+pub(crate) use adjustment::{Asked, insert_adjustment, list_adjustments};
