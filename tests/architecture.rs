@@ -152,6 +152,7 @@ const OWN_READS: [(&str, &str); 32] = [
     ("learning-progress/src/store/study.rs", ""),
     ("learning-progress/src/store/session.rs", ""),
     ("learning-progress/src/store/correction.rs", "grants"),
+    ("learning-progress/src/store/correction.rs", "voids"),
     ("learning-progress/src/store/course.rs", "courses_since"),
     ("assignment-grading/src/store/submission.rs", "works"),
     ("assignment-grading/src/store/submission.rs", "marks"),

@@ -70,7 +70,8 @@ struct Session {
     person: String,
     course: String,
     id: String,
-    voided: bool,
+    /// The facts that voided it and stand.
+    voids: BTreeSet<String>,
     /// What each heartbeat was credited, in seconds.
     credit: Vec<(DateTime<Utc>, i64)>,
 }
@@ -96,7 +97,7 @@ fn length_of(course: &str) -> i64 {
 impl Study {
     /// What somebody was credited of a course, by time.
     fn credit(&self, person: &str, course: &str) -> Vec<(DateTime<Utc>, i64)> {
-        let sessions = self.sessions.iter().filter(|session| !session.voided);
+        let sessions = self.sessions.iter().filter(|session| session.voids.is_empty());
         let sessions = sessions.filter(|session| session.person == person && session.course == course);
         let mut credit: Vec<_> = sessions.flat_map(|session| session.credit.iter().copied()).collect();
         credit.sort();
@@ -145,7 +146,7 @@ impl Study {
             person: request.person.clone(),
             course: request.course.clone(),
             id: request.session.clone(),
-            voided: false,
+            voids: BTreeSet::new(),
             credit,
         });
         None
@@ -225,6 +226,7 @@ impl Model for Study {
                     session_id,
                     reason,
                     request_id,
+                    correction: None,
                 })
             }
         })
@@ -244,18 +246,34 @@ impl Model for Study {
             Request::Void(request) => {
                 let session = self.sessions.iter_mut().find(|session| session.id == request.session_id);
                 let Some(session) = session else { return Some("NOT_FOUND") };
-                session.voided = true;
+                if !self.fallen.contains(&request.request_id) {
+                    session.voids.insert(request.request_id.clone());
+                }
                 None
             }
         }
     }
 
     fn facts(&self) -> Vec<String> {
-        self.chosen.iter().map(|chosen| chosen.fact.clone()).collect()
+        let voids = self.sessions.iter().flat_map(|session| session.voids.iter().cloned());
+        self.chosen.iter().map(|chosen| chosen.fact.clone()).chain(voids).collect()
     }
 
     fn retract(&mut self, fact_id: &str) {
         self.fallen.insert(fact_id.to_owned());
+        let place = self.sessions.iter().position(|session| session.voids.contains(fact_id));
+        let Some(place) = place else { return };
+        let Session { person, course, .. } = &self.sessions[place];
+        let mut room = length_of(course) - self.sum(person, course);
+        let session = &mut self.sessions[place];
+        session.voids.remove(fact_id);
+        if session.voids.is_empty() {
+            // It has its time again, as far as others have not filled the course meanwhile.
+            for (_, seconds) in &mut session.credit {
+                *seconds = room.min(*seconds);
+                room -= *seconds;
+            }
+        }
     }
 
     async fn ask(channel: Channel, request: Request) -> Result<String, Status> {
@@ -317,7 +335,7 @@ impl Model for Study {
             let own = self.sessions.iter().filter(|session| session.person == person);
             let expected = own.map(|session| {
                 let credited = session.credit.iter().map(|(_, seconds)| seconds).sum();
-                (session.id.as_str(), if session.voided { 0 } else { credited })
+                (session.id.as_str(), if session.voids.is_empty() { credited } else { 0 })
             });
             assert_eq!(listed.collect::<BTreeMap<_, _>>(), expected.collect(), "{person}");
         }

@@ -313,14 +313,38 @@ pub fn heartbeat(
     let mut uncredited = Vec::new();
     let proved = Span { from: elapsed.from.max(Span::new(at - longest_gap(scheme), at).from), ..elapsed };
     note(&mut uncredited, UncreditedReason::Gap, elapsed.micros() - proved.micros());
-    let spans = learner.free_of(proved);
-    note(&mut uncredited, UncreditedReason::Overlap, proved.micros() - total(&spans));
+    Ok(credit(scheme, learner, course, at, &[proved], uncredited))
+}
+
+/// Credits again what a heartbeat at `at` had been credited and was taken from it, of the session that is voided no more: what
+/// nobody has earned meanwhile, within the caps. The learner's days must have been asked for.
+pub fn credit_again(
+    scheme: &Scheme,
+    learner: &mut LearnerStudy,
+    course: &mut CourseStudy,
+    at: DateTime<Utc>,
+    spans: &[Span],
+) -> Credit {
+    credit(scheme, learner, course, at, spans, Vec::new())
+}
+
+/// Credits what is free of some spans, within the caps.
+fn credit(
+    scheme: &Scheme,
+    learner: &mut LearnerStudy,
+    course: &mut CourseStudy,
+    at: DateTime<Utc>,
+    wanted: &[Span],
+    mut uncredited: Vec<(UncreditedReason, i64)>,
+) -> Credit {
+    let spans: Vec<Span> = wanted.iter().flat_map(|span| learner.free_of(*span)).collect();
+    note(&mut uncredited, UncreditedReason::Overlap, total(wanted) - total(&spans));
     let mut left = Remainder { spans, uncredited };
     let phases = scheme.phases_open(course.category, at);
     left.keep_what_counts(scheme, learner, course, at, &phases);
 
     if left.spans.is_empty() {
-        return Ok(without_credit(HeartbeatOutcome::Credited, left.uncredited));
+        return without_credit(HeartbeatOutcome::Credited, left.uncredited);
     }
     for span in &left.spans {
         learner.credit(*span);
@@ -330,12 +354,7 @@ pub fn heartbeat(
         learner.days[day].changed = true;
     }
     course.credited_micros += left.micros();
-    Ok(Credit {
-        outcome: HeartbeatOutcome::Credited,
-        credited: left.spans,
-        uncredited: left.uncredited,
-        phases,
-    })
+    Credit { outcome: HeartbeatOutcome::Credited, credited: left.spans, uncredited: left.uncredited, phases }
 }
 
 fn without_credit(outcome: HeartbeatOutcome, uncredited: Vec<(UncreditedReason, i64)>) -> Credit {

@@ -138,8 +138,10 @@ CREATE TABLE session_voided (
     reason TEXT COLLATE "C" NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (person_id, session_id, programme_id)
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, fact_id)
 );
+CREATE INDEX session_voided_session ON session_voided (person_id, session_id, programme_id);
 
 -- Time granted by hand: of each id one grant that stands, and those that were retracted. It never changes.
 CREATE TABLE granted_time (

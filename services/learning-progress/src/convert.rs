@@ -224,7 +224,7 @@ pub(crate) fn worth_to_proto(worth: &Worth) -> proto::RecordHeartbeatResponse {
     }
 }
 
-/// A session as proto. Its seconds add up: what is credited and what is not are the whole seconds of the session.
+/// A session as proto, without what voided it. Its seconds add up: what is credited and what is not are the whole seconds of the session.
 pub(crate) fn session_to_proto(
     session_id: &SessionId,
     course_id: &CourseId,
@@ -251,6 +251,7 @@ pub(crate) fn session_to_proto(
         last_seq: session.study.last_seq,
         credited_seconds: to_int32(credited_seconds),
         uncredited,
+        void_fact_ids: Vec::new(),
     }
 }
 

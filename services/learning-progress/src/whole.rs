@@ -20,7 +20,7 @@ use crate::domain::study::{Learner, LearnerCourse, Phase, Session};
 use crate::handler::not_found;
 use crate::log;
 use crate::store::correction::{self, GrantRow};
-use crate::store::session;
+use crate::store::session::{self, KeptSession};
 use crate::store::study;
 
 /// The study of one learner, and what it belongs to.
@@ -117,6 +117,33 @@ impl Study {
             }
         }
         Ok(())
+    }
+
+    /// Takes one of the learner's sessions out.
+    pub(crate) fn take_session(&mut self, session_id: &SessionId) -> Result<(SessionId, CourseId, Session)> {
+        let place = self.sessions.iter().position(|(id, ..)| id == session_id);
+        Ok(self.sessions.swap_remove(place.ok_or_else(|| not_found("session_id"))?))
+    }
+
+    /// Keeps a session that was taken out and has changed, and puts it back.
+    pub(crate) async fn save_session(
+        &mut self,
+        unit: &mut Unit,
+        (session_id, course_id): (&SessionId, &CourseId),
+        session: &Session,
+    ) -> Result<()> {
+        let actor = unit.actor().to_owned();
+        let person_id = &self.member.person_id;
+        let kept = KeptSession { session_id, person_id, course_id, session, actor: &actor };
+        session::save_sessions(&mut unit.tx, &self.programme_id, &[kept], unit.now).await?;
+        self.sessions.push((session_id.clone(), course_id.clone(), session.clone()));
+        Ok(())
+    }
+
+    /// The days that a session touched.
+    pub(crate) async fn load_days_of(&mut self, tx: &mut Tx, session: &Session) -> Result<()> {
+        let beats: Vec<_> = session.beats.beats(session.opened_at).map(|(at, _)| at).collect();
+        self.load_days(tx, &beats).await
     }
 
     /// Reads anew what was achieved, keeps what changed, and emits what is news.

@@ -21,7 +21,8 @@ use broken::broken_row_takes_its_own_place_from_a_list;
 use chrono::{DateTime, TimeDelta, Utc};
 use corrections::{
     grant_keeps_the_caps, grant_that_falls_is_taken_back, retracted_selection_leaves_the_later_one,
-    study_counts_in_a_window_that_ends_later, voided_session_is_free_and_lost_time_is_granted,
+    study_counts_in_a_window_that_ends_later, voided_session_has_its_time_again_when_the_fact_falls,
+    voided_session_is_free_and_lost_time_is_granted,
 };
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
 use presence::{presence_is_of_the_regions_of_the_tree, trainees_who_study_are_counted_by_county};
@@ -78,6 +79,7 @@ on_both!(
     beats_at_a_tie_are_answered_the_same_again,
     voided_session_is_free_and_lost_time_is_granted,
     grant_keeps_the_caps,
+    voided_session_has_its_time_again_when_the_fact_falls,
     grant_that_falls_is_taken_back,
     retracted_selection_leaves_the_later_one,
     study_counts_in_a_window_that_ends_later,

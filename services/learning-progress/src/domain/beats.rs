@@ -80,12 +80,6 @@ impl BeatLog {
         })
     }
 
-    /// The same heartbeats, credited nothing.
-    pub(crate) fn without_credit(&self) -> Self {
-        let nothing = |run: &Run| Run { credit: RunCredit::Parts(Vec::new()), ..*run };
-        Self { runs: self.runs.iter().map(nothing).collect() }
-    }
-
     /// Whether a session that was opened then took a heartbeat at `at`.
     pub(crate) fn has(&self, opened_at: DateTime<Utc>, at: DateTime<Utc>) -> bool {
         let Ok(mut left) = u64::try_from((at - opened_at).num_microseconds().unwrap_or(-1)) else {

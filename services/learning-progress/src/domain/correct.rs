@@ -1,4 +1,4 @@
-//! Study put right by hand: a session voided, time granted (scoring.md, Facts that were wrong). All of a learner's study is
+//! Study put right by hand: a session voided and given back, time granted (scoring.md, Facts that were wrong). All of a learner's study is
 //! loaded for it, and what they achieved is read anew from all credit by its dates.
 
 use chrono::{DateTime, Utc};
@@ -6,11 +6,11 @@ use shipei_rules::intervals::{Intervals, Span};
 use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{self, UncreditedReason};
 
+use super::beats::BeatLog;
 use super::dated::Reached;
-use super::study::{AchievedBy, Learner, LearnerCourse, Phase, Session, completes, place_of};
+use super::study::{AchievedBy, Learner, LearnerCourse, Phase, Session, Tally, completes, place_of};
 
-/// Takes back what a session was credited, which is free again; the learner's days must be loaded. Gives what is free. A
-/// session that was voided before is left as it is.
+/// Takes back what a session was credited, which is free again; the learner's days must be loaded. Gives what is free.
 pub(crate) fn void(
     scheme: &Scheme,
     learner: &mut Learner,
@@ -42,11 +42,58 @@ pub(crate) fn void(
     tally.micros += session.credited_micros;
     tally.beats += i64::from(session.credited_micros > 0);
     session.credited_micros = 0;
-    session.beats = session.beats.without_credit();
     session.voided = true;
     session.changed = true;
     course.changed = true;
     freed
+}
+
+/// Gives a session that is voided no more its time again, but for what other sessions have earned of it meanwhile and what the caps
+/// don't leave; the learner's days must be loaded. Whoever has common time, their sum is the same as if it had never been voided.
+pub(crate) fn give_back(
+    scheme: &Scheme,
+    learner: &mut Learner,
+    course: &mut LearnerCourse,
+    session: &mut Session,
+) {
+    let mut beats = BeatLog::default();
+    let mut previous = session.opened_at;
+    session.uncredited[place_of(UncreditedReason::Voided)] = Tally::default();
+    for (at, spans) in session.beats.beats(session.opened_at) {
+        let credit = study_time::credit_again(scheme, &mut learner.study, &mut course.study, at, &spans);
+        add(learner, course, (&credit.phases, credit.micros()), at);
+        session.credited_micros += credit.micros();
+        for (reason, micros) in &credit.uncredited {
+            let tally = &mut session.uncredited[place_of(*reason)];
+            tally.micros += micros;
+            tally.beats += 1;
+        }
+        beats.push(previous, at, &credit.credited);
+        previous = at;
+    }
+    session.beats = beats;
+    session.voided = false;
+    session.changed = true;
+    course.changed = true;
+}
+
+/// Adds credit to the phases that it counts for.
+fn add(
+    learner: &mut Learner,
+    course: &mut LearnerCourse,
+    (phases, micros): (&[usize], i64),
+    at: DateTime<Utc>,
+) {
+    for index in phases {
+        if let Some(phase) = learner.phases.get_mut(*index).filter(|_| micros > 0) {
+            phase.study.add(micros, at);
+            phase.changed = true;
+            if let Some(inside) = course.phase_micros.get_mut(*index) {
+                let is_complete = completes(inside, micros, course.study.length_micros());
+                phase.main_line_complete += i64::from(is_complete);
+            }
+        }
+    }
 }
 
 /// What a session had lost to what is free now: time that its heartbeats stood for and were not credited.
@@ -78,16 +125,7 @@ pub(crate) fn grant(
     learner.study.ask_for(scheme, at);
     let (granted, phases, uncredited) =
         study_time::grant(scheme, &mut learner.study, &mut course.study, at, micros);
-    for index in phases {
-        if let Some(phase) = learner.phases.get_mut(index).filter(|_| granted > 0) {
-            phase.study.add(granted, at);
-            phase.changed = true;
-            if let Some(inside) = course.phase_micros.get_mut(index) {
-                let is_complete = completes(inside, granted, course.study.length_micros());
-                phase.main_line_complete += i64::from(is_complete);
-            }
-        }
-    }
+    add(learner, course, (&phases, granted), at);
     course.changed |= granted > 0;
     (granted, uncredited)
 }

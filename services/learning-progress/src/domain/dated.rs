@@ -39,9 +39,9 @@ impl<'a> DatedCredit<'a> {
         session_id: &'a SessionId,
         session: &'a Session,
     ) -> impl Iterator<Item = DatedCredit<'a>> {
-        let beats = course.into_iter().flat_map(move |course| {
-            session.beats.beats(session.opened_at).map(move |(at, spans)| (course, at, spans))
-        });
+        let beats = course
+            .into_iter()
+            .flat_map(move |course| session.credits().map(move |(at, spans)| (course, at, spans)));
         beats.filter_map(move |(course, at, spans)| {
             let micros: i64 = spans.iter().map(|span| span.micros()).sum();
             (micros > 0).then_some(DatedCredit { at, micros, course, session_id: Some(session_id) })

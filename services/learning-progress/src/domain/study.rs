@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Absences, History};
 use shipei_rules::ids::SessionId;
+use shipei_rules::intervals::Span;
 use shipei_rules::scheme::{OnlineEntry, Scheme};
 use shipei_rules::study_time::{
     self, CourseStudy, HeartbeatOutcome, LearnerStudy, MICROS_PER_SECOND, PhaseStudy, SessionStudy,
@@ -191,9 +192,9 @@ pub(crate) struct Session {
     pub(crate) opened_at: DateTime<Utc>,
     pub(crate) study: SessionStudy,
     pub(crate) credited_micros: i64,
-    /// Every beat after the first.
+    /// Every beat after the first. Of a voided session they keep what they had been credited, which counts nothing.
     pub(crate) beats: BeatLog,
-    /// Whether it was voided: it is credited nothing any more.
+    /// Whether it is voided: it is credited nothing.
     pub(crate) voided: bool,
     /// By reason, in the order of [`UncreditedReason::ALL`].
     pub(crate) uncredited: [Tally; UncreditedReason::ALL.len()],
@@ -204,6 +205,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The beats after the first, each with what is credited of it: nothing of a voided session.
+    pub(crate) fn credits(&self) -> impl Iterator<Item = (DateTime<Utc>, Vec<Span>)> + '_ {
+        let beats = self.beats.beats(self.opened_at);
+        beats.map(|(at, spans)| (at, if self.voided { Vec::new() } else { spans }))
+    }
+
     /// Whether it took this beat.
     fn has_taken(&self, seq: i64, at: DateTime<Utc>) -> bool {
         seq <= self.study.last_seq && self.beats.has(self.opened_at, at)

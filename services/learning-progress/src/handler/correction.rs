@@ -3,18 +3,20 @@
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1::{
-    GrantTimeRequest, GrantTimeResponse, LostTime, SessionVoided, TimeGranted, VoidSessionRequest,
-    VoidSessionResponse,
+    self as proto, GrantTimeRequest, GrantTimeResponse, LostTime, SessionVoided, TimeGranted,
+    VoidSessionRequest, VoidSessionResponse,
 };
 use shipei_rules::study_time::{MICROS_PER_SECOND, whole_seconds};
 use shipei_service_kit::{Refusal, Result, Unit, to_int32};
 
-use super::{StudyHandler, not_found, trainee};
+use super::{StudyHandler, trainee};
 use crate::convert;
 use crate::domain::correct;
-use crate::store::correction;
-use crate::store::session::{self, KeptSession};
+use crate::store::correction::{self, Voided};
 use crate::whole::Study;
+
+/// The most facts that void one session.
+const VOIDS_PER_SESSION_MAX: usize = 100;
 
 impl StudyHandler {
     pub(super) async fn void(
@@ -22,21 +24,39 @@ impl StudyHandler {
         mut unit: Unit,
         request: VoidSessionRequest,
     ) -> Result<(Unit, VoidSessionResponse)> {
-        let (programme, person, voided, reason) = convert::void_session(&request)?;
+        let (programme, person, session, reason) = convert::void_session(&request)?;
+        let fact_id = unit.new_fact_id()?;
+        // One that was retracted before it came voids nothing.
+        let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
         let mut known =
             Study::load(&mut unit.tx, &self.programmes, &self.catalogues, &programme, member).await?;
-        let place = known.sessions.iter().position(|(id, ..)| *id == voided);
-        let place = place.ok_or_else(|| not_found("session_id"))?;
-        let (session_id, course_id, mut session) = known.sessions.swap_remove(place);
+        let (session_id, course_id, mut session) = known.take_session(&session)?;
+        let voids = correction::voids(&mut unit.tx, &programme, &person, &[&session_id]).await?;
+        if voids.len() >= VOIDS_PER_SESSION_MAX {
+            let refusal = Refusal::new(ErrorReason::LimitReached);
+            return Err(refusal.with("kept_max", VOIDS_PER_SESSION_MAX.to_string()).into());
+        }
         let mut lost = Vec::new();
-        if !session.voided {
-            let beats: Vec<_> = session.beats.beats(session.opened_at).map(|(at, _)| at).collect();
-            known.load_days(&mut unit.tx, &beats).await?;
+        let credited_micros = if stands { session.credited_micros } else { 0 };
+        let fact = SessionVoided {
+            programme_id: known.programme_id.to_string(),
+            person_id: known.member.person_id.to_string(),
+            course_id: course_id.to_string(),
+            session_id: session_id.to_string(),
+            reason: reason.clone(),
+            credited_micros,
+        };
+        unit.emit_fact(&fact_id, known.member.places.at(unit.now).county_text(), person.as_str(), &fact);
+        let (actor, now) = (unit.actor().to_owned(), unit.now);
+        let voided =
+            Voided { person_id: &person, session_id: &session_id, reason: &reason, fact_id: &fact_id };
+        correction::insert_voided(&mut unit.tx, &programme, &voided, now, &actor).await?;
+        if stands && !session.voided {
+            known.load_days_of(&mut unit.tx, &session).await?;
             let mut course = known.course(&mut unit.tx, &course_id).await?;
-            let credited_micros = session.credited_micros;
             let freed = correct::void(&known.scheme, &mut known.learner, &mut course, &mut session);
-            for (id, of_course, other) in &known.sessions {
+            for (id, of_course, other) in known.sessions.iter().filter(|(.., other)| !other.voided) {
                 let micros = correct::lost_to(&known.scheme, &freed, other);
                 if micros > 0 {
                     let (session_id, course_id) = (id.to_string(), of_course.to_string());
@@ -44,31 +64,15 @@ impl StudyHandler {
                 }
             }
             lost.sort_by(|one, other| one.session_id.cmp(&other.session_id));
-            let fact = SessionVoided {
-                programme_id: known.programme_id.to_string(),
-                person_id: known.member.person_id.to_string(),
-                course_id: course_id.to_string(),
-                session_id: session_id.to_string(),
-                reason: reason.clone(),
-                credited_micros,
-            };
-            unit.emit(known.member.places.at(unit.now).county_text(), person.as_str(), &fact);
-            let actor = unit.actor().to_owned();
-            let key = (&person, &session_id);
-            let (tx, now) = (&mut unit.tx, unit.now);
-            correction::insert_voided(tx, &programme, key, &reason, now, &actor).await?;
-            let kept = KeptSession {
-                session_id: &session_id,
-                person_id: &person,
-                course_id: &course_id,
-                session: &session,
-                actor: &actor,
-            };
-            session::save_sessions(tx, &programme, &[kept], now).await?;
+            known.save_session(&mut unit, (&session_id, &course_id), &session).await?;
             known.save(&mut unit, &course_id, &course).await?;
         }
-        let session = Some(convert::session_to_proto(&session_id, &course_id, &session));
-        Ok((unit, VoidSessionResponse { session, lost }))
+        let mut void_fact_ids: Vec<String> = voids.into_iter().map(|void| void.fact_id).collect();
+        void_fact_ids.extend(stands.then(|| fact_id.clone()));
+        void_fact_ids.sort_unstable();
+        let session =
+            proto::Session { void_fact_ids, ..convert::session_to_proto(&session_id, &course_id, &session) };
+        Ok((unit, VoidSessionResponse { session: Some(session), lost, fact_id }))
     }
 
     pub(super) async fn grant(

@@ -1,12 +1,13 @@
 //! What follows when a fact of this service falls. Of a selection nothing is kept that follows from it: heartbeats ask for the first
-//! one that stands, and study that was taken stays until its session is voided. Time that was granted is taken back.
+//! one that stands, and study that was taken stays until its session is voided. Time that was granted is taken back; a session that is
+//! voided no more has its time again.
 
-use shipei_contracts::learning::v1::TimeGranted;
+use shipei_contracts::learning::v1::{SessionVoided, TimeGranted};
 use shipei_mirror::Programmes;
-use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
 
-use crate::{catalogue::Catalogues, domain::correct, whole::Study};
+use crate::{catalogue::Catalogues, domain::correct, store::correction, whole::Study};
 
 /// The facts of learning-progress.
 #[derive(Debug)]
@@ -22,6 +23,9 @@ impl Facts for Keeping {
     }
 
     async fn refold(&self, unit: &mut Unit, fact: &StoredFact) -> Result<()> {
+        if let Some(told) = fact.message::<SessionVoided>() {
+            return self.give_back(unit, fact, &told).await;
+        }
         let Some(told) = fact.message::<TimeGranted>() else { return Ok(()) };
         let programme = fact.id(&told.programme_id, ProgrammeId::parse)?;
         let person = fact.id(&told.person_id, PersonId::parse)?;
@@ -37,6 +41,32 @@ impl Facts for Keeping {
         known.load_days(&mut unit.tx, &[at]).await?;
         let scheme = known.scheme.clone();
         correct::take_back_grant(&scheme, &mut known.learner, &mut course, at, told.granted_micros);
+        known.save(unit, &course_id, &course).await
+    }
+}
+
+impl Keeping {
+    /// What had been taken from a session that no fact voids any more is its own again.
+    async fn give_back(&self, unit: &mut Unit, fact: &StoredFact, told: &SessionVoided) -> Result<()> {
+        let programme = fact.id(&told.programme_id, ProgrammeId::parse)?;
+        let person = fact.id(&told.person_id, PersonId::parse)?;
+        let session_id = fact.id(&told.session_id, SessionId::parse)?;
+        // Who was removed meanwhile is nobody, of whom nothing is scored.
+        let Some(member) = shipei_mirror::member(&mut unit.tx, &programme, &person).await? else {
+            return Ok(());
+        };
+        let (programmes, catalogues) = (&self.programmes, &self.catalogues);
+        let mut known = Study::load(&mut unit.tx, programmes, catalogues, &programme, member).await?;
+        let (session_id, course_id, mut session) = known.take_session(&session_id)?;
+        let voids = correction::voids(&mut unit.tx, &programme, &person, &[&session_id]).await?;
+        if !session.voided || !voids.is_empty() {
+            return Ok(());
+        }
+        known.load_days_of(&mut unit.tx, &session).await?;
+        let mut course = known.course(&mut unit.tx, &course_id).await?;
+        let scheme = known.scheme.clone();
+        correct::give_back(&scheme, &mut known.learner, &mut course, &mut session);
+        known.save_session(unit, (&session_id, &course_id), &session).await?;
         known.save(unit, &course_id, &course).await
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1::{
     CourseProgress, GetProgressRequest, GetProgressResponse, ListSessionsRequest, ListSessionsResponse,
-    PhaseProgress,
+    PhaseProgress, Session,
 };
 use shipei_rules::ids::text_of;
 use shipei_rules::scheme::Scheme;
@@ -19,8 +19,8 @@ use crate::catalogue::Catalogue;
 use crate::convert;
 use crate::domain::course::{Teaches, main_line_total};
 use crate::domain::study::Phase;
-use crate::store;
 use crate::store::study::PhaseCourseRow;
+use crate::store::{self, correction};
 
 impl StudyHandler {
     pub(super) async fn progress(
@@ -86,12 +86,19 @@ impl StudyHandler {
         .await?;
         let (rows, next_page_token) = page
             .cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.to_string()]);
+        let ids: Vec<_> = rows.iter().map(|row| &row.session_id).collect();
+        let mut voids: HashMap<_, Vec<String>> = HashMap::new();
+        for void in correction::voids(&mut unit.tx, &programme, &person, &ids).await? {
+            voids.entry(void.session_id).or_default().push(void.fact_id);
+        }
         let (mut sessions, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
             let session = set_aside(row.session().map_err(Error::from), &mut broken)?;
-            let shown =
-                session.map(|session| convert::session_to_proto(&row.session_id, &row.course_id, &session));
-            sessions.extend(shown);
+            let Some(session) = session else { continue };
+            let mut void_fact_ids = voids.remove(&row.session_id).unwrap_or_default();
+            void_fact_ids.sort_unstable();
+            let shown = convert::session_to_proto(&row.session_id, &row.course_id, &session);
+            sessions.push(Session { void_fact_ids, ..shown });
         }
         Ok((unit, ListSessionsResponse { sessions, next_page_token, broken }))
     }

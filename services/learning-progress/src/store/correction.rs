@@ -81,25 +81,68 @@ pub(crate) async fn insert_grant(
     Ok(())
 }
 
+/// That a session was voided.
+#[derive(Debug)]
+pub(crate) struct Voided<'a> {
+    pub(crate) person_id: &'a PersonId,
+    pub(crate) session_id: &'a SessionId,
+    pub(crate) reason: &'a str,
+    /// The fact.
+    pub(crate) fact_id: &'a str,
+}
+
 /// Keeps why a session was voided.
 pub(crate) async fn insert_voided(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    (person_id, session_id): (&PersonId, &SessionId),
-    reason: &str,
+    voided: &Voided<'_>,
     recorded_at: DateTime<Utc>,
     actor: &str,
 ) -> Result<(), StoreError> {
     execute!(
         tx,
-        "INSERT INTO session_voided (programme_id, person_id, session_id, reason, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO session_voided (programme_id, person_id, session_id, reason, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         programme_id.as_str(),
-        person_id.as_str(),
-        session_id.as_str(),
-        reason,
+        voided.person_id.as_str(),
+        voided.session_id.as_str(),
+        voided.reason,
         recorded_at,
-        actor
+        actor,
+        voided.fact_id
     )?;
     Ok(())
+}
+
+/// A fact that voided a session and stands.
+#[derive(Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct VoidRow {
+    #[sqlx(try_from = "String")]
+    pub(crate) session_id: SessionId,
+    pub(crate) fact_id: String,
+}
+
+/// The facts that voided these sessions of a learner and stand.
+pub(crate) async fn voids(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+    session_ids: &[&SessionId],
+) -> Result<Vec<VoidRow>, StoreError> {
+    let keys: Vec<_> = session_ids.iter().map(|session_id| (person_id, *session_id)).collect();
+    select_by_keys!(
+        tx,
+        VoidRow,
+        [
+            concat!(
+                "SELECT v.session_id, v.fact_id FROM session_voided v WHERE",
+                stands!("v"),
+                "AND v.programme_id = "
+            ),
+            programme_id.as_str(),
+            " AND (v.person_id, v.session_id) IN "
+        ],
+        keys,
+        |(person_id, session_id)| (person_id.as_str(), session_id.as_str())
+    )
 }

@@ -21,7 +21,7 @@ fn void(session: &str) -> proto::VoidSessionRequest {
         person_id: "T1".into(),
         session_id: session.into(),
         reason: "播放器无人观看".into(),
-        request_id: String::new(),
+        ..Default::default()
     }
 }
 
@@ -74,11 +74,11 @@ pub(crate) async fn voided_session_is_free_and_lost_time_is_granted(world: World
     assert_eq!(lost, [("right", 3600)]);
     let after = phase(&world).await;
     assert_eq!((after.credited_seconds, after.achieved_time), (4800, None));
-    // Again: nothing more happens.
+    // Again: a fact of its own, of which nothing follows.
     let again = study.void_session(void("wrong")).await.unwrap().into_inner();
     assert_eq!((again.session.unwrap().credited_seconds, again.lost), (0, vec![]));
     let told = events(&world.first).await;
-    assert_eq!((told["SessionVoided"], told["PhaseTakenBack"], told["PhaseAchieved"]), (1, 1, 1));
+    assert_eq!((told["SessionVoided"], told["PhaseTakenBack"], told["PhaseAchieved"]), (2, 1, 1));
 
     // What it was sent before is a duplicate, what is new is refused; its time is another session's to earn.
     let result = send(&world, beats(("T1", "C1", "wrong"), from, &[(5, 300), (200, 7260)])).await;
@@ -243,4 +243,74 @@ pub(crate) async fn grant_that_falls_is_taken_back(world: World) {
     let less = proto::GrantTimeRequest { correction: Some(correction), ..named("F3", 600) };
     assert_eq!(study.grant_time(less).await.unwrap().into_inner().granted_seconds, 600);
     assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (600, None));
+}
+
+/// That a session was voided is a fact: for as long as one stands the session is credited nothing, and then it has its time again but
+/// for what others have earned of it meanwhile.
+pub(crate) async fn voided_session_has_its_time_again_when_the_fact_falls(world: World) {
+    world.trainee("T1").await;
+    world.course(course("C1", CourseCategory::Public, 400)).await;
+    world.course(course("C2", CourseCategory::Public, 400)).await;
+    let minutes = |count: i64| (0..=count).map(|number| (number, number * 60)).collect::<Vec<_>>();
+    send(&world, beats(("T1", "C1", "one"), at(DAY), &minutes(200))).await;
+    let achieved = Some(to_timestamp(at(DAY) + TimeDelta::minutes(200)));
+    assert_eq!(phase(&world).await.achieved_time, achieved);
+    let named =
+        |fact: &str, session: &str| proto::VoidSessionRequest { request_id: fact.into(), ..void(session) };
+    let retract = async |fact: &str| {
+        let request = RetractRequest {
+            source: shipei_learning_progress::NAME.into(),
+            programme_id: PROGRAMME.into(),
+            fact_id: fact.into(),
+            reason: "核实后属正常学习".into(),
+            ..Default::default()
+        };
+        CorrectionServiceClient::new(world.first.channel()).retract(request).await.unwrap();
+    };
+    let mut study = world.first.study();
+    // Retracted before it came, it voids nothing.
+    retract("V0").await;
+    let answer = study.void_session(named("V0", "one")).await.unwrap().into_inner();
+    let session = answer.session.unwrap();
+    assert_eq!((session.credited_seconds, session.void_fact_ids, &*answer.fact_id), (12_000, vec![], "V0"));
+
+    for fact in ["V1", "V2"] {
+        study.void_session(named(fact, "one")).await.unwrap();
+    }
+    let listed = study.list_sessions(sessions_of("T1", 10, "")).await.unwrap().into_inner().sessions;
+    assert_eq!((listed[0].credited_seconds, &listed[0].void_fact_ids), (0, &vec!["V1".into(), "V2".into()]));
+    retract("V1").await;
+    assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (0, None));
+    retract("V2").await;
+    assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (12_000, achieved));
+    let listed = study.list_sessions(sessions_of("T1", 10, "")).await.unwrap().into_inner().sessions;
+    assert_eq!((listed[0].credited_seconds, listed[0].uncredited.len()), (12_000, 0));
+    assert_eq!(listed[0].void_fact_ids, Vec::<String>::new());
+
+    // What another has earned meanwhile stays its own, whoever had it first: the sum is the same, and so is the phase.
+    study.void_session(named("V3", "one")).await.unwrap();
+    let refused = send(&world, beats(("T1", "C1", "one"), at(DAY), &[(201, 12_060)])).await.refused;
+    assert_eq!(refused[0].reason(), ErrorReason::SessionVoided);
+    send(&world, beats(("T1", "C2", "other"), at(DAY), &minutes(60))).await;
+    assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (3600, None));
+    retract("V3").await;
+    assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (12_000, achieved));
+    let listed = study.list_sessions(sessions_of("T1", 10, "")).await.unwrap().into_inner().sessions;
+    let one = listed.iter().find(|session| session.session_id == "one").unwrap();
+    let rest: Vec<_> =
+        one.uncredited.iter().map(|rest| (rest.reason(), rest.seconds, rest.heartbeats)).collect();
+    assert_eq!((one.credited_seconds, rest), (8400, vec![(UncreditedReason::Overlap, 3600, 60)]));
+    // It goes on.
+    let more = send(&world, beats(("T1", "C1", "one"), at(DAY), &[(201, 12_060)])).await;
+    assert_eq!(more.credited_seconds, [60]);
+
+    // The wrong session was voided: the right one is, in one.
+    study.void_session(named("V4", "one")).await.unwrap();
+    let correction =
+        shipei_contracts::common::v1::Correction { fact_id: "V4".into(), reason: "会话有误".into() };
+    let right = proto::VoidSessionRequest { correction: Some(correction), ..named("V5", "other") };
+    let answer = study.void_session(right).await.unwrap().into_inner();
+    assert_eq!(answer.session.unwrap().void_fact_ids, ["V5"]);
+    assert_eq!(phase(&world).await.credited_seconds, 12_060 - 3600);
+    assert_eq!(events(&world.first).await["SessionVoided"], 6);
 }
