@@ -28,7 +28,10 @@ const WRITER_CACHE: &str = "-8192";
 
 /// The page cache of each reading connection. Caches fill up to their bound and stay there, so these bounds are what the
 /// memory of an embedded suite comes to, however large a season grows.
-const READER_CACHE: &str = "-2048";
+const READER_CACHE: &str = "-1024";
+
+/// And of each that reads the log, which is read from one end to the other and seldom twice.
+const LOG_READER_CACHE: &str = "-256";
 
 /// The most readers of a file; the cores of one machine, not its clients, are what they compete for.
 const READERS_MAX: u32 = 4;
@@ -280,10 +283,10 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
     // The log is made by the first transaction.
     writer.begin().await?.rollback().await?;
     let mark = OpenMark::set(file).map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
-    let reading = options.pragma("cache_size", READER_CACHE).pragma("query_only", "ON");
-    let readers =
-        pool().max_connections(limits.connections.clamp(1, READERS_MAX)).connect_lazy_with(reading.clone());
-    let logs = pool().max_connections(LOG_READERS).connect_lazy_with(reading);
+    let reading = |cache| options.clone().pragma("cache_size", cache).pragma("query_only", "ON");
+    let readers = limits.connections.clamp(1, READERS_MAX);
+    let readers = pool().max_connections(readers).connect_lazy_with(reading(READER_CACHE));
+    let logs = pool().max_connections(LOG_READERS).connect_lazy_with(reading(LOG_READER_CACHE));
     let state = Arc::new(State { file: file.to_owned(), mark, trust, write_begun: AtomicU64::new(0) });
     Ok(SqlitePools { state, writer, readers, logs })
 }

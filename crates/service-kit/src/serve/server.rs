@@ -55,6 +55,7 @@ use crate::{
         },
         connections::{ConnectionSlot, Connections, ProcessBounds},
         event_types,
+        frames::Paced,
         health::{tell_health, watch_health},
         tls::ListenerTls,
         upkeep::{keep_up, prepare_months},
@@ -349,7 +350,8 @@ impl Server {
         let (address, cut) = (listener.local_addr()?, self.shutdown.hard_token());
         let words = self.placed(listener).map(move |placed| first_word(placed, cut.clone()));
         let spoken = futures::StreamExt::buffer_unordered(words, self.waiting_max());
-        self.serve(spoken.filter_map(|io| io), self.identification.clone());
+        let paced = spoken.filter_map(|io| io.map(|io| io.map(Paced::new)));
+        self.serve(paced, self.identification.clone());
         Ok(address)
     }
 
@@ -369,7 +371,8 @@ impl Server {
             }
         });
         let spoken = futures::StreamExt::buffer_unordered(words, self.waiting_max());
-        self.serve(spoken.filter_map(|io| io), self.identification.clone());
+        let paced = spoken.filter_map(|io| io.map(|io| io.map(Paced::new)));
+        self.serve(paced, self.identification.clone());
         Ok(address)
     }
 
