@@ -453,10 +453,11 @@ pub fn phase_achieved(entry: &OnlineEntry, credited_in_window_micros: i64, main_
 /// The shortest step in which credit towards a phase is told, in seconds.
 const STEP_SECONDS_MIN: i64 = 600;
 /// The most steps to a phase.
-const STEPS_MAX: i64 = 10;
+const STEPS_MAX: i64 = 4;
 
-/// Time credited towards a phase, rounded down to whole steps, in seconds. A step is a tenth of what the entry asks for, in whole
-/// minutes and at least ten: so much is told to others while a phase is not achieved, far more seldom than heartbeats come.
+/// Time credited towards a phase, rounded down to whole steps, in seconds. A step is a quarter of what the entry asks for, in
+/// whole minutes and at least ten: so much is told to others while a phase is not achieved, far more seldom than heartbeats come.
+/// Each step has a trainee scored anew; ten of them cost an eighth of all heartbeats.
 pub fn whole_steps(entry: &OnlineEntry, micros: i64) -> i64 {
     let minutes = (entry.required_seconds / STEPS_MAX + 59).div_euclid(60);
     let step = (minutes * 60).max(STEP_SECONDS_MIN);
