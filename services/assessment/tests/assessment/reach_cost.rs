@@ -17,6 +17,8 @@ const COUNTIES: usize = 167;
 const LIMIT: i64 = 1_001;
 /// The best of so many is compared: a busy machine makes single ones longer.
 const RUNS: usize = 15;
+/// And so many times more while the list with a reach seems to take more than it may.
+const ROUNDS_MAX: usize = 20;
 /// The list with a reach may take so much of the time without, percent.
 const PERCENT_MAX: u128 = 120;
 
@@ -88,22 +90,32 @@ async fn compare(test: TestKit) {
     populate(&mut tx).await;
     tx.commit().await.unwrap();
     let mut tx = test.kit.database().begin_read().await.unwrap();
-    let (without, rows) = best(&mut tx, &Reach::Everything).await;
+    let (mut without, rows) = best(&mut tx, &Reach::Everything).await;
     assert_eq!(rows, 1_001);
     for (who, reach) in [
         ("a county", Reach::region(&county(83))),
         ("a class", Reach::Classes(vec!["L83-0".to_owned()])),
         ("the city", Reach::region("130300")),
     ] {
-        let (with, rows) = best(&mut tx, &reach).await;
-        let percent = with.as_micros() * 100 / without.as_micros().max(1);
+        let (mut with, rows) = best(&mut tx, &reach).await;
+        let percent = |with: Duration, without: Duration| with.as_micros() * 100 / without.as_micros().max(1);
+        // A region that holds every row is asked of each of them.
+        let most = if who == "the city" { 500 } else { PERCENT_MAX };
+        // A machine that does other things too may have been busy in all runs of one of the two: the best times of both
+        // become theirs with more runs, and what costs more, costs more in each.
+        for _ in 0..ROUNDS_MAX {
+            if percent(with, without) <= most {
+                break;
+            }
+            without = without.min(best(&mut tx, &Reach::Everything).await.0);
+            with = with.min(best(&mut tx, &reach).await.0);
+        }
+        let percent = percent(with, without);
         println!(
             "{} trainees: {without:?} for all, {with:?} for {who} ({rows} rows): {percent} %",
             trainees()
         );
         assert!(rows >= 50, "{who}: {rows} rows");
-        // A region that holds every row is asked of each of them.
-        let most = if who == "the city" { 500 } else { PERCENT_MAX };
         assert!(percent <= most, "{who}: {percent} % of the time without a reach");
     }
 }
