@@ -1,4 +1,4 @@
-//! Five processes give the same scores as one, on both databases.
+//! Five processes give the same scores as one, on both databases; the season of Qinhuangdao on Postgres in `identity.rs`, with tokens.
 
 use anyhow::Result;
 
@@ -25,9 +25,4 @@ async fn qinhuangdao_in_five_processes_on_sqlite_gives_its_scores() -> Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn edges_in_five_processes_on_postgres_gives_its_scores() -> Result<()> {
     five_give_the_scores("edges", Backend::Postgres).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn qinhuangdao_in_five_processes_on_postgres_gives_its_scores() -> Result<()> {
-    five_give_the_scores("qinhuangdao-2019", Backend::Postgres).await
 }
