@@ -14,7 +14,7 @@ use shipei_contracts::{
     offline::v1::{HoldActivityRequest, offline_service_client::OfflineServiceClient},
 };
 use shipei_service_kit::{
-    Clock, CorsOrigins, ProcessBounds, connect_lazily,
+    Clock, CorsOrigins, ProcessBounds, TrustedProxies, connect_lazily,
     identity::{
         KeySource,
         mint::{AUDIENCE_DEFAULT, ISSUER_DEFAULT, MintingKey},
@@ -86,6 +86,7 @@ impl World {
             tls: TlsFiles::default(),
             limits: PoolLimits::default(),
             bounds: ProcessBounds::default(),
+            proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
             migrate: true,
         };

@@ -43,6 +43,7 @@ pub use call::{
     consistency::{Applied, TOKEN_HEADER, Token},
     identify::Identification,
     metadata::Call,
+    proxies::{InvalidNetwork, TrustedProxies},
     reach::Reach,
     rights::Thing,
     stated_time::StatedTimes,

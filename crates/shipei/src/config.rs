@@ -19,8 +19,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_client::client::with_scheme;
 use shipei_service_kit::{
-    CallerLimits, ConnectionLimits, CorsOrigins, InvalidOrigin, ProcessBounds, Quota, WriteBounds,
-    config::ListenAddress, telemetry::LogFormat,
+    CallerLimits, ConnectionLimits, CorsOrigins, InvalidNetwork, InvalidOrigin, ProcessBounds, Quota,
+    TrustedProxies, WriteBounds, config::ListenAddress, telemetry::LogFormat,
 };
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
@@ -96,6 +96,8 @@ pub struct Config {
     pub access: Access,
     /// What is spoken TLS with.
     pub tls: TlsFiles,
+    /// The networks of proxies that are believed where a call comes from.
+    pub trusted_proxies: Vec<String>,
     /// The origins whose pages may call from a browser.
     pub cors_origins: Vec<String>,
     /// The addresses of services that run elsewhere.
@@ -159,6 +161,7 @@ impl Config {
             listen: one(&givens, "listen", listen(LISTEN_DEFAULT)?, listen)?,
             access,
             tls: tls::read(&givens)?,
+            trusted_proxies: one(&givens, "trusted_proxies", Vec::new(), trusted_proxies)?,
             cors_origins: one(&givens, "cors_origins", Vec::new(), cors_origins)?,
             peers: many(&givens, "peers", peers)?,
             storage,
@@ -272,9 +275,19 @@ fn writes(givens: &Givens, defaults: WriteBounds) -> Result<WriteBounds> {
 
 /// Origins with commas between them, each looked at.
 fn cors_origins(text: &str) -> Result<Vec<String>, InvalidOrigin> {
-    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-    let origins: Vec<String> = origins.map(str::to_owned).collect();
+    let origins = parted(text);
     CorsOrigins::new(&origins).map(|_| origins)
+}
+
+/// Networks with commas between them, each looked at.
+fn trusted_proxies(text: &str) -> Result<Vec<String>, InvalidNetwork> {
+    let networks = parted(text);
+    TrustedProxies::new(&networks).map(|_| networks)
+}
+
+/// What stands between commas.
+fn parted(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn days(text: &str) -> Result<u32, &'static str> {

@@ -1,7 +1,7 @@
 //! `shipei serve`: all five services or some, until a signal ends them.
 
 use anyhow::{Context as _, Result, bail};
-use shipei_service_kit::{Clock, CorsOrigins};
+use shipei_service_kit::{Clock, CorsOrigins, TrustedProxies};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -102,6 +102,7 @@ fn options_of(config: &Config) -> Result<suite::Options> {
         tls: config.tls.clone(),
         limits: config.limits,
         bounds: config.bounds,
+        proxies: TrustedProxies::new(&config.trusted_proxies)?,
         cors: CorsOrigins::new(&config.cors_origins)?,
         migrate: config.migrate,
     })

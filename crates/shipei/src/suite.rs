@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
     Clock, CorsOrigins, Identification, InMemory, Instance, Kit, ListenerFiles, ListenerTls, PeerFiles,
     PeerTls, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown, SoftState, TokenSettings,
-    Verifier, connect_lazily,
+    TrustedProxies, Verifier, connect_lazily,
     follow::shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
@@ -97,6 +97,8 @@ pub struct Options {
     pub limits: PoolLimits,
     /// What the process may hold for its clients.
     pub bounds: ProcessBounds,
+    /// The proxies that are believed where a call comes from.
+    pub proxies: TrustedProxies,
     /// The origins whose pages may call.
     pub cors: CorsOrigins,
     /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
@@ -137,6 +139,7 @@ impl Suite {
             tls: TlsFiles::default(),
             limits: PoolLimits::default(),
             bounds: ProcessBounds::default(),
+            proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
             migrate: true,
         };
@@ -170,6 +173,7 @@ impl Suite {
             .identification(identification)
             .connection_age_max(CONNECTION_AGE_MAX)
             .bounds(options.bounds)
+            .trusted_proxies(options.proxies.clone())
             .cors(options.cors.clone());
         if let Some(limit) = options.rate_limit {
             let limiter = RateLimiter::start(limit, &options.clock, instance.soft_state(), &shutdown);

@@ -1,4 +1,4 @@
-//! A call, from the connection to the handler. What goes through: a gate (`misdelivered`, `limit`) or a caller's bound ([`at_once`]) may refuse it, `layer`
+//! A call, from the connection to the handler. What goes through: a gate (`misdelivered`, `limit`, which asks `proxies` where a call comes from) or a caller's bound ([`at_once`]) may refuse it, `layer`
 //! finds out who calls ([`identify`]) and until when ([`metadata`]), and bounds it by its deadline and a stream by its token's
 //! end (`ending`), `body` bounds what it sends by
 //! the process's [`budget`], `fault` tells what the transport finds, `watch` logs and measures it, and [`admit`] lets it in,
@@ -19,6 +19,7 @@ pub(crate) mod layer;
 pub(crate) mod limit;
 pub mod metadata;
 pub(crate) mod misdelivered;
+pub(crate) mod proxies;
 pub mod reach;
 pub(crate) mod rights;
 pub mod stated_time;

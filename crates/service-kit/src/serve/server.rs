@@ -44,6 +44,7 @@ use crate::{
         layer::{Bounds, CallLayer},
         limit::Limit,
         misdelivered::MisdeliveredCalls,
+        proxies::TrustedProxies,
         watch::Methods,
     },
     descriptors,
@@ -110,6 +111,7 @@ pub struct ServerBuilder {
     connection_age_max: Option<Duration>,
     process_bounds: ProcessBounds,
     rate_limiter: Option<RateLimiter>,
+    proxies: TrustedProxies,
     cors: CorsOrigins,
     identification: Identification,
     descriptor_pool: DescriptorPool,
@@ -170,6 +172,7 @@ impl ServerBuilder {
             connection_age_max: None,
             process_bounds: ProcessBounds::default(),
             rate_limiter: None,
+            proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
             identification: Identification::default(),
             descriptor_pool: descriptors::pool().clone(),
@@ -222,6 +225,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
         self.rate_limiter = Some(limiter);
+        self
+    }
+
+    /// Believes these proxies where a call comes from; without it nobody.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -298,7 +308,7 @@ impl ServerBuilder {
             connection_age_max: self.connection_age_max,
             connections: Connections::new(self.process_bounds.connections),
             bounds,
-            limits: Limit::new(self.rate_limiter, &names),
+            limits: Limit::new(self.rate_limiter, &names, self.proxies),
             web,
             cors: self.cors,
             identification: self.identification,

@@ -4,12 +4,14 @@ use std::{num::NonZeroU32, time::Duration};
 
 use chrono::TimeDelta;
 use shipei_store::{Wake, WakeListener, crypto::Keys, testing::TestDatabase};
-use tonic::Code;
+use tokio::net::TcpListener;
+use tonic::{Code, Status};
 
 use super::notes::{NoteService as _, Notes, PUT_NOTE, PutNoteResponse, add_notes, call, migrator, put_in};
 use crate::{
-    Instance, Kit, Shutdown, SoftState,
+    Instance, Kit, Shutdown, SoftState, TrustedProxies,
     answer::status::{reason_of, retry_after},
+    connect_lazily,
     soft_state::{
         presence::{Known, Presence},
         rate_limit::RateLimiter,
@@ -166,6 +168,36 @@ async fn caller_who_calls_too_often_is_told_when_to_come_back() {
     }
     assert!(notes.put_note(put_in("130302", "", "note")).await.is_ok());
     shutdown.finish().await;
+}
+
+#[tokio::test]
+async fn who_names_nobody_can_not_say_to_come_from_elsewhere() {
+    let test = super::notes::test_kit().await;
+    for (trusted, other_is_taken) in [(vec![], false), (vec!["127.0.0.0/8".to_owned()], true)] {
+        let notes = Notes::new(&test.kit);
+        let shutdown = Shutdown::new();
+        let limiter = RateLimiter::start(NonZeroU32::new(1).unwrap(), &test.clock, None, &shutdown);
+        let proxies = TrustedProxies::new(&trusted).unwrap();
+        let server = TestServer::start(|builder| {
+            add_notes(builder, &notes).rate_limiter(limiter).trusted_proxies(proxies)
+        })
+        .await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = server.server.serve_tcp(listener).unwrap();
+        let channel = connect_lazily(&format!("http://{address}")).unwrap();
+        let put = async |from: &'static str| {
+            let mut request = put_in("130302", "", "note");
+            request.metadata_mut().insert("x-forwarded-for", from.parse().unwrap());
+            call::<_, PutNoteResponse>(channel.clone(), PUT_NOTE, request).await
+        };
+        let reason = |put: Result<_, Status>| put.err().and_then(|status| reason_of(&status));
+        assert_ne!(reason(put("198.51.100.1").await).as_deref(), Some("RATE_LIMITED"));
+        assert_eq!(reason(put("198.51.100.1").await).as_deref(), Some("RATE_LIMITED"));
+        let other = reason(put("198.51.100.2").await);
+        assert_eq!(other.as_deref() != Some("RATE_LIMITED"), other_is_taken, "{trusted:?}: {other:?}");
+        server.shutdown.finish().await;
+        shutdown.finish().await;
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use shipei_client::{
     client::{Clients, SERVICES},
     replay,
 };
-use shipei_service_kit::{Clock, CorsOrigins, ProcessBounds};
+use shipei_service_kit::{Clock, CorsOrigins, ProcessBounds, TrustedProxies};
 use shipei_store::PoolLimits;
 use tokio::net::TcpListener;
 
@@ -78,6 +78,7 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Scaled>>
         tls: TlsFiles::default(),
         limits: PoolLimits { connections: CONNECTIONS, ..PoolLimits::default() },
         bounds: ProcessBounds::default(),
+        proxies: TrustedProxies::default(),
         cors: CorsOrigins::default(),
         migrate: true,
     })

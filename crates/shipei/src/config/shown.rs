@@ -114,6 +114,7 @@ impl Config {
                 });
             }
             "cors_origins" => self.cors_origins.join(",").into(),
+            "trusted_proxies" => self.trusted_proxies.join(",").into(),
             "data" => self.data.display().to_string().into(),
             "key_file" => self.key_file.display().to_string().into(),
             "migrate" => self.migrate.into(),

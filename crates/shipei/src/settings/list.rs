@@ -45,7 +45,7 @@ const LIMITS: &str = "Limits for each service's database";
 const MANY: &str = "Many instances";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 36] = [
+pub const SETTINGS: [Setting; 37] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -153,6 +153,15 @@ pub const SETTINGS: [Setting; 36] = [
         value: "ORIGINS",
         heading: NETWORK,
         help: "The pages that may call from a browser, by their origin, with commas between them: https://board.county.example,http://localhost:5173 [default: none]",
+    },
+    Setting {
+        key: "trusted_proxies",
+        flag: "trusted-proxies",
+        variable: "SHIPEI_TRUSTED_PROXIES",
+        shape: Shape::Text,
+        value: "NETWORKS",
+        heading: NETWORK,
+        help: "The proxies whose x-forwarded-for is believed, by network, with commas between them: 10.0.0.0/8,fd00::/8 [default: none]",
     },
     Setting {
         key: "peers",
