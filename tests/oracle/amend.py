@@ -1,7 +1,8 @@
 """python3 amend.py SEASON OUT --seed N
 
 A season as years go: some trainees move to another class, or to another county; some leave and most of them come back (产假); some had been
-enrolled by mistake and are removed. What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
+enrolled by mistake and are removed; some classes get another tutor; some sessions turn out to be no study and are voided when all was
+told, and of those some by mistake. What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
 before are refused, half of them are made by the tutor of the new class instead. Each of these lines has an instant of its own, since
 the law says nothing of a move and a fact at one instant but that the order of their numbers decides."""
 from __future__ import annotations
@@ -18,6 +19,8 @@ from law_scheme import instant
 
 Event = dict
 MOVES, LEAVES, REMOVED = 0.15, 0.10, 0.04  # of the trainees
+REPLACED = 0.6  # of the classes
+VOIDED, UNVOIDED = 0.03, 0.4  # of the sessions, and of those by mistake
 ABOUT_WORK = ("assignment.reviewed", "assignment.returned")
 
 
@@ -72,7 +75,7 @@ class Season:
                 "school": school, "class": self.dice.choice(classes)}
 
     def amend(self) -> list[Event]:
-        added: list[tuple[int, Event]] = []
+        added = self.replacements()
         for who in self.trainees:
             fate = self.dice.random()
             if fate < MOVES:
@@ -90,7 +93,45 @@ class Season:
         events = [part for event in self.events for part in apart(event, removed)]
         order = [(instant(e.get("told", e["at"])), number, e) for number, e in enumerate(events)]
         order += [(at, len(events) + number, e) for number, (at, e) in enumerate(added)]
-        return [event for _, _, event in sorted(order, key=lambda row: row[:2])]
+        return [event for _, _, event in sorted(order, key=lambda row: row[:2])] + self.voids(removed)
+
+    def replacements(self) -> list[tuple[int, Event]]:
+        """Tutors who are replaced; half of what the one of before would have done is done by the new one."""
+        added: list[tuple[int, Event]] = []
+        tutors = sorted({r["tutor_id"] for r in self.classes.values() if r["tutor_id"]})
+        for class_id, klass in self.classes.items():
+            others = [tutor for tutor in tutors if tutor != klass["tutor_id"]]
+            if not others or not klass["tutor_id"] or self.dice.random() >= REPLACED:
+                continue
+            at, tutor = self.moment(), self.dice.choice(others)
+            added.append((at, {"at": self.text(at), "type": "tutor.replaced", "class": class_id, "tutor": tutor, "reason": "调离"}))
+            members = {r["person_id"] for r in self.trainees if r["class_id"] == class_id}
+            seminars = {e["seminar"] for e in self.events if e["type"] == "seminar.opened" and e["class"] == class_id}
+            for event in self.events:
+                own = (event["type"] in ABOUT_WORK and self.author.get(event["submission"]) in members
+                       or event["type"] == "seminar.summarised" and event["seminar"] in seminars
+                       or event["type"] in ("seminar.opened", "bulletin.published") and event["class"] == class_id)
+                if own and event["tutor"] == klass["tutor_id"] and instant(event["at"]) > at and self.dice.random() < 0.5:
+                    event["tutor"] = tutor
+        return added
+
+    def voids(self, removed: set[str]) -> list[Event]:
+        """Sessions that are voided when all was told, and which of them had been study after all."""
+        at = max(instant(e.get("told", e.get("end", e["at"]))) for e in self.events) + 86_400_000_000
+        out: list[Event] = []
+        sessions = sorted({(e["person"], e["session"]) for e in self.events if e["type"] == "study.session"})
+        for who, session in sessions:
+            if who in removed or self.dice.random() >= VOIDED:
+                continue
+            name = f"v{len(out)}"
+            told = [{"type": "session.voided", "person": who, "session": session, "fact": name, "reason": "播放器无人观看"}]
+            if self.dice.random() < UNVOIDED:
+                told.append({"type": "fact.retracted", "source": "learning-progress", "retracts": name, "reason": "属正常学习"})
+                self.dice.shuffle(told)
+            for event in told:
+                at += 1_000_000
+                out.append({"at": self.text(at), "told": self.text(at + 1), **event})
+        return out
 
     def moves(self, who: dict[str, str], added: list[tuple[int, Event]]) -> None:
         for _ in range(self.dice.choice((1, 1, 2))):

@@ -34,6 +34,7 @@ class Submission:
 class Seminar:
     class_id: str
     opened_at: int
+    tutor: str = ""  # who opened it
     summarised_at: int | None = None
     posts: list[tuple[int, str]] = field(default_factory=list)  # (at, person)
 
@@ -66,6 +67,7 @@ class Facts:
         self.newest: dict[str, Submission] = {}
         self.seminars: dict[str, Seminar] = {}
         self.bulletins: dict[tuple[str, int], int] = {}
+        self.published: dict[tuple[str, int], str] = {}  # by whom
         self.plans: set[tuple[str, str]] = set()
         self.results: set[tuple[str, str]] = set()
         self.activities: dict[str, Activity] = {}
@@ -209,6 +211,12 @@ class Facts:
         if (person.county, person.class_id) != (e["county"], e["class"]):
             person.moves(self.at, e["county"], e["class"])
 
+    def on_tutor_replaced(self, e: dict) -> None:
+        self.klass(e["class"])
+        self.accept()
+        if self.roster.tutor_of[e["class"]] != e["tutor"]:
+            self.roster.replaces(self.at, e["class"], e["tutor"])
+
     def was_away(self, who: str, deadline: int) -> bool:
         """Whether a trainee was away just before a deadline."""
         since = self.withdrawn.get(who)
@@ -294,7 +302,7 @@ class Facts:
         if e["seminar"] in self.seminars:
             self.no("ALREADY_EXISTS")
         self.accept()
-        self.seminars[e["seminar"]] = Seminar(e["class"], self.at)
+        self.seminars[e["seminar"]] = Seminar(e["class"], self.at, e["tutor"])
 
     def seminar(self, e: dict) -> Seminar:
         if e["seminar"] not in self.seminars:
@@ -331,6 +339,7 @@ class Facts:
             self.no("ALREADY_EXISTS")
         self.accept()
         self.bulletins[e["class"], e["number"]] = self.at
+        self.published[e["class"], e["number"]] = e["tutor"]
 
     # -- offline
 

@@ -57,12 +57,20 @@ class Roster:
     courses: dict[str, Course] = field(default_factory=dict)
     counties: set[str] = field(default_factory=set)
     tutor_of: dict[str, str] = field(default_factory=dict)
+    # Who was a class's tutor before each replacement: until when, who. `tutor_of` says who is it now.
+    tutors_before: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def role(self, role: str) -> list[Person]:
         return sorted((p for p in self.people.values() if p.role == role), key=lambda p: p.id)
 
-    def classes_of(self, tutor: str) -> list[str]:
-        return [c for c, t in self.tutor_of.items() if t == tutor]
+    def replaces(self, at: int, class_id: str, tutor: str) -> None:
+        self.tutors_before.setdefault(class_id, []).append((at, self.tutor_of[class_id]))
+        self.tutor_of[class_id] = tutor
+
+    def tutor_before(self, class_id: str, deadline: int) -> str:
+        """Who was a class's tutor just before a deadline."""
+        before = self.tutors_before.get(class_id, ())
+        return next((tutor for until, tutor in before if deadline <= until), self.tutor_of.get(class_id, ""))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from law_facts import Facts, Submission, standing
 from law_readings import Readings
 from law_roster import COUNSELOR, TRAINEE, TUTOR, Person
-from law_scheme import HOUR, Scheme
+from law_scheme import HOUR, Scheme, Window
 
 
 @dataclass
@@ -37,16 +37,19 @@ class Scores:
         self.everyone = facts.roster.role(TRAINEE)
         self.active = [p for p in self.everyone if p.id not in facts.withdrawn]
         self.posted = {who for s in facts.seminars.values() for _, who in s.posts}
-        # Who answers for a submission: the class of the end of reviews owes its mark, that of the week's end has the late week.
-        self.owing: dict[str, list[Submission]] = {}
+        # Who answers for a submission: the class of the end of reviews owes its mark, that of the week's end has the late week; and
+        # of the class who was its tutor just before then.
+        self.owing: set[str] = set()
         self.late: dict[str, set[date]] = {}
+        tutor_before = facts.roster.tutor_before
         for submission in facts.submissions.values():
             if self.owed(submission):
-                self.owing.setdefault(submission.author.class_before(facts.review_end), []).append(submission)
+                self.owing.add(tutor_before(submission.author.class_before(facts.review_end), facts.review_end))
             week = self.late_week(submission)
             if week is not None:
-                class_id = submission.author.class_before(self.deadline(week))
-                self.late.setdefault(class_id, set()).add(week)
+                deadline = self.deadline(week)
+                tutor = tutor_before(submission.author.class_before(deadline), deadline)
+                self.late.setdefault(tutor, set()).add(week)
         self.offline_scores = self._offline_scores()
         counted = self.everyone if readings["active_withdrawn"] == "yes" else self.active
         self.of_county: dict[str, list[Person]] = {}
@@ -158,25 +161,40 @@ class Scores:
         gone = self.facts.withdrawn.get(submission.author.id)
         return gone is not None and gone[0] < ends[self.readings["late_withdrawn"]]
 
-    def seminar_done(self, class_id: str) -> bool:
+    def seminar_done(self, class_id: str, tutor: str = "") -> bool:
+        """Whether a class has a whole seminar; of a tutor's own if one is asked for."""
         window = self.facts.seminar_window
         for seminar in self.facts.seminars.values():
             posts = [who for at, who in seminar.posts if window.holds(at)]
             if self.readings["post_withdrawn"] == "no":
                 posts = [who for who in posts if who not in self.facts.withdrawn]
-            if seminar.class_id == class_id and posts and seminar.summarised_at is not None:
+            whole = seminar.class_id == class_id and posts and seminar.summarised_at is not None
+            if whole and tutor in ("", seminar.tutor):
                 return True
         return False
 
+    def answered(self, tutor: str, window: Window, own: set[str]) -> list[str]:
+        """The classes for which a tutor answers for what ends with a window: who has one now, who had it at that end, and those of
+        which they did it themselves."""
+        roster = self.facts.roster
+        return [c for c, now in roster.tutor_of.items()
+                if c in own or now == tutor or roster.tutor_before(c, window.end) == tutor]
+
     def tutor(self, person: Person) -> list[object]:
         rules, facts = self.scheme.tutor, self.facts
-        classes = facts.roster.classes_of(person.id)
         every = all if self.readings["two_classes"] == "each" else any
-        marking = 0 if any(c in self.owing for c in classes) else int(rules["marking"]["points"])
-        bulletins = sum(int(b["points"]) for b in rules.get("bulletin", ())
-                        if every((c, int(b["number"])) in facts.bulletins for c in classes))
-        seminar = int(rules["seminar"]["points"]) if every(map(self.seminar_done, classes)) else 0
-        late = len(set().union(*(self.late.get(c, set()) for c in classes)))
+        marking = 0 if person.id in self.owing else int(rules["marking"]["points"])
+        bulletins = 0
+        for bulletin in rules.get("bulletin", ()):
+            number = int(bulletin["number"])
+            own = {c for (c, n), tutor in facts.published.items() if n == number and tutor == person.id}
+            classes = self.answered(person.id, facts.bulletin_windows[number], own)
+            if classes and every((c, number) in facts.bulletins for c in classes):
+                bulletins += int(bulletin["points"])
+        own = {c for c in facts.roster.tutor_of if self.seminar_done(c, person.id)}
+        classes = self.answered(person.id, facts.seminar_window, own)
+        seminar = int(rules["seminar"]["points"]) if classes and every(map(self.seminar_done, classes)) else 0
+        late = len(self.late.get(person.id, set()))
         limit = int(rules["marking"]["late_week"]["disqualify_at"])
         disqualified = late > limit if self.readings["disqualify"] == "more" else late >= limit
         total = marking + bulletins + seminar

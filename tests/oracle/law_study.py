@@ -82,8 +82,8 @@ def bound_told(facts: list[Told], line: Line) -> int:
 
 
 class Study:
-    def __init__(self, scheme: Scheme, facts: Facts, readings: Readings) -> None:
-        self.scheme, self.facts, self.readings = scheme, facts, readings
+    def __init__(self, scheme: Scheme, facts: Facts, readings: Readings, voided: set[tuple[str, str]] = frozenset()) -> None:
+        self.scheme, self.facts, self.readings, self.voided = scheme, facts, readings, voided
         self.courses = facts.roster.courses
         self.rejections: dict[int, str] = {}
         self.causes: dict[int, set[str]] = {}
@@ -155,6 +155,7 @@ class Study:
         credited, days = Credited(), {}  # day -> its credit
         day_first = day_end = 0
         by_course, by_entry = credit.by_course, credit.by_entry
+        taken_back: list[tuple[str, list[int], int]] = []  # what voided sessions were credited: course, entries, time
         for _, _, seq, sign, line in beats:
             at = abs(sign)
             last = sessions.get(line.session)
@@ -197,10 +198,17 @@ class Study:
             if daily_cap:
                 days[day_first] = days.get(day_first, 0) + room
             by_course[course.id] = by_course.get(course.id, 0) + room
+            if (line.person, line.session) in self.voided:
+                taken_back.append((course.id, entries, room))
             for index in entries:
                 by_entry[index] += room
                 slot = (index, course.id)
                 credit.by_entry_course[slot] = credit.by_entry_course.get(slot, 0) + room
+        for course_id, entries, room in taken_back:
+            by_course[course_id] -= room
+            for index in entries:
+                by_entry[index] -= room
+                credit.by_entry_course[index, course_id] -= room
 
     def mark(self, credited: Credited, free: list[tuple[int, int]], room: int) -> None:
         """Credits so much of what is free: the last part of it."""

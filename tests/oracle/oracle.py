@@ -29,8 +29,8 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             if not text.strip():
                 continue
             event = json.loads(text)
-            if event["type"] == "fact.retracted" or (event.get("fact"), "") in fallen:
-                continue  # as if it had never been
+            if event["type"] in ("fact.retracted", "session.voided") or (event.get("fact"), "") in fallen:
+                continue  # as if it had never been; what is voided is taken back at the end
             if event.get("person") in removed:
                 continue  # nobody of the programme
             if event["type"] == "offline.attended":
@@ -54,6 +54,14 @@ def retracted(path: Path) -> set[tuple[str | None, str]]:
     return {(line["retracts"], line.get("person", "")) for line in lines}
 
 
+def voided_sessions(path: Path) -> set[tuple[str, str]]:
+    """Whose sessions are voided by facts that stand. A season voids what it has studied, when all of it was told."""
+    fallen = retracted(path)
+    with path.open(encoding="utf-8") as file:
+        lines = [json.loads(text) for text in file if '"session.voided"' in text]
+    return {(line["person"], line["session"]) for line in lines if (line.get("fact"), "") not in fallen}
+
+
 def who_were_removed(path: Path) -> set[str]:
     """Who had been enrolled by mistake, by removals that stand."""
     fallen = retracted(path)
@@ -71,7 +79,7 @@ def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | 
     events, lines = read_season(season / "season.ndjson")
     facts = Facts(scheme, roster, readings)
     rejected = {row[2]: why for row in events if (why := facts.take(*row))}
-    study = Study(scheme, facts, readings)
+    study = Study(scheme, facts, readings, voided_sessions(season / "season.ndjson"))
     credits = {who: study.learner(own) for who, own in lines.items()}
     rejected.update(study.rejections)
     if ambiguous is not None:

@@ -42,6 +42,8 @@ def roots(event: Event, people: dict[str, law_roster.Person], moved: dict[str, s
                 ("selected", event["person"], event["course"])]
     if kind in ("assignment.reviewed", "assignment.returned"):
         return [("submission", event["submission"])]
+    if kind == "session.voided":
+        return [("studied", event["person"])]
     if kind in ("seminar.posted", "seminar.summarised"):
         return [("seminar", event["seminar"])]
     if kind == "offline.attended":
@@ -63,19 +65,41 @@ def about(event: Event, author: dict[str, str]) -> list[str]:
     return [*event.get("persons", ()), *([event["person"]] if "person" in event else [])]
 
 
-def turned(events: list[Event]) -> dict[int, list[int]]:
-    """The moves, withdrawals and returns that each line comes after: those of whom it tells something, by its time. Who has not
-    been told of them can't answer by them; what is dated before them comes on either side."""
+def classes_about(events: list[Event], people: dict[str, law_roster.Person], author: dict[str, str]) -> dict[int, set[str]]:
+    """The classes whose tutor each line asks for."""
+    of_seminar = {e["seminar"]: e["class"] for e in events if e["type"] == "seminar.opened"}
+    of_trainee: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        if event["type"] == "trainee.transferred":
+            of_trainee[event["person"]].add(event["class"])
+    out = {}
+    for number, event in enumerate(events):
+        if event["type"] in ("assignment.reviewed", "assignment.returned"):
+            who = author.get(event["submission"], "")
+            out[number] = of_trainee[who] | ({people[who].class_id} if who in people else set())
+        elif event["type"] in ("seminar.opened", "bulletin.published", "tutor.replaced"):
+            out[number] = {event["class"]}
+        elif event["type"] == "seminar.summarised":
+            out[number] = {of_seminar.get(event["seminar"], "")}
+    return out
+
+
+def turned(events: list[Event], people: dict[str, law_roster.Person]) -> dict[int, list[int]]:
+    """The moves, withdrawals and returns that each line comes after: those of whom it tells something, by its time; and so of a class
+    that gets another tutor. Who has not been told of them can't answer by them; what is dated before them comes on either side."""
     author = {e["submission"]: e["person"] for e in events if e["type"] == "assignment.submitted"}
     back = {e["person"] for e in events if e["type"] in ("trainee.returned", "trainee.transferred")}
     turns: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, event in enumerate(events):
         if event["type"] in TURNS and event["person"] in back:
             turns[event["person"]].append((instant(event["at"]), number))
+    classes = classes_about(events, people, author)
+    tutors = [(instant(e["at"]), n, e["class"]) for n, e in enumerate(events) if e["type"] == "tutor.replaced"]
     after: dict[int, list[int]] = {}
     for number, event in enumerate(events):
         until = instant(event.get("end", event["at"]))
         after[number] = [turn for who in about(event, author) for at, turn in turns.get(who, ()) if at <= until and turn != number]
+        after[number] += [turn for at, turn, of in tutors if at <= until and turn != number and of in classes.get(number, ())]
     return after
 
 
@@ -91,6 +115,8 @@ def makes(event: Event) -> list[tuple]:
     named = {"roster.reported": ("reported", "county"), "person.logged_in": ("login", "person"),
              "learning.opened": ("opened", "county"), "assignment.submitted": ("submission", "submission"),
              "seminar.opened": ("seminar", "seminar"), "offline.activity_held": ("activity", "activity")}
+    if kind == "study.session":
+        return [("studied", event["person"])]
     if kind == "course.selected":
         return [("selected", event["person"], event["course"])]
     return [(named[kind][0], event[named[kind][1]])] if kind in named else []
@@ -139,7 +165,7 @@ def order(events: list[Event], people: dict[str, law_roster.Person], dice: rando
     for number, event in enumerate(events):
         for thing in roots(event, people, moved):
             after[number] |= set(made[thing]) - {number}
-    for number, turns in turned(events).items():
+    for number, turns in turned(events, people).items():
         after[number] |= set(turns)
     for sessions in study.values():
         for group in in_one_order(sessions):

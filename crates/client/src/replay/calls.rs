@@ -41,8 +41,10 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         | Event::TraineeReturned { person: id, .. }
         | Event::TraineeTransferred { person: id, .. }
         | Event::PersonRemoved { person: id, .. }
+        | Event::SessionVoided { person: id, .. }
         | Event::CourseSelected { person: id, .. } => vec![person(id)],
         Event::TutorChosen { tutor, .. } => vec![person(tutor)],
+        Event::TutorReplaced { class, .. } => vec![format!("class/{class}")],
         Event::StudySession(session) => vec![person(&session.person)],
         Event::AssignmentSubmitted { person: id, submission, .. } => {
             vec![person(id), format!("submission/{submission}")]
@@ -166,9 +168,13 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
         county_service_client::CountyServiceClient as County,
         honour_service_client::HonourServiceClient as Honour,
         person_service_client::PersonServiceClient as Person,
+        region_service_client::RegionServiceClient as Region,
     };
     use event::correction_service_client::CorrectionServiceClient as Corrections;
-    use learning::course_service_client::CourseServiceClient as Course;
+    use learning::{
+        course_service_client::CourseServiceClient as Course,
+        study_service_client::StudyServiceClient as Study,
+    };
     use offline::offline_service_client::OfflineServiceClient as Offline;
     let origin = Origin {
         programme_id: programme.to_owned(),
@@ -248,6 +254,24 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
             let message =
                 message!(origin, enrollment::RemovePersonRequest { person_id: person, reason: reason });
             send!(clients, ENROLLMENT, Person<_>, remove_person, message)
+        }
+        Event::TutorReplaced { class, tutor, reason } => {
+            let message = message!(
+                origin,
+                enrollment::ReplaceTutorRequest { class_id: class, tutor_id: tutor, reason: reason }
+            );
+            send!(clients, ENROLLMENT, Region<_>, replace_tutor, message)
+        }
+        Event::SessionVoided { person, session, reason } => {
+            let message = learning::VoidSessionRequest {
+                programme_id: origin.programme_id,
+                person_id: person,
+                session_id: session,
+                reason,
+                request_id: origin.request_id,
+                correction: None,
+            };
+            send!(clients, LEARNING_PROGRESS, Study<_>, void_session, message)
         }
         Event::TutorChosen { expert, tutor } => {
             let message = message!(

@@ -64,6 +64,10 @@ pub enum Event {
     TraineeTransferred { person: String, county: String, school: String, class: String },
     #[serde(rename = "person.removed")]
     PersonRemoved { person: String, reason: String },
+    #[serde(rename = "tutor.replaced")]
+    TutorReplaced { class: String, tutor: String, reason: String },
+    #[serde(rename = "session.voided")]
+    SessionVoided { person: String, session: String, reason: String },
     #[serde(rename = "course.selected")]
     CourseSelected { person: String, course: String },
     #[serde(rename = "study.session")]

@@ -28,12 +28,14 @@ pub fn step_of(event: &Event) -> Step {
         | Event::TraineeReturned { .. }
         | Event::TraineeTransferred { .. }
         | Event::PersonRemoved { .. }
+        | Event::TutorReplaced { .. }
         | Event::TutorChosen { .. } => Step::Enrollment,
         Event::CourseSelected { .. } => Step::Selection,
         Event::FactRetracted { source: Source::Enrollment, .. } => Step::Enrollment,
         Event::FactRetracted { source: Source::LearningProgress, .. } => Step::Selection,
         Event::FactRetracted { .. }
         | Event::StudySession(_)
+        | Event::SessionVoided { .. }
         | Event::AssignmentSubmitted { .. }
         | Event::AssignmentReviewed { .. }
         | Event::AssignmentReturned { .. }
@@ -59,6 +61,7 @@ pub fn person_of(event: &Event) -> &str {
         | Event::TraineeReturned { person, .. }
         | Event::TraineeTransferred { person, .. }
         | Event::PersonRemoved { person, .. }
+        | Event::SessionVoided { person, .. }
         | Event::CourseSelected { person, .. }
         | Event::AssignmentSubmitted { person, .. }
         | Event::SeminarPosted { person, .. }
@@ -70,6 +73,7 @@ pub fn person_of(event: &Event) -> &str {
         | Event::RemittanceConfirmed { .. }
         | Event::InvoiceIssued { .. }
         | Event::LearningOpened { .. }
+        | Event::TutorReplaced { .. }
         | Event::AssignmentReviewed { .. }
         | Event::AssignmentReturned { .. }
         | Event::SeminarOpened { .. }
