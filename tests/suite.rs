@@ -14,6 +14,7 @@ mod clients;
 mod cluster;
 mod collector;
 mod corrected;
+mod decided;
 mod documents;
 mod extensions;
 mod faults;

@@ -83,6 +83,9 @@ pub mod services {
 
     /// Those that keep facts; assessment follows them.
     pub const OF_FACTS: [&str; 4] = [ENROLLMENT, LEARNING_PROGRESS, ASSIGNMENT_GRADING, OFFLINE_ACTIVITY];
+    /// Those that scores follow from: facts, and what was decided about scores.
+    pub const OF_SCORES: [&str; 5] =
+        [ENROLLMENT, LEARNING_PROGRESS, ASSIGNMENT_GRADING, OFFLINE_ACTIVITY, ASSESSMENT_DECISIONS];
     /// All of them, each behind those that it follows.
     pub const ALL: [&str; 6] = [
         ENROLLMENT,

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::absence::Absences;
-use crate::explanation::{Finding, Item, ItemKey, Missing, Need};
+use crate::explanation::{Adjustment, Finding, Item, ItemKey, Missing, Need, adjustment_counting};
 use crate::ids::{ActivityId, SeminarId};
 use crate::scheme::{OnlineEntry, Scheme, Task};
 use crate::submission::{MarkKind, Submission, counting};
@@ -29,6 +29,8 @@ pub struct TraineeFacts {
     pub seminar_posts: Vec<SeminarPost>,
     /// Offline scores, corrected ones too.
     pub offline_scores: Vec<OfflineScore>,
+    /// What was decided about items, and stands.
+    pub adjustments: Vec<Adjustment>,
 }
 
 /// Study towards an online entry.
@@ -82,8 +84,23 @@ impl TraineeScore {
     }
 }
 
-/// The score of a trainee from the facts dated `as_of` or earlier (Annex 2; passing is Annex 2, 合格标准).
+/// The score of a trainee from the facts dated `as_of` or earlier (Annex 2; passing is Annex 2, 合格标准). Where it was decided by
+/// then what an item counts as, that counts.
 pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> TraineeScore {
+    score_decided_by(scheme, facts, as_of, as_of)
+}
+
+/// The score as of the programme's end with all that was ever decided: an appeal is heard when the programme is over.
+pub fn final_score(scheme: &Scheme, facts: &TraineeFacts, end: DateTime<Utc>) -> TraineeScore {
+    score_decided_by(scheme, facts, end, DateTime::<Utc>::MAX_UTC)
+}
+
+fn score_decided_by(
+    scheme: &Scheme,
+    facts: &TraineeFacts,
+    as_of: DateTime<Utc>,
+    decided_by: DateTime<Utc>,
+) -> TraineeScore {
     if facts.absences.at(as_of) {
         return TraineeScore { items: Vec::new(), total: 0, passed: false, withdrawn: true };
     }
@@ -100,7 +117,16 @@ pub fn score(scheme: &Scheme, facts: &TraineeFacts, as_of: DateTime<Utc>) -> Tra
     items.push(finding.into_item(ItemKey::Seminar, seminar.points, &seminar.clause));
     let finding = judge_offline(scheme, facts, as_of);
     items.push(finding.into_item(ItemKey::Offline, offline.max_score, &offline.clause));
-
+    if facts.adjustments.is_empty() {
+        return sum(scheme, items);
+    }
+    let adjusted = items.into_iter().map(|item| {
+        match adjustment_counting(&facts.adjustments, item.key, decided_by, as_of) {
+            Some(adjustment) => item.adjusted_by(adjustment),
+            None => item,
+        }
+    });
+    let items = adjusted.collect();
     sum(scheme, items)
 }
 
@@ -275,7 +301,7 @@ pub fn passed_at(scheme: &Scheme, score: &TraineeScore) -> Option<DateTime<Utc>>
     }
     let rules = &scheme.trainee;
     let mut dated: Vec<(DateTime<Utc>, &Item)> =
-        score.items.iter().filter_map(|item| item.at.map(|at| (at, item))).collect();
+        score.items.iter().filter_map(|item| item.counts_since().map(|at| (at, item))).collect();
     dated.sort_by_key(|(at, _)| *at);
     let mut total = 0;
     let mut has_seminar = !rules.seminar_required;

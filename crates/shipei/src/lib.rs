@@ -3,6 +3,7 @@
 //! A command is a module with a `run`, named in `main.rs`. Whatever talks to the services does so through the public
 //! gRPC API, also when they run in the same process: there is one way in.
 
+pub mod adjust;
 mod ask;
 pub mod bench;
 pub mod config;

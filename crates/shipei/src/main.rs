@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use shipei::{
-    bench,
+    adjust, bench,
     config::{self, Config},
     demo,
     display::say,
@@ -24,8 +24,9 @@ use shipei_service_kit::telemetry::{self, LogFormat};
 
 /// 师培 shipei: runs and judges a whole province's teacher training.
 ///
-/// Five gRPC services in one program: enrollment, learning-progress, assignment-grading and offline-activity keep the
-/// facts; assessment follows their event logs and turns them into scores that explain themselves.
+/// gRPC services in one program: enrollment, learning-progress, assignment-grading and offline-activity keep the
+/// facts, assessment-decisions what people decide; assessment follows their event logs and turns them into scores that
+/// explain themselves.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, after_help = "Begin with `shipei demo`.")]
 struct Arguments {
@@ -58,10 +59,10 @@ enum Command {
         #[arg(long, default_value = "shipei-demo")]
         data: PathBuf,
     },
-    /// Serve all five services, or those that are named, until SIGINT or SIGTERM.
+    /// Serve all services, or those that are named, until SIGINT or SIGTERM.
     #[command(after_help = serve::EXAMPLES)]
     Serve(config::Options),
-    /// Bring the schemas of all five services, or of those that are named, up to date.
+    /// Bring the schemas of all services, or of those that are named, up to date.
     #[command(after_help = operate::MIGRATE_EXAMPLES, mut_args(settings::hide_what_only_servers_use))]
     Migrate {
         /// Print JSON: a list with `service`, `from` and `to` (versions of its schema).
@@ -140,6 +141,9 @@ enum Command {
     Template(files::TemplateCommand),
     /// Write a list to a file, .xlsx or CSV.
     Export(files::ExportOptions),
+    /// Decide what an item of a score counts as, list such decisions, take one back (调整, 免考).
+    #[command(subcommand, after_help = adjust::EXAMPLES)]
+    Adjust(adjust::Command),
     /// Say item by item why a score is what it is, and what is missing until when (成绩说明书).
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Options),
@@ -271,6 +275,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Explain(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             explain::run(&options).await?;
+        }
+        Command::Adjust(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            adjust::run(&command).await?;
         }
         Command::Stats(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

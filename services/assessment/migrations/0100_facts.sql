@@ -152,3 +152,21 @@ CREATE TABLE offline_score (
     fact_id      TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, person_id, activity_id, score_number)
 );
+
+-- What was decided about an item of a trainee's score, by its number among the trainee's decisions. points are whole; expires_at is
+-- from when on the computed value counts again.
+CREATE TABLE adjustment (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id    TEXT COLLATE "C" NOT NULL,
+    number       BIGINT NOT NULL,
+    item         TEXT COLLATE "C" NOT NULL,
+    points       BIGINT NOT NULL,
+    kind         TEXT COLLATE "C" NOT NULL,
+    decided_at   TIMESTAMPTZ NOT NULL,
+    expires_at   TIMESTAMPTZ,
+    decided_by   TEXT COLLATE "C" NOT NULL,
+    fact_id      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, person_id, number)
+);
+CREATE INDEX adjustment_by_decision ON adjustment (programme_id, decided_at);
+CREATE INDEX adjustment_by_expiry ON adjustment (programme_id, expires_at);

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use shipei_contracts::{
     assessment::v1::{
-        CountyScore, GetStatisticsRequest, ItemState, ListStatisticsRequest, Missing, ScoreItem,
-        StatisticsBy, TraineeScore, TutorScore,
+        CountyScore, GetStatisticsRequest, ItemAdjustment, ItemState, ListStatisticsRequest, Missing,
+        ScoreItem, StatisticsBy, TraineeScore, TutorScore,
     },
     common::v1::EducationStage as StageNumber,
+    decisions::v1::AdjustmentKind,
 };
 use shipei_rules::{
     counselor::{CountyItem, Hundredths, TaskShare},
-    explanation::{self, Item, ItemKey, Need, ReasonCode, Text},
+    explanation::{self, Adjusted, Item, ItemKey, Need, ReasonCode, Text},
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
     region::RegionCode,
     scheme::Scheme,
@@ -108,6 +109,10 @@ type Said = (ItemKey, Option<(Need, Option<i64>, i64, Instant)>);
 
 impl Wording {
     fn said(&mut self, item: &Item) -> ScoreItem {
+        // No two are decided alike.
+        if item.adjusted.is_some() {
+            return self::item(item);
+        }
         let missing = item.missing.map(|missing| (missing.what, missing.have, missing.need, missing.until));
         let said = self.said.entry((item.key, missing)).or_insert_with(|| self::item(item));
         ScoreItem {
@@ -236,7 +241,11 @@ fn offline_item(item: &CountyItem, max_hundredths: i64) -> ScoreItem {
 }
 
 fn item(item: &Item) -> ScoreItem {
-    let (reason, explanation) = explained(item.reason);
+    let (reason, mut explanation) = explained(item.reason);
+    let adjustment = item.adjusted.as_ref().map(|adjusted| adjustment(adjusted, item.points));
+    if let Some(adjusted) = &item.adjusted {
+        explanation = adjusted.text(item.points);
+    }
     ScoreItem {
         hundredths: to_int32(item.points * HUNDREDTHS),
         max_hundredths: to_int32(item.max_points * HUNDREDTHS),
@@ -247,7 +256,22 @@ fn item(item: &Item) -> ScoreItem {
         evidence: item.evidence.clone().unwrap_or_default(),
         evidence_time: item.at.map(to_timestamp),
         missing: item.missing.as_ref().map(missing),
+        adjustment,
         ..named(item.key, &item.clause)
+    }
+}
+
+fn adjustment(adjusted: &Adjusted, points: i64) -> ItemAdjustment {
+    let (text, decided) = (adjusted.text(points), &adjusted.adjustment);
+    ItemAdjustment {
+        computed_hundredths: to_int32(adjusted.computed * HUNDREDTHS),
+        kind: AdjustmentKind::from(decided.kind).into(),
+        decided_by: decided.by.clone(),
+        decided_time: Some(to_timestamp(decided.decided_at)),
+        expires_time: decided.expires_at.map(to_timestamp),
+        fact_id: decided.fact_id.clone(),
+        text: text.en,
+        text_zh: text.zh,
     }
 }
 

@@ -163,6 +163,30 @@ pub struct OfflineScore {
     pub fact_id: String,
 }
 
+/// What was decided about an item of a trainee's score.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Decision {
+    /// The trainee.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
+    /// Its number among the trainee's.
+    pub number: i64,
+    /// The item's word.
+    pub item: String,
+    /// What it counts as, in whole points.
+    pub points: i64,
+    /// The kind's word.
+    pub kind: String,
+    /// When.
+    pub decided_at: Instant,
+    /// From when on the computed value counts again.
+    pub expires_at: Option<Instant>,
+    /// Who decided, as `role:subject@region`.
+    pub decided_by: String,
+    /// The fact's id.
+    pub fact_id: String,
+}
+
 /// What a county did for an education stage; the key of `county_fact` beside the programme.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CountyFactKey {
@@ -205,6 +229,8 @@ pub struct Batch {
     pub attendances: BTreeMap<(PersonId, ActivityId, String), Attendance>,
     /// Offline scores by person, activity and number.
     pub offline_scores: BTreeMap<(PersonId, ActivityId, i64), OfflineScore>,
+    /// Decisions by person and number.
+    pub decisions: BTreeMap<(PersonId, i64), Decision>,
     /// Whose scores may change.
     pub touched: Touched,
     /// Classes that have other windows: everybody in them is scored anew.

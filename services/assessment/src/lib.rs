@@ -1,6 +1,7 @@
-//! Assessment: what follows from the facts that the other four services write down. It has no write of its own.
+//! Assessment: what follows from the facts that four other services write down, and from what people decided about scores
+//! (assessment-decisions). It has no write of its own.
 //!
-//! It follows four logs (`apply/`), keeps their facts in tables that don't care about order (`facts.rs`, `store/`), and
+//! It follows five logs (`apply/`), keeps their facts in tables that don't care about order (`facts.rs`, `store/`), and
 //! in the same transaction scores everybody whom the facts touch as of the programme's end (`recompute/`, by
 //! `shipei_rules`), writing each change to its own log. A read (`read/`) judges the facts as of the time that it asks
 //! for. Deleting the database and starting again gives the same scores, digest for digest.
@@ -25,7 +26,7 @@ use shipei_contracts::{
         export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer,
         statistics_service_server::StatisticsServiceServer,
     },
-    services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
+    services::{ASSESSMENT_DECISIONS, ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
 use shipei_mirror::{MirroredThings, Programmes};
 use shipei_service_kit::{Kit, Peers, ServerBuilder, Service, Shutdown, follow_in_shards, grpc_server};
@@ -33,8 +34,8 @@ use sqlx::migrate::Migrator;
 
 use crate::{
     apply::{
-        Behind, assignment::AssignmentProjector, enrollment::EnrollmentProjector,
-        learning::LearningProjector, offline::OfflineProjector,
+        Behind, assignment::AssignmentProjector, decisions::DecisionsProjector,
+        enrollment::EnrollmentProjector, learning::LearningProjector, offline::OfflineProjector,
     },
     recompute::rescore,
 };
@@ -43,7 +44,7 @@ use crate::{
 pub const NAME: &str = shipei_contracts::services::ASSESSMENT;
 
 /// How many parts the logs are cut into for its instances: as many instances can share the work. Each part has four
-/// partitions, and a stream to each of the four logs.
+/// partitions, and a stream to each of the five logs.
 pub const SHARDS: u16 = 16;
 
 /// The gRPC services that it serves, by full name.
@@ -58,7 +59,7 @@ pub const SERVICE: Service = Service {
     name: NAME,
     grpc_services: GRPC_SERVICES,
     migrations,
-    follows: &shipei_contracts::services::OF_FACTS,
+    follows: &shipei_contracts::services::OF_SCORES,
     learned: &[&shipei_mirror::TABLES, &TABLES],
     serve,
     follow,
@@ -72,7 +73,7 @@ pub fn migrations() -> Migrator {
 }
 
 /// Its tables, all of which follow from the logs of the other services.
-pub const TABLES: [&str; 20] = [
+pub const TABLES: [&str; 21] = [
     "trainee_place",
     "phase_achieved",
     "submission",
@@ -85,6 +86,7 @@ pub const TABLES: [&str; 20] = [
     "county_fact",
     "attendance",
     "offline_score",
+    "adjustment",
     "programme_lock",
     "class_lock",
     "trainee_score",
@@ -113,7 +115,7 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
         .service(kit, grpc_server!(ExportServiceServer, scores))
 }
 
-/// Follows the four logs until shutdown, and scores anew what another scheme wants otherwise. `peers` has a channel to each.
+/// Follows the five logs until shutdown, and scores anew what another scheme wants otherwise. `peers` has a channel to each.
 pub fn follow(kit: &Kit, peers: &Peers, shutdown: &Shutdown) {
     let (schemes, behind): (Programmes, Behind) = (kit.shared(), Behind::default());
     let to = |source: &str| peers[source].clone();
@@ -125,5 +127,7 @@ pub fn follow(kit: &Kit, peers: &Peers, shutdown: &Shutdown) {
     follow_in_shards(kit, to(ASSIGNMENT_GRADING), assignment, shutdown, SHARDS);
     let offline = OfflineProjector { schemes: schemes.clone(), behind: behind.clone() };
     follow_in_shards(kit, to(OFFLINE_ACTIVITY), offline, shutdown, SHARDS);
+    let decisions = DecisionsProjector { schemes: schemes.clone(), behind: behind.clone() };
+    follow_in_shards(kit, to(ASSESSMENT_DECISIONS), decisions, shutdown, SHARDS);
     shutdown.spawn(rescore::run(kit.clone(), schemes, behind, shutdown.clone()));
 }

@@ -170,7 +170,7 @@ pub async fn replay_to<W: Watcher + Clone + 'static>(
 
 /// From now on this client's calls to assessment are answered only when it has seen all that is written now.
 async fn wait_for_assessment(clients: &Clients) -> Result<()> {
-    for source in services::OF_FACTS {
+    for source in services::OF_SCORES {
         let channel = clients.channel(source);
         let head = clients
             .call(|| {

@@ -6,6 +6,7 @@
 //! to add an item, a variant of [`ItemKey`] (`key.rs`); to add something that can be missing, a line in `missing.rs`. Codes
 //! go into files and answers and must never change afterwards.
 
+mod adjusted;
 mod key;
 mod missing;
 
@@ -14,6 +15,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use adjusted::{
+    Adjusted, Adjustment, counting as adjustment_counting, kind_names as adjustment_kind_names,
+};
 pub use key::{ItemKey, UnknownItem};
 pub use missing::{Missing, Need, Unit};
 
@@ -131,6 +135,8 @@ reasons! {
     NobodyAttended = "NOBODY_ATTENDED", "线下研修活动没有参训教师参加", "no active trainee attended an offline activity";
     /// Annex 4, offline.
     AttendanceNotScored = "ATTENDANCE_NOT_SCORED", "有参加线下研修活动的参训教师未评定成绩", "an attendance of an active trainee has no score";
+    /// Decided by people, whatever the facts give.
+    AdjustedToNothing = "ADJUSTED_TO_NOTHING", "经核准不计分", "it was decided that it earns nothing";
     /// Annex 4, offline.
     ResultsNotSubmitted = "RESULTS_NOT_SUBMITTED", "未按时报送线下研修活动成果", "no offline results were submitted inside the window";
 }
@@ -154,7 +160,7 @@ pub struct Item {
     pub state: ItemState,
     /// Why it was missed; always there when `state` is `Missed`, never otherwise.
     pub reason: Option<ReasonCode>,
-    /// What it needs; always there unless it is earned.
+    /// What it needs; always there unless it is earned, or was decided to earn nothing.
     pub missing: Option<Missing>,
     /// The clause that it follows.
     pub clause: Clause,
@@ -162,9 +168,42 @@ pub struct Item {
     pub evidence: Option<String>,
     /// When what decided it happened.
     pub at: Option<DateTime<Utc>>,
+    /// By which decision it counts as these points, and what was computed.
+    pub adjusted: Option<Adjusted>,
 }
 
 impl Item {
+    /// The same item as a decision wants it to count: earned, unless that gives no points. What earned it still is when and on
+    /// what it was earned.
+    #[must_use]
+    pub fn adjusted_by(self, adjustment: &Adjustment) -> Self {
+        let points = adjustment.points.clamp(0, self.max_points);
+        let at = if points > 0 && self.is_earned() { self.at } else { None };
+        let (state, reason) = Self::adjusted_state(points);
+        Self {
+            points,
+            state,
+            reason,
+            missing: None,
+            at: at.or(Some(adjustment.decided_at)),
+            adjusted: Some(Adjusted { computed: self.points, adjustment: adjustment.clone() }),
+            ..self
+        }
+    }
+
+    /// Where an item stands that counts as so many points by a decision.
+    pub fn adjusted_state(points: i64) -> (ItemState, Option<ReasonCode>) {
+        match points {
+            0 => (ItemState::Missed, Some(ReasonCode::AdjustedToNothing)),
+            _ => (ItemState::Earned, None),
+        }
+    }
+
+    /// Since when it counts as these points.
+    pub fn counts_since(&self) -> Option<DateTime<Utc>> {
+        self.adjusted.as_ref().map(|adjusted| adjusted.adjustment.decided_at).or(self.at)
+    }
+
     /// Whether the item is earned.
     pub fn is_earned(&self) -> bool {
         self.state == ItemState::Earned
@@ -227,6 +266,7 @@ impl Finding {
             clause: Arc::clone(clause),
             evidence: self.evidence,
             at: self.at,
+            adjusted: None,
         }
     }
 }

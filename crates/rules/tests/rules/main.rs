@@ -4,6 +4,8 @@
 //! to the nearest table.
 
 #[cfg(test)]
+mod adjustments;
+#[cfg(test)]
 mod counties;
 #[cfg(test)]
 mod identity_numbers;

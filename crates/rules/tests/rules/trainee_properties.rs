@@ -71,6 +71,7 @@ pub(crate) fn any_facts() -> impl Strategy<Value = TraineeFacts> {
                 .into_iter()
                 .map(|at| SeminarPost { seminar: SeminarId::parse("N1").unwrap(), at })
                 .collect(),
+            adjustments: Vec::new(),
             offline_scores: scores
                 .into_iter()
                 .enumerate()

@@ -3,7 +3,7 @@
 use chrono::Datelike as _;
 use prost_types::Timestamp;
 use shipei_contracts::{
-    assessment::v1::{CountyScore, ItemState, ScoreItem, TraineeScore, TutorScore},
+    assessment::v1::{CountyScore, ItemAdjustment, ItemState, ScoreItem, TraineeScore, TutorScore},
     learning::v1::PhaseProgress,
 };
 use shipei_rules::calendar::Zone;
@@ -11,7 +11,7 @@ use shipei_rules::calendar::Zone;
 use super::{
     Language,
     facts::{Facts, Score},
-    sheet::{Line, Named, Sheet},
+    sheet::{Decided, Line, Named, Sheet},
     words,
 };
 use crate::ask::{instant, local_minute};
@@ -209,7 +209,34 @@ impl Writer<'_> {
             clause: self.language.pick(&item.clause_zh, &item.clause).to_owned(),
             evidence: self.evidence(item),
             why: self.why(item),
+            decided: item.adjustment.as_ref().map(|adjustment| self.decided(adjustment)),
         }
+    }
+
+    fn decided(&self, adjustment: &ItemAdjustment) -> Decided {
+        Decided {
+            computed: hundredths(adjustment.computed_hundredths),
+            kind: adjustment.kind().word(),
+            by: adjustment.decided_by.clone(),
+            when: self.moment(adjustment.decided_time.as_ref()),
+            expires: self.moment(adjustment.expires_time.as_ref()),
+            reason: self.facts.decided.get(&adjustment.fact_id).cloned().unwrap_or_default(),
+            fact_id: adjustment.fact_id.clone(),
+        }
+    }
+
+    /// 免考：经市级核准按18分计（原计算值12分）；municipal_lead:M1@130300，2019-12-20 10:00；原因：住院
+    fn decision(&self, adjustment: &ItemAdjustment) -> String {
+        let decided = self.decided(adjustment);
+        let mut parts = vec![self.language.pick(&adjustment.text_zh, &adjustment.text).to_owned()];
+        parts.push(format!("{}{}{}", decided.by, self.language.pick("，", ", "), decided.when));
+        if !decided.expires.is_empty() {
+            parts.push(format!("{} {}", self.language.pick("有效至", "until"), decided.expires));
+        }
+        if !decided.reason.is_empty() {
+            parts.push(format!("{}{}", self.language.pick("原因：", "reason: "), decided.reason));
+        }
+        parts.join(self.language.pick("；", "; "))
     }
 
     fn evidence(&self, item: &ScoreItem) -> String {
@@ -223,6 +250,9 @@ impl Writer<'_> {
 
     /// Why it is not earned, with the figures and the deadline; of a phase as a teacher would ask.
     fn why(&self, item: &ScoreItem) -> String {
+        if let Some(adjustment) = &item.adjustment {
+            return self.decision(adjustment);
+        }
         if item.state() == ItemState::Earned {
             return String::new();
         }

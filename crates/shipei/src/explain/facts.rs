@@ -12,6 +12,7 @@ use shipei_contracts::{
         TutorScore, score_service_client::ScoreServiceClient,
     },
     common::v1::Role,
+    decisions::v1::{ListAdjustmentsRequest, decision_service_client::DecisionServiceClient},
     enrollment::v1::{
         GetClassRequest, GetPersonRequest, Person, Programme, person_service_client::PersonServiceClient,
         region_service_client::RegionServiceClient,
@@ -57,6 +58,8 @@ pub(super) struct Facts {
     /// Names of regions by code.
     pub(super) regions: BTreeMap<String, String>,
     pub(super) score: Score,
+    /// Why items were decided to count as something else, by decision.
+    pub(super) decided: BTreeMap<String, String>,
     /// Of a trainee.
     pub(super) study: Option<Study>,
     /// Whether the score is as of now, as everything else is.
@@ -88,9 +91,15 @@ impl Facts {
         let about = About { clients, programme_id: &programme_id, as_of };
         let role = person.as_ref().map(Person::role);
         let mut study = None;
+        let mut decided = BTreeMap::new();
         let score = match role {
             Some(Role::Trainee) => {
                 let score = about.trainee(subject).await?;
+                if let Score::Trainee(score) = &score
+                    && score.items.iter().any(|item| item.adjustment.is_some())
+                {
+                    decided = about.decided(subject).await?;
+                }
                 study = Some(about.study(subject).await?);
                 score
             }
@@ -110,7 +119,7 @@ impl Facts {
             None => String::new(),
         };
         let regions = region_names(clients, &programme_id).await?;
-        Ok(Self { programme, scheme, person, class_name, regions, score, study, is_of_now })
+        Ok(Self { programme, scheme, person, class_name, regions, score, decided, study, is_of_now })
     }
 }
 
@@ -147,6 +156,27 @@ impl About<'_> {
         let answer = ask!(clients, "assessment", ScoreServiceClient.get_county_score, asked);
         let score = answer.with_context(|| "the score".to_owned())?.score;
         score.map(Score::County).context("assessment answered without the score")
+    }
+
+    /// The reasons of what was decided, by decision.
+    async fn decided(&self, person_id: &str) -> Result<BTreeMap<String, String>> {
+        let clients = self.clients;
+        let mut reasons = BTreeMap::new();
+        let asked = || ListAdjustmentsRequest {
+            programme_id: self.programme_id.to_owned(),
+            person_id: person_id.to_owned(),
+            ..Default::default()
+        };
+        each_page!(
+            clients,
+            "assessment-decisions",
+            DecisionServiceClient.list_adjustments,
+            asked(),
+            |page| {
+                reasons.extend(page.adjustments.into_iter().map(|found| (found.fact_id, found.reason)));
+            }
+        );
+        Ok(reasons)
     }
 
     async fn study(&self, person_id: &str) -> Result<Study> {

@@ -33,8 +33,9 @@ Examples:
                                                      one page that prints well on A4
   shipei explain T000008 --programme qinhuangdao-2019 --json | jq .items
 
-It asks enrollment for the name, assessment for the score, and learning-progress for study time
-that was not credited and why. Nothing is kept.";
+It asks enrollment for the name, assessment for the score, learning-progress for study time
+that was not credited and why, and assessment-decisions for why an item counts as something
+else than was computed. Nothing is kept.";
 
 /// The language of a sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

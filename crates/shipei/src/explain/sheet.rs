@@ -46,8 +46,29 @@ pub(super) struct Line {
     pub(super) clause: String,
     /// What it rests on, with the time.
     pub(super) evidence: String,
-    /// Why it is not earned, what is missing, and until when.
+    /// Why it is not earned, what is missing, and until when; or what was decided about it.
     pub(super) why: String,
+    /// By which decision it counts as these points.
+    pub(super) decided: Option<Decided>,
+}
+
+/// That an item counts as something else than was computed.
+#[derive(Debug, Serialize)]
+pub(super) struct Decided {
+    /// What was computed, in points.
+    pub(super) computed: String,
+    /// `excuse`, `appeal` or `late_medical_leave`.
+    pub(super) kind: &'static str,
+    /// Who decided, as `role:subject@region`.
+    pub(super) by: String,
+    /// When, as a local time.
+    pub(super) when: String,
+    /// From when on the computed value counts again; empty for never.
+    pub(super) expires: String,
+    /// Why; empty where the caller may not read it.
+    pub(super) reason: String,
+    /// The decision.
+    pub(super) fact_id: String,
 }
 
 /// Where study time went, as of now.

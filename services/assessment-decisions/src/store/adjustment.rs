@@ -1,7 +1,7 @@
 //! Adjustments of trainees' items.
 
 use chrono::{DateTime, Utc};
-use shipei_mirror::placed;
+use shipei_mirror::{placed, taught_by};
 use shipei_rules::{
     explanation::ItemKey,
     ids::{PersonId, ProgrammeId, text_of},
@@ -123,7 +123,7 @@ pub(crate) async fn list_adjustments(
         region: placed!("county_code", "a.programme_id", "a.person_id", "'9999-12-31T00:00:00+00:00'"),
         class: placed!("class_id", "a.programme_id", "a.person_id", "'9999-12-31T00:00:00+00:00'"),
         person: "a.person_id",
-        subject: "",
+        subject: taught_by!("a.programme_id", "a.person_id"),
         as_of: AsOf::At(asked.now),
     };
     let region = Reach::region(text_of(asked.region.as_ref()));

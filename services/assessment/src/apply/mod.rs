@@ -1,9 +1,10 @@
-//! From the logs of the other four services to facts and scores: one projector for each log, one file for each. All end
+//! From the logs of facts and decisions to rows and scores: one projector for each log, one file for each. All end
 //! in [`apply_batches`]: facts are written, then everybody whom they touch is scored, in the transaction that moves the
 //! cursor. To learn from one more event: its line in the file's table of events, its function, the projector's next version.
 
 pub mod assignment;
 mod behind;
+pub mod decisions;
 pub mod enrollment;
 pub mod learning;
 pub mod offline;
@@ -135,8 +136,8 @@ mod tests {
     use shipei_service_kit::Projector;
 
     use super::{
-        assignment::AssignmentProjector, enrollment::EnrollmentProjector, learning::LearningProjector,
-        offline::OfflineProjector,
+        assignment::AssignmentProjector, decisions::DecisionsProjector, enrollment::EnrollmentProjector,
+        learning::LearningProjector, offline::OfflineProjector,
     };
 
     /// Whoever wants another event must raise the version, or a service that stands never learns the ones that were.
@@ -158,5 +159,6 @@ mod tests {
         assert_eq!(named(&LearningProjector::default()), expected);
         let expected = "offline-activity 2: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
         assert_eq!(named(&OfflineProjector::default()), expected);
+        assert_eq!(named(&DecisionsProjector::default()), "assessment-decisions 1: ItemAdjusted");
     }
 }

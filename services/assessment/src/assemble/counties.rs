@@ -1,6 +1,6 @@
 //! Counties with their facts: from the stored counts, or trainee by trainee for a time at which those don't hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shipei_mirror::Windows;
 use shipei_rules::{
@@ -15,7 +15,11 @@ use crate::{
     assemble::trainees,
     domain::contribution::{CountyTotals, StageTimes, Sums, county_facts, of_trainee},
     facts::Instant,
-    store::{counts, lists, load, rescore, scores},
+    store::{
+        counts,
+        decisions::{self, Span},
+        lists, load, rescore, scores,
+    },
 };
 
 /// How many trainees of a county are looked at at once.
@@ -95,6 +99,15 @@ pub async fn count_as_of(
     }
 }
 
+/// As of when counties are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// As of the programme's end, with everything that was ever decided: as scores are stored.
+    AtTheEnd,
+    /// As of a time, with what was decided by then.
+    AsOf(Instant),
+}
+
 /// The scores of these counties as of a time, by code. Where nothing has happened after it, the stored counts hold for
 /// it too: what is done by the end is done by then (a phase that is given without study must be given by then). Otherwise
 /// the county's trainees are counted one page after the other.
@@ -103,11 +116,17 @@ pub async fn judge_as_of(
     programme_id: &ProgrammeId,
     windows: &Windows,
     county_codes: &[RegionCode],
-    as_of: Instant,
+    judged: Judged,
 ) -> Result<BTreeMap<RegionCode, CountyRecord>> {
     let is_behind = rescore::is_behind(tx, programme_id).await?;
     let scheme = &windows.scheme;
     let end = scheme.final_as_of();
+    let (as_of, unsettled) = match judged {
+        Judged::AtTheEnd => (end, BTreeSet::new()),
+        Judged::AsOf(as_of) => {
+            (as_of, decisions::unsettled_counties(tx, programme_id, Span { end, as_of }).await?)
+        }
+    };
     let nothing_given_after = scheme.nothing_given_after(as_of.min(end));
     let mut latest = BTreeMap::new();
     for row in scores::counties(tx, programme_id, county_codes).await? {
@@ -119,7 +138,8 @@ pub async fn judge_as_of(
         let latest = latest.get(county_code).copied().flatten();
         let nothing_after =
             nothing_given_after && latest.is_none_or(|latest| latest <= as_of && latest <= end);
-        if !is_behind && (as_of == end || nothing_after) {
+        let holds = !is_behind && !unsettled.contains(county_code);
+        if holds && (as_of == end || nothing_after) {
             stored.push(*county_code);
             continue;
         }

@@ -17,10 +17,12 @@ fn items(items: &[Item]) -> Vec<ItemPoints> {
     let mut points = Vec::with_capacity(items.len());
     for item in items {
         let reason = item.reason.filter(|_| item.state != ItemState::Earned);
+        let computed = item.adjusted.as_ref().map(|adjusted| adjusted.computed * HUNDREDTHS);
         points.push(ItemPoints {
             name: item.key.to_string(),
             hundredths: to_int32(item.points * HUNDREDTHS),
             reason: reason.map_or("", |reason| reason.as_str()).to_owned(),
+            computed_hundredths: computed.map(to_int32),
         });
     }
     points

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prost::Message;
 use shipei_rules::{
-    explanation::{Clause, Item, ItemKey, ItemState, Missing, Need},
+    explanation::{Adjusted, Adjustment, Clause, Item, ItemKey, ItemState, Missing, Need},
     scheme::Scheme,
     trainee::TraineeScore,
+    vocabulary::AdjustmentKind,
 };
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -31,6 +32,29 @@ struct StoredItem {
     until_micros: i64,
     #[prost(sint64, optional, tag = "8")]
     have_at_micros: Option<i64>,
+    #[prost(message, optional, tag = "9")]
+    adjusted: Option<StoredAdjusted>,
+}
+
+/// By which decision an item counts as its points, and what was computed.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct StoredAdjusted {
+    #[prost(sint64, tag = "1")]
+    computed: i64,
+    #[prost(sint64, tag = "2")]
+    points: i64,
+    #[prost(string, tag = "3")]
+    kind: String,
+    #[prost(sint64, tag = "4")]
+    decided_micros: i64,
+    #[prost(sint64, optional, tag = "5")]
+    expires_micros: Option<i64>,
+    #[prost(string, tag = "6")]
+    by: String,
+    #[prost(sint64, tag = "7")]
+    number: i64,
+    #[prost(string, tag = "8")]
+    fact_id: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -53,9 +77,38 @@ pub fn encode(score: &TraineeScore) -> Vec<u8> {
             have_at_micros: missing.and_then(|missing| missing.have_at).map(|at| at.timestamp_micros()),
             need: missing.map_or(0, |missing| missing.need),
             until_micros: missing.map_or(0, |missing| missing.until.timestamp_micros()),
+            adjusted: item.adjusted.as_ref().map(stored_adjusted),
         });
     }
     StoredItems { items }.encode_to_vec()
+}
+
+fn stored_adjusted(adjusted: &Adjusted) -> StoredAdjusted {
+    let adjustment = &adjusted.adjustment;
+    StoredAdjusted {
+        computed: adjusted.computed,
+        points: adjustment.points,
+        kind: adjustment.kind.as_str().to_owned(),
+        decided_micros: adjustment.decided_at.timestamp_micros(),
+        expires_micros: adjustment.expires_at.map(|at| at.timestamp_micros()),
+        by: adjustment.by.clone(),
+        number: adjustment.number,
+        fact_id: adjustment.fact_id.clone(),
+    }
+}
+
+fn adjusted(key: ItemKey, stored: StoredAdjusted) -> Option<Adjusted> {
+    let adjustment = Adjustment {
+        item: key,
+        points: stored.points,
+        kind: AdjustmentKind::parse(&stored.kind)?,
+        decided_at: DateTime::from_timestamp_micros(stored.decided_micros)?,
+        expires_at: moment(stored.expires_micros)?,
+        number: stored.number,
+        by: stored.by,
+        fact_id: stored.fact_id,
+    };
+    Some(Adjusted { computed: stored.computed, adjustment })
 }
 
 /// The items from the column, for [`shipei_rules::trainee::restated`]; `None` when they are not those of this scheme.
@@ -78,17 +131,26 @@ pub fn decode(scheme: &Scheme, bytes: &[u8]) -> Option<Vec<Item>> {
                 until: DateTime::from_timestamp_micros(stored.until_micros)?,
             }),
         };
+        let adjusted = match stored.adjusted {
+            Some(stored) => Some(adjusted(key, stored)?),
+            None => None,
+        };
+        // What needs something is as `restated` says it as of the time that is asked for.
+        let (state, reason) = match adjusted {
+            Some(_) => Item::adjusted_state(stored.points),
+            None => (ItemState::Earned, None),
+        };
         items.push(Item {
             key,
             points: stored.points,
             max_points,
-            // As `restated` says it as of the time that is asked for.
-            state: ItemState::Earned,
-            reason: None,
+            state,
+            reason,
             missing,
             clause: Arc::clone(clause),
             evidence: (!stored.evidence.is_empty()).then_some(stored.evidence),
             at,
+            adjusted,
         });
     }
     Some(items)
@@ -125,6 +187,24 @@ mod tests {
         let facts = TraineeFacts { phases: vec![None, Some(achieved)], studied, ..TraineeFacts::default() };
         let bytes = encode(&score(&scheme, &facts, scheme.final_as_of()));
         for day in ["2019-10-13", "2019-10-31", "2019-12-01", "2019-12-21", "2020-05-01"] {
+            let as_of = scheme.zone.start_of(day.parse().unwrap());
+            let items = decode(&scheme, &bytes).unwrap();
+            assert_eq!(restated(&scheme, items, as_of), score(&scheme, &facts, as_of), "{day}");
+        }
+        let adjustment = |item, points| Adjustment {
+            item,
+            points,
+            kind: AdjustmentKind::Appeal,
+            decided_at: achieved,
+            expires_at: Some(achieved + chrono::TimeDelta::days(900)),
+            number: 1,
+            by: "province:P1".to_owned(),
+            fact_id: "D1".to_owned(),
+        };
+        let adjustments = vec![adjustment(ItemKey::Phase(0), 4), adjustment(ItemKey::Phase(1), 0)];
+        let facts = TraineeFacts { adjustments, ..facts };
+        let bytes = encode(&score(&scheme, &facts, scheme.final_as_of()));
+        for day in ["2019-10-13", "2019-12-01", "2020-05-01"] {
             let as_of = scheme.zone.start_of(day.parse().unwrap());
             let items = decode(&scheme, &bytes).unwrap();
             assert_eq!(restated(&scheme, items, as_of), score(&scheme, &facts, as_of), "{day}");

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use shipei_mirror::{History, Member, Place, PlaceHistory, Teaching, Windows};
 use shipei_rules::{
+    explanation::{Adjustment, ItemKey},
     ids::{PersonId, SeminarId, SubmissionId},
     marking::{Answering, TraineeWork, answering},
     scheme::Scheme,
     submission::{self, MarkKind},
     trainee::{OfflineScore as ScoredOffline, SeminarPost, Studied, TraineeFacts},
-    vocabulary::{Grade, Role},
+    vocabulary::{AdjustmentKind, Grade, Role},
 };
 use shipei_store::StoreError;
 
-use crate::facts::{Attendance, Instant, OfflineScore, Submission};
+use crate::facts::{Attendance, Decision, Instant, OfflineScore, Submission};
 
 /// When a trainee achieved an entry of the scheme's online list.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -78,6 +79,8 @@ pub struct TraineeRows {
     pub attendances: Vec<Attendance>,
     /// Offline scores.
     pub offline_scores: Vec<OfflineScore>,
+    /// What was decided about items, and stands.
+    pub decisions: Vec<Decision>,
 }
 
 /// A registered trainee.
@@ -97,7 +100,7 @@ pub struct TraineeRecord {
     pub submissions: Vec<Submission>,
     /// Their attendances.
     pub attendances: Vec<Attendance>,
-    /// The time of their latest fact; enrolment is none.
+    /// The time of their latest fact; enrolment and decisions are none.
     pub latest_fact_at: Option<Instant>,
 }
 
@@ -156,6 +159,9 @@ impl TraineeRecord {
             let last_mark = submission.marks.iter().map(|mark| mark.at).max();
             latest = latest.max(Some(submission.submitted_at)).max(last_mark);
         }
+        for decision in rows.decisions {
+            facts.adjustments.push(adjustment(decision)?);
+        }
         latest = latest.max(member.places.latest_change()).max(member.teaching.latest_change());
         let scheme = windows.of_member(&member);
         Ok(Some(Self {
@@ -174,6 +180,20 @@ impl TraineeRecord {
 fn offline_score(row: OfflineScore) -> ScoredOffline {
     let OfflineScore { activity_id, score, scored_at, score_number, .. } = row;
     ScoredOffline { activity: activity_id, score, at: scored_at, sequence: score_number }
+}
+
+fn adjustment(row: Decision) -> Result<Adjustment, StoreError> {
+    let corrupt = |column| StoreError::corrupt_row("adjustment", column, &row.fact_id);
+    Ok(Adjustment {
+        item: row.item.parse::<ItemKey>().map_err(|_| corrupt("item"))?,
+        kind: AdjustmentKind::parse(&row.kind).ok_or_else(|| corrupt("kind"))?,
+        points: row.points,
+        decided_at: row.decided_at,
+        expires_at: row.expires_at,
+        number: row.number,
+        by: row.decided_by,
+        fact_id: row.fact_id,
+    })
 }
 
 /// Submissions that stand with their marks. A mark whose submission was retracted, or has not arrived, is left out.

@@ -10,7 +10,12 @@ use shipei_rules::region::RegionCode;
 use shipei_service_kit::{ReadUnit, Result, set_aside};
 
 use super::{Reading, met_broken_row, not_found, time_text};
-use crate::{Assessment, assemble::counties, convert, store::lists};
+use crate::{
+    Assessment,
+    assemble::counties::{self, Judged},
+    convert,
+    store::lists,
+};
 
 /// The most counselors of one county that are named.
 const COUNSELORS_MAX: i64 = 1_000;
@@ -29,7 +34,7 @@ impl Assessment {
         if known.is_empty() {
             return Err(not_found("county_code"));
         }
-        let mut scores = scores(&mut unit, &reading, &known).await?;
+        let mut scores = scores(&mut unit, &reading, &known, Judged::AsOf(reading.at.as_of)).await?;
         Ok((unit, GetCountyScoreResponse { score: scores.pop() }))
     }
 
@@ -48,11 +53,12 @@ impl Assessment {
         let (after, limit) = (page.after(0), page.limit());
         let codes = lists::counties(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
         let mut broken = Vec::new();
-        let mut read = scores(&mut unit, &reading, &codes).await;
+        let judged = Judged::AsOf(reading.at.as_of);
+        let mut read = scores(&mut unit, &reading, &codes, judged).await;
         if met_broken_row(&read) {
             let mut readable = Vec::new();
             for code in codes.iter().copied() {
-                let alone = scores(&mut unit, &reading, &[code]).await;
+                let alone = scores(&mut unit, &reading, &[code], judged).await;
                 readable.extend(set_aside(alone, &mut broken)?.into_iter().flatten());
             }
             read = Ok(readable);
@@ -70,10 +76,11 @@ pub(super) async fn scores(
     unit: &mut ReadUnit,
     reading: &Reading,
     codes: &[RegionCode],
+    judged: Judged,
 ) -> Result<Vec<CountyScore>> {
     let as_of = reading.at.as_of;
     let tx = &mut unit.tx;
-    let found = counties::judge_as_of(tx, &reading.programme_id, &reading.windows, codes, as_of).await?;
+    let found = counties::judge_as_of(tx, &reading.programme_id, &reading.windows, codes, judged).await?;
     let mut scores = Vec::with_capacity(found.len());
     for (county_code, county) in &found {
         let (programme_id, of) = (&reading.programme_id, (*county_code, as_of));

@@ -18,7 +18,9 @@ use tokio::time::Instant;
 
 use super::{Reading, counties};
 use crate::{
-    Assessment, convert,
+    Assessment,
+    assemble::counties::Judged,
+    convert,
     store::{
         lists::{self, PointsRow},
         rescore,
@@ -129,7 +131,8 @@ async fn add_counties(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256)
             lists::counties(tx, &unit.reach, programme_id, everywhere, &after, COUNTIES_PER_STEP).await?;
         let Some(last) = page.last() else { return Ok(count) };
         last.as_str().clone_into(&mut after);
-        for score in counties::scores(unit, reading, &page).await?.iter().filter(|score| score.applicable) {
+        let scored = counties::scores(unit, reading, &page, Judged::AtTheEnd).await?;
+        for score in scored.iter().filter(|score| score.applicable) {
             hash.update(county_line(score));
             count += 1;
         }

@@ -20,6 +20,7 @@ use crate::{
     convert::{self, Wording},
     domain::{stored, trainee::TraineeRecord},
     store::{
+        decisions::{self, Span},
         lists::{self, TraineeThere, TraineesAsked},
         rescore,
         scores::{self, KeptRow},
@@ -38,6 +39,7 @@ impl Assessment {
         let (tx, programme_id, as_of) = (&mut unit.tx, &programme_id, reading.at.as_of);
         let withdrawn = GetTraineeScoreResponse { score: None, withdrawn: true };
         if reading.nothing_given_after()
+            && !decisions::is_unsettled(tx, programme_id, Some(&person_id), reading.span()).await?
             && let Some(kept) = scores::kept(tx, programme_id, &person_id).await?
             && (as_of == reading.end() || kept.latest_fact_at.is_none_or(|latest| latest <= reading.until()))
         {
@@ -111,6 +113,11 @@ impl Reading {
         self.scheme.final_as_of()
     }
 
+    /// Between when and when decisions must count alike for what is stored to hold.
+    fn span(&self) -> Span {
+        Span { end: self.end(), as_of: self.at.as_of }
+    }
+
     /// What is stored holds as of the time that is asked for when nothing happened after this.
     fn until(&self) -> crate::facts::Instant {
         self.at.as_of.min(self.end())
@@ -122,11 +129,14 @@ impl Reading {
     }
 }
 
-/// Whether everybody's stored score holds as of the time that is asked for: none is behind the facts, and none of the facts
-/// happened after it.
+/// Whether everybody's stored score holds as of the time that is asked for: none is behind the facts, none of the facts
+/// happened after it, and what was decided counts alike.
 async fn kept_scores_hold(unit: &mut ReadUnit, reading: &Reading) -> Result<bool> {
     let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
-    if !reading.nothing_given_after() || rescore::is_behind(tx, programme_id).await? {
+    if !reading.nothing_given_after()
+        || rescore::is_behind(tx, programme_id).await?
+        || decisions::is_unsettled(tx, programme_id, None, reading.span()).await?
+    {
         return Ok(false);
     }
     let is_the_end = reading.at.as_of == reading.end();

@@ -102,7 +102,7 @@ async fn run_step(
 
 fn score(work: &Work<'_>, record: &TraineeRecord) -> Scored {
     let end = work.scheme.final_as_of();
-    let score = shipei_rules::trainee::score(&record.scheme, &record.facts, end);
+    let score = shipei_rules::trainee::final_score(&record.scheme, &record.facts, end);
     let contribution = of_trainee(&record.scheme, record, &score, end);
     let points = points::of_trainee(&score);
     let place = record.places.at(end);

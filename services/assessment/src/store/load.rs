@@ -13,7 +13,7 @@ use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
 
 use crate::{
     domain::trainee::{FirstPost, MarkRow, PhaseRow, TraineeRows},
-    facts::{Attendance, Instant, OfflineScore, Submission},
+    facts::{Attendance, Decision, Instant, OfflineScore, Submission},
 };
 
 /// A condition: the seminar of a post `p` was never opened, since that was retracted.
@@ -161,6 +161,21 @@ pub async fn trainees(
             ),
             programme_id.as_str(),
             " AND o.person_id IN "
+        ],
+        ""
+    );
+    gather!(
+        decisions,
+        Decision,
+        [
+            concat!(
+                "SELECT d.person_id, d.number, d.item, d.points, d.kind, d.decided_at, d.expires_at, d.decided_by, \
+                 d.fact_id FROM adjustment d WHERE",
+                learned_stands!("d", "assessment-decisions"),
+                "AND d.programme_id = "
+            ),
+            programme_id.as_str(),
+            " AND d.person_id IN "
         ],
         ""
     );

@@ -1,9 +1,10 @@
 //! All SQL of assessment. [`save`] writes what a batch says, [`load`] and [`classes`] read facts in bulk, [`scores`] keeps what
-//! follows from them and is the locks, [`counts`] what trainees add up to, [`due`] and [`rescore`] what is behind, [`lists`] finds
+//! follows from them and is the locks, [`decisions`] says where that does not hold for what was decided, [`counts`] what trainees add up to, [`due`] and [`rescore`] what is behind, [`lists`] finds
 //! whom a list is about, [`statistics`] sums up. Each statement is written once for both databases. A new fact is a statement in `save` and one in `load`.
 
 pub mod classes;
 pub mod counts;
+pub mod decisions;
 pub mod due;
 pub mod lists;
 pub mod load;

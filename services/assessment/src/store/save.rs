@@ -11,6 +11,7 @@ use crate::facts::Batch;
 pub async fn batch(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
     people(tx, programme_id, batch).await?;
     assignments(tx, programme_id, batch).await?;
+    decisions(tx, programme_id, batch).await?;
     classes(tx, programme_id, batch).await?;
     counties(tx, programme_id, batch).await
 }
@@ -87,6 +88,30 @@ async fn assignments(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> 
             &row.fact_id
         ),
         " ON CONFLICT (programme_id, submission_id, mark_number) DO NOTHING"
+    )?;
+    Ok(())
+}
+
+async fn decisions(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
+    let decisions: Vec<_> = batch.decisions.values().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO adjustment (programme_id, person_id, number, item, points, kind, decided_at, expires_at, \
+         decided_by, fact_id)",
+        decisions,
+        |row| (
+            programme_id.as_str(),
+            row.person_id.as_str(),
+            row.number,
+            &row.item,
+            row.points,
+            &row.kind,
+            row.decided_at,
+            row.expires_at,
+            &row.decided_by,
+            &row.fact_id
+        ),
+        " ON CONFLICT (programme_id, person_id, number) DO NOTHING"
     )?;
     Ok(())
 }

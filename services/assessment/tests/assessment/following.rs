@@ -6,7 +6,7 @@ use shipei_contracts::{
         GetScoreDigestRequest, GetScoreDigestResponse, score_service_client::ScoreServiceClient,
     },
     event::v1::{Event, GetHeadRequest, event_feed_client::EventFeedClient},
-    services::OF_FACTS,
+    services::OF_SCORES,
 };
 use shipei_service_kit::{
     TOKEN_HEADER, Token,
@@ -39,11 +39,11 @@ fn new_event(event: &Event) -> NewEvent {
     }
 }
 
-/// A kit for each of the four services, whose log holds the season.
+/// A kit for each of the five services, whose log holds the season.
 async fn logs() -> Vec<TestKit> {
     let events = season().take();
     let mut kits = Vec::new();
-    for source in OF_FACTS {
+    for source in OF_SCORES {
         let test = TestKit::sqlite(source, &Migrator::with_migrations(Vec::new())).await;
         let own: Vec<NewEvent> =
             events.iter().filter(|event| event.source == source).map(new_event).collect();
@@ -60,11 +60,11 @@ async fn learned(logs: &TestServer) -> GetScoreDigestResponse {
     let test = TestKit::sqlite(NAME, &migrations()).await;
     test.clock.set(end());
     let kit = test.kit.clone();
-    let peers = OF_FACTS.iter().map(|source| (*source, logs.channel())).collect();
+    let peers = OF_SCORES.iter().map(|source| (*source, logs.channel())).collect();
     follow(&kit, &peers, &logs.shutdown);
     let server = TestServer::start(|builder| serve(builder, &kit)).await;
     let mut token = Token::default();
-    for source in OF_FACTS {
+    for source in OF_SCORES {
         let request = GetHeadRequest { source: source.to_owned() };
         let head = EventFeedClient::new(logs.channel()).get_head(request).await.unwrap().into_inner();
         token.merge(&Token::decode(head.consistency_token.as_bytes()).unwrap());

@@ -6,8 +6,8 @@ use prost::{Message, Name};
 use prost_types::Any;
 use shipei_assessment::{
     apply::{
-        assignment::AssignmentProjector, enrollment::EnrollmentProjector, learning::LearningProjector,
-        offline::OfflineProjector,
+        assignment::AssignmentProjector, decisions::DecisionsProjector, enrollment::EnrollmentProjector,
+        learning::LearningProjector, offline::OfflineProjector,
     },
     migrations, serve,
 };
@@ -18,6 +18,7 @@ use shipei_contracts::{
         score_service_client::ScoreServiceClient,
     },
     common::v1::{EducationStage, Role},
+    decisions::v1 as decisions,
     enrollment::v1 as enrollment,
     event::v1::{Event, FactRetracted},
 };
@@ -114,6 +115,26 @@ impl Writer {
     /// Writes an event of offline-activity.
     pub(crate) fn offline<M: Message + Name>(&mut self, region: &str, time: &str, message: &M) {
         self.write("offline-activity", region, at(time), message);
+    }
+
+    /// Writes that an item of a trainee's was decided to count as so many points, as their `number`th decision.
+    pub(crate) fn adjusted(
+        &mut self,
+        person_id: &str,
+        (item, points, number): (&str, i32, i32),
+        time: &str,
+        expires: Option<&str>,
+    ) {
+        let message = decisions::ItemAdjusted {
+            programme_id: PROGRAMME.to_owned(),
+            person_id: person_id.to_owned(),
+            item: item.to_owned(),
+            points,
+            kind: decisions::AdjustmentKind::Excuse.into(),
+            expires_time: expires.map(|expires| to_timestamp(at(expires))),
+            number,
+        };
+        self.write("assessment-decisions", HAIGANG, at(time), &message);
     }
 
     /// The programme with its scheme.
@@ -295,13 +316,14 @@ impl Service {
     }
 }
 
-/// The four projectors, without followers.
+/// The projectors, without followers.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Projectors {
     enrollment: EnrollmentProjector,
     learning: LearningProjector,
     assignment: AssignmentProjector,
     offline: OfflineProjector,
+    decisions: DecisionsProjector,
 }
 
 impl Projectors {
@@ -317,6 +339,7 @@ impl Projectors {
                     Some("learning-progress") => projectors.learning.apply(&mut unit, batch).await?,
                     Some("assignment-grading") => projectors.assignment.apply(&mut unit, batch).await?,
                     Some("offline-activity") => projectors.offline.apply(&mut unit, batch).await?,
+                    Some("assessment-decisions") => projectors.decisions.apply(&mut unit, batch).await?,
                     Some(other) => panic!("no projector for {other}"),
                     None => {}
                 }
