@@ -176,7 +176,7 @@ async fn clerk_decides_looks_and_takes_back_at_a_terminal() -> Result<()> {
     ensure!(page.contains("核准按10分计（原计算值0分）") && page.contains(reason[1]), "{page}");
 
     let (_, out, _) = shipei(&["adjust", "list"])?;
-    ensure!(out.contains(&fact), "{out}");
+    ensure!(out.contains(TRAINEE) && out.contains("10/10"), "{out}");
     let (taken, _, err) = shipei(&["adjust", "undo", &fact, "--reason", "核准有误"])?;
     ensure!(taken, "{err}");
     let (_, out, _) = shipei(&["adjust", "list", "--json"])?;

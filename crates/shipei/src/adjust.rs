@@ -29,7 +29,8 @@ use crate::{
 pub const EXAMPLES: &str = "\
 Examples:
   shipei adjust item T000008 seminar 10 --programme qinhuangdao-2019 --kind excuse \\
-      --reason 住院，市级核准                     it counts as 10 points, whatever was computed
+      --reason 住院，市级核准
+                                                 it counts as 10 points, whatever was computed
   shipei adjust item T000008 phase_2 18 --programme qinhuangdao-2019 --kind appeal \\
       --reason 申诉成立 --expires 2020-01-01T00:00:00+08:00
                                                  the computed value counts again from then on
