@@ -288,7 +288,8 @@ pub(crate) async fn five_processes(place: &KeptState) -> Result<(Vec<Process>, C
     five_processes_with(place, &|_| {}).await
 }
 
-/// As [`five_processes`], with more said to each command.
+/// As [`five_processes`], with more said to each command. Of assessment no more is said than its name: what is decided about
+/// scores comes along with it.
 pub(crate) async fn five_processes_with(
     place: &KeptState,
     configure: &dyn Fn(&mut Command),
@@ -298,8 +299,8 @@ pub(crate) async fn five_processes_with(
     for services in shipei_contracts::services::PROCESSES {
         let peers: Vec<(&str, &str)> =
             addresses.iter().map(|(name, address)| (*name, address.as_str())).collect();
-        let process = Process::serve_with(services, &place.storage, &peers, configure)?;
-        addresses.extend(services.iter().map(|service| (*service, process.address.clone())));
+        let process = Process::serve_with(&services[..1], &place.storage, &peers, configure)?;
+        addresses.push((services[0], process.address.clone()));
         processes.push(process);
     }
     let servers: Vec<String> = addresses.iter().map(|(name, address)| format!("{name}={address}")).collect();

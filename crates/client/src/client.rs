@@ -1,4 +1,4 @@
-//! A client of the suite: channels to the five services, consistency tokens, and calls that are tried again.
+//! A client of the suite: channels to the services, consistency tokens, and calls that are tried again.
 //!
 //! What every good client of the suite does is here: it says who it is, brings its token, carries the token of what it wrote to the
 //! next call, and repeats a call that found the service away, which is safe because every write has a request id.
@@ -30,8 +30,9 @@ use tonic::{
 
 use crate::bearer::Bearer;
 
-/// The five services, by the name of their log.
+/// The services, by the name of their log.
 pub use shipei_contracts::services::ALL as SERVICES;
+use shipei_contracts::services::{ASSESSMENT, ASSESSMENT_DECISIONS};
 
 /// The longest that one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -46,7 +47,7 @@ const MISDELIVERED_MAX: u32 = 5;
 /// The largest message that is read, bytes.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Channels to the five services, and what this client has written so far.
+/// Channels to the services, and what this client has written so far.
 #[derive(Debug, Clone)]
 pub struct Clients {
     channels: BTreeMap<&'static str, Channel>,
@@ -66,7 +67,7 @@ pub struct Attempts {
 }
 
 impl Clients {
-    /// All five services behind one channel.
+    /// All services behind one channel.
     pub fn of_channel(channel: &Channel) -> Clients {
         let channels = SERVICES.iter().map(|service| (*service, channel.clone())).collect();
         Clients::over(channels)
@@ -94,6 +95,10 @@ impl Clients {
                     addresses.insert(service, address.to_owned());
                 }
             }
+        }
+        // What is decided about scores is served where they are, unless it is said otherwise.
+        if let Some(address) = addresses.get(ASSESSMENT).cloned() {
+            addresses.entry(ASSESSMENT_DECISIONS).or_insert(address);
         }
         let mut channels = BTreeMap::new();
         for service in SERVICES {
