@@ -70,6 +70,19 @@ pub(crate) fn install_all() -> Result<Tools> {
     if !on_path("soffice") {
         missing.push("libreoffice-calc-nogui");
     }
+    if !on_path("pdftotext") {
+        missing.push("poppler-utils");
+    }
+    // Certificates are set in them.
+    for (font, package) in [
+        ("opentype/noto/NotoSerifCJK-Regular.ttc", "fonts-noto-cjk"),
+        ("truetype/babelstone/BabelStoneHan.ttf", "fonts-babelstone-han"),
+        ("truetype/hanazono/HanaMinB.ttf", "fonts-hanazono"),
+    ] {
+        if !Path::new("/usr/share/fonts").join(font).exists() {
+            missing.push(package);
+        }
+    }
     apt_install(&missing)?;
     Ok(Tools { buf: buf()?, python: python()?, node_modules: node_modules()? })
 }
