@@ -10,6 +10,7 @@ mod arrows;
 mod attack;
 mod backends;
 mod bad_input;
+mod certified;
 mod clients;
 mod cluster;
 mod collector;

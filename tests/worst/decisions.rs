@@ -2,8 +2,10 @@
 
 use shipei_contracts::{
     decisions::v1::{
-        AdjustItemRequest, AdjustmentKind, ListAdjustmentsRequest,
-        decision_service_client::DecisionServiceClient,
+        AdjustItemRequest, AdjustmentKind, GetCertificateKeyRequest, ListAdjustmentsRequest,
+        ListCertificatesRequest, ListFinalVersionsRequest,
+        certificate_service_client::CertificateServiceClient, decision_service_client::DecisionServiceClient,
+        final_version_service_client::FinalVersionServiceClient,
     },
     services::ASSESSMENT_DECISIONS as NAME,
 };
@@ -41,5 +43,17 @@ async fn answers_with_the_longest_texts_can_be_sent() {
     let (rows, pages) = walk!(client, list_adjustments, request, adjustments);
     assert!(rows == MANY && pages > 1, "{rows} rows on {pages} pages");
     tried.answer("ListAdjustments");
+    // Versions have one reason each, and 100 at most are listed; certificates are cut by bytes as adjustments are.
+    let mut versions = FinalVersionServiceClient::new(world.channel());
+    let request = ListFinalVersionsRequest { programme_id: PROGRAMME.to_owned() };
+    assert!(versions.list_final_versions(request).await.unwrap().into_inner().versions.is_empty());
+    tried.answer("ListFinalVersions");
+    let mut certificates = CertificateServiceClient::new(world.channel());
+    let request = ListCertificatesRequest { programme_id: PROGRAMME.to_owned(), ..Default::default() };
+    assert_eq!(walk!(certificates, list_certificates, request, certificates), (0, 1));
+    tried.answer("ListCertificates");
+    let key = certificates.get_certificate_key(GetCertificateKeyRequest {}).await.unwrap().into_inner();
+    assert_eq!(key.key.len(), 43);
+    tried.answer("GetCertificateKey");
     tried.is_all_of(NAME);
 }

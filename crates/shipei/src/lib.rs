@@ -6,12 +6,14 @@
 pub mod adjust;
 mod ask;
 pub mod bench;
+pub mod certificates;
 pub mod config;
 pub mod demo;
 pub mod display;
 mod environment;
 pub mod explain;
 pub mod files;
+pub mod finalise;
 pub mod operate;
 pub mod progress;
 mod redis;

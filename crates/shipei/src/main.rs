@@ -10,11 +10,11 @@ use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use shipei::{
-    adjust, bench,
+    adjust, bench, certificates,
     config::{self, Config},
     demo,
     display::say,
-    explain, files, operate, progress, scheme, serve, settings, stats,
+    explain, files, finalise, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
     who,
@@ -153,6 +153,12 @@ enum Command {
     /// Lists that make people act: who has not logged in, is at risk, waits to be marked, may be excellent.
     #[command(subcommand, after_help = who::EXAMPLES)]
     Who(who::Question),
+    /// Make the scores of a programme final (成绩定稿): frozen, numbered, signed.
+    #[command(after_help = finalise::EXAMPLES)]
+    Finalise(finalise::Options),
+    /// Issue, print, verify and revoke certificates (年度培训合格证书).
+    #[command(subcommand, after_help = certificates::EXAMPLES)]
+    Certificates(certificates::Command),
 }
 
 #[tokio::main]
@@ -287,6 +293,15 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Who(question) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             who::run(&question).await?;
+        }
+        Command::Finalise(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            finalise::run(&options).await?;
+        }
+        Command::Certificates(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            let holds = certificates::run(&command).await?;
+            return Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Replay { season, out, servers, ca_file, token, data } => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

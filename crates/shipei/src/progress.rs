@@ -154,3 +154,13 @@ pub async fn replay(clients: &Clients, season: &Path, out: &Path) -> Result<()> 
     say(summary(&report, out).trim_end_matches('\n'));
     Ok(())
 }
+
+/// A bar on standard error; by itself hidden where there is no terminal.
+pub(crate) fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::no_length().with_message(what);
+    let style =
+        ProgressStyle::with_template("{msg} [{bar:40}] {human_pos}/{human_len} ({per_sec}, {eta} left)");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

@@ -239,7 +239,7 @@ fn soft_state(redis: &RedisAddress, keys: &Keys) -> Result<SoftState> {
     SoftState::open(&redis.url, authority, keys).context("Redis")
 }
 
-/// The channels that a service follows logs over: in memory where the service runs here, else to its address.
+/// The channels that a service follows logs over and asks others on: in memory where the service runs here, else to its address.
 fn peers_of(
     service: &Service,
     here: &[&'static Service],
@@ -248,7 +248,7 @@ fn peers_of(
     tls: Option<&PeerTls>,
 ) -> Result<Peers> {
     let mut peers = Peers::new();
-    for source in service.follows {
+    for source in service.follows.iter().chain(service.asks) {
         let channel = match addresses.get(*source) {
             _ if here.iter().any(|here| here.name == *source) => in_memory.channel(),
             Some(address) => {
@@ -258,6 +258,8 @@ fn peers_of(
                 };
                 connecting.with_context(|| format!("--peer {source}={address} is not an address"))?
             }
+            // What it can't ask it answers UNAVAILABLE for.
+            None if service.asks.contains(source) => continue,
             None => bail!("{}", peer_missing(service.name, source)),
         };
         peers.insert(source, channel);

@@ -45,6 +45,7 @@ pub struct Keys {
     lookup: LookupKey,
     tokens: TokenKey,
     services: [u8; KEY_BYTES],
+    certificates: [u8; KEY_BYTES],
     tag: String,
 }
 
@@ -77,6 +78,7 @@ impl Keys {
             lookup: LookupKey(hmac_sha256(master, &[b"shipei lookup 1"])),
             tokens: TokenKey(hmac_sha256(master, &[b"shipei tokens 1"])),
             services: hmac_sha256(master, &[b"shipei services 1"]),
+            certificates: hmac_sha256(master, &[b"shipei certificates 1"]),
             tag: hex(&hmac_sha256(master, &[b"shipei tag 1"])),
         }
     }
@@ -132,6 +134,11 @@ impl Keys {
     /// The secret from which the key follows that services of a suite know each other by.
     pub fn services(&self) -> [u8; KEY_BYTES] {
         self.services
+    }
+
+    /// The secret from which the key follows that signs what is handed out on paper.
+    pub fn certificates(&self) -> [u8; KEY_BYTES] {
+        self.certificates
     }
 
     /// For page tokens and cursors.

@@ -15,9 +15,6 @@ const SOCKET: &str = ".s.PGSQL.5432";
 const CONNECTIONS: u32 = 3;
 /// No case may take longer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long it may take until all connections are there again: on a machine that builds at the same time Postgres needs long to
-/// begin a session, and one that is not there within the time to acquire it is begun anew.
-const HEALED_MAX: Duration = Duration::from_secs(120);
 
 /// Copies bytes one way while it is not silenced; then swallows them.
 async fn copy(
@@ -55,7 +52,7 @@ async fn silent_database_is_given_up_and_its_connections_replaced() {
     let proxying = tokio::spawn(proxy(listener, std::path::Path::new(server).join(SOCKET), silent));
     let limits = PoolLimits {
         connections: CONNECTIONS,
-        acquire_timeout: Duration::from_secs(1),
+        acquire_timeout: Duration::from_millis(500),
         statement_timeout: Duration::from_millis(300),
         lock_timeout: Duration::from_millis(200),
     };
@@ -90,6 +87,6 @@ async fn silent_database_is_given_up_and_its_connections_replaced() {
     silence.send_replace(false);
     // None is lost to the silence: after the last one was found out there are as many as before.
     let healed = async { while open_all().await.is_err() {} };
-    tokio::time::timeout(HEALED_MAX, healed).await.unwrap();
+    tokio::time::timeout(PATIENCE, healed).await.unwrap();
     proxying.abort();
 }

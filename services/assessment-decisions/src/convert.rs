@@ -66,3 +66,78 @@ pub(crate) fn adjustment_to_proto(adjustment: Adjustment) -> proto::Adjustment {
         retracted: !adjustment.stands,
     }
 }
+
+/// Reads the programme of a request.
+pub(crate) fn programme(text: &str) -> Result<ProgrammeId> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", text, ProgrammeId::parse);
+    let (programme,) = fields.all((programme,))?;
+    Ok(programme)
+}
+
+/// Reads a FinaliseProgramme: which programme, and why.
+pub(crate) fn finalise(request: &proto::FinaliseProgrammeRequest) -> Result<(ProgrammeId, String)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let reason = fields.text("reason", &request.reason, REASON_CHARS_MAX);
+    fields.all((programme, reason))
+}
+
+/// Reads a FreezeScores: which programme, which version.
+pub(crate) fn freeze(request: &proto::FreezeScoresRequest) -> Result<(ProgrammeId, i64)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let version = fields.integer("version", request.version, 1..=i32::MAX);
+    let (programme, version) = fields.all((programme, version))?;
+    Ok((programme, version.into()))
+}
+
+/// IssueCertificates.
+#[derive(Debug, Clone)]
+pub(crate) struct Issue {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) county: RegionCode,
+    /// 0 for the newest.
+    pub(crate) version: i64,
+    pub(crate) person: Option<PersonId>,
+    /// An id, or nothing.
+    pub(crate) after: String,
+}
+
+/// Reads an IssueCertificates.
+pub(crate) fn issue(request: &proto::IssueCertificatesRequest) -> Result<Issue> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let county = fields.id("county_code", &request.county_code, RegionCode::parse);
+    let version = fields.integer("version", request.version, 0..=i32::MAX);
+    let person = fields.optional_id("person_id", &request.person_id, PersonId::parse);
+    let after = fields.optional_id("after", &request.after, PersonId::parse);
+    let (programme, county, version, person, after) =
+        fields.all((programme, county, version, person, after))?;
+    let after = after.map(String::from).unwrap_or_default();
+    Ok(Issue { programme, county, version: version.into(), person, after })
+}
+
+/// Reads a ListCertificates: which programme, where, whose.
+pub(crate) fn certificates(
+    request: &proto::ListCertificatesRequest,
+) -> Result<(ProgrammeId, Option<RegionCode>, Option<PersonId>)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let region = fields.optional_id("region_code", &request.region_code, RegionCode::parse);
+    let person = fields.optional_id("person_id", &request.person_id, PersonId::parse);
+    fields.all((programme, region, person))
+}
+
+/// Reads a RevokeCertificate: which one, and why.
+pub(crate) fn revoke(
+    request: &proto::RevokeCertificateRequest,
+) -> Result<(ProgrammeId, RegionCode, i64, String)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let county = fields.id("county_code", &request.county_code, RegionCode::parse);
+    let serial = fields.integer("serial", request.serial, 1..=i32::MAX);
+    let reason = fields.text("reason", &request.reason, REASON_CHARS_MAX);
+    let (programme, county, serial, reason) = fields.all((programme, county, serial, reason))?;
+    Ok((programme, county, serial.into(), reason))
+}

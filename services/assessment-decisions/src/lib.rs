@@ -1,4 +1,4 @@
-//! What people decide about scores: adjustments (excuses, appeals).
+//! What people decide about scores: adjustments (excuses, appeals), final versions, certificates.
 //!
 //! Why a service of its own: scores follow from facts, so assessment's tables may be emptied and built again at any time;
 //! decisions follow from nothing, so they stand in a database and a log that nothing empties. Assessment follows this log like
@@ -13,9 +13,13 @@ mod convert;
 mod domain;
 mod error;
 mod handler;
+mod others;
 mod store;
 
-use shipei_contracts::decisions::v1::decision_service_server::DecisionServiceServer;
+use shipei_contracts::decisions::v1::{
+    certificate_service_server::CertificateServiceServer, decision_service_server::DecisionServiceServer,
+    final_version_service_server::FinalVersionServiceServer,
+};
 use shipei_mirror::{MirrorProjector, MirroredThings};
 use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
@@ -24,7 +28,11 @@ use shipei_store::sqlx::migrate::Migrator;
 pub const NAME: &str = shipei_contracts::services::ASSESSMENT_DECISIONS;
 
 /// The full names of its gRPC services.
-pub const GRPC_SERVICES: &[&str] = &["shipei.decisions.v1.DecisionService"];
+pub const GRPC_SERVICES: &[&str] = &[
+    "shipei.decisions.v1.DecisionService",
+    "shipei.decisions.v1.FinalVersionService",
+    "shipei.decisions.v1.CertificateService",
+];
 
 /// All that a program needs to put it together with others. Only the mirror is learned: no decision is ever forgotten.
 pub const SERVICE: Service = Service {
@@ -32,9 +40,11 @@ pub const SERVICE: Service = Service {
     grpc_services: GRPC_SERVICES,
     migrations,
     follows: &[shipei_mirror::SOURCE],
+    asks: &[shipei_contracts::services::ASSESSMENT],
     learned: &[&shipei_mirror::TABLES],
     serve,
     follow: |kit, peers, shutdown| {
+        kit.shared::<others::Others>().are_at(peers);
         follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
     },
 };
@@ -50,5 +60,9 @@ pub fn migrations() -> Migrator {
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping::default());
     kit.keeps_things(MirroredThings);
-    builder.service(kit, grpc_server!(DecisionServiceServer, handler::Handler::new(kit.clone())))
+    let handler = handler::Handler::new(kit.clone());
+    builder
+        .service(kit, grpc_server!(DecisionServiceServer, handler.clone()))
+        .service(kit, grpc_server!(FinalVersionServiceServer, handler.clone()))
+        .service(kit, grpc_server!(CertificateServiceServer, handler))
 }

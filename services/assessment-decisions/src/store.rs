@@ -4,4 +4,7 @@ mod adjustment;
 #[cfg(test)]
 mod reach_tests;
 
+pub(crate) mod certificate;
+pub(crate) mod version;
+
 pub(crate) use adjustment::{Asked, insert_adjustment, list_adjustments};

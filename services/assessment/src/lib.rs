@@ -60,6 +60,7 @@ pub const SERVICE: Service = Service {
     grpc_services: GRPC_SERVICES,
     migrations,
     follows: &shipei_contracts::services::OF_SCORES,
+    asks: &[],
     learned: &[&shipei_mirror::TABLES, &TABLES],
     serve,
     follow,

@@ -40,6 +40,7 @@ pub const SERVICE: Service = Service {
     grpc_services: GRPC_SERVICES,
     migrations,
     follows: &[shipei_mirror::SOURCE],
+    asks: &[],
     learned: &[&shipei_mirror::TABLES],
     serve,
     follow: |kit, peers, shutdown| {

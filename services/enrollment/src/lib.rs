@@ -50,6 +50,7 @@ pub const SERVICE: Service = Service {
     grpc_services: GRPC_SERVICES,
     migrations,
     follows: &[],
+    asks: &[],
     learned: &[],
     serve,
     follow: Service::follow_nobody,

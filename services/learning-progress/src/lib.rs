@@ -50,6 +50,7 @@ pub const SERVICE: Service = Service {
     grpc_services: GRPC_SERVICES,
     migrations,
     follows: &[shipei_mirror::SOURCE],
+    asks: &[],
     learned: &[&shipei_mirror::TABLES],
     serve: |builder, kit| start(kit, builder.shutdown()).serve_with(builder),
     follow: |kit, peers, shutdown| {

@@ -23,11 +23,13 @@ pub struct Service {
     pub migrations: fn() -> Migrator,
     /// The sources of the logs that it follows.
     pub follows: &'static [&'static str],
+    /// Which other services it asks for its own work, beside those that it follows.
+    pub asks: &'static [&'static str],
     /// The tables that hold nothing but what was learned from them.
     pub learned: &'static [&'static [&'static str]],
     /// Adds its gRPC services and its log to a server, with whose shutdown what it runs ends.
     pub serve: fn(ServerBuilder, &Kit) -> ServerBuilder,
-    /// Begins to follow, until shutdown. `Peers` has a channel for each of `follows`.
+    /// Begins to follow, until shutdown. `Peers` has a channel for each of `follows` and `asks`.
     pub follow: fn(&Kit, &Peers, &Shutdown),
 }
 

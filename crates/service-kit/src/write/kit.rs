@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use prost::{Message, Name};
@@ -25,6 +26,7 @@ use crate::{
     call::{
         admit::{Admitted, AdmittedStream},
         consistency::{Applied, TOKEN_HEADER, Token},
+        metadata::Call,
         things::Things,
     },
     clock::Clock,
@@ -41,6 +43,9 @@ use crate::{
         share::Share,
     },
 };
+
+/// How long a service waits for what it asks another.
+const ASKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The smallest answer that is compressed, bytes: below it more time is lost than bytes are won.
 const COMPRESSED_BYTES_MIN: usize = 1024;
@@ -147,6 +152,23 @@ impl Kit {
         token.set_sensitive(true);
         metadata.insert("authorization", token);
         Ok(())
+    }
+
+    /// A request of this service to another, in its own name, in the course of a call: what a service asks for its own work, whoever
+    /// its caller is. What the caller must see the other one sees too.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it can't say who it is, which can't be.
+    pub fn asking<T>(&self, call: &Call, message: T) -> Result<Request<T>> {
+        let mut request = Request::new(message);
+        self.introduce(request.metadata_mut())?;
+        if let Some(token) = &call.token
+            && let Ok(value) = MetadataValue::try_from(token.encode())
+        {
+            request.metadata_mut().insert(TOKEN_HEADER, value);
+        }
+        request.set_timeout(ASKED_WITHIN);
+        Ok(request)
     }
 
     /// Its database.

@@ -2,19 +2,22 @@
 //! emits, answers.
 
 mod adjust;
+mod certificate;
 pub(crate) mod facts;
+mod version;
 
+use shipei_certificates::SigningKey;
 use shipei_contracts::decisions::v1::{self as proto, decision_service_server::DecisionService};
 use shipei_mirror::{Member, Programmes};
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     vocabulary::Role,
 };
-use shipei_service_kit::{Kit, Result};
+use shipei_service_kit::{Error, Kit, Result};
 use shipei_store::Tx;
 use tonic::{Request, Response, Status};
 
-use crate::error::not_found;
+use crate::{error::not_found, others::Others};
 
 /// What an RPC answers.
 type Answer<T> = std::result::Result<Response<T>, Status>;
@@ -24,12 +27,14 @@ type Answer<T> = std::result::Result<Response<T>, Status>;
 pub(crate) struct Handler {
     kit: Kit,
     programmes: Programmes,
+    others: Others,
 }
 
 impl Handler {
     /// The handler of the gRPC service.
     pub(crate) fn new(kit: Kit) -> Handler {
-        Handler { kit, programmes: Programmes::default() }
+        let others = kit.shared();
+        Handler { kit, programmes: Programmes::default(), others }
     }
 }
 
@@ -47,6 +52,14 @@ impl DecisionService for Handler {
         request: Request<proto::ListAdjustmentsRequest>,
     ) -> Answer<proto::ListAdjustmentsResponse> {
         self.kit.read(self, request, Self::adjustments).await
+    }
+}
+
+impl Handler {
+    /// What signs versions and certificates; it follows from the suite's secret file.
+    fn signing_key(&self) -> Result<SigningKey> {
+        let key = SigningKey::from_seed(&self.kit.keys().certificates());
+        key.ok_or_else(|| Error::Internal("the key of certificates can't be made".into()))
     }
 }
 

@@ -10,7 +10,7 @@ use shipei_contracts::{
     common::v1::BrokenRow,
 };
 use shipei_rules::{ids::PersonId, trainee::restated};
-use shipei_service_kit::{Page, ReadUnit, Result, set_aside};
+use shipei_service_kit::{Error, Page, ReadUnit, Result, set_aside};
 use shipei_store::StoreError;
 
 use super::{Reading, met_broken_row, not_found, time_text};
@@ -73,16 +73,24 @@ impl Assessment {
         let (region_code, class_id) = (&request.region_code, &request.class_id);
         let filter = convert::filter(&request.programme_id, region_code, class_id, request.as_of)?;
         let programme_id = &filter.programme_id;
-        let binding = [programme_id.as_str(), region_code, class_id, &time_text(filter.as_of)];
+        let time = if request.final_scores { "final".to_owned() } else { time_text(filter.as_of) };
+        let binding = [programme_id.as_str(), region_code, class_id, &time];
         let page: Page =
             self.kit.page::<ListTraineeScoresRequest>(&binding, request.page_size, &request.page_token)?;
-        let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
+        let mut reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
+        if request.final_scores {
+            reading.at.as_of = reading.end();
+        }
         let asked = TraineesAsked {
             region_code: filter.region_code,
             class_id: filter.class_id.as_ref(),
             as_of: reading.at.as_of,
         };
-        let holds = kept_scores_hold(&mut unit, &reading).await?;
+        // Stored scores are those of the end with everything that was decided.
+        let holds = request.final_scores || kept_scores_hold(&mut unit, &reading).await?;
+        if request.final_scores && rescore::is_behind(&mut unit.tx, programme_id).await? {
+            return Err(Error::Unavailable("the programme is being scored anew".to_owned()));
+        }
         let (tx, after) = (&mut unit.tx, page.after(0));
         if holds {
             let rows =

@@ -285,6 +285,7 @@ impl Service {
             as_of: Some(to_timestamp(as_of)),
             page_size,
             page_token: String::new(),
+            final_scores: false,
         };
         let mut scores = Vec::new();
         loop {

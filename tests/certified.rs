@@ -1,0 +1,173 @@
+//! Final versions and certificates on both databases: frozen in parts over a restart, the same root everywhere, issued from it, and
+//! verified by who knows nothing but the code.
+
+use anyhow::{Context as _, Result};
+use shipei_certificates::{Hash, Side, Step, tree::follow};
+use shipei_client::client::Clients;
+use shipei_contracts::assessment::v1::{ListTraineeScoresRequest, score_service_client::ScoreServiceClient};
+use shipei_contracts::decisions::v1::{
+    AdjustItemRequest, AdjustmentKind, CertificateStatus, FinalVersion, FinaliseProgrammeRequest,
+    FreezeScoresRequest, IssueCertificatesRequest, ListCertificatesRequest, ListFinalVersionsRequest,
+    RevokeCertificateRequest, VerifyCertificateRequest, VerifyCertificateResponse,
+    certificate_service_client::CertificateServiceClient, decision_service_client::DecisionServiceClient,
+    final_version_service_client::FinalVersionServiceClient,
+};
+
+use crate::{
+    harness::{Backend, KeptState, embedded, replay_and_compare},
+    places::ask,
+};
+
+const SEASON: &str = "qinhuangdao-2019";
+const COUNTY: &str = "130302";
+/// The root over the season's scores, whatever keeps them.
+const ROOT: &str = "89b1854c22529be7306668e89dc745ca19d4eedf5aafc9586e5b83db6f06c2eb";
+
+async fn freeze(clients: &Clients, version: i32) -> Result<FinalVersion> {
+    let request = FreezeScoresRequest { programme_id: SEASON.to_owned(), version, request_id: String::new() };
+    let client = FinalVersionServiceClient::new(clients.channel("assessment-decisions"));
+    let answer = { client }.freeze_scores(clients.unary(request)).await?.into_inner();
+    answer.version.context("a version")
+}
+
+async fn verify(clients: &Clients, code: &str) -> Result<VerifyCertificateResponse> {
+    let request = VerifyCertificateRequest { code: code.to_owned() };
+    Ok(ask!(clients, CertificateServiceClient, "assessment-decisions", verify_certificate, request))
+}
+
+async fn scores_are_frozen_over_a_restart_and_certified(backend: Backend) -> Result<()> {
+    let place = KeptState::new(backend)?;
+    let (suite, clients) = embedded(&place).await?;
+    replay_and_compare(&clients, SEASON, &place.out("scores")).await?;
+    let finalise = || FinaliseProgrammeRequest {
+        programme_id: SEASON.to_owned(),
+        reason: "年度考核结束".to_owned(),
+        request_id: "F1".to_owned(),
+    };
+    let begun =
+        ask!(clients, FinalVersionServiceClient, "assessment-decisions", finalise_programme, finalise());
+    let begun = begun.version.context("a version")?;
+    assert_eq!((begun.version, begun.r#final, begun.frozen), (1, false, 0));
+    assert!(begun.trainees > 0);
+
+    // Ended in the middle, it goes on with what is kept.
+    suite.stop().await;
+    let (suite, clients) = embedded(&place).await?;
+    let mut version = begun;
+    while !version.r#final {
+        version = freeze(&clients, 1).await?;
+    }
+    assert_eq!(freeze(&clients, 1).await?, version, "what is final stays");
+    assert_eq!(version.frozen, version.trainees);
+    assert_eq!(shipei_store::crypto::hex(&version.root), ROOT);
+    let request = ListFinalVersionsRequest { programme_id: SEASON.to_owned() };
+    let listed =
+        ask!(clients, FinalVersionServiceClient, "assessment-decisions", list_final_versions, request);
+    assert_eq!(listed.versions, [version.clone()]);
+
+    let issue = |request_id: &str, person_id: &str| IssueCertificatesRequest {
+        programme_id: SEASON.to_owned(),
+        county_code: COUNTY.to_owned(),
+        person_id: person_id.to_owned(),
+        request_id: request_id.to_owned(),
+        ..IssueCertificatesRequest::default()
+    };
+    let issued =
+        ask!(clients, CertificateServiceClient, "assessment-decisions", issue_certificates, issue("I1", ""));
+    let again =
+        ask!(clients, CertificateServiceClient, "assessment-decisions", issue_certificates, issue("I1", ""));
+    assert_eq!(issued, again);
+    assert!(issued.issued > 0 && issued.first_serial == 1, "{issued:?}");
+    let request = ListCertificatesRequest {
+        programme_id: SEASON.to_owned(),
+        region_code: "130300".to_owned(),
+        ..ListCertificatesRequest::default()
+    };
+    let listed = ask!(clients, CertificateServiceClient, "assessment-decisions", list_certificates, request);
+    assert_eq!(listed.certificates.len(), usize::try_from(issued.issued)?);
+
+    // Each is in the tree of its version, and no two are the same score.
+    for one in &listed.certificates {
+        let answer = verify(&clients, &one.code).await?;
+        assert_eq!(answer.status(), CertificateStatus::Valid);
+        assert_eq!(answer.certificate, one.certificate);
+        let certificate = answer.certificate.context("fields")?;
+        let hash = |bytes: &[u8]| Hash::from_bytes(bytes).context("a hash");
+        let mut steps = Vec::new();
+        for step in &answer.path {
+            let side = if step.left { Side::Left } else { Side::Right };
+            steps.push(Step { side, hash: hash(&step.hash)? });
+        }
+        assert_eq!(follow(hash(&certificate.leaf)?, &steps), hash(&version.root)?);
+    }
+    let first = &listed.certificates[0];
+    let revoke = RevokeCertificateRequest {
+        programme_id: SEASON.to_owned(),
+        county_code: COUNTY.to_owned(),
+        serial: 1,
+        reason: "姓名有误".to_owned(),
+        request_id: "R1".to_owned(),
+    };
+    ask!(clients, CertificateServiceClient, "assessment-decisions", revoke_certificate, revoke);
+    assert_eq!(verify(&clients, &first.code).await?.status(), CertificateStatus::Revoked);
+    let anew = issue("I2", &first.person_id);
+    let anew = ask!(clients, CertificateServiceClient, "assessment-decisions", issue_certificates, anew);
+    assert_eq!((anew.issued, anew.first_serial), (1, issued.issued + 1));
+
+    // An appeal that is heard behind the end: a new version, by which somebody else passes.
+    let who = ListTraineeScoresRequest {
+        programme_id: SEASON.to_owned(),
+        region_code: COUNTY.to_owned(),
+        final_scores: true,
+        ..ListTraineeScoresRequest::default()
+    };
+    let scores = ask!(clients, ScoreServiceClient, "assessment", list_trainee_scores, who).scores;
+    let failed = scores.iter().find(|score| !score.passed).context("somebody who has not passed")?;
+    for (item, points) in [("phase_1", 10), ("phase_2", 40), ("assignment", 30), ("seminar", 10)] {
+        let request = AdjustItemRequest {
+            programme_id: SEASON.to_owned(),
+            person_id: failed.person_id.clone(),
+            item: item.to_owned(),
+            points,
+            kind: AdjustmentKind::Appeal.into(),
+            reason: "申诉成立".to_owned(),
+            request_id: format!("A-{item}"),
+            ..AdjustItemRequest::default()
+        };
+        ask!(clients, DecisionServiceClient, "assessment-decisions", adjust_item, request);
+    }
+    let request = FinaliseProgrammeRequest { request_id: "F2".to_owned(), ..finalise() };
+    let begun = ask!(clients, FinalVersionServiceClient, "assessment-decisions", finalise_programme, request);
+    let mut second = begun.version.context("a version")?;
+    assert_eq!((second.version, second.r#final), (2, false));
+    while !second.r#final {
+        second = freeze(&clients, 2).await?;
+    }
+    assert_eq!((second.trainees, second.root != version.root), (version.trainees, true));
+    let appealed = ask!(
+        clients,
+        CertificateServiceClient,
+        "assessment-decisions",
+        issue_certificates,
+        issue("I3", &failed.person_id)
+    );
+    assert_eq!(appealed.issued, 1, "who won the appeal");
+    assert_eq!(freeze(&clients, 1).await?, version, "the version before is what it was");
+
+    let forged = format!("{}A", &first.code[..first.code.len() - 1]);
+    let forged = if forged == first.code { first.code.replace('A', "B") } else { forged };
+    let answer = verify(&clients, &forged).await?;
+    assert_eq!((answer.status(), answer.certificate), (CertificateStatus::Forged, None));
+    suite.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_are_frozen_over_a_restart_and_certified_on_sqlite() -> Result<()> {
+    scores_are_frozen_over_a_restart_and_certified(Backend::Sqlite).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_are_frozen_over_a_restart_and_certified_on_postgres() -> Result<()> {
+    scores_are_frozen_over_a_restart_and_certified(Backend::Postgres).await
+}
