@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use krilla::text::{Font, GlyphId};
@@ -48,7 +49,7 @@ pub enum FontError {
 pub(crate) struct Face {
     pub(crate) font: Font,
     path: PathBuf,
-    data: Vec<u8>,
+    data: Arc<Vec<u8>>,
     index: u32,
     known: HashMap<char, Option<(GlyphId, f32)>>,
 }
@@ -56,9 +57,10 @@ pub(crate) struct Face {
 impl Face {
     fn read(path: &Path) -> Result<Self, FontError> {
         let broken = |why: &str| FontError::Broken(path.to_owned(), why.to_owned());
-        let data = std::fs::read(path).map_err(|error| broken(&error.to_string()))?;
+        let data = Arc::new(std::fs::read(path).map_err(|error| broken(&error.to_string()))?);
         let index = index_of_family(&data);
-        let font = Font::new(data.clone().into(), index).ok_or_else(|| broken("it is no OpenType font"))?;
+        let font =
+            Font::new(Arc::clone(&data).into(), index).ok_or_else(|| broken("it is no OpenType font"))?;
         Ok(Self { font, path: path.to_owned(), data, index, known: HashMap::new() })
     }
 
