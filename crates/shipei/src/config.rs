@@ -18,6 +18,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, builder::PossibleValuesParser};
 use shipei_client::client::with_scheme;
+use shipei_contracts::services::{ASSESSMENT, ASSESSMENT_DECISIONS};
 use shipei_service_kit::{
     CallerLimits, ConnectionLimits, CorsOrigins, InvalidNetwork, InvalidOrigin, ProcessBounds, Quota,
     TrustedProxies, WriteBounds, config::ListenAddress, telemetry::LogFormat,
@@ -200,13 +201,27 @@ impl Config {
         }
     }
 
+    /// The services that a process with these settings serves: those that are named, and with assessment what people decide about
+    /// its scores, unless that runs elsewhere or nothing says where it is kept.
+    pub fn served(&self) -> Vec<&'static str> {
+        let is_kept = match &self.storage {
+            Storage::Directory(_) => true,
+            Storage::Databases { urls, .. } => urls.contains_key(ASSESSMENT_DECISIONS),
+        };
+        let is_elsewhere = self.peers.contains_key(ASSESSMENT_DECISIONS);
+        let comes_along = self.services.contains(&ASSESSMENT) && is_kept && !is_elsewhere;
+        let is_served =
+            |name: &&str| self.services.contains(name) || (*name == ASSESSMENT_DECISIONS && comes_along);
+        service_names().into_iter().filter(is_served).collect()
+    }
+
     /// Refuses what can't be served: a service whose sources are neither here nor at a known address, or with files
     /// that can't be read.
     ///
     /// # Errors
     /// When an address is missing, or a file.
     pub fn require_servable(&self) -> Result<()> {
-        if let Some((service, source)) = sources_missing(&self.services, &self.peers).first() {
+        if let Some((service, source)) = sources_missing(&self.served(), &self.peers).first() {
             bail!("{}", peer_missing(service, source));
         }
         if let Some(file) = self.redis.as_ref().and_then(|redis| redis.ca_file.as_ref()) {

@@ -1,7 +1,6 @@
 //! `shipei serve`: all five services or some, until a signal ends them.
 
 use anyhow::{Context as _, Result, bail};
-use shipei_contracts::services::{ASSESSMENT, ASSESSMENT_DECISIONS};
 use shipei_service_kit::{Clock, CorsOrigins, TrustedProxies};
 use tokio::{
     net::TcpListener,
@@ -11,8 +10,6 @@ use tokio::{
 use crate::{
     config::{Access, Config},
     display::say,
-    services::service_names,
-    storage::Storage,
     suite::{self, Suite},
 };
 
@@ -75,7 +72,7 @@ pub async fn run(config: &Config) -> Result<()> {
     let address = suite.listen(listener)?;
     // The first line of standard output is the address: a script that let the system choose the port reads it here.
     say(&format!("listening on {address}"));
-    say(&format!("serving {}", served(config).join(", ")));
+    say(&format!("serving {}", config.served().join(", ")));
     say(&config.access.to_words());
     tokio::select! {
         _ = terminate.recv() => {}
@@ -89,23 +86,9 @@ pub async fn run(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// The services that this process serves: those that are named, and with assessment what people decide about its scores, unless
-/// that runs elsewhere or nothing says where it is kept.
-fn served(config: &Config) -> Vec<&'static str> {
-    let is_kept = match &config.storage {
-        Storage::Directory(_) => true,
-        Storage::Databases { urls, .. } => urls.contains_key(ASSESSMENT_DECISIONS),
-    };
-    let is_elsewhere = config.peers.contains_key(ASSESSMENT_DECISIONS);
-    let comes_along = config.services.contains(&ASSESSMENT) && is_kept && !is_elsewhere;
-    let is_served =
-        |name: &&str| config.services.contains(name) || (*name == ASSESSMENT_DECISIONS && comes_along);
-    service_names().into_iter().filter(is_served).collect()
-}
-
 fn options_of(config: &Config) -> Result<suite::Options> {
     Ok(suite::Options {
-        services: served(config).into_iter().map(str::to_owned).collect(),
+        services: config.served().into_iter().map(str::to_owned).collect(),
         storage: config.storage.clone(),
         peers: config.peers.clone(),
         clock: Clock::system(),
