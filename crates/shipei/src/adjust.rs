@@ -1,7 +1,5 @@
 //! `shipei adjust`: what people decide about an item of a trainee's score (调整, 免考), from a terminal: decide, look, take back.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -20,9 +18,8 @@ use shipei_store::crypto::random_name;
 use tonic::metadata::MetadataValue;
 
 use crate::{
-    ask::{ask, each_page, local_minute, programme, scheme_of},
+    ask::{Server, ask, each_page, local_minute, programme, scheme_of},
     display::{columns, say, table},
-    token::TokenOptions,
 };
 
 /// What stands below the help of `shipei adjust`.
@@ -82,24 +79,11 @@ struct Suite {
     /// The programme.
     #[arg(long)]
     programme: String,
-    /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
-    #[arg(long = "server", value_name = "[SERVICE=]ADDRESS", default_value = "127.0.0.1:7300")]
-    servers: Vec<String>,
-    /// The authority (PEM) that signed the certificate of an https:// address.
-    #[arg(long)]
-    ca_file: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    token: TokenOptions,
-}
-
-impl Suite {
-    async fn connect(&self) -> Result<Clients> {
-        let clients = Clients::connect(&self.servers, self.ca_file.as_deref()).await?;
-        Ok(clients.bearing(self.token.bearer()?))
-    }
+    server: Server,
 }
 
 /// A decision.
@@ -184,7 +168,7 @@ pub async fn run(command: &Command) -> Result<()> {
 }
 
 async fn item(options: &ItemOptions) -> Result<()> {
-    let clients = &options.suite.connect().await?;
+    let clients = &options.suite.server.connect().await?;
     let correction = options
         .corrects
         .as_ref()
@@ -207,7 +191,7 @@ async fn item(options: &ItemOptions) -> Result<()> {
 }
 
 async fn list(options: &ListOptions) -> Result<()> {
-    let clients = &options.suite.connect().await?;
+    let clients = &options.suite.server.connect().await?;
     let asked = || ListAdjustmentsRequest {
         programme_id: options.suite.programme.clone(),
         person_id: options.person.clone().unwrap_or_default(),
@@ -223,7 +207,7 @@ async fn list(options: &ListOptions) -> Result<()> {
 }
 
 async fn undo(options: &UndoOptions) -> Result<()> {
-    let clients = &options.suite.connect().await?;
+    let clients = &options.suite.server.connect().await?;
     let request = RetractRequest {
         source: ASSESSMENT_DECISIONS.to_owned(),
         programme_id: options.suite.programme.clone(),

@@ -1,9 +1,10 @@
 //! How commands ask a running suite: one call, or all pages of a list; and what several of them ask for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use chrono::{DateTime, Utc};
+use clap::Args;
 use prost_types::Timestamp;
 use shipei_client::client::Clients;
 use shipei_contracts::enrollment::v1::{
@@ -12,6 +13,8 @@ use shipei_contracts::enrollment::v1::{
 };
 use shipei_rules::{calendar::Zone, scheme::Scheme};
 use shipei_service_kit::convert::from_timestamp;
+
+use crate::token::TokenOptions;
 
 /// One unary call, tried again as every good client does: `ask!(clients, "enrollment", PersonServiceClient.get_person, message)`.
 /// Gives the answer, or an error that names the reason.
@@ -50,6 +53,30 @@ macro_rules! each_page {
 }
 
 pub(crate) use {ask, each_page};
+
+/// A running suite, and who asks there.
+#[derive(Debug, Args)]
+pub struct Server {
+    /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
+    #[arg(long = "server", value_name = "[SERVICE=]ADDRESS", default_value = "127.0.0.1:7300")]
+    servers: Vec<String>,
+    /// The authority (PEM) that signed the certificate of an https:// address.
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenOptions,
+}
+
+impl Server {
+    /// A client of it.
+    ///
+    /// # Errors
+    /// When an address or the token can't be.
+    pub(crate) async fn connect(&self) -> Result<Clients> {
+        let clients = Clients::connect(&self.servers, self.ca_file.as_deref()).await?;
+        Ok(clients.bearing(self.token.bearer()?))
+    }
+}
 
 /// Rows of one page of a list.
 pub(crate) const PAGE_SIZE: i32 = 1_000;

@@ -1,11 +1,8 @@
 //! `shipei finalise`: makes the scores of a programme final (成绩定稿), part by part; broken off, it goes on where it was.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use shipei_certificates::{Hash, PublicKey, version::FinalVersion};
-use shipei_client::client::Clients;
 use shipei_contracts::decisions::v1::{
     self as decisions, FinaliseProgrammeRequest, FreezeScoresRequest, GetCertificateKeyRequest,
     certificate_service_client::CertificateServiceClient,
@@ -14,10 +11,9 @@ use shipei_contracts::decisions::v1::{
 use shipei_store::crypto::{hex, random_name};
 
 use crate::{
-    ask::{ask, instant},
+    ask::{Server, ask, instant},
     display::say,
     progress::bar,
-    token::TokenOptions,
 };
 
 /// What stands below the help of `shipei finalise`.
@@ -41,14 +37,8 @@ pub struct Options {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
-    #[arg(long = "server", value_name = "[SERVICE=]ADDRESS", default_value = "127.0.0.1:7300")]
-    servers: Vec<String>,
-    /// The authority (PEM) that signed the certificate of an https:// address.
-    #[arg(long)]
-    ca_file: Option<PathBuf>,
     #[command(flatten)]
-    token: TokenOptions,
+    server: Server,
 }
 
 /// Makes the scores final.
@@ -56,8 +46,7 @@ pub struct Options {
 /// # Errors
 /// If a service refuses or can't be reached, or what it says was not signed.
 pub async fn run(options: &Options) -> Result<()> {
-    let clients = Clients::connect(&options.servers, options.ca_file.as_deref()).await?;
-    let clients = &clients.bearing(options.token.bearer()?);
+    let clients = &options.server.connect().await?;
     let asked = FinaliseProgrammeRequest {
         programme_id: options.programme.clone(),
         reason: options.reason.clone(),

@@ -2,7 +2,7 @@
 
 mod watch;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
@@ -17,9 +17,8 @@ use shipei_contracts::{
 };
 
 use crate::{
-    ask::{ask, each_page, region_names},
+    ask::{Server, ask, each_page, region_names},
     display::{columns, histogram, percent, say, table},
-    token::TokenOptions,
 };
 
 /// What stands below the help of `shipei stats`.
@@ -95,14 +94,8 @@ pub struct Options {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
-    #[arg(long = "server", value_name = "[SERVICE=]ADDRESS", default_value = "127.0.0.1:7300")]
-    servers: Vec<String>,
-    /// The authority (PEM) that signed the certificate of an https:// address.
-    #[arg(long)]
-    ca_file: Option<PathBuf>,
     #[command(flatten)]
-    token: TokenOptions,
+    server: Server,
 }
 
 impl Options {
@@ -146,8 +139,7 @@ impl By {
 /// # Errors
 /// If a service refuses or can't be reached.
 pub async fn run(options: &Options) -> Result<()> {
-    let clients = Clients::connect(&options.servers, options.ca_file.as_deref()).await?;
-    let clients = clients.bearing(options.token.bearer()?);
+    let clients = options.server.connect().await?;
     match options.by {
         Some(by) => list(&clients, options, by).await,
         None if options.watch => watch::watch(&clients, options).await,

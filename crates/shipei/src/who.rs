@@ -2,10 +2,7 @@
 //! has to mark by Sunday, who may be excellent, whom the city must hear of. Each is one command; another one is a variant of
 //! [`Question`] and its function.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,9 +21,8 @@ use shipei_contracts::{
 use shipei_rules::calendar::Zone;
 
 use crate::{
-    ask::{each_page, instant, local_minute, programme, scheme_of},
+    ask::{Server, each_page, instant, local_minute, programme, scheme_of},
     display::{columns, say, table},
-    token::TokenOptions,
 };
 
 /// What stands below the help of `shipei who`.
@@ -62,14 +58,8 @@ pub struct Shown {
     /// Print JSON: a list of objects.
     #[arg(long)]
     json: bool,
-    /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
-    #[arg(long = "server", value_name = "[SERVICE=]ADDRESS", default_value = "127.0.0.1:7300")]
-    servers: Vec<String>,
-    /// The authority (PEM) that signed the certificate of an https:// address.
-    #[arg(long)]
-    ca_file: Option<PathBuf>,
     #[command(flatten)]
-    token: TokenOptions,
+    server: Server,
 }
 
 /// The lists.
@@ -117,8 +107,7 @@ pub async fn run(question: &Question) -> Result<()> {
         | Question::MayBeExcellent(whom)
         | Question::IsToBeReported(whom) => &whom.shown,
     };
-    let clients = Clients::connect(&shown.servers, shown.ca_file.as_deref()).await?;
-    let clients = clients.bearing(shown.token.bearer()?);
+    let clients = shown.server.connect().await?;
     let list = match question {
         Question::HasNotLoggedIn(whom) => not_logged_in(&clients, whom).await?,
         Question::IsAtRisk(whom) => at_risk(&clients, whom).await?,

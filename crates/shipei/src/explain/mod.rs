@@ -13,15 +13,13 @@ mod words;
 
 use std::path::PathBuf;
 
+use crate::{
+    ask::Server,
+    display::{columns, say},
+};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use facts::Facts;
-use shipei_client::client::Clients;
-
-use crate::{
-    display::{columns, say},
-    token::TokenOptions,
-};
 
 /// What stands below the help of `shipei explain`.
 pub const EXAMPLES: &str = "\
@@ -85,14 +83,8 @@ pub struct Options {
     /// Write one HTML page instead, which needs no other file.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     html: Option<PathBuf>,
-    /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
-    #[arg(long = "server", value_name = "[SERVICE=]ADDRESS", default_value = "127.0.0.1:7300")]
-    servers: Vec<String>,
-    /// The authority (PEM) that signed the certificate of an https:// address.
-    #[arg(long)]
-    ca_file: Option<PathBuf>,
     #[command(flatten)]
-    token: TokenOptions,
+    server: Server,
 }
 
 /// Explains one score.
@@ -100,8 +92,7 @@ pub struct Options {
 /// # Errors
 /// If a service refuses or can't be reached, or the page can't be written.
 pub async fn run(options: &Options) -> Result<()> {
-    let clients = Clients::connect(&options.servers, options.ca_file.as_deref()).await?;
-    let clients = clients.bearing(options.token.bearer()?);
+    let clients = options.server.connect().await?;
     let as_of = options.as_of.map(|time| time.to_utc());
     let facts = Facts::ask(&clients, &options.programme, &options.subject, as_of).await?;
     let language = options.lang.unwrap_or_else(Language::of_terminal);

@@ -27,7 +27,7 @@ use shipei_contracts::enrollment::v1::{
     person_service_client::PersonServiceClient,
 };
 
-use crate::{display::say, token::TokenOptions};
+use crate::{ask::Server, display::say};
 
 /// What is said of a dry run.
 const DRY_RUN: &str = "dry run, nothing was changed / 试运行，未作更改";
@@ -51,22 +51,8 @@ pub struct Target {
     /// The programme.
     #[arg(long)]
     programme: String,
-    /// A running suite: ADDRESS for all services, or SERVICE=ADDRESS, several times.
-    #[arg(long = "server", value_name = "[SERVICE=]ADDRESS", default_value = "127.0.0.1:7300")]
-    servers: Vec<String>,
-    /// The authority (PEM) that signed the certificate of an https:// address.
-    #[arg(long)]
-    ca_file: Option<PathBuf>,
     #[command(flatten)]
-    token: TokenOptions,
-}
-
-impl Target {
-    /// A client of it.
-    async fn clients(&self) -> Result<Clients> {
-        let clients = Clients::connect(&self.servers, self.ca_file.as_deref()).await?;
-        Ok(clients.bearing(self.token.bearer()?))
-    }
+    server: Server,
 }
 
 /// What is imported.
@@ -182,7 +168,7 @@ pub async fn import(command: &ImportCommand) -> Result<bool> {
         ImportCommand::Scores(options) => (List::Scores, options),
     };
     let ListFile { file, target, dry_run, rejected } = options;
-    let clients = target.clients().await?;
+    let clients = target.server.connect().await?;
     let sending =
         lists::Sending { programme: &target.programme, dry_run: *dry_run, rejected: rejected.as_deref() };
     let counted = lists::import(list, &clients, file, sending).await?;
@@ -200,7 +186,7 @@ pub async fn import(command: &ImportCommand) -> Result<bool> {
 }
 
 async fn import_roster(file: &Path, target: &Target, dry_run: bool, rejected: Option<&Path>) -> Result<bool> {
-    let clients = target.clients().await?;
+    let clients = target.server.connect().await?;
     let header = enrollment::RosterHeader {
         programme_id: target.programme.clone(),
         dry_run,
@@ -241,7 +227,7 @@ pub async fn template(command: &TemplateCommand) -> Result<()> {
 /// A file that can't be written, or a server that can't be reached.
 pub async fn export(options: &ExportOptions) -> Result<()> {
     let ExportOptions { list, target, region, role, format, out } = options;
-    let clients = target.clients().await?;
+    let clients = target.server.connect().await?;
     let format = export::format_of(*format, out);
     let question = export::Question { programme: &target.programme, region, role: *role, format };
     let rows = export::export(*list, &clients, question, out).await?;
@@ -250,7 +236,7 @@ pub async fn export(options: &ExportOptions) -> Result<()> {
 }
 
 async fn roster_template(target: &Target, out: &Path) -> Result<()> {
-    let clients = target.clients().await?;
+    let clients = target.server.connect().await?;
     let message = enrollment::GetRosterTemplateRequest { programme_id: target.programme.clone() };
     let channel = clients.channel("enrollment");
     let answer = clients
