@@ -21,13 +21,11 @@ use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     region::RegionCode,
 };
-use shipei_service_kit::{Call, Error, Kit, Peers, Result};
+use shipei_service_kit::{Call, Error, Kit, Peers, Result, feed::wire::MESSAGE_BYTES_MAX};
 use tonic::{Code, Status, transport::Channel};
 
 /// How many scores, schools or regions are asked for at once.
 const PAGE: i32 = 1_000;
-/// The largest answer that is taken: a page of explained scores.
-const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The channels to them; none until the process is put together. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +43,7 @@ impl Others {
     }
 
     fn scores(&self) -> Result<ScoreServiceClient<Channel>> {
-        Ok(ScoreServiceClient::new(self.channel(ASSESSMENT)?).max_decoding_message_size(ANSWER_BYTES_MAX))
+        Ok(ScoreServiceClient::new(self.channel(ASSESSMENT)?).max_decoding_message_size(MESSAGE_BYTES_MAX))
     }
 
     /// The digest of the scores at the programme's end, and how many trainees have one.

@@ -1,7 +1,8 @@
 //! FinalVersionService: scores are copied from assessment page by page, each in a transaction of its own, so that whatever breaks off
 //! goes on where it was. That all pages are of one state of the facts is known by assessment's digest before and behind them.
+//! Assessment is asked before a transaction begins: it may take its time, and nobody's decision waits for it meanwhile.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use prost::Message as _;
@@ -11,7 +12,7 @@ use shipei_certificates::{
     version::FinalVersion,
 };
 use shipei_contracts::{
-    assessment::v1::TraineeScore,
+    assessment::v1::{GetScoreDigestResponse, ListTraineeScoresResponse, TraineeScore},
     common::v1::ErrorReason,
     decisions::v1::{self as proto, final_version_service_server::FinalVersionService},
 };
@@ -19,7 +20,7 @@ use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId},
     region::RegionCode,
 };
-use shipei_service_kit::{Error, ReadUnit, Refusal, Result, Unit, to_int32, to_timestamp};
+use shipei_service_kit::{Admitted, Error, ReadUnit, Refusal, Result, Unit, to_int32, to_timestamp};
 use shipei_store::{StoreError, Tx};
 use tonic::Request;
 
@@ -39,14 +40,26 @@ impl FinalVersionService for Handler {
         &self,
         request: Request<proto::FinaliseProgrammeRequest>,
     ) -> Answer<proto::FinaliseProgrammeResponse> {
-        self.kit.write(self, request, Self::finalise).await
+        let admitted = self.kit.admit(&request).await?.without_look_ups()?;
+        let digest = self.digest_to_begin(&admitted, request.get_ref()).await?;
+        let state = (self.clone(), Arc::new(digest));
+        self.kit
+            .write(&state, request, |(handler, digest), unit, request| {
+                handler.finalise(unit, request, digest)
+            })
+            .await
     }
 
     async fn freeze_scores(
         &self,
         request: Request<proto::FreezeScoresRequest>,
     ) -> Answer<proto::FreezeScoresResponse> {
-        self.kit.write(self, request, Self::freeze).await
+        let admitted = self.kit.admit(&request).await?.without_look_ups()?;
+        let piece = self.piece_to_freeze(&admitted, request.get_ref()).await?;
+        let state = (self.clone(), Arc::new(piece));
+        self.kit
+            .write(&state, request, |(handler, piece), unit, request| handler.freeze(unit, request, piece))
+            .await
     }
 
     async fn list_final_versions(
@@ -57,11 +70,65 @@ impl FinalVersionService for Handler {
     }
 }
 
+/// What assessment has said of the scores that a version freezes next.
+struct Piece {
+    /// Where the version stood when it was asked: how many were frozen, and the next page.
+    from: (i64, String),
+    /// The next page of scores; none behind the last.
+    page: Option<ListTraineeScoresResponse>,
+    /// The digest of all scores, asked behind the last page.
+    digest: Option<GetScoreDigestResponse>,
+}
+
 impl Handler {
+    /// Assessment's digest, if a new version may be begun now.
+    async fn digest_to_begin(
+        &self,
+        admitted: &Admitted,
+        request: &proto::FinaliseProgrammeRequest,
+    ) -> Result<Option<GetScoreDigestResponse>> {
+        let (programme, _) = convert::finalise(request)?;
+        let mut tx = self.kit.database().begin_read().await?;
+        let (_, scheme) = self.programmes.scheme(&mut tx, &programme).await?;
+        let newest = store::newest_version(&mut tx, &programme).await?;
+        tx.rollback().await?;
+        let is_under_way = newest.is_some_and(|newest| newest.final_at.is_none());
+        if is_under_way || admitted.now() < scheme.final_as_of() {
+            return Ok(None);
+        }
+        self.others.score_digest((&self.kit, admitted.call()), &programme).await.map(Some)
+    }
+
+    /// What is to be frozen next of a version; none of one that is final, or not there.
+    async fn piece_to_freeze(
+        &self,
+        admitted: &Admitted,
+        request: &proto::FreezeScoresRequest,
+    ) -> Result<Option<Piece>> {
+        let (programme, number) = convert::freeze(request)?;
+        let mut tx = self.kit.database().begin_read().await?;
+        let version = store::version(&mut tx, &programme, number).await?;
+        tx.rollback().await?;
+        let Some(version) = version.filter(|version| version.final_at.is_none()) else { return Ok(None) };
+        let asking = (&self.kit, &**admitted.call());
+        let from = (version.frozen, version.next_page);
+        let page = match &from {
+            (1.., next) if next.is_empty() => None,
+            (_, next) => Some(self.others.score_page(asking, &programme, next).await?),
+        };
+        let is_last = page.as_ref().is_none_or(|page| page.next_page_token.is_empty());
+        let digest = match is_last {
+            true => Some(self.others.score_digest(asking, &programme).await?),
+            false => None,
+        };
+        Ok(Some(Piece { from, page, digest }))
+    }
+
     async fn finalise(
         self,
         mut unit: Unit,
         request: proto::FinaliseProgrammeRequest,
+        digest: Arc<Option<GetScoreDigestResponse>>,
     ) -> Result<(Unit, proto::FinaliseProgrammeResponse)> {
         let (programme, reason) = convert::finalise(&request)?;
         let (scheme_version, scheme) = self.programmes.scheme(&mut unit.tx, &programme).await?;
@@ -78,7 +145,7 @@ impl Handler {
         if let Some(begun) = newest.clone().filter(|newest| newest.final_at.is_none()) {
             return answer(unit, begun);
         }
-        let digest = self.others.score_digest((&self.kit, &unit.call), &programme).await?;
+        let Some(digest) = Option::clone(&digest) else { return Err(somebody_else()) };
         if let Some(same) = newest.clone().filter(|newest| newest.scores_digest == digest.digest) {
             return answer(unit, same);
         }
@@ -105,12 +172,14 @@ impl Handler {
         self,
         mut unit: Unit,
         request: proto::FreezeScoresRequest,
+        piece: Arc<Option<Piece>>,
     ) -> Result<(Unit, proto::FreezeScoresResponse)> {
         let (programme, number) = convert::freeze(&request)?;
         let found = store::version(&mut unit.tx, &programme, number).await?;
         let mut version = found.ok_or_else(|| not_found("version"))?;
         if version.final_at.is_none() {
-            self.freeze_more(&mut unit, &programme, &mut version).await?;
+            let piece = Option::as_ref(&piece).ok_or_else(somebody_else)?;
+            self.freeze_more(&mut unit, &programme, &mut version, piece).await?;
         }
         let version = Some(version_to_proto(&programme, version));
         Ok((unit, proto::FreezeScoresResponse { version }))
@@ -122,40 +191,47 @@ impl Handler {
         unit: &mut Unit,
         programme: &ProgrammeId,
         version: &mut Version,
+        piece: &Piece,
     ) -> Result<()> {
-        let is_begun = version.frozen > 0;
-        if is_begun && version.next_page.is_empty() {
-            return self.conclude(unit, programme, version).await;
+        if piece.from != (version.frozen, version.next_page.clone()) {
+            return Err(somebody_else());
         }
-        let page = self.others.score_page((&self.kit, &unit.call), programme, &version.next_page).await?;
-        let mut cities = BTreeMap::new();
-        for score in &page.scores {
-            let county = RegionCode::parse(&score.county_code).map_err(|_| unreadable("county_code"))?;
-            let city = match cities.get(&county) {
-                Some(city) => *city,
-                None => {
-                    let city = store::city_of(&mut unit.tx, programme, county, version.as_of).await?;
-                    // A county that lies in no city of the tree stands for itself.
-                    *cities.entry(county).or_insert(city.unwrap_or(county))
-                }
-            };
-            let new = frozen(score, county, city)?;
-            store::insert_score(&mut unit.tx, programme, version.version, &new).await?;
+        if let Some(page) = &piece.page {
+            let mut cities = BTreeMap::new();
+            let mut new = Vec::with_capacity(page.scores.len());
+            for score in &page.scores {
+                let county = RegionCode::parse(&score.county_code).map_err(|_| unreadable("county_code"))?;
+                let city = match cities.get(&county) {
+                    Some(city) => *city,
+                    None => {
+                        let city = store::city_of(&mut unit.tx, programme, county, version.as_of).await?;
+                        // A county that lies in no city of the tree stands for itself.
+                        *cities.entry(county).or_insert(city.unwrap_or(county))
+                    }
+                };
+                new.push(frozen(score, county, city)?);
+            }
+            store::insert_scores(&mut unit.tx, programme, version.version, &new).await?;
+            let frozen = version.frozen + i64::try_from(new.len()).unwrap_or(i64::MAX);
+            if !store::advance(&mut unit.tx, programme, version, frozen, &page.next_page_token).await? {
+                return Err(somebody_else());
+            }
+            (version.frozen, version.next_page) = (frozen, page.next_page_token.clone());
         }
-        let frozen = version.frozen + i64::try_from(page.scores.len()).unwrap_or(i64::MAX);
-        if !store::advance(&mut unit.tx, programme, version, frozen, &page.next_page_token).await? {
-            return Err(Error::Unavailable("somebody else freezes this version right now".into()));
+        match &piece.digest {
+            Some(digest) => self.conclude(unit, programme, version, digest).await,
+            None => Ok(()),
         }
-        (version.frozen, version.next_page) = (frozen, page.next_page_token);
-        if version.next_page.is_empty() {
-            return self.conclude(unit, programme, version).await;
-        }
-        Ok(())
     }
 
     /// Makes a version final whose scores are all there, if they are still assessment's; else it begins anew.
-    async fn conclude(&self, unit: &mut Unit, programme: &ProgrammeId, version: &mut Version) -> Result<()> {
-        let digest = self.others.score_digest((&self.kit, &unit.call), programme).await?;
+    async fn conclude(
+        &self,
+        unit: &mut Unit,
+        programme: &ProgrammeId,
+        version: &mut Version,
+        digest: &GetScoreDigestResponse,
+    ) -> Result<()> {
         let (scheme_version, _) = self.programmes.scheme(&mut unit.tx, programme).await?;
         let trainees = i64::from(digest.trainees);
         let is_the_same = digest.digest == version.scores_digest
@@ -166,7 +242,7 @@ impl Handler {
             store::begin_anew(&mut unit.tx, programme, version.version, now).await?;
             (version.frozen, version.next_page) = (0, String::new());
             (version.scores_digest, version.trainees, version.scheme_version) =
-                (digest.digest, trainees, scheme_version);
+                (digest.digest.clone(), trainees, scheme_version);
             return Ok(());
         }
         let number = version.version;
@@ -211,6 +287,11 @@ impl Handler {
     }
 }
 
+/// Two call for one version at once: the later one asks again.
+fn somebody_else() -> Error {
+    Error::Unavailable("somebody else freezes this version right now".into())
+}
+
 /// A score of assessment's that can't be taken over.
 fn unreadable(field: &str) -> Error {
     Error::Internal(format!("assessment gives a score whose {field} can't be read"))
@@ -251,7 +332,7 @@ fn frozen(score: &TraineeScore, county: RegionCode, city: RegionCode) -> Result<
 async fn keep_tree(tx: &mut Tx, programme: &ProgrammeId, version: i64) -> Result<Hash> {
     let mut branches = Branches::default();
     let mut last = LeafRow::default();
-    let mut class: Vec<Hash> = Vec::new();
+    let (mut class, mut classes): (Vec<Hash>, Vec<ClassRow>) = (Vec::new(), Vec::new());
     let mut index: i64 = 0;
     loop {
         let rows = store::leaves(tx, programme, version, &last, LEAVES).await?;
@@ -260,7 +341,7 @@ async fn keep_tree(tx: &mut Tx, programme: &ProgrammeId, version: i64) -> Result
             let is_another = (&row.city_code, &row.county_code, &row.class_id)
                 != (&last.city_code, &last.county_code, &last.class_id);
             if is_another && !class.is_empty() {
-                keep_class(tx, programme, version, (&last, &class, index), &mut branches).await?;
+                classes.extend(class_of((&last, &class, index), &mut branches)?);
                 class.clear();
             }
             class.push(hash_of(&row.leaf, &row.person_id)?);
@@ -272,31 +353,28 @@ async fn keep_tree(tx: &mut Tx, programme: &ProgrammeId, version: i64) -> Result
         }
     }
     if !class.is_empty() {
-        keep_class(tx, programme, version, (&last, &class, index), &mut branches).await?;
+        classes.extend(class_of((&last, &class, index), &mut branches)?);
     }
+    store::insert_classes(tx, programme, version, &classes).await?;
     // Of nobody's scores the root is that of an empty leaf.
     Ok(branches.root().unwrap_or_else(|| Hash::of_leaf(&[])))
 }
 
-async fn keep_class(
-    tx: &mut Tx,
-    programme: &ProgrammeId,
-    version: i64,
+/// A class by its leaves, the last of which is the one before `end`; its hash goes into the tree.
+fn class_of(
     (row, leaves, end): (&LeafRow, &[Hash], i64),
     branches: &mut Branches,
-) -> Result<()> {
-    let Some(hash) = root(leaves) else { return Ok(()) };
+) -> Result<Option<ClassRow>> {
+    let Some(hash) = root(leaves) else { return Ok(None) };
     let count = i64::try_from(leaves.len()).unwrap_or(i64::MAX);
-    let new = ClassRow {
+    branches.insert(place(&row.city_code, &row.county_code, &row.class_id)?, hash);
+    Ok(Some(ClassRow {
         city_code: row.city_code.clone(),
         county_code: row.county_code.clone(),
         class_id: row.class_id.clone(),
         hash: hash.0.to_vec(),
         first_index: end - count,
-    };
-    store::insert_class(tx, programme, version, &new).await?;
-    branches.insert(place(&new.city_code, &new.county_code, &new.class_id)?, hash);
-    Ok(())
+    }))
 }
 
 pub(super) fn hash_of(bytes: &[u8], key: &str) -> Result<Hash> {

@@ -9,7 +9,7 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_list, fetch_one, fetch_optional};
+use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_one, fetch_optional};
 
 /// How many versions are listed.
 const VERSIONS_MAX: i64 = 100;
@@ -199,27 +199,29 @@ pub(crate) struct NewScore {
     pub(crate) leaf: Vec<u8>,
 }
 
-/// Keeps a frozen score.
-pub(crate) async fn insert_score(
+/// Keeps frozen scores.
+pub(crate) async fn insert_scores(
     tx: &mut Tx,
     programme: &ProgrammeId,
     version: i64,
-    new: &NewScore,
+    new: &[NewScore],
 ) -> Result<(), StoreError> {
-    execute!(
+    bulk_insert!(
         tx,
-        "INSERT INTO final_score (programme_id, version, person_id, city_code, county_code, class_id, total, passed, score, \
-         leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        programme.as_str(),
-        version,
-        new.person.as_str(),
-        new.city.as_str(),
-        new.county.as_str(),
-        text_of(new.class.as_ref()),
-        new.total,
-        new.passed,
-        &new.score,
-        &new.leaf
+        "INSERT INTO final_score (programme_id, version, person_id, city_code, county_code, class_id, total, passed, score, leaf)",
+        new,
+        |row| (
+            programme.as_str(),
+            version,
+            row.person.as_str(),
+            row.city.as_str(),
+            row.county.as_str(),
+            text_of(row.class.as_ref()),
+            row.total,
+            row.passed,
+            &row.score,
+            &row.leaf
+        )
     )?;
     Ok(())
 }
@@ -288,24 +290,26 @@ pub(crate) struct ClassRow {
     pub(crate) first_index: i64,
 }
 
-/// Keeps the hash of a class.
-pub(crate) async fn insert_class(
+/// Keeps the hashes of classes.
+pub(crate) async fn insert_classes(
     tx: &mut Tx,
     programme: &ProgrammeId,
     version: i64,
-    new: &ClassRow,
+    new: &[ClassRow],
 ) -> Result<(), StoreError> {
-    execute!(
+    bulk_insert!(
         tx,
-        "INSERT INTO final_class (programme_id, version, city_code, county_code, class_id, hash, first_index) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        programme.as_str(),
-        version,
-        &new.city_code,
-        &new.county_code,
-        &new.class_id,
-        &new.hash,
-        new.first_index
+        "INSERT INTO final_class (programme_id, version, city_code, county_code, class_id, hash, first_index)",
+        new,
+        |row| (
+            programme.as_str(),
+            version,
+            &row.city_code,
+            &row.county_code,
+            &row.class_id,
+            &row.hash,
+            row.first_index
+        )
     )?;
     Ok(())
 }
