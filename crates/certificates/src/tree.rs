@@ -2,16 +2,13 @@
 //! by person make the class's hash, the hashes of classes by id the county's, those of counties the city's, those of cities the
 //! programme's. Each of these is a Merkle tree hash of RFC 6962, section 2.1: a leaf is SHA-256(0x00 || score), a node
 //! SHA-256(0x01 || left || right), split at the largest power of two below the number of members; so one root follows from one
-//! set of scores on every machine, two versions are equal where their hashes are, and a difference is found by going down
-//! unequal branches only. A score names its class, county and city, so that no two places have equal hashes.
+//! set of scores on every machine, and two versions are equal where their hashes are. A score names its class, county and city,
+//! so that no two places have equal hashes.
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
-use shipei_rules::{
-    ids::{ClassId, PersonId},
-    region::RegionCode,
-};
+use shipei_rules::{ids::ClassId, region::RegionCode};
 
 const LEAF: [u8; 1] = [0];
 const NODE: [u8; 1] = [1];
@@ -124,7 +121,7 @@ pub struct Place {
     pub class: Option<ClassId>,
 }
 
-/// The hashes of a version down to its classes: as much as a difference needs to find the classes that differ.
+/// The hashes of a version down to its classes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Branches {
     cities: BTreeMap<RegionCode, City>,
@@ -178,48 +175,4 @@ impl Branches {
         steps.extend(path(&self.city_hashes(), of_cities)?);
         Some(steps)
     }
-
-    /// The classes whose hashes are not the same in both, by place, found by going down unequal branches only.
-    pub fn unequal(&self, other: &Self) -> Vec<Place> {
-        let mut found = Vec::new();
-        let (no_city, no_county) = (City::default(), BTreeMap::new());
-        for city in keys_of(&self.cities, &other.cities) {
-            let ours = self.cities.get(city).unwrap_or(&no_city);
-            let theirs = other.cities.get(city).unwrap_or(&no_city);
-            if ours.hash() == theirs.hash() {
-                continue;
-            }
-            for county in keys_of(&ours.counties, &theirs.counties) {
-                let ours = ours.counties.get(county).unwrap_or(&no_county);
-                let theirs = theirs.counties.get(county).unwrap_or(&no_county);
-                if hash_of(ours) == hash_of(theirs) {
-                    continue;
-                }
-                for class in keys_of(ours, theirs) {
-                    if ours.get(class) != theirs.get(class) {
-                        found.push(Place { city: *city, county: *county, class: class.clone() });
-                    }
-                }
-            }
-        }
-        found
-    }
-}
-
-fn keys_of<'a, K: Ord, V>(ours: &'a BTreeMap<K, V>, theirs: &'a BTreeMap<K, V>) -> Vec<&'a K> {
-    let mut keys: Vec<&K> = ours.keys().chain(theirs.keys()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
-}
-
-/// Whose leaves differ in one class: persons with the hash of either side, `None` where they have no score.
-pub fn unequal_leaves(
-    ours: &BTreeMap<PersonId, Hash>,
-    theirs: &BTreeMap<PersonId, Hash>,
-) -> Vec<(PersonId, Option<Hash>, Option<Hash>)> {
-    let keys = keys_of(ours, theirs).into_iter();
-    keys.map(|person| (person.clone(), ours.get(person).copied(), theirs.get(person).copied()))
-        .filter(|(_, ours, theirs)| ours != theirs)
-        .collect()
 }
