@@ -1,12 +1,13 @@
 //! `shipei certificates`: certificates (年度培训合格证书) are checked for glyphs, issued, printed as PDF, verified, revoked. What they say is
 //! decided and signed by the service; here they are set on paper, since fonts are no matter of a server.
 
+#[cfg(feature = "paper")]
+mod glyphs;
 mod issue;
+#[cfg(feature = "paper")]
 mod print;
 mod verify;
 mod whose;
-
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
@@ -16,9 +17,12 @@ use shipei_contracts::decisions::v1::{
 };
 use shipei_store::crypto::random_name;
 
-use whose::{Server, Whose};
+use whose::Whose;
 
-use crate::{ask::ask, display::say};
+use crate::{
+    ask::{Server, ask},
+    display::say,
+};
 
 /// What stands below the help of `shipei certificates`.
 pub const EXAMPLES: &str = "\
@@ -39,6 +43,7 @@ Fonts (Debian): apt install fonts-noto-cjk fonts-babelstone-han fonts-hanazono";
 /// What can be done with certificates.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    #[cfg(feature = "paper")]
     /// Name those of a county whose names no font on this machine can print.
     Check(Whose),
     /// Issue certificates to who passed by a final version and has none.
@@ -56,6 +61,7 @@ pub enum Command {
         #[arg(long)]
         unchecked: bool,
     },
+    #[cfg(feature = "paper")]
     /// Write the certificates that hold as PDF, A4, one a page.
     Print {
         /// Whose.
@@ -69,7 +75,7 @@ pub enum Command {
         by: print::By,
         /// The folder for the files; made if it is not there.
         #[arg(long, value_name = "DIR")]
-        out: PathBuf,
+        out: std::path::PathBuf,
     },
     /// Say what the code of a certificate says, and whether it holds; fails when it does not.
     Verify {
@@ -103,10 +109,12 @@ pub enum Command {
 /// If a service refuses or can't be reached, a font or a character is missing, or a file can't be written.
 pub async fn run(command: &Command) -> Result<bool> {
     match command {
-        Command::Check(whose) => issue::check(whose).await?,
+        #[cfg(feature = "paper")]
+        Command::Check(whose) => glyphs::check(whose).await?,
         Command::Issue { whose, person, version, unchecked } => {
             issue::issue(whose, person.as_deref(), *version, *unchecked).await?;
         }
+        #[cfg(feature = "paper")]
         Command::Print { whose, person, by, out } => print::print(whose, person.as_deref(), *by, out).await?,
         Command::Verify { code, key: Some(key), .. } => return verify::offline(code, key),
         Command::Verify { code, key: None, server } => {
