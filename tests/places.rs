@@ -13,6 +13,7 @@ use shipei_contracts::{
     },
     assignment::v1::{SubmitAssignmentRequest, assignment_service_client::AssignmentServiceClient},
     common::v1::EducationStage,
+    decisions::v1::{AdjustItemRequest, AdjustmentKind, decision_service_client::DecisionServiceClient},
     enrollment::v1::{
         self as enrollment, RegionLevel, RosterRow, county_service_client::CountyServiceClient,
         import_roster_request::Part, person_service_client::PersonServiceClient,
@@ -152,7 +153,8 @@ async fn open_county(clients: &Clients, number: usize, county: &str, city: &str)
     Ok(())
 }
 
-/// What a trainee and a counselor of a county do: a log-in, a heartbeat just now, an assignment, a plan.
+/// What a trainee and a counselor of a county do: a log-in, a heartbeat just now, an assignment, a plan; and what is
+/// decided about an item, which changes no points.
 async fn do_something(clients: &Clients, number: usize, county: &str) -> Result<()> {
     let login = enrollment::RecordLoginRequest {
         programme_id: id(),
@@ -189,6 +191,17 @@ async fn do_something(clients: &Clients, number: usize, county: &str) -> Result<
         ..Default::default()
     };
     ask!(clients, OfflineServiceClient, "offline-activity", submit_plan, plan);
+    let decision = AdjustItemRequest {
+        programme_id: id(),
+        person_id: format!("T{number}"),
+        item: "offline".to_owned(),
+        points: 0,
+        kind: AdjustmentKind::Appeal.into(),
+        reason: "申诉不成立".to_owned(),
+        occurred_at: at("2019-11-20T00:00:00Z"),
+        ..Default::default()
+    };
+    ask!(clients, DecisionServiceClient, "assessment-decisions", adjust_item, decision);
     Ok(())
 }
 
