@@ -4,7 +4,7 @@
 //! facts go first, then course selections, then heartbeats and all other calls side by side; the next window's
 //! enrollment goes on meanwhile. Calls that have to do with each other keep their order (`schedule.rs`). A line that was refused
 //! because of what had not arrived yet is sent again when everything was sent, so that the order of the lines decides nothing. At
-//! the end assessment is asked for the scores with the ends of all four logs as a token: it answers when it has seen them.
+//! the end assessment is asked for the scores with the ends of all logs that scores follow from as a token: it answers when it has seen them.
 
 pub mod calls;
 pub mod import;

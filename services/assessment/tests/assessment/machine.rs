@@ -1,4 +1,4 @@
-//! Two hundred steps in any order against a model of a few lines: facts of all four logs told at once or later, told again,
+//! Two hundred steps in any order against a model of a few lines: facts of four logs told at once or later, told again,
 //! retracted before and after they come, the service started anew, and all that it learned forgotten and learned again in another
 //! order. The other services' machines stand in the suite's `tests/machine`.
 
