@@ -33,7 +33,7 @@ use crate::{
     feed::{
         filter::Filter,
         heads::{Heads, heads},
-        pace::Pace,
+        pace::{Pace, Turns},
         subscription::Subscription,
     },
     shutdown::Shutdown,
@@ -68,6 +68,8 @@ pub struct EventFeeds {
     /// For what is read and waits to be sent.
     budget: Budget,
     streams: Arc<Semaphore>,
+    /// For which of them something is read.
+    turns: Turns,
 }
 
 impl EventFeeds {
@@ -75,7 +77,8 @@ impl EventFeeds {
     /// are older than `stream_age_max`.
     pub fn new(shutdown: Shutdown, stream_age_max: Option<Duration>, budget: Budget) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-        Self { logs: Arc::default(), types: Arc::default(), shutdown, stream_age_max, budget, streams }
+        let turns = Turns::new();
+        Self { logs: Arc::default(), types: Arc::default(), shutdown, stream_age_max, budget, streams, turns }
     }
 
     /// Refuses consumers who ask a log for a type of events that it never has.
@@ -136,7 +139,7 @@ impl EventFeed for EventFeeds {
         let filter = Filter::of(&request, self.types.get(log.kit.source()))?.of_caller(admitted.asker());
         let stream = self.streams.clone().try_acquire_owned().map_err(|_| overloaded())?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
-        let pace = Pace::new(&self.budget);
+        let pace = Pace::new(&self.turns, &self.budget);
         let subscription =
             Subscription::begin(admitted, log.kit, log.heads, filter, &request, sender, pace).await?;
         let shutdown = self.shutdown.clone();

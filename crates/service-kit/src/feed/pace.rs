@@ -1,8 +1,12 @@
-//! How much is read for one consumer at a time. Why it grows: a consumer that reads is served in large pieces, which is
+//! How much is read for one consumer at a time, and for how many at once. Why it grows: a consumer that reads is served in large pieces, which is
 //! cheap; of one that never reads, or slowly, nothing more is kept than a small one. What is beyond the smallest piece takes
-//! from the process's [`Budget`] until the piece behind it has been taken; who gets nothing goes on in small pieces.
+//! from the process's [`Budget`] until the piece behind it has been taken; who gets nothing goes on in small pieces. Why
+//! consumers take turns: two thousand that read the past at once would keep every thread busy, and calls would wait for all of
+//! them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::call::budget::{Budget, Taken};
 
@@ -14,17 +18,39 @@ const BYTES_MAX: usize = 512 * 1024;
 /// Behind so many later responses, one has been sent.
 const HELD: usize = 2;
 
+/// How long a turn waits for its consumer to take what was read: one that is slower lets others go on.
+pub(crate) const TURN_TIME_MAX: Duration = Duration::from_millis(20);
+
+/// The turns of all consumers of a process, first come first served.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    /// As many at once as there are processors, and two at least.
+    pub(crate) fn new() -> Self {
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        Self(Arc::new(Semaphore::new(processors.max(2))))
+    }
+}
+
 /// The pace of one consumer.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    turns: Turns,
     budget: Budget,
     bytes: usize,
     held: VecDeque<Taken>,
 }
 
 impl Pace {
-    pub(crate) fn new(budget: &Budget) -> Self {
-        Self { budget: budget.clone(), bytes: BYTES_FIRST, held: VecDeque::new() }
+    pub(crate) fn new(turns: &Turns, budget: &Budget) -> Self {
+        Self { turns: turns.clone(), budget: budget.clone(), bytes: BYTES_FIRST, held: VecDeque::new() }
+    }
+
+    /// Waits for a turn, in which one response is read, made and taken.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        self.turns.0.clone().acquire_owned().await.ok()
     }
 
     /// About how many bytes the next response may have.
@@ -61,12 +87,13 @@ mod tests {
     #[test]
     fn consumer_that_reads_gets_large_pieces_and_others_small_ones() {
         let budget = Budget::new(4 * BYTES_MAX);
-        let mut reads = Pace::new(&budget);
+        let turns = Turns::new();
+        let mut reads = Pace::new(&turns, &budget);
         for _ in 0..20 {
             reads.taken();
         }
         assert_eq!((reads.bytes(), budget.used()), (BYTES_MAX, 2 * BYTES_MAX));
-        let mut others: Vec<Pace> = (0..1000).map(|_| Pace::new(&budget)).collect();
+        let mut others: Vec<Pace> = (0..1000).map(|_| Pace::new(&turns, &budget)).collect();
         for other in &mut others {
             other.taken();
             other.taken();

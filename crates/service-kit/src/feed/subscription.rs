@@ -29,7 +29,7 @@ use crate::{
     feed::{
         filter::Filter,
         heads::{self, Heads},
-        pace::Pace,
+        pace::{Pace, TURN_TIME_MAX},
         wire::PROGRESS_INTERVAL,
     },
     shutdown::Shutdown,
@@ -199,6 +199,7 @@ impl Subscription {
             }
             let Ok(room) = self.responses.reserve().await else { return Ok(Err(Gone)) };
             drop(room);
+            let turn = self.pace.turn().await;
             self.pace.taken();
             let time_max = self.log.database().attempt_time_max();
             let reading = self.read_in_one_transaction(&mut behind, heads, !verified);
@@ -213,6 +214,9 @@ impl Subscription {
             if (!events.is_empty() || is_silent) && self.tell(events).await.is_err() {
                 return Ok(Err(Gone));
             }
+            // What was read is made into bytes when it is taken, which is work too.
+            let _ = tokio::time::timeout(TURN_TIME_MAX, self.responses.reserve()).await;
+            drop(turn);
         }
         self.pace.rest();
         Ok(Ok(()))
