@@ -39,7 +39,11 @@ pub(crate) fn impls(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             if answers.insert(answer.full_name().to_owned()) {
                 let path = rust_path(answer.full_name());
                 let token = token_of(&answer, "next_page_token");
-                writeln!(code, "impl crate::GivesPages for {path} {{\n{token}}}")?;
+                let broken = match answer.get_field_by_name("broken") {
+                    Some(_) => "    fn broken(&self) -> &[crate::common::v1::BrokenRow] { &self.broken }\n",
+                    None => "",
+                };
+                writeln!(code, "impl crate::GivesPages for {path} {{\n{token}{broken}}}")?;
             }
         }
     }

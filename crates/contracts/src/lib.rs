@@ -48,6 +48,11 @@ pub trait GivesPages {
     fn next_page_token_mut(&mut self) -> Option<&mut String> {
         None
     }
+
+    /// What of this page can't be read any more, if it is a list's.
+    fn broken(&self) -> &[common::v1::BrokenRow] {
+        &[]
+    }
 }
 
 macro_rules! packages {

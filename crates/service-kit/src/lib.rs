@@ -34,7 +34,7 @@ pub use answer::{
     broken::set_aside,
     convert::{Fields, to_int32, to_timestamp},
     error::{Error, FieldViolation, Refusal, Result},
-    page::Page,
+    page::{Listing, Page},
 };
 pub use call::{
     access::Policies,

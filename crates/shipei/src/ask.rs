@@ -7,9 +7,13 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use prost_types::Timestamp;
 use shipei_client::client::Clients;
-use shipei_contracts::enrollment::v1::{
-    GetProgrammeRequest, ListRegionsRequest, Programme, programme_service_client::ProgrammeServiceClient,
-    region_service_client::RegionServiceClient,
+use shipei_contracts::{
+    GivesPages,
+    common::v1::BrokenRow,
+    enrollment::v1::{
+        GetProgrammeRequest, ListRegionsRequest, Programme, programme_service_client::ProgrammeServiceClient,
+        region_service_client::RegionServiceClient,
+    },
 };
 use shipei_rules::{calendar::Zone, scheme::Scheme};
 use shipei_service_kit::convert::from_timestamp;
@@ -44,6 +48,7 @@ macro_rules! each_page {
             message.page_token = page_token;
             let mut $page = $crate::ask::ask!($clients, $service, $client.$method, message)?;
             page_token = std::mem::take(&mut $page.next_page_token);
+            $crate::ask::tell_broken(&$page);
             $each;
             if page_token.is_empty() {
                 break;
@@ -53,6 +58,17 @@ macro_rules! each_page {
 }
 
 pub(crate) use {ask, each_page};
+
+/// Says what a page lacks because it can't be read any more: what is shown must not pass for all that there is.
+pub(crate) fn tell_broken(page: &impl GivesPages) {
+    for row in page.broken() {
+        let BrokenRow { key, table, column } = row;
+        eprintln!(
+            "missing here: {key} ({column} of {table} can't be read any more: restore it from a back-up)"
+        );
+        eprintln!("此处缺少 {key}：{table} 的 {column} 已损坏，请从备份恢复");
+    }
+}
 
 /// A running suite, and who asks there.
 #[derive(Debug, Args)]

@@ -68,7 +68,7 @@ pub enum StoreError {
         /// The table's name.
         table: &'static str,
         /// The column's name.
-        column: &'static str,
+        column: Cow<'static, str>,
         /// The row's key; never personal data.
         key: String,
     },
@@ -144,8 +144,12 @@ impl fmt::Debug for StoreError {
 
 impl StoreError {
     /// A row that this program never writes; `key` must not be personal data.
-    pub fn corrupt_row(table: &'static str, column: &'static str, key: impl fmt::Display) -> StoreError {
-        StoreError::CorruptRow { table, column, key: key.to_string() }
+    pub fn corrupt_row(
+        table: &'static str,
+        column: impl Into<Cow<'static, str>>,
+        key: impl fmt::Display,
+    ) -> StoreError {
+        StoreError::CorruptRow { table, column: column.into(), key: key.to_string() }
     }
 
     /// Whether running the WHOLE transaction again may succeed: serialization failure, deadlock, a busy SQLite, a
@@ -188,9 +192,13 @@ impl StoreError {
         }
     }
 
-    /// Whether the database found its own file damaged. What lies elsewhere in it can still be read and written.
+    /// Whether the database found its own file damaged, or holds a value that this program never writes. What lies elsewhere in
+    /// it can still be read and written.
     pub fn is_corrupt(&self) -> bool {
         let StoreError::Database(error) = self else { return false };
+        if let sqlx::Error::ColumnDecode { .. } = error {
+            return true;
+        }
         error.as_database_error().is_some_and(|error| match (sqlite_code(error), error.code()) {
             (Some(code), _) => CORRUPT_SQLITE_CODES.contains(&code),
             (None, Some(code)) => CORRUPT_SQLSTATES.contains(&code.as_ref()),

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::partition::Fnv;
-use crate::{StoreError, Tx, bulk_insert, execute, fetch_all, fetch_optional, select_by_keys};
+use crate::{StoreError, Tx, bulk_insert, execute, fetch_optional, fetch_page, list::Listed, select_by_keys};
 
 /// That a fact was retracted.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -123,16 +123,22 @@ pub async fn list(
     programme_id: &str,
     (after_at, after_fact): (DateTime<Utc>, &str),
     limit: i64,
-) -> Result<Vec<Retraction>, StoreError> {
-    fetch_all!(
+) -> Result<Vec<Listed<Retraction>>, StoreError> {
+    fetch_page!(
         tx,
         Retraction,
-        "SELECT fact_id, programme_id, fact_type, reason, actor, retracted_at, recorded_at FROM retraction
-         WHERE programme_id = $1 AND (recorded_at, fact_id) > ($2, $3) ORDER BY recorded_at, fact_id LIMIT $4",
-        programme_id,
-        after_at,
-        after_fact,
-        limit
+        "retraction" by ["recorded_at", "fact_id"],
+        [
+            "SELECT fact_id, programme_id, fact_type, reason, actor, retracted_at, recorded_at FROM retraction \
+             WHERE programme_id = ",
+            programme_id,
+            " AND (recorded_at, fact_id) > (",
+            after_at,
+            ", ",
+            after_fact,
+            ") ORDER BY recorded_at, fact_id LIMIT ",
+            limit
+        ]
     )
 }
 

@@ -4,14 +4,17 @@
 
 mod support;
 
+use shipei_certificates::{Certificate, Grounds, Hash, SigningKey};
 use shipei_contracts::{
     common::v1::Correction,
     decisions::v1::{
         AdjustItemRequest, Adjustment, AdjustmentKind, ItemAdjusted, ListAdjustmentsRequest,
+        ListCertificatesRequest, certificate_service_client::CertificateServiceClient,
         decision_service_client::DecisionServiceClient,
     },
     event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
 };
+use shipei_store::execute;
 use support::{PROGRAMME, World, adjust, at, on_both, reason, transfer, withdrawal};
 use tonic::transport::Channel;
 
@@ -21,6 +24,7 @@ on_both!(
     retracted_adjustments_are_listed_only_when_asked_for,
     lists_come_in_pages_and_by_where_the_trainee_is_now,
     decisions_are_left_when_what_was_learned_is_forgotten,
+    certificate_that_cannot_be_read_spoils_its_own_entry,
 );
 
 type Client = DecisionServiceClient<Channel>;
@@ -184,4 +188,69 @@ async fn decisions_are_left_when_what_was_learned_is_forgotten(world: World) {
     world.learn(&support::roster()).await;
     assert_eq!(list(&mut client, ListAdjustmentsRequest::default()).await, before);
     assert_eq!(world.events::<ItemAdjusted>().await.len(), 1);
+}
+
+/// A certificate of this serial number, sealed as the service seals it.
+fn sealed(world: &World, serial: u32) -> Vec<u8> {
+    let certificate = Certificate {
+        number: format!("{PROGRAMME}-130302-{serial:06}").parse().unwrap(),
+        name: "王小明".to_owned(),
+        school: "文化里小学".to_owned(),
+        county: "海港区".to_owned(),
+        programme_title: "全员远程培训".to_owned(),
+        year: 2019,
+        education_stage: String::new(),
+        subject: String::new(),
+        credit_hours: None,
+        total: 90,
+        issued_on: "2019-12-31".parse().unwrap(),
+        grounds: Grounds { version: 1, leaf_index: 0, leaf: Hash([1; 32]), root: Hash([2; 32]) },
+    };
+    let keys = world.kit.kit.keys();
+    let code = SigningKey::from_seed(&keys.certificates()).unwrap().code(&certificate).unwrap();
+    let context = format!("certificate\0{PROGRAMME}\0130302\0{serial}");
+    keys.vault().seal(context.as_bytes(), code.as_bytes()).unwrap()
+}
+
+async fn certificate_that_cannot_be_read_spoils_its_own_entry(world: World) {
+    let mut tx = world.kit.kit.database().begin_write().await.unwrap();
+    // The second is the first one's, put into another row.
+    for (serial, person, sealed) in
+        [(1_i64, "T1", sealed(&world, 1)), (2, "T2", sealed(&world, 1)), (3, "T3", sealed(&world, 3))]
+    {
+        execute!(
+            tx,
+            "INSERT INTO certificate (programme_id, county_code, serial, person_id, class_id, version, sealed_code, issued_at, \
+             actor, revoke_reason, revoke_actor) VALUES ($1, '130302', $2, $3, '', 1, $4, $5, 'test', '', '')",
+            PROGRAMME,
+            serial,
+            person,
+            sealed,
+            chrono::DateTime::UNIX_EPOCH
+        )
+        .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut client = CertificateServiceClient::new(world.channel());
+    for page_size in [0, 1, 2] {
+        let (mut serials, mut broken, mut page_token) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let asked = ListCertificatesRequest {
+                programme_id: PROGRAMME.to_owned(),
+                page_size,
+                page_token,
+                ..Default::default()
+            };
+            let page = client.list_certificates(asked).await.unwrap().into_inner();
+            let certificates = page.certificates.into_iter().filter_map(|issued| issued.certificate);
+            serials.extend(certificates.map(|certificate| certificate.serial));
+            broken.extend(page.broken.into_iter().map(|row| (row.key, row.table, row.column)));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        let expected = ("130302-2".to_owned(), "certificate".to_owned(), "sealed_code".to_owned());
+        assert_eq!((serials, broken), (vec![1, 3], vec![expected]), "pages of {page_size}");
+    }
 }

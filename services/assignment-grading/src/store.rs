@@ -31,8 +31,8 @@ pub(crate) use seminar::{
     seminar,
 };
 pub(crate) use submission::{
-    SubmissionRow, fold_marks, insert_mark, insert_submission, list_submissions, lock_trainee, marks,
-    marks_of, save_standing, submission, works, works_of,
+    fold_marks, insert_mark, insert_submission, list_submissions, lock_trainee, marks, marks_of,
+    save_standing, submission, works, works_of,
 };
 
 /// Who told the service, and when: kept with every fact.

@@ -16,7 +16,7 @@ pub fn set_aside<Entry>(read: Result<Entry>, broken: &mut Vec<BrokenRow>) -> Res
         Err(Error::Store(error @ StoreError::CorruptRow { .. })) => {
             tracing::error!(%error, "a list leaves out a row that can't be read");
             if let StoreError::CorruptRow { table, column, key } = error {
-                broken.push(BrokenRow { key, table: table.to_owned(), column: column.to_owned() });
+                broken.push(BrokenRow { key, table: table.to_owned(), column: column.into_owned() });
             }
             Ok(None)
         }

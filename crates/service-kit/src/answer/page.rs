@@ -3,10 +3,13 @@
 //! is bound to its RPC and filter, so a page of one list can't be taken for a page of another.
 
 use prost::{Message, Name};
-use shipei_contracts::common::v1::ErrorReason;
-use shipei_store::PageTokens;
+use shipei_contracts::common::v1::{BrokenRow, ErrorReason};
+use shipei_store::{PageTokens, list::Listed};
 
-use crate::answer::error::{Error, Refusal, Result};
+use crate::answer::{
+    broken::set_aside,
+    error::{Error, Refusal, Result},
+};
 
 /// The page size when the request does not say one.
 pub const PAGE_SIZE_DEFAULT: i32 = 100;
@@ -22,6 +25,17 @@ pub struct Page {
     binding: String,
     size: usize,
     after: Option<Vec<String>>,
+}
+
+/// A page as it is answered.
+#[derive(Debug)]
+pub struct Listing<Entry> {
+    /// What it holds, in the list's order.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins; empty after the last.
+    pub next_page_token: String,
+    /// Those of this page that can't be read any more.
+    pub broken: Vec<BrokenRow>,
 }
 
 impl Page {
@@ -72,47 +86,33 @@ impl Page {
         self.after.is_none()
     }
 
-    /// As [`Page::cut`], for rows that may be long: the page ends before the row with which it would grow beyond
-    /// [`PAGE_BYTES_MAX`], but holds one row at least. `bytes` is about how long a row is in the answer.
-    pub fn cut_within<Row>(
-        &self,
-        mut rows: Vec<Row>,
-        bytes: impl Fn(&Row) -> usize,
-        key: impl FnOnce(&Row) -> Vec<String>,
-    ) -> (Vec<Row>, String) {
-        let mut total: usize = 0;
-        let mut fitting = 0;
-        for row in &rows {
-            total = total.saturating_add(bytes(row));
-            if fitting > 0 && total > PAGE_BYTES_MAX {
-                break;
-            }
-            fitting += 1;
-        }
-        if fitting == rows.len() {
-            return self.cut(rows, key);
-        }
-        rows.truncate(fitting.min(self.size));
-        let token = rows.last().map(|row| self.tokens.seal(&self.binding, &key(row))).unwrap_or_default();
-        (rows, token)
-    }
-
-    /// As [`Page::cut_within`], for rows of which only the entry says how long it is: entries are made one after the other until
-    /// the page is full. A row without an entry (one that can't be read) counts as read.
+    /// The page of what a list's statement gave with [`Page::limit`]: an entry is made of one row after the other until the page
+    /// is full, by rows or by [`PAGE_BYTES_MAX`], but of one at least. A row that can't be read takes its own place and is named.
     ///
     /// # Errors
     /// What an entry could not be made for.
-    pub fn fill<Row, Entry: Message>(
+    pub fn list<Row, Entry: Message>(
         &self,
-        rows: Vec<Row>,
-        key: impl Fn(&Row) -> Vec<String>,
+        rows: Vec<Listed<Row>>,
+        mut entry: impl FnMut(Row) -> Result<Entry>,
+    ) -> Result<Listing<Entry>> {
+        self.list_some(rows, |row| entry(row).map(Some))
+    }
+
+    /// As [`Page::list`], for rows of which some have no entry.
+    ///
+    /// # Errors
+    /// What an entry could not be made for.
+    pub fn list_some<Row, Entry: Message>(
+        &self,
+        rows: Vec<Listed<Row>>,
         mut entry: impl FnMut(Row) -> Result<Option<Entry>>,
-    ) -> Result<(Vec<Entry>, String)> {
+    ) -> Result<Listing<Entry>> {
         let mut is_more = rows.len() > self.size;
-        let (mut entries, mut bytes, mut last) = (Vec::with_capacity(rows.len()), 0_usize, None);
-        for row in rows.into_iter().take(self.size) {
-            let own = key(&row);
-            if let Some(entry) = entry(row)? {
+        let (mut entries, mut broken, mut bytes, mut last) = (Vec::new(), Vec::new(), 0_usize, None);
+        for (key, row) in rows.into_iter().take(self.size).map(Listed::into_parts) {
+            let read = row.map_err(Error::from).and_then(&mut entry);
+            if let Some(entry) = set_aside(read, &mut broken)?.flatten() {
                 bytes = bytes.saturating_add(entry.encoded_len());
                 if !entries.is_empty() && bytes > PAGE_BYTES_MAX {
                     is_more = true;
@@ -120,10 +120,10 @@ impl Page {
                 }
                 entries.push(entry);
             }
-            last = Some(own);
+            last = Some(key);
         }
         let token = last.filter(|_| is_more).map(|key| self.tokens.seal(&self.binding, &key));
-        Ok((entries, token.unwrap_or_default()))
+        Ok(Listing { entries, next_page_token: token.unwrap_or_default(), broken })
     }
 
     /// The rows of the page and the token of the next one (empty on the last). `rows` is what the statement gave
@@ -140,8 +140,8 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use shipei_contracts::{common::v1::BrokenRow, enrollment::v1::ListPeopleRequest};
-    use shipei_store::crypto::Keys;
+    use shipei_contracts::enrollment::v1::ListPeopleRequest;
+    use shipei_store::{StoreError, crypto::Keys};
 
     use super::*;
 
@@ -152,24 +152,26 @@ mod tests {
 
     /// Entries of these lengths by the thousand bytes, page by page; a row of length 0 can't be read.
     fn pages(lengths: &[usize], page_size: i32) -> Vec<Vec<usize>> {
-        let (mut pages, mut token) = (Vec::new(), String::new());
+        let (mut pages, mut unreadable, mut token) = (Vec::new(), Vec::new(), String::new());
         loop {
             let page = page(page_size, &token);
             let after = page.after(0).parse().unwrap_or(0_usize);
             let limit = usize::try_from(page.limit()).unwrap();
-            let rows: Vec<usize> = (after + 1..=lengths.len()).take(limit).collect();
-            let mut read = Vec::new();
-            let entry = |row: usize| {
-                let key = "x".repeat(lengths[row - 1] * 1000);
-                read.push(row);
-                Ok((!key.is_empty()).then_some(BrokenRow { key, ..BrokenRow::default() }))
+            let rows = (after + 1..=lengths.len()).take(limit);
+            let rows = rows.map(|row| Listed::of(vec![row.to_string()], row)).collect();
+            let entry = |row: usize| match lengths[row - 1] {
+                0 => Err(StoreError::corrupt_row("t", "c", row).into()),
+                length => Ok(BrokenRow { key: "x".repeat(length * 1000), ..BrokenRow::default() }),
             };
-            let (entries, next) = page.fill(rows, |row| vec![row.to_string()], entry).unwrap();
+            let Listing { entries, next_page_token, broken } = page.list(rows, entry).unwrap();
             pages.push(entries.iter().map(|entry| entry.key.len() / 1000).collect());
-            if next.is_empty() {
+            unreadable.extend(broken.into_iter().map(|row| row.key.parse::<usize>().unwrap() - 1));
+            if next_page_token.is_empty() {
+                let zeros = (0..lengths.len()).filter(|row| lengths[*row] == 0);
+                assert_eq!(unreadable, zeros.collect::<Vec<_>>());
                 return pages;
             }
-            token = next;
+            token = next_page_token;
         }
     }
 

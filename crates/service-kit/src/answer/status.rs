@@ -249,9 +249,9 @@ fn store_failed(error: &StoreError) -> Status {
         return refused(&Refusal::new(ErrorReason::Unavailable));
     }
     if error.is_corrupt() {
-        tracing::error!(%error, "the database's own files are damaged");
+        tracing::error!(%error, "the database's own files are damaged, or a row that was changed by hand");
         return refused(
-            &Refusal::new(ErrorReason::CorruptRow).because("the database's own files are damaged"),
+            &Refusal::new(ErrorReason::CorruptRow).because("the database holds what can't be read"),
         );
     }
     tracing::error!(%error, "the database refused a statement");

@@ -13,7 +13,7 @@ use crate::{
     answer::{
         convert::{Fields, to_timestamp},
         error::{Error, Refusal, Result},
-        page::Page,
+        page::{Listing, Page},
     },
     feed::event_feed::EventFeeds,
     write::{
@@ -109,13 +109,9 @@ async fn list(
     let page = kit.page::<proto::ListRetractionsRequest>(&filter, request.page_size, &request.page_token)?;
     let after = (after_time(&page)?, page.after(1));
     let rows = retraction::list(&mut unit.tx, &programme, after, page.limit()).await?;
-    let (rows, next_page_token) = page.cut_within(
-        rows,
-        |row| row.reason.len() + row.fact_id.len() + row.fact_type.len(),
-        |row| vec![row.recorded_at.timestamp_micros().to_string(), row.fact_id.clone()],
-    );
-    let retractions = rows.into_iter().map(to_proto).collect();
-    Ok((unit, proto::ListRetractionsResponse { retractions, next_page_token }))
+    let Listing { entries: retractions, next_page_token, broken } =
+        page.list(rows, |row| Ok(to_proto(row)))?;
+    Ok((unit, proto::ListRetractionsResponse { retractions, next_page_token, broken }))
 }
 
 /// Where a page begins: no retraction is older than the epoch.

@@ -57,6 +57,13 @@ pub(super) async fn print(whose: &Whose, person: Option<&str>, by: By, out: &Pat
         CertificateServiceClient.list_certificates,
         asked(),
         |page| {
+            if let Some(row) = page.broken.first() {
+                bail!(
+                    "certificate {} of {} can't be read any more; nothing is printed",
+                    row.key,
+                    whose.programme
+                );
+            }
             for issued in page.certificates {
                 let IssuedCertificate { code, person_id, revoked_time: None, .. } = issued else { continue };
                 // What is printed is what was signed.

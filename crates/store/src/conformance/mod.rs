@@ -6,6 +6,7 @@
 
 mod abandoned;
 mod broken;
+mod list;
 mod log;
 mod sql;
 mod state;
@@ -90,6 +91,7 @@ list! { $
     sql::unique_violation_names_its_constraint,
     sql::foreign_keys_are_enforced,
     sql::keyset_pages_see_every_row_once,
+    list::row_that_cannot_be_read_takes_its_own_place_from_a_page,
     sql::bulk_insert_writes_any_number_of_rows,
     sql::bulk_upsert_replaces_rows,
     sql::select_by_keys_finds_any_number_of_keys,

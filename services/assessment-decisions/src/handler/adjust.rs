@@ -3,7 +3,7 @@
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::decisions::v1 as proto;
 use shipei_rules::ids::text_of;
-use shipei_service_kit::{ReadUnit, Refusal, Result, Unit, Whose, to_int32, to_timestamp};
+use shipei_service_kit::{Listing, ReadUnit, Refusal, Result, Unit, Whose, to_int32, to_timestamp};
 
 use super::{Handler, trainee};
 use crate::{
@@ -11,9 +11,6 @@ use crate::{
     domain::{self, Adjustment},
     store,
 };
-
-/// What a row takes in an answer beside its reason, bytes, about.
-const SMALL_FIELDS_BYTES: usize = 512;
 
 impl Handler {
     pub(super) async fn adjust(
@@ -101,10 +98,8 @@ impl Handler {
         let after = (page.after(0), number);
         let rows =
             store::list_adjustments(&mut unit.tx, &unit.reach, programme, asked, after, page.limit()).await?;
-        let bytes = |row: &Adjustment| row.reason.len() + SMALL_FIELDS_BYTES;
-        let key = |row: &Adjustment| vec![row.person_id.to_string(), row.number.to_string()];
-        let (rows, next_page_token) = page.cut_within(rows, bytes, key);
-        let adjustments = rows.into_iter().map(convert::adjustment_to_proto).collect();
-        Ok((unit, proto::ListAdjustmentsResponse { adjustments, next_page_token }))
+        let Listing { entries: adjustments, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::adjustment_to_proto(row)))?;
+        Ok((unit, proto::ListAdjustmentsResponse { adjustments, next_page_token, broken }))
     }
 }

@@ -15,7 +15,7 @@ use shipei_rules::{
     region::RegionCode,
     scheme::Scheme,
 };
-use shipei_service_kit::{Error, ReadUnit, Refusal, Result, Unit, to_int32, to_timestamp};
+use shipei_service_kit::{Error, Listing, ReadUnit, Refusal, Result, Unit, to_int32, to_timestamp};
 use shipei_store::{StoreError, Tx};
 use tonic::Request;
 
@@ -245,15 +245,9 @@ impl Handler {
             store::list_certificates(&mut unit.tx, &unit.reach, &programme, asked, after, page.limit())
                 .await?;
         let key = self.signing_key()?;
-        // Its fields and its code, which is a third longer than they are.
-        let bytes = |row: &CertificateRow| row.sealed_code.len() * 2;
-        let of = |row: &CertificateRow| vec![row.county_code.clone(), row.serial.to_string()];
-        let (rows, next_page_token) = page.cut_within(rows, bytes, of);
-        let mut certificates = Vec::with_capacity(rows.len());
-        for row in rows {
-            certificates.push(self.issued(&key, &programme, row)?);
-        }
-        Ok((unit, proto::ListCertificatesResponse { certificates, next_page_token }))
+        let Listing { entries: certificates, next_page_token, broken } =
+            page.list(rows, |row| self.issued(&key, &programme, row))?;
+        Ok((unit, proto::ListCertificatesResponse { certificates, next_page_token, broken }))
     }
 
     /// A certificate as it is answered.

@@ -13,8 +13,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_list, fetch_one,
-    list::{Equal, Unless},
+    StoreError, Tx, execute, fetch_one, fetch_page,
+    list::{Equal, Listed, Unless},
     stands,
 };
 
@@ -117,7 +117,7 @@ pub(crate) async fn list_adjustments(
     asked: Asked<'_>,
     (after_person, after_number): (&str, i64),
     limit: i64,
-) -> Result<Vec<Adjustment>, StoreError> {
+) -> Result<Vec<Listed<Adjustment>>, StoreError> {
     let columns = Columns {
         programme: "a.programme_id",
         region: placed!("county_code", "a.programme_id", "a.person_id", "'9999-12-31T00:00:00+00:00'"),
@@ -127,9 +127,10 @@ pub(crate) async fn list_adjustments(
         as_of: AsOf::At(asked.now),
     };
     let region = Reach::region(text_of(asked.region.as_ref()));
-    let rows = fetch_list!(
+    let rows = fetch_page!(
         tx,
         AdjustmentRow,
+        "adjustment" by ["person_id", "number"],
         [
             concat!(
                 "SELECT a.person_id, a.number, a.item, a.points, a.max_points, a.kind, a.reason, a.decided_at, \
@@ -154,5 +155,5 @@ pub(crate) async fn list_adjustments(
             limit
         ]
     )?;
-    rows.into_iter().map(Adjustment::try_from).collect()
+    Ok(rows.into_iter().map(|row| row.and_then(Adjustment::try_from)).collect())
 }

@@ -10,8 +10,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional,
-    list::{Equal, Unless},
+    StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, fetch_page,
+    list::{Equal, Listed, Unless},
 };
 
 /// Somebody who passed.
@@ -216,7 +216,7 @@ pub(crate) async fn list_certificates(
     asked: CertificatesAsked<'_>,
     (after_county, after_serial): (&str, i64),
     limit: i64,
-) -> Result<Vec<CertificateRow>, StoreError> {
+) -> Result<Vec<Listed<CertificateRow>>, StoreError> {
     let columns = Columns {
         programme: "c.programme_id",
         region: "c.county_code",
@@ -226,9 +226,10 @@ pub(crate) async fn list_certificates(
         as_of: AsOf::At(asked.now),
     };
     let region = Reach::region(text_of(asked.region.as_ref()));
-    fetch_list!(
+    fetch_page!(
         tx,
         CertificateRow,
+        "certificate" by ["county_code", "serial"],
         [
             "SELECT c.county_code, c.serial, c.person_id, c.class_id, c.version, c.sealed_code, c.issued_at, c.actor, \
              c.revoked_at, c.revoke_reason FROM certificate c WHERE c.programme_id = ",

@@ -2,13 +2,21 @@
 
 use chrono::{DateTime, Utc};
 use shipei_mirror::testing::{TRAINEES, id, programme, reach_world, stands};
-use shipei_rules::{explanation::ItemKey, vocabulary::AdjustmentKind};
+use shipei_rules::{explanation::ItemKey, region::RegionCode, vocabulary::AdjustmentKind};
 use shipei_service_kit::{
     Reach,
     testing::{Belongs, TestKit, reaches},
 };
+use shipei_store::list::all;
 
-use super::{Asked, insert_adjustment, list_adjustments};
+use super::{
+    Asked,
+    certificate::{
+        CertificateRow, CertificatesAsked, ToIssue, insert_certificate, list_certificates, to_issue,
+    },
+    insert_adjustment, list_adjustments,
+    version::{NewScore, insert_scores},
+};
 use crate::domain::Adjustment;
 
 const LIMIT: i64 = 100;
@@ -52,14 +60,93 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         let people = TRAINEES.iter().map(|(person, ..)| *person);
         let mut expected: Vec<String> = people.filter(reached).map(str::to_owned).collect();
         expected.sort();
-        let found = list_adjustments(tx, &reach, &programme(), asked, ("", 0), LIMIT).await.unwrap();
+        let found =
+            all(list_adjustments(tx, &reach, &programme(), asked, ("", 0), LIMIT).await.unwrap()).unwrap();
         let found: Vec<String> = found.into_iter().map(|row| row.person_id.to_string()).collect();
         assert_eq!(found, expected, "{reach:?}");
     }
     let own = id("T1");
     let asked = Asked { person: Some(&own), ..asked };
-    let found = list_adjustments(tx, &Reach::Everything, &programme(), asked, ("", 0), LIMIT).await.unwrap();
+    let found =
+        all(list_adjustments(tx, &Reach::Everything, &programme(), asked, ("", 0), LIMIT).await.unwrap())
+            .unwrap();
     assert_eq!(found, [Adjustment { number: 1, ..adjustment("T1", decided) }]);
+}
+
+fn passed(person: &str, county: RegionCode, class: &str) -> NewScore {
+    NewScore {
+        person: id(person),
+        city: county,
+        county,
+        class: Some(id(class)),
+        total: 90,
+        passed: true,
+        score: Vec::new(),
+        leaf: vec![0; 32],
+    }
+}
+
+/// What is frozen lies where its trainee was when it was frozen, in the tree of now.
+async fn certificates_lie_where_scores_were_frozen(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    shipei_mirror::apply(&mut tx, &reach_world()).await.unwrap();
+    let tx = &mut tx;
+    let (frozen, now) = (at("2019-10-01T00:00:00Z"), at("2019-12-01T00:00:00Z"));
+    for (number, (person, ..)) in (1..).zip(TRAINEES) {
+        let (region, class) = stands(person, frozen);
+        let county = RegionCode::parse(region).unwrap();
+        insert_scores(tx, &programme(), 1, &[passed(person, county, class)]).await.unwrap();
+        let certificate = CertificateRow {
+            county_code: region.to_owned(),
+            serial: number,
+            person_id: id(person),
+            class_id: class.to_owned(),
+            version: 1,
+            sealed_code: Vec::new(),
+            issued_at: frozen,
+            actor: "test".to_owned(),
+            revoked_at: None,
+            revoke_reason: String::new(),
+        };
+        insert_certificate(tx, &programme(), &certificate).await.unwrap();
+    }
+    let (region, class) = stands(TRAINEES[0].0, frozen);
+    let county = RegionCode::parse(region).unwrap();
+    for reach in reaches(&["K1", "K2", "K3", "T1", "T3"]) {
+        let reached = |person: &&str| {
+            let (region, class) = stands(person, frozen);
+            Belongs { region, class, person, at: now }.is_reached_by(&reach)
+        };
+        let people = TRAINEES.iter().map(|(person, ..)| *person);
+        let mut expected: Vec<&str> = people.filter(reached).collect();
+        expected.sort_unstable();
+        let asked = CertificatesAsked { region: None, person: None, now };
+        let found =
+            all(list_certificates(tx, &reach, &programme(), asked, ("", 0), LIMIT).await.unwrap()).unwrap();
+        let mut found: Vec<&str> = found.iter().map(|row| row.person_id.as_str()).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{reach:?}");
+    }
+    // Who has none yet.
+    insert_scores(tx, &programme(), 1, &[passed("T9", county, class)]).await.unwrap();
+    let asked = ToIssue { version: 1, county, person: None, after: "", now };
+    for reach in reaches(&["K1", "K2", "K3", "T1", "T3"]) {
+        let is_reached = Belongs { region, class, person: "T9", at: now }.is_reached_by(&reach);
+        let found = to_issue(tx, &reach, &programme(), asked, LIMIT).await.unwrap();
+        let found: Vec<&str> = found.iter().map(|passed| passed.person_id.as_str()).collect();
+        assert_eq!(found, if is_reached { vec!["T9"] } else { vec![] }, "{reach:?}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_lie_where_scores_were_frozen_on_sqlite() {
+    certificates_lie_where_scores_were_frozen(TestKit::sqlite(crate::NAME, &crate::migrations()).await).await;
+}
+
+#[tokio::test]
+async fn certificates_lie_where_scores_were_frozen_on_postgres() {
+    certificates_lie_where_scores_were_frozen(TestKit::postgres(crate::NAME, &crate::migrations()).await)
+        .await;
 }
 
 #[tokio::test]

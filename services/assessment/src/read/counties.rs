@@ -1,5 +1,6 @@
 //! Counties' scores.
 
+use shipei_store::list::Listed;
 use std::collections::BTreeMap;
 
 use shipei_contracts::assessment::v1::{
@@ -7,7 +8,7 @@ use shipei_contracts::assessment::v1::{
     ListCountyScoresResponse,
 };
 use shipei_rules::region::RegionCode;
-use shipei_service_kit::{ReadUnit, Result, set_aside};
+use shipei_service_kit::{Listing, ReadUnit, Result, set_aside};
 
 use super::{Reading, met_broken_row, not_found, time_text};
 use crate::{
@@ -52,21 +53,23 @@ impl Assessment {
         let asked = (None, filter.region_code, reading.at.as_of);
         let (after, limit) = (page.after(0), page.limit());
         let codes = lists::counties(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
-        let mut broken = Vec::new();
+        let mut unreadable = Vec::new();
         let judged = Judged::AsOf(reading.at.as_of);
         let mut read = scores(&mut unit, &reading, &codes, judged).await;
         if met_broken_row(&read) {
             let mut readable = Vec::new();
             for code in codes.iter().copied() {
                 let alone = scores(&mut unit, &reading, &[code], judged).await;
-                readable.extend(set_aside(alone, &mut broken)?.into_iter().flatten());
+                readable.extend(set_aside(alone, &mut unreadable)?.into_iter().flatten());
             }
             read = Ok(readable);
         }
         let mut found: BTreeMap<String, CountyScore> =
             read?.into_iter().map(|score| (score.county_code.clone(), score)).collect();
-        let key = |code: &RegionCode| vec![code.to_string()];
-        let (scores, next_page_token) = page.fill(codes, key, |code| Ok(found.remove(code.as_str())))?;
+        let rows = codes.into_iter().map(|code| Listed::of(vec![code.to_string()], code)).collect();
+        let Listing { entries: scores, next_page_token, mut broken } =
+            page.list_some(rows, |code| Ok(found.remove(code.as_str())))?;
+        broken.extend(unreadable);
         Ok((unit, ListCountyScoresResponse { scores, next_page_token, broken }))
     }
 }

@@ -10,8 +10,8 @@ use shipei_contracts::{
     common::v1::BrokenRow,
 };
 use shipei_rules::{ids::PersonId, trainee::restated};
-use shipei_service_kit::{Error, Page, ReadUnit, Result, set_aside};
-use shipei_store::StoreError;
+use shipei_service_kit::{Error, Listing, Page, ReadUnit, Result, set_aside};
+use shipei_store::{StoreError, list::Listed};
 
 use super::{Reading, met_broken_row, not_found, time_text};
 use crate::{
@@ -95,22 +95,21 @@ impl Assessment {
         if holds {
             let rows =
                 lists::kept_trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
-            let (mut wording, mut broken) = (Wording::default(), Vec::new());
-            let key = |row: &KeptRow| vec![row.person_id.to_string()];
-            let (scores, next_page_token) =
-                page.fill(rows, key, |row| set_aside(kept_score(&reading, row, &mut wording), &mut broken))?;
+            let mut wording = Wording::default();
+            let Listing { entries: scores, next_page_token, broken } =
+                page.list(rows, |row| kept_score(&reading, row, &mut wording))?;
             return Ok((unit, ListTraineeScoresResponse { scores, next_page_token, broken }));
         }
         let rows = lists::trainees(tx, &unit.reach, programme_id, asked, after, page.limit()).await?;
-        let mut broken = Vec::new();
-        let found = facts_of(&mut unit, &reading, &rows, &mut broken).await?;
+        let mut unreadable = Vec::new();
+        let found = facts_of(&mut unit, &reading, &rows, &mut unreadable).await?;
         let mut wording = Wording::default();
-        let key = |row: &TraineeThere| vec![row.person_id.to_string()];
-        let (scores, next_page_token) = page.fill(rows, key, |row| {
+        let Listing { entries: scores, next_page_token, mut broken } = page.list_some(rows, |row| {
             let Some(trainee) = found.get(&row.person_id) else { return Ok(None) };
             let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, reading.at.as_of);
             Ok(Some(convert::trainee_score(row, &score, reading.at, &mut wording)))
         })?;
+        broken.extend(unreadable);
         Ok((unit, ListTraineeScoresResponse { scores, next_page_token, broken }))
     }
 }
@@ -165,11 +164,13 @@ fn kept_score(reading: &Reading, row: KeptRow, wording: &mut Wording) -> Result<
 async fn facts_of(
     unit: &mut ReadUnit,
     reading: &Reading,
-    rows: &[TraineeThere],
+    rows: &[Listed<TraineeThere>],
     broken: &mut Vec<BrokenRow>,
 ) -> Result<BTreeMap<PersonId, TraineeRecord>> {
     let (tx, programme_id, windows) = (&mut unit.tx, &reading.programme_id, &reading.windows);
-    let ids: Vec<&PersonId> = rows.iter().map(|row| &row.person_id).collect();
+    let ids: Vec<PersonId> =
+        rows.iter().filter_map(Listed::readable).map(|row| row.person_id.clone()).collect();
+    let ids: Vec<&PersonId> = ids.iter().collect();
     let mut read = trainees::load(tx, programme_id, windows, &ids).await;
     if met_broken_row(&read) {
         let mut readable = BTreeMap::new();

@@ -1,12 +1,13 @@
 //! Tutors' scores.
 
+use shipei_store::list::Listed;
 use std::collections::BTreeMap;
 
 use shipei_contracts::assessment::v1::{
     GetTutorScoreRequest, GetTutorScoreResponse, ListTutorScoresRequest, ListTutorScoresResponse, TutorScore,
 };
 use shipei_rules::ids::PersonId;
-use shipei_service_kit::{ReadUnit, Result, set_aside};
+use shipei_service_kit::{Listing, ReadUnit, Result, set_aside};
 
 use super::{Reading, met_broken_row, not_found, time_text};
 use crate::{
@@ -49,21 +50,23 @@ impl Assessment {
         let found_ids: Vec<&PersonId> = tutor_ids.iter().collect();
         let marking = Marking::AsOf(reading.at.as_of);
         let (tx, windows) = (&mut unit.tx, &reading.windows);
-        let mut broken = Vec::new();
+        let mut unreadable = Vec::new();
         let mut read = tutors::load(tx, programme_id, windows, &found_ids, marking).await;
         if met_broken_row(&read) {
             let mut readable = BTreeMap::new();
             for tutor_id in found_ids {
                 let alone = tutors::load(tx, programme_id, windows, &[tutor_id], marking).await;
-                readable.extend(set_aside(alone, &mut broken)?.into_iter().flatten());
+                readable.extend(set_aside(alone, &mut unreadable)?.into_iter().flatten());
             }
             read = Ok(readable);
         }
         let found = read?;
-        let key = |tutor_id: &PersonId| vec![tutor_id.to_string()];
-        let (scores, next_page_token) = page.fill(tutor_ids, key, |tutor_id| {
-            Ok(found.get(&tutor_id).map(|tutor| score(&reading, &tutor_id, tutor)))
-        })?;
+        let rows = tutor_ids.into_iter().map(|tutor_id| Listed::of(vec![tutor_id.to_string()], tutor_id));
+        let Listing { entries: scores, next_page_token, mut broken } = page
+            .list_some(rows.collect(), |tutor_id| {
+                Ok(found.get(&tutor_id).map(|tutor| score(&reading, &tutor_id, tutor)))
+            })?;
+        broken.extend(unreadable);
         Ok((unit, ListTutorScoresResponse { scores, next_page_token, broken }))
     }
 }

@@ -14,7 +14,7 @@ use shipei_service_kit::{
     Reach,
     testing::{Belongs, TREE, TestKit, reaches},
 };
-use shipei_store::{Tx, execute};
+use shipei_store::{Tx, execute, list::all};
 
 const LIMIT: i64 = 100;
 /// A time after which nothing happens.
@@ -97,7 +97,9 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 for class_id in ["", "L1", "L3"] {
                     let class = ClassId::parse_optional(class_id).unwrap();
                     let list = TraineesAsked { region_code: region, class_id: class.as_ref(), as_of };
-                    let found = lists::trainees(tx, &reach, programme_id, list, "", LIMIT).await.unwrap();
+                    let found =
+                        all(lists::trainees(tx, &reach, programme_id, list, "", LIMIT).await.unwrap())
+                            .unwrap();
                     for there in &found {
                         let (county, class) = stands(there.person_id.as_str(), as_of);
                         let found = (text_of(there.county_code.as_ref()), text_of(there.class_id.as_ref()));
@@ -111,8 +113,10 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                     let context = format!("{region_code} {class_id} {reach:?} as of {as_of}");
                     assert_eq!(found, names(&reach, rows), "{context}");
                     if as_of == at(END) {
-                        let kept =
-                            lists::kept_trainees(tx, &reach, programme_id, list, "", LIMIT).await.unwrap();
+                        let kept = all(lists::kept_trainees(tx, &reach, programme_id, list, "", LIMIT)
+                            .await
+                            .unwrap())
+                        .unwrap();
                         let kept: Vec<String> =
                             kept.into_iter().map(|row| row.person_id.to_string()).collect();
                         assert_eq!(kept, found, "{context}");

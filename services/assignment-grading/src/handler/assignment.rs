@@ -11,16 +11,16 @@ use shipei_rules::{
     submission::MarkKind,
     vocabulary::Grade,
 };
-use shipei_service_kit::{Error, ReadUnit, Result, Unit, set_aside, to_int32, to_timestamp};
-use shipei_store::Tx;
+use shipei_service_kit::{Listing, ReadUnit, Result, Unit, to_int32, to_timestamp};
+use shipei_store::{Tx, list::Listed};
 use tonic::Request;
 
-use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_time, recorded, time_key, trainee, tutor, whose};
+use super::{Answer, Handler, after_time, recorded, trainee, tutor, whose};
 use crate::{
     convert::{self, MarkCommand, Submit},
     domain::{self, Mark, Standing, StandingChange, Submission},
     error::{already_exists, not_found},
-    store::{self, SubmissionRow},
+    store,
 };
 
 /// How many trainees are read at a time when late weeks are counted.
@@ -217,20 +217,13 @@ impl Handler {
             page.limit(),
         )
         .await?;
-        let ids: Vec<&SubmissionId> = rows.iter().map(|row| &row.submission_id).collect();
-        let mut marks = store::marks(&mut unit.tx, &programme, &ids).await?;
-        let bytes = |row: &SubmissionRow| {
-            let own = marks.get(&row.submission_id).and_then(|marks| marks.as_ref().ok());
-            bytes_of(row, own.map_or(&[], Vec::as_slice))
-        };
-        let (rows, next_page_token) = page.cut_within(rows, bytes, key_of);
-        let (mut submissions, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
-        for row in rows {
-            let marks = marks.remove(&row.submission_id).unwrap_or_else(|| Ok(Vec::new()));
-            let read = marks.and_then(|marks| Ok((Submission::try_from(row)?, marks)));
-            let read = set_aside(read.map_err(Error::from), &mut broken)?;
-            submissions.extend(read.map(|(row, marks)| convert::submission_to_proto(row, marks)));
-        }
+        let readable = rows.iter().filter_map(Listed::readable);
+        let ids: Vec<SubmissionId> = readable.map(|row| row.submission_id.clone()).collect();
+        let mut marks = store::marks(&mut unit.tx, &programme, &ids.iter().collect::<Vec<_>>()).await?;
+        let Listing { entries: submissions, next_page_token, broken } = page.list(rows, |row| {
+            let marks = marks.remove(&row.submission_id).unwrap_or_else(|| Ok(Vec::new()))?;
+            Ok(convert::submission_to_proto(Submission::try_from(row)?, marks))
+        })?;
         Ok((unit, proto::ListSubmissionsResponse { submissions, next_page_token, broken }))
     }
 
@@ -256,20 +249,16 @@ impl Handler {
         let rows =
             store::list_marking(&mut unit.tx, &unit.reach, &programme, tutor, times, &after, page.limit())
                 .await?;
-        let (rows, next_page_token) = page.cut_within(rows, |row| bytes_of(row, &[]), key_of);
-        let (mut items, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
-        for row in rows {
-            let Some(row) = set_aside(Submission::try_from(row).map_err(Error::from), &mut broken)? else {
-                continue;
-            };
+        let Listing { entries: items, next_page_token, broken } = page.list(rows, |row| {
+            let row = Submission::try_from(row)?;
             let due_at = marking::week_of(scheme, row.submitted_at).map(|week| week.deadline);
-            items.push(proto::MarkingItem {
+            Ok(proto::MarkingItem {
                 // Not marked by `as_of`: marks that came later don't belong to this list.
                 submission: Some(convert::submission_to_proto(row, Vec::new())),
                 due_time: due_at.map(to_timestamp),
                 late: due_at.is_some_and(|due_at| due_at <= as_of),
-            });
-        }
+            })
+        })?;
         let late_weeks = late_weeks(&mut unit.tx, &windows, (&programme, tutor), as_of).await?;
         let late_weeks = to_int32(late_weeks);
         let disqualify_at = to_int32(scheme.tutor.marking.late_week.disqualify_at);
@@ -414,16 +403,6 @@ async fn answer_submitted(
     let marks = store::marks_of(&mut unit.tx, programme, &submission.submission_id).await?;
     let submission = Some(convert::submission_to_proto(submission, marks));
     Ok((unit, proto::SubmitAssignmentResponse { submission }))
-}
-
-fn key_of(row: &SubmissionRow) -> Vec<String> {
-    time_key(row.submitted_at, row.submission_id.as_str())
-}
-
-/// About how long a submission is in an answer.
-fn bytes_of(row: &SubmissionRow, marks: &[Mark]) -> usize {
-    let comments: usize = marks.iter().map(|mark| mark.comment.len() + SMALL_FIELDS_BYTES).sum();
-    row.text.len() + row.title.len() + comments + SMALL_FIELDS_BYTES
 }
 
 /// The late weeks of a tutor by `as_of`, as the tutor's score counts them ([`marking::answering`]).

@@ -2,10 +2,10 @@
 
 use shipei_contracts::assignment::v1::{self as proto, bulletin_service_server::BulletinService};
 use shipei_rules::ids::text_of;
-use shipei_service_kit::{ReadUnit, Result, Unit, to_int32};
+use shipei_service_kit::{Listing, ReadUnit, Result, Unit, to_int32};
 use tonic::Request;
 
-use super::{Answer, Handler, SMALL_FIELDS_BYTES, after_number, class, recorded, tutor, whose};
+use super::{Answer, Handler, after_number, class, recorded, tutor, whose};
 use crate::{
     convert,
     domain::{self, Bulletin},
@@ -90,12 +90,8 @@ impl Handler {
         let class = (class, request.with_retracted);
         let rows =
             store::list_bulletins(&mut unit.tx, &unit.reach, &programme, class, after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut_within(
-            rows,
-            |row| row.title.len() + row.text.len() + SMALL_FIELDS_BYTES,
-            |row| vec![row.class_id.to_string(), row.number.to_string(), row.fact_id.clone()],
-        );
-        let bulletins = rows.into_iter().map(convert::bulletin_to_proto).collect();
-        Ok((unit, proto::ListBulletinsResponse { bulletins, next_page_token }))
+        let Listing { entries: bulletins, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::bulletin_to_proto(row)))?;
+        Ok((unit, proto::ListBulletinsResponse { bulletins, next_page_token, broken }))
     }
 }

@@ -162,7 +162,9 @@ impl Handler {
             unit = given_back;
             next_seminar = page.next_page_token;
             let Some(seminar) = page.seminars.into_iter().next() else {
-                return Ok((unit, Portion::default()));
+                // The last, or one that can't be read, whose posts can't be found.
+                let rows = broken(page.broken).collect();
+                return Ok((unit, Portion { rows, next: next_seminar }));
             };
             seminar_id = seminar.seminar_id;
         }
@@ -189,7 +191,7 @@ impl Handler {
                 instant(post.posted_time),
             ]
         });
-        Ok((unit, Portion { rows: rows.collect(), next }))
+        Ok((unit, Portion { rows: rows.chain(broken(page.broken)).collect(), next }))
     }
 }
 
@@ -252,7 +254,7 @@ fn seminars(page: proto::ListSeminarsResponse) -> Portion {
             instant(seminar.summarised_time),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn bulletins(page: proto::ListBulletinsResponse) -> Portion {
@@ -266,5 +268,5 @@ fn bulletins(page: proto::ListBulletinsResponse) -> Portion {
             instant(bulletin.published_time),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }

@@ -24,9 +24,6 @@ use crate::{
     store::{AfterTime, Recorded},
 };
 
-/// About how many bytes the ids and times of a message take, besides its texts.
-const SMALL_FIELDS_BYTES: usize = 256;
-
 /// What an RPC answers.
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
@@ -100,11 +97,6 @@ fn after_time(page: &Page) -> Result<AfterTime<'_>> {
     let micros = after_number(page, 0)?;
     let at = DateTime::from_timestamp_micros(micros).ok_or_else(invalid_page_token)?;
     Ok(AfterTime { at, id: page.after(1) })
-}
-
-/// The key of a row in a list by (time, id).
-fn time_key(at: DateTime<Utc>, id: &str) -> Vec<String> {
-    vec![at.timestamp_micros().to_string(), id.to_owned()]
 }
 
 /// A part of a page's key that is a number; the least there is on the first page.

@@ -6,13 +6,10 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, seminar_service_server::SeminarService};
 use shipei_mirror::Class;
 use shipei_rules::ids::{ProgrammeId, text_of};
-use shipei_service_kit::{ReadUnit, Result, Unit, to_int32};
+use shipei_service_kit::{Listing, ReadUnit, Result, Unit, to_int32};
 use tonic::Request;
 
-use super::{
-    Answer, Handler, SMALL_FIELDS_BYTES, after_number, after_time, class, recorded, time_key, trainee, tutor,
-    whose,
-};
+use super::{Answer, Handler, after_number, after_time, class, recorded, trainee, tutor, whose};
 use crate::{
     convert,
     domain::{self, Post, Seminar, Summary},
@@ -225,13 +222,9 @@ impl Handler {
         let class = (class, request.with_retracted);
         let rows =
             store::list_seminars(&mut unit.tx, &unit.reach, &programme, class, &after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut_within(
-            rows,
-            |row| row.topic.len() + row.summary.len() + SMALL_FIELDS_BYTES,
-            |row| time_key(row.opened_at, row.seminar_id.as_str()),
-        );
-        let seminars = rows.into_iter().map(convert::seminar_to_proto).collect();
-        Ok((unit, proto::ListSeminarsResponse { seminars, next_page_token }))
+        let Listing { entries: seminars, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::seminar_to_proto(row)))?;
+        Ok((unit, proto::ListSeminarsResponse { seminars, next_page_token, broken }))
     }
 
     pub(super) async fn posts(
@@ -253,13 +246,9 @@ impl Handler {
         let seminar = (&seminar, request.with_retracted);
         let rows =
             store::list_posts(&mut unit.tx, &unit.reach, &programme, seminar, after, page.limit()).await?;
-        let (rows, next_page_token) = page.cut_within(
-            rows,
-            |row| row.text.len() + SMALL_FIELDS_BYTES,
-            |row| vec![row.number.to_string()],
-        );
-        let posts = rows.into_iter().map(convert::post_to_proto).collect();
-        Ok((unit, proto::ListPostsResponse { posts, next_page_token }))
+        let Listing { entries: posts, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::post_to_proto(row)))?;
+        Ok((unit, proto::ListPostsResponse { posts, next_page_token, broken }))
     }
 }
 

@@ -7,8 +7,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_list, fetch_optional,
-    list::{Equal, Unless},
+    StoreError, Tx, execute, fetch_optional, fetch_page,
+    list::{Equal, Listed, Unless},
     retraction, stands,
 };
 
@@ -95,7 +95,7 @@ pub(crate) async fn list_bulletins(
     (class_id, with_retracted): (Option<&ClassId>, bool),
     (after_class, after_number, after_fact): (&str, i64, &str),
     limit: i64,
-) -> Result<Vec<Bulletin>, StoreError> {
+) -> Result<Vec<Listed<Bulletin>>, StoreError> {
     let columns = Columns {
         programme: "b.programme_id",
         region: region_of_class!("b"),
@@ -104,9 +104,10 @@ pub(crate) async fn list_bulletins(
         subject: "",
         as_of: AsOf::Row("b.published_at"),
     };
-    let rows = fetch_list!(
+    let rows = fetch_page!(
         tx,
         BulletinRow,
+        "bulletin" by ["class_id", "number", "fact_id"],
         [
             concat!(
                 "SELECT b.class_id, b.number, b.tutor_id, b.title, b.text, b.published_at, b.fact_id,",
@@ -130,5 +131,5 @@ pub(crate) async fn list_bulletins(
             limit
         ]
     )?;
-    Ok(rows.into_iter().map(Bulletin::from).collect())
+    Ok(rows.into_iter().map(|row| row.map(Bulletin::from)).collect())
 }

@@ -7,7 +7,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, fetch_list, learned_stands,
+    StoreError, Tx, fetch_list, fetch_page, learned_stands,
+    list::Listed,
     list::Piece,
     sqlx::{self, Encode, QueryBuilder, Type},
     stands,
@@ -55,7 +56,7 @@ pub(crate) async fn list_marking(
     (as_of, owing_as_of): (DateTime<Utc>, DateTime<Utc>),
     after: &AfterTime<'_>,
     limit: i64,
-) -> Result<Vec<SubmissionRow>, StoreError> {
+) -> Result<Vec<Listed<SubmissionRow>>, StoreError> {
     // A mark that is owed belongs to the class that owes it, and is its tutor's.
     let columns = Columns {
         programme: "s.programme_id",
@@ -70,9 +71,10 @@ pub(crate) async fn list_marking(
         subject: "",
         as_of: AsOf::At(as_of),
     };
-    fetch_list!(
+    fetch_page!(
         tx,
         SubmissionRow,
+        "submission" by ["submitted_at", "submission_id"],
         [
             submission_columns!(),
             OfTheTutorsPeople { programme_id, tutor_id },

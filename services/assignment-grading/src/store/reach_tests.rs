@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use shipei_mirror::testing::{CLASSES, TRAINEES, id, programme, reach_world, stands};
 use shipei_rules::ids::{ClassId, PersonId};
 use shipei_service_kit::testing::{Belongs, TestKit, reaches};
-use shipei_store::Tx;
+use shipei_store::{Tx, list::all};
 
 use super::{
     AfterTime, Recorded, insert_bulletin, insert_post, insert_seminar, insert_submission, list_bulletins,
@@ -111,10 +111,13 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         }
         let expected = sorted(expected);
         let found =
-            list_bulletins(tx, &reach, &programme(), (None, false), ("", 0, ""), LIMIT).await.unwrap();
+            all(list_bulletins(tx, &reach, &programme(), (None, false), ("", 0, ""), LIMIT).await.unwrap())
+                .unwrap();
         let found = found.into_iter().map(|row| format!("{}-{}", row.class_id, row.number));
         assert_eq!(sorted(found), expected, "{reach:?}");
-        let found = list_seminars(tx, &reach, &programme(), (None, false), &start(), LIMIT).await.unwrap();
+        let found =
+            all(list_seminars(tx, &reach, &programme(), (None, false), &start(), LIMIT).await.unwrap())
+                .unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.seminar_id.to_string())), expected, "{reach:?}");
 
         // What a trainee does is theirs, of the place of its time.
@@ -128,11 +131,14 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             }
         }
         let ids = sorted(expected.iter().map(|(person, number, _)| format!("{person}-{number}")));
-        let found =
-            list_submissions(tx, &reach, &programme(), (None, None, false), &start(), LIMIT).await.unwrap();
+        let found = all(list_submissions(tx, &reach, &programme(), (None, None, false), &start(), LIMIT)
+            .await
+            .unwrap())
+        .unwrap();
         let found = found.into_iter().map(|row| row.submission_id.as_str().to_owned());
         assert_eq!(sorted(found), ids, "{reach:?}");
-        let found = list_posts(tx, &reach, &programme(), (&id("L1-1"), false), 0, LIMIT).await.unwrap();
+        let found =
+            all(list_posts(tx, &reach, &programme(), (&id("L1-1"), false), 0, LIMIT).await.unwrap()).unwrap();
         let found = found.into_iter().map(|row| (row.person_id.to_string(), row.posted_at));
         let posts = expected.iter().map(|(person, _, when)| ((*person).to_owned(), *when));
         assert_eq!(found.collect::<Vec<_>>(), posts.collect::<Vec<_>>(), "{reach:?}");
@@ -144,9 +150,10 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             ("U2", "L2", "130600", &["T2-1", "T2-2", "T2-3"]),
         ] {
             let is_reached = Belongs { region, class, person: tutor, at: end }.is_reached_by(&reach);
-            let found = list_marking(tx, &reach, &programme(), &id(tutor), (end, end), &start(), LIMIT)
+            let found = all(list_marking(tx, &reach, &programme(), &id(tutor), (end, end), &start(), LIMIT)
                 .await
-                .unwrap();
+                .unwrap())
+            .unwrap();
             let found = sorted(found.into_iter().map(|row| row.submission_id.as_str().to_owned()));
             assert_eq!(found, if is_reached { owed } else { &[] }, "{tutor} {reach:?}");
         }

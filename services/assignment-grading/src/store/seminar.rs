@@ -8,8 +8,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional,
-    list::{Equal, Unless},
+    StoreError, Tx, execute, fetch_one, fetch_optional, fetch_page,
+    list::{Equal, Listed, Unless},
     stands,
 };
 
@@ -134,10 +134,11 @@ pub(crate) async fn list_seminars(
     (class_id, with_retracted): (Option<&ClassId>, bool),
     after: &AfterTime<'_>,
     limit: i64,
-) -> Result<Vec<Seminar>, StoreError> {
-    let rows = fetch_list!(
+) -> Result<Vec<Listed<Seminar>>, StoreError> {
+    let rows = fetch_page!(
         tx,
         SeminarRow,
+        "seminar" by ["opened_at", "seminar_id"],
         [
             select_seminar!("s.programme_id = "),
             programme_id.as_str(),
@@ -155,7 +156,7 @@ pub(crate) async fn list_seminars(
             limit
         ]
     )?;
-    Ok(rows.into_iter().map(Seminar::from).collect())
+    Ok(rows.into_iter().map(|row| row.map(Seminar::from)).collect())
 }
 
 /// Keeps a post and gives it the seminar's next number.
@@ -212,7 +213,7 @@ pub(crate) async fn list_posts(
     (seminar_id, with_retracted): (&SeminarId, bool),
     after: i64,
     limit: i64,
-) -> Result<Vec<Post>, StoreError> {
+) -> Result<Vec<Listed<Post>>, StoreError> {
     let columns = Columns {
         programme: "p.programme_id",
         region: placed!("county_code", "p.programme_id", "p.person_id", "p.posted_at"),
@@ -221,9 +222,10 @@ pub(crate) async fn list_posts(
         subject: "",
         as_of: AsOf::Row("p.posted_at"),
     };
-    let rows = fetch_list!(
+    let rows = fetch_page!(
         tx,
         PostRow,
+        "post" by ["number"],
         [
             concat!(
                 "SELECT p.number, p.person_id, p.text, p.characters, p.posted_at, p.fact_id,",
@@ -243,19 +245,16 @@ pub(crate) async fn list_posts(
             limit
         ]
     )?;
-    let mut posts = Vec::with_capacity(rows.len());
-    for row in rows {
-        posts.push(Post {
-            number: row.number,
-            person_id: row.person_id,
-            text: row.text,
-            characters: row.characters,
-            posted_at: row.posted_at,
-            fact_id: row.fact_id,
-            stands: row.stands,
-        });
-    }
-    Ok(posts)
+    let post = |row: PostRow| Post {
+        number: row.number,
+        person_id: row.person_id,
+        text: row.text,
+        characters: row.characters,
+        posted_at: row.posted_at,
+        fact_id: row.fact_id,
+        stands: row.stands,
+    };
+    Ok(rows.into_iter().map(|row| row.map(post)).collect())
 }
 
 /// Keeps a summary of a seminar that is locked.

@@ -14,8 +14,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_list, fetch_optional,
-    list::{Equal, Unless},
+    StoreError, Tx, execute, fetch_optional, fetch_page,
+    list::{Equal, Listed, Unless},
     select_by_keys, sqlx, stands,
 };
 
@@ -437,10 +437,11 @@ pub(crate) async fn list_submissions(
     (class_id, person_id, with_retracted): (Option<&ClassId>, Option<&PersonId>, bool),
     after: &AfterTime<'_>,
     limit: i64,
-) -> Result<Vec<SubmissionRow>, StoreError> {
-    fetch_list!(
+) -> Result<Vec<Listed<SubmissionRow>>, StoreError> {
+    fetch_page!(
         tx,
         SubmissionRow,
+        "submission" by ["submitted_at", "submission_id"],
         [
             select_submission!("WHERE s.programme_id = "),
             programme_id.as_str(),

@@ -12,7 +12,7 @@ use shipei_rules::{
     vocabulary::Role,
     windows::{self, Extension, For},
 };
-use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
+use shipei_service_kit::{Fields, Listing, ReadUnit, Refusal, Result, Unit};
 use shipei_store::{StoreError, Tx};
 use tonic::Request;
 
@@ -334,9 +334,9 @@ pub(super) async fn list_counties(
     programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows = counties::counties(&mut unit.tx, &unit.reach, &id, city, unit.now, after, limit).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.county_code.to_string()]);
-    let counties = rows.into_iter().map(convert::county_to).collect();
-    Ok((unit, pb::ListCountiesResponse { counties, next_page_token }))
+    let Listing { entries: counties, next_page_token, broken } =
+        page.list(rows, |row| Ok(convert::county_to(row)))?;
+    Ok((unit, pb::ListCountiesResponse { counties, next_page_token, broken }))
 }
 
 pub(super) async fn list_remittances(
@@ -356,8 +356,7 @@ pub(super) async fn list_remittances(
     programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = ((page.after(0), page.after(1)), page.limit());
     let rows = counties::remittances(&mut unit.tx, &unit.reach, &id, county, after, limit).await?;
-    let (rows, next_page_token) =
-        page.cut(rows, |row| vec![row.county_code.to_string(), row.r#ref.to_string()]);
-    let remittances = rows.into_iter().map(convert::remittance_to).collect();
-    Ok((unit, pb::ListRemittancesResponse { remittances, next_page_token }))
+    let Listing { entries: remittances, next_page_token, broken } =
+        page.list(rows, |row| Ok(convert::remittance_to(row)))?;
+    Ok((unit, pb::ListRemittancesResponse { remittances, next_page_token, broken }))
 }

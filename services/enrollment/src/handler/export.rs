@@ -224,13 +224,13 @@ fn classes(page: pb::ListClassesResponse) -> Portion {
         .classes
         .into_iter()
         .map(|class| vec![class.class_id, class.name, class.region_code, class.tutor_id]);
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn schools(page: pb::ListSchoolsResponse) -> Portion {
     let rows =
         page.schools.into_iter().map(|school| vec![school.school_code, school.name, school.county_code]);
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn regions(page: pb::ListRegionsResponse) -> Portion {
@@ -244,7 +244,7 @@ fn regions(page: pb::ListRegionsResponse) -> Portion {
         let known = truth(region.in_national_standard);
         vec![region.code, region.name, level.to_owned(), region.parent_code, known]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn counties(page: pb::ListCountiesResponse) -> Portion {
@@ -259,7 +259,7 @@ fn counties(page: pb::ListCountiesResponse) -> Portion {
             county.active_trainees.to_string(),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn remittances(page: pb::ListRemittancesResponse) -> Portion {
@@ -275,7 +275,7 @@ fn remittances(page: pb::ListRemittancesResponse) -> Portion {
             instant(remittance.invoiced_time),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn tutor_choices(page: pb::ListTutorChoicesResponse) -> Portion {
@@ -283,5 +283,5 @@ fn tutor_choices(page: pb::ListTutorChoicesResponse) -> Portion {
         .choices
         .into_iter()
         .map(|choice| vec![choice.tutor_id, choice.expert_id, instant(choice.chosen_time)]);
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }

@@ -3,7 +3,7 @@
 
 use shipei_contracts::enrollment::v1::{self as pb, extension_service_server::ExtensionService};
 use shipei_rules::{ids::text_of, region::RegionCode};
-use shipei_service_kit::{Error, Fields, ReadUnit, Result, Unit};
+use shipei_service_kit::{Error, Fields, Listing, ReadUnit, Result, Unit};
 use shipei_store::Tx;
 use tonic::Request;
 
@@ -19,9 +19,6 @@ use crate::{
         region as regions,
     },
 };
-
-/// What an extension takes in an answer beside its reason, bytes, about.
-const SMALL_FIELDS_BYTES: usize = 512;
 
 #[tonic::async_trait]
 impl ExtensionService for Handler {
@@ -115,8 +112,7 @@ async fn list_extensions(
     programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows = extensions::extensions(&mut unit.tx, &unit.reach, &id, region, unit.now, after, limit).await?;
-    let bytes = |row: &ExtensionRow| row.reason.len() + SMALL_FIELDS_BYTES;
-    let (rows, next_page_token) = page.cut_within(rows, bytes, |row| vec![row.extension_id.to_string()]);
-    let extensions = rows.into_iter().map(convert::extension_to).collect();
-    Ok((unit, pb::ListExtensionsResponse { extensions, next_page_token }))
+    let Listing { entries: extensions, next_page_token, broken } =
+        page.list(rows, |row| Ok(convert::extension_to(row)))?;
+    Ok((unit, pb::ListExtensionsResponse { extensions, next_page_token, broken }))
 }

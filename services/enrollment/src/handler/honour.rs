@@ -3,7 +3,7 @@
 
 use shipei_contracts::enrollment::v1::{self as pb, honour_service_server::HonourService};
 use shipei_rules::{ids::text_of, region::RegionCode, vocabulary::Role};
-use shipei_service_kit::{Fields, ReadUnit, Result, Unit};
+use shipei_service_kit::{Fields, Listing, ReadUnit, Result, Unit};
 use tonic::Request;
 
 use super::{Answer, Handler, programme_head, region_of};
@@ -79,8 +79,7 @@ pub(super) async fn list(
     programme_head(&mut unit.tx, &id).await?;
     let after = (page.after(0), page.after(1));
     let rows = honour::choices(&mut unit.tx, &unit.reach, &id, city, after, page.limit()).await?;
-    let (rows, next_page_token) =
-        page.cut(rows, |row| vec![row.tutor_id.to_string(), row.expert_id.to_string()]);
-    let choices = rows.into_iter().map(convert::choice_to).collect();
-    Ok((unit, pb::ListTutorChoicesResponse { choices, next_page_token }))
+    let Listing { entries: choices, next_page_token, broken } =
+        page.list(rows, |row| Ok(convert::choice_to(row)))?;
+    Ok((unit, pb::ListTutorChoicesResponse { choices, next_page_token, broken }))
 }

@@ -7,7 +7,7 @@ use shipei_rules::{
     region::RegionCode,
     vocabulary::Role,
 };
-use shipei_service_kit::{Fields, ReadUnit, Result, Unit, set_aside};
+use shipei_service_kit::{Fields, Listing, ReadUnit, Result, Unit};
 use tonic::{Request, Streaming};
 
 use super::{
@@ -152,12 +152,9 @@ pub(super) async fn list_people(
     let filter = PeopleFilter { role, region_code, class_id: class_id.as_ref() };
     let rows =
         people::people(&mut unit.tx, &unit.reach, id, filter, unit.now, page.after(0), page.limit()).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
-    let mut people = Vec::with_capacity(rows.len());
-    let mut broken = Vec::new();
-    for row in rows {
-        people.extend(set_aside(convert::person_to(row, id, handler.kit.keys().vault()), &mut broken)?);
-    }
+    let vault = handler.kit.keys().vault();
+    let Listing { entries: people, next_page_token, broken } =
+        page.list(rows, |row| convert::person_to(row, id, vault))?;
     Ok((unit, pb::ListPeopleResponse { people, next_page_token, broken }))
 }
 

@@ -11,8 +11,8 @@ use shipei_rules::{
     ids::ProgrammeId,
     scheme::{Scheme, SchemeError},
 };
-use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit, to_int32};
-use shipei_store::{StoreError, Tx};
+use shipei_service_kit::{Fields, Listing, ReadUnit, Refusal, Result, Unit, page::PAGE_BYTES_MAX, to_int32};
+use shipei_store::{StoreError, Tx, list::Listed};
 use tonic::Request;
 
 use super::{Answer, Handler, programme_head};
@@ -60,9 +60,6 @@ impl ProgrammeService for Handler {
         self.kit.read(self, request, list_duties).await
     }
 }
-
-/// About as long as a programme is in an answer, beside its scheme.
-const PROGRAMME_BYTES: usize = 1_000;
 
 /// The scheme of a request, or INVALID_SCHEME with the line, the key and the cause.
 async fn parse_scheme(text: &str) -> Result<Arc<Scheme>> {
@@ -198,14 +195,24 @@ async fn list(
     let page = handler.kit.page::<pb::ListProgrammesRequest>(&[], request.page_size, &request.page_token)?;
     let rows =
         programmes::programmes(&mut unit.tx, &unit.reach, unit.now, page.after(0), page.limit()).await?;
-    let bytes = |row: &ProgrammeRow| row.scheme_toml.len() + PROGRAMME_BYTES;
-    let (rows, next_page_token) = page.cut_within(rows, bytes, |row| vec![row.programme_id.to_string()]);
-    let mut programmes = Vec::with_capacity(rows.len());
+    // Schemes are parsed for no more rows than a page can hold, and for the one with which it is too full.
+    let (mut read, mut bytes) = (Vec::new(), 0);
     for row in rows {
-        let scheme = stored_scheme(&row).await?;
-        programmes.push(convert::programme_to(row, &scheme));
+        if bytes > PAGE_BYTES_MAX {
+            break;
+        }
+        let (key, row) = row.into_parts();
+        let entry = match row {
+            Ok(row) => {
+                bytes += row.scheme_toml.len();
+                stored_scheme(&row).await.map(|scheme| convert::programme_to(row, &scheme))
+            }
+            Err(error) => Err(error.into()),
+        };
+        read.push(Listed::of(key, entry));
     }
-    Ok((unit, pb::ListProgrammesResponse { programmes, next_page_token }))
+    let Listing { entries: programmes, next_page_token, broken } = page.list(read, |entry| entry)?;
+    Ok((unit, pb::ListProgrammesResponse { programmes, next_page_token, broken }))
 }
 
 async fn list_duties(

@@ -12,7 +12,7 @@ use shipei_rules::{
     region::{RegionCode, RegionLevel, YearMonth},
     scheme::Scheme,
 };
-use shipei_service_kit::{Fields, ReadUnit, Refusal, Result, Unit};
+use shipei_service_kit::{Fields, Listing, ReadUnit, Refusal, Result, Unit};
 use tonic::Request;
 
 use super::{Answer, Handler, existing_county, programme_head};
@@ -196,9 +196,8 @@ pub(super) async fn list_regions(
     let (after, limit) = (page.after(0), page.limit());
     let filter = (parent_code, level);
     let rows = regions::regions(&mut unit.tx, &unit.reach, &id, filter, unit.now, after, limit).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.code.to_string()]);
-    let regions = rows.into_iter().map(convert::region_to).collect::<Result<_>>()?;
-    Ok((unit, pb::ListRegionsResponse { regions, next_page_token }))
+    let Listing { entries: regions, next_page_token, broken } = page.list(rows, convert::region_to)?;
+    Ok((unit, pb::ListRegionsResponse { regions, next_page_token, broken }))
 }
 
 async fn create_school(
@@ -235,9 +234,9 @@ pub(super) async fn list_schools(
     programme_head(&mut unit.tx, &id).await?;
     let (after, limit) = (page.after(0), page.limit());
     let rows = regions::schools(&mut unit.tx, &unit.reach, &id, county_code, unit.now, after, limit).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.school_code.to_string()]);
-    let schools = rows.into_iter().map(convert::school_to).collect();
-    Ok((unit, pb::ListSchoolsResponse { schools, next_page_token }))
+    let Listing { entries: schools, next_page_token, broken } =
+        page.list(rows, |row| Ok(convert::school_to(row)))?;
+    Ok((unit, pb::ListSchoolsResponse { schools, next_page_token, broken }))
 }
 
 /// Creates a class. Its tutor need not be enrolled, or there may be none: a class that was refused would lose all its
@@ -350,7 +349,7 @@ pub(super) async fn list_classes(
     let (after, limit) = (page.after(0), page.limit());
     let filter = (tutor_id.as_ref(), region_code);
     let rows = classes::classes(&mut unit.tx, &unit.reach, &id, filter, unit.now, after, limit).await?;
-    let (rows, next_page_token) = page.cut(rows, |row| vec![row.class_id.to_string()]);
-    let listed = rows.into_iter().map(convert::class_to).collect();
-    Ok((unit, pb::ListClassesResponse { classes: listed, next_page_token }))
+    let Listing { entries: classes, next_page_token, broken } =
+        page.list(rows, |row| Ok(convert::class_to(row)))?;
+    Ok((unit, pb::ListClassesResponse { classes, next_page_token, broken }))
 }

@@ -9,7 +9,9 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_all, fetch_list, fetch_one, fetch_optional, list::Equal, stands,
+    StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, fetch_page,
+    list::{Equal, Listed},
+    stands,
 };
 
 use super::{Maybe, Stamp};
@@ -175,7 +177,7 @@ pub(crate) async fn classes(
     now: Time,
     after: &str,
     limit: i64,
-) -> Result<Vec<ClassRow>, StoreError> {
+) -> Result<Vec<Listed<ClassRow>>, StoreError> {
     let columns = Columns {
         programme: "c.programme_id",
         region: "c.region_code",
@@ -185,9 +187,10 @@ pub(crate) async fn classes(
         as_of: AsOf::At(now),
     };
     let asked = Reach::region(text_of(region_code.as_ref()));
-    fetch_list!(
+    fetch_page!(
         tx,
         ClassRow,
+        "class" by ["class_id"],
         [
             "SELECT c.class_id, c.name, c.region_code, c.tutor_id, c.created_tutor_id FROM class c \
              WHERE c.programme_id = ",

@@ -9,7 +9,9 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, list::Equal, retraction, stands,
+    StoreError, Tx, execute, fetch_list, fetch_one, fetch_optional, fetch_page,
+    list::{Equal, Listed},
+    retraction, stands,
 };
 
 use super::{Stamp, person::is_there};
@@ -223,12 +225,13 @@ pub(crate) async fn counties(
     now: Time,
     after: &str,
     limit: i64,
-) -> Result<Vec<CountyRow>, StoreError> {
+) -> Result<Vec<Listed<CountyRow>>, StoreError> {
     let columns = Columns { region: "r.code", ..Columns::none("r.programme_id", AsOf::At(now)) };
     let city = Reach::region(text_of(city_code.as_ref()));
-    fetch_list!(
+    fetch_page!(
         tx,
         CountyRow,
+        "region" by ["county_code"],
         [
             counties_where!("WHERE r.level = 'county' AND r.programme_id = "),
             programme_id.as_str(),
@@ -334,12 +337,13 @@ pub(crate) async fn remittances(
     county_code: Option<RegionCode>,
     (after_county, after_ref): (&str, &str),
     limit: i64,
-) -> Result<Vec<RemittanceRow>, StoreError> {
+) -> Result<Vec<Listed<RemittanceRow>>, StoreError> {
     let columns =
         Columns { region: "m.county_code", ..Columns::none("m.programme_id", AsOf::Row("m.occurred_at")) };
-    fetch_list!(
+    fetch_page!(
         tx,
         RemittanceRow,
+        "remittance" by ["county_code", "ref"],
         [
             remittances_where!("m.programme_id = "),
             programme_id.as_str(),

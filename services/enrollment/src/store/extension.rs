@@ -8,7 +8,9 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional, retraction, sqlx, stands};
+use shipei_store::{
+    StoreError, Tx, execute, fetch_optional, fetch_page, list::Listed, retraction, sqlx, stands,
+};
 
 use super::{Maybe, Stamp};
 use crate::domain::Time;
@@ -142,7 +144,7 @@ pub(crate) async fn extensions(
     now: Time,
     after: &str,
     limit: i64,
-) -> Result<Vec<ExtensionRow>, StoreError> {
+) -> Result<Vec<Listed<ExtensionRow>>, StoreError> {
     let columns = Columns {
         programme: "e.programme_id",
         region: "e.place_code",
@@ -152,9 +154,10 @@ pub(crate) async fn extensions(
         as_of: AsOf::At(now),
     };
     let asked = Reach::region(text_of(region_code.as_ref()));
-    fetch_list!(
+    fetch_page!(
         tx,
         ExtensionRow,
+        "extension" by ["extension_id"],
         [
             concat!(
                 "SELECT e.extension_id, e.window_name, e.last_day, e.region_code, e.class_id, e.person_id, e.reason, \

@@ -8,7 +8,7 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional, stands};
+use shipei_store::{StoreError, Tx, execute, fetch_optional, fetch_page, list::Listed, stands};
 
 use super::{Stamp, things::taught_by};
 use crate::domain::Time;
@@ -89,7 +89,7 @@ pub(crate) async fn choices(
     city_code: Option<RegionCode>,
     (after_tutor, after_expert): (&str, &str),
     limit: i64,
-) -> Result<Vec<ChoiceRow>, StoreError> {
+) -> Result<Vec<Listed<ChoiceRow>>, StoreError> {
     let columns = Columns {
         region: "p.county_code",
         person: "c.tutor_id",
@@ -97,9 +97,10 @@ pub(crate) async fn choices(
         ..Columns::none("c.programme_id", AsOf::Row("c.occurred_at"))
     };
     let city = Reach::region(text_of(city_code.as_ref()));
-    fetch_list!(
+    fetch_page!(
         tx,
         ChoiceRow,
+        "tutor_choice" by ["tutor_id", "expert_id"],
         [
             concat!(
                 "SELECT c.tutor_id, c.expert_id, c.occurred_at, c.fact_id FROM tutor_choice c \

@@ -10,7 +10,11 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_list, fetch_optional, list::Equal, stands};
+use shipei_store::{
+    StoreError, Tx, execute, fetch_all, fetch_list, fetch_optional, fetch_page,
+    list::{Equal, Listed},
+    stands,
+};
 
 use super::{Maybe, Stamp, region, things::taught_by};
 use crate::domain::{Member, Place, Time};
@@ -294,13 +298,14 @@ pub(crate) async fn people(
     now: Time,
     after: &str,
     limit: i64,
-) -> Result<Vec<PersonRow>, StoreError> {
+) -> Result<Vec<Listed<PersonRow>>, StoreError> {
     let columns = of_person(now);
     let asked = Reach::region(text_of(filter.region_code.as_ref()));
     let county_code = region::county_among(tx, reach, programme_id, filter.region_code).await?;
-    fetch_list!(
+    fetch_page!(
         tx,
         PersonRow,
+        "person" by ["person_id"],
         [
             people_where!("p.programme_id = "),
             programme_id.as_str(),

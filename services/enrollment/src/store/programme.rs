@@ -5,7 +5,7 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, execute, fetch_list, fetch_optional};
+use shipei_store::{StoreError, Tx, execute, fetch_optional, fetch_page, list::Listed};
 
 use super::Stamp;
 use crate::domain::Time;
@@ -83,11 +83,12 @@ pub(crate) async fn programmes(
     now: Time,
     after: &str,
     limit: i64,
-) -> Result<Vec<ProgrammeRow>, StoreError> {
+) -> Result<Vec<Listed<ProgrammeRow>>, StoreError> {
     let columns = Columns { region: "p.region_code", ..Columns::none("p.programme_id", AsOf::At(now)) };
-    fetch_list!(
+    fetch_page!(
         tx,
         ProgrammeRow,
+        "programme" by ["programme_id"],
         [
             programmes_where!("p.programme_id > "),
             after,

@@ -5,7 +5,7 @@ use shipei_service_kit::{
     Reach,
     testing::{Belongs, TREE, TestKit, reaches},
 };
-use shipei_store::{Tx, execute};
+use shipei_store::{Tx, execute, list::all};
 
 use super::{
     Maybe, Stamp,
@@ -164,14 +164,17 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         for reach in reaches(&["T1", "T2", "T3", "U1", "U2"]) {
             let context = format!("{reach:?} at {now}");
 
-            let found = region::regions(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap();
+            let found =
+                all(region::regions(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap())
+                    .unwrap();
             let mut codes: Vec<&str> = TREE.iter().map(|(code, ..)| *code).collect();
             codes.sort_unstable();
             codes.dedup();
             let expected = reached(&reach, codes.iter().map(|code| (*code, of(code, "", ""))));
             assert_eq!(names(found.into_iter().map(|row| row.code.to_string())), expected, "{context}");
 
-            let found = region::schools(tx, &reach, programme, None, now, "", LIMIT).await.unwrap();
+            let found =
+                all(region::schools(tx, &reach, programme, None, now, "", LIMIT).await.unwrap()).unwrap();
             let expected = reached(&reach, SCHOOLS.map(|(school, county)| (school, of(county, "", ""))));
             assert_eq!(
                 names(found.into_iter().map(|row| row.school_code.to_string())),
@@ -179,12 +182,15 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 "{context}"
             );
 
-            let found = class::classes(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap();
+            let found =
+                all(class::classes(tx, &reach, programme, (None, None), now, "", LIMIT).await.unwrap())
+                    .unwrap();
             let expected =
                 reached(&reach, CLASSES.map(|(class, region, tutor)| (class, of(region, class, tutor))));
             assert_eq!(names(found.into_iter().map(|row| row.class_id.to_string())), expected, "{context}");
 
-            let found = county::counties(tx, &reach, programme, None, now, "", LIMIT).await.unwrap();
+            let found =
+                all(county::counties(tx, &reach, programme, None, now, "", LIMIT).await.unwrap()).unwrap();
             let expected = reached(&reach, counties.map(|code| (code, of(code, "", ""))));
             assert_eq!(
                 names(found.into_iter().map(|row| row.county_code.to_string())),
@@ -194,7 +200,7 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             let found = county::reported_counties(tx, &reach, programme, id("130000"), now).await.unwrap();
             assert_eq!(names(found.iter().map(ToString::to_string)), expected, "{context}");
 
-            let found = programme::programmes(tx, &reach, now, "", LIMIT).await.unwrap();
+            let found = all(programme::programmes(tx, &reach, now, "", LIMIT).await.unwrap()).unwrap();
             let expected = reached(&reach, [(programme.as_str(), of("130000", "", ""))]);
             assert_eq!(
                 names(found.into_iter().map(|row| row.programme_id.to_string())),
@@ -202,7 +208,8 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 "{context}"
             );
 
-            let found = county::remittances(tx, &reach, programme, None, ("", ""), LIMIT).await.unwrap();
+            let found = all(county::remittances(tx, &reach, programme, None, ("", ""), LIMIT).await.unwrap())
+                .unwrap();
             let expected = reached(
                 &reach,
                 REMITTANCES.map(|(county, reference, sent)| {
@@ -211,7 +218,8 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             );
             assert_eq!(names(found.into_iter().map(|row| row.r#ref.to_string())), expected, "{context}");
 
-            let found = honour::choices(tx, &reach, programme, None, ("", ""), LIMIT).await.unwrap();
+            let found =
+                all(honour::choices(tx, &reach, programme, None, ("", ""), LIMIT).await.unwrap()).unwrap();
             let expected = reached(
                 &reach,
                 CHOICES.map(|(tutor, county, _, chosen)| {
@@ -238,7 +246,8 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             {
                 let class = maybe(class_id);
                 let filter = PeopleFilter { role: None, region_code: maybe(asked), class_id: class.as_ref() };
-                let found = person::people(tx, &reach, programme, filter, now, "", LIMIT).await.unwrap();
+                let found = all(person::people(tx, &reach, programme, filter, now, "", LIMIT).await.unwrap())
+                    .unwrap();
                 let region = Reach::region(asked);
                 let rows = PEOPLE.iter().filter(|(person, county, class)| {
                     of(county, class, person).is_reached_by(&region)

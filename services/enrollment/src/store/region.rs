@@ -10,8 +10,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_all, fetch_list, fetch_optional,
-    list::Equal,
+    StoreError, Tx, execute, fetch_all, fetch_optional, fetch_page,
+    list::{Equal, Listed},
     tree::{self, Lying},
 };
 
@@ -253,11 +253,12 @@ pub(crate) async fn regions(
     now: Time,
     after: &str,
     limit: i64,
-) -> Result<Vec<RegionRow>, StoreError> {
+) -> Result<Vec<Listed<RegionRow>>, StoreError> {
     let columns = Columns { region: "r.code", ..Columns::none("r.programme_id", AsOf::At(now)) };
-    fetch_list!(
+    fetch_page!(
         tx,
         RegionRow,
+        "region" by ["code"],
         [
             "SELECT r.code, r.name, r.level, r.parent_code, r.created_parent_code, r.in_national_standard \
              FROM region r WHERE r.programme_id = ",
@@ -321,11 +322,12 @@ pub(crate) async fn schools(
     now: Time,
     after: &str,
     limit: i64,
-) -> Result<Vec<SchoolRow>, StoreError> {
+) -> Result<Vec<Listed<SchoolRow>>, StoreError> {
     let columns = Columns { region: "s.county_code", ..Columns::none("s.programme_id", AsOf::At(now)) };
-    fetch_list!(
+    fetch_page!(
         tx,
         SchoolRow,
+        "school" by ["school_code"],
         [
             "SELECT s.school_code, s.name, s.county_code FROM school s WHERE s.programme_id = ",
             programme_id.as_str(),

@@ -7,7 +7,7 @@ use shipei_contracts::learning::v1::{
     GetCourseRequest, GetCourseResponse, ListCoursesRequest, ListCoursesResponse, ListSelectionsRequest,
     ListSelectionsResponse, SelectCourseRequest, SelectCourseResponse,
 };
-use shipei_service_kit::{Error, ReadUnit, Refusal, Result, Unit, set_aside, to_timestamp};
+use shipei_service_kit::{Error, Listing, ReadUnit, Refusal, Result, Unit, to_timestamp};
 use tonic::{Request, Response, Status};
 
 use super::{CourseHandler, not_found, trainee};
@@ -111,12 +111,8 @@ impl CourseHandler {
         self.programmes.scheme(&mut unit.tx, &programme).await?;
         let place = (page.after(0), page.limit());
         let rows = store::courses(&mut unit.tx, &unit.reach, &programme, (category, &subject), place).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.course_id.to_string()]);
-        let (mut courses, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
-        for row in rows {
-            let course = set_aside(row.into_course().map_err(Error::from), &mut broken)?;
-            courses.extend(course.as_ref().map(convert::course_to_proto));
-        }
+        let Listing { entries: courses, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::course_to_proto(&row.into_course()?)))?;
         Ok((unit, ListCoursesResponse { courses, next_page_token, broken }))
     }
 
@@ -164,9 +160,9 @@ impl CourseHandler {
         trainee(&mut unit.tx, &programme, &person).await?;
         let place = (page.after(0), page.limit());
         let rows = store::selections(&mut unit.tx, &unit.reach, &programme, &person, place).await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.course_id.to_string()]);
-        let selections = rows.iter().map(selection_to_proto).collect();
-        Ok((unit, ListSelectionsResponse { selections, next_page_token }))
+        let Listing { entries: selections, next_page_token, broken } =
+            page.list(rows, |row| Ok(selection_to_proto(&row)))?;
+        Ok((unit, ListSelectionsResponse { selections, next_page_token, broken }))
     }
 }
 

@@ -11,8 +11,8 @@ use shipei_contracts::learning::v1::{
 use shipei_rules::ids::text_of;
 use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{MICROS_PER_SECOND, whole_seconds};
-use shipei_service_kit::{Error, ReadUnit, Refusal, Result, set_aside, to_int32, to_timestamp};
-use shipei_store::StoreError;
+use shipei_service_kit::{Listing, ReadUnit, Refusal, Result, to_int32, to_timestamp};
+use shipei_store::{StoreError, list::Listed};
 
 use super::{StudyHandler, trainee};
 use crate::catalogue::Catalogue;
@@ -84,22 +84,20 @@ impl StudyHandler {
             page.limit(),
         )
         .await?;
-        let (rows, next_page_token) = page
-            .cut(rows, |row| vec![row.opened_at.timestamp_micros().to_string(), row.session_id.to_string()]);
-        let ids: Vec<_> = rows.iter().map(|row| &row.session_id).collect();
+        let readable = rows.iter().filter_map(Listed::readable);
+        let ids: Vec<_> = readable.map(|row| row.session_id.clone()).collect();
+        let ids: Vec<_> = ids.iter().collect();
         let mut voids: HashMap<_, Vec<String>> = HashMap::new();
         for void in correction::voids(&mut unit.tx, &programme, &person, &ids).await? {
             voids.entry(void.session_id).or_default().push(void.fact_id);
         }
-        let (mut sessions, mut broken) = (Vec::with_capacity(rows.len()), Vec::new());
-        for row in rows {
-            let session = set_aside(row.session().map_err(Error::from), &mut broken)?;
-            let Some(session) = session else { continue };
+        let Listing { entries: sessions, next_page_token, broken } = page.list(rows, |row| {
+            let session = row.session()?;
             let mut void_fact_ids = voids.remove(&row.session_id).unwrap_or_default();
             void_fact_ids.sort_unstable();
             let shown = convert::session_to_proto(&row.session_id, &row.course_id, &session);
-            sessions.push(Session { void_fact_ids, ..shown });
-        }
+            Ok(Session { void_fact_ids, ..shown })
+        })?;
         Ok((unit, ListSessionsResponse { sessions, next_page_token, broken }))
     }
 }

@@ -9,7 +9,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_one, fetch_optional, list::Equal,
+    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_one, fetch_optional, fetch_page,
+    list::{Equal, Listed},
     stands,
 };
 
@@ -124,11 +125,12 @@ pub(crate) async fn courses(
     programme_id: &ProgrammeId,
     (category, subject): (&str, &str),
     (after, limit): (&str, i64),
-) -> Result<Vec<CourseRow>, StoreError> {
+) -> Result<Vec<Listed<CourseRow>>, StoreError> {
     let columns = Columns::none("c.programme_id", AsOf::At(DateTime::UNIX_EPOCH));
-    fetch_list!(
+    fetch_page!(
         tx,
         CourseRow,
+        "course" by ["course_id"],
         [
             "SELECT c.course_id, c.catalogue_version, c.title, c.category, c.main_line, c.minutes, c.subject, \
              c.education_stage FROM course c WHERE c.programme_id = ",
@@ -249,7 +251,7 @@ pub(crate) async fn selections(
     programme_id: &ProgrammeId,
     person_id: &PersonId,
     (after, limit): (&str, i64),
-) -> Result<Vec<SelectionRow>, StoreError> {
+) -> Result<Vec<Listed<SelectionRow>>, StoreError> {
     let columns = Columns {
         programme: "s.programme_id",
         region: placed!("county_code", "s.programme_id", "s.person_id", "s.selected_at"),
@@ -258,9 +260,10 @@ pub(crate) async fn selections(
         subject: taught_by!("s.programme_id", "s.person_id"),
         as_of: AsOf::Row("s.selected_at"),
     };
-    fetch_list!(
+    fetch_page!(
         tx,
         SelectionRow,
+        "selection" by ["course_id"],
         [
             concat!(
                 "SELECT s.course_id, s.selected_at, s.fact_id FROM selection s WHERE",

@@ -7,7 +7,10 @@ use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, fetch_list, list::Equal};
+use shipei_store::{
+    StoreError, Tx, fetch_list, fetch_page,
+    list::{Equal, Listed},
+};
 
 use super::session::SessionRow;
 use super::study::{CourseProgressRow, PhaseCourseRow};
@@ -82,7 +85,7 @@ pub(crate) async fn sessions(
     (person_id, course_id): (&PersonId, Option<&CourseId>),
     (after_time, after_id): (DateTime<Utc>, &str),
     limit: i64,
-) -> Result<Vec<SessionRow>, StoreError> {
+) -> Result<Vec<Listed<SessionRow>>, StoreError> {
     let columns = Columns {
         programme: "s.programme_id",
         region: placed!("county_code", "s.programme_id", "s.person_id", "s.opened_at"),
@@ -91,9 +94,10 @@ pub(crate) async fn sessions(
         subject: taught_by!("s.programme_id", "s.person_id"),
         as_of: AsOf::Row("s.opened_at"),
     };
-    fetch_list!(
+    fetch_page!(
         tx,
         SessionRow,
+        "session" by ["opened_at", "session_id"],
         [
             "SELECT session_id, person_id, course_id, opened_at, last_at, last_seq, credited_micros, beats, \
              overlap_micros, overlap_beats, gap_micros, gap_beats, course_full_micros, course_full_beats, \

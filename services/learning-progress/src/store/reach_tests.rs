@@ -6,7 +6,7 @@ use shipei_service_kit::{
     Reach,
     testing::{Belongs, TestKit, reaches},
 };
-use shipei_store::{Tx, execute};
+use shipei_store::{Tx, execute, list::all};
 
 use super::{course, progress};
 
@@ -79,12 +79,15 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             let context = format!("{person} {reach:?}");
             let of_then: Vec<&str> =
                 COURSES.iter().filter(|(_, when)| is_reached(at(when))).map(|(course, _)| *course).collect();
-            let found = course::selections(tx, &reach, &programme(), &id(person), ("", LIMIT)).await.unwrap();
+            let found =
+                all(course::selections(tx, &reach, &programme(), &id(person), ("", LIMIT)).await.unwrap())
+                    .unwrap();
             let found: Vec<String> = found.into_iter().map(|row| row.course_id.to_string()).collect();
             assert_eq!(found, of_then, "{context}");
-            let found = progress::sessions(tx, &reach, &programme(), (&id(person), None), start, LIMIT)
+            let found = all(progress::sessions(tx, &reach, &programme(), (&id(person), None), start, LIMIT)
                 .await
-                .unwrap();
+                .unwrap())
+            .unwrap();
             let found: Vec<String> = found.into_iter().map(|row| row.session_id.into()).collect();
             assert_eq!(found, of_then, "{context}");
 

@@ -5,7 +5,7 @@ use shipei_contracts::offline::v1::{self as proto, export_service_server::Export
 use shipei_rules::{ids::ProgrammeId, region::RegionCode};
 use shipei_service_kit::{
     ReadUnit, Result,
-    cells::{education_stage, instant},
+    cells::{broken, education_stage, instant},
     convert::Fields,
     export::{Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
@@ -139,7 +139,9 @@ impl Handler {
             unit = given_back;
             next_activity = page.next_page_token;
             let Some(activity) = page.activities.into_iter().next() else {
-                return Ok((unit, Portion::default()));
+                // The last, or one that can't be read, whose attendances can't be found.
+                let rows = broken(page.broken).collect();
+                return Ok((unit, Portion { rows, next: next_activity }));
             };
             activity_id = activity.activity_id;
         }
@@ -165,7 +167,7 @@ impl Handler {
                 instant(attendance.scored_time),
             ]
         });
-        Ok((unit, Portion { rows: rows.collect(), next }))
+        Ok((unit, Portion { rows: rows.chain(broken(page.broken)).collect(), next }))
     }
 }
 
@@ -174,7 +176,7 @@ fn plans(page: proto::ListPlansResponse) -> Portion {
         let stage = education_stage(plan.education_stage());
         vec![plan.county_code, stage, plan.title, plan.counselor_id, instant(plan.submitted_time)]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn activities(page: proto::ListActivitiesResponse) -> Portion {
@@ -189,7 +191,7 @@ fn activities(page: proto::ListActivitiesResponse) -> Portion {
             instant(activity.held_time),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn results(page: proto::ListResultsResponse) -> Portion {
@@ -204,5 +206,5 @@ fn results(page: proto::ListResultsResponse) -> Portion {
             instant(results.submitted_time),
         ]
     });
-    Portion { rows: rows.collect(), next: page.next_page_token }
+    Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }

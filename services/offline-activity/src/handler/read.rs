@@ -3,24 +3,16 @@
 use chrono::{DateTime, Utc};
 use shipei_contracts::{common::v1::ErrorReason, offline::v1 as proto};
 use shipei_rules::ids::text_of;
-use shipei_service_kit::{Error, Page, ReadUnit, Refusal, Result};
+use shipei_service_kit::{Error, Listing, Page, ReadUnit, Refusal, Result};
 
 use super::Handler;
-use crate::{
-    convert,
-    domain::{Activity, Plan, Results},
-    error::not_found,
-    store,
-};
+use crate::{convert, error::not_found, store};
 
 /// The beginning of time, before everything that a list by time holds.
 const BEGINNING: DateTime<Utc> = match DateTime::from_timestamp(-62_135_596_800, 0) {
     Some(beginning) => beginning,
     None => DateTime::<Utc>::UNIX_EPOCH,
 };
-
-/// What a row takes in an answer beside its title, bytes, about.
-const SMALL_FIELDS_BYTES: usize = 512;
 
 impl Handler {
     pub(super) async fn plans(
@@ -39,11 +31,9 @@ impl Handler {
         let after = (page.after(0), page.after(1));
         let rows =
             store::list_plans(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
-        let bytes = |row: &Plan| row.title.len() + SMALL_FIELDS_BYTES;
-        let (rows, next_page_token) =
-            page.cut_within(rows, bytes, |row| vec![row.county_code.to_string(), row.stage.to_string()]);
-        let plans = rows.into_iter().map(convert::plan_to_proto).collect();
-        Ok((unit, proto::ListPlansResponse { plans, next_page_token }))
+        let Listing { entries: plans, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::plan_to_proto(row)))?;
+        Ok((unit, proto::ListPlansResponse { plans, next_page_token, broken }))
     }
 
     pub(super) async fn activities(
@@ -66,12 +56,9 @@ impl Handler {
         let chosen = (county, filter.stage, request.with_retracted);
         let rows =
             store::list_activities(&mut unit.tx, &unit.reach, programme, chosen, after, page.limit()).await?;
-        let bytes = |row: &Activity| row.theme.len() + SMALL_FIELDS_BYTES;
-        let key =
-            |row: &Activity| vec![row.held_at.timestamp_micros().to_string(), row.activity_id.to_string()];
-        let (rows, next_page_token) = page.cut_within(rows, bytes, key);
-        let activities = rows.into_iter().map(convert::activity_to_proto).collect();
-        Ok((unit, proto::ListActivitiesResponse { activities, next_page_token }))
+        let Listing { entries: activities, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::activity_to_proto(row)))?;
+        Ok((unit, proto::ListActivitiesResponse { activities, next_page_token, broken }))
     }
 
     pub(super) async fn attendances(
@@ -98,9 +85,9 @@ impl Handler {
             page.limit(),
         )
         .await?;
-        let (rows, next_page_token) = page.cut(rows, |row| vec![row.person_id.to_string()]);
-        let attendances = rows.into_iter().map(convert::attendance_to_proto).collect();
-        Ok((unit, proto::ListAttendancesResponse { attendances, next_page_token }))
+        let Listing { entries: attendances, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::attendance_to_proto(row)))?;
+        Ok((unit, proto::ListAttendancesResponse { attendances, next_page_token, broken }))
     }
 
     pub(super) async fn library(
@@ -124,12 +111,9 @@ impl Handler {
         let county = (county, request.with_retracted);
         let rows =
             store::list_results(&mut unit.tx, &unit.reach, programme, county, after, page.limit()).await?;
-        let bytes = |row: &Results| row.title.len() + SMALL_FIELDS_BYTES;
-        let (rows, next_page_token) = page.cut_within(rows, bytes, |row| {
-            vec![row.county_code.to_string(), row.stage.to_string(), row.number.to_string()]
-        });
-        let results = rows.into_iter().map(convert::results_to_proto).collect();
-        Ok((unit, proto::ListResultsResponse { results, next_page_token }))
+        let Listing { entries: results, next_page_token, broken } =
+            page.list(rows, |row| Ok(convert::results_to_proto(row)))?;
+        Ok((unit, proto::ListResultsResponse { results, next_page_token, broken }))
     }
 }
 

@@ -13,8 +13,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, bulk_insert, execute, fetch_list, fetch_one, fetch_optional,
-    list::{Equal, Unless},
+    StoreError, Tx, bulk_insert, execute, fetch_one, fetch_optional, fetch_page,
+    list::{Equal, Listed, Unless},
     select_by_keys, stands,
 };
 
@@ -138,10 +138,11 @@ pub(crate) async fn list_activities(
     (county_code, stage, with_retracted): (Option<RegionCode>, &str, bool),
     (after_at, after_id): (DateTime<Utc>, &str),
     limit: i64,
-) -> Result<Vec<Activity>, StoreError> {
-    let rows = fetch_list!(
+) -> Result<Vec<Listed<Activity>>, StoreError> {
+    let rows = fetch_page!(
         tx,
         ActivityRow,
+        "activity" by ["held_at", "activity_id"],
         [
             select_activity!("a.programme_id = "),
             programme_id.as_str(),
@@ -161,7 +162,7 @@ pub(crate) async fn list_activities(
             limit
         ]
     )?;
-    rows.into_iter().map(Activity::try_from).collect()
+    Ok(rows.into_iter().map(|row| row.and_then(Activity::try_from)).collect())
 }
 
 #[derive(sqlx::FromRow)]
@@ -467,10 +468,11 @@ pub(crate) async fn list_attendances(
     (activity_id, with_retracted): (&ActivityId, bool),
     after: &str,
     limit: i64,
-) -> Result<Vec<Attendance>, StoreError> {
-    let rows = fetch_list!(
+) -> Result<Vec<Listed<Attendance>>, StoreError> {
+    let rows = fetch_page!(
         tx,
         AttendanceRow,
+        "attendance" by ["person_id"],
         [
             "SELECT a.person_id, a.attended_at, a.fact_id, a.score, a.scored_at, a.score_fact_id, a.score_count \
              FROM attendance a WHERE a.programme_id = ",
@@ -487,5 +489,5 @@ pub(crate) async fn list_attendances(
             limit
         ]
     )?;
-    Ok(rows.into_iter().map(Attendance::from).collect())
+    Ok(rows.into_iter().map(|row| row.map(Attendance::from)).collect())
 }

@@ -11,8 +11,8 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_all, fetch_list, fetch_one,
-    list::{Equal, Unless},
+    StoreError, Tx, execute, fetch_all, fetch_one, fetch_page,
+    list::{Equal, Listed, Unless},
     stands,
 };
 
@@ -163,15 +163,16 @@ pub(crate) async fn list_plans(
     county_code: Option<RegionCode>,
     (after_county, after_stage): (&str, &str),
     limit: i64,
-) -> Result<Vec<Plan>, StoreError> {
+) -> Result<Vec<Listed<Plan>>, StoreError> {
     let columns = Columns {
         region: "p.county_code",
         person: "p.counselor_id",
         ..Columns::none("p.programme_id", AsOf::Row("p.submitted_at"))
     };
-    let rows = fetch_list!(
+    let rows = fetch_page!(
         tx,
         PlanRow,
+        "plan" by ["county_code", "education_stage"],
         [
             "SELECT p.county_code, p.education_stage, p.title, p.title_fact_id, p.counselor_id, p.submitted_at, p.fact_id \
              FROM plan p WHERE p.submitted_at IS NOT NULL AND p.programme_id = ",
@@ -188,7 +189,7 @@ pub(crate) async fn list_plans(
             limit
         ]
     )?;
-    rows.into_iter().map(Plan::try_from).collect()
+    Ok(rows.into_iter().map(|row| row.and_then(Plan::try_from)).collect())
 }
 
 #[derive(sqlx::FromRow)]
@@ -249,15 +250,16 @@ pub(crate) async fn list_results(
     (county_code, with_retracted): (Option<RegionCode>, bool),
     (after_county, after_stage, after_number): (&str, &str, i64),
     limit: i64,
-) -> Result<Vec<Results>, StoreError> {
+) -> Result<Vec<Listed<Results>>, StoreError> {
     let columns = Columns {
         region: "r.county_code",
         person: "r.counselor_id",
         ..Columns::none("r.programme_id", AsOf::Row("r.submitted_at"))
     };
-    let rows = fetch_list!(
+    let rows = fetch_page!(
         tx,
         ResultsRow,
+        "results" by ["county_code", "education_stage", "number"],
         [
             concat!(
                 "SELECT r.number, r.county_code, r.education_stage, r.title, r.counselor_id, r.submitted_at, r.fact_id,",
@@ -281,9 +283,8 @@ pub(crate) async fn list_results(
             limit
         ]
     )?;
-    let mut results = Vec::with_capacity(rows.len());
-    for row in rows {
-        results.push(Results {
+    let results = |row: ResultsRow| {
+        Ok(Results {
             number: row.number,
             stage: stage_of(&row.education_stage, "results", row.county_code)?,
             county_code: row.county_code,
@@ -292,7 +293,7 @@ pub(crate) async fn list_results(
             submitted_at: row.submitted_at,
             fact_id: row.fact_id,
             stands: row.stands,
-        });
-    }
-    Ok(results)
+        })
+    };
+    Ok(rows.into_iter().map(|row| row.and_then(results)).collect())
 }

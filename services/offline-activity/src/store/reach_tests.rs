@@ -11,7 +11,7 @@ use shipei_service_kit::{
     Reach,
     testing::{Belongs, TestKit, reaches},
 };
-use shipei_store::Tx;
+use shipei_store::{Tx, list::all};
 
 use super::{
     AttendanceFact, Recorded, attendances_recorded, insert_activity, insert_plan, insert_results,
@@ -106,17 +106,21 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
         };
         let expected = sorted(DONE.iter().filter_map(done));
         let start = DateTime::UNIX_EPOCH;
-        let found =
-            list_activities(tx, &reach, &programme(), (None, "", false), (start, ""), LIMIT).await.unwrap();
+        let found = all(list_activities(tx, &reach, &programme(), (None, "", false), (start, ""), LIMIT)
+            .await
+            .unwrap())
+        .unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.activity_id.to_string())), expected, "{reach:?}");
-        let found = list_results(tx, &reach, &programme(), (None, false), ("", "", 0), LIMIT).await.unwrap();
+        let found =
+            all(list_results(tx, &reach, &programme(), (None, false), ("", "", 0), LIMIT).await.unwrap())
+                .unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.title)), expected, "{reach:?}");
 
         let first = |county: &str| DONE.iter().find(|(_, region, ..)| *region == county);
         let plans = ["130302", "130629", "130632"].into_iter().filter_map(first);
         let expected =
             sorted(plans.filter(|plan| done(plan).is_some()).map(|(_, county, ..)| (*county).to_owned()));
-        let found = list_plans(tx, &reach, &programme(), None, ("", ""), LIMIT).await.unwrap();
+        let found = all(list_plans(tx, &reach, &programme(), None, ("", ""), LIMIT).await.unwrap()).unwrap();
         assert_eq!(sorted(found.into_iter().map(|row| row.county_code.to_string())), expected, "{reach:?}");
 
         for (activity_id, region, _, when) in DONE {
@@ -126,9 +130,10 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 Belongs { region, class, person, at: at(when) }.is_reached_by(&reach)
             };
             let expected = sorted(ids.iter().filter(attended).map(PersonId::to_string));
-            let found = list_attendances(tx, &reach, &programme(), (&id(activity_id), false), "", LIMIT)
+            let found = all(list_attendances(tx, &reach, &programme(), (&id(activity_id), false), "", LIMIT)
                 .await
-                .unwrap();
+                .unwrap())
+            .unwrap();
             assert_eq!(
                 sorted(found.into_iter().map(|row| row.person_id.to_string())),
                 expected,
@@ -138,8 +143,10 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             assert_eq!(sorted(found.into_iter().map(String::from)), expected, "{activity_id} {reach:?}");
         }
     }
-    let found =
-        list_plans(tx, &Reach::Everything, &programme(), Some(id("130629")), ("", ""), LIMIT).await.unwrap();
+    let found = all(list_plans(tx, &Reach::Everything, &programme(), Some(id("130629")), ("", ""), LIMIT)
+        .await
+        .unwrap())
+    .unwrap();
     assert_eq!(found.len(), 1);
 }
 
