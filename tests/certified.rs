@@ -8,9 +8,9 @@ use shipei_contracts::assessment::v1::{ListTraineeScoresRequest, score_service_c
 use shipei_contracts::decisions::v1::{
     AdjustItemRequest, AdjustmentKind, CertificateStatus, FinalVersion, FinaliseProgrammeRequest,
     FreezeScoresRequest, IssueCertificatesRequest, ListCertificatesRequest, ListFinalVersionsRequest,
-    RevokeCertificateRequest, VerifyCertificateRequest, VerifyCertificateResponse,
-    certificate_service_client::CertificateServiceClient, decision_service_client::DecisionServiceClient,
-    final_version_service_client::FinalVersionServiceClient,
+    ListScoreChangesRequest, RevokeCertificateRequest, ScoreChangeCause, VerifyCertificateRequest,
+    VerifyCertificateResponse, certificate_service_client::CertificateServiceClient,
+    decision_service_client::DecisionServiceClient, final_version_service_client::FinalVersionServiceClient,
 };
 
 use crate::{
@@ -144,6 +144,31 @@ async fn scores_are_frozen_over_a_restart_and_certified(backend: Backend) -> Res
         second = freeze(&clients, 2).await?;
     }
     assert_eq!((second.trainees, second.root != version.root), (version.trainees, true));
+    let changed = |region_code: &str, (from_version, to_version)| ListScoreChangesRequest {
+        programme_id: SEASON.to_owned(),
+        from_version,
+        to_version,
+        region_code: region_code.to_owned(),
+        page_size: 1,
+        ..ListScoreChangesRequest::default()
+    };
+    let request = changed("", (1, 0));
+    let changes =
+        ask!(clients, FinalVersionServiceClient, "assessment-decisions", list_score_changes, request);
+    let [change] = changes.changes.as_slice() else { anyhow::bail!("{changes:?}") };
+    assert_eq!(
+        (change.person_id.as_str(), changes.next_page_token.as_str()),
+        (failed.person_id.as_str(), "")
+    );
+    let (old, new) = (change.old.as_ref().context("old")?, change.new.as_ref().context("new")?);
+    assert_eq!((old.passed, old.total, new.passed), (false, failed.total, true));
+    let gained: i32 = change.items.iter().map(|item| item.new_hundredths - item.old_hundredths).sum();
+    assert_eq!(gained, (new.total - old.total) * 100);
+    assert!(change.items.iter().all(|item| item.cause() == ScoreChangeCause::Decision), "{change:?}");
+    let elsewhere = changed("130303", (1, 2));
+    let elsewhere =
+        ask!(clients, FinalVersionServiceClient, "assessment-decisions", list_score_changes, elsewhere);
+    assert!(elsewhere.changes.is_empty() && elsewhere.next_page_token.is_empty(), "{elsewhere:?}");
     let appealed = ask!(
         clients,
         CertificateServiceClient,

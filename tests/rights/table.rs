@@ -43,6 +43,7 @@ of that role reaches:
 | subject | who teaches the expert's subject, their work, and the tutors of their classes |
 | self | what is about the caller, and what they recorded |
 | public | what everybody of a programme may read |
+| everybody | what whoever asks may read, also without a token: it says nothing but what the caller brings along |
 | empty | nothing: NOT_PERMITTED |
 
 **Everything that a request names must lie within one reach of the caller's.** A programme that is none of the caller's, a region outside of theirs, or
@@ -128,6 +129,9 @@ fn written() -> String {
         for (method, policy) in methods {
             let scopes = scopes_by_role(policy);
             let cells = ROLES.map(|(role, _)| {
+                if policy.everybody {
+                    return "everybody".to_owned();
+                }
                 let of_role = scopes.get(&role).into_iter().flatten();
                 of_role.map(|scope| word(*scope)).collect::<Vec<_>>().join(", ")
             });

@@ -257,6 +257,9 @@ fn covers(who: &Who, scope: Scope, is_read: bool, named: Named, value: &str) -> 
 
 /// What must come of a call that names things of the first county, by its contract.
 fn expected(policy: &Policy, path: &str, who: &Who) -> Outcome {
+    if policy.everybody {
+        return Outcome::Allowed;
+    }
     let mut best = Outcome::NotPermitted;
     for (_, scope) in policy.rules.iter().filter(|(role, _)| *role == who.role) {
         let has_place = matches!(

@@ -2,14 +2,16 @@
 
 use shipei_contracts::{
     decisions::v1::{
-        AdjustItemRequest, AdjustmentKind, GetCertificateKeyRequest, ListAdjustmentsRequest,
-        ListCertificatesRequest, ListFinalVersionsRequest,
+        AdjustItemRequest, AdjustmentKind, FinalItem, FinalScore, GetCertificateKeyRequest,
+        ListAdjustmentsRequest, ListCertificatesRequest, ListFinalVersionsRequest, ListScoreChangesRequest,
         certificate_service_client::CertificateServiceClient, decision_service_client::DecisionServiceClient,
         final_version_service_client::FinalVersionServiceClient,
     },
     services::ASSESSMENT_DECISIONS as NAME,
 };
-use shipei_mirror::testing::{PROGRAMME, at};
+use shipei_mirror::testing::{PROGRAMME, World, at};
+use shipei_service_kit::prost::Message as _;
+use shipei_store::execute;
 
 use super::{MESSAGE_BYTES_MAX, Tried, walk, world};
 use crate::machine::roster::roster;
@@ -18,6 +20,57 @@ use crate::machine::roster::roster;
 const REASON_MAX: usize = 2_000;
 /// More than one page can hold; no trainee has more in a day.
 const MANY: usize = 1_000;
+
+/// Two final versions of a class, in which everybody's score has as many items as no scheme has and differs.
+async fn freeze_long_scores(world: &World) {
+    let mut tx = world.kit.kit.database().begin_write().await.unwrap();
+    let now = chrono::DateTime::UNIX_EPOCH;
+    for version in [1_i64, 2] {
+        execute!(
+            tx,
+            "INSERT INTO final_version (programme_id, version, as_of, scheme_version, scores_digest, trainees, frozen, next_page, \
+             root, signature, reason, actor, begun_at, final_at) VALUES ($1, $2, $3, 1, '', 0, 0, '', $4, $4, '', '', $3, $3)",
+            PROGRAMME,
+            version,
+            now,
+            Vec::<u8>::new()
+        )
+        .unwrap();
+        let hash = vec![u8::try_from(version).unwrap(); 32];
+        execute!(
+            tx,
+            "INSERT INTO final_class (programme_id, version, city_code, county_code, class_id, hash, first_index) \
+             VALUES ($1, $2, '130300', '130302', 'C1', $3, 0)",
+            PROGRAMME,
+            version,
+            &hash
+        )
+        .unwrap();
+        let item = |number: usize| FinalItem {
+            name: format!("{number:064}"),
+            hundredths: i32::try_from(version).unwrap(),
+            reason: "R".repeat(64),
+            computed_hundredths: None,
+        };
+        for number in 0..MANY {
+            let person_id = format!("T{number:04}");
+            let items = (0..50).map(item).collect();
+            let score = FinalScore { person_id: person_id.clone(), items, ..FinalScore::default() };
+            execute!(
+                tx,
+                "INSERT INTO final_score (programme_id, version, person_id, city_code, county_code, class_id, total, passed, \
+                 score, leaf) VALUES ($1, $2, $3, '130300', '130302', 'C1', 0, FALSE, $4, $5)",
+                PROGRAMME,
+                version,
+                &person_id,
+                score.encode_to_vec(),
+                &hash
+            )
+            .unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+}
 
 #[tokio::test]
 async fn answers_with_the_longest_texts_can_be_sent() {
@@ -48,6 +101,17 @@ async fn answers_with_the_longest_texts_can_be_sent() {
     let request = ListFinalVersionsRequest { programme_id: PROGRAMME.to_owned() };
     assert!(versions.list_final_versions(request).await.unwrap().into_inner().versions.is_empty());
     tried.answer("ListFinalVersions");
+    freeze_long_scores(&world).await;
+    let request = ListScoreChangesRequest {
+        programme_id: PROGRAMME.to_owned(),
+        from_version: 1,
+        to_version: 2,
+        ..Default::default()
+    };
+    let mut versions = versions.max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let (rows, pages) = walk!(versions, list_score_changes, request, changes);
+    assert!(rows == MANY && pages > 1, "{rows} rows on {pages} pages");
+    tried.answer("ListScoreChanges");
     let mut certificates = CertificateServiceClient::new(world.channel());
     let request = ListCertificatesRequest { programme_id: PROGRAMME.to_owned(), ..Default::default() };
     assert_eq!(walk!(certificates, list_certificates, request, certificates), (0, 1));

@@ -25,4 +25,5 @@ pub mod stats;
 mod storage;
 pub mod suite;
 pub mod token;
+pub mod versions;
 pub mod who;

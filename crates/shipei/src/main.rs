@@ -17,7 +17,7 @@ use shipei::{
     explain, files, finalise, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
-    who,
+    versions, who,
 };
 use shipei_client::client::Clients;
 use shipei_service_kit::telemetry::{self, LogFormat};
@@ -156,6 +156,9 @@ enum Command {
     /// Make the scores of a programme final (成绩定稿): frozen, numbered, signed.
     #[command(after_help = finalise::EXAMPLES)]
     Finalise(finalise::Options),
+    /// List final versions, and say what changed from one to another.
+    #[command(subcommand, after_help = versions::EXAMPLES)]
+    Versions(versions::Command),
     /// Issue, print, verify and revoke certificates (年度培训合格证书).
     #[command(subcommand, after_help = certificates::EXAMPLES)]
     Certificates(certificates::Command),
@@ -297,6 +300,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Finalise(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             finalise::run(&options).await?;
+        }
+        Command::Versions(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            versions::run(&command).await?;
         }
         Command::Certificates(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

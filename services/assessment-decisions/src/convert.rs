@@ -92,6 +92,27 @@ pub(crate) fn freeze(request: &proto::FreezeScoresRequest) -> Result<(ProgrammeI
     Ok((programme, version.into()))
 }
 
+/// ListScoreChanges.
+#[derive(Debug, Clone)]
+pub(crate) struct Changes {
+    pub(crate) programme: ProgrammeId,
+    pub(crate) from: i64,
+    /// 0 for the newest.
+    pub(crate) to: i64,
+    pub(crate) region: Option<RegionCode>,
+}
+
+/// Reads a ListScoreChanges.
+pub(crate) fn changes(request: &proto::ListScoreChangesRequest) -> Result<Changes> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let from = fields.integer("from_version", request.from_version, 1..=i32::MAX);
+    let to = fields.integer("to_version", request.to_version, 0..=i32::MAX);
+    let region = fields.optional_id("region_code", &request.region_code, RegionCode::parse);
+    let (programme, from, to, region) = fields.all((programme, from, to, region))?;
+    Ok(Changes { programme, from: from.into(), to: to.into(), region })
+}
+
 /// IssueCertificates.
 #[derive(Debug, Clone)]
 pub(crate) struct Issue {

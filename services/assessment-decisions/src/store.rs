@@ -5,6 +5,7 @@ mod adjustment;
 mod reach_tests;
 
 pub(crate) mod certificate;
+pub(crate) mod change;
 pub(crate) mod version;
 
 pub(crate) use adjustment::{Asked, insert_adjustment, list_adjustments};

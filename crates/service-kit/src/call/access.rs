@@ -38,6 +38,9 @@ pub enum PolicyError {
     /// A policy that lets nobody in.
     #[error("{0} has an access policy without rules")]
     NoRules(String),
+    /// Everybody may do more than read what they bring along.
+    #[error("{0} is for everybody, and writes, has rules or names something")]
+    TooMuchForEverybody(String),
     /// A rule for no role.
     #[error("{0} has an access rule without a role")]
     NoRole(String),
@@ -85,6 +88,8 @@ pub enum PolicyError {
 pub struct Policy {
     /// The alternatives.
     pub rules: Vec<(Role, Scope)>,
+    /// Is it for everybody, also without a token?
+    pub everybody: bool,
     /// Does it change nothing?
     pub is_read: bool,
     /// Does its caller send many messages?
@@ -154,7 +159,8 @@ fn read_policy(
         .as_message()
         .and_then(|message| AccessPolicy::decode(message.encode_to_vec().as_slice()).ok())
         .ok_or_else(|| PolicyError::NoPolicy(path.to_owned()))?;
-    if stated.rules.is_empty() {
+    let everybody = stated.everybody;
+    if stated.rules.is_empty() && !everybody {
         return Err(PolicyError::NoRules(path.to_owned()));
     }
     let mut rules = Vec::with_capacity(stated.rules.len());
@@ -167,6 +173,9 @@ fn read_policy(
     let idempotency = options.get_field_by_name("idempotency_level");
     let is_read = idempotency.and_then(|level| level.as_enum_number()) == Some(1);
     let is_streamed = method.is_client_streaming();
+    if everybody && !(is_read && !is_streamed && rules.is_empty() && told.is_empty()) {
+        return Err(PolicyError::TooMuchForEverybody(path.to_owned()));
+    }
     if !is_read && !is_streamed {
         let narrow = rules.iter().find(|(_, scope)| !matches!(scope, Scope::Programme));
         if let Some((role, _)) = narrow
@@ -175,7 +184,7 @@ fn read_policy(
             return Err(PolicyError::NamesNothing { method: path.to_owned(), role: role.as_str_name() });
         }
     }
-    Ok(Policy { rules, is_read, is_streamed, named: told })
+    Ok(Policy { rules, everybody, is_read, is_streamed, named: told })
 }
 
 /// Whether it is something that lies somewhere: a write by who does not reach everything must name one.
@@ -313,6 +322,27 @@ mod tests {
             assert!(matches!(rule(impossible, inner), Err(PolicyError::NoSuchPlace { .. })), "{impossible}");
         }
         assert!(matches!(Policies::load(&["no.such.Service"]), Err(PolicyError::UnknownService(_))));
+    }
+
+    #[test]
+    fn what_everybody_may_do_is_to_read_and_names_nothing() {
+        let option = |more: &str, everybody: &str| {
+            format!("option (shipei.common.v1.access) = {{ everybody: true {everybody} }}; {more}")
+        };
+        let read = "option idempotency_level = NO_SIDE_EFFECTS;";
+        let found = load_with(&option(read, ""), "string code = 1;").unwrap();
+        assert!(found.of("/fake.v1.Fake/Go").unwrap().everybody);
+        let rules = "rules: { role: ROLE_TRAINEE scope: SCOPE_PUBLIC }";
+        for (option, fields) in [
+            (option("", ""), "string code = 1;"),
+            (option(read, rules), "string code = 1;"),
+            (option(read, ""), "Inner inner = 1;"),
+        ] {
+            assert!(
+                matches!(load_with(&option, fields), Err(PolicyError::TooMuchForEverybody(_))),
+                "{option}"
+            );
+        }
     }
 
     #[test]

@@ -58,6 +58,11 @@ fn everything(actor: String) -> Decision {
     Decision { reach: Reach::Everything, to_look_up, actor, import: true, unmasked: true }
 }
 
+/// Who may do what everybody may: nothing that lies anywhere is reached.
+fn of_everybody(actor: String) -> Decision {
+    Decision { reach: Reach::Programmes(Vec::new()), import: false, unmasked: false, ..everything(actor) }
+}
+
 /// Decides by who calls.
 fn decide<T: NamesThings + ?Sized>(
     policy: Option<&Policy>,
@@ -67,6 +72,7 @@ fn decide<T: NamesThings + ?Sized>(
     let refused = || Error::from(Refusal::new(ErrorReason::NotPermitted));
     match &caller.kind {
         CallerKind::Open { .. } => Ok(everything(caller.to_string())),
+        _ if policy.is_some_and(|policy| policy.everybody) => Ok(of_everybody(caller.to_string())),
         CallerKind::Token(claims) => {
             let policy = policy.ok_or_else(refused)?;
             Ok(rights::decide(policy, claims, &rights::told(request))?)

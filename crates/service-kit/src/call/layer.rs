@@ -155,7 +155,8 @@ where
                     Ok(identified) => identified,
                     Err(error) => return Ok(answer(error.into())),
                 };
-                if policy.is_some() && caller.kind == CallerKind::Anonymous {
+                let is_for_some = policy.as_ref().is_some_and(|policy| !policy.everybody);
+                if is_for_some && caller.kind == CallerKind::Anonymous {
                     return Ok(answer(Refusal::new(ErrorReason::TokenMissing).into()));
                 }
                 let place = match bounds.under_way.enter(&caller, is_stream) {

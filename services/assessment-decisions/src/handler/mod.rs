@@ -3,6 +3,7 @@
 
 mod adjust;
 mod certificate;
+mod change;
 pub(crate) mod facts;
 mod version;
 

@@ -68,6 +68,13 @@ impl FinalVersionService for Handler {
     ) -> Answer<proto::ListFinalVersionsResponse> {
         self.kit.read(self, request, Self::versions).await
     }
+
+    async fn list_score_changes(
+        &self,
+        request: Request<proto::ListScoreChangesRequest>,
+    ) -> Answer<proto::ListScoreChangesResponse> {
+        self.kit.read(self, request, Self::score_changes).await
+    }
 }
 
 /// What assessment has said of the scores that a version freezes next.
