@@ -1,5 +1,7 @@
 //! Final versions and certificates on both databases: frozen in parts over a restart, the same root everywhere, issued from it, and
-//! verified by who knows nothing but the code.
+//! verified by who knows nothing but the code; killed at any moment, there is one version, and one certificate each.
+
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result};
 use shipei_certificates::{Hash, Side, Step, tree::follow};
@@ -14,7 +16,7 @@ use shipei_contracts::decisions::v1::{
 };
 
 use crate::{
-    harness::{Backend, KeptState, embedded, replay_and_compare},
+    harness::{Backend, KeptState, Process, embedded, replay_and_compare},
     places::ask,
 };
 
@@ -195,4 +197,97 @@ async fn scores_are_frozen_over_a_restart_and_certified_on_sqlite() -> Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn scores_are_frozen_over_a_restart_and_certified_on_postgres() -> Result<()> {
     scores_are_frozen_over_a_restart_and_certified(Backend::Postgres).await
+}
+
+/// How often the process is killed while it freezes, and while it issues.
+const KILLS: u64 = 6;
+
+/// That it is open is said at each of many starts.
+fn quiet(command: &mut Command) {
+    command.env("SHIPEI_LOG", "error");
+}
+
+/// Asks, and kills the process a moment later, whatever it is doing; it starts anew on what is kept.
+async fn killed<Answer>(
+    place: &KeptState,
+    process: Process,
+    moment: Duration,
+    asking: impl Future<Output = Answer>,
+) -> Result<(Process, Clients, Option<Answer>)> {
+    let answer = tokio::time::timeout(moment, asking).await.ok();
+    drop(process);
+    let process = Process::serve_with(&[], &place.storage, &[], &quiet)?;
+    let clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
+    Ok((process, clients, answer))
+}
+
+async fn kills_leave_one_version_and_one_certificate_each(backend: Backend) -> Result<()> {
+    let place = KeptState::new(backend)?;
+    let mut process = Process::serve_with(&[], &place.storage, &[], &quiet)?;
+    let mut clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
+    replay_and_compare(&clients, SEASON, &place.out("scores")).await?;
+    let request = FinaliseProgrammeRequest {
+        programme_id: SEASON.to_owned(),
+        reason: "年度考核结束".to_owned(),
+        request_id: "F1".to_owned(),
+    };
+    for kill in 0..KILLS {
+        let (asked, request) = (clients.clone(), request.clone());
+        let asking = async move {
+            let client = FinalVersionServiceClient::new(asked.channel("assessment-decisions"));
+            let begun = { client }.finalise_programme(asked.unary(request)).await;
+            match begun {
+                Ok(_) => freeze(&asked, 1).await.map(|_| ()),
+                Err(status) => Err(status.into()),
+            }
+        };
+        (process, clients, _) = killed(&place, process, Duration::from_millis(kill * 16), asking).await?;
+    }
+    let begun = ask!(clients, FinalVersionServiceClient, "assessment-decisions", finalise_programme, request);
+    let mut version = begun.version.context("a version")?;
+    assert_eq!(version.version, 1);
+    while !version.r#final {
+        version = freeze(&clients, 1).await?;
+    }
+    assert_eq!(shipei_store::crypto::hex(&version.root), ROOT);
+
+    let issue = IssueCertificatesRequest {
+        programme_id: SEASON.to_owned(),
+        county_code: COUNTY.to_owned(),
+        request_id: "I1".to_owned(),
+        ..IssueCertificatesRequest::default()
+    };
+    for kill in 0..KILLS {
+        let (asked, issue) = (clients.clone(), issue.clone());
+        let asking = async move {
+            let client = CertificateServiceClient::new(asked.channel("assessment-decisions"));
+            { client }.issue_certificates(asked.unary(issue)).await
+        };
+        (process, clients, _) = killed(&place, process, Duration::from_millis(kill * 16), asking).await?;
+    }
+    let issued = ask!(clients, CertificateServiceClient, "assessment-decisions", issue_certificates, issue);
+    let request =
+        ListCertificatesRequest { programme_id: SEASON.to_owned(), ..ListCertificatesRequest::default() };
+    let listed = ask!(clients, CertificateServiceClient, "assessment-decisions", list_certificates, request);
+    let serials: Vec<i32> =
+        listed.certificates.iter().filter_map(|one| one.certificate.as_ref()).map(|one| one.serial).collect();
+    assert_eq!(
+        serials,
+        (1..=issued.issued).collect::<Vec<_>>(),
+        "no number is left out, and none is given twice"
+    );
+    let people: BTreeSet<&str> = listed.certificates.iter().map(|one| one.person_id.as_str()).collect();
+    assert_eq!(people.len(), serials.len(), "nobody has two");
+    process.end()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_leave_one_version_and_one_certificate_each_on_sqlite() -> Result<()> {
+    kills_leave_one_version_and_one_certificate_each(Backend::Sqlite).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_leave_one_version_and_one_certificate_each_on_postgres() -> Result<()> {
+    kills_leave_one_version_and_one_certificate_each(Backend::Postgres).await
 }
