@@ -10,7 +10,7 @@ pub(crate) use extension::{extension_to, new_extension};
 pub(crate) use moves::{transfer, transfers};
 use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{
-    duties::{DoneWhen, Duty},
+    duties::Duty,
     identity_number::IdentityNumber,
     ids::{ClassId, PersonId, ProgrammeId, RemittanceRef, SchoolCode, text_of},
     region::{RegionCode, RegionLevel},
@@ -313,17 +313,14 @@ pub(crate) fn programme_to(row: ProgrammeRow, scheme: &Scheme) -> pb::Programme 
 
 /// A duty as messages have it; `None` when the scheme's calendar lacks its window.
 pub(crate) fn duty_to(duty: &Duty, scheme: &Scheme) -> Option<pb::Duty> {
-    let period = scheme.period(duty.stage)?;
-    let done_when = match duty.done_when {
-        DoneWhen::Evidence => "evidence",
-        DoneWhen::Fact(fact) => fact,
-    };
+    let period = duty.period(scheme)?;
     Some(pb::Duty {
         code: duty.code.to_owned(),
         role: role_to(duty.role).into(),
         window: duty.stage.to_owned(),
         duty_zh: duty.duty_zh.to_owned(),
-        done_when: done_when.to_owned(),
+        duty_en: duty.duty_en.to_owned(),
+        done_when: duty.done_when_words.strip_prefix("fact:").unwrap_or(duty.done_when_words).to_owned(),
         from_time: Some(to_timestamp(period.from)),
         until_time: Some(to_timestamp(period.until)),
     })

@@ -55,6 +55,8 @@ pub struct Scheme {
     pub tutor: TutorRules,
     /// Annex 4.
     pub counselor: CounselorRules,
+    /// Within how many days a summary report is due after assessment (Annex 1, "一周内"); 7 where `[duties]` does not say.
+    pub report_days: i64,
 }
 
 /// A window of the calendar under its name.

@@ -86,6 +86,8 @@ const IMPOSSIBLE: &[(&str, &str, &str, &str)] = &[
         "true or false",
     ),
     ("daily_cap_minutes         = 0", "daily_cap_minutes = -1", "study.daily_cap_minutes", "from 0 to"),
+    ("report_days = 7", "report_days = -1", "duties.report_days", "must be from 0 to 366"),
+    ("report_days = 7", "report_day = 7", "duties.report_day", "no such key"),
     ("minutes    = 200", "minuts = 200", "trainee.online[0].minuts", "no such key"),
     ("minutes    = 200", "", "trainee.online[0].minutes", "is missing"),
     (

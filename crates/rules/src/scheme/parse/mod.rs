@@ -28,12 +28,16 @@ use crate::region::RegionCode;
 const FIGURE: RangeInclusive<i64> = 0..=FIGURE_MAX;
 /// The most time that one heartbeat may stand for, seconds: a day.
 const MAX_GAP_SECONDS: i64 = 86_400;
+/// Within how many days of the end of assessment reports are due, where a scheme does not say ("一周内").
+const REPORT_DAYS: i64 = 7;
+/// The most of them: a year.
+const REPORT_DAYS_MAX: i64 = 366;
 /// The windows that rules use by name.
 const REQUIRED_WINDOWS: [&str; 4] = ["reporting", "login", "assessment", "summary"];
 
 /// Reads and checks a scheme.
 pub(super) fn scheme(text: &str) -> Result<Scheme, SchemeError> {
-    let keys = ["id", "title", "region", "time_zone", "calendar", "study", "trainee", "tutor", "counselor"];
+    let keys = ["id", "title", "region", "time_zone", "calendar", "study", "trainee", "tutor", "counselor", "duties"];
     reader::read(text, &keys, |root| {
         let id = root.required("id")?;
         let region = root.required("region")?;
@@ -55,6 +59,7 @@ pub(super) fn scheme(text: &str) -> Result<Scheme, SchemeError> {
             trainee,
             tutor,
             counselor,
+            report_days: report_days(root)?,
         })
     })
 }
@@ -68,6 +73,12 @@ fn study(value: &Value<'_>) -> Result<Study, SchemeError> {
         cap_course_at_duration: section.required("cap_course_at_duration")?.boolean()?,
         daily_cap_seconds: (daily_cap_minutes > 0).then_some(daily_cap_minutes * 60),
     })
+}
+
+/// `[duties]`, which a scheme may leave out: then it is as the notice has it.
+fn report_days(root: &Section<'_>) -> Result<i64, SchemeError> {
+    let Some(value) = root.optional("duties") else { return Ok(REPORT_DAYS) };
+    value.section(&["report_days"])?.required("report_days")?.integer(0..=REPORT_DAYS_MAX)
 }
 
 /// The number of a key, or 0 when the key is not there.
