@@ -85,7 +85,7 @@ CREATE TABLE mirror_county (
 );
 
 -- Somebody of the programme. An empty role is somebody of whom only a later fact has arrived yet: nobody, so far. The place
--- is that of the registration, which counts until the first transfer; placed_at is the time of the last transfer, 1970 for
+-- is that of the registration (registered_at), which counts until the first transfer; placed_at is the time of the last transfer, 1970 for
 -- none. What somebody teaches is that of the registration; changes is the largest number of mirror_teaching, which has what
 -- changed. The last three columns are the first times of mirror_person_fact that stand; withdrawn_at says no more than that
 -- mirror_absence has something of them. Who was removed, since they had been enrolled by mistake, has an empty role while that
@@ -102,6 +102,7 @@ CREATE TABLE mirror_member (
     education_stage   TEXT COLLATE "C" NOT NULL,
     development_stage TEXT COLLATE "C" NOT NULL,
     subject           TEXT COLLATE "C" NOT NULL,
+    registered_at     TIMESTAMPTZ,
     placed_at         TIMESTAMPTZ,
     changes           BIGINT,
     login_at          TIMESTAMPTZ,

@@ -24,6 +24,7 @@ pub use lookup::{
     CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Region, class, classes_of, classes_of_tutor,
     counties_opened_at, county_opened_at, member, members, open_counties, region,
 };
+pub use members::registered_at;
 pub use place::{Place, PlaceHistory};
 pub use programmes::Programmes;
 pub use projector::{MirrorProjector, SOURCE, VERSION, apply, types};

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::enrollment::v1 as enrollment;
+use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_service_kit::Result;
-use shipei_store::{Tx, bulk_insert};
+use shipei_store::{Tx, bulk_insert, fetch_optional};
 
 /// What a batch of events says of one member; absent fields leave the row as it is.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,7 @@ pub(crate) struct MemberPatch {
 #[derive(Debug, Clone)]
 pub(crate) struct Registered {
     pub(crate) role: &'static str,
+    pub(crate) at: DateTime<Utc>,
     pub(crate) place: enrollment::TraineePlace,
     pub(crate) education_stage: &'static str,
     pub(crate) development_stage: &'static str,
@@ -49,7 +51,7 @@ pub(crate) async fn save_members(tx: &mut Tx, members: Vec<((String, String), Me
     bulk_insert!(
         tx,
         "INSERT INTO mirror_member (programme_id, person_id, role, registered_role, removed, education_stage, development_stage, subject, county_code, \
-         school_code, class_id, placed_at, changes)",
+         school_code, class_id, registered_at, placed_at, changes)",
         members,
         |tuple, member| {
             let ((programme_id, person_id), patch) = member;
@@ -66,6 +68,7 @@ pub(crate) async fn save_members(tx: &mut Tx, members: Vec<((String, String), Me
             tuple.push_bind(registered.map_or("", |registered| registered.place.county_code.as_str()));
             tuple.push_bind(registered.map_or("", |registered| registered.place.school_code.as_str()));
             tuple.push_bind(registered.map_or("", |registered| registered.place.class_id.as_str()));
+            tuple.push_bind(registered.map(|registered| registered.at));
             tuple.push_bind(patch.placed_at);
             tuple.push_bind(patch.changes);
         },
@@ -99,7 +102,8 @@ const MERGE: &str = concat!(
     subject = CASE WHEN excluded.role <> '' THEN excluded.subject ELSE mirror_member.subject END, \
     county_code = CASE WHEN excluded.role <> '' THEN excluded.county_code ELSE mirror_member.county_code END, \
     school_code = CASE WHEN excluded.role <> '' THEN excluded.school_code ELSE mirror_member.school_code END, \
-    class_id = CASE WHEN excluded.role <> '' THEN excluded.class_id ELSE mirror_member.class_id END, ",
+    class_id = CASE WHEN excluded.role <> '' THEN excluded.class_id ELSE mirror_member.class_id END, \
+    registered_at = CASE WHEN excluded.role <> '' THEN excluded.registered_at ELSE mirror_member.registered_at END, ",
     merge_times!()
 );
 
@@ -148,4 +152,20 @@ pub(crate) async fn save_transfers(
         " ON CONFLICT (person_id, programme_id, move_number) DO NOTHING"
     )?;
     Ok(())
+}
+
+/// When somebody was registered; `None` for nobody.
+pub async fn registered_at(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<Option<DateTime<Utc>>> {
+    let row = fetch_optional!(
+        tx,
+        (Option<DateTime<Utc>>,),
+        "SELECT registered_at FROM mirror_member WHERE programme_id = $1 AND person_id = $2",
+        programme_id.as_str(),
+        person_id.as_str()
+    )?;
+    Ok(row.and_then(|(at,)| at))
 }

@@ -23,7 +23,7 @@ use crate::{
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// The events that the mirror keeps something of.
 const EVENTS: &[Handles<Gathered>] = handles![Gathered:
@@ -213,7 +213,7 @@ fn learning_opened(into: &mut Gathered, fact: enrollment::LearningOpened, told: 
     Ok(())
 }
 
-fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, _: &Fact<'_>) -> Result<()> {
+fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, told: &Fact<'_>) -> Result<()> {
     let (role, education_stage) = (fact.role().word(), fact.education_stage().word());
     let development_stage = fact.development_stage().word();
     let enrollment::PersonRegistered {
@@ -228,7 +228,8 @@ fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, _: &Fact<
     let place = enrollment::TraineePlace { county_code, school_code, class_id };
     let patch = into.member(programme_id, person_id);
     patch.placed_at = patch.placed_at.max(Some(REGISTERED_AT));
-    patch.registered = Some(Registered { role, place, education_stage, development_stage, subject });
+    let at = told.at;
+    patch.registered = Some(Registered { role, at, place, education_stage, development_stage, subject });
     Ok(())
 }
 
@@ -413,6 +414,6 @@ mod tests {
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn \
             TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted";
-        assert_eq!((VERSION, names.join(" ").as_str()), (5, expected));
+        assert_eq!((VERSION, names.join(" ").as_str()), (6, expected));
     }
 }
