@@ -3,8 +3,10 @@
 use shipei_contracts::{
     decisions::v1::{
         AdjustItemRequest, AdjustmentKind, FinalItem, FinalScore, GetCertificateKeyRequest,
-        ListAdjustmentsRequest, ListCertificatesRequest, ListFinalVersionsRequest, ListScoreChangesRequest,
+        ListAdjustmentsRequest, ListCertificatesRequest, ListEvidenceRequest, ListFinalVersionsRequest,
+        ListScoreChangesRequest, SendBackEvidenceRequest, SubmitEvidenceRequest,
         certificate_service_client::CertificateServiceClient, decision_service_client::DecisionServiceClient,
+        evidence_service_client::EvidenceServiceClient,
         final_version_service_client::FinalVersionServiceClient,
     },
     services::ASSESSMENT_DECISIONS as NAME,
@@ -116,8 +118,45 @@ async fn answers_with_the_longest_texts_can_be_sent() {
     let request = ListCertificatesRequest { programme_id: PROGRAMME.to_owned(), ..Default::default() };
     assert_eq!(walk!(certificates, list_certificates, request, certificates), (0, 1));
     tried.answer("ListCertificates");
+    tell(&world).await;
+    let mut evidence =
+        EvidenceServiceClient::new(world.channel()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let request = ListEvidenceRequest { programme_id: PROGRAMME.to_owned(), ..Default::default() };
+    let (rows, pages) = walk!(evidence, list_evidence, request, evidence);
+    assert!(rows == MANY && pages > 1, "{rows} rows on {pages} pages");
+    tried.answer("ListEvidence");
     let key = certificates.get_certificate_key(GetCertificateKeyRequest {}).await.unwrap().into_inner();
     assert_eq!(key.key.len(), 43);
     tried.answer("GetCertificateKey");
     tried.is_all_of(NAME);
+}
+
+/// Evidence with the longest texts and links, each sent back with the longest reason.
+async fn tell(world: &World) {
+    let mut client = EvidenceServiceClient::new(world.channel());
+    for number in 0..MANY {
+        let request = SubmitEvidenceRequest {
+            programme_id: PROGRAMME.to_owned(),
+            region_code: "130302".to_owned(),
+            duty: "SUMMARY-COUNSELOR".to_owned(),
+            text: "𠮷".repeat(REASON_MAX),
+            link: format!("https://{}", "𠮷".repeat(990)),
+            file_sha256: vec![7; 32],
+            request_id: format!("e{number:063}"),
+            // In four days, none of which has more than a bearer's quota.
+            occurred_at: at(&format!("10-{:02}T09:00:00", 2 + number % 4)),
+            ..Default::default()
+        };
+        let evidence = client.submit_evidence(request).await.unwrap().into_inner().evidence.unwrap();
+        let request = SendBackEvidenceRequest {
+            programme_id: PROGRAMME.to_owned(),
+            region_code: "130302".to_owned(),
+            fact_id: evidence.fact_id,
+            reason: "𠮷".repeat(REASON_MAX),
+            request_id: format!("b{number:063}"),
+            occurred_at: at("10-09T09:00:00"),
+            ..Default::default()
+        };
+        client.send_back_evidence(request).await.unwrap();
+    }
 }

@@ -1,6 +1,8 @@
 //! From requests to commands, by field name, and from state to answers. No SQL, no decisions. To add a request: its command and
 //! its function here; every text and list has a limit from this file.
 
+pub(crate) mod evidence;
+
 use shipei_contracts::decisions::v1::{self as proto, AdjustmentKind as ProtoKind};
 use shipei_rules::{
     explanation::ItemKey,

@@ -3,6 +3,8 @@
 //!
 //! Order of refusals: who is nobody, who has withdrawn, the content.
 
+pub(crate) mod evidence;
+
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::Member;

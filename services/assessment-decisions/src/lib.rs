@@ -1,4 +1,5 @@
-//! What people decide about scores: adjustments (excuses, appeals), final versions, certificates.
+//! What people decide about scores: adjustments (excuses, appeals), final versions, certificates; and what they tell of their duties
+//! (evidence, and its being sent back).
 //!
 //! Why a service of its own: scores follow from facts, so assessment's tables may be emptied and built again at any time;
 //! decisions follow from nothing, so they stand in a database and a log that nothing empties. Assessment follows this log like
@@ -18,7 +19,7 @@ mod store;
 
 use shipei_contracts::decisions::v1::{
     certificate_service_server::CertificateServiceServer, decision_service_server::DecisionServiceServer,
-    final_version_service_server::FinalVersionServiceServer,
+    evidence_service_server::EvidenceServiceServer, final_version_service_server::FinalVersionServiceServer,
 };
 use shipei_mirror::{MirrorProjector, MirroredThings};
 use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
@@ -32,6 +33,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     "shipei.decisions.v1.DecisionService",
     "shipei.decisions.v1.FinalVersionService",
     "shipei.decisions.v1.CertificateService",
+    "shipei.decisions.v1.EvidenceService",
 ];
 
 /// All that a program needs to put it together with others. Only the mirror is learned: no decision is ever forgotten.
@@ -64,5 +66,6 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     builder
         .service(kit, grpc_server!(DecisionServiceServer, handler.clone()))
         .service(kit, grpc_server!(FinalVersionServiceServer, handler.clone()))
-        .service(kit, grpc_server!(CertificateServiceServer, handler))
+        .service(kit, grpc_server!(CertificateServiceServer, handler.clone()))
+        .service(kit, grpc_server!(EvidenceServiceServer, handler))
 }

@@ -15,7 +15,7 @@ use shipei_contracts::{
     event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
 };
 use shipei_store::execute;
-use support::{PROGRAMME, World, adjust, at, on_both, reason, transfer, withdrawal};
+use support::{PROGRAMME, World, at, on_both, reason, transfer, withdrawal};
 use tonic::transport::Channel;
 
 on_both!(
@@ -31,6 +31,22 @@ type Client = DecisionServiceClient<Channel>;
 
 fn client(world: &World) -> Client {
     DecisionServiceClient::new(world.channel())
+}
+
+/// An item of a trainee counts as so many points, by the decision of this id and time.
+fn adjust(request_id: &str, person_id: &str, (item, points): (&str, i32), when: &str) -> AdjustItemRequest {
+    AdjustItemRequest {
+        programme_id: PROGRAMME.to_owned(),
+        person_id: person_id.to_owned(),
+        item: item.to_owned(),
+        points,
+        kind: AdjustmentKind::Excuse.into(),
+        reason: "住院，市级核准".to_owned(),
+        expires_time: None,
+        request_id: request_id.to_owned(),
+        occurred_at: at(when),
+        correction: None,
+    }
 }
 
 async fn retract(world: &World, fact_id: &str) {

@@ -4,6 +4,7 @@
 mod adjust;
 mod certificate;
 mod change;
+mod evidence;
 pub(crate) mod facts;
 mod version;
 

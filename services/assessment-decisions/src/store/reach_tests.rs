@@ -14,10 +14,13 @@ use super::{
     certificate::{
         CertificateRow, CertificatesAsked, ToIssue, insert_certificate, list_certificates, to_issue,
     },
-    insert_adjustment, list_adjustments,
+    evidence, insert_adjustment, list_adjustments,
     version::{NewScore, insert_scores},
 };
-use crate::domain::Adjustment;
+use crate::domain::{
+    Adjustment,
+    evidence::{Bearer, Evidence},
+};
 
 const LIMIT: i64 = 100;
 
@@ -147,6 +150,70 @@ async fn certificates_lie_where_scores_were_frozen_on_sqlite() {
 async fn certificates_lie_where_scores_were_frozen_on_postgres() {
     certificates_lie_where_scores_were_frozen(TestKit::postgres(crate::NAME, &crate::migrations()).await)
         .await;
+}
+
+/// Evidence of a bearer, by an id that says whose it is.
+fn evidence_of(bearer: Bearer, when: DateTime<Utc>) -> Evidence {
+    let fact_id = format!("of-{}{}", bearer.person_id(), bearer.region_code());
+    Evidence {
+        bearer,
+        number: 0,
+        duty: "SUMMARY-COUNSELOR".to_owned(),
+        text: "总结".to_owned(),
+        link: String::new(),
+        file_sha256: Vec::new(),
+        about: Vec::new(),
+        done_at: when,
+        actor: "test".to_owned(),
+        fact_id,
+        stands: true,
+        sent_back: None,
+    }
+}
+
+async fn evidence_holds_what_the_tree_says(kit: TestKit) {
+    const REGIONS: [&str; 4] = ["130302", "130600", "130629", "130632"];
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    shipei_mirror::apply(&mut tx, &reach_world()).await.unwrap();
+    let tx = &mut tx;
+    let (done, now) = (at("2019-09-20T00:00:00Z"), at("2019-12-01T00:00:00Z"));
+    let people = TRAINEES.iter().map(|(person, ..)| Bearer::Person(id(person)));
+    let regions = REGIONS.iter().map(|code| Bearer::Region(RegionCode::parse(code).unwrap()));
+    let bearers: Vec<Bearer> = [Bearer::Institution].into_iter().chain(regions).chain(people).collect();
+    for bearer in &bearers {
+        evidence::insert(tx, &programme(), evidence_of(bearer.clone(), done), done).await.unwrap();
+    }
+    let asked = evidence::Asked { person: None, region: None, duty: "", with_retracted: false, now };
+    for reach in reaches(&["K1", "K2", "K3", "T1", "T3"]) {
+        let reached = |bearer: &&Bearer| {
+            let (region, class, person) = match bearer {
+                Bearer::Person(person) => {
+                    let (region, class) = stands(person.as_str(), now);
+                    (region, class, person.as_str())
+                }
+                Bearer::Region(region) => (region.as_str(), "", ""),
+                Bearer::Institution => ("", "", ""),
+            };
+            Belongs { region, class, person, at: now }.is_reached_by(&reach)
+        };
+        let expected: Vec<Bearer> = bearers.iter().filter(reached).cloned().collect();
+        let found = evidence::list(tx, &reach, &programme(), asked, ("", "", 0), LIMIT).await.unwrap();
+        let found = all(found).unwrap();
+        let found: Vec<Bearer> = found.into_iter().map(|row| row.bearer).collect();
+        assert_eq!(found, expected, "{reach:?}");
+    }
+    let own = evidence::by_fact(tx, &programme(), "of-T1").await.unwrap();
+    assert_eq!(own, Some(Evidence { number: 1, ..evidence_of(Bearer::Person(id("T1")), done) }));
+}
+
+#[tokio::test]
+async fn evidence_holds_what_the_tree_says_on_sqlite() {
+    evidence_holds_what_the_tree_says(TestKit::sqlite(crate::NAME, &crate::migrations()).await).await;
+}
+
+#[tokio::test]
+async fn evidence_holds_what_the_tree_says_on_postgres() {
+    evidence_holds_what_the_tree_says(TestKit::postgres(crate::NAME, &crate::migrations()).await).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 
 use shipei_contracts::{
     common::v1::{EducationStage, Role},
-    decisions::v1::{AdjustItemRequest, AdjustmentKind},
     enrollment::v1 as enrollment,
     event::v1::Event,
 };
@@ -60,27 +59,6 @@ pub(crate) fn roster() -> Vec<Event> {
         events.push(event(start, &registered));
     }
     events
-}
-
-/// An item of a trainee counts as so many points, by the decision of this id and time.
-pub(crate) fn adjust(
-    request_id: &str,
-    person_id: &str,
-    (item, points): (&str, i32),
-    when: &str,
-) -> AdjustItemRequest {
-    AdjustItemRequest {
-        programme_id: PROGRAMME.to_owned(),
-        person_id: person_id.to_owned(),
-        item: item.to_owned(),
-        points,
-        kind: AdjustmentKind::Excuse.into(),
-        reason: "住院，市级核准".to_owned(),
-        expires_time: None,
-        request_id: request_id.to_owned(),
-        occurred_at: at(when),
-        correction: None,
-    }
 }
 
 /// Makes each test run on SQLite and on Postgres.
