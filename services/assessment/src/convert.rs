@@ -81,6 +81,27 @@ pub(crate) fn county(
     fields.all((programme_id, county_code, as_of))
 }
 
+/// Programme, region, as of when if stated.
+pub(crate) fn region(
+    programme_id: &str,
+    region_code: &str,
+    as_of: Stated,
+) -> Result<(ProgrammeId, RegionCode, Option<Instant>)> {
+    let mut fields = Fields::new();
+    let programme_id = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let region_code = fields.id("region_code", region_code, RegionCode::parse);
+    let as_of = fields.optional_timestamp("as_of", as_of);
+    fields.all((programme_id, region_code, as_of))
+}
+
+/// Programme, as of when if stated.
+pub(crate) fn programme_as_of(programme_id: &str, as_of: Stated) -> Result<(ProgrammeId, Option<Instant>)> {
+    let mut fields = Fields::new();
+    let programme_id = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let as_of = fields.optional_timestamp("as_of", as_of);
+    fields.all((programme_id, as_of))
+}
+
 /// A programme alone.
 pub(crate) fn programme(programme_id: &str) -> Result<ProgrammeId> {
     let mut fields = Fields::new();

@@ -202,6 +202,23 @@ pub struct CountyFactKey {
     pub fact_id: String,
 }
 
+/// What shows that a duty was done; the key of `duty_fact` beside the programme.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DutyFactKey {
+    /// One of [`crate::store::duties`]'s.
+    pub kind: &'static str,
+    /// Whose it is; empty for a region's and the institution's.
+    pub person_id: String,
+    /// Which region's it is; empty for a person's and the institution's.
+    pub region_code: String,
+    /// What it is about, as the kind has it.
+    pub reference: String,
+    /// The log that tells it.
+    pub source: String,
+    /// The fact's id; empty for what can't be retracted.
+    pub fact_id: String,
+}
+
 /// What one batch of events says of one programme, and whose scores it may change.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -229,6 +246,8 @@ pub struct Batch {
     pub attendances: BTreeMap<(PersonId, ActivityId, String), Attendance>,
     /// Offline scores by person, activity and number.
     pub offline_scores: BTreeMap<(PersonId, ActivityId, i64), OfflineScore>,
+    /// What shows that duties were done.
+    pub duty_facts: BTreeMap<DutyFactKey, Instant>,
     /// Decisions by person and number.
     pub decisions: BTreeMap<(PersonId, i64), Decision>,
     /// Whose scores may change.

@@ -1,11 +1,13 @@
 //! The gRPC service: each RPC is one line, what it answers is in `read/`.
 
 use shipei_contracts::assessment::v1::{
-    GetCountyScoreRequest, GetCountyScoreResponse, GetScoreDigestRequest, GetScoreDigestResponse,
-    GetStatisticsRequest, GetStatisticsResponse, GetTraineeScoreRequest, GetTraineeScoreResponse,
-    GetTutorScoreRequest, GetTutorScoreResponse, ListCountyScoresRequest, ListCountyScoresResponse,
-    ListStatisticsRequest, ListStatisticsResponse, ListTraineeScoresRequest, ListTraineeScoresResponse,
-    ListTutorScoresRequest, ListTutorScoresResponse, WatchStatisticsRequest, WatchStatisticsResponse,
+    GetCountyScoreRequest, GetCountyScoreResponse, GetInstitutionRecordRequest, GetInstitutionRecordResponse,
+    GetRecordRequest, GetRecordResponse, GetRegionRecordRequest, GetRegionRecordResponse,
+    GetScoreDigestRequest, GetScoreDigestResponse, GetStatisticsRequest, GetStatisticsResponse,
+    GetTraineeScoreRequest, GetTraineeScoreResponse, GetTutorScoreRequest, GetTutorScoreResponse,
+    ListCountyScoresRequest, ListCountyScoresResponse, ListStatisticsRequest, ListStatisticsResponse,
+    ListTraineeScoresRequest, ListTraineeScoresResponse, ListTutorScoresRequest, ListTutorScoresResponse,
+    WatchStatisticsRequest, WatchStatisticsResponse, duty_service_server::DutyService,
     score_service_server::ScoreService, statistics_service_server::StatisticsService,
 };
 use shipei_service_kit::export::Chunks;
@@ -88,5 +90,29 @@ impl StatisticsService for Assessment {
         request: Request<ListStatisticsRequest>,
     ) -> Result<Response<ListStatisticsResponse>, Status> {
         self.kit.read(self, request, Self::list_statistics).await
+    }
+}
+
+#[tonic::async_trait]
+impl DutyService for Assessment {
+    async fn get_record(
+        &self,
+        request: Request<GetRecordRequest>,
+    ) -> Result<Response<GetRecordResponse>, Status> {
+        self.kit.read(self, request, Self::get_record).await
+    }
+
+    async fn get_region_record(
+        &self,
+        request: Request<GetRegionRecordRequest>,
+    ) -> Result<Response<GetRegionRecordResponse>, Status> {
+        self.kit.read(self, request, Self::get_region_record).await
+    }
+
+    async fn get_institution_record(
+        &self,
+        request: Request<GetInstitutionRecordRequest>,
+    ) -> Result<Response<GetInstitutionRecordResponse>, Status> {
+        self.kit.read(self, request, Self::get_institution_record).await
     }
 }

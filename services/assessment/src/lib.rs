@@ -23,7 +23,7 @@ pub mod store;
 
 use shipei_contracts::{
     assessment::v1::{
-        export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer,
+        duty_service_server::DutyServiceServer, export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer,
         statistics_service_server::StatisticsServiceServer,
     },
     services::{ASSESSMENT_DECISIONS, ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
@@ -51,6 +51,7 @@ pub const SHARDS: u16 = 16;
 pub const GRPC_SERVICES: &[&str] = &[
     "shipei.assessment.v1.ScoreService",
     "shipei.assessment.v1.StatisticsService",
+    "shipei.assessment.v1.DutyService",
     "shipei.assessment.v1.ExportService",
 ];
 
@@ -74,7 +75,7 @@ pub fn migrations() -> Migrator {
 }
 
 /// Its tables, all of which follow from the logs of the other services.
-pub const TABLES: [&str; 21] = [
+pub const TABLES: [&str; 22] = [
     "trainee_place",
     "phase_achieved",
     "submission",
@@ -88,6 +89,7 @@ pub const TABLES: [&str; 21] = [
     "attendance",
     "offline_score",
     "adjustment",
+    "duty_fact",
     "programme_lock",
     "class_lock",
     "trainee_score",
@@ -113,6 +115,7 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     builder
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))
         .service(kit, grpc_server!(StatisticsServiceServer, scores.clone()))
+        .service(kit, grpc_server!(DutyServiceServer, scores.clone()))
         .service(kit, grpc_server!(ExportServiceServer, scores))
 }
 

@@ -1,4 +1,4 @@
-//! The log of decisions: what people decided about items of scores.
+//! The log of decisions: what people decided about items of scores, and what shows that duties were done.
 
 use shipei_contracts::{decisions::v1 as decisions, event::v1::Event};
 use shipei_mirror::Programmes;
@@ -7,12 +7,16 @@ use shipei_service_kit::{
     Fact, Handles, Projector, Result, Unit, convert::from_timestamp, dispatch, handles,
 };
 
-use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of};
-use crate::facts::Decision;
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of, keep_duty_fact};
+use crate::{facts::Decision, store::duties};
 
 /// The events that are scored.
 const EVENTS: &[Handles<Batches>] = handles![Batches:
     decisions::ItemAdjusted => adjusted,
+    decisions::EvidenceSubmitted => submitted,
+    decisions::EvidenceSentBack => sent_back,
+    decisions::ProgrammeFinalised => finalised,
+    decisions::CertificateIssued => certified,
 ];
 
 /// Follows what is decided about scores.
@@ -31,7 +35,7 @@ impl Projector for DecisionsProjector {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn types(&self) -> Vec<String> {
@@ -64,4 +68,24 @@ fn adjusted(batches: &mut Batches, fact: decisions::ItemAdjusted, told: &Fact<'_
         fact_id: told.event.fact_id.clone(),
     });
     Ok(())
+}
+
+fn submitted(batches: &mut Batches, fact: decisions::EvidenceSubmitted, told: &Fact<'_>) -> Result<()> {
+    let kind = (fact.programme_id.as_str(), duties::EVIDENCE);
+    keep_duty_fact(batches, kind, (&fact.person_id, &fact.region_code), &fact.duty, told)
+}
+
+fn sent_back(batches: &mut Batches, fact: decisions::EvidenceSentBack, told: &Fact<'_>) -> Result<()> {
+    let kind = (fact.programme_id.as_str(), duties::SENT_BACK);
+    keep_duty_fact(batches, kind, (&fact.person_id, &fact.region_code), &fact.evidence_fact_id, told)
+}
+
+fn finalised(batches: &mut Batches, fact: decisions::ProgrammeFinalised, told: &Fact<'_>) -> Result<()> {
+    let version = fact.version.to_string();
+    keep_duty_fact(batches, (&fact.programme_id, duties::FINAL), ("", ""), &version, told)
+}
+
+/// One for a county is enough, the first of them.
+fn certified(batches: &mut Batches, fact: decisions::CertificateIssued, told: &Fact<'_>) -> Result<()> {
+    keep_duty_fact(batches, (&fact.programme_id, duties::CERTIFICATES), ("", &fact.county_code), "", told)
 }

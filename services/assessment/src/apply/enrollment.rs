@@ -8,8 +8,11 @@ use shipei_rules::{
 };
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of, keep_first};
-use crate::{facts::Batch, store::scores};
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of, keep_duty_fact, keep_first};
+use crate::{
+    facts::Batch,
+    store::{duties, scores},
+};
 
 /// What is scored of it.
 const EVENTS: &[Handles<Batches>] = handles![Batches:
@@ -29,9 +32,14 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::ExtensionGranted => extension_granted,
     enrollment::RegionCreated => region_created,
     enrollment::RegionMoved => region_moved,
+    enrollment::RosterReported => reported,
+    enrollment::RosterCompiled => compiled,
+    enrollment::RemittanceSent => remitted,
+    enrollment::RemittanceConfirmed => confirmed,
+    enrollment::InvoiceIssued => invoiced,
 ];
 /// What is made of it here; the mirror has a version of its own, which counts too.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// More than this service's versions.
 const VERSIONS_MAX: u32 = 1_000;
 
@@ -194,6 +202,7 @@ fn logged_in(batches: &mut Batches, fact: enrollment::PersonLoggedIn, told: &Fac
 
 fn attended(batches: &mut Batches, fact: enrollment::PreJobTrainingAttended, told: &Fact<'_>) -> Result<()> {
     let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
+    keep_duty_fact(batches, (&fact.programme_id, duties::PRE_JOB), (&fact.person_id, ""), "", told)?;
     batch_of(batches, &fact.programme_id, told)?.touched.tutor(&person_id, &cause_of(told));
     Ok(())
 }
@@ -238,4 +247,42 @@ fn chosen(batches: &mut Batches, fact: enrollment::TutorChosen, told: &Fact<'_>)
     let key = (tutor_id, expert_id, told.event.fact_id.clone());
     keep_first(&mut batch.choices, key, told.at);
     Ok(())
+}
+
+fn reported(batches: &mut Batches, fact: enrollment::RosterReported, told: &Fact<'_>) -> Result<()> {
+    keep_duty_fact(batches, (&fact.programme_id, duties::ROSTER), ("", &fact.county_code), "", told)
+}
+
+fn compiled(batches: &mut Batches, fact: enrollment::RosterCompiled, told: &Fact<'_>) -> Result<()> {
+    keep_duty_fact(batches, (&fact.programme_id, duties::COMPILED), ("", &fact.city_code), "", told)
+}
+
+fn remitted(batches: &mut Batches, fact: enrollment::RemittanceSent, told: &Fact<'_>) -> Result<()> {
+    keep_duty_fact(
+        batches,
+        (&fact.programme_id, duties::REMITTED),
+        ("", &fact.county_code),
+        &fact.r#ref,
+        told,
+    )
+}
+
+fn confirmed(batches: &mut Batches, fact: enrollment::RemittanceConfirmed, told: &Fact<'_>) -> Result<()> {
+    keep_duty_fact(
+        batches,
+        (&fact.programme_id, duties::CONFIRMED),
+        ("", &fact.county_code),
+        &fact.r#ref,
+        told,
+    )
+}
+
+fn invoiced(batches: &mut Batches, fact: enrollment::InvoiceIssued, told: &Fact<'_>) -> Result<()> {
+    keep_duty_fact(
+        batches,
+        (&fact.programme_id, duties::INVOICED),
+        ("", &fact.county_code),
+        &fact.r#ref,
+        told,
+    )
 }

@@ -1,4 +1,5 @@
-//! Learning-progress's log: of all study, only the achieved phases are scored; how much was studied of others explains.
+//! Learning-progress's log: of all study, only the achieved phases are scored; how much was studied of others explains. That there
+//! are courses, and that somebody selected one, are duties.
 
 use shipei_contracts::{event::v1::Event, learning::v1 as learning};
 use shipei_mirror::Programmes;
@@ -7,14 +8,16 @@ use shipei_service_kit::{
     Fact, Handles, Projector, Result, Unit, convert::from_timestamp, dispatch, handles,
 };
 
-use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of};
-use crate::facts::PhaseAchieved;
+use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of, keep_duty_fact};
+use crate::{facts::PhaseAchieved, store::duties};
 
 /// The events that are scored.
 const EVENTS: &[Handles<Batches>] = handles![Batches:
     learning::PhaseAchieved => achieved,
     learning::PhaseStudied => studied,
     learning::PhaseTakenBack => taken_back,
+    learning::CourseCreated => course_created,
+    learning::CourseSelected => course_selected,
 ];
 
 /// Follows learning-progress.
@@ -33,7 +36,7 @@ impl Projector for LearningProjector {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn types(&self) -> Vec<String> {
@@ -82,6 +85,15 @@ fn studied(batches: &mut Batches, fact: learning::PhaseStudied, told: &Fact<'_>)
         version: fact.version,
     };
     keep_newest(batches, &fact.programme_id, phase, told)
+}
+
+fn course_created(batches: &mut Batches, fact: learning::CourseCreated, told: &Fact<'_>) -> Result<()> {
+    keep_duty_fact(batches, (&fact.programme_id, duties::COURSE), ("", ""), "", told)
+}
+
+fn course_selected(batches: &mut Batches, fact: learning::CourseSelected, told: &Fact<'_>) -> Result<()> {
+    let (whose, kind) = ((fact.person_id.as_str(), ""), (fact.programme_id.as_str(), duties::SELECTED));
+    keep_duty_fact(batches, kind, whose, &fact.course_id, told)
 }
 
 /// Of all that is said of a phase the highest version counts.

@@ -20,7 +20,7 @@ use shipei_store::StoreError;
 pub use behind::Behind;
 
 use crate::{
-    facts::{Batch, Cause, Instant, Touched},
+    facts::{Batch, Cause, DutyFactKey, Instant, Touched},
     recompute::{self, rescore},
     store::{classes, due, load, save, scores},
 };
@@ -50,6 +50,26 @@ fn batch_of<'batches>(
 /// Keeps the least time under a key.
 fn keep_first<Key: Ord>(times: &mut BTreeMap<Key, Instant>, key: Key, at: Instant) {
     times.entry(key).and_modify(|kept| *kept = at.min(*kept)).or_insert(at);
+}
+
+/// Keeps what shows that a duty was done: by a person or a region (or neither: the institution), and about what.
+fn keep_duty_fact(
+    batches: &mut Batches,
+    (programme_id, kind): (&str, &'static str),
+    (person_id, region_code): (&str, &str),
+    reference: &str,
+    told: &Fact<'_>,
+) -> Result<()> {
+    let key = DutyFactKey {
+        kind,
+        person_id: person_id.to_owned(),
+        region_code: region_code.to_owned(),
+        reference: reference.to_owned(),
+        source: told.event.source.clone(),
+        fact_id: told.event.fact_id.clone(),
+    };
+    keep_first(&mut batch_of(batches, programme_id, told)?.duty_facts, key, told.at);
+    Ok(())
 }
 
 /// Writes facts and scores what they touch. A new scheme locks its programme alone; it scores everything anew, the first
@@ -151,14 +171,16 @@ mod tests {
         let expected = "assignment-grading 2: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 5004: ClassCreated ExtensionGranted LearningOpened PersonCorrected PersonDeparted \
-            PersonLoggedIn PersonRegistered PersonRemoved PreJobTrainingAttended ProgrammeCreated RegionCreated RegionMoved \
-            SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
+        let expected = "enrollment 6005: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
+            PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PreJobTrainingAttended ProgrammeCreated RegionCreated \
+            RegionMoved RemittanceConfirmed RemittanceSent RosterCompiled RosterReported SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
-        let expected = "learning-progress 3: PhaseAchieved PhaseStudied PhaseTakenBack";
+        let expected = "learning-progress 4: PhaseAchieved PhaseStudied PhaseTakenBack CourseCreated CourseSelected";
         assert_eq!(named(&LearningProjector::default()), expected);
         let expected = "offline-activity 2: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
         assert_eq!(named(&OfflineProjector::default()), expected);
-        assert_eq!(named(&DecisionsProjector::default()), "assessment-decisions 1: ItemAdjusted");
+        let expected = "assessment-decisions 2: ItemAdjusted EvidenceSubmitted EvidenceSentBack ProgrammeFinalised \
+            CertificateIssued";
+        assert_eq!(named(&DecisionsProjector::default()), expected);
     }
 }

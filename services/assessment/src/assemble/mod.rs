@@ -3,5 +3,6 @@
 //! file here.
 
 pub mod counties;
+pub mod duties;
 pub mod trainees;
 pub mod tutors;

@@ -3,6 +3,7 @@
 
 mod counties;
 mod digest;
+mod duties;
 mod export;
 mod statistics;
 mod trainees;

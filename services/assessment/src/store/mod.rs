@@ -6,6 +6,7 @@ pub mod classes;
 pub mod counts;
 pub mod decisions;
 pub mod due;
+pub mod duties;
 pub mod lists;
 pub mod load;
 pub mod rescore;

@@ -13,6 +13,7 @@ pub async fn batch(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Re
     assignments(tx, programme_id, batch).await?;
     decisions(tx, programme_id, batch).await?;
     classes(tx, programme_id, batch).await?;
+    duties(tx, programme_id, batch).await?;
     counties(tx, programme_id, batch).await
 }
 
@@ -112,6 +113,28 @@ async fn decisions(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Re
             &row.fact_id
         ),
         " ON CONFLICT (programme_id, person_id, number) DO NOTHING"
+    )?;
+    Ok(())
+}
+
+async fn duties(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Result<(), StoreError> {
+    let facts: Vec<_> = batch.duty_facts.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO duty_fact (programme_id, kind, person_id, region_code, reference, happened_at, source, fact_id)",
+        facts,
+        |(key, happened_at)| (
+            programme_id.as_str(),
+            key.kind,
+            &key.person_id,
+            &key.region_code,
+            &key.reference,
+            **happened_at,
+            &key.source,
+            &key.fact_id
+        ),
+        " ON CONFLICT (programme_id, kind, person_id, region_code, reference, fact_id) DO UPDATE SET \
+         happened_at = excluded.happened_at WHERE excluded.happened_at < duty_fact.happened_at"
     )?;
     Ok(())
 }

@@ -8,9 +8,11 @@ use shipei_assessment::GRPC_SERVICES;
 use shipei_contracts::{
     FILE_DESCRIPTOR_SET,
     assessment::v1::{
-        DayStatistics, GetCountyScoreRequest, GetStatisticsRequest, GetTraineeScoreRequest,
-        GetTutorScoreRequest, ListCountyScoresRequest, ListTraineeScoresRequest, ListTutorScoresRequest,
-        PhaseStatistics, Statistics, ValueCount, statistics_service_client::StatisticsServiceClient,
+        DayStatistics, GetCountyScoreRequest, GetInstitutionRecordRequest, GetRecordRequest,
+        GetRegionRecordRequest, GetStatisticsRequest, GetTraineeScoreRequest, GetTutorScoreRequest,
+        ListCountyScoresRequest, ListTraineeScoresRequest, ListTutorScoresRequest, PhaseStatistics,
+        Statistics, ValueCount, duty_service_client::DutyServiceClient,
+        statistics_service_client::StatisticsServiceClient,
     },
     common::v1::Role,
 };
@@ -140,6 +142,17 @@ async fn answers_with_the_longest_schemes_can_be_sent() {
     StatisticsServiceClient::new(service.server.channel()).get_statistics(statistics).await.unwrap();
     tried.extend(["GetTraineeScore", "GetTutorScore", "GetCountyScore", "GetScoreDigest"].map(str::to_owned));
     tried.extend(["GetStatistics", "ListStatistics"].map(str::to_owned));
+    // A record has the duties of Annex 1 and nothing that somebody wrote but ids.
+    let mut duties = DutyServiceClient::new(service.server.channel());
+    let request = GetRecordRequest { programme_id: programme_id(), person_id: "U1".to_owned(), as_of };
+    let record = duties.get_record(request).await.unwrap().into_inner();
+    let request = GetRegionRecordRequest { programme_id: programme_id(), region_code: county(1), as_of };
+    let of_county = duties.get_region_record(request).await.unwrap().into_inner();
+    let request = GetInstitutionRecordRequest { programme_id: programme_id(), as_of };
+    let of_institution = duties.get_institution_record(request).await.unwrap().into_inner();
+    let lengths = [record.encoded_len(), of_county.encoded_len(), of_institution.encoded_len()];
+    assert!(lengths.iter().all(|length| (500..16_000).contains(length)), "{lengths:?}");
+    tried.extend(["GetRecord", "GetRegionRecord", "GetInstitutionRecord"].map(str::to_owned));
 
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
     let services = GRPC_SERVICES.iter().map(|name| pool.get_service_by_name(name).unwrap());
