@@ -14,7 +14,7 @@ use shipei::{
     config::{self, Config},
     demo,
     display::say,
-    explain, files, finalise, operate, progress, scheme, serve, settings, stats,
+    duties, evidence, explain, files, finalise, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
     versions, who,
@@ -147,6 +147,12 @@ enum Command {
     /// Say item by item why a score is what it is, and what is missing until when (成绩说明书).
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Options),
+    /// Say what somebody has to do next, and what of Annex 1 they did, late or not at all (工作流程).
+    #[command(after_help = duties::EXAMPLES)]
+    Duties(duties::Options),
+    /// Tell that a duty was done, list such evidence, send it back, take it back (佐证).
+    #[command(subcommand, after_help = evidence::EXAMPLES)]
+    Evidence(evidence::Command),
     /// Say where a province, a city, a county, a school or a class stands, now and day by day.
     #[command(after_help = stats::EXAMPLES)]
     Stats(stats::Options),
@@ -288,6 +294,14 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Adjust(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             adjust::run(&command).await?;
+        }
+        Command::Duties(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            duties::run(&options).await?;
+        }
+        Command::Evidence(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            evidence::run(&command).await?;
         }
         Command::Stats(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

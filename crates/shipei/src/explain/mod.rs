@@ -46,7 +46,7 @@ pub enum Language {
 
 impl Language {
     /// What the terminal speaks; English where it doesn't say.
-    fn of_terminal() -> Self {
+    pub(crate) fn of_terminal() -> Self {
         let said = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| {
             let value = std::env::var(name).ok()?;
             (!value.is_empty()).then_some(value)
@@ -55,7 +55,7 @@ impl Language {
     }
 
     /// The one of two texts that is in this language.
-    fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
+    pub(crate) fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
         match self {
             Self::Zh => zh,
             Self::En => en,

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod clerk;
+mod duties;
 mod explain;
 mod exports;
 mod roster;
