@@ -5,10 +5,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 /// Documents, each with its translation.
-const PAIRS: [(&str, &str); 3] = [
+const PAIRS: [(&str, &str); 4] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/files.md", "docs/zh/files.md"),
     ("docs/certificates.md", "docs/zh/certificates.md"),
+    ("docs/duties.md", "docs/zh/duties.md"),
 ];
 
 /// What a reader would paste: the indented lines without their comments, and how many chapters there are.
