@@ -19,6 +19,7 @@ pub mod divisions;
 pub mod duties;
 pub mod explanation;
 pub mod history;
+pub mod honours;
 pub mod identity_number;
 pub mod ids;
 pub mod intervals;

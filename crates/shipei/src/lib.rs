@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod explain;
 pub mod files;
 pub mod finalise;
+pub mod honours;
 pub mod operate;
 pub mod progress;
 mod redis;

@@ -14,7 +14,7 @@ use shipei::{
     config::{self, Config},
     demo,
     display::say,
-    duties, evidence, explain, files, finalise, operate, progress, scheme, serve, settings, stats,
+    duties, evidence, explain, files, finalise, honours, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
     versions, who,
@@ -159,6 +159,9 @@ enum Command {
     /// Lists that make people act: who has not logged in, is at risk, waits to be marked, may be excellent.
     #[command(subcommand, after_help = who::EXAMPLES)]
     Who(who::Question),
+    /// Recommend excellent trainees, choose excellent tutors, and list who counts and why not (评优).
+    #[command(subcommand, after_help = honours::EXAMPLES)]
+    Honours(honours::Command),
     /// Make the scores of a programme final (成绩定稿): frozen, numbered, signed.
     #[command(after_help = finalise::EXAMPLES)]
     Finalise(finalise::Options),
@@ -310,6 +313,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Who(question) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             who::run(&question).await?;
+        }
+        Command::Honours(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            honours::run(&command).await?;
         }
         Command::Finalise(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

@@ -172,8 +172,8 @@ CREATE INDEX adjustment_by_decision ON adjustment (programme_id, decided_at);
 CREATE INDEX adjustment_by_expiry ON adjustment (programme_id, expires_at);
 
 -- What shows that a duty of Annex 1 was done and is in no other table, by whom: a person, a region, or with both empty the training
--- institution. kind is course, selected, pre_job, roster, compiled, remitted, confirmed, invoiced, final, certificates, evidence
--- (reference: the duty's code) or sent_back (reference: the evidence's fact). source is the log it came from. What is no fact
+-- institution. kind is course, selected, pre_job, roster, compiled, remitted, confirmed, invoiced, final, certificates, recommended
+-- (reference: the tutor), evidence (reference: the duty's code) or sent_back (reference: the evidence's fact). source is the log it came from. What is no fact
 -- that could be retracted has an empty fact_id, and of its times the least.
 CREATE TABLE duty_fact (
     programme_id TEXT COLLATE "C" NOT NULL,

@@ -5,9 +5,11 @@ use shipei_contracts::assessment::v1::{
     GetRecordRequest, GetRecordResponse, GetRegionRecordRequest, GetRegionRecordResponse,
     GetScoreDigestRequest, GetScoreDigestResponse, GetStatisticsRequest, GetStatisticsResponse,
     GetTraineeScoreRequest, GetTraineeScoreResponse, GetTutorScoreRequest, GetTutorScoreResponse,
-    ListCountyScoresRequest, ListCountyScoresResponse, ListStatisticsRequest, ListStatisticsResponse,
-    ListTraineeScoresRequest, ListTraineeScoresResponse, ListTutorScoresRequest, ListTutorScoresResponse,
-    WatchStatisticsRequest, WatchStatisticsResponse, duty_service_server::DutyService,
+    ListChosenTutorsRequest, ListChosenTutorsResponse, ListCountyScoresRequest, ListCountyScoresResponse,
+    ListRecommendedTraineesRequest, ListRecommendedTraineesResponse, ListStatisticsRequest,
+    ListStatisticsResponse, ListTraineeScoresRequest, ListTraineeScoresResponse, ListTutorScoresRequest,
+    ListTutorScoresResponse, WatchStatisticsRequest, WatchStatisticsResponse,
+    duty_service_server::DutyService, honour_list_service_server::HonourListService,
     score_service_server::ScoreService, statistics_service_server::StatisticsService,
 };
 use shipei_service_kit::export::Chunks;
@@ -114,5 +116,22 @@ impl DutyService for Assessment {
         request: Request<GetInstitutionRecordRequest>,
     ) -> Result<Response<GetInstitutionRecordResponse>, Status> {
         self.kit.read(self, request, Self::get_institution_record).await
+    }
+}
+
+#[tonic::async_trait]
+impl HonourListService for Assessment {
+    async fn list_recommended_trainees(
+        &self,
+        request: Request<ListRecommendedTraineesRequest>,
+    ) -> Result<Response<ListRecommendedTraineesResponse>, Status> {
+        self.kit.read(self, request, Self::list_recommended_trainees).await
+    }
+
+    async fn list_chosen_tutors(
+        &self,
+        request: Request<ListChosenTutorsRequest>,
+    ) -> Result<Response<ListChosenTutorsResponse>, Status> {
+        self.kit.read(self, request, Self::list_chosen_tutors).await
     }
 }

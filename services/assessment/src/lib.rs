@@ -23,7 +23,8 @@ pub mod store;
 
 use shipei_contracts::{
     assessment::v1::{
-        duty_service_server::DutyServiceServer, export_service_server::ExportServiceServer, score_service_server::ScoreServiceServer,
+        duty_service_server::DutyServiceServer, export_service_server::ExportServiceServer,
+        honour_list_service_server::HonourListServiceServer, score_service_server::ScoreServiceServer,
         statistics_service_server::StatisticsServiceServer,
     },
     services::{ASSESSMENT_DECISIONS, ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
@@ -52,6 +53,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     "shipei.assessment.v1.ScoreService",
     "shipei.assessment.v1.StatisticsService",
     "shipei.assessment.v1.DutyService",
+    "shipei.assessment.v1.HonourListService",
     "shipei.assessment.v1.ExportService",
 ];
 
@@ -116,6 +118,7 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))
         .service(kit, grpc_server!(StatisticsServiceServer, scores.clone()))
         .service(kit, grpc_server!(DutyServiceServer, scores.clone()))
+        .service(kit, grpc_server!(HonourListServiceServer, scores.clone()))
         .service(kit, grpc_server!(ExportServiceServer, scores))
 }
 

@@ -127,6 +127,14 @@ reasons! {
     PrejobNotAttended = "PREJOB_NOT_ATTENDED", "未参加岗前培训", "pre-job training was not attended";
     /// Annex 3, excellence.
     TooManyLateWeeks = "TOO_MANY_LATE_WEEKS", "未按周完成批阅的次数达到取消评优的次数", "too many weeks were marked late";
+    /// Honours: a trainee who was recommended.
+    NotPassed = "NOT_PASSED", "考核未合格", "the trainee did not pass";
+    /// Honours.
+    TotalBelowHonour = "TOTAL_BELOW_HONOUR", "总分低于评优分数线", "the total is below what the scheme asks for an honour";
+    /// Honours.
+    OverQuota = "OVER_QUOTA", "超出评优名额", "the scheme's quota has no more room";
+    /// Honours.
+    HasLeft = "HAS_LEFT", "已退出培训", "the trainee has left";
     /// Annex 4, offline.
     PlanNotSubmitted = "PLAN_NOT_SUBMITTED", "未按时报送线下研修活动方案", "no offline plan was submitted in time";
     /// Annex 4, offline.

@@ -57,6 +57,19 @@ pub struct Scheme {
     pub counselor: CounselorRules,
     /// Within how many days a summary report is due after assessment (Annex 1, "一周内"); 7 where `[duties]` does not say.
     pub report_days: i64,
+    /// `[honours]`.
+    pub honours: HonourRules,
+}
+
+/// `[honours]`: who may be honoured, and how many; what is absent limits nothing, as in the notice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HonourRules {
+    /// The least total of a trainee who is recommended as excellent.
+    pub trainee_total: Option<i64>,
+    /// How many of a class's active trainees may be, in percent, rounded down, one at least (none with 0).
+    pub trainees_percent: Option<i64>,
+    /// How many of the programme's tutors may be, in percent, likewise.
+    pub tutors_percent: Option<i64>,
 }
 
 /// A window of the calendar under its name.

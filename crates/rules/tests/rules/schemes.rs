@@ -87,6 +87,13 @@ const IMPOSSIBLE: &[(&str, &str, &str, &str)] = &[
     ),
     ("daily_cap_minutes         = 0", "daily_cap_minutes = -1", "study.daily_cap_minutes", "from 0 to"),
     ("report_days = 7", "report_days = -1", "duties.report_days", "must be from 0 to 366"),
+    (
+        "report_days = 7",
+        "report_days = 7\n[honours]\ntutors_percent = 101",
+        "honours.tutors_percent",
+        "must be from 0 to 100",
+    ),
+    ("report_days = 7", "report_days = 7\n[honours]\nquota = 1", "honours.quota", "no such key"),
     ("report_days = 7", "report_day = 7", "duties.report_day", "no such key"),
     ("minutes    = 200", "minuts = 200", "trainee.online[0].minuts", "no such key"),
     ("minutes    = 200", "", "trainee.online[0].minutes", "is missing"),

@@ -19,6 +19,9 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     decisions::CertificateIssued => certified,
 ];
 
+/// The duty by which tutors recommend excellent trainees.
+const RECOMMENDATION: &str = "ASSESS-TUTOR-RECOMMEND";
+
 /// Follows what is decided about scores.
 #[derive(Debug, Clone, Default)]
 pub struct DecisionsProjector {
@@ -71,6 +74,12 @@ fn adjusted(batches: &mut Batches, fact: decisions::ItemAdjusted, told: &Fact<'_
 }
 
 fn submitted(batches: &mut Batches, fact: decisions::EvidenceSubmitted, told: &Fact<'_>) -> Result<()> {
+    if fact.duty == RECOMMENDATION {
+        for trainee in &fact.about_person_ids {
+            let kind = (fact.programme_id.as_str(), duties::RECOMMENDED);
+            keep_duty_fact(batches, kind, (trainee, ""), &fact.person_id, told)?;
+        }
+    }
     let kind = (fact.programme_id.as_str(), duties::EVIDENCE);
     keep_duty_fact(batches, kind, (&fact.person_id, &fact.region_code), &fact.duty, told)
 }

@@ -5,6 +5,7 @@ mod counties;
 mod digest;
 mod duties;
 mod export;
+mod honours;
 mod statistics;
 mod trainees;
 mod tutors;

@@ -35,6 +35,9 @@ pub const EVIDENCE: &str = "evidence";
 /// Evidence was sent back: about its fact.
 pub const SENT_BACK: &str = "sent_back";
 
+/// A trainee was recommended as excellent: of the trainee, about the tutor.
+pub const RECOMMENDED: &str = "recommended";
+
 /// The most facts of one bearer or kind that are read.
 const FACTS_MAX: i64 = 100_000;
 

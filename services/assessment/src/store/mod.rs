@@ -7,6 +7,7 @@ pub mod counts;
 pub mod decisions;
 pub mod due;
 pub mod duties;
+pub mod honours;
 pub mod lists;
 pub mod load;
 pub mod rescore;

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use shipei_assessment::{
     NAME, migrations,
-    store::lists::{self, TraineesAsked},
+    store::{
+        honours,
+        lists::{self, TraineesAsked},
+    },
 };
 use shipei_mirror::testing::{PROGRAMME, TRAINEES, reach_world, stands, withdrawal};
 use shipei_rules::{
@@ -45,15 +48,25 @@ async fn populate(tx: &mut Tx) {
         let (county_code, class_id) = stands(person_id, at(END));
         execute!(
             tx,
-            "INSERT INTO trainee_score (programme_id, person_id, items, county_code, class_id, withdrawn, contribution) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO trainee_score (programme_id, person_id, items, county_code, class_id, withdrawn, contribution, points) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             PROGRAMME,
             person_id,
             &b"items"[..],
             county_code,
             class_id,
             withdrawn,
-            &b""[..]
+            &b""[..],
+            &b"points"[..]
+        )
+        .unwrap();
+        execute!(
+            tx,
+            "INSERT INTO duty_fact (programme_id, kind, person_id, region_code, reference, happened_at, source, fact_id) \
+             VALUES ($1, 'recommended', $2, '', 'U1', $3, 'assessment-decisions', $2)",
+            PROGRAMME,
+            person_id,
+            at(END)
         )
         .unwrap();
     }
@@ -65,6 +78,14 @@ async fn populate(tx: &mut Tx) {
             person_id,
             county_code,
             &b"points"[..]
+        )
+        .unwrap();
+        execute!(
+            tx,
+            "INSERT INTO tutor_choice (programme_id, tutor_id, expert_id, chosen_at, fact_id) VALUES ($1, $2, 'X1', $3, $2)",
+            PROGRAMME,
+            person_id,
+            at(END)
         )
         .unwrap();
     }
@@ -120,6 +141,14 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                         let kept: Vec<String> =
                             kept.into_iter().map(|row| row.person_id.to_string()).collect();
                         assert_eq!(kept, found, "{context}");
+                        let of = (region, class.as_ref(), as_of);
+                        let honoured =
+                            all(honours::recommended(tx, &reach, programme_id, of, "", LIMIT).await.unwrap());
+                        let there = honoured.unwrap();
+                        let there = there.iter().map(|row| row.person_id.to_string());
+                        // Who has left is listed too, as one who does not count.
+                        let there: Vec<String> = there.filter(|person| person != "T2").collect();
+                        assert_eq!(there, found, "{context}");
                     }
                 }
                 let rows = TUTORS.map(|(tutor, county)| (tutor, of(county, "", tutor)));
@@ -128,6 +157,11 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                     lists::tutors(tx, &reach, programme_id, (region, as_of), "", LIMIT).await.unwrap();
                 let found: Vec<&str> = found.iter().map(PersonId::as_str).collect();
                 assert_eq!(found, names(&reach, rows), "{region_code} {reach:?} as of {as_of}");
+                let chosen =
+                    honours::chosen(tx, &reach, programme_id, (region, as_of), "", LIMIT).await.unwrap();
+                let chosen = all(chosen).unwrap();
+                let chosen: Vec<&str> = chosen.iter().map(PersonId::as_str).collect();
+                assert_eq!(chosen, found, "{region_code} {reach:?} as of {as_of}");
 
                 let rows = ["130302", "130629", "130632"].map(|code| (code, of(code, "", "")));
                 let rows = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(&asked));

@@ -10,8 +10,9 @@ use shipei_contracts::{
     assessment::v1::{
         DayStatistics, GetCountyScoreRequest, GetInstitutionRecordRequest, GetRecordRequest,
         GetRegionRecordRequest, GetStatisticsRequest, GetTraineeScoreRequest, GetTutorScoreRequest,
-        ListCountyScoresRequest, ListTraineeScoresRequest, ListTutorScoresRequest, PhaseStatistics,
-        Statistics, ValueCount, duty_service_client::DutyServiceClient,
+        ListChosenTutorsRequest, ListCountyScoresRequest, ListRecommendedTraineesRequest,
+        ListTraineeScoresRequest, ListTutorScoresRequest, PhaseStatistics, Statistics, ValueCount,
+        duty_service_client::DutyServiceClient, honour_list_service_client::HonourListServiceClient,
         statistics_service_client::StatisticsServiceClient,
     },
     common::v1::Role,
@@ -152,6 +153,13 @@ async fn answers_with_the_longest_schemes_can_be_sent() {
     let of_institution = duties.get_institution_record(request).await.unwrap().into_inner();
     let lengths = [record.encoded_len(), of_county.encoded_len(), of_institution.encoded_len()];
     assert!(lengths.iter().all(|length| (500..16_000).contains(length)), "{lengths:?}");
+    // Rows of ids and figures, and reasons of the rules: a full page of the longest is no message too large.
+    let mut honours = HonourListServiceClient::new(service.server.channel());
+    let request = ListRecommendedTraineesRequest { programme_id: programme_id(), ..Default::default() };
+    honours.list_recommended_trainees(request).await.unwrap();
+    let request = ListChosenTutorsRequest { programme_id: programme_id(), ..Default::default() };
+    honours.list_chosen_tutors(request).await.unwrap();
+    tried.extend(["ListRecommendedTrainees", "ListChosenTutors"].map(str::to_owned));
     tried.extend(["GetRecord", "GetRegionRecord", "GetInstitutionRecord"].map(str::to_owned));
 
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::error::SchemeError;
 use super::reader::{self, Section, Value};
-use super::{FIGURE_MAX, NamedWindow, Scheme, Study};
+use super::{FIGURE_MAX, HonourRules, NamedWindow, Scheme, Study};
 use crate::calendar::{Window, Zone};
 use crate::explanation::{Clause, Text};
 use crate::ids::ProgrammeId;
@@ -32,12 +32,26 @@ const MAX_GAP_SECONDS: i64 = 86_400;
 const REPORT_DAYS: i64 = 7;
 /// The most of them: a year.
 const REPORT_DAYS_MAX: i64 = 366;
+/// A share.
+const PERCENT: RangeInclusive<i64> = 0..=100;
 /// The windows that rules use by name.
 const REQUIRED_WINDOWS: [&str; 4] = ["reporting", "login", "assessment", "summary"];
 
 /// Reads and checks a scheme.
 pub(super) fn scheme(text: &str) -> Result<Scheme, SchemeError> {
-    let keys = ["id", "title", "region", "time_zone", "calendar", "study", "trainee", "tutor", "counselor", "duties"];
+    let keys = [
+        "id",
+        "title",
+        "region",
+        "time_zone",
+        "calendar",
+        "study",
+        "trainee",
+        "tutor",
+        "counselor",
+        "duties",
+        "honours",
+    ];
     reader::read(text, &keys, |root| {
         let id = root.required("id")?;
         let region = root.required("region")?;
@@ -60,6 +74,7 @@ pub(super) fn scheme(text: &str) -> Result<Scheme, SchemeError> {
             tutor,
             counselor,
             report_days: report_days(root)?,
+            honours: honours(root)?,
         })
     })
 }
@@ -79,6 +94,18 @@ fn study(value: &Value<'_>) -> Result<Study, SchemeError> {
 fn report_days(root: &Section<'_>) -> Result<i64, SchemeError> {
     let Some(value) = root.optional("duties") else { return Ok(REPORT_DAYS) };
     value.section(&["report_days"])?.required("report_days")?.integer(0..=REPORT_DAYS_MAX)
+}
+
+/// `[honours]`, of which everything may be left out.
+fn honours(root: &Section<'_>) -> Result<HonourRules, SchemeError> {
+    let Some(value) = root.optional("honours") else { return Ok(HonourRules::default()) };
+    let section = value.section(&["trainee_total", "trainees_percent", "tutors_percent"])?;
+    let figure = |key: &str, range| section.optional(key).map(|value| value.integer(range)).transpose();
+    Ok(HonourRules {
+        trainee_total: figure("trainee_total", FIGURE)?,
+        trainees_percent: figure("trainees_percent", PERCENT)?,
+        tutors_percent: figure("tutors_percent", PERCENT)?,
+    })
 }
 
 /// The number of a key, or 0 when the key is not there.
