@@ -231,7 +231,7 @@ pub(crate) async fn populate(clients: &Clients) -> Result<()> {
         title: "公共课".to_owned(),
         category: CourseCategory::Public.into(),
         main_line: true,
-        minutes: 90,
+        length_seconds: 5_400,
         ..Course::default()
     };
     let course = CreateCourseRequest { programme_id: id(), course: Some(course), ..Default::default() };

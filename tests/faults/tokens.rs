@@ -109,7 +109,7 @@ async fn prepare(clients: &Clients) -> Result<()> {
         course_id: COURSE.to_owned(),
         title: "课程".to_owned(),
         category: CourseCategory::Public.into(),
-        minutes: 400,
+        length_seconds: 24_000,
         ..Default::default()
     };
     let request = CreateCourseRequest {

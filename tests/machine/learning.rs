@@ -171,7 +171,7 @@ impl Model for Study {
                 title: "课程".to_owned(),
                 category: CourseCategory::Public.into(),
                 main_line,
-                minutes: i32::try_from(seconds / 60).unwrap(),
+                length_seconds: i32::try_from(seconds).unwrap(),
                 ..Default::default()
             };
             let request = proto::CreateCourseRequest {

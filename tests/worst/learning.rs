@@ -14,6 +14,8 @@ use crate::machine::roster::roster;
 
 /// The most characters of a title.
 const TITLE_MAX: usize = 500;
+/// The most characters of a reason.
+const REASON_MAX: usize = 2_000;
 
 #[tokio::test]
 async fn answers_with_the_longest_texts_can_be_sent() {
@@ -27,7 +29,7 @@ async fn answers_with_the_longest_texts_can_be_sent() {
         title: long(TITLE_MAX),
         category: CourseCategory::Public.into(),
         main_line: false,
-        minutes: 100_000,
+        length_seconds: 6_000_000,
         ..Default::default()
     };
     let request = proto::CreateCourseRequest {
@@ -36,6 +38,21 @@ async fn answers_with_the_longest_texts_can_be_sent() {
         ..Default::default()
     };
     courses.create_course(request).await.unwrap();
+    // As many changes as there may be of one course.
+    for number in 1..100 {
+        let request = proto::CorrectCourseRequest {
+            programme_id: programme_id(),
+            course_id: course_id(),
+            terms: Some(proto::CourseTerms {
+                title: Some(format!("{}{number:02}", long(TITLE_MAX - 2))),
+                length_seconds: Some(6_000_000 - number),
+                ..Default::default()
+            }),
+            reason: long(REASON_MAX),
+            ..Default::default()
+        };
+        courses.correct_course(request).await.unwrap();
+    }
     let request = proto::SelectCourseRequest {
         programme_id: programme_id(),
         person_id: person_id(),
@@ -64,7 +81,8 @@ async fn answers_with_the_longest_texts_can_be_sent() {
 
     let mut tried = Tried::default();
     let request = proto::GetCourseRequest { programme_id: programme_id(), course_id: course_id() };
-    courses.get_course(request).await.unwrap();
+    let changes = courses.get_course(request).await.unwrap().into_inner().changes;
+    assert_eq!(changes.len(), 99);
     tried.answer("GetCourse");
     let request = proto::ListCoursesRequest { programme_id: programme_id(), ..Default::default() };
     let answer = courses.list_courses(request).await.unwrap().into_inner();

@@ -22,17 +22,27 @@ impl<T> History<T> {
 
     /// As of an instant: a change counts from its own instant on.
     pub fn at(&self, instant: DateTime<Utc>) -> &T {
-        self.last(|changed_at| changed_at <= instant)
+        self.last_that(|changed_at| changed_at <= instant)
     }
 
     /// Just before an instant, for a deadline, which is the first instant that is too late.
     pub fn before(&self, deadline: DateTime<Utc>) -> &T {
-        self.last(|changed_at| changed_at < deadline)
+        self.last_that(|changed_at| changed_at < deadline)
     }
 
     /// Before any change.
     pub fn first(&self) -> &T {
         &self.first
+    }
+
+    /// Behind all changes.
+    pub fn last(&self) -> &T {
+        self.changes.last().map_or(&self.first, |(_, value)| value)
+    }
+
+    /// The instants of the changes, by time.
+    pub fn turns(&self) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+        self.changes.iter().map(|(changed_at, _)| *changed_at)
     }
 
     /// Everything there ever was, by time.
@@ -60,7 +70,16 @@ impl<T> History<T> {
         History { first: of(&self.first), changes }
     }
 
-    fn last(&self, happened: impl Fn(DateTime<Utc>) -> bool) -> &T {
+    /// The history of what follows from it and from another one.
+    pub fn join<U, V>(&self, other: &History<U>, of: impl Fn(&T, &U) -> V) -> History<V> {
+        let mut turns: Vec<_> = self.turns().chain(other.turns()).collect();
+        turns.sort_unstable();
+        turns.dedup();
+        let changes = turns.into_iter().map(|turn| (turn, of(self.at(turn), other.at(turn)))).collect();
+        History { first: of(&self.first, &other.first), changes }
+    }
+
+    fn last_that(&self, happened: impl Fn(DateTime<Utc>) -> bool) -> &T {
         let found = self.changes.iter().rev().find(|(changed_at, _)| happened(*changed_at));
         found.map_or(&self.first, |(_, value)| value)
     }
@@ -101,10 +120,22 @@ mod tests {
         }
         assert_eq!(history.map(|class| class.len()).at(at(15)), &2);
         assert_eq!(history.all().copied().collect::<Vec<_>>(), ["L1", "L2", "L3", "L4"]);
-        assert_eq!(history.latest_change(), Some(at(20)));
+        assert_eq!((history.latest_change(), history.last()), (Some(at(20)), &"L4"));
         let spans: Vec<_> = history.spans().collect();
         assert_eq!(spans[0], (None, Some(at(10)), &"L1"));
         assert_eq!(spans[1..3], [(Some(at(10)), Some(at(20)), &"L2"), (Some(at(20)), Some(at(20)), &"L3")]);
         assert_eq!(spans[3], (Some(at(20)), None, &"L4"));
+    }
+
+    #[test]
+    fn what_follows_from_two_pasts_changes_with_either() {
+        let class = History::new("L1", vec![(at(10), "L2"), (at(20), "L3")]);
+        let tutor = History::new("U1", vec![(at(5), "U2"), (at(20), "U3")]);
+        let both = class.join(&tutor, |class, tutor| format!("{class}{tutor}"));
+        let found: Vec<_> = [4, 5, 9, 10, 19, 20, 21].map(|seconds| both.at(at(seconds)).as_str()).into();
+        assert_eq!(found, ["L1U1", "L1U2", "L1U2", "L2U2", "L2U2", "L3U3", "L3U3"]);
+        assert_eq!(both.turns().collect::<Vec<_>>(), [at(5), at(10), at(20)]);
+        let same = class.join(&History::from(()), |class, ()| *class);
+        assert_eq!(same, class);
     }
 }

@@ -184,15 +184,15 @@ fn span_of(day: &DayStudy) -> Span {
     Span::new(day.period.from, day.period.until)
 }
 
-/// Credits time by hand, dated `at`: it takes no interval, and the caps are those of a heartbeat. Gives what is credited, the
-/// phases that it counts for, and the rest by reason. The day must have been asked for ([`LearnerStudy::ask_for`]).
+/// Credits time by hand, dated `at`: it takes no interval, and the caps are those of a heartbeat. Gives what is credited, and
+/// the rest by reason. The day must have been asked for ([`LearnerStudy::ask_for`]).
 pub fn grant(
     scheme: &Scheme,
     learner: &mut LearnerStudy,
     course: &mut CourseStudy,
     at: DateTime<Utc>,
     micros: i64,
-) -> (i64, Vec<usize>, Vec<(UncreditedReason, i64)>) {
+) -> (i64, Vec<(UncreditedReason, i64)>) {
     let mut left = Remainder { spans: vec![Span { from: 0, until: micros }], uncredited: Vec::new() };
     let phases = scheme.phases_open(course.category, at);
     left.keep_what_counts(scheme, learner, course, at, &phases);
@@ -202,7 +202,7 @@ pub fn grant(
         learner.days[day].changed = true;
     }
     course.credited_micros += granted;
-    (granted, phases, left.uncredited)
+    (granted, left.uncredited)
 }
 
 /// The most time that one heartbeat stands for.

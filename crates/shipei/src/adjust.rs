@@ -1,24 +1,22 @@
 //! `shipei adjust`: what people decide about an item of a trainee's score (调整, 免考), from a terminal: decide, look, take back.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use shipei_client::client::{Clients, explain};
+use shipei_client::client::Clients;
 use shipei_contracts::{
     common::v1::Correction,
     decisions::v1::{
         AdjustItemRequest, Adjustment, AdjustmentKind, ListAdjustmentsRequest,
         decision_service_client::DecisionServiceClient,
     },
-    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
     services::ASSESSMENT_DECISIONS,
 };
-use shipei_service_kit::{event_feed::SOURCE_HEADER, to_timestamp};
+use shipei_service_kit::to_timestamp;
 use shipei_store::crypto::random_name;
-use tonic::metadata::MetadataValue;
 
 use crate::{
-    ask::{Server, ask, each_page, local_minute, programme, scheme_of},
+    ask::{Server, ask, each_page, local_minute, programme, retract, scheme_of},
     display::{columns, say, table},
 };
 
@@ -208,22 +206,8 @@ async fn list(options: &ListOptions) -> Result<()> {
 
 async fn undo(options: &UndoOptions) -> Result<()> {
     let clients = &options.suite.server.connect().await?;
-    let request = RetractRequest {
-        source: ASSESSMENT_DECISIONS.to_owned(),
-        programme_id: options.suite.programme.clone(),
-        fact_id: options.fact.clone(),
-        reason: options.reason.clone(),
-        request_id: random_name()?,
-        occurred_at: None,
-    };
-    let answered = clients.call(|| {
-        let mut request = clients.unary(request.clone());
-        // A load balancer knows by this whose fact it is.
-        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(ASSESSMENT_DECISIONS));
-        let mut client = CorrectionServiceClient::new(clients.channel(ASSESSMENT_DECISIONS));
-        async move { client.retract(request).await }
-    });
-    answered.await.map_err(|status| anyhow!("{}", explain(&status)))?;
+    let what = (options.suite.programme.as_str(), options.fact.as_str(), options.reason.as_str());
+    retract(clients, ASSESSMENT_DECISIONS, what).await?;
     let said = if options.suite.json {
         "{\"retracted\": true}"
     } else {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use prost_types::Timestamp;
-use shipei_client::client::Clients;
+use shipei_client::client::{Clients, explain};
 use shipei_contracts::{
     GivesPages,
     common::v1::BrokenRow,
@@ -14,9 +14,12 @@ use shipei_contracts::{
         GetProgrammeRequest, ListRegionsRequest, Programme, programme_service_client::ProgrammeServiceClient,
         region_service_client::RegionServiceClient,
     },
+    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
 };
 use shipei_rules::{calendar::Zone, scheme::Scheme};
-use shipei_service_kit::convert::from_timestamp;
+use shipei_service_kit::{convert::from_timestamp, event_feed::SOURCE_HEADER};
+use shipei_store::crypto::random_name;
+use tonic::metadata::MetadataValue;
 
 use crate::token::TokenOptions;
 
@@ -92,6 +95,31 @@ impl Server {
         let clients = Clients::connect(&self.servers, self.ca_file.as_deref()).await?;
         Ok(clients.bearing(self.token.bearer()?))
     }
+}
+
+/// Retracts a fact of a service: programme, fact, reason.
+pub(crate) async fn retract(
+    clients: &Clients,
+    source: &'static str,
+    (programme_id, fact_id, reason): (&str, &str, &str),
+) -> Result<()> {
+    let message = RetractRequest {
+        source: source.to_owned(),
+        programme_id: programme_id.to_owned(),
+        fact_id: fact_id.to_owned(),
+        reason: reason.to_owned(),
+        request_id: random_name()?,
+        occurred_at: None,
+    };
+    let answered = clients.call(|| {
+        let mut request = clients.unary(message.clone());
+        // A load balancer knows by this whose fact it is.
+        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+        let mut client = CorrectionServiceClient::new(clients.channel(source));
+        async move { client.retract(request).await }
+    });
+    answered.await.map_err(|status| anyhow!("{}", explain(&status)))?;
+    Ok(())
 }
 
 /// Rows of one page of a list.

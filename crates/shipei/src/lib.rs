@@ -8,6 +8,7 @@ mod ask;
 pub mod bench;
 pub mod certificates;
 pub mod config;
+pub mod course;
 pub mod demo;
 pub mod display;
 pub mod duties;

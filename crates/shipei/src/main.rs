@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use shipei::{
     adjust, bench, certificates,
     config::{self, Config},
-    demo,
+    course, demo,
     display::say,
     duties, evidence, explain, files, finalise, honours, operate, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
@@ -144,6 +144,9 @@ enum Command {
     /// Decide what an item of a score counts as, list such decisions, take one back (调整, 免考).
     #[command(subcommand, after_help = adjust::EXAMPLES)]
     Adjust(adjust::Command),
+    /// Show a course, put it right, retire it.
+    #[command(subcommand, after_help = course::EXAMPLES)]
+    Course(course::Command),
     /// Say item by item why a score is what it is, and what is missing until when (成绩说明书).
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Options),
@@ -305,6 +308,9 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Evidence(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             evidence::run(&command).await?;
+        Command::Course(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            course::run(&command).await?;
         }
         Command::Stats(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

@@ -4,14 +4,14 @@
 -- Keys begin with the person or session, not with the programme: a batch asks for many ids of one programme, and
 -- without statistics (a new database) Postgres would take `programme_id` for selective and read all of the programme.
 
--- How often a programme's catalogue grew. Read at the beginning of each batch of heartbeats, so that every process
--- learns of a new course; its row is locked by whoever adds one.
+-- How often a programme's catalogue changed. Read at the beginning of each batch of heartbeats, so that every process
+-- learns of a new course and of one that was put right; its row is locked by whoever changes one.
 CREATE TABLE catalogue (
     programme_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     version BIGINT NOT NULL
 );
 
--- A course. It never changes. `catalogue_version` is the version of the catalogue that it came with.
+-- A course as it stands. `catalogue_version` is the version of the catalogue in which it last changed.
 CREATE TABLE course (
     programme_id TEXT COLLATE "C" NOT NULL,
     course_id TEXT COLLATE "C" NOT NULL,
@@ -19,14 +19,43 @@ CREATE TABLE course (
     title TEXT COLLATE "C" NOT NULL,
     category TEXT COLLATE "C" NOT NULL,
     main_line BOOLEAN NOT NULL,
-    minutes BIGINT NOT NULL,
+    length_seconds BIGINT NOT NULL,
     subject TEXT COLLATE "C" NOT NULL,
     education_stage TEXT COLLATE "C" NOT NULL,
+    -- From when it is retired, if it is.
+    retired_at TIMESTAMPTZ,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, course_id)
 );
 CREATE INDEX course_by_version ON course (programme_id, catalogue_version);
+
+-- What was put right of a course or has changed: only that is not NULL. Number 0 is the course as it was created, kept with its
+-- first change. `since_at` NULL: it had always been so. `education_stage` empty: both.
+CREATE TABLE course_change (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    course_id TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    since_at TIMESTAMPTZ,
+    title TEXT COLLATE "C",
+    category TEXT COLLATE "C",
+    main_line BOOLEAN,
+    length_seconds BIGINT,
+    subject TEXT COLLATE "C",
+    education_stage TEXT COLLATE "C",
+    retired BOOLEAN,
+    reason TEXT COLLATE "C" NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, course_id, number)
+);
+
+-- A programme whose learners' study is read anew since a course changed, and up to whom that is done.
+CREATE TABLE reading_anew (
+    programme_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    done_until TEXT COLLATE "C" NOT NULL
+);
 
 -- A trainee's choice of a course: the earliest time that is told.
 CREATE TABLE selection (
@@ -60,12 +89,15 @@ CREATE TABLE study_day (
     PRIMARY KEY (person_id, programme_id, day)
 );
 
--- A learner's course.
+-- A learner's course. `completed_at`: when it was credited in full, by its length of then.
 CREATE TABLE course_progress (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
     course_id TEXT COLLATE "C" NOT NULL,
     credited_micros BIGINT NOT NULL,
+    completed_at TIMESTAMPTZ,
+    -- How often its completion has changed: what events say of it is ordered by this.
+    version BIGINT NOT NULL,
     PRIMARY KEY (person_id, programme_id, course_id)
 );
 
@@ -86,13 +118,15 @@ CREATE TABLE phase_progress (
     PRIMARY KEY (person_id, programme_id, phase_index)
 );
 
--- The time credited to a main-line course inside a phase's window. Other courses need no such row.
+-- The time credited inside a phase's window to a course that is main-line or was, and whether that was all of its length of then.
+-- Other courses need no such row.
 CREATE TABLE phase_course_progress (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
     course_id TEXT COLLATE "C" NOT NULL,
     phase_index BIGINT NOT NULL,
     micros BIGINT NOT NULL,
+    complete BOOLEAN NOT NULL,
     PRIMARY KEY (person_id, programme_id, course_id, phase_index)
 );
 

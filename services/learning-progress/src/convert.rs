@@ -2,24 +2,29 @@
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
-use shipei_contracts::common::v1::{self as common, ErrorReason};
+use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{CourseId, GrantId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::region::RegionCode;
 use shipei_rules::study_time::{HeartbeatOutcome, UncreditedReason, WholeSeconds};
 use shipei_service_kit::{Error, Fields, Refusal, Result, StatedTimes, to_int32, to_timestamp};
 
-use crate::domain::course::{Course, MINUTES_MAX};
+use crate::domain::course::LENGTH_SECONDS_MAX;
 use crate::domain::study::{Beat, Session, Worth, place_of};
 use crate::pipeline::{BEATS_PER_MESSAGE_MAX, BeatAnswer, Message, Sender, SessionBeats, SessionKeys};
 use crate::store::correction::GrantRow;
+
+mod course;
+pub(crate) use course::{
+    change_to_proto, corrected, course_to_proto, courses, new_course, retired, terms_to_proto,
+};
 
 /// The longest title and subject, characters.
 const NAME_CHARACTERS_MAX: usize = 500;
 /// The longest reason of a correction, and the longest evidence, characters.
 const REASON_CHARACTERS_MAX: usize = 2_000;
 /// The most time of one grant, seconds: that of the longest course.
-const GRANTED_SECONDS_MAX: i64 = MINUTES_MAX * 60;
+const GRANTED_SECONDS_MAX: i64 = LENGTH_SECONDS_MAX;
 
 /// A programme and somebody in it.
 pub(crate) fn person(programme_id: &str, person_id: &str) -> Result<(ProgrammeId, PersonId)> {
@@ -63,56 +68,6 @@ pub(crate) fn sessions(
     let person = fields.id("person_id", &request.person_id, PersonId::parse);
     let course = fields.optional_id("course_id", &request.course_id, CourseId::parse);
     fields.all((programme, person, course))
-}
-
-/// Which courses: the programme, the category's word (empty for all), the subject (empty for all).
-pub(crate) fn courses(request: &proto::ListCoursesRequest) -> Result<(ProgrammeId, &'static str, String)> {
-    let mut fields = Fields::new();
-    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
-    let category = fields.optional_choice::<proto::CourseCategory>("category", request.category);
-    let subject = fields.name("subject", &request.subject, NAME_CHARACTERS_MAX);
-    let (programme, category, subject) = fields.all((programme, category, subject))?;
-    Ok((programme, category.map_or("", proto::CourseCategory::word), subject))
-}
-
-/// A new course.
-pub(crate) fn new_course(request: &proto::CreateCourseRequest) -> Result<(ProgrammeId, Course)> {
-    let mut fields = Fields::new();
-    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
-    let course = fields.required("course", request.course.as_ref());
-    let course = course.and_then(|course| fields.inner("course", |fields| read_course(fields, course)));
-    fields.all((programme, course))
-}
-
-fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
-    let id = fields.id("course_id", &course.course_id, CourseId::parse);
-    let title = fields.name("title", &course.title, NAME_CHARACTERS_MAX);
-    let category = fields.choice::<proto::CourseCategory>("category", course.category);
-    let minutes = fields.integer("minutes", i64::from(course.minutes), 0..=MINUTES_MAX);
-    let subject = fields.name("subject", &course.subject, NAME_CHARACTERS_MAX);
-    let stage = fields.optional_choice::<common::EducationStage>("education_stage", course.education_stage);
-    Some(Course {
-        id: id?,
-        title: title?,
-        category: category.and_then(proto::CourseCategory::known)?,
-        main_line: course.main_line,
-        minutes: minutes?,
-        subject: subject?,
-        education_stage: stage?.and_then(common::EducationStage::known),
-    })
-}
-
-/// A course as proto.
-pub(crate) fn course_to_proto(course: &Course) -> proto::Course {
-    proto::Course {
-        course_id: course.id.as_str().to_owned(),
-        title: course.title.clone(),
-        category: proto::CourseCategory::from(course.category).into(),
-        main_line: course.main_line,
-        minutes: to_int32(course.minutes),
-        subject: course.subject.clone(),
-        education_stage: common::EducationStage::from(course.education_stage).into(),
-    }
 }
 
 /// The times that the sender states in what came at `now`.

@@ -6,8 +6,10 @@
 //! from enrollment's event log (`shipei_mirror`); it calls nobody.
 //!
 //! A request goes `handler` -> `convert` -> `domain` -> `store`. To add an RPC, see `handler`; a new rule of study time
-//! belongs into `shipei_rules::study_time`, a new consequence of a heartbeat into `domain::study`.
+//! belongs into `shipei_rules::study_time`, a new consequence of a heartbeat into `domain::study`. What follows for
+//! everybody from a course that changed is done in the background (`anew`).
 
+mod anew;
 mod catalogue;
 mod convert;
 mod domain;
@@ -79,9 +81,14 @@ pub fn start(kit: &Kit, shutdown: &Shutdown) -> LearningProgress {
     let (programmes, catalogues) = (Programmes::default(), Catalogues::default());
     let presence = Presence::start(kit.instance(), kit.clock(), PRESENCE_WINDOW, shutdown);
     let pipeline = Pipeline::start(kit, &programmes, &catalogues, &presence, shutdown);
+    shutdown.spawn(anew::run(kit.clone(), programmes.clone(), catalogues.clone(), shutdown.clone()));
     LearningProgress {
         kit: kit.clone(),
-        courses: CourseHandler { kit: kit.clone(), programmes: programmes.clone() },
+        courses: CourseHandler {
+            kit: kit.clone(),
+            programmes: programmes.clone(),
+            catalogues: catalogues.clone(),
+        },
         study: StudyHandler {
             kit: kit.clone(),
             programmes,

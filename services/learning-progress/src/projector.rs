@@ -70,7 +70,7 @@ impl LearningProjector {
         let member = shipei_mirror::member(&mut unit.tx, programme, person).await?;
         let Some(member) = member.filter(|member| member.role == Role::Trainee) else { return Ok(()) };
         match Study::load(&mut unit.tx, &self.programmes, &self.catalogues, programme, member).await {
-            Ok(mut study) => study.teach_otherwise(unit).await,
+            Ok(mut study) => study.read_anew(unit).await,
             Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => Ok(()),
             Err(error) => Err(error),
         }

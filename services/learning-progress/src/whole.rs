@@ -1,22 +1,22 @@
-//! All study of one learner, for what looks at it as a whole: study put right by hand, and who turns out to teach something else.
+//! All study of one learner, for what looks at it as a whole: study put right by hand, who turns out to teach something else, and a
+//! course that turns out to be another.
 //! It is loaded under the lock of the learner's row, which a batch of heartbeats holds too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use shipei_contracts::learning::v1::PhaseTakenBack;
-use shipei_mirror::{History, Member, Programmes};
-use shipei_rules::ids::{CourseId, ProgrammeId, SessionId};
+use shipei_mirror::{Member, Programmes};
+use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_rules::scheme::Scheme;
-use shipei_rules::study_time::CourseStudy;
-use shipei_service_kit::{Error, Result, Unit};
+use shipei_service_kit::{Result, Unit};
 use shipei_store::{StoreError, Tx};
 
 use crate::catalogue::{Catalogue, Catalogues};
 use crate::domain::correct;
-use crate::domain::course::{Asked, Course};
+use crate::domain::course::Course;
 use crate::domain::dated::{DatedCredit, achievements};
-use crate::domain::study::{Learner, LearnerCourse, Phase, Session};
+use crate::domain::study::{Inside, Learner, LearnerCourse, Phase, Session};
 use crate::handler::not_found;
 use crate::log;
 use crate::store::correction::{self, GrantRow};
@@ -33,6 +33,8 @@ pub(crate) struct Study {
     /// Session and course ids, and the session.
     pub(crate) sessions: Vec<(SessionId, CourseId, Session)>,
     pub(crate) grants: Vec<GrantRow>,
+    /// The courses that something was credited of.
+    courses: BTreeMap<CourseId, LearnerCourse>,
 }
 
 impl Study {
@@ -45,7 +47,7 @@ impl Study {
         member: Member,
     ) -> Result<Study> {
         let scheme = programmes.windows(tx, programme_id).await?.of_member(&member);
-        let catalogue = catalogues.current(tx, programme_id).await?;
+        let catalogue = catalogues.held(tx, programme_id).await?;
         let person_id = &member.person_id;
         let mut learner =
             Learner { phases: vec![Phase::default(); scheme.trainee.online.len()], ..Learner::default() };
@@ -65,8 +67,9 @@ impl Study {
             sessions.push((row.session_id, row.course_id, session));
         }
         let grants = correction::grants(tx, programme_id, &[person_id]).await?;
+        let courses = load_courses(tx, (programme_id, person_id), &catalogue, learner.phases.len()).await?;
         let programme_id = programme_id.clone();
-        Ok(Study { programme_id, member, scheme, catalogue, learner, sessions, grants })
+        Ok(Study { programme_id, member, scheme, catalogue, learner, sessions, grants, courses })
     }
 
     pub(crate) fn course_of(&self, course_id: &CourseId) -> Result<&Arc<Course>> {
@@ -74,33 +77,11 @@ impl Study {
     }
 
     /// The learner's course as it stands.
-    pub(crate) async fn course(&self, tx: &mut Tx, course_id: &CourseId) -> Result<LearnerCourse> {
-        let course = self.course_of(course_id)?;
-        let phases_count = self.scheme.trainee.online.len();
-        let mut state = LearnerCourse {
-            study: CourseStudy {
-                length_seconds: course.length_seconds(),
-                credited_micros: 0,
-                category: course.category,
-            },
-            phase_micros: if course.main_line { vec![0; phases_count] } else { Vec::new() },
-            was_complete: false,
-            changed: false,
-        };
-        let key = [(&self.member.person_id, course_id)];
-        for row in study::course_progress(tx, &self.programme_id, &key).await? {
-            state.study.credited_micros = row.credited_micros;
-            state.was_complete = state.study.is_complete();
+    pub(crate) fn course(&self, course_id: &CourseId) -> Result<LearnerCourse> {
+        if let Some(known) = self.courses.get(course_id) {
+            return Ok(known.clone());
         }
-        for row in study::phase_courses(tx, &self.programme_id, &key).await? {
-            let place = usize::try_from(row.phase_index).map_err(|_| {
-                StoreError::corrupt_row("phase_course_progress", "phase_index", &row.person_id)
-            })?;
-            if let Some(micros) = state.phase_micros.get_mut(place) {
-                *micros = row.micros;
-            }
-        }
-        Ok(state)
+        Ok(LearnerCourse::new(self.course_of(course_id)?, self.learner.phases.len()))
     }
 
     /// The days that heartbeats at these instants touched.
@@ -146,37 +127,31 @@ impl Study {
         self.load_days(tx, &beats).await
     }
 
-    /// Reads anew what was achieved, keeps what changed, and emits what is news.
+    /// Reads anew what was achieved, keeps what changed, and emits what is news. A phase for which nothing else is credited stays
+    /// what it is, whatever courses there are by now.
     pub(crate) async fn save(
         &mut self,
         unit: &mut Unit,
         course_id: &CourseId,
-        course: &LearnerCourse,
+        course: LearnerCourse,
     ) -> Result<()> {
-        self.restate(unit).await?;
-        let (tx, person_id) = (&mut unit.tx, &self.member.person_id);
+        self.courses.insert(course_id.clone(), course);
+        self.restate(unit, false).await?;
+        let person_id = &self.member.person_id;
         let days: Vec<_> =
             self.learner.study.days().iter().filter(|day| day.changed).map(|day| (person_id, day)).collect();
-        study::save_days(tx, &self.programme_id, &days).await?;
-        let progress = [(person_id, course_id, course.study.credited_micros)];
-        study::save_course_progress(tx, &self.programme_id, &progress).await?;
-        let inside = (0_i64..).zip(&course.phase_micros);
-        let courses: Vec<_> = inside.map(|(index, micros)| (person_id, course_id, index, *micros)).collect();
-        study::save_phase_courses(tx, &self.programme_id, &courses).await?;
+        study::save_days(&mut unit.tx, &self.programme_id, &days).await?;
         Ok(())
     }
 
-    /// As [`Study::save`], when somebody turns out to teach something else: every phase that they studied for is read anew, by
+    /// As [`Study::save`], when somebody turns out to teach something else or a course to be another: every phase is read anew, by
     /// the courses of now.
-    pub(crate) async fn teach_otherwise(&mut self, unit: &mut Unit) -> Result<()> {
-        for phase in &mut self.learner.phases {
-            phase.changed |= phase.study.micros > 0 || phase.study.achieved_at.is_some();
-        }
-        self.restate(unit).await
+    pub(crate) async fn read_anew(&mut self, unit: &mut Unit) -> Result<()> {
+        self.restate(unit, true).await
     }
 
-    /// Reads anew the phases that have changed.
-    async fn restate(&mut self, unit: &mut Unit) -> Result<()> {
+    /// Reads phases and courses anew from all credit by its dates.
+    async fn restate(&mut self, unit: &mut Unit, all_phases: bool) -> Result<()> {
         let mut credits: Vec<DatedCredit<'_>> = Vec::new();
         for grant in &self.grants {
             let course = self.catalogue.course(&grant.course_id);
@@ -186,43 +161,107 @@ impl Study {
             credits.extend(DatedCredit::of_session(self.catalogue.course(of_course), session_id, session));
         }
         let entries = &self.scheme.trainee.online;
-        let asked: History<Asked> =
-            self.member.teaching.map(|teaching| Asked::of(teaching, entries, self.catalogue.main_line()));
+        let phases: Vec<_> = entries.iter().map(|entry| entry.categories.as_slice()).collect();
+        let main_line = self.catalogue.main_line();
+        let asked =
+            main_line.asked(&self.member.teaching, |teaching| main_line.totals(&phases, teaching.into()));
         let found = achievements(&self.scheme, &asked, credits);
-        for (phase, complete) in self.learner.phases.iter_mut().zip(&found.main_line_complete) {
-            if phase.changed {
-                phase.main_line_complete = *complete;
+        let (programme_id, member) = (&self.programme_id, &self.member);
+        let person_id = &member.person_id;
+
+        for (index, (entry, phase)) in entries.iter().zip(&mut self.learner.phases).enumerate() {
+            let (sum, reached) = (found.sums[index], found.phases[index]);
+            if !all_phases && sum.micros == phase.study.micros {
+                continue;
+            }
+            let news = correct::restate(phase, &sum, reached.map(|reached| (reached.at, reached.by)));
+            match reached.filter(|_| news.achievement) {
+                Some(reached) => {
+                    let what = (index, reached.by, phase.version);
+                    let fact = log::phase_achieved(programme_id, person_id, what, reached.session_id);
+                    let county = member.places.at(reached.at).county_text();
+                    unit.emit_at(county, person_id.as_str(), reached.at, &fact);
+                }
+                None if news.achievement => {
+                    let fact = log::phase_taken_back(programme_id, person_id, index, phase.version);
+                    unit.emit(member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
+                }
+                None => {}
+            }
+            if news.anything && phase.study.achieved_at.is_none() {
+                let fact = log::phase_studied(programme_id, person_id, phase.tell(index, entry));
+                unit.emit(member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
             }
         }
-        let person_id = &self.member.person_id;
-        for (index, reached) in correct::restate(&mut self.learner.phases, &found.phases) {
-            let version = self.learner.phases[index].version;
-            if let Some(reached) = reached {
-                let what = (index, reached.by, version);
-                let fact = log::phase_achieved(&self.programme_id, person_id, what, reached.session_id);
-                let county = self.member.places.at(reached.at).county_text();
-                unit.emit_at(county, person_id.as_str(), reached.at, &fact);
-            } else {
-                let fact = PhaseTakenBack {
-                    programme_id: self.programme_id.to_string(),
-                    person_id: person_id.to_string(),
-                    phase_index: i32::try_from(index)
-                        .map_err(|_| Error::Internal("more phases than a number can count".to_owned()))?,
-                    version,
-                };
-                unit.emit(self.member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
+
+        let mut held = Vec::new();
+        for (course_id, course) in &mut self.courses {
+            let reached = found.courses.get(course_id);
+            if course.complete(reached.map(|reached| reached.at)) {
+                if let Some(reached) = reached {
+                    let fact = log::course_completed(
+                        programme_id,
+                        person_id,
+                        (course_id, course.version),
+                        reached.session_id,
+                    );
+                    let county = member.places.at(reached.at).county_text();
+                    unit.emit_at(county, person_id.as_str(), reached.at, &fact);
+                } else {
+                    let fact = log::completion_taken_back(programme_id, person_id, course_id, course.version);
+                    unit.emit(member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
+                }
+            }
+            // One that is main-line by now may not have been when it was credited.
+            let is_main_line =
+                self.catalogue.course(course_id).is_some_and(|course| course.is_ever_main_line());
+            course
+                .inside
+                .resize(if is_main_line { entries.len() } else { course.inside.len() }, Inside::default());
+            for (index, inside) in course.inside.iter_mut().enumerate() {
+                let now = found.inside.get(&(course_id, index)).copied().unwrap_or_default();
+                if *inside != now {
+                    *inside = now;
+                    held.push((person_id, course_id, index, now));
+                }
             }
         }
-        let entries = self.scheme.trainee.online.iter().zip(&mut self.learner.phases).enumerate();
-        for (index, (entry, phase)) in entries.filter(|(_, (_, phase))| phase.changed) {
-            if phase.study.achieved_at.is_none() {
-                let fact = log::phase_studied(&self.programme_id, person_id, phase.tell(index, entry));
-                unit.emit(self.member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
-            }
-        }
+        let tx = &mut unit.tx;
+        study::save_phase_courses(tx, programme_id, &held).await?;
+        let changed = self.courses.iter().filter(|(_, course)| course.changed);
+        let courses: Vec<_> = changed.map(|(course_id, course)| (person_id, course_id, course)).collect();
+        study::save_course_progress(tx, programme_id, &courses).await?;
         let changed = (0_i64..).zip(&self.learner.phases).filter(|(_, phase)| phase.changed);
         let phases: Vec<_> = changed.map(|(index, phase)| (person_id, index, phase)).collect();
-        study::save_phases(&mut unit.tx, &self.programme_id, &phases).await?;
+        study::save_phases(tx, programme_id, &phases).await?;
         Ok(())
     }
+}
+
+/// What a learner's courses hold.
+async fn load_courses(
+    tx: &mut Tx,
+    (programme_id, person_id): (&ProgrammeId, &PersonId),
+    catalogue: &Catalogue,
+    phases_count: usize,
+) -> Result<BTreeMap<CourseId, LearnerCourse>> {
+    let mut courses = BTreeMap::new();
+    for row in study::all_course_progress(tx, programme_id, person_id).await? {
+        let course = catalogue.course(&row.course_id);
+        let course =
+            course.ok_or_else(|| StoreError::corrupt_row("course_progress", "course_id", &row.course_id))?;
+        let mut state = LearnerCourse::new(course, phases_count);
+        row.fill(&mut state);
+        courses.insert(row.course_id, state);
+    }
+    for row in study::all_phase_courses(tx, programme_id, person_id).await? {
+        let place = row.place()?;
+        if let Some(inside) = courses
+            .get_mut(&row.course_id)
+            .and_then(|course: &mut LearnerCourse| course.inside.get_mut(place))
+        {
+            *inside = row.inside();
+        }
+    }
+    Ok(courses)
 }

@@ -5,6 +5,7 @@
 mod arrival;
 mod broken;
 mod corrections;
+mod course_changes;
 mod courses;
 mod presence;
 mod transfer;
@@ -23,6 +24,11 @@ use corrections::{
     grant_keeps_the_caps, grant_that_falls_is_taken_back, retracted_selection_leaves_the_later_one,
     study_counts_in_a_window_that_ends_later, voided_session_has_its_time_again_when_the_fact_falls,
     voided_session_is_free_and_lost_time_is_granted,
+};
+use course_changes::{
+    change_counts_the_same_before_study_and_behind_it, change_is_seen_by_every_instance,
+    change_that_can_not_be_is_refused, course_counts_by_its_length_of_each_time,
+    retired_course_is_asked_of_nobody,
 };
 use courses::{course_created_again_must_be_the_same, courses_are_listed_by_page_category_and_subject};
 use presence::{presence_is_of_the_regions_of_the_tree, trainees_who_study_are_counted_by_county};
@@ -56,6 +62,11 @@ on_both!(
     broken_row_takes_its_own_place_from_a_list,
     course_created_again_must_be_the_same,
     courses_are_listed_by_page_category_and_subject,
+    course_counts_by_its_length_of_each_time,
+    retired_course_is_asked_of_nobody,
+    change_counts_the_same_before_study_and_behind_it,
+    change_that_can_not_be_is_refused,
+    change_is_seen_by_every_instance,
     selection_keeps_its_first_date,
     beats_are_refused_for_the_first_reason,
     session_tells_what_was_not_credited,

@@ -313,13 +313,17 @@ fn course_of(row: &Row<'_>) -> Result<learning::Course, Status> {
         "non_compulsory" => EducationStage::NonCompulsory,
         _ => return Err(invalid("education_stage")),
     };
+    let minutes: Option<i32> = row.get("minutes").parse().ok();
     Ok(learning::Course {
         course_id: row.get("course_id").to_owned(),
         title: row.get("title").to_owned(),
         category: category.into(),
         main_line: row.get("main_line").parse().map_err(|_| invalid("main_line"))?,
-        minutes: row.get("minutes").parse().map_err(|_| invalid("minutes"))?,
+        length_seconds: minutes
+            .and_then(|minutes| minutes.checked_mul(60))
+            .ok_or_else(|| invalid("minutes"))?,
         subject: row.get("subject").to_owned(),
         education_stage: education_stage.into(),
+        retired_time: None,
     })
 }

@@ -46,6 +46,9 @@ use watcher::Watcher;
 /// The most roster rows that were taken of which is said what is odd.
 const ODDITIES_SHOWN_MAX: usize = 20;
 
+/// How often a service is asked whether it still works on what follows from what was sent.
+const SETTLING_POLL: Duration = Duration::from_millis(50);
+
 /// A roster row that a service refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowRefusal {
@@ -172,16 +175,23 @@ pub async fn replay_to<W: Watcher + Clone + 'static>(
 async fn wait_for_assessment(clients: &Clients) -> Result<()> {
     for source in services::OF_SCORES {
         let channel = clients.channel(source);
-        let head = clients
-            .call(|| {
-                let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
-                request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
-                let mut client = EventFeedClient::new(channel.clone());
-                async move { client.get_head(request).await }
-            })
-            .await
-            .map_err(|status| anyhow::anyhow!("{source}: {}", explain(&status)))?;
-        clients.note_token(head.into_inner().consistency_token.as_bytes());
+        loop {
+            let head = clients
+                .call(|| {
+                    let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
+                    request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+                    let mut client = EventFeedClient::new(channel.clone());
+                    async move { client.get_head(request).await }
+                })
+                .await
+                .map_err(|status| anyhow::anyhow!("{source}: {}", explain(&status)))?
+                .into_inner();
+            if !head.settling {
+                clients.note_token(head.consistency_token.as_bytes());
+                break;
+            }
+            tokio::time::sleep(SETTLING_POLL).await;
+        }
     }
     Ok(())
 }

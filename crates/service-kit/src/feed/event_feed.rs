@@ -157,10 +157,22 @@ impl EventFeed for EventFeeds {
     ) -> std::result::Result<Response<GetHeadResponse>, Status> {
         let Log { kit: log, .. } = self.log(&request, &request.get_ref().source)?;
         log.admit(&request).await?;
+        // What is settled before the end is looked at stands before that end.
+        let settling = log.retry(|| is_settling(&log)).await?;
         let heads = log.retry(|| heads(&log)).await?;
         Ok(Response::new(GetHeadResponse {
             consistency_token: Token::of(log.source(), &heads).encode(),
             positions: to_proto(log.source(), &heads),
+            settling,
         }))
     }
+}
+
+/// Whether events will come of what is written, without anybody's call.
+async fn is_settling(log: &Kit) -> Result<bool> {
+    let Some(facts) = log.facts() else { return Ok(false) };
+    let mut tx = log.database().begin_read().await?;
+    let is_settled = facts.is_settled(&mut tx).await?;
+    tx.rollback().await?;
+    Ok(!is_settled)
 }

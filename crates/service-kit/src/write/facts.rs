@@ -39,6 +39,14 @@ pub trait Facts: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the database does, and rows that can't be.
     async fn refold(&self, unit: &mut Unit, fact: &StoredFact) -> Result<()>;
+
+    /// Whether nothing that follows from what is written is left to be done in the background.
+    ///
+    /// # Errors
+    /// What the database does.
+    async fn is_settled(&self, _tx: &mut Tx) -> Result<bool> {
+        Ok(true)
+    }
 }
 
 /// A fact as its event told it.

@@ -65,14 +65,15 @@ const CLASSES: [Column; 4] = [
         required: false, ..code("tutor_id", &["辅导教师编号", "班级辅导教师", "辅导教师"])
     },
 ];
-const COURSES: [Column; 7] = [
+const COURSES: [Column; 8] = [
     code("course_id", &["课程编号", "课程代码"]),
     text("title", &["课程名称", "课程"]),
     text("category", &["课程类别", "类别"]),
     text("main_line", &["主线课程", "是否主线课程", "是否主线"]),
-    code("minutes", &["时长（分钟）", "时长", "分钟"]),
+    Column { required: false, ..code("minutes", &["时长（分钟）", "时长", "分钟"]) },
     Column { required: false, ..text("subject", &["学科"]) },
     Column { required: false, ..text("education_stage", &["教育阶段", "学段"]) },
+    Column { required: false, ..code("length_seconds", &["课程秒数", "秒数", "秒"]) },
 ];
 const ATTENDANCE: [Column; 4] = [
     code("activity_id", &["活动编号"]),
@@ -149,14 +150,22 @@ impl List {
                 })?;
                 let main_line =
                     truth_of(&get(3)).ok_or_else(|| self.fault(3, "true or false", "应为是或否"))?;
+                let length_seconds = match (get(4).is_empty(), get(7).is_empty()) {
+                    (false, true) => whole(4)?
+                        .checked_mul(60)
+                        .ok_or_else(|| self.fault(4, "too long a course", "课程时长过长"))?,
+                    (true, false) => whole(7)?,
+                    _ => return Err(self.fault(4, "either minutes or seconds", "应填写分钟或秒，二者之一")),
+                };
                 let course = learning::Course {
                     course_id: get(0),
                     title: get(1),
                     category: category.into(),
                     main_line,
-                    minutes: whole(4)?,
+                    length_seconds,
                     subject: get(5),
                     education_stage: education_stage.into(),
+                    retired_time: None,
                 };
                 Call::Course(learning::CreateCourseRequest {
                     programme_id,
@@ -252,7 +261,12 @@ fn explained(column: &str) -> (&'static str, &'static str, &'static [&'static st
         "course_id" => ("课程编号 / an id of the course", "C001", &[]),
         "category" => ("课程类别 / category", "公共课", &["公共课", "专业课程", "信息技术与学科融合课程"]),
         "main_line" => ("是否主线课程 / whether the scheme prescribes it", "是", &["是", "否"]),
-        "minutes" => ("时长，分钟 / length in minutes", "90", &[]),
+        "minutes" => {
+            ("时长，分钟；按秒填写时为空 / length in minutes; empty where seconds are given", "90", &[])
+        }
+        "length_seconds" => {
+            ("时长，秒；按分钟填写时为空 / length in seconds; empty where minutes are given", "", &[])
+        }
         "education_stage" => ("空为全部 / empty for all", "义务教育", &["义务教育", "非义务教育"]),
         "activity_id" => ("活动编号 / the activity", "A130302-1", &[]),
         "person_id" => ("参训教师的编号 / the trainee", "T000001", &[]),

@@ -3,6 +3,7 @@
 mod certificates;
 mod clerk;
 mod duties;
+mod course;
 mod explain;
 mod exports;
 mod roster;

@@ -7,36 +7,19 @@ use shipei_rules::scheme::Scheme;
 use shipei_rules::study_time::{self, UncreditedReason};
 
 use super::beats::BeatLog;
-use super::dated::Reached;
-use super::study::{AchievedBy, Learner, LearnerCourse, Phase, Session, Tally, completes, place_of};
+use super::course::Course;
+use super::dated::PhaseSum;
+use super::study::{AchievedBy, Learner, LearnerCourse, Phase, Session, Tally, place_of};
 
 /// Takes back what a session was credited, which is free again; the learner's days must be loaded. Gives what is free.
-pub(crate) fn void(
-    scheme: &Scheme,
-    learner: &mut Learner,
-    course: &mut LearnerCourse,
-    session: &mut Session,
-) -> Intervals {
+pub(crate) fn void(learner: &mut Learner, course: &mut LearnerCourse, session: &mut Session) -> Intervals {
     let mut freed = Intervals::default();
-    let length = course.study.length_micros();
     for (at, spans) in session.beats.beats(session.opened_at) {
         for span in &spans {
             learner.study.take_back(*span, at);
             freed.insert(*span);
         }
-        let micros: i64 = spans.iter().map(|span| span.micros()).sum();
-        course.study.credited_micros -= micros;
-        for index in scheme.phases_open(course.study.category, at) {
-            if let Some(phase) = learner.phases.get_mut(index).filter(|_| micros > 0) {
-                phase.study.micros -= micros;
-                phase.changed = true;
-                if let Some(inside) = course.phase_micros.get_mut(index) {
-                    let was_complete = *inside >= length;
-                    *inside -= micros;
-                    phase.main_line_complete -= i64::from(was_complete && *inside < length);
-                }
-            }
-        }
+        course.study.credited_micros -= spans.iter().map(|span| span.micros()).sum::<i64>();
     }
     let tally = &mut session.uncredited[place_of(UncreditedReason::Voided)];
     tally.micros += session.credited_micros;
@@ -53,6 +36,7 @@ pub(crate) fn void(
 pub(crate) fn give_back(
     scheme: &Scheme,
     learner: &mut Learner,
+    of: &Course,
     course: &mut LearnerCourse,
     session: &mut Session,
 ) {
@@ -60,8 +44,8 @@ pub(crate) fn give_back(
     let mut previous = session.opened_at;
     session.uncredited[place_of(UncreditedReason::Voided)] = Tally::default();
     for (at, spans) in session.beats.beats(session.opened_at) {
+        course.as_of(of.terms.at(at));
         let credit = study_time::credit_again(scheme, &mut learner.study, &mut course.study, at, &spans);
-        add(learner, course, (&credit.phases, credit.micros()), at);
         session.credited_micros += credit.micros();
         for (reason, micros) in &credit.uncredited {
             let tally = &mut session.uncredited[place_of(*reason)];
@@ -75,25 +59,6 @@ pub(crate) fn give_back(
     session.voided = false;
     session.changed = true;
     course.changed = true;
-}
-
-/// Adds credit to the phases that it counts for.
-fn add(
-    learner: &mut Learner,
-    course: &mut LearnerCourse,
-    (phases, micros): (&[usize], i64),
-    at: DateTime<Utc>,
-) {
-    for index in phases {
-        if let Some(phase) = learner.phases.get_mut(*index).filter(|_| micros > 0) {
-            phase.study.add(micros, at);
-            phase.changed = true;
-            if let Some(inside) = course.phase_micros.get_mut(*index) {
-                let is_complete = completes(inside, micros, course.study.length_micros());
-                phase.main_line_complete += i64::from(is_complete);
-            }
-        }
-    }
 }
 
 /// What a session had lost to what is free now: time that its heartbeats stood for and were not credited.
@@ -118,14 +83,13 @@ pub(crate) fn lost_to(scheme: &Scheme, freed: &Intervals, session: &Session) -> 
 pub(crate) fn grant(
     scheme: &Scheme,
     learner: &mut Learner,
-    course: &mut LearnerCourse,
+    (of, course): (&Course, &mut LearnerCourse),
     at: DateTime<Utc>,
     micros: i64,
 ) -> (i64, Vec<(UncreditedReason, i64)>) {
     learner.study.ask_for(scheme, at);
-    let (granted, phases, uncredited) =
-        study_time::grant(scheme, &mut learner.study, &mut course.study, at, micros);
-    add(learner, course, (&phases, granted), at);
+    course.as_of(of.terms.at(at));
+    let (granted, uncredited) = study_time::grant(scheme, &mut learner.study, &mut course.study, at, micros);
     course.changed |= granted > 0;
     (granted, uncredited)
 }
@@ -142,35 +106,35 @@ pub(crate) fn take_back_grant(
     learner.study.take_back_granted(micros, at);
     course.study.credited_micros -= micros;
     course.changed |= micros > 0;
-    for index in scheme.phases_open(course.study.category, at) {
-        if let Some(phase) = learner.phases.get_mut(index).filter(|_| micros > 0) {
-            phase.study.micros -= micros;
-            phase.changed = true;
-            if let Some(inside) = course.phase_micros.get_mut(index) {
-                *inside -= micros;
-            }
-        }
-    }
 }
 
-/// Brings the phases that a correction changed to what credit by its dates says; gives those of which something else stands
-/// now. One that it did not touch stays what it is, whatever courses there are by now.
-pub(crate) fn restate<'a>(
-    phases: &mut [Phase],
-    found: &[Option<Reached<'a, AchievedBy>>],
-) -> Vec<(usize, Option<Reached<'a, AchievedBy>>)> {
-    let mut news = Vec::new();
-    for (index, phase) in phases.iter_mut().enumerate().filter(|(_, phase)| phase.changed) {
-        let reached = found.get(index).copied().flatten();
-        if phase.study.achieved_at == reached.map(|reached| reached.at) {
-            continue;
-        }
+/// Brings a phase to what credit by its dates says. Tells whether anything is otherwise, and whether what was achieved is.
+pub(crate) fn restate(
+    phase: &mut Phase,
+    sum: &PhaseSum,
+    reached: Option<(DateTime<Utc>, AchievedBy)>,
+) -> News {
+    let before = (phase.study.micros, phase.study.last_at, phase.main_line_complete);
+    let achievement = phase.study.achieved_at != reached.map(|(at, _)| at);
+    let news = News {
+        anything: achievement || before != (sum.micros, sum.last_at, sum.main_line_complete),
+        achievement,
+    };
+    phase.study.micros = sum.micros;
+    phase.study.last_at = sum.last_at;
+    phase.main_line_complete = sum.main_line_complete;
+    phase.changed |= news.anything;
+    if achievement {
         phase.take_back();
-        if let Some(reached) = reached {
-            phase.study.achieved_at = Some(reached.at);
-            phase.achieved_by = Some(reached.by);
-        }
-        news.push((index, reached));
+        phase.study.achieved_at = reached.map(|(at, _)| at);
+        phase.achieved_by = reached.map(|(_, by)| by);
     }
     news
+}
+
+/// What is otherwise of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) anything: bool,
+    pub(crate) achievement: bool,
 }

@@ -5,9 +5,9 @@
 //! its main line needs no list of courses: a phase counts the main-line courses completed inside its window, and is
 //! compared with how many there are for this learner now, so that a course added later is taken into account at the
 //! next beat. That comparison rests on a learner's subject and stage staying what they are; where they change, what was achieved is
-//! read anew (`projector`), and from then on by dates.
-//! A beat dated before one that is credited already makes its learner late: when they achieved what is then read from all
-//! their credit (`dated`), since the order of arrival decides nothing.
+//! read anew (`projector`), and from then on by dates. Where a course changes, everybody is read anew (`anew`).
+//! A beat dated before one that is credited already, or before the last change of what is studied, makes its learner late: when they
+//! achieved what is then read from all their credit (`dated`), since the order of arrival decides nothing.
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
@@ -21,6 +21,7 @@ use shipei_rules::study_time::{
 };
 
 use super::beats::BeatLog;
+use super::course::{Course, Terms};
 use super::refusals::Refusals;
 
 /// When a learner may study a course, as instants: each check is one comparison for each beat.
@@ -32,12 +33,19 @@ pub(crate) struct Eligibility {
     pub(crate) opened_at: History<Option<DateTime<Utc>>>,
     /// The learner's first log-in.
     pub(crate) login_at: Option<DateTime<Utc>>,
-    /// Whether the course is for the learner's subject and education stage as of then.
-    pub(crate) applicable: History<bool>,
-    /// Whether the scheme prescribes the course, so that it needs no selection.
-    pub(crate) main_line: bool,
+    /// What the course asks of the learner as of then.
+    pub(crate) course: History<CourseGate>,
     /// When the learner selected the course.
     pub(crate) selected_at: Option<DateTime<Utc>>,
+}
+
+/// What a course asks of a learner, at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CourseGate {
+    /// Why it can't be studied: it is retired, or for other subjects or stages.
+    pub(crate) refused: Option<ErrorReason>,
+    /// Whether the scheme prescribes it, so that it needs no selection.
+    pub(crate) main_line: bool,
 }
 
 impl Eligibility {
@@ -50,10 +58,11 @@ impl Eligibility {
         if !by_then(*self.opened_at.at(at)) || !by_then(self.login_at) {
             return Err(ErrorReason::LearningNotOpen);
         }
-        if !self.applicable.at(at) {
-            return Err(ErrorReason::CourseNotApplicable);
+        let gate = self.course.at(at);
+        if let Some(reason) = gate.refused {
+            return Err(reason);
         }
-        if !self.main_line && !by_then(self.selected_at) {
+        if !gate.main_line && !by_then(self.selected_at) {
             return Err(ErrorReason::CourseNotSelected);
         }
         Ok(())
@@ -64,7 +73,7 @@ impl Eligibility {
         let facts = [*self.opened_at.at(at), self.login_at, self.selected_at];
         facts.contains(&Some(at))
             || self.absences.turns_at(at)
-            || self.applicable.at(at) != self.applicable.before(at)
+            || self.course.at(at) != self.course.before(at)
     }
 }
 
@@ -170,19 +179,73 @@ pub(crate) struct Learner {
 /// A learner's course.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LearnerCourse {
+    /// With the course's length and category as of the beat that is looked at.
     pub(crate) study: CourseStudy,
-    /// Time from inside the window of each online entry; kept for main-line courses only, empty for others.
-    pub(crate) phase_micros: Vec<i64>,
-    /// Whether it was credited in full when it was loaded.
-    pub(crate) was_complete: bool,
+    /// What is credited inside the window of each online entry; kept for courses that are main-line or were, empty for others.
+    pub(crate) inside: Vec<Inside>,
+    /// Whether the main line asks for it as of that beat.
+    pub(crate) main_line: bool,
+    /// When it was credited in full, by its length of then.
+    pub(crate) completed_at: Option<DateTime<Utc>>,
+    /// How often that has changed.
+    pub(crate) version: i64,
     /// Whether it must be written.
     pub(crate) changed: bool,
 }
 
 impl LearnerCourse {
-    /// Whether it was credited in full since it was loaded.
-    pub(crate) fn is_newly_complete(&self) -> bool {
-        !self.was_complete && self.study.is_complete()
+    /// Nothing is credited of a course yet.
+    pub(crate) fn new(course: &Course, phases_count: usize) -> Self {
+        let terms = course.terms.last();
+        let inside = if course.is_ever_main_line() { phases_count } else { 0 };
+        Self {
+            study: CourseStudy {
+                length_seconds: terms.length_seconds,
+                credited_micros: 0,
+                category: terms.category,
+            },
+            inside: vec![Inside::default(); inside],
+            main_line: terms.main_line,
+            completed_at: None,
+            version: 0,
+            changed: false,
+        }
+    }
+
+    /// Takes the course's length and category as of a beat.
+    pub(crate) fn as_of(&mut self, terms: &Terms) {
+        self.study.length_seconds = terms.length_seconds;
+        self.study.category = terms.category;
+        self.main_line = terms.main_line;
+    }
+
+    /// Takes when it was credited in full, if that is something else; tells whether it is.
+    pub(crate) fn complete(&mut self, at: Option<DateTime<Utc>>) -> bool {
+        let is_news = self.completed_at != at;
+        if is_news {
+            self.completed_at = at;
+            self.version += 1;
+            self.changed = true;
+        }
+        is_news
+    }
+}
+
+/// What is credited of a course inside a phase's window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Inside {
+    pub(crate) micros: i64,
+    /// Whether that was all of its length at some time.
+    pub(crate) complete: bool,
+}
+
+impl Inside {
+    /// Looks whether the course is complete by this length; tells whether it was not before. One of no length never is: nobody
+    /// waits for it.
+    pub(crate) fn look(&mut self, length_micros: i64) -> bool {
+        let is_news = !self.complete && length_micros > 0 && self.micros >= length_micros;
+        self.complete |= is_news;
+        is_news
     }
 }
 
@@ -222,8 +285,8 @@ impl Session {
 pub(crate) enum Fact {
     /// The session began.
     SessionOpened,
-    /// The course is credited in full.
-    CourseCompleted,
+    /// The course is credited in full; `version` counts what was said of it.
+    CourseCompleted { version: i64 },
     /// The phase of this index is achieved; `version` counts what was said of it.
     PhaseAchieved { phase: usize, by: AchievedBy, version: i64 },
     /// Study of a phase that is not achieved passed another step.
@@ -253,7 +316,7 @@ pub(crate) struct Worth {
     pub(crate) uncredited: Vec<(UncreditedReason, i64)>,
 }
 
-/// Takes a beat that the eligibility admits, on a session of this learner and course. `main_line_totals` says for each online
+/// Takes a beat that the eligibility admits, on a session of this learner and course, which is as of the beat. `main_line_totals` says for each online
 /// entry how many main-line courses apply to the learner now. What it led to is added to `facts`, but for a late learner,
 /// whose facts are read by dates.
 ///
@@ -261,13 +324,10 @@ pub(crate) struct Worth {
 pub(crate) fn take_beat(
     scheme: &Scheme,
     main_line_totals: &[i64],
-    learner: &mut Learner,
-    course: &mut LearnerCourse,
-    session: &mut Option<Session>,
+    (learner, course, session): (&mut Learner, &mut LearnerCourse, &mut Option<Session>),
     (seq, at): (i64, DateTime<Utc>),
     facts: &mut Vec<Fact>,
 ) -> Result<Worth, ErrorReason> {
-    let was_complete = course.study.is_complete();
     let previous = session.as_ref().map(|session| session.study);
     if session.as_ref().is_some_and(|session| session.beats.is_full() && seq > session.study.last_seq) {
         return Err(ErrorReason::LimitReached);
@@ -313,8 +373,10 @@ pub(crate) fn take_beat(
     }
     if credited_micros > 0 {
         course.changed = true;
-        if !learner.is_late && !was_complete && course.study.is_complete() {
-            facts.push(Fact::CourseCompleted);
+        let is_complete = course.study.length_seconds > 0 && course.study.is_complete();
+        if !learner.is_late && course.completed_at.is_none() && is_complete {
+            course.complete(Some(at));
+            facts.push(Fact::CourseCompleted { version: course.version });
         }
     }
     add_to_phases(scheme, main_line_totals, learner, course, &credit.phases, credited_micros, at, facts);
@@ -348,9 +410,10 @@ fn add_to_phases(
         if credited_micros > 0 && counts_for.contains(&index) {
             phase.changed = true;
             phase.study.add(credited_micros, at);
-            if let Some(inside) = course.phase_micros.get_mut(index) {
-                let is_complete = completes(inside, credited_micros, course.study.length_micros());
-                phase.main_line_complete += i64::from(is_complete);
+            if let Some(inside) = course.inside.get_mut(index) {
+                inside.micros += credited_micros;
+                let is_complete = inside.look(course.study.length_micros());
+                phase.main_line_complete += i64::from(is_complete && course.main_line);
             }
         }
         let total = main_line_totals.get(index).copied().unwrap_or_default();
@@ -370,13 +433,6 @@ fn add_to_phases(
             facts.push(Fact::PhaseStudied(phase.tell(index, entry)));
         }
     }
-}
-
-/// Adds to a course's sum, and tells whether that reached its length.
-pub(crate) fn completes(sum: &mut i64, micros: i64, length: i64) -> bool {
-    let was_complete = *sum >= length;
-    *sum += micros;
-    !was_complete && *sum >= length
 }
 
 /// How a phase with this sum was achieved.

@@ -24,8 +24,7 @@ fn eligibility() -> Eligibility {
         absences: Absences::default(),
         opened_at: Some(at("2019-09-10T00:00:00Z")).into(),
         login_at: Some(at("2019-09-11T00:00:00Z")),
-        applicable: true.into(),
-        main_line: false,
+        course: CourseGate { refused: None, main_line: false }.into(),
         selected_at: Some(at("2019-09-12T00:00:00Z")),
     }
 }
@@ -46,7 +45,8 @@ fn first_thing_that_stands_against_a_beat_is_the_reason() {
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::AlreadyExists));
     eligibility.selected_at = later;
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::CourseNotSelected));
-    eligibility.applicable = false.into();
+    let refused = Some(ErrorReason::CourseNotApplicable);
+    eligibility.course = CourseGate { refused, main_line: false }.into();
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::CourseNotApplicable));
     eligibility.login_at = None;
     assert_eq!(admit_beat(&Ok(eligibility.clone()), taken, &beat), Err(ErrorReason::LearningNotOpen));
@@ -70,7 +70,11 @@ fn what_was_taken_stays_taken_and_what_was_refused_at_a_tie_stays_refused() {
     let session = studying.sessions[0].as_ref();
     let mut refusals = Refusals::default();
     let session_id = SessionId::parse("s").unwrap();
-    let open = Eligibility { main_line: true, login_at: Some(login), ..eligibility() };
+    let open = Eligibility {
+        course: CourseGate { refused: None, main_line: true }.into(),
+        login_at: Some(login),
+        ..eligibility()
+    };
     let ask = |eligibility: &Eligibility, refusals: &Refusals, seq, at| {
         let known = KnownSession { session_id: &session_id, taken: false, session, refusals };
         admit_beat(&Ok(eligibility.clone()), known, &Beat { seq, at: Ok(at) }).map(|_| ())
@@ -115,7 +119,15 @@ fn gate_compares_dates_not_states() {
             Eligibility { login_at: later, ..eligibility() },
             Err(ErrorReason::LearningNotOpen),
         ),
-        ("main line", Eligibility { main_line: true, selected_at: None, ..eligibility() }, Ok(())),
+        (
+            "main line",
+            Eligibility {
+                course: CourseGate { refused: None, main_line: true }.into(),
+                selected_at: None,
+                ..eligibility()
+            },
+            Ok(()),
+        ),
         (
             "not selected",
             Eligibility { selected_at: None, ..eligibility() },
@@ -157,8 +169,10 @@ impl Studying {
                     credited_micros: 0,
                     category: *category,
                 },
-                phase_micros: if *main_line { vec![0; 2] } else { Vec::new() },
-                was_complete: false,
+                inside: if *main_line { vec![Inside::default(); 2] } else { Vec::new() },
+                main_line: *main_line,
+                completed_at: None,
+                version: 0,
                 changed: false,
             });
             studying.sessions.push(None);
@@ -168,8 +182,8 @@ impl Studying {
 
     /// A beat on the session of a course.
     fn beat(&mut self, course: usize, seq: i64, at: DateTime<Utc>) -> Result<Worth, ErrorReason> {
-        let (state, session) = (&mut self.courses[course], &mut self.sessions[course]);
-        take_beat(&self.scheme, &self.totals, &mut self.learner, state, session, (seq, at), &mut self.facts)
+        let state = (&mut self.learner, &mut self.courses[course], &mut self.sessions[course]);
+        take_beat(&self.scheme, &self.totals, state, (seq, at), &mut self.facts)
     }
 
     /// Beats every 60 seconds from `from`, so many of them; gives the instant of the last.
@@ -217,7 +231,10 @@ fn phase_is_achieved_by_the_last_main_line_course() {
     let then = studying.watch(1, then, 11);
     assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
     assert_eq!(studying.learner.phases[0].study.achieved_at, Some(then));
-    assert_eq!(studying.facts.iter().filter(|fact| **fact == Fact::CourseCompleted).count(), 3);
+    assert_eq!(
+        studying.facts.iter().filter(|fact| matches!(fact, Fact::CourseCompleted { version: 1 })).count(),
+        3
+    );
 }
 
 #[test]
@@ -263,7 +280,8 @@ fn category_of_two_phases_counts_for_each_whose_window_holds_the_beat() {
     assert_eq!(in_both, [1200, 600]);
     // Completed in the first window, and not by credit from inside the second alone.
     assert_eq!(studying.achieved(), [Fact::PhaseAchieved { phase: 0, by: AchievedBy::MainLine, version: 1 }]);
-    assert_eq!(studying.courses[0].phase_micros, [1200, 600].map(|seconds| seconds * MICROS_PER_SECOND));
+    let inside: Vec<_> = studying.courses[0].inside.iter().map(|inside| inside.micros).collect();
+    assert_eq!(inside, [1200, 600].map(|seconds| seconds * MICROS_PER_SECOND));
 }
 
 #[test]
@@ -348,7 +366,7 @@ proptest! {
             for fact in studying.facts.drain(..) {
                 match fact {
                     Fact::SessionOpened | Fact::PhaseStudied(_) => {}
-                    Fact::CourseCompleted => completed.push((course.to_string(), now)),
+                    Fact::CourseCompleted { .. } => completed.push((course.to_string(), now)),
                     Fact::PhaseAchieved { by, .. } => achieved = Some((now, by)),
                 }
             }
@@ -356,11 +374,14 @@ proptest! {
         let courses: Vec<Course> = (0..3).map(|index: usize| Course {
             id: CourseId::parse(&index.to_string()).unwrap(),
             title: String::new(),
-            category: Category::Public,
-            main_line: true,
-            minutes: 25,
-            subject: String::new(),
-            education_stage: None,
+            terms: Terms {
+                category: Category::Public,
+                main_line: true,
+                length_seconds: 1_500,
+                subject: String::new(),
+                education_stage: None,
+                retired: false,
+            }.into(),
         }).collect();
         let ids: Vec<SessionId> =
             courses.iter().map(|course| SessionId::parse(course.id.as_str()).unwrap()).collect();

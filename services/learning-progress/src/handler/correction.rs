@@ -1,6 +1,8 @@
 //! Study put right by hand: `VoidSession` and `GrantTime`. All of one learner's study is loaded, under the lock of the
 //! learner's row, which a batch of heartbeats holds too (`whole`).
 
+use std::sync::Arc;
+
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1::{
     self as proto, GrantTimeRequest, GrantTimeResponse, LostTime, SessionVoided, TimeGranted,
@@ -54,8 +56,8 @@ impl StudyHandler {
         correction::insert_voided(&mut unit.tx, &programme, &voided, now, &actor).await?;
         if stands && !session.voided {
             known.load_days_of(&mut unit.tx, &session).await?;
-            let mut course = known.course(&mut unit.tx, &course_id).await?;
-            let freed = correct::void(&known.scheme, &mut known.learner, &mut course, &mut session);
+            let mut course = known.course(&course_id)?;
+            let freed = correct::void(&mut known.learner, &mut course, &mut session);
             for (id, of_course, other) in known.sessions.iter().filter(|(.., other)| !other.voided) {
                 let micros = correct::lost_to(&known.scheme, &freed, other);
                 if micros > 0 {
@@ -65,7 +67,7 @@ impl StudyHandler {
             }
             lost.sort_by(|one, other| one.session_id.cmp(&other.session_id));
             known.save_session(&mut unit, (&session_id, &course_id), &session).await?;
-            known.save(&mut unit, &course_id, &course).await?;
+            known.save(&mut unit, &course_id, course).await?;
         }
         let mut void_fact_ids: Vec<String> = voids.into_iter().map(|void| void.fact_id).collect();
         void_fact_ids.extend(stands.then(|| fact_id.clone()));
@@ -99,15 +101,16 @@ impl StudyHandler {
         if known.member.absences.at(at) {
             return Err(Refusal::new(ErrorReason::Withdrawn).field("person_id").into());
         }
-        let mut course = known.course(&mut unit.tx, &grant.course_id).await?;
-        if !known.course_of(&grant.course_id)?.applies_to(known.member.teaching.at(at).into()) {
-            return Err(Refusal::new(ErrorReason::CourseNotApplicable).field("course_id").into());
+        let (mut course, of) =
+            (known.course(&grant.course_id)?, Arc::clone(known.course_of(&grant.course_id)?));
+        if let Some(reason) = of.terms.at(at).refuses(known.member.teaching.at(at).into()) {
+            return Err(Refusal::new(reason).field("course_id").into());
         }
         known.load_days(&mut unit.tx, &[at]).await?;
         // One that was retracted before it came grants nothing.
         let micros = if stands { grant.seconds * MICROS_PER_SECOND } else { 0 };
         let (granted, uncredited) =
-            correct::grant(&known.scheme, &mut known.learner, &mut course, at, micros);
+            correct::grant(&known.scheme, &mut known.learner, (&of, &mut course), at, micros);
         grant.micros = granted;
         let fact = TimeGranted {
             programme_id: known.programme_id.to_string(),
@@ -124,7 +127,7 @@ impl StudyHandler {
         correction::insert_grant(&mut unit.tx, &programme, &grant, now, &actor).await?;
         let (course_id, fact_id) = (grant.course_id.clone(), grant.fact_id.clone());
         known.grants.push(grant);
-        known.save(&mut unit, &course_id, &course).await?;
+        known.save(&mut unit, &course_id, course).await?;
         let shown: Vec<_> =
             uncredited.into_iter().map(|(reason, micros)| (reason, whole_seconds(micros))).collect();
         let uncredited = convert::uncredited_to_proto(&shown);

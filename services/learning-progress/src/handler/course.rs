@@ -3,16 +3,17 @@
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::learning::v1::course_service_server::CourseService;
 use shipei_contracts::learning::v1::{
-    CourseCreated, CourseSelected, CourseSelection, CreateCourseRequest, CreateCourseResponse,
-    GetCourseRequest, GetCourseResponse, ListCoursesRequest, ListCoursesResponse, ListSelectionsRequest,
-    ListSelectionsResponse, SelectCourseRequest, SelectCourseResponse,
+    self as proto, CorrectCourseRequest, CorrectCourseResponse, CourseChange, CourseCreated, CourseSelected,
+    CourseSelection, CreateCourseRequest, CreateCourseResponse, GetCourseRequest, GetCourseResponse,
+    ListCoursesRequest, ListCoursesResponse, ListSelectionsRequest, ListSelectionsResponse,
+    RetireCourseRequest, RetireCourseResponse, SelectCourseRequest, SelectCourseResponse,
 };
 use shipei_service_kit::{Error, Listing, ReadUnit, Refusal, Result, Unit, to_timestamp};
 use tonic::{Request, Response, Status};
 
 use super::{CourseHandler, not_found, trainee};
 use crate::convert;
-use crate::domain::course::{COURSES_MAX, decide_created_again, decide_selection};
+use crate::domain::course::{COURSES_MAX, Course, decide_created_again, decide_selection};
 use crate::store::course::{self as store, SelectionRow};
 
 #[tonic::async_trait]
@@ -22,6 +23,20 @@ impl CourseService for CourseHandler {
         request: Request<CreateCourseRequest>,
     ) -> std::result::Result<Response<CreateCourseResponse>, Status> {
         self.kit.write(self, request, Self::create).await
+    }
+
+    async fn correct_course(
+        &self,
+        request: Request<CorrectCourseRequest>,
+    ) -> std::result::Result<Response<CorrectCourseResponse>, Status> {
+        self.kit.write(self, request, Self::correct).await
+    }
+
+    async fn retire_course(
+        &self,
+        request: Request<RetireCourseRequest>,
+    ) -> std::result::Result<Response<RetireCourseResponse>, Status> {
+        self.kit.write(self, request, Self::retire).await
     }
 
     async fn get_course(
@@ -66,8 +81,9 @@ impl CourseHandler {
 
         let mut known = store::course(&mut unit.tx, programme_id, &course.id).await?;
         if known.is_none() {
+            store::take_catalogue(&mut unit.tx, programme_id).await?;
             let version = store::next_catalogue_version(&mut unit.tx, programme_id).await?;
-            if version > COURSES_MAX {
+            if store::count(&mut unit.tx, programme_id).await? >= COURSES_MAX {
                 let refusal =
                     Refusal::new(ErrorReason::LimitReached).with("kept_max", COURSES_MAX.to_string());
                 return Err(refusal.field("course").into());
@@ -83,8 +99,12 @@ impl CourseHandler {
             // Somebody else created it since we looked.
             known = store::course(&mut unit.tx, programme_id, &course.id).await?;
         }
-        let known = known.ok_or_else(|| Error::Internal("a course came and went".to_owned()))?;
-        decide_created_again(&known, &course)?;
+        let (known, changes) = known.ok_or_else(|| Error::Internal("a course came and went".to_owned()))?;
+        let created = match changes.first() {
+            Some(first) => Course::of(&known.id, vec![first.change()?]).unwrap_or(known),
+            None => known,
+        };
+        decide_created_again(&created, &course)?;
         Ok((unit, response))
     }
 
@@ -96,8 +116,18 @@ impl CourseHandler {
         let (programme, course) = convert::course_key(&request.programme_id, &request.course_id)?;
         self.programmes.scheme(&mut unit.tx, &programme).await?;
         let course = store::course(&mut unit.tx, &programme, &course).await?;
-        let course = course.ok_or_else(|| not_found("course_id"))?;
-        Ok((unit, GetCourseResponse { course: Some(convert::course_to_proto(&course)) }))
+        let (course, rows) = course.ok_or_else(|| not_found("course_id"))?;
+        let mut changes = Vec::new();
+        // The first is the course as it was created.
+        for row in rows.iter().skip(1) {
+            changes.push(CourseChange {
+                reason: row.reason.clone(),
+                recorded_time: Some(to_timestamp(row.recorded_at)),
+                fact_id: row.fact_id.clone(),
+                ..convert::change_to_proto(&row.change()?)
+            });
+        }
+        Ok((unit, GetCourseResponse { course: Some(convert::course_to_proto(&course)), changes }))
     }
 
     pub(super) async fn list(
@@ -111,8 +141,10 @@ impl CourseHandler {
         self.programmes.scheme(&mut unit.tx, &programme).await?;
         let place = (page.after(0), page.limit());
         let rows = store::courses(&mut unit.tx, &unit.reach, &programme, (category, &subject), place).await?;
-        let Listing { entries: courses, next_page_token, broken } =
-            page.list(rows, |row| Ok(convert::course_to_proto(&row.into_course()?)))?;
+        let Listing { entries: courses, next_page_token, broken } = page.list(rows, |row| {
+            let retired_time = row.retired_at.map(to_timestamp);
+            Ok(proto::Course { retired_time, ..convert::course_to_proto(&row.as_it_stands()?) })
+        })?;
         Ok((unit, ListCoursesResponse { courses, next_page_token, broken }))
     }
 
@@ -125,10 +157,10 @@ impl CourseHandler {
         let (programme_id, person_id) = (&programme, &person);
         self.programmes.scheme(&mut unit.tx, programme_id).await?;
         let member = trainee(&mut unit.tx, &programme, &person).await?;
-        let course = store::course(&mut unit.tx, programme_id, &course).await?;
-        let course = course.ok_or_else(|| not_found("course_id"))?;
+        let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
+        let course = catalogue.course(&course).ok_or_else(|| not_found("course_id"))?;
         let teaches = member.teaching.at(unit.occurred_at).into();
-        decide_selection(&member.absences, teaches, &course, unit.occurred_at)?;
+        decide_selection(&member.absences, teaches, course, unit.occurred_at)?;
 
         let (course_id, fact_id) = (course.id.clone(), unit.new_fact_id()?);
         let new = SelectionRow { course_id, selected_at: unit.occurred_at, fact_id };

@@ -5,11 +5,7 @@ use shipei_contracts::learning::v1::{
     CourseCategory, ExportList, ExportRequest, ExportResponse, ListCoursesRequest, ListCoursesResponse,
     export_service_server::ExportService,
 };
-use shipei_rules::{
-    ids::ProgrammeId,
-    region::RegionCode,
-    study_time::{MICROS_PER_SECOND, whole_seconds},
-};
+use shipei_rules::{ids::ProgrammeId, region::RegionCode, study_time::whole_seconds};
 use shipei_service_kit::{
     ReadUnit, Result,
     cells::{broken, education_stage, instant, truth},
@@ -23,14 +19,15 @@ use tonic::{Request, Response, Status};
 use super::CourseHandler;
 use crate::store::export::{self as store, AfterPair};
 
-const COURSES: [Heading; 7] = [
+const COURSES: [Heading; 8] = [
     Heading::text("课程编号", 16),
     Heading::text("课程名称", 40),
     Heading::text("课程类别", 24),
     Heading::text("主线课程", 10),
-    Heading::number("时长（分钟）"),
+    Heading::number("课程秒数"),
     Heading::text("学科", 12),
     Heading::text("教育阶段", 12),
+    Heading::text("停用", 26),
 ];
 const SELECTIONS: [Heading; 3] =
     [Heading::text("人员编号", 16), Heading::text("课程编号", 16), Heading::text("选课", 26)];
@@ -134,9 +131,9 @@ impl CourseHandler {
             store::progress(&mut unit.tx, &unit.reach, &programme, after, now, ROWS_PER_PORTION).await?;
         let next = next_place(&found, |row| (&row.person_id, &row.course_id));
         let rows = found.into_iter().map(|row| {
-            let is_complete = row.credited_micros >= row.minutes * 60 * MICROS_PER_SECOND;
+            let is_complete = row.completed_at.is_some() || row.length_seconds == 0;
             let seconds = whole_seconds(row.credited_micros).to_string();
-            vec![row.person_id, row.course_id, seconds, (row.minutes * 60).to_string(), truth(is_complete)]
+            vec![row.person_id, row.course_id, seconds, row.length_seconds.to_string(), truth(is_complete)]
         });
         Ok((unit, Portion { rows: rows.collect(), next }))
     }
@@ -189,9 +186,10 @@ fn courses(page: ListCoursesResponse) -> Portion {
             course.title,
             category.to_owned(),
             truth(course.main_line),
-            course.minutes.to_string(),
+            course.length_seconds.to_string(),
             course.subject,
             stage,
+            instant(course.retired_time),
         ]
     });
     Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }

@@ -1,13 +1,22 @@
 //! What follows when a fact of this service falls. Of a selection nothing is kept that follows from it: heartbeats ask for the first
 //! one that stands, and study that was taken stays until its session is voided. Time that was granted is taken back; a session that is
-//! voided no more has its time again.
+//! voided no more has its time again. A course is what the changes of it that stand say, and everybody's study is read anew by that.
 
-use shipei_contracts::learning::v1::{SessionVoided, TimeGranted};
+use std::sync::Arc;
+
+use shipei_contracts::learning::v1::{CourseCorrected, CourseRetired, SessionVoided, TimeGranted};
 use shipei_mirror::Programmes;
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
+use shipei_store::Tx;
 
-use crate::{catalogue::Catalogues, domain::correct, store::correction, whole::Study};
+use super::course_change;
+use crate::{
+    catalogue::Catalogues,
+    domain::correct,
+    store::{anew, correction},
+    whole::Study,
+};
 
 /// The facts of learning-progress.
 #[derive(Debug)]
@@ -26,6 +35,12 @@ impl Facts for Keeping {
         if let Some(told) = fact.message::<SessionVoided>() {
             return self.give_back(unit, fact, &told).await;
         }
+        if let Some(told) = fact.message::<CourseCorrected>() {
+            return course_change::refold(unit, fact, (&told.programme_id, &told.course_id)).await;
+        }
+        if let Some(told) = fact.message::<CourseRetired>() {
+            return course_change::refold(unit, fact, (&told.programme_id, &told.course_id)).await;
+        }
         let Some(told) = fact.message::<TimeGranted>() else { return Ok(()) };
         let programme = fact.id(&told.programme_id, ProgrammeId::parse)?;
         let person = fact.id(&told.person_id, PersonId::parse)?;
@@ -36,12 +51,16 @@ impl Facts for Keeping {
         };
         let (programmes, catalogues) = (&self.programmes, &self.catalogues);
         let mut known = Study::load(&mut unit.tx, programmes, catalogues, &programme, member).await?;
-        let mut course = known.course(&mut unit.tx, &course_id).await?;
+        let mut course = known.course(&course_id)?;
         let at = fact.event.occurred_at;
         known.load_days(&mut unit.tx, &[at]).await?;
         let scheme = known.scheme.clone();
         correct::take_back_grant(&scheme, &mut known.learner, &mut course, at, told.granted_micros);
-        known.save(unit, &course_id, &course).await
+        known.save(unit, &course_id, course).await
+    }
+
+    async fn is_settled(&self, tx: &mut Tx) -> Result<bool> {
+        Ok(anew::is_done(tx).await?)
     }
 }
 
@@ -63,10 +82,10 @@ impl Keeping {
             return Ok(());
         }
         known.load_days_of(&mut unit.tx, &session).await?;
-        let mut course = known.course(&mut unit.tx, &course_id).await?;
+        let (mut course, of) = (known.course(&course_id)?, Arc::clone(known.course_of(&course_id)?));
         let scheme = known.scheme.clone();
-        correct::give_back(&scheme, &mut known.learner, &mut course, &mut session);
+        correct::give_back(&scheme, &mut known.learner, &of, &mut course, &mut session);
         known.save_session(unit, (&session_id, &course_id), &session).await?;
-        known.save(unit, &course_id, &course).await
+        known.save(unit, &course_id, course).await
     }
 }

@@ -3,6 +3,7 @@
 
 mod correction;
 mod course;
+mod course_change;
 mod export;
 pub(crate) mod facts;
 mod presence;
@@ -30,6 +31,7 @@ use crate::pipeline::Pipeline;
 pub(crate) struct CourseHandler {
     pub(crate) kit: Kit,
     pub(crate) programmes: Programmes,
+    pub(crate) catalogues: Catalogues,
 }
 
 /// Answers for study.

@@ -10,7 +10,7 @@ use shipei_contracts::learning::v1::{
 };
 use shipei_rules::ids::text_of;
 use shipei_rules::scheme::Scheme;
-use shipei_rules::study_time::{MICROS_PER_SECOND, whole_seconds};
+use shipei_rules::study_time::whole_seconds;
 use shipei_service_kit::{Listing, ReadUnit, Refusal, Result, to_int32, to_timestamp};
 use shipei_store::{StoreError, list::Listed};
 
@@ -52,10 +52,11 @@ impl StudyHandler {
             let course = catalogue.course(&row.course_id);
             let course = course
                 .ok_or_else(|| StoreError::corrupt_row("course_progress", "course_id", &row.course_id))?;
+            let length_seconds = course.terms.at(unit.now).length_seconds;
             courses.push(CourseProgress {
                 credited_seconds: to_int32(whole_seconds(row.credited_micros)),
-                length_seconds: to_int32(course.length_seconds()),
-                complete: row.credited_micros >= course.length_seconds() * MICROS_PER_SECOND,
+                length_seconds: to_int32(length_seconds),
+                complete: row.completed_at.is_some() || length_seconds == 0,
                 course_id: row.course_id.into(),
             });
         }
@@ -124,8 +125,7 @@ fn phases_to_proto(
         for row in held.iter().filter(|row| row.phase_index == index) {
             let course = catalogue.course(&row.course_id);
             complete += i32::from(course.is_some_and(|course| {
-                let counts = course.main_line && course.minutes > 0 && course.applies_to(teaches);
-                counts && row.micros >= course.length_seconds() * MICROS_PER_SECOND
+                row.complete && course.terms.at(now).is_asked(&entry.categories, teaches)
             }));
         }
         let phase = known.get(&index);
@@ -135,7 +135,11 @@ fn phases_to_proto(
             phase: format!("phase_{}", index + 1),
             credited_seconds: phase.map_or(0, |phase| to_int32(whole_seconds(phase.study.micros))),
             required_seconds: to_int32(entry.required_seconds),
-            main_line_courses: to_int32(main_line_total(catalogue.main_line(), entry, teaches)),
+            main_line_courses: to_int32(main_line_total(
+                catalogue.main_line().at(now),
+                &entry.categories,
+                teaches,
+            )),
             main_line_complete: complete,
             achieved_time: given_at.or(achieved_at).map(to_timestamp),
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_contracts::learning::v1::{CourseCompleted, SessionOpened};
+use shipei_contracts::learning::v1::SessionOpened;
 use shipei_rules::ids::{ProgrammeId, SessionId, text_of};
 use shipei_rules::study_time::HeartbeatOutcome;
 use shipei_service_kit::{Error, Origin, Result, Token, Unit, consistency::partition_number};
@@ -14,7 +14,7 @@ use super::{Answer, AttemptFailed, BeatAnswer, Message, Writer};
 use crate::domain::dated::{DatedCredit, Reached, achievements};
 use crate::domain::study::{Fact, KnownSession, admit_beat, take_beat};
 use crate::handler::group_of;
-use crate::log::{phase_achieved, phase_studied};
+use crate::log::{course_completed, phase_achieved, phase_studied};
 
 /// For each event the index of the message that it belongs to; and who was seen.
 #[derive(Default)]
@@ -89,7 +89,7 @@ impl Writer {
             Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let catalogue = self.catalogues.current(&mut unit.tx, programme_id).await?;
+        let catalogue = self.catalogues.held(&mut unit.tx, programme_id).await?;
         let by_index: BTreeMap<usize, &Message> = messages.iter().copied().collect();
         let mut set = WorkingSet::new(programme_id, windows, catalogue, messages);
         set.load(&mut unit.tx).await?;
@@ -132,18 +132,16 @@ impl<'m> WorkingSet<'m> {
                 session: session.state.as_ref(),
                 refusals: &learner.state.refusals,
             };
-            let answer = match (admit_beat(&course.eligibility, known, beat), &mut course.state) {
-                (Err(reason), _) => Err(reason),
-                (Ok(_), None) => Err(ErrorReason::NotFound),
-                (Ok(beat), Some(state)) => take_beat(
-                    &learner.scheme,
-                    &learner.asked.first().totals,
-                    &mut learner.state,
-                    state,
-                    &mut session.state,
-                    beat,
-                    &mut facts,
-                ),
+            let admitted = admit_beat(&course.eligibility, known, beat);
+            let answer = match (admitted, &mut course.state, &course.course) {
+                (Err(reason), ..) => Err(reason),
+                (Ok(beat), Some(state), Some(course)) => {
+                    state.as_of(course.terms.at(beat.1));
+                    let totals = &learner.asked.last().totals;
+                    let state = (&mut learner.state, state, &mut session.state);
+                    take_beat(&learner.scheme, totals, state, beat, &mut facts)
+                }
+                (Ok(_), ..) => Err(ErrorReason::NotFound),
             };
             if let (Err(reason), Ok(at)) = (&answer, beat.at) {
                 learner.state.changed |= learner.state.refusals.remember(session.session_id, at, *reason);
@@ -191,13 +189,17 @@ impl<'m> WorkingSet<'m> {
         }
         for kept in &self.sessions {
             let (Some(session), Owner::Course(course)) = (&kept.state, kept.owner) else { continue };
-            let course = &self.courses[course];
-            if course.learner == index {
-                credits.extend(DatedCredit::of_session(course.course.as_ref(), kept.session_id, session));
+            if self.courses[course].learner == index {
+                let course = self.catalogue.course(self.courses[course].course_id);
+                credits.extend(DatedCredit::of_session(course, kept.session_id, session));
             }
         }
         let found = achievements(&learner.scheme, &learner.asked, credits);
         let mut facts = Vec::new();
+        for (phase, sum) in learner.state.phases.iter_mut().zip(&found.sums) {
+            phase.changed |= phase.main_line_complete != sum.main_line_complete;
+            phase.main_line_complete = sum.main_line_complete;
+        }
         for (number, (phase, reached)) in learner.state.phases.iter_mut().zip(found.phases).enumerate() {
             let Some(Reached { at, session_id, by }) = reached else { continue };
             if phase.achieve(at, by) {
@@ -205,13 +207,17 @@ impl<'m> WorkingSet<'m> {
                 facts.push((at, session_id, target.course, fact));
             }
         }
-        for (number, course) in self.courses.iter().enumerate() {
-            let completed = course.learner == index
-                && course.state.as_ref().is_some_and(|state| state.is_newly_complete());
-            if let Some(Reached { at, session_id, .. }) =
-                found.courses.get(course.course_id).filter(|_| completed)
-            {
-                facts.push((*at, *session_id, number, Fact::CourseCompleted));
+        for (number, course) in self.courses.iter_mut().enumerate() {
+            let Some(state) = course.state.as_mut().filter(|_| course.learner == index) else { continue };
+            for (entry, inside) in state.inside.iter_mut().enumerate() {
+                let now = found.inside.get(&(course.course_id, entry)).copied().unwrap_or_default();
+                state.changed |= *inside != now;
+                *inside = now;
+            }
+            let Some(reached) = found.courses.get(course.course_id) else { continue };
+            if state.complete(Some(reached.at)) {
+                let fact = Fact::CourseCompleted { version: state.version };
+                facts.push((reached.at, reached.session_id, number, fact));
             }
         }
         for (at, session_id, course, fact) in facts {
@@ -241,8 +247,9 @@ impl<'m> WorkingSet<'m> {
                 let opened = SessionOpened { programme_id, person_id, course_id, session_id };
                 unit.emit_as(&origin, region, learner.person_id.as_str(), &opened);
             }
-            Fact::CourseCompleted => {
-                let completed = CourseCompleted { programme_id, person_id, course_id, session_id };
+            Fact::CourseCompleted { version } => {
+                let what = (course.course_id, version);
+                let completed = course_completed(self.programme_id, learner.person_id, what, reached_in);
                 unit.emit_as(&origin, region, learner.person_id.as_str(), &completed);
             }
             Fact::PhaseAchieved { phase, by, version } => {

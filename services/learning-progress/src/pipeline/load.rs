@@ -9,14 +9,12 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::counties_opened_at;
 use shipei_rules::ids::{CourseId, PersonId, SessionId};
 use shipei_rules::region::RegionCode;
-use shipei_rules::study_time::CourseStudy;
 use shipei_rules::vocabulary::{EducationStage, Role};
 use shipei_service_kit::Result;
 use shipei_store::{StoreError, Tx};
 
 use super::working_set::{LearnerState, OtherSession, Owner, WorkingSet};
-use crate::domain::course::Asked;
-use crate::domain::study::{Eligibility, LearnerCourse, Phase};
+use crate::domain::study::{CourseGate, Eligibility, LearnerCourse, Phase};
 use crate::store::{correction, session, study};
 
 impl<'m> WorkingSet<'m> {
@@ -70,6 +68,9 @@ impl<'m> WorkingSet<'m> {
             for at in target.beats.beats.iter().filter_map(|beat| beat.at.ok()) {
                 state.study.ask_for(&self.windows.scheme, at);
                 state.is_late |= latest[index].is_some_and(|latest| at < latest);
+                // Courses and what the main line asks were others then.
+                let course_id = self.courses[target.course].course_id;
+                state.is_late |= self.catalogue.latest_change(course_id).is_some_and(|change| at < change);
                 latest[index] = latest[index].max(Some(at));
             }
         }
@@ -106,18 +107,19 @@ impl<'m> WorkingSet<'m> {
         counties.dedup();
         let opened = counties_opened_at(tx, self.programme_id, &counties).await?;
 
-        let mut known: HashMap<(String, Option<EducationStage>), Arc<[i64]>> = HashMap::new();
+        let mut known: HashMap<(String, Option<EducationStage>), Vec<Arc<[i64]>>> = HashMap::new();
+        let entries = &self.windows.scheme.trainee.online;
+        let phases: Vec<_> = entries.iter().map(|entry| entry.categories.as_slice()).collect();
+        let main_line = self.catalogue.main_line();
         for learner in &mut self.learners {
             let Some(member) = &learner.member else { continue };
-            let entries = &self.windows.scheme.trainee.online;
             for teaching in member.teaching.all() {
                 let key = (teaching.subject.clone(), teaching.education_stage);
-                let of = || Asked::of(teaching, entries, self.catalogue.main_line()).totals;
-                known.entry(key).or_insert_with(of);
+                known.entry(key).or_insert_with(|| main_line.totals(&phases, teaching.into()));
             }
-            learner.asked = member.teaching.map(|teaching| {
+            learner.asked = main_line.asked(&member.teaching, |teaching| {
                 let totals = known.get(&(teaching.subject.clone(), teaching.education_stage));
-                Asked { teaching: teaching.clone(), totals: totals.cloned().unwrap_or_default() }
+                totals.cloned().unwrap_or_default()
             });
             // What the main line asks at a time is read by dates.
             learner.state.is_late |= member.teaching.latest_change().is_some();
@@ -131,16 +133,18 @@ impl<'m> WorkingSet<'m> {
                 entry.eligibility = Err(ErrorReason::NotFound);
                 continue;
             };
-            let applicable = member.teaching.map(|teaching| course.applies_to(teaching.into()));
-            if applicable.all().any(|applies| *applies) && !course.main_line {
+            let gate = member.teaching.join(&course.terms, |teaching, terms| CourseGate {
+                refused: terms.refuses(teaching.into()),
+                main_line: terms.main_line,
+            });
+            if gate.all().any(|gate| gate.refused.is_none() && !gate.main_line) {
                 to_select.push((learner.person_id, entry.course_id));
             }
             entry.eligibility = Ok(Eligibility {
                 absences: member.absences.clone(),
                 opened_at: member.places.map(|place| opened.get(&place.county_code?).copied()),
                 login_at: member.login_at,
-                applicable,
-                main_line: course.main_line,
+                course: gate,
                 selected_at: None,
             });
         }
@@ -163,38 +167,26 @@ impl<'m> WorkingSet<'m> {
             let learner = &self.learners[entry.learner];
             if learner.state.stored {
                 stored.push((learner.person_id, entry.course_id));
-                if course.main_line {
+                if course.is_ever_main_line() {
                     stored_main_line.push((learner.person_id, entry.course_id));
                 }
             }
-            entry.state = Some(LearnerCourse {
-                study: CourseStudy {
-                    length_seconds: course.length_seconds(),
-                    credited_micros: 0,
-                    category: course.category,
-                },
-                phase_micros: if course.main_line { vec![0; phases_count] } else { Vec::new() },
-                was_complete: false,
-                changed: false,
-            });
+            entry.state = Some(LearnerCourse::new(course, phases_count));
         }
         for row in study::course_progress(tx, self.programme_id, &stored).await? {
             let key = (&row.person_id, &row.course_id);
             let Some(index) = self.course_of.get(&key) else { continue };
             if let Some(state) = &mut self.courses[*index].state {
-                state.study.credited_micros = row.credited_micros;
-                state.was_complete = state.study.is_complete();
+                row.fill(state);
             }
         }
         for row in study::phase_courses(tx, self.programme_id, &stored_main_line).await? {
             let key = (&row.person_id, &row.course_id);
             let Some(index) = self.course_of.get(&key) else { continue };
-            let place = usize::try_from(row.phase_index).map_err(|_| {
-                StoreError::corrupt_row("phase_course_progress", "phase_index", &row.person_id)
-            })?;
+            let place = row.place()?;
             let Some(state) = &mut self.courses[*index].state else { continue };
-            if let Some(micros) = state.phase_micros.get_mut(place) {
-                *micros = row.micros;
+            if let Some(inside) = state.inside.get_mut(place) {
+                *inside = row.inside();
             }
         }
         Ok(())

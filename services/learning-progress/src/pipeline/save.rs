@@ -30,9 +30,9 @@ impl WorkingSet<'_> {
         for course in &self.courses {
             let Some(state) = course.state.as_ref().filter(|state| state.changed) else { continue };
             let person_id = self.learners[course.learner].person_id;
-            courses.push((person_id, course.course_id, state.study.credited_micros));
-            for (index, micros) in state.phase_micros.iter().enumerate().filter(|(_, micros)| **micros > 0) {
-                phase_courses.push((person_id, course.course_id, column_of(index), *micros));
+            courses.push((person_id, course.course_id, state));
+            for (index, inside) in state.inside.iter().enumerate().filter(|(_, inside)| inside.micros > 0) {
+                phase_courses.push((person_id, course.course_id, index, *inside));
             }
         }
 

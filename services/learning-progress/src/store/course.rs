@@ -1,5 +1,7 @@
 //! The catalogue and the selections.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use shipei_mirror::{placed, taught_by};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
@@ -14,39 +16,38 @@ use shipei_store::{
     stands,
 };
 
-use crate::domain::course::Course;
+use super::course_change::{ChangeRow, stage_of};
+use crate::domain::course::{Course, Terms};
+use crate::domain::course_change::CourseChange;
 
-/// A row of `course`.
+/// A row of `course`: it as it stands.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct CourseRow {
     #[sqlx(try_from = "String")]
     pub(crate) course_id: CourseId,
-    pub(crate) catalogue_version: i64,
+    catalogue_version: i64,
     title: String,
     category: String,
     main_line: bool,
-    minutes: i64,
+    length_seconds: i64,
     subject: String,
     education_stage: String,
+    pub(crate) retired_at: Option<DateTime<Utc>>,
 }
 
 impl CourseRow {
-    /// The course that the row holds.
-    pub(crate) fn into_course(self) -> Result<Course, StoreError> {
+    /// The course that the row holds, as if it had always been what it is.
+    pub(crate) fn as_it_stands(&self) -> Result<Course, StoreError> {
         let corrupt = |column| StoreError::corrupt_row("course", column, &self.course_id);
-        let education_stage = match self.education_stage.as_str() {
-            "" => None,
-            word => Some(EducationStage::parse(word).ok_or_else(|| corrupt("education_stage"))?),
-        };
-        Ok(Course {
+        let terms = Terms {
             category: Category::parse(&self.category).ok_or_else(|| corrupt("category"))?,
-            id: self.course_id,
             main_line: self.main_line,
-            minutes: self.minutes,
-            education_stage,
-            title: self.title,
-            subject: self.subject,
-        })
+            length_seconds: self.length_seconds,
+            subject: self.subject.clone(),
+            education_stage: stage_of(&self.education_stage).ok_or_else(|| corrupt("education_stage"))?,
+            retired: self.retired_at.is_some(),
+        };
+        Ok(Course { id: self.course_id.clone(), title: self.title.clone(), terms: terms.into() })
     }
 }
 
@@ -85,37 +86,116 @@ pub(crate) async fn next_catalogue_version(
     Ok(version)
 }
 
-/// The courses that joined after a version; bounded by `COURSES_MAX`.
+/// Lets nobody change the catalogue before this transaction ends. SQLite has one writer anyway.
+pub(crate) async fn hold_catalogue(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        let key = catalogue_lock(programme_id);
+        execute!(tx, "SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))", key.as_str())?;
+    }
+    Ok(())
+}
+
+/// Waits until nobody holds the catalogue, and lets nobody do so before this transaction ends.
+pub(crate) async fn take_catalogue(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        let key = catalogue_lock(programme_id);
+        execute!(tx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key.as_str())?;
+    }
+    Ok(())
+}
+
+fn catalogue_lock(programme_id: &ProgrammeId) -> String {
+    format!("learning-progress catalogue {programme_id}")
+}
+
+/// How many courses there are.
+pub(crate) async fn count(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<i64, StoreError> {
+    let (count,) =
+        fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM course WHERE programme_id = $1", programme_id.as_str())?;
+    Ok(count)
+}
+
+/// The courses that joined or changed after a version, each with the version in which it did; bounded by `COURSES_MAX`.
 pub(crate) async fn courses_since(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     version: i64,
-) -> Result<Vec<CourseRow>, StoreError> {
-    fetch_all!(
+) -> Result<Vec<(i64, Course)>, StoreError> {
+    let rows = fetch_all!(
         tx,
         CourseRow,
-        "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
-         FROM course WHERE programme_id = $1 AND catalogue_version > $2",
+        "SELECT course_id, catalogue_version, title, category, main_line, length_seconds, subject, \
+         education_stage, retired_at FROM course WHERE programme_id = $1 AND catalogue_version > $2",
         programme_id.as_str(),
         version
-    )
+    )?;
+    let changes = fetch_all!(
+        tx,
+        ChangeRow,
+        concat!(
+            "SELECT c.course_id, c.number, c.since_at, c.title, c.category, c.main_line, c.length_seconds, \
+             c.subject, c.education_stage, c.retired, c.reason, c.recorded_at, c.fact_id FROM course_change c \
+             JOIN course o ON o.programme_id = c.programme_id AND o.course_id = c.course_id \
+             WHERE c.programme_id = $1 AND o.catalogue_version > $2 AND",
+            stands!("c")
+        ),
+        programme_id.as_str(),
+        version
+    )?;
+    let mut changes_of: HashMap<&CourseId, Vec<CourseChange>> = HashMap::new();
+    for row in &changes {
+        changes_of.entry(&row.course_id).or_default().push(row.change()?);
+    }
+    let mut courses = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let course = match changes_of.remove(&row.course_id) {
+            Some(changes) => folded(&row.course_id, changes)?,
+            None => row.as_it_stands()?,
+        };
+        courses.push((row.catalogue_version, course));
+    }
+    Ok(courses)
 }
 
-/// One course.
+/// A course by its changes that stand, the first of which is as it was created.
+fn folded(course_id: &CourseId, changes: Vec<CourseChange>) -> Result<Course, StoreError> {
+    let corrupt = || StoreError::corrupt_row("course_change", "number", course_id);
+    Course::of(course_id, changes).ok_or_else(corrupt)
+}
+
+/// One course, and its changes that stand, by number; that with the number 0 is as it was created. None when nothing changed.
 pub(crate) async fn course(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     course_id: &CourseId,
-) -> Result<Option<Course>, StoreError> {
+) -> Result<Option<(Course, Vec<ChangeRow>)>, StoreError> {
     let row = fetch_optional!(
         tx,
         CourseRow,
-        "SELECT course_id, catalogue_version, title, category, main_line, minutes, subject, education_stage \
-         FROM course WHERE programme_id = $1 AND course_id = $2",
+        "SELECT course_id, catalogue_version, title, category, main_line, length_seconds, subject, \
+         education_stage, retired_at FROM course WHERE programme_id = $1 AND course_id = $2",
         programme_id.as_str(),
         course_id.as_str()
     )?;
-    row.map(CourseRow::into_course).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let changes = fetch_all!(
+        tx,
+        ChangeRow,
+        concat!(
+            "SELECT c.course_id, c.number, c.since_at, c.title, c.category, c.main_line, c.length_seconds, \
+             c.subject, c.education_stage, c.retired, c.reason, c.recorded_at, c.fact_id FROM course_change c \
+             WHERE c.programme_id = $1 AND c.course_id = $2 AND",
+            stands!("c"),
+            "ORDER BY c.number"
+        ),
+        programme_id.as_str(),
+        course_id.as_str()
+    )?;
+    if changes.is_empty() {
+        return Ok(Some((row.as_it_stands()?, changes)));
+    }
+    let read = changes.iter().map(ChangeRow::change).collect::<Result<Vec<_>, _>>()?;
+    Ok(Some((folded(course_id, read)?, changes)))
 }
 
 /// A page of courses by id; `category` and `subject` empty for all. A course is of its whole programme.
@@ -132,8 +212,8 @@ pub(crate) async fn courses(
         CourseRow,
         "course" by ["course_id"],
         [
-            "SELECT c.course_id, c.catalogue_version, c.title, c.category, c.main_line, c.minutes, c.subject, \
-             c.education_stage FROM course c WHERE c.programme_id = ",
+            "SELECT c.course_id, c.catalogue_version, c.title, c.category, c.main_line, c.length_seconds, c.subject, \
+             c.education_stage, c.retired_at FROM course c WHERE c.programme_id = ",
             programme_id.as_str(),
             " AND c.course_id > ",
             after,
@@ -160,22 +240,22 @@ pub(crate) async fn insert_course(
     recorded_at: DateTime<Utc>,
     actor: &str,
 ) -> Result<bool, StoreError> {
-    let rows = [course];
+    let rows = [(course, course.terms.first())];
     let inserted = bulk_insert!(
         tx,
-        "INSERT INTO course (programme_id, course_id, catalogue_version, title, category, main_line, minutes, \
-         subject, education_stage, recorded_at, actor)",
+        "INSERT INTO course (programme_id, course_id, catalogue_version, title, category, main_line, \
+         length_seconds, subject, education_stage, recorded_at, actor)",
         rows,
-        |course| (
+        |(course, terms)| (
             programme_id.as_str(),
             course.id.as_str(),
             catalogue_version,
             course.title.as_str(),
-            course.category.as_str(),
-            course.main_line,
-            course.minutes,
-            course.subject.as_str(),
-            course.education_stage.map_or("", EducationStage::as_str),
+            terms.category.as_str(),
+            terms.main_line,
+            terms.length_seconds,
+            terms.subject.as_str(),
+            terms.education_stage.map_or("", EducationStage::as_str),
             recorded_at,
             actor
         ),

@@ -35,7 +35,8 @@ pub(crate) struct ProgressRow {
     pub(crate) person_id: String,
     pub(crate) course_id: String,
     pub(crate) credited_micros: i64,
-    pub(crate) minutes: i64,
+    pub(crate) completed_at: Option<DateTime<Utc>>,
+    pub(crate) length_seconds: i64,
 }
 
 /// A session, as far as a list says it.
@@ -97,7 +98,7 @@ pub(crate) async fn progress(
         tx,
         ProgressRow,
         [
-            "SELECT p.person_id, p.course_id, p.credited_micros, c.minutes FROM course_progress p \
+            "SELECT p.person_id, p.course_id, p.credited_micros, p.completed_at, c.length_seconds FROM course_progress p \
              JOIN course c ON c.programme_id = p.programme_id AND c.course_id = p.course_id WHERE p.programme_id = ",
             programme_id.as_str(),
             " AND (p.person_id, p.course_id) > (",

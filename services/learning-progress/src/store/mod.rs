@@ -1,9 +1,12 @@
-//! All SQL of learning-progress, by what it is for: `course` (catalogue and selections), `study` (what a batch of
+//! All SQL of learning-progress, by what it is for: `course` (catalogue and selections; `course_change`
+//! what changed of it, and `anew` whose study is read anew for that), `study` (what a batch of
 //! heartbeats reads and writes, always in bulk), `progress` (what learners read), `export` (the same of all learners). No rule stands here: a function takes
 //! keys and gives rows, or takes rows and keeps them. One more table is one more migration and its functions here.
 
+pub(crate) mod anew;
 pub(crate) mod correction;
 pub(crate) mod course;
+pub(crate) mod course_change;
 pub(crate) mod export;
 pub(crate) mod progress;
 #[cfg(test)]

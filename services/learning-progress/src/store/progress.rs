@@ -42,7 +42,8 @@ pub(crate) async fn courses(
         tx,
         CourseProgressRow,
         [
-            "SELECT p.person_id, p.course_id, p.credited_micros FROM course_progress p WHERE p.programme_id = ",
+            "SELECT p.person_id, p.course_id, p.credited_micros, p.completed_at, p.version FROM course_progress p \
+             WHERE p.programme_id = ",
             programme_id.as_str(),
             " AND p.person_id = ",
             person_id.as_str(),
@@ -66,7 +67,8 @@ pub(crate) async fn phase_courses(
         tx,
         PhaseCourseRow,
         [
-            "SELECT p.person_id, p.course_id, p.phase_index, p.micros FROM phase_course_progress p WHERE p.programme_id = ",
+            "SELECT p.person_id, p.course_id, p.phase_index, p.micros, p.complete FROM phase_course_progress p \
+             WHERE p.programme_id = ",
             programme_id.as_str(),
             " AND p.person_id = ",
             person_id.as_str(),

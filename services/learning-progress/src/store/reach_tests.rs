@@ -31,8 +31,8 @@ async fn populate(tx: &mut Tx) {
             course::select(tx, (&programme(), &id(person_id)), &selection, at(when), "test").await.unwrap();
             execute!(
                 tx,
-                "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros) \
-                 VALUES ($1, $2, $3, 1)",
+                "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros, version) \
+                 VALUES ($1, $2, $3, 1, 0)",
                 PROGRAMME,
                 person_id,
                 course_id
@@ -40,8 +40,8 @@ async fn populate(tx: &mut Tx) {
             .unwrap();
             execute!(
                 tx,
-                "INSERT INTO phase_course_progress (programme_id, person_id, course_id, phase_index, micros) \
-                 VALUES ($1, $2, $3, 0, 1)",
+                "INSERT INTO phase_course_progress (programme_id, person_id, course_id, phase_index, micros, complete) \
+                 VALUES ($1, $2, $3, 0, 1, TRUE)",
                 PROGRAMME,
                 person_id,
                 course_id

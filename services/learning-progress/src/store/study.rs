@@ -9,10 +9,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
 use shipei_rules::intervals::Intervals;
 use shipei_rules::study_time::{DayStudy, PhaseStudy};
-use shipei_store::{StoreError, Tx, bulk_insert, execute, select_by_keys, stands};
+use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, select_by_keys, stands};
 
 use crate::domain::refusals::Refusals;
-use crate::domain::study::{AchievedBy, Learner, Phase};
+use crate::domain::study::{AchievedBy, Inside, Learner, LearnerCourse, Phase};
 
 const BY_MINUTES: &str = "minutes";
 const BY_MAIN_LINE: &str = "main_line";
@@ -101,6 +101,17 @@ pub(crate) struct CourseProgressRow {
     #[sqlx(try_from = "String")]
     pub(crate) course_id: CourseId,
     pub(crate) credited_micros: i64,
+    pub(crate) completed_at: Option<DateTime<Utc>>,
+    version: i64,
+}
+
+impl CourseProgressRow {
+    /// Fills a learner's course with what the row holds.
+    pub(crate) fn fill(&self, course: &mut LearnerCourse) {
+        course.study.credited_micros = self.credited_micros;
+        course.completed_at = self.completed_at;
+        course.version = self.version;
+    }
 }
 
 /// A row of `phase_course_progress`.
@@ -112,6 +123,20 @@ pub(crate) struct PhaseCourseRow {
     pub(crate) course_id: CourseId,
     pub(crate) phase_index: i64,
     pub(crate) micros: i64,
+    pub(crate) complete: bool,
+}
+
+impl PhaseCourseRow {
+    /// Which phase.
+    pub(crate) fn place(&self) -> Result<usize, StoreError> {
+        let corrupt = |_| StoreError::corrupt_row("phase_course_progress", "phase_index", &self.person_id);
+        usize::try_from(self.phase_index).map_err(corrupt)
+    }
+
+    /// What it holds.
+    pub(crate) fn inside(&self) -> Inside {
+        Inside { micros: self.micros, complete: self.complete }
+    }
 }
 
 /// Who selected what, when.
@@ -194,12 +219,29 @@ pub(crate) async fn course_progress(
         tx,
         CourseProgressRow,
         [
-            "SELECT person_id, course_id, credited_micros FROM course_progress WHERE programme_id = ",
+            "SELECT person_id, course_id, credited_micros, completed_at, version FROM course_progress \
+             WHERE programme_id = ",
             programme_id.as_str(),
             " AND (person_id, course_id) IN "
         ],
         keys,
         |(person_id, course_id)| (person_id.as_str(), course_id.as_str())
+    )
+}
+
+/// All courses of a learner.
+pub(crate) async fn all_course_progress(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<Vec<CourseProgressRow>, StoreError> {
+    fetch_all!(
+        tx,
+        CourseProgressRow,
+        "SELECT person_id, course_id, credited_micros, completed_at, version FROM course_progress \
+         WHERE programme_id = $1 AND person_id = $2 ORDER BY course_id",
+        programme_id.as_str(),
+        person_id.as_str()
     )
 }
 
@@ -213,12 +255,29 @@ pub(crate) async fn phase_courses(
         tx,
         PhaseCourseRow,
         [
-            "SELECT person_id, course_id, phase_index, micros FROM phase_course_progress WHERE programme_id = ",
+            "SELECT person_id, course_id, phase_index, micros, complete FROM phase_course_progress \
+             WHERE programme_id = ",
             programme_id.as_str(),
             " AND (person_id, course_id) IN "
         ],
         keys,
         |(person_id, course_id)| (person_id.as_str(), course_id.as_str())
+    )
+}
+
+/// What all courses of a learner hold by phase.
+pub(crate) async fn all_phase_courses(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+) -> Result<Vec<PhaseCourseRow>, StoreError> {
+    fetch_all!(
+        tx,
+        PhaseCourseRow,
+        "SELECT person_id, course_id, phase_index, micros, complete FROM phase_course_progress \
+         WHERE programme_id = $1 AND person_id = $2",
+        programme_id.as_str(),
+        person_id.as_str()
     )
 }
 
@@ -341,24 +400,26 @@ pub(crate) async fn save_phases(
     Ok(())
 }
 
-/// Keeps the sums of courses, by (person, course).
+/// Keeps the sums and completions of courses, by (person, course).
 pub(crate) async fn save_course_progress(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    courses: &[(&PersonId, &CourseId, i64)],
+    courses: &[(&PersonId, &CourseId, &LearnerCourse)],
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros)",
+        "INSERT INTO course_progress (programme_id, person_id, course_id, credited_micros, completed_at, version)",
         courses,
-        |(person_id, course_id, micros)| (
+        |(person_id, course_id, course)| (
             programme_id.as_str(),
             person_id.as_str(),
             course_id.as_str(),
-            *micros
+            course.study.credited_micros,
+            course.completed_at,
+            course.version
         ),
         " ON CONFLICT (programme_id, person_id, course_id) DO UPDATE SET \
-         credited_micros = excluded.credited_micros"
+         credited_micros = excluded.credited_micros, completed_at = excluded.completed_at, version = excluded.version"
     )?;
     Ok(())
 }
@@ -367,20 +428,22 @@ pub(crate) async fn save_course_progress(
 pub(crate) async fn save_phase_courses(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    courses: &[(&PersonId, &CourseId, i64, i64)],
+    courses: &[(&PersonId, &CourseId, usize, Inside)],
 ) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO phase_course_progress (programme_id, person_id, course_id, phase_index, micros)",
+        "INSERT INTO phase_course_progress (programme_id, person_id, course_id, phase_index, micros, complete)",
         courses,
-        |(person_id, course_id, index, micros)| (
+        |(person_id, course_id, index, inside)| (
             programme_id.as_str(),
             person_id.as_str(),
             course_id.as_str(),
-            *index,
-            *micros
+            i64::try_from(*index).unwrap_or(i64::MAX),
+            inside.micros,
+            inside.complete
         ),
-        " ON CONFLICT (programme_id, person_id, course_id, phase_index) DO UPDATE SET micros = excluded.micros"
+        " ON CONFLICT (programme_id, person_id, course_id, phase_index) DO UPDATE SET micros = excluded.micros, \
+         complete = excluded.complete"
     )?;
     Ok(())
 }

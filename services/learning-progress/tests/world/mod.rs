@@ -206,7 +206,7 @@ pub(crate) fn course(course_id: &str, category: proto::CourseCategory, minutes: 
         title: "课程".into(),
         category: category.into(),
         main_line: true,
-        minutes,
+        length_seconds: minutes * 60,
         ..Default::default()
     }
 }
