@@ -9,6 +9,10 @@ use shipei_contracts::{
         GetCountyScoreRequest, GetTraineeScoreRequest, GetTutorScoreRequest,
         score_service_client::ScoreServiceClient,
     },
+    assignment::v1::{
+        GetSubmissionRequest, Grade, ReviewSubmissionRequest,
+        assignment_service_client::AssignmentServiceClient,
+    },
     common::v1::EducationStage,
     enrollment::v1::{
         self as enrollment, extension_service_client::ExtensionServiceClient,
@@ -16,8 +20,9 @@ use shipei_contracts::{
     },
     event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
     learning::v1::{
-        Course, CourseCategory, CreateCourseRequest, GetProgressRequest, GrantTimeRequest,
-        course_service_client::CourseServiceClient, study_service_client::StudyServiceClient,
+        CorrectCourseRequest, Course, CourseCategory, CourseTerms, CreateCourseRequest, GetProgressRequest,
+        GrantTimeRequest, RetireCourseRequest, course_service_client::CourseServiceClient,
+        study_service_client::StudyServiceClient,
     },
 };
 use shipei_service_kit::status::reason_of;
@@ -93,7 +98,7 @@ async fn main_line_follows_what_somebody_teaches(backend: Backend) -> Result<()>
         title: "数学公共课".to_owned(),
         category: CourseCategory::Public.into(),
         main_line: true,
-        minutes: 10,
+        length_seconds: 600,
         subject: "数学".to_owned(),
         ..Course::default()
     };
@@ -136,6 +141,91 @@ async fn main_line_follows_what_somebody_teaches(backend: Backend) -> Result<()>
     assert_eq!(phase(&clients, 1_000).await?, (turned, 1_000), "{backend:?}");
     assert!(suite.stop().await);
     Ok(())
+}
+
+/// A course that turns out to be longer, is longer from a day on, or is retired: what was achieved by it follows, and the score.
+async fn score_follows_what_a_course_is(backend: Backend) -> Result<()> {
+    const STUDIED: &str = "2019-10-01T02:00:00Z";
+    let place = KeptState::new(backend)?;
+    let (suite, clients) = embedded(&place).await?;
+    populate(&clients).await?;
+    let other = Course {
+        course_id: "P2".to_owned(),
+        title: "公共课二".to_owned(),
+        category: CourseCategory::Public.into(),
+        main_line: true,
+        length_seconds: 600,
+        ..Course::default()
+    };
+    let other = CreateCourseRequest { programme_id: id(), course: Some(other), ..Default::default() };
+    let grant = GrantTimeRequest {
+        programme_id: id(),
+        person_id: "T1".to_owned(),
+        course_id: "P1".to_owned(),
+        grant_id: "G1".to_owned(),
+        seconds: 5400,
+        reason: "播放器故障".to_owned(),
+        evidence: "工单 1".to_owned(),
+        occurred_at: at(STUDIED),
+        ..Default::default()
+    };
+    ask!(clients, StudyServiceClient, "learning-progress", grant_time, grant);
+    let studied = at(STUDIED).map(|time| time.to_string()).unwrap_or_default();
+    assert_eq!(settled_phase(&clients, &studied, 1_000).await?, (studied.clone(), 1_000));
+    let longer = |fact_id: &str, since: &str| CorrectCourseRequest {
+        programme_id: id(),
+        course_id: "P1".to_owned(),
+        terms: Some(CourseTerms { length_seconds: Some(6_000), ..CourseTerms::default() }),
+        since_time: at(since),
+        reason: "片长有误".to_owned(),
+        request_id: fact_id.to_owned(),
+        ..Default::default()
+    };
+    for (request, expected) in
+        [(longer("C1", ""), ("", 0)), (longer("C2", "2019-10-10T02:00:00Z"), (studied.as_str(), 1_000))]
+    {
+        let fact_id = request.request_id.clone();
+        ask!(clients, CourseServiceClient, "learning-progress", correct_course, request);
+        let found = settled_phase(&clients, expected.0, expected.1).await?;
+        assert_eq!((found.0.as_str(), found.1), expected, "{fact_id} on {backend:?}");
+        let request = RetractRequest {
+            source: "learning-progress".to_owned(),
+            programme_id: id(),
+            fact_id: fact_id.clone(),
+            reason: "片长无误".to_owned(),
+            ..Default::default()
+        };
+        ask!(clients, CorrectionServiceClient, "learning-progress", retract, request);
+        let found = settled_phase(&clients, &studied, 1_000).await?;
+        assert_eq!(found, (studied.clone(), 1_000), "without {fact_id} on {backend:?}");
+    }
+    // With a second course that is asked the first had not been all, until that is retired.
+    ask!(clients, CourseServiceClient, "learning-progress", create_course, other);
+    let retired = "2019-10-20T02:00:00Z";
+    let retire = RetireCourseRequest {
+        programme_id: id(),
+        course_id: "P2".to_owned(),
+        since_time: at(retired),
+        reason: "课程下线".to_owned(),
+        request_id: "C3".to_owned(),
+        ..Default::default()
+    };
+    ask!(clients, CourseServiceClient, "learning-progress", retire_course, retire);
+    let turned = at(retired).map(|time| time.to_string()).unwrap_or_default();
+    assert_eq!(settled_phase(&clients, &turned, 1_000).await?, (turned, 1_000), "{backend:?}");
+    assert!(suite.stop().await);
+    Ok(())
+}
+
+/// As `phase`, once learning-progress says the moment that is expected: everybody is read anew behind a change of a course.
+async fn settled_phase(clients: &Clients, moment: &str, points: i32) -> Result<(String, i32)> {
+    for _ in 0..200 {
+        if achieved(clients).await? == moment {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    phase(clients, points).await
 }
 
 /// Active trainees of the county of T1, whether its plan is earned, and the points of the tutor's marking, at a time.
@@ -301,6 +391,80 @@ async fn extension_and_replacement_fall(backend: Backend) -> Result<()> {
     Ok(())
 }
 
+/// The points of T1's assignment at the end once they are as expected: what a late replacement comes to reaches assessment by
+/// assignment-grading, which no token of enrollment waits for.
+async fn assignment(clients: &Clients, expected: i32) -> Result<i32> {
+    let mut points = -1;
+    for _ in 0..200 {
+        let request =
+            GetTraineeScoreRequest { programme_id: id(), person_id: "T1".to_owned(), as_of: at(END) };
+        let score = ask!(clients, ScoreServiceClient, "assessment", get_trainee_score, request).score;
+        let items = score.unwrap_or_default().items;
+        points = items.iter().find(|item| item.name == "assignment").map_or(-1, |item| item.hundredths / 100);
+        if points == expected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(points)
+}
+
+/// A mark counts when it is by who was the class's tutor then, also where the class turns out to have had another one only afterwards,
+/// and again when that falls.
+async fn marks_are_judged_by_who_was_tutor_then(backend: Backend) -> Result<()> {
+    let place = KeptState::new(backend)?;
+    let (suite, clients) = embedded(&place).await?;
+    populate(&clients).await?;
+    let review = |fact_id: &str, tutor: &str, grade: Grade, when: &str| ReviewSubmissionRequest {
+        programme_id: id(),
+        tutor_id: tutor.to_owned(),
+        submission_id: "A1".to_owned(),
+        grade: grade.into(),
+        comment: "好".to_owned(),
+        request_id: fact_id.to_owned(),
+        occurred_at: at(when),
+        ..Default::default()
+    };
+    let replace = |fact_id: &str, when: &str| enrollment::ReplaceTutorRequest {
+        programme_id: id(),
+        class_id: "L1".to_owned(),
+        tutor_id: "U3".to_owned(),
+        reason: "病假".to_owned(),
+        request_id: fact_id.to_owned(),
+        occurred_at: at(when),
+        ..Default::default()
+    };
+    let early = review("M1", "U1", Grade::Pass, "2019-12-05T00:00:00Z");
+    ask!(clients, AssignmentServiceClient, "assignment-grading", review_submission, early);
+    let late = review("M2", "U1", Grade::Excellent, "2019-12-10T00:00:00Z");
+    ask!(clients, AssignmentServiceClient, "assignment-grading", review_submission, late);
+    assert_eq!(assignment(&clients, 30).await?, 30);
+    // Somebody else had the class when the second was given: the first counts.
+    ask!(clients, RegionServiceClient, "enrollment", replace_tutor, replace("B1", "2019-12-08T00:00:00Z"));
+    assert_eq!(assignment(&clients, 20).await?, 20, "{backend:?}");
+    let marks = marks(&clients).await?;
+    assert_eq!(marks, [("U1".to_owned(), false), ("U1".to_owned(), true)]);
+    retract(&clients, "B1").await?;
+    assert_eq!(assignment(&clients, 30).await?, 30, "{backend:?}");
+    // What the other gives counts while they have it, and no longer.
+    ask!(clients, RegionServiceClient, "enrollment", replace_tutor, replace("B2", "2019-12-12T00:00:00Z"));
+    let other = review("M3", "U3", Grade::Fail, "2019-12-13T00:00:00Z");
+    ask!(clients, AssignmentServiceClient, "assignment-grading", review_submission, other);
+    assert_eq!(assignment(&clients, 0).await?, 0, "{backend:?}");
+    retract(&clients, "B2").await?;
+    assert_eq!(assignment(&clients, 30).await?, 30, "{backend:?}");
+    assert!(suite.stop().await);
+    Ok(())
+}
+
+/// The marks of T1's work: by whom, and whether somebody else was tutor then.
+async fn marks(clients: &Clients) -> Result<Vec<(String, bool)>> {
+    let request = GetSubmissionRequest { programme_id: id(), submission_id: "A1".to_owned() };
+    let found = ask!(clients, AssignmentServiceClient, "assignment-grading", get_submission, request);
+    let marks = found.submission.unwrap_or_default().marks.into_iter();
+    Ok(marks.map(|mark| (mark.tutor_id, mark.by_another)).collect())
+}
+
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -321,7 +485,9 @@ macro_rules! on_both {
 }
 
 on_both! {
+    score_follows_what_a_course_is,
     main_line_follows_what_somebody_teaches,
     scores_follow_who_is_there,
     extension_and_replacement_fall,
+    marks_are_judged_by_who_was_tutor_then,
 }

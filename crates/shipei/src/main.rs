@@ -308,6 +308,7 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Evidence(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             evidence::run(&command).await?;
+        }
         Command::Course(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             course::run(&command).await?;

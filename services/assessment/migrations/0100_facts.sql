@@ -61,6 +61,16 @@ CREATE TABLE mark (
 );
 CREATE INDEX mark_by_person ON mark (programme_id, person_id);
 
+-- Whether a mark counts: it does unless the latest word of it (the highest version) says otherwise.
+CREATE TABLE mark_judgement (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    submission_id TEXT COLLATE "C" NOT NULL,
+    mark_number   BIGINT NOT NULL,
+    counts        BOOLEAN NOT NULL,
+    version       BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, submission_id, mark_number)
+);
+
 -- A seminar of a class; the time and the fact of its opening are empty while that has not arrived.
 CREATE TABLE seminar (
     programme_id  TEXT COLLATE "C" NOT NULL,

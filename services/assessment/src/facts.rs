@@ -230,6 +230,8 @@ pub struct Batch {
     pub submissions: BTreeMap<SubmissionId, Submission>,
     /// Marks by submission and number.
     pub marks: BTreeMap<(SubmissionId, i64), Mark>,
+    /// Whether marks count, by submission and number: the version of the word, and what it says.
+    pub mark_judgements: BTreeMap<(SubmissionId, i64), (i64, bool)>,
     /// Seminars by id.
     pub seminars: BTreeMap<SeminarId, Seminar>,
     /// Summaries by seminar and number.

@@ -82,6 +82,7 @@ pub const TABLES: [&str; 22] = [
     "phase_achieved",
     "submission",
     "mark",
+    "mark_judgement",
     "seminar",
     "summary",
     "post",

@@ -37,8 +37,8 @@ CREATE INDEX submission_by_person ON submission (programme_id, person_id, submit
 CREATE INDEX submission_by_class ON submission (programme_id, class_id, submitted_at, submission_id);
 CREATE INDEX submission_by_time ON submission (programme_id, submitted_at, submission_id);
 
--- Reviews and returns, numbered with the trainee's submissions; an empty grade is a return. Never changed, so a corrected grade
--- leaves what it was before.
+-- Reviews and returns, numbered with the trainee's submissions; an empty grade is a return. But for whether it
+-- counts it is never changed, so a corrected grade leaves what it was before.
 CREATE TABLE mark (
     programme_id TEXT COLLATE "C" NOT NULL,
     submission_id TEXT COLLATE "C" NOT NULL,
@@ -47,11 +47,15 @@ CREATE TABLE mark (
     comment TEXT COLLATE "C" NOT NULL,
     tutor_id TEXT COLLATE "C" NOT NULL,
     marked_at TIMESTAMPTZ NOT NULL,
+    -- Whether who gave it was the tutor of the trainee's class of then, by what is known now, and how often that has changed.
+    counts BOOLEAN NOT NULL,
+    judged BIGINT NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, submission_id, number)
 );
+CREATE INDEX mark_by_tutor ON mark (programme_id, tutor_id, marked_at);
 
 -- Class seminars. summarised_at is the first summary's time, summary the text of the latest (summary_at), both of
 -- those that stand in seminar_summary.

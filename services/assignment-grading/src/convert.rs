@@ -265,6 +265,7 @@ fn mark_to_proto(mark: Mark) -> proto::Mark {
         marked_time: Some(to_timestamp(mark.marked_at)),
         fact_id: mark.fact_id,
         retracted: !mark.stands,
+        by_another: !mark.counts,
     }
 }
 

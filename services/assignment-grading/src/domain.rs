@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::{Class, Member};
+use shipei_mirror::{Class, Member, PlaceHistory};
 use shipei_rules::{
     characters,
     ids::{ClassId, PersonId, SeminarId, SubmissionId},
@@ -82,6 +82,8 @@ pub(crate) struct Mark {
     pub(crate) comment: String,
     pub(crate) tutor_id: PersonId,
     pub(crate) marked_at: DateTime<Utc>,
+    /// Whether who gave it was the tutor of the trainee's class of then, by what is known now.
+    pub(crate) counts: bool,
     pub(crate) fact_id: String,
     /// Whether it was not retracted.
     pub(crate) stands: bool,
@@ -157,10 +159,15 @@ impl Works {
     }
 }
 
-/// The grade that counts: that of the last mark that stands, by its time, then its number. None when there is no mark or the
+/// The grade that counts: that of the last mark that stands and counts, by its time, then its number. None when there is no mark or the
 /// last one is a return.
 pub(crate) fn grade_of(marks: &[Mark]) -> Option<Grade> {
-    marks.iter().filter(|mark| mark.stands).max_by_key(|mark| (mark.marked_at, mark.number))?.kind.grade()
+    marks
+        .iter()
+        .filter(|mark| mark.stands && mark.counts)
+        .max_by_key(|mark| (mark.marked_at, mark.number))?
+        .kind
+        .grade()
 }
 
 /// Whether a trainee may submit, and what that changes (Annex 2, practical assignment). `works` are the trainee's
@@ -245,6 +252,23 @@ pub(crate) fn decide_mark(
         );
     }
     Ok(())
+}
+
+/// Whether a mark was given by the tutor of the class in which the trainee stood then, by what is known now; `classes` are those of
+/// the trainee. At the very instant at which somebody else comes to it, or the trainee to another class, either of them may have
+/// given it: it was taken from who had it then.
+pub(crate) fn is_by_the_tutor(
+    places: &PlaceHistory,
+    classes: &[Class],
+    tutor_id: &PersonId,
+    at: DateTime<Utc>,
+) -> bool {
+    [places.at(at), places.before(at)].iter().any(|place| {
+        let class = classes.iter().find(|class| place.class_id.as_ref() == Some(&class.class_id));
+        class.is_some_and(|class| {
+            class.is_led_by(tutor_id, at) || class.tutors.before(at).as_ref() == Some(tutor_id)
+        })
+    })
 }
 
 /// As of when a trainee's class tells who owes the marks that are owed as of `as_of`: from the end of `review_until` on

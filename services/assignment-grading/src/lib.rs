@@ -13,13 +13,13 @@ mod convert;
 mod domain;
 mod error;
 mod handler;
+mod projector;
 mod store;
 
 use shipei_contracts::assignment::v1::{
     assignment_service_server::AssignmentServiceServer, bulletin_service_server::BulletinServiceServer,
     export_service_server::ExportServiceServer, seminar_service_server::SeminarServiceServer,
 };
-use shipei_mirror::MirrorProjector;
 use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
 
@@ -44,7 +44,7 @@ pub const SERVICE: Service = Service {
     learned: &[&shipei_mirror::TABLES],
     serve,
     follow: |kit, peers, shutdown| {
-        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+        follow(kit, peers[shipei_mirror::SOURCE].clone(), projector::GradingProjector::default(), shutdown);
     },
 };
 

@@ -1,4 +1,4 @@
-//! All SQL of this service, by what it keeps: submissions and marks, seminars and posts, bulletins. No rules. A
+//! All SQL of this service, by what it keeps: submissions and marks (`judgement`: whether they count), seminars and posts, bulletins. No rules. A
 //! statement stands once, in the words of both databases. To add a column: a new migration, its field in the row here.
 
 /// The region of a row's class, as SQL; of a table's short name.
@@ -15,6 +15,7 @@ macro_rules! region_of_class {
 }
 
 mod bulletin;
+mod judgement;
 mod marking;
 #[cfg(test)]
 mod reach_tests;
@@ -25,6 +26,7 @@ pub(crate) mod things;
 use chrono::{DateTime, Utc};
 
 pub(crate) use bulletin::{insert_bulletin, list_bulletins};
+pub(crate) use judgement::{GivenMark, given_marks, people_marked_by, save_judgement};
 pub(crate) use marking::{list_marking, people_of_tutor};
 pub(crate) use seminar::{
     fold_summaries, insert_post, insert_seminar, insert_summary, list_posts, list_seminars, lock_seminar,

@@ -13,6 +13,7 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     assignment::AssignmentSubmitted => submitted,
     assignment::SubmissionReviewed => reviewed,
     assignment::SubmissionReturned => returned,
+    assignment::MarkJudged => judged,
     assignment::SeminarOpened => seminar_opened,
     assignment::PostAccepted => post_accepted,
     assignment::SeminarSummarised => seminar_summarised,
@@ -35,7 +36,7 @@ impl Projector for AssignmentProjector {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn types(&self) -> Vec<String> {
@@ -95,6 +96,16 @@ fn returned(batches: &mut Batches, fact: assignment::SubmissionReturned, told: &
         fact_id: told.event.fact_id.clone(),
     };
     marked(batch_of(batches, &fact.programme_id, told)?, mark, &cause_of(told));
+    Ok(())
+}
+
+fn judged(batches: &mut Batches, fact: assignment::MarkJudged, told: &Fact<'_>) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id, told)?;
+    batch.touched.trainee(&id_of(told, PersonId::parse(&fact.person_id))?, &cause_of(told));
+    let key = (id_of(told, SubmissionId::parse(&fact.submission_id))?, fact.mark_number);
+    let word = (fact.version, fact.counts);
+    let kept = batch.mark_judgements.entry(key).or_insert(word);
+    *kept = word.max(*kept);
     Ok(())
 }
 

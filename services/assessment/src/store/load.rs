@@ -106,7 +106,9 @@ pub async fn trainees(
             concat!(
                 "SELECT m.submission_id, m.mark_number, m.person_id, m.grade, m.marked_at FROM mark m WHERE",
                 learned_stands!("m", "assignment-grading"),
-                "AND m.programme_id = "
+                "AND NOT EXISTS (SELECT 1 FROM mark_judgement j WHERE j.programme_id = m.programme_id \
+                 AND j.submission_id = m.submission_id AND j.mark_number = m.mark_number AND NOT j.counts) \
+                 AND m.programme_id = "
             ),
             programme_id.as_str(),
             " AND m.person_id IN "

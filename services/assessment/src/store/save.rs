@@ -90,6 +90,21 @@ async fn assignments(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> 
         ),
         " ON CONFLICT (programme_id, submission_id, mark_number) DO NOTHING"
     )?;
+    let judgements: Vec<_> = batch.mark_judgements.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO mark_judgement (programme_id, submission_id, mark_number, counts, version)",
+        judgements,
+        |((submission_id, mark_number), (version, counts))| (
+            programme_id.as_str(),
+            submission_id.as_str(),
+            *mark_number,
+            *counts,
+            *version
+        ),
+        " ON CONFLICT (programme_id, submission_id, mark_number) DO UPDATE SET counts = excluded.counts, \
+         version = excluded.version WHERE excluded.version > mark_judgement.version"
+    )?;
     Ok(())
 }
 

@@ -70,6 +70,7 @@ fn mark(number: i64, kind: MarkKind, when: &str) -> Mark {
         comment: "好".to_owned(),
         tutor_id: id("U1"),
         marked_at: at(when),
+        counts: true,
         fact_id: String::new(),
         stands: true,
     }
@@ -94,6 +95,32 @@ fn grade_of_marks_is_that_of_the_last_by_time_then_number() {
         (vec![mark(1, PASS, noon), Mark { stands: false, ..mark(2, FAIL, evening) }], Some(Grade::Pass)),
     ] {
         assert_eq!(grade_of(&marks), grade, "{marks:?}");
+    }
+}
+
+#[test]
+fn mark_counts_when_it_is_by_who_had_the_class_of_then() {
+    let (before, turn, after) = ("11-10T12:00:00", "11-11T12:00:00", "11-12T12:00:00");
+    let led = |tutors| Class { tutors, ..class() };
+    let replaced = led(History::new(Some(id("U1")), vec![(at(turn), Some(id("U2")))]));
+    let other = Class { class_id: id("L2"), ..led(Some(id("U3")).into()) };
+    let stays = PlaceHistory::from(place("L1"));
+    let moves = PlaceHistory::new(place("L1"), vec![(at(turn), place("L2"))]);
+    for (places, class, tutor_id, when, counts) in [
+        (&stays, &class(), "U1", after, true),
+        (&stays, &class(), "U2", after, false),
+        (&stays, &replaced, "U1", before, true),
+        (&stays, &replaced, "U1", turn, true),
+        (&stays, &replaced, "U1", after, false),
+        (&stays, &replaced, "U2", before, false),
+        (&stays, &replaced, "U2", turn, true),
+        (&moves, &class(), "U1", before, true),
+        (&moves, &class(), "U1", after, false),
+        (&moves, &class(), "U3", after, true),
+        (&moves, &class(), "U3", before, false),
+    ] {
+        let classes = [class.clone(), other.clone()];
+        assert_eq!(is_by_the_tutor(places, &classes, &id(tutor_id), at(when)), counts, "{tutor_id} {when}");
     }
 }
 

@@ -159,6 +159,7 @@ impl Handler {
             comment: command.comment.clone(),
             tutor_id: tutor.person_id,
             marked_at: at,
+            counts: true,
         };
         let recorded = recorded(&unit);
         store::insert_mark(&mut unit.tx, programme, &submission_id, &mark, &recorded).await?;

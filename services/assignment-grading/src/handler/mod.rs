@@ -5,6 +5,7 @@ mod assignment;
 mod bulletin;
 mod export;
 pub(crate) mod facts;
+pub(crate) mod judge;
 mod seminar;
 
 use chrono::{DateTime, Utc};

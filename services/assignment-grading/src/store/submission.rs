@@ -206,7 +206,7 @@ pub(crate) async fn works(
         WorkMarkRow,
         [
             concat!(
-                "SELECT m.submission_id, m.number, m.grade, m.marked_at,",
+                "SELECT m.submission_id, m.number, m.grade, m.marked_at, m.counts AND",
                 stands!("m"),
                 "AS stands FROM mark m WHERE m.programme_id = "
             ),
@@ -320,6 +320,7 @@ struct MarkRow {
     #[sqlx(try_from = "String")]
     tutor_id: PersonId,
     marked_at: DateTime<Utc>,
+    counts: bool,
     fact_id: String,
     stands: bool,
 }
@@ -336,7 +337,7 @@ pub(crate) async fn marks(
         MarkRow,
         [
             concat!(
-                "SELECT m.submission_id, m.number, m.grade, m.comment, m.tutor_id, m.marked_at, m.fact_id,",
+                "SELECT m.submission_id, m.number, m.grade, m.comment, m.tutor_id, m.marked_at, m.counts, m.fact_id,",
                 stands!("m"),
                 "AS stands FROM mark m WHERE m.programme_id = "
             ),
@@ -358,6 +359,7 @@ pub(crate) async fn marks(
                 comment: row.comment,
                 tutor_id: row.tutor_id,
                 marked_at: row.marked_at,
+                counts: row.counts,
                 fact_id: row.fact_id,
                 stands: row.stands,
             }),
@@ -392,8 +394,8 @@ pub(crate) async fn insert_mark(
     };
     execute!(
         tx,
-        "INSERT INTO mark (programme_id, submission_id, number, grade, comment, tutor_id, marked_at, recorded_at, actor, \
-         fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO mark (programme_id, submission_id, number, grade, comment, tutor_id, marked_at, counts, judged, \
+         recorded_at, actor, fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, TRUE, 0, $8, $9, $10)",
         programme_id.as_str(),
         submission_id.as_str(),
         mark.number,
@@ -408,7 +410,7 @@ pub(crate) async fn insert_mark(
     fold_marks(tx, programme_id, submission_id).await
 }
 
-/// Keeps when a submission was first marked, by the marks that stand.
+/// Keeps when a submission was first marked, by the marks that stand and count.
 pub(crate) async fn fold_marks(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -418,7 +420,7 @@ pub(crate) async fn fold_marks(
         tx,
         concat!(
             "UPDATE submission SET first_mark_at = (SELECT MIN(m.marked_at) FROM mark m \
-             WHERE m.programme_id = $1 AND m.submission_id = $2 AND ",
+             WHERE m.programme_id = $1 AND m.submission_id = $2 AND m.counts AND ",
             stands!("m"),
             ") WHERE programme_id = $1 AND submission_id = $2"
         ),
