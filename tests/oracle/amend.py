@@ -2,7 +2,7 @@
 
 A season as years go: some trainees move to another class, or to another county; some leave and most of them come back (产假); some had been
 enrolled by mistake and are removed; some classes get another tutor; some sessions turn out to be no study and are voided when all was
-told, and of those some by mistake. What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
+told, and of those some by mistake. Windows are extended, courses change, time is granted and items are decided otherwise (`decide.py`). What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
 before are refused, half of them are made by the tutor of the new class instead. Each of these lines has an instant of its own, since
 the law says nothing of a move and a fact at one instant but that the order of their numbers decides."""
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from decide import Decisions
 from law_scheme import instant
 
 Event = dict
@@ -50,6 +51,7 @@ class Season:
         self.end = times[-1]
         self.zone = datetime.fromisoformat(self.events[0]["at"]).tzinfo
         self.used: set[int] = set()
+        self.decisions = Decisions(self, folder, dice)
 
     def moment(self, first: int | None = None, last: int | None = None) -> int:
         """An instant of its own: with microseconds that nothing else has."""
@@ -75,7 +77,9 @@ class Season:
                 "school": school, "class": self.dice.choice(classes)}
 
     def amend(self) -> list[Event]:
-        added = self.replacements()
+        added = self.decisions.change_courses()
+        added += self.decisions.extensions()
+        added += self.replacements()
         for who in self.trainees:
             fate = self.dice.random()
             if fate < MOVES:
@@ -90,10 +94,13 @@ class Season:
                 at = self.moment()
                 added.append((at, {"at": self.text(at), "type": "person.removed", "person": who["person_id"], "reason": "误报"}))
         removed = {e["person"] for _, e in added if e["type"] == "person.removed"}
+        gone = removed | self.left | {e["person"] for _, e in added if e["type"] == "trainee.withdrawn"}
+        added += self.decisions.adjustments(gone)
         events = [part for event in self.events for part in apart(event, removed)]
         order = [(instant(e.get("told", e["at"])), number, e) for number, e in enumerate(events)]
         order += [(at, len(events) + number, e) for number, (at, e) in enumerate(added)]
-        return [event for _, _, event in sorted(order, key=lambda row: row[:2])] + self.voids(removed)
+        told = [event for _, _, event in sorted(order, key=lambda row: row[:2])]
+        return told + self.behind(removed)
 
     def replacements(self) -> list[tuple[int, Event]]:
         """Tutors who are replaced; half of what the one of before would have done is done by the new one."""
@@ -115,9 +122,20 @@ class Season:
                     event["tutor"] = tutor
         return added
 
+    def behind(self, removed: set[str]) -> list[Event]:
+        """What is told when all study was: sessions that are voided, time that is granted, courses that turn out to be others."""
+        at = max(instant(e.get("told", e.get("end", e["at"]))) for e in self.events) + 7 * 86_400_000_000
+        voids = self.voids(removed)
+        voided = {e["person"] for e in voids if "person" in e}
+        out: list[Event] = []
+        for event in [*voids, *self.decisions.after, *self.decisions.grants(removed | voided)]:
+            at += 1_000_000
+            happened = event.pop("happened", self.text(at))
+            out.append({"at": happened, "told": self.text(at + 1), **event})
+        return out
+
     def voids(self, removed: set[str]) -> list[Event]:
-        """Sessions that are voided when all was told, and which of them had been study after all."""
-        at = max(instant(e.get("told", e.get("end", e["at"]))) for e in self.events) + 86_400_000_000
+        """Sessions that are voided, and which of them had been study after all."""
         out: list[Event] = []
         sessions = sorted({(e["person"], e["session"]) for e in self.events if e["type"] == "study.session"})
         for who, session in sessions:
@@ -128,9 +146,7 @@ class Season:
             if self.dice.random() < UNVOIDED:
                 told.append({"type": "fact.retracted", "source": "learning-progress", "retracts": name, "reason": "属正常学习"})
                 self.dice.shuffle(told)
-            for event in told:
-                at += 1_000_000
-                out.append({"at": self.text(at), "told": self.text(at + 1), **event})
+            out += told
         return out
 
     def moves(self, who: dict[str, str], added: list[tuple[int, Event]]) -> None:

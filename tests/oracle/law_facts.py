@@ -9,6 +9,7 @@ import law_text
 from law_readings import Readings
 from law_roster import COUNSELOR, EXPERT, TRAINEE, TUTOR, Person, Roster
 from law_scheme import Scheme, Window
+from law_windows import Windows
 
 Key = tuple[int, int]  # (instant, line)
 Told = tuple[int, int, int]  # (instant, when it was told, line)
@@ -49,8 +50,9 @@ class Activity:
 
 
 class Facts:
-    def __init__(self, scheme: Scheme, roster: Roster, readings: Readings) -> None:
+    def __init__(self, scheme: Scheme, roster: Roster, readings: Readings, windows: Windows | None = None) -> None:
         self.scheme, self.roster, self.readings = scheme, roster, readings
+        self.windows = windows
         self.told, self.at, self.line = 0, 0, 0
         self.causes: list[str] = []
         self.ambiguous: dict[int, list[str]] = {}  # lines with several causes
@@ -72,9 +74,9 @@ class Facts:
         self.results: set[tuple[str, str]] = set()
         self.activities: dict[str, Activity] = {}
         assignment = scheme.trainee["assignment"]
-        self.submit_window = scheme.calendar[assignment["window"]]
-        self.review_end = scheme.calendar[assignment["review_until"]].end
-        self.post_window = scheme.calendar[scheme.trainee["seminar"]["window"]]
+        self.submit_name, self.review_name = assignment["window"], assignment["review_until"]
+        self.post_name = scheme.trainee["seminar"]["window"]
+        self.review_end = scheme.calendar[self.review_name].end
         self.seminar_window = scheme.calendar[scheme.tutor["seminar"]["window"]]
         self.offline_window = scheme.calendar[scheme.counselor["offline"]["window"]]
         self.score_window = scheme.calendar[scheme.trainee["offline"]["window"]]
@@ -106,6 +108,10 @@ class Facts:
             self.no("WINDOW_NOT_OPEN")
         elif self.at >= window.end:
             self.no("WINDOW_CLOSED")
+
+    def own(self, person: Person, name: str) -> Window:
+        """A window as a trainee has it."""
+        return self.windows.of(person, name) if self.windows else self.scheme.calendar[name]
 
     # -- who and what
 
@@ -231,7 +237,10 @@ class Facts:
             raise Refused("NOT_FOUND")
         if self.readings["select_needs_open"] == "yes" and not self.is_open(person):
             self.no("LEARNING_NOT_OPEN")
-        if not course.applies_to(person):
+        terms = course.at(self.at)
+        if terms.retired:
+            self.no("COURSE_RETIRED")
+        elif not terms.applies_to(person):
             self.no("COURSE_NOT_APPLICABLE")
         self.accept()
         self.selected.setdefault((person.id, course.id), []).append((self.at, self.told, self.line))
@@ -244,10 +253,11 @@ class Facts:
         if e["kind"] not in self.scheme.trainee["assignment"]["kinds"]:
             self.no("INVALID_KIND")
         older = self.newest.get(author.id)
+        window = self.own(author, self.submit_name)
         if self.readings["window_before_graded"] == "yes":
-            self.within(self.submit_window)
+            self.within(window)
         self.supersedable(older)
-        self.within(self.submit_window)
+        self.within(window)
         if e["submission"] in self.submissions:
             self.no("ALREADY_EXISTS")
         self.accept()
@@ -279,7 +289,7 @@ class Facts:
         self.class_tutor(e["tutor"], submission.author.class_id)
         if submission.author.id in self.withdrawn:
             self.no("WITHDRAWN")
-        if self.at >= self.review_end:
+        if self.at >= self.own(submission.author, self.review_name).end:
             self.no("WINDOW_CLOSED")
         if submission.superseded_at is not None:
             self.no("SUPERSEDED")
@@ -323,7 +333,7 @@ class Facts:
         seminar = self.seminar(e)
         if person.class_id != seminar.class_id:
             self.no("NOT_CLASS_MEMBER")
-        self.within(self.post_window)
+        self.within(self.own(person, self.post_name))
         wanted = self.scheme.trainee["seminar"]["min_characters"] + (self.readings["min_characters"] == "more")
         if law_text.count(e["text"], self.readings) < wanted:
             self.no("TEXT_TOO_SHORT")

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from law_scheme import FAR
@@ -38,17 +38,41 @@ class Person:
         return next(class_id for since, until, _, class_id in reversed(self.places()) if since < deadline)
 
 
-@dataclass
-class Course:
-    id: str
+@dataclass(frozen=True)
+class Terms:
+    """What a course is at a time."""
     category: str
     main_line: bool
     seconds: int
     subject: str
     stage: str
+    retired: bool = False
 
     def applies_to(self, person: Person) -> bool:
         return self.subject in ("", person.subject) and self.stage in ("", person.stage)
+
+
+@dataclass
+class Course:
+    id: str
+    first: Terms
+    # What changed: since when (-FAR for always), the number of the change, what is so from then on.
+    changes: list[tuple[int, int, dict[str, object]]] = field(default_factory=list)
+
+    def spans(self) -> list[tuple[int, int, Terms]]:
+        """From when until when it was what."""
+        out, since, terms = [], -FAR, self.first
+        for at, _, new in sorted(self.changes, key=lambda change: change[:2]):
+            if at > since:
+                out.append((since, at, terms))
+                since = at
+            terms = replace(terms, **new)
+        return [*out, (since, FAR, terms)]
+
+    def at(self, at: int) -> Terms:
+        if not self.changes:
+            return self.first
+        return next(terms for since, until, terms in self.spans() if since <= at < until)
 
 
 @dataclass
@@ -56,6 +80,7 @@ class Roster:
     people: dict[str, Person] = field(default_factory=dict)
     courses: dict[str, Course] = field(default_factory=dict)
     counties: set[str] = field(default_factory=set)
+    above: dict[str, str] = field(default_factory=dict)  # the region in which a region lies
     tutor_of: dict[str, str] = field(default_factory=dict)
     # Who was a class's tutor before each replacement: until when, who. `tutor_of` says who is it now.
     tutors_before: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
@@ -81,10 +106,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def load(folder: Path) -> Roster:
     roster = Roster()
     roster.counties = {r["code"] for r in _rows(folder / "regions.csv") if r["level"] == "county"}
+    roster.above = {r["code"]: r["parent_code"] for r in _rows(folder / "regions.csv")}
     roster.tutor_of = {r["class_id"]: r["tutor_id"] for r in _rows(folder / "classes.csv")}
     for r in _rows(folder / "courses.csv"):
-        roster.courses[r["course_id"]] = Course(r["course_id"], r["category"], r["main_line"] == "true",
-                                                int(r["minutes"]) * 60, r["subject"], r["education_stage"])
+        roster.courses[r["course_id"]] = Course(r["course_id"], Terms(
+            r["category"], r["main_line"] == "true", int(r["minutes"]) * 60, r["subject"], r["education_stage"]))
     for r in _rows(folder / "people.csv"):
         roster.people[r["person_id"]] = Person(r["person_id"], r["role"], r["county_code"], r["education_stage"],
                                                r["subject"], r["class_id"])

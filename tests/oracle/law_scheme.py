@@ -37,6 +37,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Online:
+    name: str  # of its window
     window: Window
     categories: frozenset[str]
     seconds: int
@@ -66,7 +67,7 @@ class Scheme:
         return Window(self.midnight(first), self.midnight(last + timedelta(days=1)))
 
     def _online(self, entry: dict) -> Online:
-        return Online(self.calendar[entry["window"]], frozenset(entry["categories"]), int(entry["minutes"]) * 60,
+        return Online(entry["window"], self.calendar[entry["window"]], frozenset(entry["categories"]), int(entry["minutes"]) * 60,
                       int(entry["points"]), bool(entry.get("requires_previous", False)))
 
     def midnight(self, day: date) -> int:

@@ -31,8 +31,10 @@ class TraineeScore:
 class Scores:
     """The final scores, at the end of the summary window."""
 
-    def __init__(self, scheme: Scheme, facts: Facts, achieved: dict[str, list[bool]], readings: Readings) -> None:
+    def __init__(self, scheme: Scheme, facts: Facts, achieved: dict[str, list[bool]], readings: Readings,
+                 adjusted: dict[tuple[str, str], int] | None = None) -> None:
         self.scheme, self.facts, self.readings = scheme, facts, readings
+        self.adjusted = adjusted or {}  # what was decided that an item of somebody counts as, at the end
         self.achieved = achieved
         self.everyone = facts.roster.role(TRAINEE)
         self.active = [p for p in self.everyone if p.id not in facts.withdrawn]
@@ -44,7 +46,8 @@ class Scores:
         tutor_before = facts.roster.tutor_before
         for submission in facts.submissions.values():
             if self.owed(submission):
-                self.owing.add(tutor_before(submission.author.class_before(facts.review_end), facts.review_end))
+                end = facts.own(submission.author, facts.review_name).end
+                self.owing.add(tutor_before(submission.author.class_before(end), facts.review_end))
             week = self.late_week(submission)
             if week is not None:
                 deadline = self.deadline(week)
@@ -102,18 +105,36 @@ class Scores:
             return min(sum(s for _, s in scores), self.scheme.trainee["offline"]["max_score"])
         return max(score for _, score in scores)
 
+    def decided(self, person: Person, item: str, points: int, reasons: list[str]) -> int:
+        """What an item counts as: by decision where there is one. It is missed when that is nothing, and earned otherwise."""
+        decision = self.adjusted.get((person.id, item))
+        if decision is None:
+            return points
+        reasons[:] = [reason for reason in reasons if not reason.startswith(item + ":")]
+        if not decision and item != "offline":
+            reasons.append(f"{item}:ADJUSTED_TO_NOTHING")
+        return decision
+
     def trainee(self, person: Person) -> TraineeScore:
         rules = self.scheme.trainee
         earned, points, reasons = self.phases(person)
+        for index in range(len(points)):
+            item = f"phase_{index + 1}"
+            points[index] = self.decided(person, item, points[index], reasons)
+            if (person.id, item) in self.adjusted:
+                earned[index] = points[index] > 0
+        reasons.sort(key=lambda reason: int(reason.split(":")[0].removeprefix("phase_")))
         assignment, why = self.assignment(person)
-        if why:
-            reasons.append("assignment:" + why)
+        own = ["assignment:" + why] if why else []
+        assignment = self.decided(person, "assignment", assignment, own)
         attended = person.id in self.posted
-        if not attended:
-            reasons.append("seminar:NOT_ATTENDED")
-        seminar = int(rules["seminar"]["points"]) if attended else 0
-        score = TraineeScore(points, earned, self.achieved[person.id], assignment, seminar, self.offline(person),
-                             False, reasons, attended)
+        posted = [] if attended else ["seminar:NOT_ATTENDED"]
+        seminar = self.decided(person, "seminar", int(rules["seminar"]["points"]) if attended else 0, posted)
+        if (person.id, "seminar") in self.adjusted:
+            attended = seminar > 0
+        offline = self.decided(person, "offline", self.offline(person), [])
+        score = TraineeScore(points, earned, self.achieved[person.id], assignment, seminar, offline, False,
+                             [*reasons, *own, *posted], attended)
         needed = attended or not rules.get("seminar_required", True)
         score.passed = score.total >= rules["pass_total"] + (self.readings["pass_total"] == "more") and needed
         return score
@@ -125,7 +146,8 @@ class Scores:
         if submission.superseded_at is not None and self.readings["marking_superseded"] == "no":
             return False
         author = submission.author.id
-        away = author in self.facts.withdrawn or self.facts.was_away(author, self.facts.review_end)
+        away = author in self.facts.withdrawn or self.facts.was_away(
+            author, self.facts.own(submission.author, self.facts.review_name).end)
         if self.readings["marking_withdrawn"] == "not_owed" and away:
             return False
         return not (submission.grades() if self.readings["marking_return"] == "no" else submission.marks)
@@ -255,11 +277,11 @@ class Scores:
             return False
         reading = self.readings["distinct_of"]
         people = [p for p in (self.everyone if reading == "all_withdrawn" else self.active)
-                  if p.county == county and p.id in self.offline_scores]
+                  if p.county == county and self.adjusted.get((p.id, "offline"), p.id in self.offline_scores)]
         if reading == "best":
-            values = {self.offline(p) for p in people}
+            values = {self.adjusted.get((p.id, "offline"), self.offline(p)) for p in people}
         else:
-            values = {score for p in people for _, score in self.offline_scores[p.id]}
+            values = {score for p in people for _, score in self.offline_scores.get(p.id, ())}
         return len(people) >= rule["from_participants"] and len(values) < rule["min_distinct_scores"]
 
     def counselor(self, person: Person) -> list[object] | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from law_facts import Facts, Key, Told
 from law_readings import Readings
-from law_roster import TRAINEE, Course, Person
-from law_scheme import FAR, SECOND, Scheme
+from law_roster import TRAINEE, Course, Person, Terms
+from law_scheme import FAR, SECOND, Scheme, Window
 
 
 @dataclass
@@ -32,11 +32,24 @@ class Line:
 
 
 @dataclass
+class Grant:
+    """Time granted by hand (a time.granted line)."""
+    number: int
+    person: str
+    course: str
+    at: int
+    seconds: int
+    told: int
+
+
+@dataclass
 class Credit:
-    """What one learner was credited: by entry, and by entry and course, microseconds."""
-    by_entry: list[int]
-    by_entry_course: dict[tuple[int, str], int] = field(default_factory=dict)
+    """What one learner was credited, microseconds: of each course, and each credit by its date: when, course, entries, how much."""
     by_course: dict[str, int] = field(default_factory=dict)
+    dated: list[tuple[int, str, list[int], int]] = field(default_factory=list)
+
+    def by_entry(self, index: int) -> int:
+        return sum(time for _, _, entries, time in self.dated if index in entries)
 
 
 class Credited:
@@ -82,16 +95,13 @@ def bound_told(facts: list[Told], line: Line) -> int:
 
 
 class Study:
-    def __init__(self, scheme: Scheme, facts: Facts, readings: Readings, voided: set[tuple[str, str]] = frozenset()) -> None:
+    def __init__(self, scheme: Scheme, facts: Facts, readings: Readings, voided: set[tuple[str, str]] = frozenset(),
+                 grants: dict[str, list[Grant]] | None = None) -> None:
         self.scheme, self.facts, self.readings, self.voided = scheme, facts, readings, voided
+        self.grants = grants or {}
         self.courses = facts.roster.courses
         self.rejections: dict[int, str] = {}
         self.causes: dict[int, set[str]] = {}
-        # category -> [(first, end, entry)]
-        self.windows: dict[str, list[tuple[int, int, int]]] = {}
-        for index, entry in enumerate(scheme.online):
-            for category in entry.categories:
-                self.windows.setdefault(category, []).append((entry.window.first, entry.window.end, index))
 
     def gate(self, line: Line, person: Person | None, course: Course | None) -> list[tuple[int, int, str]]:
         """[first, end) spans of time in which heartbeats of the line are refused, by precedence."""
@@ -109,11 +119,14 @@ class Study:
                     spans.append((since, closed, "LEARNING_NOT_OPEN"))
         if self.readings["study_needs_login"] == "yes":
             spans.append((-FAR, bound(login, line), "LEARNING_NOT_OPEN"))
-        if not course.applies_to(person):
-            spans.append((-FAR, FAR, "COURSE_NOT_APPLICABLE"))
-        if not course.main_line:
-            chosen = bound_told(facts.selected.get((person.id, course.id), []), line)
-            spans.append((-FAR, chosen, "COURSE_NOT_SELECTED"))
+        chosen = bound_told(facts.selected.get((person.id, course.id), []), line)
+        for since, until, terms in course.spans():
+            if terms.retired:
+                spans.append((since, until, "COURSE_RETIRED"))
+            elif not terms.applies_to(person):
+                spans.append((since, until, "COURSE_NOT_APPLICABLE"))
+            elif not terms.main_line and since < chosen:
+                spans.append((since, min(chosen, until), "COURSE_NOT_SELECTED"))
         return spans
 
     def admitted(self, line: Line) -> list[tuple[int, int]]:
@@ -136,26 +149,36 @@ class Study:
         return [(at, seq) for seq, at in enumerate(times)
                 if low <= at < high and not any(first <= at < end for first, end in between)]
 
-    def learner(self, lines: list[Line]) -> Credit:
+    def windows(self, who: str) -> list[Window]:
+        """The windows of the entries, as somebody has them."""
+        person = self.facts.roster.people.get(who)
+        return [self.facts.own(person, entry.name) if person else entry.window for entry in self.scheme.online]
+
+    def entries(self, windows: list[Window], category: str, at: int) -> list[int]:
+        """The entries for which study of a category counts then."""
+        return [index for index, entry in enumerate(self.scheme.online)
+                if category in entry.categories and windows[index].holds(at)]
+
+    def learner(self, who: str, lines: list[Line]) -> Credit:
         """All lines of one learner -> what they were credited."""
-        credit = Credit([0] * len(self.scheme.online))
+        credit = Credit()
         beats: list[tuple[int, int, int, int, Line]] = []
         for line in lines:
             number = line.number
             beats += [(max(abs(at), line.told), number, seq, at, line) for at, seq in self.admitted(line)]
         beats.sort(key=lambda beat: beat[:3])
-        self.run(beats, credit)
+        self.run(who, beats, credit)
         return credit
 
-    def run(self, beats: list[tuple[int, int, int, int, Line]], credit: Credit) -> None:
+    def run(self, who: str, beats: list[tuple[int, int, int, int, Line]], credit: Credit) -> None:
         readings, max_gap, cap = self.readings, self.scheme.max_gap, self.scheme.cap_course
         daily_cap, overlap = self.scheme.daily_cap, readings["overlap"]
         cap = cap and readings["course_cap"] == "scheme"
         sessions: dict[str, tuple[int, int]] = {}  # session -> (last seq, its instant)
         credited, days = Credited(), {}  # day -> its credit
         day_first = day_end = 0
-        by_course, by_entry = credit.by_course, credit.by_entry
-        taken_back: list[tuple[str, list[int], int]] = []  # what voided sessions were credited: course, entries, time
+        by_course, windows = credit.by_course, self.windows(who)
+        taken_back: list[tuple[str, int]] = []  # what voided sessions were credited: course, time
         for _, _, seq, sign, line in beats:
             at = abs(sign)
             last = sessions.get(line.session)
@@ -164,13 +187,13 @@ class Study:
             sessions[line.session] = (seq, at)
             if last is None or sign < 0:
                 continue  # opens the session, credits nothing
-            course = self.courses[line.course]
-            entries = [index for first, end, index in self.windows.get(course.category, ()) if first <= at < end]
+            terms = self.courses[line.course].at(at)
+            entries = self.entries(windows, terms.category, at)
             begin = last[1] if last[1] > at - max_gap else at - max_gap
             if begin > last[1] and readings["gap"] == "zero":
                 continue
             if readings["window_edge"] == "cut" and entries:
-                begin = max(begin, min(self.scheme.online[i].window.first for i in entries))
+                begin = max(begin, min(windows[i].first for i in entries))
             if overlap == "none":
                 free = [(begin, at)] if begin < at else []
             elif overlap == "mark":
@@ -183,11 +206,11 @@ class Study:
                 time = time // SECOND * SECOND
             if not entries:  # OUTSIDE_WINDOW
                 if readings["outside_eats_course"] == "yes":
-                    by_course[course.id] = by_course.get(course.id, 0) + time
+                    by_course[line.course] = by_course.get(line.course, 0) + time
                 continue
             room = time
             if cap:
-                room = min(room, course.seconds * SECOND - by_course.get(course.id, 0))
+                room = min(room, terms.seconds * SECOND - by_course.get(line.course, 0))
             if daily_cap:
                 if not day_first <= at < day_end:
                     day_first, day_end = self.scheme.day_bounds(at)
@@ -197,18 +220,41 @@ class Study:
             self.mark(credited, free, room)
             if daily_cap:
                 days[day_first] = days.get(day_first, 0) + room
-            by_course[course.id] = by_course.get(course.id, 0) + room
+            by_course[line.course] = by_course.get(line.course, 0) + room
             if (line.person, line.session) in self.voided:
-                taken_back.append((course.id, entries, room))
-            for index in entries:
-                by_entry[index] += room
-                slot = (index, course.id)
-                credit.by_entry_course[slot] = credit.by_entry_course.get(slot, 0) + room
-        for course_id, entries, room in taken_back:
+                taken_back.append((line.course, room))
+            else:
+                credit.dated.append((at, line.course, entries, room))
+        for course_id, room in taken_back:
             by_course[course_id] -= room
-            for index in entries:
-                by_entry[index] -= room
-                credit.by_entry_course[index, course_id] -= room
+        for grant in sorted(self.grants.get(who, ()), key=lambda grant: (grant.told, grant.number)):
+            self.give(grant, windows, days, credit)
+
+    def give(self, grant: Grant, windows: list[Window], days: dict[int, int], credit: Credit) -> None:
+        """Time by hand: it takes no instants, and the caps are those of a heartbeat. A season grants when all study was told."""
+        person, course = self.facts.roster.people.get(grant.person), self.courses.get(grant.course)
+        if person is None or course is None:
+            return self.refuse(grant.number, "NOT_FOUND")
+        if self.facts.was_away(person.id, grant.at + 1):
+            return self.refuse(grant.number, "WITHDRAWN")
+        terms = course.at(grant.at)
+        if terms.retired or not terms.applies_to(person):
+            return self.refuse(grant.number, "COURSE_RETIRED" if terms.retired else "COURSE_NOT_APPLICABLE")
+        entries, room = self.entries(windows, terms.category, grant.at), grant.seconds * SECOND
+        if self.scheme.cap_course:
+            room = min(room, terms.seconds * SECOND - credit.by_course.get(course.id, 0))
+        day = self.scheme.day_bounds(grant.at)[0]
+        if self.scheme.daily_cap:
+            room = min(room, self.scheme.daily_cap * SECOND - days.get(day, 0))
+        if not entries or room <= 0:
+            return None
+        days[day] = days.get(day, 0) + room
+        credit.by_course[course.id] = credit.by_course.get(course.id, 0) + room
+        credit.dated.append((grant.at, course.id, entries, room))
+        return None
+
+    def refuse(self, number: int, why: str) -> None:
+        self.rejections[number] = why
 
     def mark(self, credited: Credited, free: list[tuple[int, int]], room: int) -> None:
         """Credits so much of what is free: the last part of it."""
@@ -221,14 +267,36 @@ class Study:
 
     def achieved(self, person: Person, credit: Credit) -> list[bool]:
         """Annex 2: the minutes, or every main-line course that applies, inside the window."""
-        out = []
-        for index, entry in enumerate(self.scheme.online):
-            main = [c for c in self.courses.values() if c.main_line and c.category in entry.categories
-                    and (self.readings["mainline_scope"] == "all" or c.applies_to(person))]
-            if self.readings["completion_scope"] == "all":
-                complete = [credit.by_course.get(c.id, 0) >= c.seconds * SECOND for c in main]
-            else:
-                complete = [credit.by_entry_course.get((index, c.id), 0) >= c.seconds * SECOND for c in main]
-            minutes, mainline = credit.by_entry[index] >= entry.seconds * SECOND, bool(main) and all(complete)
-            out.append({"either": minutes or mainline, "minutes": minutes, "mainline": mainline}[self.readings["phase_by"]])
-        return out
+        return [self.entry_achieved(index, person, credit) for index in range(len(self.scheme.online))]
+
+    def entry_achieved(self, index: int, person: Person, credit: Credit) -> bool:
+        """Read by dates, since courses are what they are at each time: a course is complete when what was credited reaches its length of
+        then, and stays so; the main line is done when all that it asks for at a moment are complete."""
+        entry, window = self.scheme.online[index], self.windows(person.id)[index]
+        everywhere = self.readings["completion_scope"] == "all"
+        credits = [(at, 1, course, time) for at, course, entries, time in credit.dated
+                   if index in entries or everywhere]
+        counts = {(at, course) for at, course, entries, _ in credit.dated if index in entries}
+        turns = {since for course in self.courses.values() for since, _, _ in course.spans() if window.holds(since)}
+        moments = [(at, 0, "", 0) for at in {window.first, *turns}]
+        total, inside, complete = 0, {}, set()
+        for at, _, course_id, time in sorted([*credits, *moments]):
+            if course_id:
+                inside[course_id] = inside.get(course_id, 0) + time
+                total += time if (at, course_id) in counts else 0
+            before = len(complete)
+            for course in (self.courses[course_id],) if course_id else self.courses.values():
+                if inside.get(course.id, 0) >= course.at(at).seconds * SECOND:
+                    complete.add(course.id)
+            is_news = total >= entry.seconds * SECOND or len(complete) > before or not course_id
+            if not is_news or not window.holds(at):
+                continue
+            main = {c.id for c in self.courses.values() if self.asked(c.at(at), entry.categories, person)}
+            minutes, mainline = total >= entry.seconds * SECOND, bool(main) and main <= complete
+            if {"either": minutes or mainline, "minutes": minutes, "mainline": mainline}[self.readings["phase_by"]]:
+                return True
+        return False
+
+    def asked(self, terms: Terms, categories: frozenset[str], person: Person) -> bool:
+        applies = self.readings["mainline_scope"] == "all" or terms.applies_to(person)
+        return terms.main_line and not terms.retired and terms.category in categories and applies

@@ -12,10 +12,14 @@ from pathlib import Path
 import law_roster
 from law_facts import Facts
 from law_readings import Readings
-from law_scheme import SECOND, Scheme, instant
+from law_scheme import FAR, SECOND, Scheme, instant
 from law_scores import Scores
-from law_study import Line, Study
+from law_study import Grant, Line, Study
+from law_windows import Extension, Windows
 
+# What is read apart from what happened in its order.
+APART = ("fact.retracted", "session.voided", "course.corrected", "course.retired", "extension.granted", "time.granted",
+         "item.adjusted")
 Table = list[list[object]]
 
 
@@ -29,8 +33,8 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             if not text.strip():
                 continue
             event = json.loads(text)
-            if event["type"] in ("fact.retracted", "session.voided") or (event.get("fact"), "") in fallen:
-                continue  # as if it had never been; what is voided is taken back at the end
+            if event["type"] in APART or (event.get("fact"), "") in fallen:
+                continue  # as if it had never been; the others are read before or behind what happened
             if event.get("person") in removed:
                 continue  # nobody of the programme
             if event["type"] == "offline.attended":
@@ -45,6 +49,57 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             study.setdefault(line.person, []).append(line)
     events.sort(key=lambda row: (row[1], row[0], row[2]))  # by when it happened: the order of arrival decides nothing
     return events, study
+
+
+def standing(path: Path, kinds: tuple[str, ...]) -> list[tuple[int, int, dict]]:
+    """(told, line, event) of the lines of these types that stand, in the order in which they were told."""
+    fallen, out = retracted(path), []
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file, 1):
+            if not any(kind in text for kind in kinds):
+                continue
+            event = json.loads(text)
+            if event["type"] in kinds and (event.get("fact"), "") not in fallen:
+                out.append((instant(event.get("told", event["at"])), number, event))
+    return sorted(out, key=lambda row: row[:2])
+
+
+def change_courses(path: Path, roster: law_roster.Roster) -> None:
+    """Courses put right and retired: of two changes since the same moment the later one counts."""
+    for number, (_, _, e) in enumerate(standing(path, ("course.corrected", "course.retired"))):
+        if e["type"] == "course.retired":
+            since, new = instant(e.get("since", e["at"])), {"retired": True}
+        else:
+            since = instant(e["since"]) if "since" in e else -FAR
+            names = {"category": "category", "main_line": "main_line", "seconds": "seconds", "subject": "subject",
+                     "education_stage": "stage"}
+            new = {names[key]: e[key] for key in names if key in e}
+        if new and e["course"] in roster.courses:
+            roster.courses[e["course"]].changes.append((since, number, new))
+
+
+def extensions_of(path: Path) -> list[Extension]:
+    lines = standing(path, ("extension.granted",))
+    return [Extension(e["window"], e["last_day"], e.get("region", ""), e.get("class", ""), e.get("person", ""))
+            for _, _, e in lines]
+
+
+def grants_of(path: Path) -> dict[str, list[Grant]]:
+    out: dict[str, list[Grant]] = {}
+    for told, number, e in standing(path, ("time.granted",)):
+        grant = Grant(number, e["person"], e["course"], instant(e["at"]), e["seconds"], told)
+        out.setdefault(e["person"], []).append(grant)
+    return out
+
+
+def adjusted_of(path: Path, as_of: int) -> dict[tuple[str, str], int]:
+    """What was decided that items count as, at the end: the last decision about an item, unless it has expired by then."""
+    last: dict[tuple[str, str], tuple[tuple[int, int, int], dict]] = {}
+    for told, number, e in standing(path, ("item.adjusted",)):
+        key, when = (e["person"], e["item"]), (instant(e["at"]), told, number)
+        if key not in last or last[key][0] < when:
+            last[key] = (when, e)
+    return {key: e["points"] for key, (_, e) in last.items() if "expires" not in e or instant(e["expires"]) > as_of}
 
 
 def retracted(path: Path) -> set[tuple[str | None, str]]:
@@ -73,21 +128,35 @@ def who_were_removed(path: Path) -> set[str]:
 def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | None = None) -> dict[str, Table]:
     """File name -> header and rows. `ambiguous` is given the lines with more than one cause to be refused."""
     scheme = Scheme(season / "scheme.toml")
-    roster = law_roster.load(season / "roster")
-    for who in who_were_removed(season / "season.ndjson"):
-        roster.people.pop(who, None)
-    events, lines = read_season(season / "season.ndjson")
-    facts = Facts(scheme, roster, readings)
+    path = season / "season.ndjson"
+
+    def people() -> law_roster.Roster:
+        roster = law_roster.load(season / "roster")
+        for who in who_were_removed(path):
+            roster.people.pop(who, None)
+        change_courses(path, roster)
+        return roster
+
+    events, lines = read_season(path)
+    windows, extensions = None, extensions_of(path)
+    if extensions:  # whose they are follows from where everybody stands, which no window decides
+        first = Facts(scheme, people(), readings)
+        for row in events:
+            first.take(*row)
+        windows = Windows(scheme, extensions, first.roster)
+    roster = people()
+    facts = Facts(scheme, roster, readings, windows)
     rejected = {row[2]: why for row in events if (why := facts.take(*row))}
-    study = Study(scheme, facts, readings, voided_sessions(season / "season.ndjson"))
-    credits = {who: study.learner(own) for who, own in lines.items()}
+    grants = grants_of(path)
+    study = Study(scheme, facts, readings, voided_sessions(path), grants)
+    credits = {who: study.learner(who, lines.get(who, [])) for who in {*lines, *grants}}
     rejected.update(study.rejections)
     if ambiguous is not None:
         ambiguous.update(facts.ambiguous)
         ambiguous.update((n, sorted(causes)) for n, causes in study.causes.items() if len(causes) > 1)
-    none = study.learner([])
+    none = study.learner("", [])
     achieved = {p.id: study.achieved(p, credits.get(p.id, none)) for p in roster.role(law_roster.TRAINEE)}
-    scores = Scores(scheme, facts, achieved, readings)
+    scores = Scores(scheme, facts, achieved, readings, adjusted_of(path, scheme.as_of))
     phases = [f"phase_{n}" for n in range(1, len(scheme.online) + 1)]
     return {
         "trainees.csv": [["person_id", *phases, "assignment", "seminar", "offline", "total", "passed", "reasons"],

@@ -39,7 +39,11 @@ def roots(event: Event, people: dict[str, law_roster.Person], moved: dict[str, s
     if kind == "study.session":
         person = people.get(event["person"])
         return [("login", event["person"]), *(("opened", county) for county in counties_of(person, moved)),
-                ("selected", event["person"], event["course"])]
+                ("selected", event["person"], event["course"]), ("courses",), ("extended",)]
+    if kind == "course.selected":
+        return [("courses",)]
+    if kind == "time.granted":
+        return [("studied", event["person"]), ("courses",), ("extended",)]
     if kind in ("assignment.reviewed", "assignment.returned"):
         return [("submission", event["submission"])]
     if kind == "session.voided":
@@ -65,40 +69,35 @@ def about(event: Event, author: dict[str, str]) -> list[str]:
     return [*event.get("persons", ()), *([event["person"]] if "person" in event else [])]
 
 
-def classes_about(events: list[Event], people: dict[str, law_roster.Person], author: dict[str, str]) -> dict[int, set[str]]:
-    """The classes whose tutor each line asks for."""
+def classes_about(events: list[Event]) -> dict[int, set[str]]:
+    """The classes whose tutor each line asks for. A mark is none of them: it is judged anew."""
     of_seminar = {e["seminar"]: e["class"] for e in events if e["type"] == "seminar.opened"}
-    of_trainee: dict[str, set[str]] = defaultdict(set)
-    for event in events:
-        if event["type"] == "trainee.transferred":
-            of_trainee[event["person"]].add(event["class"])
     out = {}
     for number, event in enumerate(events):
-        if event["type"] in ("assignment.reviewed", "assignment.returned"):
-            who = author.get(event["submission"], "")
-            out[number] = of_trainee[who] | ({people[who].class_id} if who in people else set())
-        elif event["type"] in ("seminar.opened", "bulletin.published", "tutor.replaced"):
+        if event["type"] in ("seminar.opened", "bulletin.published", "tutor.replaced"):
             out[number] = {event["class"]}
         elif event["type"] == "seminar.summarised":
             out[number] = {of_seminar.get(event["seminar"], "")}
     return out
 
 
-def turned(events: list[Event], people: dict[str, law_roster.Person]) -> dict[int, list[int]]:
+def turned(events: list[Event]) -> dict[int, list[int]]:
     """The moves, withdrawals and returns that each line comes after: those of whom it tells something, by its time; and so of a class
-    that gets another tutor. Who has not been told of them can't answer by them; what is dated before them comes on either side."""
+    that gets another tutor. Who has not been told of them can't answer by them; what is dated before them comes on either side. A mark
+    comes before a move and before another tutor, too."""
     author = {e["submission"]: e["person"] for e in events if e["type"] == "assignment.submitted"}
     back = {e["person"] for e in events if e["type"] in ("trainee.returned", "trainee.transferred")}
-    turns: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    turns: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     for number, event in enumerate(events):
         if event["type"] in TURNS and event["person"] in back:
-            turns[event["person"]].append((instant(event["at"]), number))
-    classes = classes_about(events, people, author)
+            turns[event["person"]].append((instant(event["at"]), number, event["type"]))
+    classes = classes_about(events)
     tutors = [(instant(e["at"]), n, e["class"]) for n, e in enumerate(events) if e["type"] == "tutor.replaced"]
     after: dict[int, list[int]] = {}
     for number, event in enumerate(events):
-        until = instant(event.get("end", event["at"]))
-        after[number] = [turn for who in about(event, author) for at, turn in turns.get(who, ()) if at <= until and turn != number]
+        until, is_mark = instant(event.get("end", event["at"])), event["type"] in ("assignment.reviewed", "assignment.returned")
+        after[number] = [turn for who in about(event, author) for at, turn, kind in turns.get(who, ())
+                         if at <= until and turn != number and not (is_mark and kind == "trainee.transferred")]
         after[number] += [turn for at, turn, of in tutors if at <= until and turn != number and of in classes.get(number, ())]
     return after
 
@@ -106,6 +105,10 @@ def turned(events: list[Event], people: dict[str, law_roster.Person]) -> dict[in
 def makes(event: Event) -> list[tuple]:
     """What may rest on a line."""
     kind = event["type"]
+    if kind in ("course.corrected", "course.retired"):
+        return [] if event.get("free") else [("courses",)]  # one that nobody's credit rests on may come whenever
+    if kind == "extension.granted":
+        return [("extended",)]
     if kind == "remittance.sent":
         return [("remittance", event["county"], event["ref"])]
     if kind == "remittance.confirmed":
@@ -165,7 +168,7 @@ def order(events: list[Event], people: dict[str, law_roster.Person], dice: rando
     for number, event in enumerate(events):
         for thing in roots(event, people, moved):
             after[number] |= set(made[thing]) - {number}
-    for number, turns in turned(events, people).items():
+    for number, turns in turned(events).items():
         after[number] |= set(turns)
     for sessions in study.values():
         for group in in_one_order(sessions):

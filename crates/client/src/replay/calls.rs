@@ -1,24 +1,28 @@
 //! From a season's line to the one RPC that it stands for.
 
+mod amend;
+mod origin;
+
 use anyhow::Result;
-use prost_types::Timestamp;
 use shipei_contracts::{
     assignment::v1 as assignment,
-    common::v1::EducationStage,
     enrollment::v1 as enrollment,
     event::v1::{self as event, RetractRequest},
     learning::v1 as learning,
     offline::v1 as offline,
-    services::{ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
+    services::{ASSESSMENT_DECISIONS, ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
 use shipei_service_kit::to_int32;
 use tonic::{Response, Status};
+
+pub use origin::timestamp;
+use origin::{Origin, stage};
 
 use crate::{
     client::Clients,
     season::{
         Numbered,
-        line::{Event, Grade, Source, Stage},
+        line::{Event, Grade, Source},
     },
 };
 
@@ -46,6 +50,11 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         Event::TutorChosen { tutor, .. } => vec![person(tutor)],
         Event::TutorReplaced { class, .. } => vec![format!("class/{class}")],
         Event::StudySession(session) => vec![person(&session.person)],
+        Event::TimeGranted(grant) => vec![person(&grant.person)],
+        Event::ItemAdjusted(decision) => vec![format!("decision/{}", decision.person)],
+        Event::ExtensionGranted(line) => vec![format!("extension/{}", line.extension)],
+        Event::CourseCorrected(line) => vec![format!("course/{}", line.course)],
+        Event::CourseRetired(line) => vec![format!("course/{}", line.course)],
         Event::AssignmentSubmitted { person: id, submission, .. } => {
             vec![person(id), format!("submission/{submission}")]
         }
@@ -73,24 +82,12 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
     }
 }
 
-fn stage(stage: Stage) -> i32 {
-    match stage {
-        Stage::Compulsory => EducationStage::Compulsory.into(),
-        Stage::NonCompulsory => EducationStage::NonCompulsory.into(),
-    }
-}
-
 fn grade(grade: Grade) -> i32 {
     match grade {
         Grade::Excellent => assignment::Grade::Excellent.into(),
         Grade::Pass => assignment::Grade::Pass.into(),
         Grade::Fail => assignment::Grade::Fail.into(),
     }
-}
-
-/// A point in time as protos carry it.
-pub fn timestamp(at: chrono::DateTime<chrono::Utc>) -> Timestamp {
-    Timestamp { seconds: at.timestamp(), nanos: at.timestamp_subsec_nanos().cast_signed() }
 }
 
 /// Makes one call until the service answers, notes the token, and leaves only whether it was taken.
@@ -128,13 +125,6 @@ pub fn taken<T>(
 /// The request id of a line that has a name, which is also its fact's id.
 fn named(programme: &str, fact: &str) -> String {
     format!("{programme}:fact.{fact}")
-}
-
-/// What every write carries.
-struct Origin {
-    programme_id: String,
-    request_id: String,
-    occurred_at: Option<Timestamp>,
 }
 
 /// A request message from an [`Origin`] and its own fields.
@@ -434,6 +424,7 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                 Source::LearningProgress => LEARNING_PROGRESS,
                 Source::AssignmentGrading => ASSIGNMENT_GRADING,
                 Source::OfflineActivity => OFFLINE_ACTIVITY,
+                Source::AssessmentDecisions => ASSESSMENT_DECISIONS,
             };
             let fact_id = match named(programme, &retracts) {
                 fact if person.is_empty() => fact,
@@ -449,6 +440,11 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
             };
             send!(clients, source, Corrections<_>, retract, message)
         }
+        Event::ExtensionGranted(line) => amend::extend(clients, origin, line).await,
+        Event::TimeGranted(line) => amend::grant(clients, origin, line).await,
+        Event::ItemAdjusted(line) => amend::adjust(clients, origin, line).await,
+        Event::CourseCorrected(line) => amend::correct(clients, origin, line).await,
+        Event::CourseRetired(line) => amend::retire(clients, origin, line).await,
         // Heartbeats go by stream, see `study.rs`.
         Event::StudySession(_) => Ok(()),
     }

@@ -4,6 +4,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use super::amendment::{CourseCorrected, CourseRetired, ExtensionGranted, ItemAdjusted, TimeGranted};
+pub use super::values::Stage;
+use super::values::{instant, optional_instant};
+
 /// The most heartbeats that one `study.session` line may stand for: 30 days at one a second.
 const BEATS_PER_LINE_MAX: i64 = 2_592_000;
 
@@ -68,6 +72,16 @@ pub enum Event {
     TutorReplaced { class: String, tutor: String, reason: String },
     #[serde(rename = "session.voided")]
     SessionVoided { person: String, session: String, reason: String },
+    #[serde(rename = "extension.granted")]
+    ExtensionGranted(ExtensionGranted),
+    #[serde(rename = "time.granted")]
+    TimeGranted(TimeGranted),
+    #[serde(rename = "item.adjusted")]
+    ItemAdjusted(ItemAdjusted),
+    #[serde(rename = "course.corrected")]
+    CourseCorrected(CourseCorrected),
+    #[serde(rename = "course.retired")]
+    CourseRetired(CourseRetired),
     #[serde(rename = "course.selected")]
     CourseSelected { person: String, course: String },
     #[serde(rename = "study.session")]
@@ -130,6 +144,7 @@ pub enum Source {
     LearningProgress,
     AssignmentGrading,
     OfflineActivity,
+    AssessmentDecisions,
 }
 
 /// A tutor's verdict.
@@ -142,16 +157,6 @@ pub enum Grade {
     Pass,
     /// 不合格.
     Fail,
-}
-
-/// 义务教育 or 非义务教育.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// 义务教育.
-    Compulsory,
-    /// 非义务教育.
-    NonCompulsory,
 }
 
 /// A session: `seq` 0 at `start`, then one heartbeat every `every_s` seconds, the last exactly at `end`.
@@ -241,24 +246,6 @@ fn score<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     // `7.0` is a whole number too; with a fraction, or too large, the text of it is no i64's.
     let whole = number.as_f64().and_then(|number| number.to_string().parse().ok());
     Ok(whole.unwrap_or(NO_SCORE))
-}
-
-/// ISO 8601 with an offset; a time without one means nothing across a province's servers and is refused.
-fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    for format in ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"] {
-        if let Ok(time) = DateTime::parse_from_str(&text, format) {
-            return Ok(time.to_utc());
-        }
-    }
-    if chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").is_ok() {
-        return Err(D::Error::custom(format!("the time `{text}` has no offset (write e.g. `{text}+08:00`)")));
-    }
-    Err(D::Error::custom(format!("`{text}` is not an ISO 8601 time with an offset")))
-}
-
-fn optional_instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    instant(deserializer).map(Some)
 }
 
 /// Seconds as microseconds; what is finer, or out of all range, is no heartbeat's distance.

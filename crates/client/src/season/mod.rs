@@ -3,9 +3,11 @@
 //! The files are read as streams, so that memory does not grow with the season: once to check every line before
 //! anything is sent, once to replay.
 
+pub mod amendment;
 pub mod line;
 pub mod roster;
 pub mod step;
+mod values;
 pub mod window;
 
 use std::{

@@ -29,13 +29,16 @@ pub fn step_of(event: &Event) -> Step {
         | Event::TraineeTransferred { .. }
         | Event::PersonRemoved { .. }
         | Event::TutorReplaced { .. }
+        | Event::ExtensionGranted(_)
         | Event::TutorChosen { .. } => Step::Enrollment,
-        Event::CourseSelected { .. } => Step::Selection,
+        Event::CourseSelected { .. } | Event::CourseCorrected(_) | Event::CourseRetired(_) => Step::Selection,
         Event::FactRetracted { source: Source::Enrollment, .. } => Step::Enrollment,
         Event::FactRetracted { source: Source::LearningProgress, .. } => Step::Selection,
         Event::FactRetracted { .. }
         | Event::StudySession(_)
         | Event::SessionVoided { .. }
+        | Event::TimeGranted(_)
+        | Event::ItemAdjusted(_)
         | Event::AssignmentSubmitted { .. }
         | Event::AssignmentReviewed { .. }
         | Event::AssignmentReturned { .. }
@@ -67,6 +70,8 @@ pub fn person_of(event: &Event) -> &str {
         | Event::SeminarPosted { person, .. }
         | Event::OfflineScored { person, .. } => person,
         Event::StudySession(session) => &session.person,
+        Event::TimeGranted(grant) => &grant.person,
+        Event::ItemAdjusted(decision) => &decision.person,
         Event::TutorChosen { tutor, .. } => tutor,
         Event::RosterReported { .. }
         | Event::RemittanceSent { .. }
@@ -74,6 +79,9 @@ pub fn person_of(event: &Event) -> &str {
         | Event::InvoiceIssued { .. }
         | Event::LearningOpened { .. }
         | Event::TutorReplaced { .. }
+        | Event::ExtensionGranted(_)
+        | Event::CourseCorrected(_)
+        | Event::CourseRetired(_)
         | Event::AssignmentReviewed { .. }
         | Event::AssignmentReturned { .. }
         | Event::SeminarOpened { .. }
