@@ -2,12 +2,20 @@
 -- and the answers already given. Versions 1 to 99 belong to the store; a service's files begin at 0100_.
 -- Every TEXT column says COLLATE "C" (byte order): see src/migration.rs.
 
--- The last number given out in each partition, and when. Its row is locked by the transaction that appends; the events
+-- The last number given out in each partition, when, and the link of that event (src/chain.rs). Its row is locked by the transaction that appends; the events
 -- stand in the table of 0004_event.
 CREATE TABLE event_head (
     partition BIGINT NOT NULL PRIMARY KEY,
     position BIGINT NOT NULL,
-    recorded_at TIMESTAMPTZ NOT NULL DEFAULT '1970-01-01T00:00:00+00:00'
+    recorded_at TIMESTAMPTZ NOT NULL DEFAULT '1970-01-01T00:00:00+00:00',
+    link BYTEA
+);
+
+-- What the oldest kept event of a partition follows, where older ones were dropped (src/months.rs).
+CREATE TABLE event_trim (
+    partition BIGINT NOT NULL PRIMARY KEY,
+    number BIGINT NOT NULL,
+    link BYTEA NOT NULL
 );
 
 -- How many events there are of each subject of a programme: the version of its last one.
@@ -68,10 +76,10 @@ CREATE TABLE region_within (
 
 CREATE INDEX region_within_by_above ON region_within (programme_id, within_code, region_code);
 
--- The 64 partitions (event_log::PARTITIONS).
+-- The 64 partitions and the audit log (src/partition.rs).
 WITH RECURSIVE partitions (partition) AS (
     SELECT 0
     UNION ALL
-    SELECT partition + 1 FROM partitions WHERE partition < 63
+    SELECT partition + 1 FROM partitions WHERE partition < 64
 )
 INSERT INTO event_head (partition, position) SELECT partition, 0 FROM partitions;

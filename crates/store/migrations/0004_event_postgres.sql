@@ -11,12 +11,14 @@ CREATE TABLE event (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
+    address TEXT COLLATE "C" NOT NULL,
     cause TEXT COLLATE "C" NOT NULL,
     trace TEXT COLLATE "C" NOT NULL,
     transaction_size BIGINT NOT NULL,
     transaction_place BIGINT NOT NULL,
     data BYTEA NOT NULL,
     fact_id TEXT COLLATE "C" NOT NULL,
+    link BYTEA NOT NULL,
     PRIMARY KEY (partition, number, recorded_at)
 ) PARTITION BY RANGE (recorded_at);
 

@@ -1,70 +1,81 @@
-//! Appending to the event log: numbers from the heads, versions from the subjects, then the rows. Heads first and in
+//! Appending to the event log: numbers and links (`chain`) from the heads, versions from the subjects, then the rows. Heads first and in
 //! ascending order, subjects behind them in the order of their ids: two that append can't wait for each other. With the
 //! events go the request records of what made them ([`conclude`]), which come before the heads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::event_log::{LogPosition, NewEvent, head_partition};
+use crate::chain::{self, Link, Place};
+use crate::event_log::{LogPosition, NewEvent};
 use crate::idempotency::{self, RequestRecord};
 use crate::partition::Partition;
-use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one};
+use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one, select_by_keys};
 
-/// What [`conclude_one`] runs on SQLite: a round trip to SQLite's thread takes many times as long as a statement there.
+/// The columns of a new event. Both texts of [`conclude_one`] bind them in this order.
+macro_rules! columns {
+    () => {
+        "partition, number, type, programme, subject, version, region, occurred_at, recorded_at, actor, address, cause,
+         trace, transaction_size, transaction_place, data, fact_id, link"
+    };
+}
+
+/// What [`conclude_one`] runs on SQLite, behind a look at head and subject, since SQLite has no SHA-256: one round trip to
+/// its thread, which takes many times as long as a statement there.
 macro_rules! conclude_on_sqlite {
     ($record:literal) => {
         concat!(
             $record,
-            "UPDATE event_head SET position = position + 1,
-                 recorded_at = CASE WHEN recorded_at > $2 THEN recorded_at ELSE $2 END WHERE partition = $1;
-             INSERT INTO event_subject (programme, subject, version) VALUES ($3, $4, 1)
-                 ON CONFLICT (programme, subject) DO UPDATE SET version = event_subject.version + 1;
-             INSERT INTO event
-                 (partition, number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause,
-                  trace, transaction_size, transaction_place, data, fact_id)
-             SELECT $1, h.position, $5, $3, $4, s.version, $6, $7, h.recorded_at, $8, $9, $10, $11, $12, $13, $14
-             FROM event_head h, event_subject s WHERE h.partition = $1 AND s.programme = $3 AND s.subject = $4
-             RETURNING number"
+            "UPDATE event_head SET position = $22, recorded_at = $2, link = $16 WHERE partition = $1;
+             INSERT INTO event_subject (programme, subject, version) VALUES ($3, $4, $23)
+                 ON CONFLICT (programme, subject) DO UPDATE SET version = excluded.version;
+             INSERT INTO event (",
+            columns!(),
+            ") VALUES ($1, $22, $5, $3, $4, $23, $6, $7, $2, $8, $15, $9, $10, $11, $12, $13, $14, $16) RETURNING number"
         )
     };
 }
 
-/// What [`conclude_one`] runs on Postgres. Each part waits for what it reads of the one before: record, head, subject.
+/// What [`conclude_one`] runs on Postgres. Each part waits for what it reads of the one before: record, head, subject, and the
+/// head again, whose link follows from all of them (as `chain` has it). Whoever waited for the head updates it as it is now.
 macro_rules! conclude_on_postgres {
     ($record:literal, $when_recorded:literal) => {
         concat!(
             "WITH ",
             $record,
-            "head AS (
-                 UPDATE event_head SET position = event_head.position + 1,
-                     recorded_at = GREATEST(event_head.recorded_at, $2) WHERE partition = $1",
+            "head AS (SELECT partition FROM event_head WHERE partition = $1",
             $when_recorded,
-            " RETURNING position, recorded_at),
+            " FOR UPDATE),
              taken AS (
                  INSERT INTO event_subject (programme, subject, version) SELECT $3, $4, 1 FROM head
                      ON CONFLICT (programme, subject) DO UPDATE SET version = event_subject.version + 1
-                     RETURNING version)
-             INSERT INTO event
-                 (partition, number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause,
-                  trace, transaction_size, transaction_place, data, fact_id)
-             SELECT $1, head.position, $5, $3, $4, taken.version, $6, $7, head.recorded_at, $8, $9, $10, $11, $12, $13,
-                 $14
-             FROM head, taken RETURNING number"
+                     RETURNING version),
+             moved AS (
+                 UPDATE event_head SET position = event_head.position + 1,
+                     recorded_at = GREATEST(event_head.recorded_at, $2),
+                     link = sha256(COALESCE(event_head.link, '') || $16 || int8send(event_head.position + 1)
+                         || int8send(taken.version) || timestamptz_send(GREATEST(event_head.recorded_at, $2)))
+                 FROM taken WHERE event_head.partition = $1
+                 RETURNING event_head.position, event_head.recorded_at, event_head.link)
+             INSERT INTO event (",
+            columns!(),
+            ") SELECT $1, moved.position, $5, $3, $4, taken.version, $6, $7, moved.recorded_at, $8, $15, $9, $10, $11, $12,
+                 $13, $14, moved.link
+             FROM moved, taken RETURNING number"
         )
     };
 }
 
 const CONCLUDE_ON_SQLITE: &str = conclude_on_sqlite!("");
 const CONCLUDE_WITH_RECORD_ON_SQLITE: &str = conclude_on_sqlite!(
-    "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at) VALUES ($15, $16, $17, $18, $19);
+    "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at) VALUES ($17, $18, $19, $20, $21);
      "
 );
 const CONCLUDE_ON_POSTGRES: &str = conclude_on_postgres!("", "");
 const CONCLUDE_WITH_RECORD_ON_POSTGRES: &str = conclude_on_postgres!(
     "record AS (
          INSERT INTO request_record (request_id, method, digest, outcome, recorded_at)
-             VALUES ($15, $16, $17, $18, $19) RETURNING request_id),
+             VALUES ($17, $18, $19, $20, $21) RETURNING request_id),
      ",
     " AND EXISTS (SELECT 1 FROM record)"
 );
@@ -122,6 +133,15 @@ async fn conclude_one(
         (false, false) => CONCLUDE_ON_SQLITE,
     };
     let partition = event.partition;
+    let content = chain::content_of_new(event);
+    // On Postgres the statement finds out the rest, and the link with it.
+    let mut place = Place { number: 0, version: 0, recorded_at };
+    let mut link = content;
+    if !tx.is_postgres() {
+        let (head, version) = look(tx, event, recorded_at).await?;
+        place = Place { number: head.position + 1, version: version + 1, recorded_at: head.recorded_at };
+        link = *Link::after(head.link, &content, place).as_bytes();
+    }
     // All rows are asked for: SQLite would not go beyond the statement of the first one else. What is bound of a record
     // that there is not stands in no text.
     let numbers = fetch_all!(
@@ -129,7 +149,7 @@ async fn conclude_one(
         (i64,),
         sql,
         partition.number(),
-        recorded_at,
+        place.recorded_at,
         event.programme.as_str(),
         event.subject.as_str(),
         event.kind.as_str(),
@@ -142,16 +162,40 @@ async fn conclude_one(
         event.transaction_place,
         event.data.as_slice(),
         event.fact_id.as_str(),
+        event.address.as_str(),
+        link.as_slice(),
         record.map(|record| record.request_id.as_str()),
         record.map(|record| record.method.as_str()),
         record.map(|record| record.digest.as_slice()),
         record.map(|record| record.outcome.as_slice()),
         record.map(|record| record.recorded_at),
+        place.number,
+        place.version,
     )?;
     let &[(number,)] = numbers.as_slice() else {
         return Err(StoreError::corrupt_row("event_head", "partition", partition.number()));
     };
     Ok(LogPosition { partition, number })
+}
+
+/// The head of an event's partition, with the time at which the event is recorded, and its subject's last version.
+async fn look(
+    tx: &mut Tx,
+    event: &NewEvent,
+    recorded_at: DateTime<Utc>,
+) -> Result<(Head, i64), StoreError> {
+    let (position, last_at, link, version): (i64, DateTime<Utc>, Option<Vec<u8>>, Option<i64>) = fetch_one!(
+        tx,
+        (i64, DateTime<Utc>, Option<Vec<u8>>, Option<i64>),
+        "SELECT position, recorded_at, link,
+             (SELECT version FROM event_subject WHERE programme = $2 AND subject = $3)
+         FROM event_head WHERE partition = $1",
+        event.partition.number(),
+        event.programme.as_str(),
+        event.subject.as_str()
+    )?;
+    let link = Link::of_head(event.partition, link)?;
+    Ok((Head { position, recorded_at: last_at.max(recorded_at), link }, version.unwrap_or_default()))
 }
 
 /// Appends events, in the order given within each partition, and gives their places in the order given.
@@ -165,11 +209,8 @@ pub async fn append(
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let mut counts: BTreeMap<Partition, i64> = BTreeMap::new();
-    for event in events {
-        *counts.entry(event.partition).or_default() += 1;
-    }
-    let mut heads = take_numbers(tx, &counts, recorded_at).await?;
+    let partitions: BTreeSet<Partition> = events.iter().map(|event| event.partition).collect();
+    let mut heads = lock_heads(tx, &partitions, recorded_at).await?;
     let mut versions = take_versions(tx, events).await?;
     let mut rows = Vec::with_capacity(events.len());
     let mut places = Vec::with_capacity(events.len());
@@ -180,98 +221,101 @@ pub async fn append(
         head.position += 1;
         let version = versions.entry(Subject::of(event)).or_default();
         *version += 1;
-        rows.push((event, head.position, *version, head.recorded_at));
-        places.push(LogPosition { partition: event.partition, number: head.position });
+        let place = Place { number: head.position, version: *version, recorded_at: head.recorded_at };
+        let link = Link::after(head.link, &chain::content_of_new(event), place);
+        head.link = Some(link);
+        rows.push((event, place, link));
+        places.push(LogPosition { partition: event.partition, number: place.number });
     }
+    move_heads(tx, &heads).await?;
     bulk_insert!(
         tx,
-        "INSERT INTO event
-         (partition, number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause, trace,
-          transaction_size, transaction_place, data, fact_id)",
+        concat!("INSERT INTO event (", columns!(), ")"),
         rows,
-        |(event, number, version, recorded_at)| (
+        |(event, place, link)| (
             event.partition.number(),
-            *number,
+            place.number,
             event.kind.as_str(),
             event.programme.as_str(),
             event.subject.as_str(),
-            *version,
+            place.version,
             event.region.as_str(),
             event.occurred_at,
-            *recorded_at,
+            place.recorded_at,
             event.actor.as_str(),
+            event.address.as_str(),
             event.cause.as_str(),
             event.trace.as_str(),
             event.transaction_size,
             event.transaction_place,
             event.data.as_slice(),
-            event.fact_id.as_str()
+            event.fact_id.as_str(),
+            link.as_bytes().as_slice()
         )
     )?;
     Ok(places)
 }
 
-/// The end of a partition: its last number, and when that was recorded.
+/// The end of a partition: its last number, when that was recorded, and its link.
 #[derive(Clone, Copy)]
 struct Head {
     position: i64,
     recorded_at: DateTime<Utc>,
+    link: Option<Link>,
 }
 
-/// Takes numbers from the heads, locking them in ascending order; gives each head's position before, and the time of what
-/// is appended.
-async fn take_numbers(
+#[derive(sqlx::FromRow)]
+struct HeadRow {
+    partition: i64,
+    position: i64,
+    recorded_at: DateTime<Utc>,
+    link: Option<Vec<u8>>,
+}
+
+/// Locks the heads in ascending order (on Postgres the sort is below the lock); gives each with the time of what is appended.
+async fn lock_heads(
     tx: &mut Tx,
-    counts: &BTreeMap<Partition, i64>,
+    partitions: &BTreeSet<Partition>,
     recorded_at: DateTime<Utc>,
 ) -> Result<BTreeMap<Partition, Head>, StoreError> {
-    let mut before = BTreeMap::new();
-    if counts.len() <= 2 || !tx.is_postgres() {
-        for (partition, count) in counts {
-            let (position, recorded_at): (i64, DateTime<Utc>) = fetch_one!(
-                tx,
-                (i64, DateTime<Utc>),
-                "UPDATE event_head SET position = event_head.position + $2,
-                     recorded_at = CASE WHEN event_head.recorded_at > $3 THEN event_head.recorded_at ELSE $3 END
-                 WHERE partition = $1 RETURNING position, recorded_at",
-                partition.number(),
-                count,
-                recorded_at
-            )?;
-            before.insert(*partition, Head { position: position - count, recorded_at });
-        }
-        return Ok(before);
+    let partitions: Vec<Partition> = partitions.iter().copied().collect();
+    let locking = if tx.is_postgres() { " ORDER BY partition FOR UPDATE" } else { "" };
+    let rows: Vec<HeadRow> = select_by_keys!(
+        tx,
+        HeadRow,
+        ["SELECT partition, position, recorded_at, link FROM event_head WHERE partition IN "],
+        partitions,
+        |partition| (partition.number()),
+        locking
+    )?;
+    let mut heads = BTreeMap::new();
+    for HeadRow { partition: number, position, recorded_at: last_at, link } in rows {
+        let partition = partitions.iter().find(|partition| partition.number() == number);
+        let partition =
+            *partition.ok_or_else(|| StoreError::corrupt_row("event_head", "partition", number))?;
+        let link = Link::of_head(partition, link)?;
+        heads.insert(partition, Head { position, recorded_at: last_at.max(recorded_at), link });
     }
-    // Many partitions over a network: two round trips instead of one for each. Only Postgres needs it, and only
-    // Postgres has arrays. The sort is below the lock, so locks are taken in ascending order.
-    let partitions: Vec<i64> = counts.keys().map(|partition| partition.number()).collect();
-    let counts: Vec<i64> = counts.values().copied().collect();
-    let Tx::Postgres(transaction) = tx else {
-        return Ok(before);
-    };
-    let locked = sqlx::query(
-        "SELECT partition FROM event_head WHERE partition = ANY($1) ORDER BY partition FOR UPDATE",
-    )
-    .bind(&partitions)
-    .execute(&mut **transaction)
-    .await;
-    transaction.noted(locked)?;
-    let heads: Result<Vec<(i64, i64, DateTime<Utc>)>, sqlx::Error> = sqlx::query_as(
-        "UPDATE event_head SET position = event_head.position + taken.count,
-             recorded_at = GREATEST(event_head.recorded_at, $3)
-         FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS taken (partition, count)
-         WHERE event_head.partition = taken.partition
-         RETURNING event_head.partition, event_head.position - taken.count, event_head.recorded_at",
-    )
-    .bind(&partitions)
-    .bind(&counts)
-    .bind(recorded_at)
-    .fetch_all(&mut **transaction)
-    .await;
-    for (partition, position, recorded_at) in transaction.noted(heads)? {
-        before.insert(head_partition(partition)?, Head { position, recorded_at });
-    }
-    Ok(before)
+    Ok(heads)
+}
+
+/// Puts the heads where the last events are.
+async fn move_heads(tx: &mut Tx, heads: &BTreeMap<Partition, Head>) -> Result<(), StoreError> {
+    let rows: Vec<(&Partition, &Head)> = heads.iter().collect();
+    bulk_insert!(
+        tx,
+        "INSERT INTO event_head (partition, position, recorded_at, link)",
+        rows,
+        |(partition, head)| (
+            partition.number(),
+            head.position,
+            head.recorded_at,
+            head.link.as_ref().map(|link| link.as_bytes().as_slice())
+        ),
+        " ON CONFLICT (partition) DO UPDATE
+          SET position = excluded.position, recorded_at = excluded.recorded_at, link = excluded.link"
+    )?;
+    Ok(())
 }
 
 /// What an event is about, within its programme.

@@ -46,6 +46,7 @@ pub struct Keys {
     tokens: TokenKey,
     services: [u8; KEY_BYTES],
     certificates: [u8; KEY_BYTES],
+    checkpoints: [u8; KEY_BYTES],
     tag: String,
 }
 
@@ -79,6 +80,7 @@ impl Keys {
             tokens: TokenKey(hmac_sha256(master, &[b"shipei tokens 1"])),
             services: hmac_sha256(master, &[b"shipei services 1"]),
             certificates: hmac_sha256(master, &[b"shipei certificates 1"]),
+            checkpoints: hmac_sha256(master, &[b"shipei checkpoints 1"]),
             tag: hex(&hmac_sha256(master, &[b"shipei tag 1"])),
         }
     }
@@ -139,6 +141,11 @@ impl Keys {
     /// The secret from which the key follows that signs what is handed out on paper.
     pub fn certificates(&self) -> [u8; KEY_BYTES] {
         self.certificates
+    }
+
+    /// The secret from which the key follows that signs checkpoints of the logs.
+    pub fn checkpoints(&self) -> [u8; KEY_BYTES] {
+        self.checkpoints
     }
 
     /// For page tokens and cursors.

@@ -100,6 +100,9 @@ pub enum StoreError {
         /// The file that says that it was not closed.
         mark: String,
     },
+    /// A month of the log that is not the oldest one can't be dropped: the text is its table.
+    #[error("{0} is not the oldest month of the log")]
+    NotTheOldest(String),
     /// The database's URL can't be used. The text does not repeat the URL, which may hold a password.
     #[error("bad database URL: {0}")]
     BadUrl(String),

@@ -9,8 +9,9 @@
 use chrono::{DateTime, Utc};
 
 pub use crate::append::{append, conclude};
+use crate::chain::Link;
 use crate::list::{Piece, Unless};
-use crate::partition::{Fnv, Partition};
+use crate::partition::{PARTITIONS, Partition};
 use crate::positions::{Marks, Positions};
 use crate::{StoreError, Tx, fetch_all, fetch_one, fetch_optional, on, select_by_keys};
 
@@ -34,6 +35,8 @@ pub struct NewEvent {
     pub occurred_at: DateTime<Utc>,
     /// Who did it.
     pub actor: String,
+    /// The network address that it was called from; empty for a service's own work.
+    pub address: String,
     /// What made it happen: a request or another event.
     pub cause: String,
     /// The trace that it was part of.
@@ -69,6 +72,8 @@ pub struct StoredEvent {
     pub occurred_at: DateTime<Utc>,
     /// Who did it.
     pub actor: String,
+    /// The network address that it was called from; empty for a service's own work.
+    pub address: String,
     /// What made it happen.
     pub cause: String,
     /// The trace that it was part of.
@@ -81,20 +86,15 @@ pub struct StoredEvent {
     pub data: Vec<u8>,
     /// The id of the fact that it tells; empty if it tells none.
     pub fact_id: String,
+    /// What it and all before it in its partition add up to.
+    pub link: Link,
 }
 
 impl StoredEvent {
-    /// What tells this event from another one that came to stand in its place after the log was restored from a back-up:
-    /// a hash (FNV-1a, 64 bit) of what it says and of when it was recorded.
+    /// What tells this event from another one that came to stand in its place after the log was restored from a back-up: the
+    /// beginning of its link.
     pub fn mark(&self) -> u64 {
-        let mut hash = Fnv::new();
-        hash.add(&self.position.number.to_be_bytes());
-        hash.add(&self.recorded_at.timestamp_micros().to_be_bytes());
-        for part in [self.kind.as_bytes(), self.subject.as_bytes(), self.cause.as_bytes(), &self.data] {
-            hash.add(&part.len().to_be_bytes());
-            hash.add(part);
-        }
-        hash.0
+        self.link.mark()
     }
 }
 
@@ -110,10 +110,11 @@ pub struct LogPosition {
 /// The columns of an event, but for its partition.
 macro_rules! event_columns {
     () => {
-        "number, type, programme, subject, version, region, occurred_at, recorded_at, actor, cause, trace, \
-         transaction_size, transaction_place, data, fact_id"
+        "number, type, programme, subject, version, region, occurred_at, recorded_at, actor, address, cause, trace, \
+         transaction_size, transaction_place, data, fact_id, link"
     };
 }
+pub(crate) use event_columns;
 
 /// What one read found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +131,8 @@ pub struct ReadBatch {
 /// The positions of all heads: the end of the log as this transaction sees it.
 pub async fn heads(tx: &mut Tx) -> Result<Positions, StoreError> {
     let mut positions = Positions::new();
-    for (partition, position) in fetch_all!(tx, (i64, i64), "SELECT partition, position FROM event_head")? {
+    let sql = "SELECT partition, position FROM event_head WHERE partition < $1";
+    for (partition, position) in fetch_all!(tx, (i64, i64), sql, i64::from(PARTITIONS))? {
         positions.set(head_partition(partition)?, position);
     }
     Ok(positions)
@@ -321,7 +323,7 @@ impl Portion<'_> {
 }
 
 #[derive(sqlx::FromRow)]
-struct EventRow {
+pub(crate) struct EventRow {
     number: i64,
     r#type: String,
     programme: String,
@@ -331,12 +333,14 @@ struct EventRow {
     occurred_at: DateTime<Utc>,
     recorded_at: DateTime<Utc>,
     actor: String,
+    address: String,
     cause: String,
     trace: String,
     transaction_size: i64,
     transaction_place: i64,
     data: Vec<u8>,
     fact_id: String,
+    link: Vec<u8>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -347,7 +351,7 @@ struct PlacedRow {
 }
 
 impl EventRow {
-    fn into_event(self, partition: Partition) -> StoredEvent {
+    pub(crate) fn into_event(self, partition: Partition) -> StoredEvent {
         StoredEvent {
             position: LogPosition { partition, number: self.number },
             recorded_at: self.recorded_at,
@@ -358,12 +362,14 @@ impl EventRow {
             region: self.region,
             occurred_at: self.occurred_at,
             actor: self.actor,
+            address: self.address,
             cause: self.cause,
             trace: self.trace,
             transaction_size: self.transaction_size,
             transaction_place: self.transaction_place,
             data: self.data,
             fact_id: self.fact_id,
+            link: Link::from_column(&self.link),
         }
     }
 }

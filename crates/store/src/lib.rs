@@ -10,6 +10,7 @@
 
 mod append;
 pub mod bulk;
+pub mod chain;
 pub mod claim;
 pub mod conformance;
 pub mod crypto;
@@ -41,6 +42,7 @@ pub mod transaction;
 pub mod tree;
 pub mod wake;
 
+pub use chain::Link;
 pub use claim::Claim;
 pub use cursor::Cursor;
 pub use database::{Connections, Database};

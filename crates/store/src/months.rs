@@ -75,13 +75,28 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Month>, StoreError> {
     Ok(rows.iter().filter_map(|(name,)| Month::from_table(name)).collect())
 }
 
-/// Drops a month with its events; gives whether there was one. A reader that stands in it can't go on.
+/// Drops the oldest month with its events, and keeps the link of the last one in each partition, from which the chain of what
+/// is left can be verified; gives whether there was one. A reader that stands in it can't go on.
+///
+/// # Errors
+/// [`StoreError::NotTheOldest`] for another month, whose events would be missing in the middle.
 pub async fn drop_month(database: &Database, month: Month) -> Result<bool, StoreError> {
     let mut tx = database.begin_write().await?;
-    if !list(&mut tx).await?.contains(&month) {
+    let months = list(&mut tx).await?;
+    if !months.contains(&month) {
         return Ok(false);
     }
-    execute!(tx, AssertSqlSafe(format!("DROP TABLE {}", month.table())))?;
+    if months.first() != Some(&month) {
+        return Err(StoreError::NotTheOldest(month.table()));
+    }
+    let table = month.table();
+    let trimming = format!(
+        "INSERT INTO event_trim (partition, number, link)
+         SELECT DISTINCT ON (partition) partition, number, link FROM {table} ORDER BY partition, number DESC
+         ON CONFLICT (partition) DO UPDATE SET number = excluded.number, link = excluded.link"
+    );
+    execute!(tx, AssertSqlSafe(trimming))?;
+    execute!(tx, AssertSqlSafe(format!("DROP TABLE {table}")))?;
     tx.commit().await?;
     Ok(true)
 }

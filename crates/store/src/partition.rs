@@ -8,6 +8,10 @@ pub const PARTITIONS: u16 = 64;
 pub struct Partition(u16);
 
 impl Partition {
+    /// Where an audit log stands beside the log: chained like its partitions, and none of them. Nobody who follows the log
+    /// sees it, and it has no place in a vector of positions.
+    pub const AUDIT: Partition = Partition(PARTITIONS);
+
     /// The partition of a key: FNV-1a (64 bit) of its UTF-8 bytes, modulo 64. Events that must stay in order have
     /// one key. Stable for ever, since it says where stored events are.
     pub fn of(key: &str) -> Partition {
@@ -21,12 +25,17 @@ impl Partition {
         u16::try_from(number).ok().filter(|number| *number < PARTITIONS).map(Partition)
     }
 
+    /// Whatever has a chain of its own: every partition, ascending, and the audit log.
+    pub fn chained() -> impl Iterator<Item = Partition> {
+        Partition::all().chain([Partition::AUDIT])
+    }
+
     /// Every partition, ascending.
     pub fn all() -> impl DoubleEndedIterator<Item = Partition> {
         (0..PARTITIONS).map(Partition)
     }
 
-    /// Its number, 0 to 63.
+    /// Its number, 0 to 63; 64 of the audit log.
     pub fn number(self) -> i64 {
         i64::from(self.0)
     }
@@ -38,14 +47,14 @@ impl Partition {
 }
 
 /// FNV-1a, 64 bit: the same on every machine and in every version, which Rust's own hasher is not.
-pub(crate) struct Fnv(pub(crate) u64);
+struct Fnv(u64);
 
 impl Fnv {
-    pub(crate) fn new() -> Fnv {
+    fn new() -> Fnv {
         Fnv(0xcbf2_9ce4_8422_2325)
     }
 
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 ^= u64::from(*byte);
             self.0 = self.0.wrapping_mul(0x0000_0100_0000_01b3);

@@ -33,6 +33,7 @@ use crate::{
         ending, fault,
         identify::{Ending, Identification, Identified, certificates_of},
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
+        proxies::TrustedProxies,
         watch::{Methods, Watch},
     },
     identity::caller::CallerKind,
@@ -77,6 +78,7 @@ pub(crate) struct CallLayer {
     bounds: Bounds,
     policies: Policies,
     identification: Identification,
+    proxies: TrustedProxies,
     shutdown: Shutdown,
 }
 
@@ -88,6 +90,7 @@ pub(crate) struct CallService<S> {
     bounds: Bounds,
     policies: Policies,
     identification: Identification,
+    proxies: TrustedProxies,
     shutdown: Shutdown,
 }
 
@@ -97,9 +100,10 @@ impl CallLayer {
         policies: Policies,
         bounds: Bounds,
         identification: Identification,
+        proxies: TrustedProxies,
         shutdown: Shutdown,
     ) -> Self {
-        Self { methods, bounds, policies, identification, shutdown }
+        Self { methods, bounds, policies, identification, proxies, shutdown }
     }
 }
 
@@ -107,8 +111,8 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { methods, bounds, policies, identification, shutdown } = self.clone();
-        CallService { inner, methods, bounds, policies, identification, shutdown }
+        let Self { methods, bounds, policies, identification, proxies, shutdown } = self.clone();
+        CallService { inner, methods, bounds, policies, identification, proxies, shutdown }
     }
 }
 
@@ -141,6 +145,7 @@ where
         let language = Language::of(request.headers());
         let trace = watch.span().traceparent();
         let policy = self.policies.of(&method).cloned();
+        let address = self.proxies.address_of(&request);
 
         // The clone is not ready; the one that was asked is.
         let clone = self.inner.clone();
@@ -164,7 +169,7 @@ where
                     Err(status) => return Ok(answer(*status)),
                 };
                 let held = ending.map(|ending| (ending, place));
-                let arrival = Arrival { method, caller, deadline, trace, policy };
+                let arrival = Arrival { method, caller, address, deadline, trace, policy };
                 carry_out(inner, request, arrival, kind, &bounds, held).await
             };
             let answering = async {

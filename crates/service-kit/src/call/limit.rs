@@ -6,21 +6,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use http::Request;
 use shipei_contracts::common::v1::Role;
-use tonic::{
-    Status,
-    body::Body,
-    transport::server::{TcpConnectInfo, TlsConnectInfo},
-};
+use tonic::{Status, body::Body};
 
 use crate::{
     answer::status::rate_limited,
-    call::{gate::Gate, metadata::Arrival, proxies::TrustedProxies},
+    call::{gate::Gate, metadata::Arrival},
     identity::caller::CallerKind,
     soft_state::rate_limit::RateLimiter,
 };
-
-/// The header in which a proxy says for whom it calls; each appends an address.
-const FORWARDED_HEADER: &str = "x-forwarded-for";
 
 /// Refuses those who call too often; without a limiter nobody.
 #[derive(Debug, Clone)]
@@ -28,22 +21,20 @@ pub(crate) struct Limit {
     limiter: Option<RateLimiter>,
     /// The gRPC services whose calls are counted; what else a caller may ask for has no place in memory.
     services: Arc<BTreeSet<String>>,
-    /// Whose word is taken for the addresses of those who don't say who they are.
-    proxies: TrustedProxies,
 }
 
 impl Limit {
     /// Counts the calls of these gRPC services.
-    pub(crate) fn new(limiter: Option<RateLimiter>, services: &[&str], proxies: TrustedProxies) -> Self {
+    pub(crate) fn new(limiter: Option<RateLimiter>, services: &[&str]) -> Self {
         let services = services.iter().map(|name| (*name).to_owned()).collect();
-        Self { limiter, services: Arc::new(services), proxies }
+        Self { limiter, services: Arc::new(services) }
     }
 }
 
 impl Gate for Limit {
     fn refusal(&self, request: &Request<Body>) -> Option<Status> {
         let limiter = self.limiter.as_ref()?;
-        let (service, caller) = self.who_calls_what(request)?;
+        let (service, caller) = Self::who_calls_what(request)?;
         self.services.get(service)?;
         limiter.admit(service, &caller).err().map(rate_limited)
     }
@@ -51,27 +42,16 @@ impl Gate for Limit {
 
 impl Limit {
     /// The gRPC service and the caller, if their calls are counted: by name, else by address.
-    fn who_calls_what<'a>(&self, request: &'a Request<Body>) -> Option<(&'a str, String)> {
+    fn who_calls_what<'a>(request: &'a Request<Body>) -> Option<(&'a str, String)> {
         let (service, _) = request.uri().path().strip_prefix('/')?.split_once('/')?;
-        let caller = &request.extensions().get::<Arrival>()?.caller;
+        let Arrival { caller, address, .. } = request.extensions().get::<Arrival>()?;
         match &caller.kind {
             CallerKind::Service { .. } | CallerKind::Open { role: Role::Service, .. } => None,
             CallerKind::Anonymous | CallerKind::Open { role: Role::Unspecified, .. } => {
-                Some((service, self.address_of(request)))
+                Some((service, address.map(|address| address.to_string()).unwrap_or_default()))
             }
             CallerKind::Token(_) => Some((service, format!("token:{}", caller.subject))),
             CallerKind::Open { .. } => Some((service, caller.to_string())),
         }
-    }
-
-    /// Where a call comes from; empty in memory.
-    fn address_of(&self, request: &Request<Body>) -> String {
-        let extensions = request.extensions();
-        let plain = extensions.get::<TcpConnectInfo>();
-        let connection =
-            plain.or_else(|| extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref));
-        let Some(connected) = connection.and_then(TcpConnectInfo::remote_addr) else { return String::new() };
-        let forwarded = request.headers().get(FORWARDED_HEADER).and_then(|value| value.to_str().ok());
-        self.proxies.origin(connected.ip(), forwarded).to_string()
     }
 }

@@ -2,7 +2,7 @@
 //! The method comes from `layer.rs`, everything else from the metadata, so a call is complete on every
 //! transport and in a unit test without any.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -31,6 +31,8 @@ pub struct Call {
     pub method: String,
     /// Who calls.
     pub caller: Caller,
+    /// Where from, as far as proxies are believed; none in memory.
+    pub address: Option<IpAddr>,
     /// The writes that the answer must know of.
     pub token: Option<Token>,
     /// When the caller stops waiting.
@@ -44,6 +46,7 @@ pub struct Call {
 pub(crate) struct Arrival {
     pub(crate) method: String,
     pub(crate) caller: Caller,
+    pub(crate) address: Option<IpAddr>,
     pub(crate) deadline: Option<Instant>,
     /// The traceparent of the call's own span; empty when tracing is off.
     pub(crate) trace: String,
@@ -71,14 +74,15 @@ impl Call {
             None => None,
         };
         if let Some(arrival) = request.extensions().get::<Arrival>() {
-            let Arrival { method, caller, deadline, trace, .. } = arrival.clone();
+            let Arrival { method, caller, address, deadline, trace, .. } = arrival.clone();
             let trace = if trace.is_empty() { trace_of(metadata) } else { trace };
-            return Ok(Self { method, caller, token, deadline, trace });
+            return Ok(Self { method, caller, address, token, deadline, trace });
         }
         let caller = Caller::said_in(metadata.as_ref())?;
         let patience = metadata.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
         let deadline = patience.and_then(parse_timeout).and_then(|wait| Instant::now().checked_add(wait));
-        Ok(Self { method: String::new(), caller, token, deadline, trace: trace_of(metadata) })
+        let (method, address) = (String::new(), None);
+        Ok(Self { method, caller, address, token, deadline, trace: trace_of(metadata) })
     }
 }
 

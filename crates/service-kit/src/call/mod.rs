@@ -1,5 +1,5 @@
-//! A call, from the connection to the handler. What goes through: a gate (`misdelivered`, `limit`, which asks `proxies` where a call comes from) or a caller's bound ([`at_once`]) may refuse it, `layer`
-//! finds out who calls ([`identify`]) and until when ([`metadata`]), and bounds it by its deadline and a stream by its token's
+//! A call, from the connection to the handler. What goes through: a gate (`misdelivered`, `limit`) or a caller's bound ([`at_once`]) may refuse it, `layer`
+//! finds out who calls ([`identify`]), from where (`proxies`) and until when ([`metadata`]), and bounds it by its deadline and a stream by its token's
 //! end (`ending`), `body` bounds what it sends by
 //! the process's [`budget`], `fault` tells what the transport finds, `watch` logs and measures it, and [`admit`] lets it in,
 //! when what its [`consistency`] token names is known: [`reach`] says how far its caller may see, [`stated_time`] when

@@ -4,7 +4,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use http::Request;
 use ipnet::IpNet;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+
+/// The header in which a proxy says for whom it calls; each appends an address.
+const FORWARDED_HEADER: &str = "x-forwarded-for";
 
 /// Something that is no network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,9 +39,20 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
+    /// Where a call comes from; none in memory.
+    pub(crate) fn address_of<T>(&self, request: &Request<T>) -> Option<IpAddr> {
+        let extensions = request.extensions();
+        let plain = extensions.get::<TcpConnectInfo>();
+        let connection =
+            plain.or_else(|| extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref));
+        let connected = connection.and_then(TcpConnectInfo::remote_addr)?;
+        let forwarded = request.headers().get(FORWARDED_HEADER).and_then(|value| value.to_str().ok());
+        Some(self.origin(connected.ip(), forwarded))
+    }
+
     /// The address that a call comes from. Each proxy appends the address that it was called from, so the list is read from
     /// its end, as long as the one who wrote an entry is trusted; what is no address ends it.
-    pub(crate) fn origin(&self, connected: IpAddr, forwarded: Option<&str>) -> IpAddr {
+    fn origin(&self, connected: IpAddr, forwarded: Option<&str>) -> IpAddr {
         let mut origin = connected.to_canonical();
         for entry in forwarded.unwrap_or_default().rsplit(',') {
             if !self.have(origin) {

@@ -49,6 +49,7 @@ fn from<T>(caller: &Caller, method: &str, mut request: Request<T>) -> Request<T>
     request.extensions_mut().insert(Arrival {
         method: method.to_owned(),
         caller: caller.clone(),
+        address: None,
         deadline: None,
         trace: String::new(),
         policy: policies.of(method).cloned(),

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use prost::{Message as _, Name as _};
 use shipei_contracts::{common::v1::Correction, event::v1::FactRetracted};
 use shipei_store::{
-    LogPosition, NewEvent, StoreError, StoredEvent, Tx, event_log,
+    Link, LogPosition, NewEvent, StoreError, StoredEvent, Tx, event_log,
     retraction::{self, Retraction},
 };
 
@@ -225,11 +225,13 @@ fn as_stored(event: &NewEvent) -> StoredEvent {
         region: event.region.clone(),
         occurred_at: event.occurred_at,
         actor: event.actor.clone(),
+        address: event.address.clone(),
         cause: event.cause.clone(),
         trace: event.trace.clone(),
         transaction_size: event.transaction_size,
         transaction_place: event.transaction_place,
         data: event.data.clone(),
         fact_id: event.fact_id.clone(),
+        link: Link::NONE,
     }
 }

@@ -1,7 +1,7 @@
-//! Where a change comes from: who, why, in which trace, and when. One value, made when a call is admitted or when a
+//! Where a change comes from: who, from which address, why, in which trace, and when. One value, made when a call is admitted or when a
 //! service begins work of its own, and written into every event; an audit reads nothing else.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::Role;
@@ -15,6 +15,8 @@ pub struct Origin {
     pub actor: Arc<str>,
     /// What they are.
     pub role: Role,
+    /// From where, as far as proxies are believed; none for a service's own work.
+    pub address: Option<IpAddr>,
     /// Why: the id of a request or an event, or the name of what is done.
     pub cause: Arc<str>,
     /// The caller's id of the request; empty when there is none.
@@ -34,6 +36,7 @@ impl Origin {
         Self {
             actor: admitted.actor().into(),
             role: call.caller.role(),
+            address: call.address,
             cause: cause.into(),
             request_id: "".into(),
             trace: call.trace.as_str().into(),

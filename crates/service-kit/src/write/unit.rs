@@ -281,6 +281,7 @@ fn push<M: Message + Name + EventMessage>(
         region: region.to_owned(),
         occurred_at: origin.occurred_at,
         actor: origin.actor.to_string(),
+        address: origin.address.map(|address| address.to_string()).unwrap_or_default(),
         cause: origin.cause.to_string(),
         trace: origin.trace.to_string(),
         transaction_size: 0,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 
+use super::chain::holds;
 use crate::event_log::{self, EXAMINED_PER_READ};
 use crate::idempotency::{self, RequestRecord};
 use crate::months::{self, Month};
@@ -19,7 +20,7 @@ use crate::{
 const WRITERS: u64 = 16;
 const TRANSACTIONS_PER_WRITER: u64 = 40;
 
-fn event(partition: Partition, subject: &str) -> NewEvent {
+pub(super) fn event(partition: Partition, subject: &str) -> NewEvent {
     NewEvent {
         partition,
         kind: "shipei.test.v1.Happened".to_owned(),
@@ -28,6 +29,7 @@ fn event(partition: Partition, subject: &str) -> NewEvent {
         region: "130302".to_owned(),
         occurred_at: instant(1),
         actor: "teacher:T1".to_owned(),
+        address: String::new(),
         cause: "request".to_owned(),
         trace: "trace".to_owned(),
         transaction_size: 1,
@@ -37,7 +39,7 @@ fn event(partition: Partition, subject: &str) -> NewEvent {
     }
 }
 
-fn record(request_id: &str) -> RequestRecord {
+pub(super) fn record(request_id: &str) -> RequestRecord {
     RequestRecord {
         request_id: request_id.to_owned(),
         method: "shipei.X/Do".to_owned(),
@@ -47,11 +49,11 @@ fn record(request_id: &str) -> RequestRecord {
     }
 }
 
-fn instant(micros: i64) -> DateTime<Utc> {
+pub(super) fn instant(micros: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_782_000_000) + TimeDelta::microseconds(micros)
 }
 
-fn partition(number: i64) -> Partition {
+pub(super) fn partition(number: i64) -> Partition {
     Partition::from_number(number).unwrap_or_else(|| panic!("no partition {number}"))
 }
 
@@ -89,12 +91,14 @@ pub(super) async fn appended_events_come_back(database: &Database) -> Result<(),
         region: new.region.clone(),
         occurred_at: new.occurred_at,
         actor: new.actor.clone(),
+        address: String::new(),
         cause: new.cause.clone(),
         trace: new.trace.clone(),
         transaction_size: 1,
         transaction_place: 1,
         data: new.data.clone(),
         fact_id: new.fact_id.clone(),
+        link: batch.events[0].link,
     };
     assert_eq!(batch.events[0], stored);
     assert_eq!(event_log::fact(&mut tx, "fact-a").await?, Some(stored));
@@ -128,7 +132,13 @@ pub(super) async fn event_and_its_record_are_kept_together(database: &Database) 
     assert_eq!((batch.reached, last.version, last.recorded_at), (3, 2, instant(3)));
     assert_eq!(
         last,
-        &StoredEvent { position: places[0], recorded_at: instant(3), version: 2, ..batch.events[0].clone() }
+        &StoredEvent {
+            position: places[0],
+            recorded_at: instant(3),
+            version: 2,
+            link: last.link,
+            ..batch.events[0].clone()
+        }
     );
     assert_eq!(idempotency::find_all(&mut tx, &["r1"]).await?, [record("r1")]);
     tx.rollback().await
@@ -320,6 +330,7 @@ pub(super) async fn concurrent_appends_miss_nothing(database: &Database) -> Resu
     assert!(committed.len() > 1000, "{} events", committed.len());
     assert_eq!(seen.len(), committed.len());
     assert!(seen == committed, "the reader saw other events than were committed");
+    assert_eq!(holds(database).await?, i64::try_from(seen.len()).unwrap_or_default());
     Ok(())
 }
 

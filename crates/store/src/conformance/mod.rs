@@ -6,6 +6,7 @@
 
 mod abandoned;
 mod broken;
+mod chain;
 mod list;
 mod log;
 mod sql;
@@ -119,6 +120,10 @@ list! { $
     log::time_never_goes_back_within_a_partition,
     log::month_of_the_log_can_be_dropped,
     log::savepoint_keeps_what_was_before_it,
+    chain::chain_holds_however_events_come,
+    chain::tampering_is_found_where_it_was_done,
+    chain::chain_made_anew_is_found_by_its_checkpoint,
+    chain::chain_goes_on_behind_a_dropped_month,
 }
 
 async fn hold(name: &str, database: &Database, case: impl AsyncFn(&Database) -> Result<(), StoreError>) {

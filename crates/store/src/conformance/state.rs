@@ -25,7 +25,7 @@ pub(super) async fn migrations_run_at_once_apply_once(database: &Database) -> Re
     }
     let mut tx = database.begin_read().await?;
     assert_eq!(fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM item")?, (1,));
-    assert_eq!(fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM event_head")?, (64,));
+    assert_eq!(fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM event_head")?, (65,));
     assert_eq!(fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM log_epoch")?, (1,));
     tx.rollback().await?;
     database.check_writable().await

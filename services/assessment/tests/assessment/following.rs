@@ -30,6 +30,7 @@ fn new_event(event: &Event) -> NewEvent {
         region: event.region_code.clone(),
         occurred_at: from_timestamp(event.time.as_ref().unwrap()).unwrap(),
         actor: event.actor.clone(),
+        address: String::new(),
         cause: String::new(),
         trace: String::new(),
         transaction_size: 1,
