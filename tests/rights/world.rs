@@ -88,6 +88,7 @@ impl World {
             bounds: ProcessBounds::default(),
             proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
+            checkpoints: None,
             migrate: true,
         };
         let suite = Suite::start(&options).await?;

@@ -64,6 +64,7 @@ pub use identity::{
     verifier::{TokenSettings, Verifier},
 };
 pub use serve::{
+    checkpoints::{Checkpoint, CheckpointKey, Checkpoints, Destination},
     connection::{InMemory, connect_lazily},
     connections::{ConnectionLimits, ProcessBounds},
     server::{Server, ServerBuilder, StartError},

@@ -20,8 +20,9 @@ use clap::{Args, builder::PossibleValuesParser};
 use shipei_client::client::with_scheme;
 use shipei_contracts::services::{ASSESSMENT, ASSESSMENT_DECISIONS};
 use shipei_service_kit::{
-    CallerLimits, ConnectionLimits, CorsOrigins, InvalidNetwork, InvalidOrigin, ProcessBounds, Quota,
-    TrustedProxies, WriteBounds, config::ListenAddress, telemetry::LogFormat,
+    CallerLimits, ConnectionLimits, CorsOrigins, Destination, InvalidNetwork, InvalidOrigin, ProcessBounds,
+    Quota, TrustedProxies, WriteBounds, config::ListenAddress, serve::checkpoints::CHECKPOINT_INTERVAL,
+    telemetry::LogFormat,
 };
 use shipei_store::{Database, PoolLimits, crypto};
 use tonic::transport::{Endpoint, Uri};
@@ -119,6 +120,10 @@ pub struct Config {
     pub rate_limit: Option<NonZeroU32>,
     /// The OpenTelemetry collector, if there is one.
     pub otlp: Option<String>,
+    /// Where checkpoints of the logs go, if they go anywhere.
+    pub audit_checkpoints: Option<Destination>,
+    /// How often.
+    pub audit_interval: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
     data: PathBuf,
@@ -181,6 +186,8 @@ impl Config {
             redis: redis(&givens)?,
             rate_limit: one(&givens, "rate_limit", None, rate_limit)?,
             otlp: one(&givens, "otlp", None, |text| collector(text).map(Some))?,
+            audit_checkpoints: one(&givens, "audit_checkpoints", None, |text| text.parse().map(Some))?,
+            audit_interval: one(&givens, "audit_interval", CHECKPOINT_INTERVAL, timeout)?,
             log_format: one(&givens, "log_format", LogFormat::default(), str::parse)?,
             data,
             key_file,

@@ -5,6 +5,7 @@
 
 pub mod adjust;
 mod ask;
+pub mod audit;
 pub mod bench;
 pub mod certificates;
 pub mod config;

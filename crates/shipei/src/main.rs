@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use shipei::{
-    adjust, bench, certificates,
+    adjust, audit, bench, certificates,
     config::{self, Config},
     course, demo,
     display::say,
@@ -171,6 +171,9 @@ enum Command {
     /// List final versions, and say what changed from one to another.
     #[command(subcommand, after_help = versions::EXAMPLES)]
     Versions(versions::Command),
+    /// Verify that the logs are what was written (审计).
+    #[command(subcommand, after_help = audit::EXAMPLES)]
+    Audit(audit::Command),
     /// Issue, print, verify and revoke certificates (年度培训合格证书).
     #[command(subcommand, after_help = certificates::EXAMPLES)]
     Certificates(certificates::Command),
@@ -244,6 +247,12 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
             config.warn_of_unknown_variables();
             operate::relearn(&config).await?;
+        }
+        Command::Audit(command) => {
+            let config = Config::load(command.options())?;
+            telemetry::init(config.log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            let holds = audit::run(&command, &config).await?;
+            return Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Config { json, options } => {
             let config = Config::load(&options)?;

@@ -1,7 +1,7 @@
 //! `shipei serve`: all five services or some, until a signal ends them.
 
 use anyhow::{Context as _, Result, bail};
-use shipei_service_kit::{Clock, CorsOrigins, TrustedProxies};
+use shipei_service_kit::{Checkpoints, Clock, CorsOrigins, TrustedProxies};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -104,6 +104,10 @@ fn options_of(config: &Config) -> Result<suite::Options> {
         bounds: config.bounds,
         proxies: TrustedProxies::new(&config.trusted_proxies)?,
         cors: CorsOrigins::new(&config.cors_origins)?,
+        checkpoints: config.audit_checkpoints.clone().map(|destination| {
+            let interval = config.audit_interval;
+            Checkpoints { destination, interval }
+        }),
         migrate: config.migrate,
     })
 }

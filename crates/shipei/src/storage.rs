@@ -60,6 +60,14 @@ impl Storage {
         }
     }
 
+    /// The keys of the key file, if it is there; nothing is made and no database is asked.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) fn load_keys(&self) -> Result<Option<Keys>> {
+        Ok(Keys::load(&self.key_file())?)
+    }
+
     /// What an error says of a service's database.
     fn place(&self, service: &str) -> String {
         let place = self.url(service).map_or_else(|_| "nowhere".to_owned(), |url| Database::place(&url));

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
-    Clock, CorsOrigins, Identification, InMemory, Instance, Kit, ListenerFiles, ListenerTls, PeerFiles,
+    Checkpoints, Clock, CorsOrigins, Identification, InMemory, Instance, Kit, ListenerFiles, ListenerTls, PeerFiles,
     PeerTls, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown, SoftState, TokenSettings,
     TrustedProxies, Verifier, connect_lazily,
     follow::shards::LEASE_TERM,
@@ -101,6 +101,8 @@ pub struct Options {
     pub proxies: TrustedProxies,
     /// The origins whose pages may call.
     pub cors: CorsOrigins,
+    /// Where checkpoints of the logs go, if they go anywhere.
+    pub checkpoints: Option<Checkpoints>,
     /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
     pub migrate: bool,
 }
@@ -141,6 +143,7 @@ impl Suite {
             bounds: ProcessBounds::default(),
             proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
+            checkpoints: None,
             migrate: true,
         };
         Suite::start(&options).await
@@ -178,6 +181,9 @@ impl Suite {
         if let Some(limit) = options.rate_limit {
             let limiter = RateLimiter::start(limit, &options.clock, instance.soft_state(), &shutdown);
             builder = builder.rate_limiter(limiter);
+        }
+        if let Some(checkpoints) = options.checkpoints.clone() {
+            builder = builder.checkpoints(checkpoints);
         }
         let mut kits = Vec::new();
         for (service, (_, database)) in services.iter().zip(databases) {

@@ -8,7 +8,7 @@
 
 pub mod caller;
 pub mod claims;
-mod fetch;
+pub(crate) mod fetch;
 mod key_ring;
 mod key_set;
 pub mod mint;

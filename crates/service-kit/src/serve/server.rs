@@ -50,6 +50,7 @@ use crate::{
     descriptors,
     feed::{corrections::Corrections, event_feed::EventFeeds, wire::MESSAGE_BYTES_MAX},
     serve::{
+        checkpoints::{self, Checkpoints},
         connection::{
             Cuttable, HEADER_BYTES_MAX, InMemory, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
             SERVER_CONNECTION_WINDOW_BYTES, SERVER_STREAM_WINDOW_BYTES, first_word,
@@ -111,6 +112,7 @@ pub struct ServerBuilder {
     connection_age_max: Option<Duration>,
     process_bounds: ProcessBounds,
     rate_limiter: Option<RateLimiter>,
+    checkpoints: Option<Checkpoints>,
     proxies: TrustedProxies,
     cors: CorsOrigins,
     identification: Identification,
@@ -133,6 +135,7 @@ pub struct Server {
     web: WebLayer,
     cors: CorsOrigins,
     identification: Identification,
+    proxies: TrustedProxies,
 }
 
 /// Makes a generated server with the suite's message limits, which takes and, to clients that ask for it, gives messages
@@ -172,6 +175,7 @@ impl ServerBuilder {
             connection_age_max: None,
             process_bounds: ProcessBounds::default(),
             rate_limiter: None,
+            checkpoints: None,
             proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
             identification: Identification::default(),
@@ -225,6 +229,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn rate_limiter(mut self, limiter: RateLimiter) -> Self {
         self.rate_limiter = Some(limiter);
+        self
+    }
+
+    /// Writes checkpoints of the logs; without it there are none.
+    #[must_use]
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = Some(checkpoints);
         self
     }
 
@@ -283,6 +294,9 @@ impl ServerBuilder {
             prepare_months(kit).await;
             let kept = self.process_bounds.request_records_kept;
             self.shutdown.spawn(keep_up(kit.clone(), kept, self.shutdown.clone()));
+            if let Some(checkpoints) = self.checkpoints.clone() {
+                self.shutdown.spawn(checkpoints::keep(kit.clone(), checkpoints, self.shutdown.clone()));
+            }
         }
         let misdelivered = MisdeliveredCalls::of(&self.descriptor_pool, &names);
         let methods = Methods::of(&self.descriptor_pool, &names);
@@ -308,10 +322,11 @@ impl ServerBuilder {
             connection_age_max: self.connection_age_max,
             connections: Connections::new(self.process_bounds.connections),
             bounds,
-            limits: Limit::new(self.rate_limiter, &names, self.proxies),
+            limits: Limit::new(self.rate_limiter, &names),
             web,
             cors: self.cors,
             identification: self.identification,
+            proxies: self.proxies,
         })
     }
 
@@ -445,6 +460,7 @@ impl Server {
                 self.policies.clone(),
                 self.bounds.clone(),
                 identification,
+                self.proxies.clone(),
                 self.shutdown.clone(),
             ))
             .layer(GateLayer(self.misdelivered.clone()))

@@ -115,6 +115,10 @@ impl Config {
             }
             "cors_origins" => self.cors_origins.join(",").into(),
             "trusted_proxies" => self.trusted_proxies.join(",").into(),
+            "audit_checkpoints" => {
+                return optional(self.audit_checkpoints.as_ref().map(ToString::to_string));
+            }
+            "audit_interval" => time(self.audit_interval).into(),
             "data" => self.data.display().to_string().into(),
             "key_file" => self.key_file.display().to_string().into(),
             "migrate" => self.migrate.into(),

@@ -43,9 +43,10 @@ const CALLERS: &str = "Who may call";
 const STORAGE: &str = "Storage";
 const LIMITS: &str = "Limits for each service's database";
 const MANY: &str = "Many instances";
+const AUDIT: &str = "Audit";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 37] = [
+pub const SETTINGS: [Setting; 39] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -371,6 +372,24 @@ pub const SETTINGS: [Setting; 37] = [
         help: "An OpenTelemetry collector for traces and metrics, by OTLP over gRPC: http://HOST:4317. Without it nothing is sent",
     },
     Setting {
+        key: "audit_checkpoints",
+        flag: "audit-checkpoints",
+        variable: "SHIPEI_AUDIT_CHECKPOINTS",
+        shape: Shape::Text,
+        value: "DIR|URL",
+        heading: AUDIT,
+        help: "Where signed checkpoints of the logs are written, against which `shipei audit verify` holds them: a folder that the database's administrator can't write to, or an address that they are given to by POST [default: none]",
+    },
+    Setting {
+        key: "audit_interval",
+        flag: "audit-interval",
+        variable: "SHIPEI_AUDIT_INTERVAL",
+        shape: Shape::Text,
+        value: "TIME",
+        heading: AUDIT,
+        help: "How often; one is written at the start and one at the end too [default: 60m]",
+    },
+    Setting {
         // Also of the commands that have no other setting: `main` defines the flag.
         key: LOG_FORMAT,
         flag: "log-format",
@@ -403,7 +422,7 @@ impl Setting {
 pub fn hide_what_only_servers_use(argument: Arg) -> Arg {
     let hidden = SETTINGS.iter().any(|setting| {
         argument.get_id() == setting.key
-            && (matches!(setting.heading, NETWORK | CALLERS | MANY) || setting.key == "migrate")
+            && (matches!(setting.heading, NETWORK | CALLERS | MANY | AUDIT) || setting.key == "migrate")
     });
     argument.hide(hidden)
 }
