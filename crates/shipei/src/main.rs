@@ -172,6 +172,7 @@ enum Command {
     #[command(subcommand, after_help = versions::EXAMPLES)]
     Versions(versions::Command),
     /// Verify that the logs are what was written (审计).
+    /// Say who looked at what, and verify that the logs are what was written (审计).
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::Command),
     /// Issue, print, verify and revoke certificates (年度培训合格证书).
@@ -249,9 +250,8 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             operate::relearn(&config).await?;
         }
         Command::Audit(command) => {
-            let config = Config::load(command.options())?;
-            telemetry::init(config.log_format, telemetry::LOG_DEFAULT_QUIET)?;
-            let holds = audit::run(&command, &config).await?;
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            let holds = audit::run(&command).await?;
             return Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Config { json, options } => {

@@ -7,9 +7,9 @@ use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf
 
 use anyhow::{Context as _, Result, bail};
 use shipei_service_kit::{
-    Checkpoints, Clock, CorsOrigins, Identification, InMemory, Instance, Kit, ListenerFiles, ListenerTls, PeerFiles,
-    PeerTls, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown, SoftState, TokenSettings,
-    TrustedProxies, Verifier, connect_lazily,
+    Checkpoints, Clock, CorsOrigins, Identification, InMemory, Instance, Kit, ListenerFiles, ListenerTls,
+    PeerFiles, PeerTls, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown, SoftState,
+    TokenSettings, TrustedProxies, Verifier, connect_lazily,
     follow::shards::LEASE_TERM,
     soft_state::{rate_limit::RateLimiter, wakes},
 };

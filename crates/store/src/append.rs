@@ -179,11 +179,7 @@ async fn conclude_one(
 }
 
 /// The head of an event's partition, with the time at which the event is recorded, and its subject's last version.
-async fn look(
-    tx: &mut Tx,
-    event: &NewEvent,
-    recorded_at: DateTime<Utc>,
-) -> Result<(Head, i64), StoreError> {
+async fn look(tx: &mut Tx, event: &NewEvent, recorded_at: DateTime<Utc>) -> Result<(Head, i64), StoreError> {
     let (position, last_at, link, version): (i64, DateTime<Utc>, Option<Vec<u8>>, Option<i64>) = fetch_one!(
         tx,
         (i64, DateTime<Utc>, Option<Vec<u8>>, Option<i64>),
@@ -228,31 +224,26 @@ pub async fn append(
         places.push(LogPosition { partition: event.partition, number: place.number });
     }
     move_heads(tx, &heads).await?;
-    bulk_insert!(
-        tx,
-        concat!("INSERT INTO event (", columns!(), ")"),
-        rows,
-        |(event, place, link)| (
-            event.partition.number(),
-            place.number,
-            event.kind.as_str(),
-            event.programme.as_str(),
-            event.subject.as_str(),
-            place.version,
-            event.region.as_str(),
-            event.occurred_at,
-            place.recorded_at,
-            event.actor.as_str(),
-            event.address.as_str(),
-            event.cause.as_str(),
-            event.trace.as_str(),
-            event.transaction_size,
-            event.transaction_place,
-            event.data.as_slice(),
-            event.fact_id.as_str(),
-            link.as_bytes().as_slice()
-        )
-    )?;
+    bulk_insert!(tx, concat!("INSERT INTO event (", columns!(), ")"), rows, |(event, place, link)| (
+        event.partition.number(),
+        place.number,
+        event.kind.as_str(),
+        event.programme.as_str(),
+        event.subject.as_str(),
+        place.version,
+        event.region.as_str(),
+        event.occurred_at,
+        place.recorded_at,
+        event.actor.as_str(),
+        event.address.as_str(),
+        event.cause.as_str(),
+        event.trace.as_str(),
+        event.transaction_size,
+        event.transaction_place,
+        event.data.as_slice(),
+        event.fact_id.as_str(),
+        link.as_bytes().as_slice()
+    ))?;
     Ok(places)
 }
 

@@ -80,7 +80,7 @@ impl Link {
     /// Of a head; none before the first event.
     pub(crate) fn of_head(partition: Partition, bytes: Option<Vec<u8>>) -> Result<Option<Link>, StoreError> {
         let Some(bytes) = bytes else { return Ok(None) };
-        let bytes = bytes.try_into();
+        let bytes: Result<[u8; LINK_BYTES], Vec<u8>> = bytes.try_into();
         let link = bytes.map_err(|_| StoreError::corrupt_row("event_head", "link", partition.number()))?;
         Ok(Some(Link(link)))
     }
@@ -254,7 +254,8 @@ impl Walk {
             "SELECT number, link FROM event_trim WHERE partition = $1",
             partition.number()
         )?;
-        let (number, link) = trim.map_or((0, None), |(number, link)| (number, Some(Link::from_column(&link))));
+        let (number, link) =
+            trim.map_or((0, None), |(number, link)| (number, Some(Link::from_column(&link))));
         let last = last.map(|link| Link::from_column(&link));
         let found = Found { trimmed: number, ..Found::default() };
         let mut walk = Walk { partition, number, link, until, last, witnesses, found };
@@ -345,7 +346,8 @@ impl Walk {
         } else if self.link != self.last && self.until > 0 {
             self.found.note(self.until, Flaw::End);
         }
-        if let Some((number, _)) = self.witnesses.last_key_value().filter(|(number, _)| **number > self.until) {
+        if let Some((number, _)) = self.witnesses.last_key_value().filter(|(number, _)| **number > self.until)
+        {
             let number = *number;
             self.found.note(number, Flaw::Shortened);
         }

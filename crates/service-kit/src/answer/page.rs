@@ -70,6 +70,16 @@ impl Page {
         Ok(Self { tokens: tokens.clone(), binding, size, after })
     }
 
+    /// The most rows of the page.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The token of a page that begins after this key, for a list that is not one statement.
+    pub fn token_after(&self, key: &[String]) -> String {
+        self.tokens.seal(&self.binding, key)
+    }
+
     /// The LIMIT of the statement: one row more than the page, to learn whether there is another page.
     pub fn limit(&self) -> i64 {
         i64::try_from(self.size).unwrap_or_default().saturating_add(1)

@@ -30,6 +30,7 @@ use crate::{
         at_once::{CallPlace, CallerLimits, UnderWay},
         body::{BoundedBody, Held, Kind, Times},
         budget::Budget,
+        denials::{Denials, Refused, is_denial},
         ending, fault,
         identify::{Ending, Identification, Identified, certificates_of},
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
@@ -79,6 +80,7 @@ pub(crate) struct CallLayer {
     policies: Policies,
     identification: Identification,
     proxies: TrustedProxies,
+    denials: Denials,
     shutdown: Shutdown,
 }
 
@@ -91,6 +93,7 @@ pub(crate) struct CallService<S> {
     policies: Policies,
     identification: Identification,
     proxies: TrustedProxies,
+    denials: Denials,
     shutdown: Shutdown,
 }
 
@@ -101,9 +104,10 @@ impl CallLayer {
         bounds: Bounds,
         identification: Identification,
         proxies: TrustedProxies,
+        denials: Denials,
         shutdown: Shutdown,
     ) -> Self {
-        Self { methods, bounds, policies, identification, proxies, shutdown }
+        Self { methods, bounds, policies, identification, proxies, denials, shutdown }
     }
 }
 
@@ -111,8 +115,8 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { methods, bounds, policies, identification, proxies, shutdown } = self.clone();
-        CallService { inner, methods, bounds, policies, identification, proxies, shutdown }
+        let Self { methods, bounds, policies, identification, proxies, denials, shutdown } = self.clone();
+        CallService { inner, methods, bounds, policies, identification, proxies, denials, shutdown }
     }
 }
 
@@ -152,6 +156,7 @@ where
         let inner = std::mem::replace(&mut self.inner, clone);
         let shutdown = self.shutdown.clone();
         let (identification, bounds) = (self.identification.clone(), self.bounds.clone());
+        let denials = self.denials.clone();
         let work = async move {
             let answering = async {
                 let certificates = certificates_of(&request);
@@ -170,7 +175,14 @@ where
                 };
                 let held = ending.map(|ending| (ending, place));
                 let arrival = Arrival { method, caller, address, deadline, trace, policy };
-                carry_out(inner, request, arrival, kind, &bounds, held).await
+                let who = Refused::of(&arrival);
+                let response = carry_out(inner, request, arrival, kind, &bounds, held).await;
+                if let Ok(response) = &response
+                    && is_denial(response.headers())
+                {
+                    denials.note(who);
+                }
+                response
             };
             let answering = async {
                 tokio::select! {

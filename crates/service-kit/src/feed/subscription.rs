@@ -44,7 +44,7 @@ const READS_PER_TRANSACTION_MAX: usize = 64;
 /// What an event takes in memory besides its data, roughly, bytes: the message and its short texts.
 const EVENT_OVERHEAD_BYTES: usize = 700;
 /// What an event belongs to.
-const OF_EVENTS: Columns = Columns {
+pub(super) const OF_EVENTS: Columns = Columns {
     programme: "event.programme",
     region: "event.region",
     class: "",

@@ -12,6 +12,7 @@ use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use shipei_contracts::{
     FILE_DESCRIPTOR_SET,
     event::v1::{
+        audit_service_server::{self, AuditServiceServer},
         correction_service_server::{self, CorrectionServiceServer},
         event_feed_server::{self, EventFeedServer},
     },
@@ -39,6 +40,7 @@ use crate::{
     call::{
         access::{Policies, PolicyError},
         budget::Budget,
+        denials::Denials,
         gate::GateLayer,
         identify::Identification,
         layer::{Bounds, CallLayer},
@@ -48,7 +50,7 @@ use crate::{
         watch::Methods,
     },
     descriptors,
-    feed::{corrections::Corrections, event_feed::EventFeeds, wire::MESSAGE_BYTES_MAX},
+    feed::{audit::Audit, corrections::Corrections, event_feed::EventFeeds, wire::MESSAGE_BYTES_MAX},
     serve::{
         checkpoints::{self, Checkpoints},
         connection::{
@@ -60,7 +62,7 @@ use crate::{
         frames::Paced,
         health::{tell_health, watch_health},
         tls::ListenerTls,
-        upkeep::{keep_up, prepare_months},
+        upkeep::{keep_up, prepare_months, tell_denials},
     },
     shutdown::Shutdown,
     soft_state::rate_limit::RateLimiter,
@@ -136,6 +138,7 @@ pub struct Server {
     cors: CorsOrigins,
     identification: Identification,
     proxies: TrustedProxies,
+    denials: Denials,
 }
 
 /// Makes a generated server with the suite's message limits, which takes and, to clients that ask for it, gives messages
@@ -282,11 +285,13 @@ impl ServerBuilder {
         }
         let mut names: Vec<&str> = self.services.keys().copied().collect();
         if !feeds.is_empty() {
-            let corrections = Corrections::new(&feeds);
+            let (corrections, audit) = (Corrections::new(&feeds), Audit::new(&feeds));
             self.routes.add_service(grpc_server!(EventFeedServer, feeds));
             self.routes.add_service(grpc_server!(CorrectionServiceServer, corrections));
             names.push(event_feed_server::SERVICE_NAME);
             names.push(correction_service_server::SERVICE_NAME);
+            self.routes.add_service(grpc_server!(AuditServiceServer, audit));
+            names.push(audit_service_server::SERVICE_NAME);
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
         for kit in self.kits.values() {
@@ -298,6 +303,9 @@ impl ServerBuilder {
                 self.shutdown.spawn(checkpoints::keep(kit.clone(), checkpoints, self.shutdown.clone()));
             }
         }
+        let denials = Denials::default();
+        let owners = (self.services.clone(), self.kits.clone());
+        self.shutdown.spawn(tell_denials(denials.clone(), owners, self.shutdown.clone()));
         let misdelivered = MisdeliveredCalls::of(&self.descriptor_pool, &names);
         let methods = Methods::of(&self.descriptor_pool, &names);
         let bounds = Bounds::new(budget.part(CALLS_PART), MESSAGE_BYTES_MAX, self.process_bounds.callers);
@@ -327,6 +335,7 @@ impl ServerBuilder {
             cors: self.cors,
             identification: self.identification,
             proxies: self.proxies,
+            denials,
         })
     }
 
@@ -461,6 +470,7 @@ impl Server {
                 self.bounds.clone(),
                 identification,
                 self.proxies.clone(),
+                self.denials.clone(),
                 self.shutdown.clone(),
             ))
             .layer(GateLayer(self.misdelivered.clone()))

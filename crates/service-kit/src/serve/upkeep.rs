@@ -1,20 +1,29 @@
 //! What keeps a service's database in shape while nobody looks: request records that are too old are forgotten, and said
 //! how many, and on Postgres the log's next months are made before they come (`shipei_store::months`). Why in the
-//! background: neither is any caller's business, and both may wait an hour.
+//! background: neither is any caller's business, and both may wait an hour. And who was refused is told in the audit logs.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use chrono::TimeDelta;
+use shipei_contracts::event::v1::{Accessed, AuditKind};
 use shipei_store::{
     crypto, idempotency,
     months::{self, Month},
 };
 
-use crate::{answer::error::Result, shutdown::Shutdown, write::kit::Kit};
+use crate::{
+    answer::{convert::to_timestamp, error::Result},
+    call::denials::{Counted, Denials, Denied},
+    shutdown::Shutdown,
+    write::{kit::Kit, origin::Origin},
+};
 
 /// How long a request is known by its id, unless an operator says otherwise.
 pub(crate) const REQUEST_RECORDS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How often it is looked; the store puts jitter on it.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// How often it is told who was refused.
+const DENIALS_TOLD_EVERY: Duration = Duration::from_secs(10);
 /// The most request records that one transaction forgets: commands wait behind it.
 const RECORDS_PER_TRANSACTION: u32 = 500;
 
@@ -46,6 +55,66 @@ pub(crate) async fn prepare_months(kit: &Kit) {
     }
 }
 
+/// Tells in the audit logs who was refused, each in that of the service that was called, until shutdown.
+pub(crate) async fn tell_denials(
+    denials: Denials,
+    (services, kits): (BTreeMap<&'static str, &'static str>, BTreeMap<&'static str, Kit>),
+    shutdown: Shutdown,
+) {
+    // What several services have in common (their logs) is told in the first one's.
+    let first = kits.keys().next().copied().unwrap_or_default();
+    let source_of = |denied: &Denied| {
+        let service = denied.method.strip_prefix('/').and_then(|method| method.split_once('/'));
+        service.and_then(|(service, _)| services.get(service).copied()).unwrap_or(first)
+    };
+    loop {
+        let is_last = tokio::select! {
+            () = shutdown.begun() => true,
+            () = tokio::time::sleep(DENIALS_TOLD_EVERY) => false,
+        };
+        for kit in kits.values() {
+            let taken = denials.take(|denied| source_of(denied) == kit.source());
+            if let Err(error) = tell_taken(kit, &taken).await {
+                tracing::warn!(of = kit.source(), %error, "denials are not told yet");
+                taken.into_iter().for_each(|(denied, counted)| denials.add(denied, counted));
+            }
+        }
+        if is_last {
+            return;
+        }
+    }
+}
+
+async fn tell_taken(kit: &Kit, taken: &[(Denied, Counted)]) -> Result<()> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let telling = kit.write_by_itself("tell denials", |mut unit| {
+        let taken = taken.to_vec();
+        async move {
+            for (denied, counted) in taken {
+                let since = TimeDelta::from_std(counted.first_at.elapsed()).unwrap_or_default();
+                let accessed = Accessed {
+                    kind: AuditKind::Denial.into(),
+                    method: denied.method,
+                    count: counted.count,
+                    first_time: (counted.count > 1).then(|| to_timestamp(unit.now - since)),
+                    ..Accessed::default()
+                };
+                let origin = Origin {
+                    actor: denied.actor.into(),
+                    address: counted.address,
+                    trace: counted.trace.into(),
+                    ..unit.origin().clone()
+                };
+                unit.audit_as(&origin, &denied.programme_id, "", &accessed);
+            }
+            Ok((unit, ()))
+        }
+    });
+    telling.await
+}
+
 /// Forgets what was recorded longer ago than it is kept; gives how many records that were.
 pub(crate) async fn forget_requests(kit: &Kit, kept: Duration) -> Result<u64> {
     let before = kit.clock().now() - kept;
@@ -66,7 +135,6 @@ pub(crate) async fn forget_requests(kit: &Kit, kept: Duration) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use shipei_store::{event_log, fetch_all};
 
     use super::*;

@@ -16,7 +16,7 @@ use crate::{
     answer::status::reason_of,
     testing::TestKit,
     write::{
-        export::{Chunks, List, Portion},
+        export::{Asked, Chunks, List, Portion},
         kit::EXPORTS_MAX,
     },
 };
@@ -40,7 +40,8 @@ fn counted(portions: usize, read: &Arc<AtomicUsize>) -> List {
 
 async fn begin(test: &TestKit, format: FileFormat, list: List) -> Result<Chunks<Vec<u8>>, Status> {
     let admitted = test.kit.admit(&Request::new(ListNotesRequest::default())).await?;
-    let chunks = test.kit.export(&admitted, (format.into(), ""), list, |chunk, _| chunk).await?;
+    let asked = Asked { programme_id: "P", list: "NOTES", format: format.into(), region_code: "" };
+    let chunks = test.kit.export(&admitted, asked, list, |chunk, _| chunk).await?;
     Ok(chunks.into_inner())
 }
 

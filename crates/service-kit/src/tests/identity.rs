@@ -3,10 +3,15 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use chrono::TimeDelta;
+use prost::Message as _;
 use serde_json::{Value, json};
-use shipei_contracts::event::v1::{GetHeadRequest, SubscribeRequest, event_feed_client::EventFeedClient};
+use shipei_contracts::event::v1::{
+    Accessed, AuditKind, GetHeadRequest, SubscribeRequest, event_feed_client::EventFeedClient,
+};
 use shipei_store::{
+    Partition, StoredEvent,
     crypto::Keys,
+    event_log,
     tree::{self, Lying},
 };
 use tempfile::NamedTempFile;
@@ -17,7 +22,9 @@ use tokio::{
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::notes::{COUNTY, Notes, PROGRAMME, PUT_NOTE, PutNoteResponse, add_notes, call, put, test_kit};
+use super::notes::{
+    COUNTY, Notes, PROGRAMME, PUT_NOTE, PutNoteResponse, add_notes, call, put, put_in, test_kit,
+};
 use crate::{
     CallerLimits, Identification, KeySource, ProcessBounds, ServerBuilder, TokenSettings, Verifier,
     answer::status::{reason_of, retry_after},
@@ -145,6 +152,40 @@ async fn events_of(guarded: &Guarded) -> Vec<String> {
             return response.events.into_iter().map(|event| event.actor).collect();
         }
     }
+}
+
+/// One entry for a flood, in which who was refused, where from and how often; nothing of what was asked for.
+#[tokio::test]
+async fn refused_calls_are_told_in_the_audit_log_once() {
+    let guarded = Guarded::start().await;
+    let bearer = format!("Bearer {}", guarded.token(3600));
+    for _ in 0..30 {
+        let mut request = put_in("130303", "", "hello");
+        request.metadata_mut().insert("authorization", bearer.parse().unwrap());
+        request.metadata_mut().insert("x-forwarded-for", "198.51.100.1".parse().unwrap());
+        let status = call::<_, PutNoteResponse>(guarded.channel(), PUT_NOTE, request).await.unwrap_err();
+        assert_eq!(reason_of(&status).as_deref(), Some("NOT_PERMITTED"));
+    }
+    guarded.put(&[&bearer]).await.unwrap();
+    guarded.refusal(&[]).await;
+    guarded.server.shutdown.finish().await;
+    let mut tx = guarded.test.kit.database().begin_read().await.unwrap();
+    let told = event_log::read_after(&mut tx, Partition::AUDIT, 0, 100, &[], &[]).await.unwrap().events;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let accessed = Accessed::decode(told[0].data.as_slice()).unwrap();
+    assert_eq!(
+        (accessed.kind(), accessed.count, accessed.method.as_str()),
+        (AuditKind::Denial, 30, PUT_NOTE)
+    );
+    assert!(accessed.first_time.is_some() && accessed.ids.is_empty());
+    let StoredEvent { actor, address, programme, .. } = &told[0];
+    // Nobody is trusted here to say that a call comes from elsewhere.
+    let expected = ("county_counselor:K1@130302", "127.0.0.1", "P");
+    assert_eq!((actor.as_str(), address.as_str(), programme.as_str()), expected);
+    // What was let in says where from too.
+    let place = Partition::of(COUNTY);
+    let noted = event_log::read_after(&mut tx, place, 0, 100, &[], &[]).await.unwrap().events;
+    assert_eq!((noted.len(), noted[0].address.as_str()), (1, "127.0.0.1"));
 }
 
 #[tokio::test]

@@ -8,7 +8,10 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use futures::{Stream, StreamExt as _, future::BoxFuture};
-use shipei_contracts::common::v1::FileFormat;
+use shipei_contracts::{
+    common::v1::FileFormat,
+    event::v1::{Accessed, AuditKind},
+};
 use shipei_tables::{Heading, ListFormat, TableStream};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,7 +24,11 @@ use crate::{
         status::{deadline_exceeded, overloaded},
     },
     call::{admit::Admitted, reach::Reach},
-    write::{kit::Kit, unit::ReadUnit},
+    write::{
+        kit::Kit,
+        origin::Origin,
+        unit::{ReadUnit, Unit},
+    },
 };
 
 /// How long an export may take, and its snapshot be held.
@@ -33,6 +40,19 @@ pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
 /// What an RPC answers that streams its answers.
 pub type Chunks<Res> = Pin<Box<dyn Stream<Item = std::result::Result<Res, Status>> + Send>>;
+
+/// What is asked for, of a programme's lists.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The programme.
+    pub programme_id: &'a str,
+    /// The list's name, as the audit log has it.
+    pub list: &'a str,
+    /// A [`FileFormat`].
+    pub format: i32,
+    /// Only of this region; empty for all that the caller reaches.
+    pub region_code: &'a str,
+}
 
 /// Some rows of a list, and where it goes on; empty after the last.
 #[derive(Debug, Default)]
@@ -100,27 +120,29 @@ struct Export<Res> {
 }
 
 impl Kit {
-    /// Sends a list as a file, of a region of the tree or of everything, within what the caller may see.
+    /// Sends a list as a file, of a region of the tree or of everything, within what the caller may see. That somebody asked for it
+    /// stands in the audit log before anything is sent: what can't be told there is not given.
     ///
     /// # Errors
-    /// A format or a region that can't be, what the list answers at its beginning, and OVERLOADED when there are as many
+    /// A format or a region that can't be, what the list answers at its beginning, what a write answers, and OVERLOADED when there are as many
     /// exports as there may be.
     pub async fn export<Res: Send + 'static>(
         &self,
         admitted: &Admitted,
-        (format, region_code): (i32, &str),
+        asked: Asked<'_>,
         mut list: List,
         to_message: fn(Vec<u8>, i32) -> Res,
     ) -> std::result::Result<Response<Chunks<Res>>, Status> {
         let mut fields = Fields::new();
-        let format = fields.choice::<FileFormat>("format", format);
+        let format = fields.choice::<FileFormat>("format", asked.format);
         let (format,) = fields.all((format,))?;
         let format = if format == FileFormat::Xlsx { ListFormat::Xlsx } else { ListFormat::Csv };
+        self.tell_export(admitted, asked).await?;
         let tx = self.database().begin_read().await.map_err(Error::from)?;
         let mut unit = ReadUnit::open(tx, admitted).await?;
         // Who may not have it is told so, and never how much is under way.
         let place = self.exports().try_acquire_owned().map_err(|_| overloaded())?;
-        unit.reach = unit.reach.and(Reach::region(region_code));
+        unit.reach = unit.reach.and(Reach::region(asked.region_code));
         // What the list refuses is the call's answer, so its beginning is read before there is one.
         let (unit, first) = (list.read)(unit, String::new()).await?;
         let table = TableStream::begin(format, list.headings).map_err(unpackable)?;
@@ -138,6 +160,24 @@ impl Kit {
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver).boxed()))
+    }
+}
+
+impl Kit {
+    async fn tell_export(&self, admitted: &Admitted, asked: Asked<'_>) -> Result<()> {
+        let accessed = Accessed {
+            kind: AuditKind::Export.into(),
+            ids: vec![asked.list.to_owned()],
+            ..Accessed::default()
+        };
+        let telling = self.retry(|| {
+            let accessed = accessed.clone();
+            self.transact(admitted, Origin::of(admitted, "export"), move |mut unit: Unit| async move {
+                unit.audit(asked.programme_id, asked.region_code, accessed);
+                Ok((unit, ()))
+            })
+        });
+        telling.await.map(drop)
     }
 }
 

@@ -10,7 +10,9 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_store::{LogPosition, NewEvent, Positions, StoreError, Tx, event_log, idempotency::RequestRecord};
+use shipei_store::{
+    LogPosition, NewEvent, Partition, Positions, StoreError, Tx, event_log, idempotency::RequestRecord,
+};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::{
@@ -48,7 +50,8 @@ impl<T> Committed<T> {
 /// The token of these positions, and of the whole log where that is known.
 pub(super) fn token_of(source: &str, positions: &[LogPosition], heads: Option<&Positions>) -> Token {
     let mut token = heads.map(|heads| Token::of(source, heads)).unwrap_or_default();
-    for position in positions {
+    // The audit log is in no vector of positions: nobody waits for it.
+    for position in positions.iter().filter(|position| position.partition != Partition::AUDIT) {
         token.raise(source, partition_number(position.partition), position.number);
     }
     token

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
-use shipei_contracts::EventMessage;
+use shipei_contracts::{EventMessage, event::v1::Accessed};
 use shipei_store::{NewEvent, Partition, StoreError, Tx, crypto, retraction};
 use tokio::sync::OwnedMutexGuard;
 
@@ -25,6 +25,9 @@ use crate::{
 
 /// The events of a transaction that tell facts.
 pub(super) type PendingFacts = Arc<Mutex<Vec<NewEvent>>>;
+
+/// What entries of the audit log are about, where events have a subject: no subject of the log has this sign.
+const AUDITED: &str = "audit/";
 
 /// The most events that one unit may emit.
 pub const EVENTS_PER_UNIT_MAX: usize = 100_000;
@@ -235,6 +238,34 @@ impl Unit {
         push(&mut self.events, origin, region, subject, "", message);
     }
 
+    /// Tells in the audit log that the caller was shown something of a region (empty for all that they reach); kept with the rest of
+    /// the unit. `method` and `count` are filled in.
+    pub fn audit(&mut self, programme_id: &str, region: &str, accessed: Accessed) {
+        let accessed = Accessed { method: self.call.method.clone(), count: 1, ..accessed };
+        let origin = self.origin.clone();
+        self.audit_as(&origin, programme_id, region, &accessed);
+    }
+
+    /// As [`Unit::audit`], of what somebody else did.
+    pub(crate) fn audit_as(
+        &mut self,
+        origin: &Origin,
+        programme_id: &str,
+        region: &str,
+        accessed: &Accessed,
+    ) {
+        self.events.push(NewEvent {
+            partition: Partition::AUDIT,
+            programme: programme_id.to_owned(),
+            ..new_event(origin, region, AUDITED, "", accessed)
+        });
+    }
+
+    /// Whose work it is, and why.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Counts one more of `what` (a word of a few fixed ones), with so many bytes of text, for what a person may add in a day.
     ///
     /// # Errors
@@ -257,8 +288,11 @@ impl Unit {
     /// Gives the transaction back.
     pub(super) fn finish(self) -> Remains {
         let mut events = self.events;
-        let size = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        for (event, place) in events.iter_mut().zip(1..) {
+        // Who follows the log counts what it is shown, and never sees the audit log.
+        let is_told = |event: &&mut NewEvent| event.partition != Partition::AUDIT;
+        let size = events.iter_mut().filter(is_told).count();
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        for (event, place) in events.iter_mut().filter(is_told).zip(1..) {
             (event.transaction_size, event.transaction_place) = (size, place);
         }
         Remains { events, needs_whole_log: self.needs_whole_log }
@@ -274,9 +308,23 @@ fn push<M: Message + Name + EventMessage>(
     message: &M,
 ) {
     events.push(NewEvent {
+        programme: message.programme_id().to_owned(),
+        ..new_event(origin, region, subject, fact_id, message)
+    });
+}
+
+/// An event, of no programme yet.
+fn new_event<M: Message + Name>(
+    origin: &Origin,
+    region: &str,
+    subject: &str,
+    fact_id: &str,
+    message: &M,
+) -> NewEvent {
+    NewEvent {
         partition: Partition::of(region),
         kind: M::full_name(),
-        programme: message.programme_id().to_owned(),
+        programme: String::new(),
         subject: subject.to_owned(),
         region: region.to_owned(),
         occurred_at: origin.occurred_at,
@@ -284,9 +332,9 @@ fn push<M: Message + Name + EventMessage>(
         address: origin.address.map(|address| address.to_string()).unwrap_or_default(),
         cause: origin.cause.to_string(),
         trace: origin.trace.to_string(),
-        transaction_size: 0,
-        transaction_place: 0,
+        transaction_size: 1,
+        transaction_place: 1,
         data: message.encode_to_vec(),
         fact_id: fact_id.to_owned(),
-    });
+    }
 }

@@ -1,11 +1,14 @@
-//! `shipei audit`: whether the logs are what was written (`verify`), and the key that their checkpoints are verified by (`key`).
+//! `shipei audit`: who looked at what and who was refused (`list`), whether the logs are what was written (`verify`), and the key that
+//! their checkpoints are verified by (`key`).
 
+mod list;
 mod verify;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use shipei_service_kit::CheckpointKey;
 
+pub use list::ListOptions;
 pub use verify::VerifyOptions;
 
 use crate::{
@@ -16,6 +19,8 @@ use crate::{
 /// What stands below the help of `shipei audit`.
 pub const EXAMPLES: &str = "\
 Examples:
+  shipei audit list --programme qinhuangdao-2019             who looked at what, who was refused
+  shipei audit list --programme qinhuangdao-2019 --kind denial --from 2019-11-01T00:00:00+08:00
   shipei audit verify --config /etc/shipei.toml              all six logs, event by event
   shipei audit verify enrollment --data shipei-data --lang zh
   shipei audit verify --config /etc/shipei.toml --checkpoints /mnt/audit
@@ -30,31 +35,24 @@ can't write. Exits with 1 when something does not hold.";
 /// What can be asked of the audit.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List who exported, who looked for people, and who was refused (审计日志).
+    List(ListOptions),
     /// Verify the chains of the logs, straight from their databases.
     Verify(VerifyOptions),
     /// Print the public key that checkpoints are verified by.
     Key(config::Options),
 }
 
-impl Command {
-    /// The settings of the command.
-    pub fn options(&self) -> &config::Options {
-        match self {
-            Command::Verify(options) => options.options(),
-            Command::Key(options) => options,
-        }
-    }
-}
-
 /// Carries the command out; false when something does not hold.
 ///
 /// # Errors
-/// When a database or a file can't be read.
-pub async fn run(command: &Command, config: &Config) -> Result<bool> {
+/// When a database or a file can't be read, or a service refuses.
+pub async fn run(command: &Command) -> Result<bool> {
     match command {
-        Command::Verify(options) => verify::run(options, config).await,
-        Command::Key(_) => {
-            let keys = config.storage.load_keys()?.context("there is no key file")?;
+        Command::List(options) => list::run(options).await.map(|()| true),
+        Command::Verify(options) => verify::run(options, &Config::load(options.options())?).await,
+        Command::Key(options) => {
+            let keys = Config::load(options)?.storage.load_keys()?.context("there is no key file")?;
             say(&CheckpointKey::of(&keys)?.to_string());
             Ok(true)
         }

@@ -250,10 +250,7 @@ fn to_words(all: &[Verified], others: &[(String, NoCheckpoint)], language: Langu
         for (partition, broken) in &verified.first {
             let (partition, number) = (partition.number(), broken.number);
             if told.insert((partition, number, name(broken.flaw))) {
-                text.push_str(&format!(
-                    "{service} {partition}-{number}: {}\n",
-                    words(broken.flaw, language)
-                ));
+                text.push_str(&format!("{service} {partition}-{number}: {}\n", words(broken.flaw, language)));
             }
         }
         let untold = verified.breaks.saturating_sub(verified.first.len());
@@ -263,19 +260,24 @@ fn to_words(all: &[Verified], others: &[(String, NoCheckpoint)], language: Langu
         }
         if verified.trimmed > 0 {
             let trimmed = verified.trimmed;
-            let says = language.pick("个分区清除过旧月份，从留存的链接起验证", "chains begin behind dropped months");
+            let says =
+                language.pick("个分区清除过旧月份，从留存的链接起验证", "chains begin behind dropped months");
             text.push_str(&format!("{service}: {trimmed} {says}\n"));
         }
         if verified.of_another_life > 0 {
             let count = verified.of_another_life;
-            let says = language
-                .pick("个检查点属于另一个日志：数据库被换过", "checkpoints of another log: the database was replaced");
+            let says = language.pick(
+                "个检查点属于另一个日志：数据库被换过",
+                "checkpoints of another log: the database was replaced",
+            );
             text.push_str(&format!("{service}: {count} {says}\n"));
         }
     }
     for (place, why) in others {
         let says = match why {
-            NoCheckpoint::Form => language.pick("不是检查点（可能未写完）", "no checkpoint, maybe broken off"),
+            NoCheckpoint::Form => {
+                language.pick("不是检查点（可能未写完）", "no checkpoint, maybe broken off")
+            }
             NoCheckpoint::Signature => language.pick("签名不符", "its signature does not hold"),
         };
         text.push_str(&format!("{place}: {says}\n"));

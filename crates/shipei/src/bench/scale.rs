@@ -80,7 +80,7 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Scaled>>
         bounds: ProcessBounds::default(),
         proxies: TrustedProxies::default(),
         cors: CorsOrigins::default(),
-            checkpoints: None,
+        checkpoints: None,
         migrate: true,
     })
     .await?;

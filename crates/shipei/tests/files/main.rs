@@ -1,5 +1,6 @@
 //! The commands of those who keep lists, as they run them, against a server in a process of its own.
 
+mod audit;
 mod certificates;
 mod clerk;
 mod duties;

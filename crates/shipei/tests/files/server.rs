@@ -18,8 +18,13 @@ pub(crate) struct Server(Child, pub(crate) String);
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Result<Server> {
+        Server::start_with(data, &[])
+    }
+
+    /// With more settings.
+    pub(crate) fn start_with(data: &Path, settings: &[&str]) -> Result<Server> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shipei"));
-        command.args(["serve", "--open", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        command.args(["serve", "--open", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(settings);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("piped")?).read_line(&mut line)?;
@@ -27,6 +32,13 @@ impl Server {
         let server = Server(child, address);
         ensure!(!server.1.is_empty(), "it did not start: {line}");
         Ok(server)
+    }
+
+    /// Ends it softly; whether it ended well.
+    pub(crate) fn end(mut self) -> Result<bool> {
+        let ended = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status()?;
+        ensure!(ended.success(), "it could not be told to end");
+        Ok(self.0.wait()?.success())
     }
 
     /// Runs a command against it; an empty programme is not named.

@@ -232,7 +232,11 @@ pub(super) async fn chain_goes_on_behind_a_dropped_month(database: &Database) ->
     let mut tx = database.begin_write().await?;
     execute!(tx, "DELETE FROM event WHERE number < 6")?;
     execute!(tx, "DELETE FROM event_trim")?;
-    execute!(tx, "INSERT INTO event_trim (partition, number, link) VALUES (5, 5, $1)", [7_u8; 32].as_slice())?;
+    execute!(
+        tx,
+        "INSERT INTO event_trim (partition, number, link) VALUES (5, 5, $1)",
+        [7_u8; 32].as_slice()
+    )?;
     tx.commit().await?;
     let found = walk(database, place, BTreeMap::new()).await?;
     assert_eq!(found.first, [at(6, Flaw::Changed)]);

@@ -6,7 +6,7 @@ use shipei_rules::{ids::ProgrammeId, region::RegionCode};
 use shipei_service_kit::{
     cells::{broken, points, truth},
     convert::Fields,
-    export::{Chunks, List, Portion},
+    export::{Asked, Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
 };
 use shipei_tables::Heading;
@@ -64,9 +64,11 @@ impl ExportService for Assessment {
             fields.optional_id("region_code", &request.region_code, RegionCode::parse),
         );
         let (_, list, _) = fields.all(parsed)?;
-        let list = self.exported(list, request.programme_id);
-        let how = (request.format, request.region_code.as_str());
-        self.kit.export(&admitted, how, list, |chunk, rows| pb::ExportResponse { chunk, rows }).await
+        let (format, region_code) = (request.format, request.region_code.as_str());
+        let programme_id = request.programme_id.as_str();
+        let asked = Asked { programme_id, list: list.as_str_name(), format, region_code };
+        let list = self.exported(list, request.programme_id.clone());
+        self.kit.export(&admitted, asked, list, |chunk, rows| pb::ExportResponse { chunk, rows }).await
     }
 }
 

@@ -1,6 +1,10 @@
 //! What was kept wrongly of a person is put right, and people are found by number and name.
 
-use shipei_contracts::{common::v1::ErrorReason, enrollment::v1 as pb};
+use shipei_contracts::{
+    common::v1::ErrorReason,
+    enrollment::v1 as pb,
+    event::v1::{Accessed, AuditKind},
+};
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     teaching::{Teaching, TeachingChange},
@@ -214,12 +218,11 @@ pub(super) async fn find_persons(
     for row in rows {
         persons.push(convert::person_to(row, &id, handler.kit.keys().vault())?);
     }
-    let searched = pb::PeopleSearched {
-        programme_id: id.to_string(),
-        by_identity_number: matches!(sought, Sought::Number(_)),
-        person_ids: persons.iter().map(|person| person.person_id.clone()).collect(),
-    };
+    let by_number = matches!(sought, Sought::Number(_));
+    let kind = if by_number { AuditKind::SearchByNumber } else { AuditKind::SearchByName };
+    let ids = persons.iter().map(|person| person.person_id.clone()).collect();
     let region = region_code.unwrap_or(head.region_code);
-    unit.emit(region.as_str(), id.as_str(), &searched);
+    let accessed = Accessed { kind: kind.into(), ids, ..Accessed::default() };
+    unit.audit(id.as_str(), region.as_str(), accessed);
     Ok((unit, pb::FindPersonsResponse { persons, has_more }))
 }

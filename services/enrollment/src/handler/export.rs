@@ -9,7 +9,7 @@ use shipei_rules::region::RegionCode;
 use shipei_service_kit::{
     cells::{broken, development_stage, education_stage, instant, truth},
     convert::Fields,
-    export::{Chunks, List, Portion},
+    export::{Asked, Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
 };
 use shipei_tables::Heading;
@@ -84,9 +84,10 @@ impl ExportService for Handler {
         );
         let (_, list, _, _) = fields.all(parsed)?;
         let (format, region_code) = (request.format, request.region_code.clone());
+        let (programme_id, name) = (request.programme_id.clone(), list.as_str_name());
+        let asked = Asked { programme_id: &programme_id, list: name, format, region_code: &region_code };
         let list = self.list(list, request);
-        let how = (format, region_code.as_str());
-        self.kit.export(&admitted, how, list, |chunk, rows| pb::ExportResponse { chunk, rows }).await
+        self.kit.export(&admitted, asked, list, |chunk, rows| pb::ExportResponse { chunk, rows }).await
     }
 }
 

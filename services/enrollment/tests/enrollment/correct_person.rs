@@ -3,7 +3,10 @@
 use shipei_contracts::{
     common::v1::{DevelopmentStage, EducationStage},
     enrollment::v1 as pb,
-    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
+    event::v1::{
+        AuditKind, ListAuditRequest, RetractRequest, audit_service_client::AuditServiceClient,
+        correction_service_client::CorrectionServiceClient,
+    },
 };
 use shipei_store::StoredEvent;
 
@@ -265,16 +268,28 @@ async fn people_are_found_by_number_and_name(world: World) {
     assert_eq!(reason(refused), "INVALID_IDENTITY_NUMBER");
 
     // Each look is kept: who was shown, and by what; not what was asked for.
-    let events = world.events("PeopleSearched").await;
-    assert_eq!(events.len(), 8);
-    let mut shown: Vec<(bool, Vec<String>)> = events
+    let audit = AuditServiceClient::new(world.channel.clone());
+    let asked = ListAuditRequest {
+        source: "enrollment".into(),
+        programme_id: PROGRAMME.into(),
+        ..Default::default()
+    };
+    let entries = audit.clone().list_audit(asked.clone()).await.unwrap().into_inner().entries;
+    assert_eq!(entries.len(), 8);
+    assert!(entries.iter().all(|entry| entry.accessed.as_ref().unwrap().method.ends_with("/FindPersons")));
+    let in_county = ListAuditRequest { kind: AuditKind::SearchByNumber.into(), page_size: 3, ..asked };
+    let first = audit.clone().list_audit(in_county.clone()).await.unwrap().into_inner();
+    let page_token = first.next_page_token.clone();
+    let rest =
+        audit.clone().list_audit(ListAuditRequest { page_token, ..in_county }).await.unwrap().into_inner();
+    assert_eq!((first.entries.len(), rest.entries.len(), rest.next_page_token.as_str()), (3, 1, ""));
+    let shown: Vec<(bool, Vec<String>)> = entries
         .iter()
-        .map(decoded::<pb::PeopleSearched>)
-        .map(|event| (event.by_identity_number, event.person_ids))
+        .map(|entry| entry.accessed.clone().unwrap())
+        .map(|accessed| (accessed.kind() == AuditKind::SearchByNumber, accessed.ids))
         .collect();
-    shown.sort();
     assert_eq!(shown.iter().filter(|(by_number, _)| *by_number).count(), 4);
     assert!(shown.contains(&(true, vec!["T2".to_owned()])));
     assert!(shown.contains(&(false, vec!["T21".to_owned(), "T22".to_owned()])));
-    assert!(events.iter().all(|event| !event.actor.is_empty()));
+    assert!(entries.iter().all(|entry| !entry.actor.is_empty() && entry.recorded_time.is_some()));
 }

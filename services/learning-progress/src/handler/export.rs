@@ -10,7 +10,7 @@ use shipei_service_kit::{
     ReadUnit, Result,
     cells::{broken, education_stage, instant, truth},
     convert::{Fields, to_timestamp},
-    export::{Chunks, List, Portion},
+    export::{Asked, Chunks, List, Portion},
     page::PAGE_SIZE_MAX,
 };
 use shipei_tables::Heading;
@@ -67,9 +67,11 @@ impl ExportService for CourseHandler {
             fields.optional_id("region_code", &request.region_code, RegionCode::parse),
         );
         let (programme, list, _) = fields.all(parsed)?;
+        let (format, region_code) = (request.format, request.region_code.as_str());
+        let programme_id = request.programme_id.as_str();
+        let asked = Asked { programme_id, list: list.as_str_name(), format, region_code };
         let list = self.exported(list, programme);
-        let how = (request.format, request.region_code.as_str());
-        self.kit.export(&admitted, how, list, |chunk, rows| ExportResponse { chunk, rows }).await
+        self.kit.export(&admitted, asked, list, |chunk, rows| ExportResponse { chunk, rows }).await
     }
 }
 
