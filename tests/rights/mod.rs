@@ -2,6 +2,7 @@
 
 mod rows;
 mod table;
+mod unmask;
 mod walk;
 mod wire;
 mod world;

@@ -92,7 +92,7 @@ fn people(world: &World) -> Result<Vec<Who>> {
             Role::Service => "service",
             Role::Unspecified => bail!("no role"),
         };
-        let mut grant = json!({ "role": role_name, "import": true });
+        let mut grant = json!({ "role": role_name, "import": true, "unmasked": true });
         match place {
             Place::Whole | Place::Person => {}
             Place::Region(code) => grant["region"] = code.into(),

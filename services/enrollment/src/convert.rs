@@ -412,13 +412,22 @@ pub(crate) fn identity_context(programme_id: &ProgrammeId, person_id: &PersonId)
     format!("enrollment.person.identity_number/{programme_id}/{person_id}").into_bytes()
 }
 
-/// A person as messages have it, the identity number masked.
-pub(crate) fn person_to(row: PersonRow, programme_id: &ProgrammeId, vault: &Vault) -> Result<pb::Person> {
+/// The identity number of a row, whole.
+pub(crate) fn opened_number(
+    row: &PersonRow,
+    programme_id: &ProgrammeId,
+    vault: &Vault,
+) -> Result<IdentityNumber> {
     let corrupt = || StoreError::corrupt_row("person", "sealed_identity_number", &row.person_id);
     let context = identity_context(programme_id, &row.person_id);
     let plain = vault.open(&context, &row.sealed_identity_number).map_err(|_| corrupt())?;
     let plain = String::from_utf8(plain).map_err(|_| corrupt())?;
-    let number = IdentityNumber::parse(&plain).map_err(|_| corrupt())?;
+    Ok(IdentityNumber::parse(&plain).map_err(|_| corrupt())?)
+}
+
+/// A person as messages have it, the identity number masked.
+pub(crate) fn person_to(row: PersonRow, programme_id: &ProgrammeId, vault: &Vault) -> Result<pb::Person> {
+    let number = opened_number(&row, programme_id, vault)?;
     Ok(pb::Person {
         masked_identity_number: number.masked(),
         role: role_to(row.role()?).into(),

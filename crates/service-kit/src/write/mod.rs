@@ -1,7 +1,7 @@
 //! The path of every write and read of a service. What goes through: a command comes in by [`commands`], waits in a
 //! `line`, and shares a transaction with those that wait too (`group`); work in [`parts`] and what a service does by
 //! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot, and
-//! so has an [`mod@export`]; a read may go on ([`observe`]). All of them work in a
+//! so has an [`mod@export`]; a read may go on ([`observe`]); what is masked is shown by `unmask`. All of them work in a
 //! [`mod@unit`], and all writes take the one [`road`], where there is [`room`] for them; what one person adds in a day is bounded by a
 //! [`quota`]. What became of a command is kept under its request id (`outcome`, `kept`), and what it
 //! recorded can be retracted ([`facts`]).
@@ -28,3 +28,4 @@ pub mod road;
 pub mod room;
 pub(crate) mod share;
 pub mod unit;
+mod unmask;

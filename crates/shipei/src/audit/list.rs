@@ -27,6 +27,8 @@ enum Kind {
     SearchByNumber,
     /// Searches for people by a name.
     SearchByName,
+    /// Identity numbers that were shown whole.
+    Unmasked,
     /// Calls that were refused for lack of a right.
     Denial,
 }
@@ -37,6 +39,7 @@ impl From<Kind> for AuditKind {
             Kind::Export => Self::Export,
             Kind::SearchByNumber => Self::SearchByNumber,
             Kind::SearchByName => Self::SearchByName,
+            Kind::Unmasked => Self::Unmasked,
             Kind::Denial => Self::Denial,
         }
     }
@@ -161,6 +164,7 @@ fn to_shown(source: &'static str, at: String, entry: AuditEntry) -> Shown {
             AuditKind::Export => "export",
             AuditKind::SearchByNumber => "search_by_number",
             AuditKind::SearchByName => "search_by_name",
+            AuditKind::Unmasked => "unmasked",
             AuditKind::Denial => "denial",
             AuditKind::Unspecified => "",
         },
@@ -180,6 +184,7 @@ fn row(entry: &Shown, language: Language) -> Vec<String> {
         "export" => language.pick("导出", "export"),
         "search_by_number" => language.pick("按身份证号查人", "search by number"),
         "search_by_name" => language.pick("按姓名查人", "search by name"),
+        "unmasked" => language.pick("查看完整身份证号", "unmasked"),
         _ => language.pick("越权被拒", "denial"),
     };
     // Of a path only what tells it apart.

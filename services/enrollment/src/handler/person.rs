@@ -1,7 +1,10 @@
 //! PersonService: people, their log-ins and training before the job; moving is in `transfer.rs`, leaving in `leave.rs`, what is put
 //! right in `correct.rs`, the import of rosters in `import.rs`. Whoever changes somebody holds their row first, so that leaving and moving don't pass each other.
 
-use shipei_contracts::enrollment::v1::{self as pb, person_service_server::PersonService};
+use shipei_contracts::{
+    enrollment::v1::{self as pb, person_service_server::PersonService},
+    event::v1::{Accessed, AuditKind},
+};
 use shipei_rules::{
     ids::{ClassId, text_of},
     region::RegionCode,
@@ -18,6 +21,7 @@ use super::{
 use crate::{
     convert,
     domain::decide_login,
+    error::not_found,
     store::{
         Stamp,
         person::{self as people, PeopleFilter, PersonFact},
@@ -35,6 +39,13 @@ impl PersonService for Handler {
 
     async fn get_person(&self, request: Request<pb::GetPersonRequest>) -> Answer<pb::GetPersonResponse> {
         self.kit.read(self, request, get_person).await
+    }
+
+    async fn unmask_person(
+        &self,
+        request: Request<pb::UnmaskPersonRequest>,
+    ) -> Answer<pb::UnmaskPersonResponse> {
+        self.kit.unmask(self, request, unmask_person).await
     }
 
     async fn get_roster_template(
@@ -129,6 +140,29 @@ async fn get_person(
     programme_head(&mut unit.tx, &id).await?;
     let person = Some(person_of(&handler, &mut unit.tx, &id, &person_id).await?);
     Ok((unit, pb::GetPersonResponse { person }))
+}
+
+async fn unmask_person(
+    handler: Handler,
+    mut unit: Unit,
+    request: pb::UnmaskPersonRequest,
+) -> Result<(Unit, pb::UnmaskPersonResponse)> {
+    let (id, person_id) =
+        convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
+    programme_head(&mut unit.tx, &id).await?;
+    let row = people::person(&mut unit.tx, &id, &person_id).await?;
+    let row = row.ok_or_else(|| not_found("person_id"))?;
+    let vault = handler.kit.keys().vault();
+    let identity_number = convert::opened_number(&row, &id, vault)?.reveal().to_owned();
+    let county = row.county_code.clone();
+    let person = Some(convert::person_to(row, &id, vault)?);
+    let accessed = Accessed {
+        kind: AuditKind::Unmasked.into(),
+        ids: vec![person_id.to_string()],
+        ..Accessed::default()
+    };
+    unit.audit(id.as_str(), county.as_str(), accessed);
+    Ok((unit, pb::UnmaskPersonResponse { person, identity_number }))
 }
 
 pub(super) async fn list_people(

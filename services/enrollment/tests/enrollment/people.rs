@@ -1,7 +1,12 @@
 //! People: log-ins, training before the job, leaving, moving, lists.
 
-use shipei_contracts::{common::v1::Role, enrollment::v1 as pb};
-use shipei_store::execute;
+use prost::Message as _;
+use shipei_contracts::{
+    common::v1::Role,
+    enrollment::v1 as pb,
+    event::v1::{Accessed, AuditKind},
+};
+use shipei_store::{Partition, event_log, execute};
 
 use crate::world::{PROGRAMME, World, at, id_number, reason, row};
 
@@ -208,6 +213,21 @@ async fn people_are_listed_masked(world: World) {
     let person = world.person("T1").await;
     assert_eq!(person.masked_identity_number, format!("{}*************{}", &number[..3], &number[16..]));
     assert_eq!((person.name.as_str(), person.role()), ("测试T1", Role::Trainee));
+    // Who may see it whole is shown it, and that stands in the audit log.
+    let asked = pb::UnmaskPersonRequest { programme_id: PROGRAMME.to_owned(), person_id: "T1".to_owned() };
+    let shown = client.unmask_person(asked.clone()).await.unwrap().into_inner();
+    assert_eq!((&shown.identity_number, shown.person.as_ref()), (&number, Some(&person)));
+    let missing = pb::UnmaskPersonRequest { person_id: "T999".to_owned(), ..asked };
+    assert_eq!(reason(client.unmask_person(missing).await), "NOT_FOUND");
+    let mut tx = world.kit.kit.database().begin_read().await.unwrap();
+    let told = event_log::read_after(&mut tx, Partition::AUDIT, 0, 10, &[], &[]).await.unwrap().events;
+    let accessed = Accessed::decode(told[0].data.as_slice()).unwrap();
+    assert_eq!((told.len(), accessed.kind(), accessed.ids), (1, AuditKind::Unmasked, vec!["T1".to_owned()]));
+    assert!(
+        !format!("{:?}", told[0]).contains(&number)
+            && !String::from_utf8_lossy(&told[0].data).contains(&number)
+    );
+    drop(tx);
     // Nothing in the log shows it, and nothing in the database holds it open.
     for event in world.events("PersonRegistered").await {
         let text = String::from_utf8_lossy(&event.data).into_owned();
