@@ -23,7 +23,9 @@ use shipei_contracts::{
     event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
 };
 use shipei_service_kit::event_feed::SOURCE_HEADER;
-use shipei_store::{crypto::random_name, testing::TestPostgres};
+use shipei_store::{
+    Database, Partition, PoolLimits, chain::Walk, crypto::random_name, fetch_one, testing::TestPostgres,
+};
 use tempfile::TempDir;
 use tonic::metadata::MetadataValue;
 
@@ -168,6 +170,34 @@ pub(crate) async fn log_lengths(clients: &Clients) -> Result<BTreeMap<&'static s
         lengths.insert(service, head.positions.iter().map(|position| position.number).sum());
     }
     Ok(lengths)
+}
+
+/// The chains of all logs hold, and have as many events as there are; gives how many. Nobody may serve them meanwhile.
+pub(crate) async fn chains_hold(place: &KeptState) -> Result<i64> {
+    let mut events = 0;
+    for service in SERVICES {
+        let url = match &place.storage {
+            Storage::Directory(folder) => {
+                format!("sqlite:{}", folder.join(format!("{service}.sqlite")).display())
+            }
+            Storage::Databases { urls, .. } => urls.get(service).context("a database")?.clone(),
+        };
+        let database = Database::open(&url, PoolLimits::default()).await?;
+        let mut tx = database.begin_read().await?;
+        let (rows,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM event")?;
+        let mut found = 0;
+        for partition in Partition::chained() {
+            let mut walk = Walk::begin(&mut tx, partition, BTreeMap::new()).await?;
+            while walk.step(&mut tx).await? {}
+            ensure!(walk.found.breaks == 0, "{service}, {partition:?}: {:?}", walk.found.first);
+            found += walk.found.events;
+        }
+        ensure!(found == rows, "{service}: {rows} events, {found} in its chains");
+        tx.rollback().await?;
+        database.close().await;
+        events += found;
+    }
+    Ok(events)
 }
 
 /// A suite in this process with a client of it.

@@ -5,13 +5,14 @@ use shipei::suite::forget_learned;
 use shipei_client::client::SERVICES;
 use shipei_store::PoolLimits;
 
-use crate::harness::{Backend, KeptState, digest, embedded, log_lengths, replay_and_compare};
+use crate::harness::{Backend, KeptState, chains_hold, digest, embedded, log_lengths, replay_and_compare};
 
 async fn season_gives_its_scores(name: &str, backend: Backend) -> Result<()> {
     let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
     replay_and_compare(&clients, name, &place.out("scores")).await?;
     suite.stop().await;
+    ensure!(chains_hold(&place).await? > 0, "{name}: nothing in the logs");
     Ok(())
 }
 
@@ -98,6 +99,7 @@ async fn relearned_is_the_same(backend: Backend) -> Result<()> {
     replay_and_compare(&clients, "edges", &place.out("relearned")).await?;
     ensure!(digest(&clients, &programme).await? == first, "another digest after it was learned again");
     suite.stop().await;
+    ensure!(chains_hold(&place).await? > 0, "nothing in the logs");
     Ok(())
 }
 

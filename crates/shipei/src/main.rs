@@ -171,7 +171,6 @@ enum Command {
     /// List final versions, and say what changed from one to another.
     #[command(subcommand, after_help = versions::EXAMPLES)]
     Versions(versions::Command),
-    /// Verify that the logs are what was written (审计).
     /// Say who looked at what, and verify that the logs are what was written (审计).
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::Command),

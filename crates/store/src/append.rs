@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::chain::{self, Link, Place};
 use crate::event_log::{LogPosition, NewEvent};
 use crate::idempotency::{self, RequestRecord};
+use crate::link::{Link, Place, content};
 use crate::partition::Partition;
 use crate::{StoreError, Tx, bulk_insert, fetch_all, fetch_one, select_by_keys};
 
@@ -133,7 +133,7 @@ async fn conclude_one(
         (false, false) => CONCLUDE_ON_SQLITE,
     };
     let partition = event.partition;
-    let content = chain::content_of_new(event);
+    let content = content!(event, event.partition);
     // On Postgres the statement finds out the rest, and the link with it.
     let mut place = Place { number: 0, version: 0, recorded_at };
     let mut link = content;
@@ -218,7 +218,7 @@ pub async fn append(
         let version = versions.entry(Subject::of(event)).or_default();
         *version += 1;
         let place = Place { number: head.position, version: *version, recorded_at: head.recorded_at };
-        let link = Link::after(head.link, &chain::content_of_new(event), place);
+        let link = Link::after(head.link, &content!(event, event.partition), place);
         head.link = Some(link);
         rows.push((event, place, link));
         places.push(LogPosition { partition: event.partition, number: place.number });

@@ -9,7 +9,7 @@
 use chrono::{DateTime, Utc};
 
 pub use crate::append::{append, conclude};
-use crate::chain::Link;
+use crate::link::Link;
 use crate::list::{Piece, Unless};
 use crate::partition::{PARTITIONS, Partition};
 use crate::positions::{Marks, Positions};
@@ -213,19 +213,24 @@ pub async fn read_wanted<P: Piece<sqlx::Postgres> + Piece<sqlx::Sqlite>>(
 
 /// The mark of the event at a place; `None` when the log has no such event.
 pub async fn mark_at(tx: &mut Tx, place: LogPosition) -> Result<Option<u64>, StoreError> {
-    let mut positions = Positions::new();
-    positions.set(place.partition, place.number);
-    Ok(marks_at(tx, &positions).await?.map(|marks| marks.get(place.partition)))
+    let row = fetch_optional!(
+        tx,
+        (Vec<u8>,),
+        "SELECT link FROM event WHERE partition = $1 AND number = $2",
+        place.partition.number(),
+        place.number
+    )?;
+    Ok(row.map(|(link,)| Link::from_column(&link).mark()))
 }
 
 /// The marks of the events at these positions; `None` when the log lacks one of them, so that it can't be the log that
 /// the positions come from.
 pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks>, StoreError> {
     let places: Vec<(Partition, i64)> = positions.iter().collect();
-    let rows: Vec<PlacedRow> = select_by_keys!(
+    let rows: Vec<(i64, Vec<u8>)> = select_by_keys!(
         tx,
-        PlacedRow,
-        [concat!("SELECT partition, ", event_columns!(), " FROM event WHERE (partition, number) IN ")],
+        (i64, Vec<u8>),
+        ["SELECT partition, link FROM event WHERE (partition, number) IN "],
         places,
         |place| (place.0.number(), place.1)
     )?;
@@ -233,9 +238,8 @@ pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks
         return Ok(None);
     }
     let mut marks = Marks::default();
-    for row in rows {
-        let partition = head_partition(row.partition)?;
-        marks.set(partition, row.event.into_event(partition).mark());
+    for (partition, link) in rows {
+        marks.set(head_partition(partition)?, Link::from_column(&link).mark());
     }
     Ok(Some(marks))
 }

@@ -3,16 +3,17 @@
 //! holds a name or an identity number.
 
 use chrono::{DateTime, Utc};
-use prost::{Message as _, Name as _};
+use prost::Message as _;
 use shipei_contracts::event::v1::{self as proto, audit_service_server::AuditService};
 use shipei_store::{
-    Partition, StoredEvent,
+    Partition, StoreError, StoredEvent,
     event_log::{self, Wanted},
 };
 use tonic::{Request, Response, Status};
 
 use crate::{
     answer::{
+        broken::set_aside,
         convert::{Fields, to_timestamp},
         error::{Error, Result},
         page::PAGE_BYTES_MAX,
@@ -92,7 +93,8 @@ async fn list(
     let filter = [kit.source(), &*programme, &*kind, &*request.subject, &*from, &*until];
     let page = kit.page::<proto::ListAuditRequest>(&filter, request.page_size, &request.page_token)?;
     let mut after = if page.is_first() { 0 } else { page.after(0).parse::<i64>().unwrap_or_default() };
-    let (mut entries, mut bytes, begun_after) = (Vec::new(), 0_usize, after);
+    let (mut entries, mut broken) = (Vec::new(), Vec::new());
+    let (mut bytes, begun_after) = (0_usize, after);
     let limit = page.size();
     let programmes = [programme];
     let next = loop {
@@ -105,8 +107,9 @@ async fn list(
         }
         for event in batch.events {
             after = event.position.number;
-            let accessed = proto::Accessed::decode(event.data.as_slice())
-                .map_err(|_| Error::Internal("an entry of the audit log can't be read".into()))?;
+            let unreadable = |_| Error::from(StoreError::corrupt_row("event", "data", after));
+            let accessed = proto::Accessed::decode(event.data.as_slice()).map_err(unreadable);
+            let Some(accessed) = set_aside(accessed, &mut broken)? else { continue };
             if asked.wants(&event, &accessed) {
                 let entry = to_entry(event, accessed);
                 bytes = bytes.saturating_add(entry.encoded_len());
@@ -124,7 +127,7 @@ async fn list(
             break page.token_after(&[after.to_string()]);
         }
     };
-    Ok((unit, proto::ListAuditResponse { entries, next_page_token: next }))
+    Ok((unit, proto::ListAuditResponse { entries, next_page_token: next, broken }))
 }
 
 fn to_entry(event: StoredEvent, accessed: proto::Accessed) -> proto::AuditEntry {

@@ -21,7 +21,7 @@ use http::Uri;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use shipei_store::{
-    Link, Partition, StoreError, chain,
+    Link, Partition, chain,
     crypto::{KEY_BYTES, Keys, make_private_folder},
     event_log,
 };

@@ -27,9 +27,9 @@ Examples:
                                         also against what was written down elsewhere
   shipei audit key --config /etc/shipei.toml                 for who keeps the checkpoints
 
-Each event carries a link, a digest of itself and of the link before it, so one that was removed,
-changed or put in another's place breaks the chain. Who makes the chain anew is found by
-checkpoints (setting audit_checkpoints) alone: keep them where the database's administrator
+Each event carries a link, a digest of itself and of the link before it, so one that was
+removed, changed or put in another's place breaks the chain. Who makes the chain anew is found
+by checkpoints (setting audit_checkpoints) alone: keep them where the database's administrator
 can't write. Exits with 1 when something does not hold.";
 
 /// What can be asked of the audit.

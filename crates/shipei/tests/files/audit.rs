@@ -35,7 +35,7 @@ async fn operator_lists_the_audit_and_finds_what_was_done_to_a_log() -> Result<(
     };
     PersonServiceClient::new(clients.channel("enrollment")).find_persons(clients.unary(sought)).await?;
     let file = place(&folder.path().join("regions.csv"))?;
-    let exported = server.shipei(&["export", "regions", "--out", &file], &programme)?;
+    let exported = server.shipei(&["export", "regions", &file], &programme)?;
     ensure!(exported.status.success(), "{}", said(&exported));
 
     let listed = server.shipei(&["audit", "list", "--json"], &programme)?;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::log::{event, instant, partition, record};
-use crate::chain::{self, Break, Flaw, Found, Link, Walk};
+use super::samples::{event, instant, partition, record};
+use crate::chain::{self, Break, Flaw, Found, Walk};
 use crate::months::{self, Month};
-use crate::{Database, NewEvent, Partition, StoreError, event_log, execute, fetch_all};
+use crate::{Database, Link, NewEvent, Partition, StoreError, event_log, execute, fetch_all};
 
 /// Walks one chain to its end.
 pub(super) async fn walk(
@@ -64,6 +64,8 @@ pub(super) async fn chain_holds_however_events_come(database: &Database) -> Resu
     assert_eq!(event_log::heads(&mut tx).await?.iter().count(), 64);
     let ends = chain::ends(&mut tx).await?;
     assert_eq!((ends.len(), ends[64].0, ends[64].1), (65, Partition::AUDIT, 1));
+    let others = event_log::read_after(&mut tx, Partition::AUDIT, 0, 10, &["other".to_owned()], &[]).await?;
+    assert_eq!((others.events.len(), others.reached, others.mark != 0), (0, 1, true));
     let stored = event_log::read_after(&mut tx, one, 0, 10, &[], &[]).await?;
     let links: Vec<Link> = stored.events.iter().map(|event| event.link).collect();
     assert_eq!((ends[9].1, Some(&ends[9].2)), (5, links.last()));
@@ -208,18 +210,18 @@ pub(super) async fn chain_made_anew_is_found_by_its_checkpoint(
 pub(super) async fn chain_goes_on_behind_a_dropped_month(database: &Database) -> Result<(), StoreError> {
     let (place, old) = (partition(5), Month::of(instant(0)));
     let days = |days: i64| TimeDelta::days(days).num_microseconds().unwrap_or_default();
-    for (number, micros) in [0, 1, days(40), days(41), days(80)].into_iter().enumerate() {
+    for (number, micros) in [0, 1, days(35), days(36), days(75)].into_iter().enumerate() {
         months::prepare(database, Month::of(instant(micros))).await?;
         append(database, &[event(place, &number.to_string())], micros).await?;
     }
     assert_eq!(holds(database).await?, 5);
     let is_postgres = database.is_postgres();
-    let later = months::drop_month(database, Month::of(instant(days(40)))).await;
+    let later = months::drop_month(database, Month::of(instant(days(35)))).await;
     assert!(matches!(later, Err(StoreError::NotTheOldest(_))) == is_postgres, "{later:?}");
     assert_eq!(months::drop_month(database, old).await?, is_postgres);
     assert_eq!(holds(database).await?, if is_postgres { 3 } else { 5 });
     assert_eq!(
-        months::drop_month(database, Month::of(instant(days(40)))).await?,
+        months::drop_month(database, Month::of(instant(days(35)))).await?,
         is_postgres,
         "the oldest by now"
     );

@@ -9,6 +9,7 @@ mod broken;
 mod chain;
 mod list;
 mod log;
+mod samples;
 mod sql;
 mod state;
 
