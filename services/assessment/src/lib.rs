@@ -77,7 +77,7 @@ pub fn migrations() -> Migrator {
 }
 
 /// Its tables, all of which follow from the logs of the other services.
-pub const TABLES: [&str; 22] = [
+pub const TABLES: [&str; 23] = [
     "trainee_place",
     "phase_achieved",
     "submission",

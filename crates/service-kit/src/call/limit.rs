@@ -42,7 +42,7 @@ impl Gate for Limit {
 
 impl Limit {
     /// The gRPC service and the caller, if their calls are counted: by name, else by address.
-    fn who_calls_what<'a>(request: &'a Request<Body>) -> Option<(&'a str, String)> {
+    fn who_calls_what(request: &Request<Body>) -> Option<(&str, String)> {
         let (service, _) = request.uri().path().strip_prefix('/')?.split_once('/')?;
         let Arrival { caller, address, .. } = request.extensions().get::<Arrival>()?;
         match &caller.kind {

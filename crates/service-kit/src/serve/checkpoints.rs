@@ -304,6 +304,9 @@ fn append(folder: &Path, source: &str, line: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// The checkpoints of a folder; of what is none, where it stands and why.
+pub type ReadFolder = (Vec<Checkpoint>, Vec<(String, NoCheckpoint)>);
+
 /// Reads the files of a folder: each checkpoint of this key, and of what is none, where it stands and why.
 ///
 /// # Errors
@@ -311,7 +314,7 @@ fn append(folder: &Path, source: &str, line: &str) -> std::io::Result<()> {
 pub fn read_folder(
     folder: &Path,
     key: &CheckpointKey,
-) -> std::result::Result<(Vec<Checkpoint>, Vec<(String, NoCheckpoint)>), std::io::Error> {
+) -> std::result::Result<ReadFolder, std::io::Error> {
     let (mut checkpoints, mut others) = (Vec::new(), Vec::new());
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
