@@ -135,6 +135,9 @@ pub(crate) fn decide_selection(
     }
 }
 
+/// For each turn of the main line, for each phase, how many courses are asked.
+pub(crate) type Totals = Vec<Arc<[i64]>>;
+
 /// The courses that a scheme prescribes or prescribed, and when what they ask may change.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MainLine {
@@ -165,7 +168,7 @@ impl MainLine {
     }
 
     /// For each turn, for each phase of these categories, how many of them are asked.
-    pub(crate) fn totals(&self, phases: &[&[Category]], teaches: Teaches<'_>) -> Vec<Arc<[i64]>> {
+    pub(crate) fn totals(&self, phases: &[&[Category]], teaches: Teaches<'_>) -> Totals {
         let as_of = |turn: Option<DateTime<Utc>>| {
             let terms = || {
                 let courses = self.courses.iter();
@@ -180,7 +183,7 @@ impl MainLine {
     pub(crate) fn asked(
         &self,
         teaching: &History<Teaching>,
-        totals: impl Fn(&Teaching) -> Vec<Arc<[i64]>>,
+        totals: impl Fn(&Teaching) -> Totals,
     ) -> History<Asked> {
         let totals = teaching.map(|teaching| (teaching.clone(), totals(teaching)));
         totals.join(&self.turns, |(teaching, totals), turn| Asked {

@@ -14,6 +14,7 @@ use shipei_service_kit::Result;
 use shipei_store::{StoreError, Tx};
 
 use super::working_set::{LearnerState, OtherSession, Owner, WorkingSet};
+use crate::domain::course::Totals;
 use crate::domain::study::{CourseGate, Eligibility, LearnerCourse, Phase};
 use crate::store::{correction, session, study};
 
@@ -107,7 +108,7 @@ impl<'m> WorkingSet<'m> {
         counties.dedup();
         let opened = counties_opened_at(tx, self.programme_id, &counties).await?;
 
-        let mut known: HashMap<(String, Option<EducationStage>), Vec<Arc<[i64]>>> = HashMap::new();
+        let mut known: HashMap<(String, Option<EducationStage>), Totals> = HashMap::new();
         let entries = &self.windows.scheme.trainee.online;
         let phases: Vec<_> = entries.iter().map(|entry| entry.categories.as_slice()).collect();
         let main_line = self.catalogue.main_line();
