@@ -27,7 +27,7 @@ async fn operator_lists_the_audit_and_finds_what_was_done_to_a_log() -> Result<(
     let (data_text, checkpoints_text) = (place(&data)?, place(&checkpoints)?);
     let server = Server::start_with(&data, &["--audit-checkpoints", &checkpoints_text])?;
     let programme = with_county(&server.1).await?;
-    let clients = Clients::connect(&[server.1.clone()], None).await?;
+    let clients = Clients::connect(std::slice::from_ref(&server.1), None).await?;
     let sought = FindPersonsRequest {
         programme_id: programme.clone(),
         name: "张三".to_owned(),
