@@ -311,10 +311,7 @@ pub type ReadFolder = (Vec<Checkpoint>, Vec<(String, NoCheckpoint)>);
 ///
 /// # Errors
 /// What the file system does.
-pub fn read_folder(
-    folder: &Path,
-    key: &CheckpointKey,
-) -> std::result::Result<ReadFolder, std::io::Error> {
+pub fn read_folder(folder: &Path, key: &CheckpointKey) -> std::result::Result<ReadFolder, std::io::Error> {
     let (mut checkpoints, mut others) = (Vec::new(), Vec::new());
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {

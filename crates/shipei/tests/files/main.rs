@@ -3,8 +3,8 @@
 mod audit;
 mod certificates;
 mod clerk;
-mod duties;
 mod course;
+mod duties;
 mod explain;
 mod exports;
 mod roster;

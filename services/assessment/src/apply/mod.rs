@@ -175,7 +175,8 @@ mod tests {
             PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PreJobTrainingAttended ProgrammeCreated RegionCreated \
             RegionMoved RemittanceConfirmed RemittanceSent RosterCompiled RosterReported SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
-        let expected = "learning-progress 4: PhaseAchieved PhaseStudied PhaseTakenBack CourseCreated CourseSelected";
+        let expected =
+            "learning-progress 4: PhaseAchieved PhaseStudied PhaseTakenBack CourseCreated CourseSelected";
         assert_eq!(named(&LearningProjector::default()), expected);
         let expected = "offline-activity 2: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
         assert_eq!(named(&OfflineProjector::default()), expected);
