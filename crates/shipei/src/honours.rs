@@ -22,14 +22,15 @@ use crate::{
 /// What stands below the help of `shipei honours`.
 pub const EXAMPLES: &str = "\
 Examples:
-  shipei honours recommend U0003 T000011 T000012 --programme qinhuangdao-2019 --text 学习认真
+  shipei honours recommend U0003 T000011 T000012 --programme qinhuangdao-2019 \\
+      --text 学习认真
   shipei honours choose X001 U0003 --programme qinhuangdao-2019
   shipei honours trainees --programme qinhuangdao-2019 --region 130302
   shipei honours tutors --programme qinhuangdao-2019 --json
 
-Whether a recommendation or a choice counts is judged as of the programme's end: whether who it is
-about passed, or is eligible, and whether there is room in the scheme's quota ([honours]). One that
-doesn't count is kept, and the list says why.";
+Whether a recommendation or a choice counts is judged as of the programme's end: whether who it
+is about passed, or is eligible, and whether there is room in the scheme's quota ([honours]).
+One that doesn't count is kept, and the list says why.";
 
 /// What is asked or done.
 #[derive(Debug, Subcommand)]
