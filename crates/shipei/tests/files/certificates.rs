@@ -115,6 +115,8 @@ async fn certificates_go_from_final_scores_to_paper_and_stay() -> Result<()> {
     let relearned = shipei(&["relearn", "assessment-decisions", "--data", &data.to_string_lossy()])?;
     assert!(relearned.status.success(), "{}", said(&relearned));
     let server = Server::start(&data)?;
+    // What lies in the county is learned again, too.
+    first_certificate(&server.1).await?;
     let second = format!("{PROGRAMME}-{COUNTY}-{:06}", count + 1);
     let revoked = server.shipei(&["certificates", "verify", &code], "")?;
     assert!(said(&revoked).starts_with("REVOKED"), "{}", said(&revoked));
@@ -127,12 +129,16 @@ async fn certificates_go_from_final_scores_to_paper_and_stay() -> Result<()> {
     Ok(())
 }
 
-/// The code of the first certificate of the county, and whose it is.
+/// The code of the first certificate of the county, and whose it is; asked when all that enrollment told is known.
 async fn first_certificate(address: &str) -> Result<(String, String)> {
-    use shipei_contracts::decisions::v1::{
-        ListCertificatesRequest, certificate_service_client::CertificateServiceClient,
+    use shipei_contracts::{
+        decisions::v1::{ListCertificatesRequest, certificate_service_client::CertificateServiceClient},
+        event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
     };
     let clients = shipei_client::client::Clients::connect(&[address.to_owned()], None).await?;
+    let mut feed = EventFeedClient::new(clients.channel("enrollment"));
+    let head = feed.get_head(clients.unary(GetHeadRequest { source: "enrollment".to_owned() })).await?;
+    clients.note_token(head.into_inner().consistency_token.as_bytes());
     let request = ListCertificatesRequest {
         programme_id: PROGRAMME.to_owned(),
         page_size: 1,

@@ -168,7 +168,7 @@ mod tests {
             let names: Vec<&str> = types.iter().filter_map(|name| name.split('.').next_back()).collect();
             format!("{} {}: {}", projector.source(), projector.version(), names.join(" "))
         };
-        let expected = "assignment-grading 2: AssignmentSubmitted SubmissionReviewed SubmissionReturned SeminarOpened \
+        let expected = "assignment-grading 3: AssignmentSubmitted SubmissionReviewed SubmissionReturned MarkJudged SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
         let expected = "enrollment 6005: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
