@@ -3,7 +3,10 @@
 
 mod tools;
 
-use std::process::{Command, ExitCode};
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
@@ -12,6 +15,9 @@ cargo xtask test   install what is missing (Postgres, redis-server, LibreOffice,
 cargo xtask ci     format, clippy, buf lint, documentation, what comes from the registries, then `cargo xtask test`
 cargo xtask rights write docs/rights.md anew from the contracts
 cargo xtask tools  install what is missing, no more";
+
+/// The program that tests run as processes.
+const PROGRAM: &str = "SHIPEI_TEST_PROGRAM";
 
 fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
@@ -38,6 +44,12 @@ fn test() -> Result<()> {
     let tools = tools::install_all()?;
     step("tests");
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if std::env::var_os(PROGRAM).is_none() {
+        // Cargo makes it with the tests; tests that run it would build all of it once more, with the features of none.
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or(tools::root()?.join("target"), PathBuf::from);
+        command.env(PROGRAM, target.join("debug/shipei"));
+    }
     for (variable, path) in tools.variables() {
         command.env(variable, path);
     }
