@@ -1,4 +1,4 @@
-//! The audit log of a service: what is told there ([`Unit::audit`]), and AuditService, which shows it. It stands beside the log, in a
+//! The audit log of a service: what is told there (`Unit::audit`), and AuditService, which shows it. It stands beside the log, in a
 //! chain of its own (`Partition::AUDIT`), since those who follow the log are not to learn who looked at what. What is told there never
 //! holds a name or an identity number.
 
