@@ -91,7 +91,7 @@ fn decide<T: NamesThings + ?Sized>(
 /// The first half of every admission: who calls, and what the token names is known here.
 async fn arrive<T>(request: &Request<T>, applied: &Applied) -> Result<(Arc<Call>, Option<Arc<Policy>>)> {
     let call = Arc::new(Call::of(request)?);
-    let policy = request.extensions().get::<Arrival>().and_then(|arrival| arrival.policy.clone());
+    let policy = request.extensions().get::<Arc<Arrival>>().and_then(|arrival| arrival.policy.clone());
     if let Some(token) = &call.token {
         applied.wait_for(token, call.deadline).await?;
     }

@@ -16,7 +16,6 @@ use tonic::Status;
 use crate::{
     answer::status::{reason_name, reason_of},
     call::metadata::Arrival,
-    identity::caller::Caller,
 };
 
 /// PERMISSION_DENIED, as the header has it.
@@ -51,12 +50,12 @@ pub(crate) struct Denials(Arc<Mutex<BTreeMap<Denied, Counted>>>);
 
 impl Denials {
     /// A call was refused.
-    pub(crate) fn note(&self, refused: Refused) {
-        let Refused { method, caller, address, trace } = refused;
+    pub(crate) fn note(&self, refused: &Arrival) {
+        let Arrival { method, caller, address, trace, .. } = refused;
         let programme_id =
             caller.claims().and_then(|claims| claims.programmes.first().cloned()).unwrap_or_default();
-        let denied = Denied { method, actor: caller.to_string(), programme_id };
-        let counted = Counted { count: 1, address, trace, first_at: Instant::now() };
+        let denied = Denied { method: method.clone(), actor: caller.to_string(), programme_id };
+        let counted = Counted { count: 1, address: *address, trace: trace.clone(), first_at: Instant::now() };
         self.add(denied, counted);
     }
 
@@ -90,43 +89,32 @@ pub(crate) fn is_denial(headers: &HeaderMap) -> bool {
             .is_some_and(|reason| reason == reason_name(ErrorReason::NotPermitted))
 }
 
-/// What is kept of a call in case that it is refused.
-#[derive(Debug, Clone)]
-pub(crate) struct Refused {
-    method: String,
-    caller: Caller,
-    address: Option<IpAddr>,
-    trace: String,
-}
-
-impl Refused {
-    /// Of a call that may yet be let in.
-    pub(crate) fn of(arrival: &Arrival) -> Self {
-        let Arrival { method, caller, address, trace, .. } = arrival.clone();
-        Self { method, caller, address, trace }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::caller::Caller;
 
-    fn refused(method: &str, subject: &str) -> Refused {
-        let caller = Caller::parse(&format!("trainee:{subject}")).unwrap();
-        let address = Some("192.0.2.7".parse().unwrap());
-        Refused { method: method.to_owned(), caller, address, trace: String::new() }
+    fn refused(method: &str, subject: &str) -> Arrival {
+        Arrival {
+            method: method.to_owned(),
+            caller: Caller::parse(&format!("trainee:{subject}")).unwrap(),
+            address: Some("192.0.2.7".parse().unwrap()),
+            deadline: None,
+            trace: String::new(),
+            policy: None,
+        }
     }
 
     #[tokio::test]
     async fn flood_is_counted_and_takes_no_more_room() {
         let denials = Denials::default();
         for _ in 0..1000 {
-            denials.note(refused("/a.B/C", "T1"));
+            denials.note(&refused("/a.B/C", "T1"));
         }
         for number in 0..1000 {
-            denials.note(refused("/a.B/D", &format!("S{number}")));
+            denials.note(&refused("/a.B/D", &format!("S{number}")));
         }
-        denials.note(refused("/a.B/C", "T1"));
+        denials.note(&refused("/a.B/C", "T1"));
         assert!(denials.take(|denied| denied.method == "/other").is_empty());
         let mut taken = denials.take(|_| true);
         assert_eq!(taken.len(), KINDS_MAX + 1);

@@ -30,7 +30,7 @@ use crate::{
         at_once::{CallPlace, CallerLimits, UnderWay},
         body::{BoundedBody, Held, Kind, Times},
         budget::Budget,
-        denials::{Denials, Refused, is_denial},
+        denials::{Denials, is_denial},
         ending, fault,
         identify::{Ending, Identification, Identified, certificates_of},
         metadata::{Arrival, TIMEOUT_HEADER, parse_timeout, until},
@@ -174,13 +174,12 @@ where
                     Err(status) => return Ok(answer(*status)),
                 };
                 let held = ending.map(|ending| (ending, place));
-                let arrival = Arrival { method, caller, address, deadline, trace, policy };
-                let who = Refused::of(&arrival);
-                let response = carry_out(inner, request, arrival, kind, &bounds, held).await;
+                let arrival = Arc::new(Arrival { method, caller, address, deadline, trace, policy });
+                let response = carry_out(inner, request, Arc::clone(&arrival), kind, &bounds, held).await;
                 if let Ok(response) = &response
                     && is_denial(response.headers())
                 {
-                    denials.note(who);
+                    denials.note(&arrival);
                 }
                 response
             };
@@ -202,7 +201,7 @@ where
 async fn carry_out<S>(
     mut inner: S,
     mut request: Request<Body>,
-    arrival: Arrival,
+    arrival: Arc<Arrival>,
     kind: Kind,
     bounds: &Bounds,
     token: Option<(Ending, Option<CallPlace>)>,

@@ -44,7 +44,7 @@ impl Limit {
     /// The gRPC service and the caller, if their calls are counted: by name, else by address.
     fn who_calls_what(request: &Request<Body>) -> Option<(&str, String)> {
         let (service, _) = request.uri().path().strip_prefix('/')?.split_once('/')?;
-        let Arrival { caller, address, .. } = request.extensions().get::<Arrival>()?;
+        let Arrival { caller, address, .. } = &**request.extensions().get::<Arc<Arrival>>()?;
         match &caller.kind {
             CallerKind::Service { .. } | CallerKind::Open { role: Role::Service, .. } => None,
             CallerKind::Anonymous | CallerKind::Open { role: Role::Unspecified, .. } => {

@@ -41,7 +41,7 @@ pub struct Call {
     pub trace: String,
 }
 
-/// What the server's layer found out before the handler: an extension of the request.
+/// What the server's layer found out before the handler: an extension of the request, in an `Arc`.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub(crate) method: String,
@@ -73,8 +73,8 @@ impl Call {
             Some(value) => Some(Token::decode(value.as_encoded_bytes())?),
             None => None,
         };
-        if let Some(arrival) = request.extensions().get::<Arrival>() {
-            let Arrival { method, caller, address, deadline, trace, .. } = arrival.clone();
+        if let Some(arrival) = request.extensions().get::<Arc<Arrival>>() {
+            let Arrival { method, caller, address, deadline, trace, .. } = Arrival::clone(arrival);
             let trace = if trace.is_empty() { trace_of(metadata) } else { trace };
             return Ok(Self { method, caller, address, token, deadline, trace });
         }

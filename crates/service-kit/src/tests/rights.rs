@@ -46,14 +46,14 @@ fn counselor(subject: &str, region: &str) -> Caller {
 /// The request, as it comes from a caller through a server.
 fn from<T>(caller: &Caller, method: &str, mut request: Request<T>) -> Request<T> {
     let policies = Policies::load_from(&compile_notes(), &["fake.v1.NoteService"]).unwrap();
-    request.extensions_mut().insert(Arrival {
+    request.extensions_mut().insert(Arc::new(Arrival {
         method: method.to_owned(),
         caller: caller.clone(),
         address: None,
         deadline: None,
         trace: String::new(),
         policy: policies.of(method).cloned(),
-    });
+    }));
     request
 }
 
