@@ -94,11 +94,8 @@ impl Handler {
         let command = convert::issue(&request)?;
         let (programme, county) = (&command.programme, command.county);
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
-        let found = match command.version {
-            0 => version::newest_final(&mut unit.tx, programme).await?,
-            number => version::version(&mut unit.tx, programme, number).await?,
-        };
-        let found = found.filter(|version| version.final_at.is_some()).ok_or_else(|| not_found("version"))?;
+        let found = version::final_version(&mut unit.tx, programme, command.version).await?;
+        let found = found.ok_or_else(|| not_found("version"))?;
         let mut asked = ToIssue {
             version: found.version,
             county,

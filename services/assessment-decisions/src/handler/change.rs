@@ -5,9 +5,9 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     decisions::v1::{self as proto, ScoreChangeCause as Cause},
 };
-use shipei_rules::ids::{ProgrammeId, text_of};
+use shipei_rules::ids::text_of;
 use shipei_service_kit::{Listing, ReadUnit, Refusal, Result};
-use shipei_store::{StoreError, Tx, list::Listed};
+use shipei_store::{StoreError, list::Listed};
 
 use super::Handler;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     error::not_found,
     store::{
         change::{self as store, ChangedRow, ClassKey},
-        version::{self, Version},
+        version,
     },
 };
 
@@ -30,20 +30,17 @@ impl Handler {
     ) -> Result<(ReadUnit, proto::ListScoreChangesResponse)> {
         let convert::Changes { programme, from, to, region } = convert::changes(&request)?;
         self.programmes.scheme(&mut unit.tx, &programme).await?;
-        let from =
-            existing(&mut unit.tx, &programme, from).await?.ok_or_else(|| not_found("from_version"))?;
-        let to = match to {
-            0 => version::newest_final(&mut unit.tx, &programme).await?,
-            number => existing(&mut unit.tx, &programme, number).await?,
-        };
+        let from = version::final_version(&mut unit.tx, &programme, from).await?;
+        let from = from.ok_or_else(|| not_found("from_version"))?.version;
+        let to = version::final_version(&mut unit.tx, &programme, to).await?;
         let to = to.ok_or_else(|| not_found("to_version"))?.version;
-        if from.version >= to {
+        if from >= to {
             let refusal = Refusal::new(ErrorReason::InvalidField).field("from_version");
             return Err(refusal.because("must be before to_version").into());
         }
-        let versions = (from.version, to);
+        let versions = (from, to);
         let page = self.kit.page::<proto::ListScoreChangesRequest>(
-            &[programme.as_str(), &from.version.to_string(), &to.to_string(), text_of(region.as_ref())],
+            &[programme.as_str(), &from.to_string(), &to.to_string(), text_of(region.as_ref())],
             request.page_size,
             &request.page_token,
         )?;
@@ -81,12 +78,6 @@ impl Handler {
         let Listing { entries: changes, next_page_token, broken } = page.list(rows, change)?;
         Ok((unit, proto::ListScoreChangesResponse { changes, next_page_token, broken }))
     }
-}
-
-/// A version, if it is final.
-async fn existing(tx: &mut Tx, programme: &ProgrammeId, number: i64) -> Result<Option<Version>> {
-    let found = version::version(tx, programme, number).await?;
-    Ok(found.filter(|version| version.final_at.is_some()))
 }
 
 fn change(row: ChangedRow) -> Result<proto::ScoreChange> {

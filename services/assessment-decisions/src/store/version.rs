@@ -82,16 +82,26 @@ pub(crate) async fn newest_version(
 }
 
 /// The newest version that is final.
-pub(crate) async fn newest_final(
-    tx: &mut Tx,
-    programme: &ProgrammeId,
-) -> Result<Option<Version>, StoreError> {
+async fn newest_final(tx: &mut Tx, programme: &ProgrammeId) -> Result<Option<Version>, StoreError> {
     fetch_optional!(
         tx,
         Version,
         version!("$1 AND v.final_at IS NOT NULL ORDER BY v.version DESC LIMIT 1"),
         programme.as_str()
     )
+}
+
+/// A version that is final; of number 0 the newest.
+pub(crate) async fn final_version(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    number: i64,
+) -> Result<Option<Version>, StoreError> {
+    let found = match number {
+        0 => newest_final(tx, programme).await?,
+        number => version(tx, programme, number).await?,
+    };
+    Ok(found.filter(|version| version.final_at.is_some()))
 }
 
 /// Keeps a version of which nothing is frozen yet.
