@@ -101,6 +101,20 @@ impl<DB: sqlx::Database> Piece<DB> for Unless {
     }
 }
 
+/// A statement of SQL and pieces by turns.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! list_query {
+    ($database:ty, $($sql:expr, $piece:expr),+) => {{
+        let mut query = $crate::sqlx::QueryBuilder::<$database>::new("");
+        $(
+            query.push($sql);
+            $crate::list::Piece::<$database>::push_to(&$piece, &mut query);
+        )+
+        query
+    }};
+}
+
 /// The rows of a list: gives `Result<Vec<Row>, StoreError>`. SQL and pieces alternate, and it ends with a piece, since every
 /// list ends with its LIMIT (or is bounded by its key).
 ///
@@ -124,11 +138,7 @@ macro_rules! fetch_list {
     };
     (@ $database:ty, $transaction:ident, $row:ty, $($sql:expr, $piece:expr),+) => {
         async {
-            let mut query = $crate::sqlx::QueryBuilder::<$database>::new("");
-            $(
-                query.push($sql);
-                $crate::list::Piece::<$database>::push_to(&$piece, &mut query);
-            )+
+            let mut query = $crate::list_query!($database, $($sql, $piece),+);
             let rows: Vec<$row> = query.build_query_as::<$row>().fetch_all(&mut **$transaction).await?;
             Ok::<Vec<$row>, $crate::StoreError>(rows)
         }
@@ -237,11 +247,7 @@ macro_rules! fetch_page {
     };
     (@ $database:ty, $transaction:ident, $row:ty, $table:literal, $key:expr, $($sql:expr, $piece:expr),+) => {
         async {
-            let mut query = $crate::sqlx::QueryBuilder::<$database>::new("");
-            $(
-                query.push($sql);
-                $crate::list::Piece::<$database>::push_to(&$piece, &mut query);
-            )+
+            let mut query = $crate::list_query!($database, $($sql, $piece),+);
             let rows = query.build().fetch_all(&mut **$transaction).await?;
             rows.iter().map(|row| $crate::list::Listed::<$row>::read($table, &$key, row)).collect::<Result<Vec<_>, _>>()
         }
