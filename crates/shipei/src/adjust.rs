@@ -16,7 +16,7 @@ use shipei_service_kit::to_timestamp;
 use shipei_store::crypto::random_name;
 
 use crate::{
-    ask::{Server, ask, each_page, local_minute, programme, retract, scheme_of},
+    ask::{Suite, ask, each_page, local_minute, programme, retract, scheme_of},
     display::{columns, say, table},
 };
 
@@ -69,19 +69,6 @@ impl From<Kind> for AdjustmentKind {
             Kind::LateMedicalLeave => Self::LateMedicalLeave,
         }
     }
-}
-
-/// Where the suite is, and who asks.
-#[derive(Debug, Args)]
-struct Suite {
-    /// The programme.
-    #[arg(long)]
-    programme: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: Server,
 }
 
 /// A decision.

@@ -97,6 +97,19 @@ impl Server {
     }
 }
 
+/// Which programme, where the suite is, and how to show.
+#[derive(Debug, Args)]
+pub struct Suite {
+    /// The programme.
+    #[arg(long)]
+    pub(crate) programme: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
 /// Retracts a fact of a service: programme, fact, reason.
 pub(crate) async fn retract(
     clients: &Clients,

@@ -16,7 +16,7 @@ use shipei_service_kit::to_timestamp;
 use shipei_store::crypto::random_name;
 
 use crate::{
-    ask::{Server, ask, local_minute, programme, retract, scheme_of},
+    ask::{Suite, ask, local_minute, programme, retract, scheme_of},
     display::{columns, say, table},
 };
 
@@ -48,19 +48,6 @@ pub enum Command {
     Retire(RetireOptions),
     /// Take a change back: the course is what the others say.
     Undo(UndoOptions),
-}
-
-/// Where the suite is, and who asks.
-#[derive(Debug, Args)]
-struct Suite {
-    /// The programme.
-    #[arg(long)]
-    programme: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: Server,
 }
 
 /// Which course.

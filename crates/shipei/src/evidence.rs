@@ -2,26 +2,23 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use shipei_client::client::{Clients, explain};
+use shipei_client::client::Clients;
 use shipei_contracts::{
     decisions::v1::{
         Evidence, ListEvidenceRequest, SendBackEvidenceRequest, SubmitEvidenceRequest,
         evidence_service_client::EvidenceServiceClient,
     },
-    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
     services::ASSESSMENT_DECISIONS,
 };
 use shipei_rules::region::RegionCode;
-use shipei_service_kit::event_feed::SOURCE_HEADER;
 use shipei_store::crypto::random_name;
-use tonic::metadata::MetadataValue;
 
 use crate::{
-    ask::{Server, ask, each_page, local_minute, programme, scheme_of},
+    ask::{Suite, ask, each_page, local_minute, programme, retract, scheme_of},
     display::{columns, say, table},
 };
 
@@ -52,19 +49,6 @@ pub enum Command {
     SendBack(SendBackOptions),
     /// Take evidence back, or its being sent back: it was told by mistake.
     Undo(UndoOptions),
-}
-
-/// Where the suite is, and who asks.
-#[derive(Debug, Args)]
-struct Suite {
-    /// The programme.
-    #[arg(long)]
-    programme: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: Server,
 }
 
 /// What was done.
@@ -237,24 +221,10 @@ async fn send_back(options: &SendBackOptions) -> Result<()> {
 }
 
 async fn undo(options: &UndoOptions) -> Result<()> {
-    let clients = &options.suite.server.connect().await?;
-    let request = RetractRequest {
-        source: ASSESSMENT_DECISIONS.to_owned(),
-        programme_id: options.suite.programme.clone(),
-        fact_id: options.fact.clone(),
-        reason: options.reason.clone(),
-        request_id: random_name()?,
-        occurred_at: None,
-    };
-    let answered = clients.call(|| {
-        let mut request = clients.unary(request.clone());
-        // A load balancer knows by this whose fact it is.
-        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(ASSESSMENT_DECISIONS));
-        let mut client = CorrectionServiceClient::new(clients.channel(ASSESSMENT_DECISIONS));
-        async move { client.retract(request).await }
-    });
-    answered.await.map_err(|status| anyhow!("{}", explain(&status)))?;
-    say(if options.suite.json { "{\"retracted\": true}" } else { "已撤销 / taken back" });
+    let suite = &options.suite;
+    let clients = &suite.server.connect().await?;
+    retract(clients, ASSESSMENT_DECISIONS, (&suite.programme, &options.fact, &options.reason)).await?;
+    say(if suite.json { "{\"retracted\": true}" } else { "已撤销 / taken back" });
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use shipei_contracts::{
 use shipei_store::crypto::random_name;
 
 use crate::{
-    ask::{Server, ask, each_page, local_minute, programme, scheme_of},
+    ask::{Suite, ask, each_page, local_minute, programme, scheme_of},
     display::{columns, say, table},
 };
 
@@ -43,19 +43,6 @@ pub enum Command {
     Trainees(ListOptions),
     /// List the class tutors who were chosen, and whether it counts.
     Tutors(ListOptions),
-}
-
-/// Where the suite is, and who asks.
-#[derive(Debug, Args)]
-struct Suite {
-    /// The programme.
-    #[arg(long)]
-    programme: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: Server,
 }
 
 /// Who recommends whom.

@@ -1,7 +1,7 @@
 //! `shipei versions`: the final versions of a programme (成绩定稿), and what changed from one to another.
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::json;
 use shipei_contracts::decisions::v1::{
     FinalScore, FinalVersion, ListFinalVersionsRequest, ListScoreChangesRequest, ScoreChange,
@@ -10,8 +10,9 @@ use shipei_contracts::decisions::v1::{
 use shipei_store::crypto::hex;
 
 use crate::{
-    ask::{Server, ask, each_page, instant, local_minute, programme, scheme_of},
+    ask::{Suite, ask, each_page, instant, local_minute, programme, scheme_of},
     display::{columns, say, table},
+    explain::hundredths,
 };
 
 /// What stands below the help of `shipei versions`.
@@ -23,19 +24,6 @@ Examples:
                                         whose score is another one in version 2, and where it comes from
   shipei versions changes 1 --programme qinhuangdao-2019 --region 130302 --json
                                         from version 1 to the newest, of a county, as JSON lines";
-
-/// Which programme, and where the suite is.
-#[derive(Debug, Args)]
-pub struct Suite {
-    /// The programme.
-    #[arg(long)]
-    programme: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: Server,
-}
 
 /// What to look at.
 #[derive(Debug, Subcommand)]
@@ -166,13 +154,6 @@ fn cause_in_words(cause: ScoreChangeCause) -> &'static str {
     }
 }
 
-fn points(hundredths: i32) -> String {
-    match hundredths % 100 {
-        0 => (hundredths / 100).to_string(),
-        rest => format!("{}.{rest:02}", hundredths / 100),
-    }
-}
-
 fn change_row(change: &ScoreChange) -> Vec<String> {
     let total = |score: &Option<FinalScore>| score.as_ref().map_or("-".to_owned(), |it| it.total.to_string());
     let passed = |score: &Option<FinalScore>| match score {
@@ -182,7 +163,7 @@ fn change_row(change: &ScoreChange) -> Vec<String> {
     };
     let there = change.new.as_ref().or(change.old.as_ref());
     let items = change.items.iter().map(|item| {
-        let (old, new) = (points(item.old_hundredths), points(item.new_hundredths));
+        let (old, new) = (hundredths(item.old_hundredths), hundredths(item.new_hundredths));
         format!("{} {old}→{new} {}", item.name, cause_in_words(item.cause()))
     });
     vec![

@@ -305,7 +305,7 @@ pub(super) fn state_of(state: ItemState) -> (&'static str, &'static str, &'stati
 }
 
 /// Hundredths as decimals; whole points without.
-fn hundredths(value: i32) -> String {
+pub(crate) fn hundredths(value: i32) -> String {
     if value % 100 == 0 { (value / 100).to_string() } else { format!("{}.{:02}", value / 100, value % 100) }
 }
 

@@ -11,6 +11,8 @@ mod study;
 mod terminal;
 mod words;
 
+pub(crate) use compose::hundredths;
+
 use std::path::PathBuf;
 
 use crate::{
