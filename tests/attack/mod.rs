@@ -67,19 +67,20 @@ struct Outcome {
     memory: [u64; 3],
 }
 
-/// Whether the program was built for release. Only then is its time that of its users.
+/// Whether the program was built for release. Only then is its time that of its users; and of a debug build's own file, of
+/// which much more is mapped and nothing is kept, the pages are not counted.
 fn is_release() -> bool {
     program().iter().any(|part| part == "release")
 }
 
-/// What the process keeps: without the pages of its own file, which the system may drop and reads again.
 fn memory_mb(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let kilobytes = |name: &str| {
         let value = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         value.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default()
     };
-    (kilobytes("VmRSS:") - kilobytes("RssFile:")) / 1024
+    let all = kilobytes("VmRSS:");
+    (if is_release() { all } else { all - kilobytes("RssFile:") }) / 1024
 }
 
 /// One call of the good client: a read, a write and a score in turn.
@@ -170,7 +171,12 @@ async fn attack(address: &str, attack: Attack, until: Instant) -> Result<()> {
                         let _unread = stream;
                         tokio::time::sleep_until(until).await;
                     })),
-                    Ok(Err(_)) => refused += 1,
+                    Ok(Err(status)) => {
+                        if refused == 0 {
+                            println!("  {}: {}", status.code(), status.message());
+                        }
+                        refused += 1;
+                    }
                     Err(_) => break,
                 }
             }
