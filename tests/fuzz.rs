@@ -1,9 +1,9 @@
 //! Whatever stands in a file, every reader of files answers: what it reads, or why not. Seeds are what is right, changed at
 //! random places, since noise alone never comes beyond the first check. (Tokens, cursors and metadata: service-kit's tests.)
 
-use std::{fs, ops::Range, sync::LazyLock};
+use std::{fs, sync::LazyLock, time::Duration};
 
-use proptest::{collection::vec, prelude::*, sample::Index};
+use bolero::{TypeGenerator, ValueGenerator, check, produce};
 use shipei_client::season::line::Line;
 use shipei_rules::{
     ids::{CourseId, PersonId, ProgrammeId, SessionId},
@@ -14,93 +14,97 @@ use shipei_tables::{Column, Export, Format, Rejected, Table};
 
 use crate::harness::season_folder;
 
-/// How often each reader is tried.
-const CASES: u32 = 256;
+/// How often each reader is tried, unless that takes too long.
+const CASES: usize = 512;
+const TIME_MAX: Duration = Duration::from_secs(20);
 /// The most changes of one seed.
-const CHANGES: Range<usize> = 1..6;
+const CHANGES_MAX: usize = 6;
 /// The most bytes that a rejected row's file may have here.
 const REJECTED_BYTES_MAX: usize = 1024 * 1024;
 
-/// One change of a text or file.
-#[derive(Debug, Clone)]
+/// What parsers give a meaning to.
+const WORDS: [&str; 29] = [
+    "\"",
+    ",",
+    ";",
+    "\t",
+    "\r",
+    "\n",
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    "-",
+    "0",
+    "9999999999999999999",
+    "\\u0000",
+    "\u{feff}",
+    "\u{202e}",
+    "\u{200b}",
+    "'",
+    "1e309",
+    "NaN",
+    "null",
+    "true",
+    "+08:00",
+    "２",
+    "一",
+    "\u{e000}",
+    "=1+1",
+    "#",
+];
+
+/// One change of a text or file; places are taken modulo its length.
+#[derive(Debug, Clone, TypeGenerator)]
 enum Change {
-    Flip(Index, u8),
-    Remove(Index, usize),
-    Insert(Index, Vec<u8>),
+    Flip(u16, u8),
+    Remove(u16, #[generator(1..40_usize)] usize),
+    Insert(u16, #[generator(produce::<Vec<u8>>().with().len(1..8_usize))] Vec<u8>),
+    Word(u16, #[generator(0..WORDS.len())] usize),
     /// A part of it once more, somewhere else.
-    Repeat(Index, Index, usize),
-    Cut(Index),
+    Repeat(u16, u16, #[generator(1..400_usize)] usize),
+    Cut(u16),
 }
 
-fn change() -> impl Strategy<Value = Change> {
-    // What parsers give a meaning to.
-    let word = prop::sample::select(vec![
-        "\"",
-        ",",
-        ";",
-        "\t",
-        "\r",
-        "\n",
-        "[",
-        "]",
-        "{",
-        "}",
-        "=",
-        "-",
-        "0",
-        "9999999999999999999",
-        "\\u0000",
-        "\u{feff}",
-        "\u{202e}",
-        "\u{200b}",
-        "'",
-        "1e309",
-        "NaN",
-        "null",
-        "true",
-        "+08:00",
-        "２",
-        "一",
-        "\u{e000}",
-        "=1+1",
-        "#",
-    ]);
-    let bytes = prop_oneof![word.prop_map(|word| word.as_bytes().to_vec()), vec(any::<u8>(), 1..8)];
-    prop_oneof![
-        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Flip(at, byte)),
-        (any::<Index>(), 1..40_usize).prop_map(|(at, length)| Change::Remove(at, length)),
-        (any::<Index>(), bytes).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
-        (any::<Index>(), any::<Index>(), 1..400_usize)
-            .prop_map(|(from, to, length)| Change::Repeat(from, to, length)),
-        any::<Index>().prop_map(Change::Cut),
-    ]
+/// Which seed, and what is done to it.
+fn changes() -> impl ValueGenerator<Output = (u8, Vec<Change>)> {
+    (produce::<u8>(), produce::<Vec<Change>>().with().len(1..CHANGES_MAX))
+}
+
+fn seed_of<T>(seeds: &[T], number: u8) -> &T {
+    &seeds[usize::from(number) % seeds.len()]
 }
 
 fn changed(seed: &[u8], changes: &[Change]) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for change in changes {
-        let place = |index: &Index| index.index(bytes.len() + 1);
+        let place = |at: u16| usize::from(at) % (bytes.len() + 1);
         match change {
             Change::Flip(at, byte) => {
-                let at = place(at);
+                let at = place(*at);
                 if let Some(changed) = bytes.get_mut(at) {
                     *changed ^= byte;
                 }
             }
             Change::Remove(at, length) => {
-                let at = place(at);
+                let at = place(*at);
                 bytes.drain(at..(at + length).min(bytes.len()));
             }
             Change::Insert(at, inserted) => {
-                let at = place(at);
+                let at = place(*at);
                 bytes.splice(at..at, inserted.iter().copied());
             }
+            Change::Word(at, word) => {
+                let at = place(*at);
+                bytes.splice(at..at, WORDS[*word].bytes());
+            }
             Change::Repeat(from, to, length) => {
-                let (from, to) = (place(from), place(to));
+                let (from, to) = (place(*from), place(*to));
                 let part = bytes[from..(from + length).min(bytes.len())].to_vec();
                 bytes.splice(to..to, part);
             }
-            Change::Cut(at) => bytes.truncate(place(at)),
+            Change::Cut(at) => bytes.truncate(place(*at)),
         }
     }
     bytes
@@ -160,36 +164,44 @@ static TABLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     ]
 });
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+/// What stands between a check and its target: how often, and on what.
+macro_rules! try_changes {
+    (|$seed:ident, $changes:ident| $body:block) => {
+        check!().with_generator(changes()).with_iterations(CASES).with_test_time(TIME_MAX).for_each(
+            |($seed, $changes)| {
+                let ($seed, $changes) = (*$seed, $changes.as_slice());
+                $body
+            },
+        )
+    };
+}
 
-    #[test]
-    fn every_text_is_a_scheme_or_says_why_not(changes in vec(change(), CHANGES)) {
-        let text = text(&SCHEME, &changes);
-        match Scheme::parse(&text) {
-            Ok(scheme) => {
-                // What is taken can be computed with.
-                prop_assert!(scheme.final_as_of() >= scheme.assessment().from);
-            }
-            Err(error) => prop_assert!(!error.to_string().is_empty()),
+#[test]
+fn every_text_is_a_scheme_or_says_why_not() {
+    try_changes!(|_seed, changes| {
+        match Scheme::parse(&text(&SCHEME, changes)) {
+            // What is taken can be computed with.
+            Ok(scheme) => assert!(scheme.final_as_of() >= scheme.assessment().from),
+            Err(error) => assert!(!error.to_string().is_empty()),
         }
-    }
+    });
+}
 
-    #[test]
-    fn every_text_is_a_line_of_a_season_or_says_why_not(seed in any::<Index>(), changes in vec(change(), CHANGES)) {
-        let seed: &String = seed.get(LINES.as_slice());
-        let text = text(seed, &changes);
-        if let Ok(line) = Line::parse(&text) {
-            prop_assert!(line.is_late() == (line.told() > line.at));
+#[test]
+fn every_text_is_a_line_of_a_season_or_says_why_not() {
+    try_changes!(|seed, changes| {
+        if let Ok(line) = Line::parse(&text(seed_of::<String>(&LINES, seed), changes)) {
+            assert!(line.is_late() == (line.told() > line.at));
         }
-    }
+    });
+}
 
-    #[test]
-    fn every_file_is_a_table_or_says_why_not(seed in any::<Index>(), changes in vec(change(), CHANGES)) {
-        let seed: &Vec<u8> = seed.get(TABLES.as_slice());
-        let bytes = changed(seed, &changes);
+#[test]
+fn every_file_is_a_table_or_says_why_not() {
+    try_changes!(|seed, changes| {
+        let bytes = changed(seed_of::<Vec<u8>>(&TABLES, seed), changes);
         let length = bytes.len();
-        let Ok(table) = Table::open(bytes, &PEOPLE) else { return Ok(()) };
+        let Ok(table) = Table::open(bytes, &PEOPLE) else { return };
         let mut rejected = Rejected::of(&table, REJECTED_BYTES_MAX).expect("a file of rejected rows");
         let mut lines = 0_usize;
         let visited = table.visit(|row| {
@@ -199,31 +211,41 @@ proptest! {
         });
         if visited.is_ok() {
             // A row takes at least a byte of a text, and a workbook bounds its own.
-            prop_assert!(lines <= length.max(1) || table.format() == Format::Xlsx);
-            prop_assert!(rejected.finish().is_ok());
+            assert!(lines <= length.max(1) || table.format() == Format::Xlsx);
+            assert!(rejected.finish().is_ok());
         }
-    }
+    });
+}
 
-    #[test]
-    fn every_text_is_a_region_code_or_not(text in prop_oneof!["[0-9]{6}", "[0-9０-９]{1,8}", ".{0,12}"]) {
+#[test]
+fn every_text_is_a_region_code_or_not() {
+    try_changes!(|seed, changes| {
+        let text = text(seed_of::<&str>(&["130302", "133100", "130000", "１３０３０２"], seed), changes);
         if let Ok(code) = RegionCode::parse(&text) {
-            prop_assert_eq!(code.as_str(), &text);
-            prop_assert!(text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()));
-            prop_assert_eq!(RegionCode::parse(code.city().as_str()), Ok(code.city()));
-            prop_assert_eq!(code.province().province(), code.province());
+            assert_eq!(code.as_str(), &text);
+            assert!(text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()));
+            assert_eq!(RegionCode::parse(code.city().as_str()), Ok(code.city()));
+            assert_eq!(code.province().province(), code.province());
         }
-    }
+    });
+}
 
-    #[test]
-    fn every_text_is_an_id_or_not(text in prop_oneof!["[A-Za-z0-9_.:-]{1,140}", ".{0,40}"]) {
+#[test]
+fn every_text_is_an_id_or_not() {
+    try_changes!(|seed, changes| {
+        let text =
+            text(seed_of::<&str>(&["T000008", "130302-class_1", "qinhuangdao-2019", "a.b:c"], seed), changes);
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         for taken in [
             PersonId::parse(&text).map(|id| id.as_str() == text),
             ProgrammeId::parse(&text).map(|id| id.as_str() == text),
             CourseId::parse(&text).map(|id| id.as_str() == text),
             SessionId::parse(&text).map(|id| id.as_str() == text),
-        ].into_iter().flatten() {
-            prop_assert!(taken && text.bytes().all(plain) && !text.is_empty(), "{:?}", text);
+        ]
+        .into_iter()
+        .flatten()
+        {
+            assert!(taken && text.bytes().all(plain) && !text.is_empty(), "{text:?}");
         }
-    }
+    });
 }
