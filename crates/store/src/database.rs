@@ -182,6 +182,18 @@ impl Database {
         }
     }
 
+    /// Gives memory back that only work needs (SQLite's page cache), if nobody has written since this was last asked; says
+    /// whether it did. To be asked now and then.
+    ///
+    /// # Errors
+    /// When the database refuses it.
+    pub async fn give_back_at_rest(&self) -> Result<bool, StoreError> {
+        match &self.pools {
+            Pools::Postgres(_) => Ok(false),
+            Pools::Sqlite(pools) => pools.give_back_at_rest().await,
+        }
+    }
+
     /// How long one attempt of [`Database::retry`] may take: what all its waits may take by the limits.
     pub fn attempt_time_max(&self) -> Duration {
         let PoolLimits { acquire_timeout, statement_timeout, lock_timeout, .. } = self.limits;

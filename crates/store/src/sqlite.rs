@@ -26,8 +26,8 @@ use crate::{StoreError, crypto};
 /// The page cache of the writing connection (negative: KiB).
 const WRITER_CACHE: &str = "-8192";
 
-/// The page cache of each reading connection. Caches fill up to their bound and stay there, so these bounds are what the
-/// memory of an embedded suite comes to, however large a season grows.
+/// The page cache of each reading connection. Caches fill up to their bound, so these bounds are what the memory of an
+/// embedded suite at work comes to, however large a season grows; at rest it gives them back.
 const READER_CACHE: &str = "-1024";
 
 /// And of each that reads the log, which is read from one end to the other and seldom twice.
@@ -38,6 +38,10 @@ const READERS_MAX: u32 = 4;
 
 /// Readers for streams of the log, besides those.
 const LOG_READERS: u32 = 2;
+
+/// A reader that nobody has asked for so long is closed: with it go its page cache and its prepared statements. Another is
+/// opened within a millisecond.
+const READER_IDLE_TIME: Duration = Duration::from_secs(5);
 
 /// Rows that SQLite's thread may be ahead of their reader.
 const ROWS_AHEAD: usize = 512;
@@ -72,6 +76,12 @@ struct State {
     trust: Arc<Trust>,
     /// When the last write was begun, in milliseconds since the trust.
     write_begun: AtomicU64,
+    /// How many writes were begun.
+    writes: AtomicU64,
+    /// How many had been when it was last looked whether the writer rests,
+    writes_seen: AtomicU64,
+    /// and when its page cache was last given back.
+    writes_given_back: AtomicU64,
 }
 
 /// From when on connections are as they should be.
@@ -179,6 +189,11 @@ impl DerefMut for SqliteTx {
 
 impl SqlitePools {
     pub(crate) async fn begin_write(&self) -> Result<SqliteTx, StoreError> {
+        self.state.writes.fetch_add(1, Ordering::Relaxed);
+        self.begin_writing().await
+    }
+
+    async fn begin_writing(&self) -> Result<SqliteTx, StoreError> {
         let begun = self.begin(&self.writer, "BEGIN IMMEDIATE").await?;
         let now = u64::try_from(self.state.trust.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.state.write_begun.store(now, Ordering::Relaxed);
@@ -203,13 +218,30 @@ impl SqlitePools {
     /// Whether a write would be possible. A writer at work is an answer too, unless the work takes longer than any may.
     pub(crate) async fn check_writable(&self, attempt_time_max: Duration) -> Result<(), StoreError> {
         if self.writer.num_idle() > 0 || self.writer.size() == 0 {
-            return self.begin_write().await?.rollback().await;
+            return self.begin_writing().await?.rollback().await;
         }
         let begun = Duration::from_millis(self.state.write_begun.load(Ordering::Relaxed));
         match self.state.trust.origin.elapsed().saturating_sub(begun) > attempt_time_max {
             true => Err(StoreError::no_answer()),
             false => Ok(()),
         }
+    }
+
+    /// Gives back the writer's page cache if nobody has written since this was last asked; says whether it did. What is at
+    /// work keeps its cache, and who rests doesn't hold on to memory that others of the machine can use.
+    pub(crate) async fn give_back_at_rest(&self) -> Result<bool, StoreError> {
+        let State { writes, writes_seen, writes_given_back, .. } = &*self.state;
+        let begun = writes.load(Ordering::Relaxed);
+        let rests = writes_seen.swap(begun, Ordering::Relaxed) == begun;
+        if !rests || writes_given_back.load(Ordering::Relaxed) == begun {
+            return Ok(false);
+        }
+        let Some(mut writer) = self.writer.try_acquire() else { return Ok(false) };
+        let given_back = sqlx::raw_sql("PRAGMA shrink_memory").execute(&mut *writer).await;
+        self.state.trust.note(&given_back);
+        given_back?;
+        writes_given_back.store(begun, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Bytes that may still be written beside the file.
@@ -252,12 +284,12 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
         .pragma("cache_size", WRITER_CACHE)
         .pragma("temp_store", "MEMORY");
     let trust = Arc::new(Trust::new());
-    let pool = || {
+    let pool = |idle_time: Option<Duration>| {
         let trust = trust.clone();
         SqlitePoolOptions::new()
             .acquire_timeout(limits.acquire_timeout)
             .max_lifetime(None)
-            .idle_timeout(None)
+            .idle_timeout(idle_time)
             .test_before_acquire(false)
             .before_acquire(move |connection, state| {
                 // What was sent before it was given back has been done: sqlx has asked it for an answer since.
@@ -272,7 +304,7 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
     // not wait by itself.
     let until = tokio::time::Instant::now() + limits.lock_timeout;
     let writer = loop {
-        let opening = pool().min_connections(1).max_connections(1).connect_with(options.clone());
+        let opening = pool(None).min_connections(1).max_connections(1).connect_with(options.clone());
         match opening.await.map_err(StoreError::from) {
             Err(error) if error.is_retryable() && tokio::time::Instant::now() < until => {
                 tokio::time::sleep(crypto::jitter(BUSY_PAUSE)).await;
@@ -285,9 +317,18 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
     let mark = OpenMark::set(file).map_err(|error| StoreError::Database(sqlx::Error::Io(error)))?;
     let reading = |cache| options.clone().pragma("cache_size", cache).pragma("query_only", "ON");
     let readers = limits.connections.clamp(1, READERS_MAX);
-    let readers = pool().max_connections(readers).connect_lazy_with(reading(READER_CACHE));
-    let logs = pool().max_connections(LOG_READERS).connect_lazy_with(reading(LOG_READER_CACHE));
-    let state = Arc::new(State { file: file.to_owned(), mark, trust, write_begun: AtomicU64::new(0) });
+    let reader = || pool(Some(READER_IDLE_TIME));
+    let readers = reader().max_connections(readers).connect_lazy_with(reading(READER_CACHE));
+    let logs = reader().max_connections(LOG_READERS).connect_lazy_with(reading(LOG_READER_CACHE));
+    let state = Arc::new(State {
+        file: file.to_owned(),
+        mark,
+        trust,
+        write_begun: AtomicU64::new(0),
+        writes: AtomicU64::new(0),
+        writes_seen: AtomicU64::new(0),
+        writes_given_back: AtomicU64::new(0),
+    });
     Ok(SqlitePools { state, writer, readers, logs })
 }
 

@@ -54,6 +54,30 @@ async fn faults_of_a_file_pass() {
 }
 
 #[tokio::test]
+async fn writer_that_rests_gives_its_cache_back_once_and_goes_on() {
+    let file = TestDatabase::sqlite();
+    let database = file.open().await.unwrap();
+    database.migrate(&conformance::migrator()).await.unwrap();
+    for _ in 0..2 {
+        database.begin_write().await.unwrap().commit().await.unwrap();
+        assert!(!database.give_back_at_rest().await.unwrap(), "somebody has just written");
+        // A connection is back in its pool a moment after it was given back.
+        while !database.give_back_at_rest().await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        // Health asks, and is no writer.
+        database.check_writable().await.unwrap();
+        assert!(!database.give_back_at_rest().await.unwrap(), "there is nothing to give back any more");
+    }
+    // Nor does it take the writer from who is at work.
+    let at_work = database.begin_write().await.unwrap();
+    for _ in 0..2 {
+        assert!(!database.give_back_at_rest().await.unwrap());
+    }
+    at_work.commit().await.unwrap();
+}
+
+#[tokio::test]
 async fn lock_of_another_program_passes() {
     conformance::lock_of_another_program_passes(TestDatabase::sqlite().url()).await.unwrap();
 }

@@ -28,6 +28,11 @@ pub(super) async fn watch_health(
             () = tokio::time::sleep(HEALTH_INTERVAL) => {
                 clock::look();
                 tell_health(&health, &services, &kits).await;
+                for (source, kit) in &kits {
+                    if let Err(error) = kit.database().give_back_at_rest().await {
+                        tracing::warn!(source, %error, "memory is not given back");
+                    }
+                }
             }
         }
     }
