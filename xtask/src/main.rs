@@ -4,8 +4,9 @@
 mod tools;
 
 use std::{
+    io::{BufRead as _, BufReader},
     path::PathBuf,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -53,7 +54,47 @@ fn test() -> Result<()> {
     for (variable, path) in tools.variables() {
         command.env(variable, path);
     }
-    run(command)
+    run_tests(command)
+}
+
+/// Runs tests, and says at the end once more what those that failed have printed: in half an hour of lines nobody finds it,
+/// and what keeps the last lines only has it too.
+fn run_tests(mut command: Command) -> Result<()> {
+    let shown = shown(&command);
+    let mut running =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {shown}"))?;
+    let mut failures = Failures::default();
+    for line in running.stdout.take().map(BufReader::new).into_iter().flat_map(|out| out.split(b'\n')) {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        println!("{line}");
+        failures.read(line);
+    }
+    let status = running.wait()?;
+    if !status.success() {
+        step("what failed, once more");
+        for line in &failures.lines {
+            println!("{line}");
+        }
+        bail!("{shown}: {status}");
+    }
+    Ok(())
+}
+
+/// What a test program says of its failed tests: it stands between `failures:` and its result.
+#[derive(Default)]
+struct Failures {
+    within: bool,
+    lines: Vec<String>,
+}
+
+impl Failures {
+    fn read(&mut self, line: String) {
+        self.within |= line == "failures:";
+        if self.within {
+            self.within = !line.starts_with("test result:");
+            self.lines.push(line);
+        }
+    }
 }
 
 /// What every change must pass, the quick things first.
@@ -130,10 +171,49 @@ fn cargo(arguments: &[&str]) -> Command {
 
 /// Runs a command, its output going where ours goes; anything but success is an error that names it.
 fn run(mut command: Command) -> Result<()> {
-    let shown = format!("{command:?}").replace('"', "");
+    let shown = shown(&command);
     let status = command.status().with_context(|| format!("cannot run {shown}"))?;
     if !status.success() {
         bail!("{shown}: {status}");
     }
     Ok(())
+}
+
+/// A command as it would be typed.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_kept_of_each_program() {
+        let said = "\
+running 2 tests
+test a ... ok
+test b ... FAILED
+
+failures:
+
+---- b stdout ----
+it is 2
+
+failures:
+    b
+
+test result: FAILED. 1 passed; 1 failed
+
+running 1 test
+test c ... ok
+
+test result: ok. 1 passed; 0 failed";
+        let mut failures = Failures::default();
+        said.lines().for_each(|line| failures.read(line.to_owned()));
+        let kept = failures.lines.join("\n");
+        assert!(kept.starts_with("failures:\n\n---- b stdout ----\nit is 2\n"), "{kept}");
+        assert!(kept.ends_with("test result: FAILED. 1 passed; 1 failed"), "{kept}");
+    }
 }
