@@ -5,8 +5,11 @@
 
 mod vocabulary;
 
-/// The descriptor set of everything under `proto/`, options and comments included.
+/// The descriptor set of everything under `proto/`, options included.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shipei.bin"));
+
+/// The same with the comments, for those who write about the contracts; no server has it in memory.
+pub const COMMENTED_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/commented.bin"));
 
 /// A request that writes: what the write path of every service reads from it.
 pub trait WriteRequest {
