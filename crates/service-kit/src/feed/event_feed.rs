@@ -17,7 +17,7 @@ use shipei_contracts::{
         GetHeadRequest, GetHeadResponse, SubscribeRequest, SubscribeResponse, event_feed_server::EventFeed,
     },
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -29,6 +29,7 @@ use crate::{
     call::{
         budget::Budget,
         consistency::{Token, to_proto},
+        metadata::Call,
     },
     feed::{
         filter::Filter,
@@ -36,6 +37,7 @@ use crate::{
         pace::{Pace, Turns},
         subscription::Subscription,
     },
+    identity::caller::CallerKind,
     shutdown::Shutdown,
     write::kit::Kit,
 };
@@ -46,7 +48,7 @@ pub use crate::feed::wire::SOURCE_HEADER;
 pub const OTHER_LOGS: &str = "this instance has other logs; the call was misdelivered";
 /// The most responses that wait for one consumer: another is read from the log when this one has been taken.
 pub const RESPONSES_BUFFERED_MAX: usize = 1;
-/// The most streams of a process.
+/// The most streams of a process, besides those of the suite's own services.
 pub const STREAMS_MAX: usize = 2048;
 
 /// A log that is served.
@@ -108,6 +110,16 @@ impl EventFeeds {
         Ok(self.log(request, source)?.kit)
     }
 
+    /// A place among the streams. The suite's own services need none: how many they have is known, and consumers could take
+    /// theirs.
+    fn place(&self, call: &Call) -> std::result::Result<Option<OwnedSemaphorePermit>, Status> {
+        let is_own = call.address.is_none() || matches!(call.caller.kind, CallerKind::Service { .. });
+        match is_own {
+            true => Ok(None),
+            false => self.streams.clone().try_acquire_owned().map(Some).map_err(|_| overloaded()),
+        }
+    }
+
     /// The log that a request asks for. One whose metadata names the same log was meant for a process that has it.
     fn log<T>(&self, request: &Request<T>, source: &str) -> Result<Log> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +149,7 @@ impl EventFeed for EventFeeds {
         let admitted = log.kit.admit(&request).await?;
         let request = request.into_inner();
         let filter = Filter::of(&request, self.types.get(log.kit.source()))?.of_caller(admitted.asker());
-        let stream = self.streams.clone().try_acquire_owned().map_err(|_| overloaded())?;
+        let stream = self.place(admitted.call())?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
         let pace = Pace::new(&self.turns, &self.budget);
         let subscription =
