@@ -8,6 +8,7 @@
 //! To add a model: a module with a type that is a [`Model`], and its line in `machines!`.
 
 mod assignment;
+mod decisions;
 pub(crate) mod enrollment;
 mod learning;
 mod offline;
@@ -304,5 +305,6 @@ machines! {
     assignments_do_what_the_model_does => super::assignment::Works;
     study_does_what_the_model_does => super::learning::Study;
     counties_do_what_the_model_does => super::offline::Counties;
+    decisions_do_what_the_model_does => super::decisions::Decisions;
     people_do_what_the_model_does => super::enrollment::People;
 }
