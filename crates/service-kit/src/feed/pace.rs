@@ -18,7 +18,8 @@ const BYTES_MAX: usize = 512 * 1024;
 /// Behind so many later responses, one has been sent.
 const HELD: usize = 2;
 
-/// How long a turn waits for its consumer to take what was read: one that is slower lets others go on.
+/// How long a turn is kept by who waits in it, for the database or for a consumer to take what was read: who is slower lets
+/// others go on meanwhile.
 pub(crate) const TURN_TIME_MAX: Duration = Duration::from_millis(20);
 
 /// The turns of all consumers of a process, first come first served.
@@ -30,6 +31,22 @@ impl Turns {
     pub(crate) fn new() -> Self {
         let processors = available_parallelism().map_or(1, NonZero::get);
         Self(Arc::new(Semaphore::new(processors.max(2))))
+    }
+
+    /// Waits for a turn and reads in it; gives the turn back with what was read, if it lasts. A read that takes long waits for
+    /// the database and not for this process: it goes on without its turn, else a connection that is silent for ever would
+    /// stop the streams of all logs for as long as anybody waits for it.
+    pub(crate) async fn read<T>(&self, reading: impl Future<Output = T>) -> (T, Option<OwnedSemaphorePermit>) {
+        // Nobody closes it.
+        let turn = self.0.clone().acquire_owned().await.ok();
+        tokio::pin!(reading);
+        match tokio::time::timeout(TURN_TIME_MAX, &mut reading).await {
+            Ok(read) => (read, turn),
+            Err(_) => {
+                drop(turn);
+                (reading.await, None)
+            }
+        }
     }
 }
 
@@ -47,10 +64,9 @@ impl Pace {
         Self { turns: turns.clone(), budget: budget.clone(), bytes: BYTES_FIRST, held: VecDeque::new() }
     }
 
-    /// Waits for a turn, in which one response is read, made and taken.
-    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        // Nobody closes it.
-        self.turns.0.clone().acquire_owned().await.ok()
+    /// The turns in which responses are read, made and taken.
+    pub(crate) fn turns(&self) -> Turns {
+        self.turns.clone()
     }
 
     /// About how many bytes the next response may have.
@@ -83,6 +99,20 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_that_are_never_answered_hold_up_nobody_else() {
+        let turns = Turns::new();
+        let places = turns.0.available_permits();
+        for _ in 0..places * 3 {
+            let turns = turns.clone();
+            tokio::spawn(async move { turns.read(std::future::pending::<()>()).await });
+        }
+        let begun = tokio::time::Instant::now();
+        let (read, turn) = turns.read(async { "read" }).await;
+        assert_eq!((read, turn.is_some()), ("read", true));
+        assert!(begun.elapsed() <= TURN_TIME_MAX * 4, "{:?}", begun.elapsed());
+    }
 
     #[test]
     fn consumer_that_reads_gets_large_pieces_and_others_small_ones() {

@@ -199,14 +199,15 @@ impl Subscription {
             }
             let Ok(room) = self.responses.reserve().await else { return Ok(Err(Gone)) };
             drop(room);
-            let turn = self.pace.turn().await;
-            self.pace.taken();
-            let time_max = self.log.database().attempt_time_max();
-            let reading = self.read_in_one_transaction(&mut behind, heads, !verified);
-            let events = match tokio::time::timeout(time_max, reading).await {
-                Ok(read) => read?,
-                Err(_) => return Err(Error::Store(StoreError::no_answer())),
+            let (turns, time_max) = (self.pace.turns(), self.log.database().attempt_time_max());
+            let reading = async {
+                self.pace.taken();
+                let reading = self.read_in_one_transaction(&mut behind, heads, !verified);
+                tokio::time::timeout(time_max, reading).await
             };
+            let (read, turn) = turns.read(reading).await;
+            let Ok(events) = read else { return Err(Error::Store(StoreError::no_answer())) };
+            let events = events?;
             verified = true;
             // No transaction is open while a slow consumer is waited for. Much that is not wanted is read over in several
             // of them, and the consumer is told now and then that this one is alive.
@@ -215,8 +216,9 @@ impl Subscription {
                 return Ok(Err(Gone));
             }
             // What was read is made into bytes when it is taken, which is work too.
-            let _ = tokio::time::timeout(TURN_TIME_MAX, self.responses.reserve()).await;
-            drop(turn);
+            if let Some(_turn) = turn {
+                let _ = tokio::time::timeout(TURN_TIME_MAX, self.responses.reserve()).await;
+            }
         }
         self.pace.rest();
         Ok(Ok(()))
