@@ -10,6 +10,7 @@ use sqlx::migrate::Migrator;
 
 use crate::limits::PoolLimits;
 use crate::postgres::{self, PostgresPools};
+use crate::postgres_tx::PostgresTx;
 use crate::sqlite::{self, SqlitePools};
 use crate::{StoreError, Tx, migration};
 
@@ -130,7 +131,7 @@ impl Database {
     pub async fn begin_write(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres(PostgresPools { pool, .. }) => {
-                Ok(Tx::Postgres(postgres::begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await?))
+                Ok(Tx::Postgres(PostgresTx::begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED").await?))
             }
             Pools::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin_write().await?)),
         }
@@ -141,7 +142,7 @@ impl Database {
         match &self.pools {
             Pools::Postgres(PostgresPools { pool, .. }) => {
                 let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::Postgres(postgres::begin(pool, statement).await?))
+                Ok(Tx::Postgres(PostgresTx::begin(pool, statement).await?))
             }
             Pools::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin_read().await?)),
         }
@@ -153,7 +154,7 @@ impl Database {
         match &self.pools {
             Pools::Postgres(PostgresPools { logs, .. }) => {
                 let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::Postgres(postgres::begin(logs, statement).await?))
+                Ok(Tx::Postgres(PostgresTx::begin(logs, statement).await?))
             }
             Pools::Sqlite(pools) => Ok(Tx::Sqlite(pools.begin_read_of_log().await?)),
         }
@@ -164,7 +165,7 @@ impl Database {
     pub(crate) async fn begin_apart(&self) -> Result<Tx, StoreError> {
         match &self.pools {
             Pools::Postgres(PostgresPools { apart, .. }) => {
-                Ok(Tx::Postgres(postgres::begin(apart, "BEGIN ISOLATION LEVEL READ COMMITTED").await?))
+                Ok(Tx::Postgres(PostgresTx::begin(apart, "BEGIN ISOLATION LEVEL READ COMMITTED").await?))
             }
             Pools::Sqlite(_) => self.begin_write().await,
         }

@@ -1,10 +1,8 @@
-//! The connections to Postgres: their options, what is made sure of before they are used and after they are given back,
-//! and how a transaction begins on one. Why so much: a pool outlives the servers, clients and networks that its
+//! The connections to Postgres: their options, and what is made sure of before they are used and after they are given back
+//! (how a transaction uses one: `postgres_tx.rs`). Why so much: a pool outlives the servers, clients and networks that its
 //! connections lead to, and each of them may vanish in the middle of a word.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,18 +10,15 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row as _};
 
 use crate::StoreError;
-use crate::error::Fault;
 use crate::limits::{PoolLimits, STATEMENTS_CACHED};
+use crate::postgres_tx::Lent;
 use crate::sometimes::threw_connection_away;
 
 /// A Postgres connection that was idle longer than this is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 
 /// How long a connection that is given back, or was idle, may take to answer; one that takes longer is cut.
-const PING_TIME_MAX: Duration = Duration::from_secs(2);
-
-/// How long BEGIN may take: it waits for nobody.
-const BEGIN_TIME_MAX: Duration = Duration::from_secs(5);
+pub(crate) const PING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// From so many connections on, one is kept apart, for leases and for health.
 const CONNECTIONS_WITH_ONE_APART: u32 = 4;
@@ -90,79 +85,6 @@ pub(crate) struct PostgresPools {
     pub(crate) unlimited: Box<PgConnectOptions>,
 }
 
-/// A transaction on Postgres. Dropped without a commit it is rolled back.
-pub struct PostgresTx {
-    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
-    /// A statement failed, so that COMMIT would roll back and say nothing of it.
-    failed: bool,
-}
-
-impl fmt::Debug for PostgresTx {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PostgresTx").field("failed", &self.failed).finish_non_exhaustive()
-    }
-}
-
-impl PostgresTx {
-    /// Looks at what a statement ended with; gives it back as it is.
-    pub fn noted<T, E: Fault>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
-        if let Err(error) = &outcome {
-            self.failed |= error.is_answer();
-        }
-        outcome
-    }
-
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed
-    }
-
-    /// It has gone back to a savepoint that was before what failed.
-    pub(crate) fn went_back(&mut self) {
-        self.failed = false;
-    }
-
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        if self.failed {
-            return Err(StoreError::TransactionEnded);
-        }
-        self.transaction.commit().await.map_err(StoreError::of_commit)
-    }
-
-    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.transaction.rollback().await?)
-    }
-}
-
-impl Deref for PostgresTx {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.transaction
-    }
-}
-
-impl DerefMut for PostgresTx {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.transaction
-    }
-}
-
-/// Begins a transaction. Once there is a connection BEGIN is carried to its end, also when the caller goes away meanwhile
-/// (a deadline, a client that hung up): dropped, it would leave BEGIN sent and not yet counted, and sqlx would send no
-/// ROLLBACK. While it waits for a connection a caller that goes away leaves the line, so that nothing is done for nobody.
-pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> Result<PostgresTx, StoreError> {
-    let connection = pool.acquire().await?;
-    // Hidden in sqlx's documentation: the only way to begin on a connection of a pool that one has already.
-    let beginning = sqlx::Transaction::begin(connection, Some(sqlx::SqlStr::from_static(statement)));
-    let begun = tokio::spawn(tokio::time::timeout(BEGIN_TIME_MAX, beginning));
-    match begun.await {
-        Ok(Ok(begun)) => Ok(PostgresTx { transaction: begun?, failed: false }),
-        // The connection is silent; another one may not be. What it is given back as, is_clean_in_time finds out.
-        Ok(Err(_)) => Err(StoreError::Database(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
-        Err(_) => Err(StoreError::Database(sqlx::Error::WorkerCrashed)),
-    }
-}
-
 /// Opens the pools of a schema.
 pub(crate) async fn open(url: &str, limits: PoolLimits) -> Result<PostgresPools, StoreError> {
     let (options, schema) = options_of(url)?;
@@ -221,7 +143,9 @@ fn pool_of(connections: u32, limits: PoolLimits) -> PgPoolOptions {
 
 /// Whether a write would be possible: the server answers, is no standby, and has not been told to read only.
 pub(crate) async fn check_writable(pool: &PgPool) -> Result<(), StoreError> {
-    let asked = sqlx::query("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(pool);
+    let mut connection = Lent::from(pool).await?;
+    let asked =
+        sqlx::query("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(&mut *connection);
     match asked.await?.try_get(0)? {
         true => Err(StoreError::ReadOnly),
         false => Ok(()),
@@ -233,10 +157,8 @@ async fn ping_in_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
 }
 
 /// Whether a connection that is given back is outside of any transaction, and its server not a standby, as one may become
-/// in a failover; it is closed else, or if it does not answer. A caller that went away during BEGIN (a deadline, a client that hung up) leaves BEGIN sent and not counted: sqlx
-/// sends no ROLLBACK then, and whoever got the connection next would work inside of somebody else's transaction. Also
-/// sends what waits to be sent, as the ROLLBACK of a transaction that was dropped. (sqlx pings once more, without a
-/// bound: behind this it is answered.)
+/// in a failover; it is closed else, or if it does not answer. Also sends what waits to be sent. (sqlx pings once more, without
+/// a bound of its own: `postgres_tx.rs` bounds all of it.)
 async fn is_clean_in_time(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     // One message of the simple protocol begins its own transaction at its own time, unless one is open already.
     let asking = sqlx::raw_sql(

@@ -5,7 +5,7 @@
 //! are truly needed, choose by [`Tx::is_postgres`] and keep them side by side.
 
 use crate::StoreError;
-use crate::postgres::PostgresTx;
+use crate::postgres_tx::PostgresTx;
 use crate::sqlite::SqliteTx;
 
 /// An open transaction. Dropped without [`Tx::commit`] it is rolled back.

@@ -1,7 +1,14 @@
 //! A Postgres that goes silent: connections stay open and nothing comes back any more, as after a power cut at the other
 //! end. Between the program and the server stands a proxy on a socket of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use shipei_store::testing::TestDatabase;
 use shipei_store::{Database, PoolLimits, StoreError, fetch_one};
@@ -30,7 +37,7 @@ async fn copy(
     }
 }
 
-async fn proxy(listener: UnixListener, server: std::path::PathBuf, silent: watch::Receiver<bool>) {
+async fn proxy(listener: UnixListener, server: PathBuf, silent: watch::Receiver<bool>) {
     while let Ok((client, _)) = listener.accept().await {
         // A connection is as it was made: one that was silenced stays so, a new one works again.
         let (Ok(upstream), silent) = (UnixStream::connect(&server).await, silent.clone()) else { continue };
@@ -49,7 +56,7 @@ async fn silent_database_is_given_up_and_its_connections_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
     let (silence, silent) = watch::channel(false);
-    let proxying = tokio::spawn(proxy(listener, std::path::Path::new(server).join(SOCKET), silent));
+    let proxying = tokio::spawn(proxy(listener, Path::new(server).join(SOCKET), silent));
     let limits = PoolLimits {
         connections: CONNECTIONS,
         acquire_timeout: Duration::from_millis(500),
@@ -89,4 +96,78 @@ async fn silent_database_is_given_up_and_its_connections_replaced() {
     let healed = async { while open_all().await.is_err() {} };
     tokio::time::timeout(PATIENCE, healed).await.unwrap();
     proxying.abort();
+}
+
+/// How many more answers come through before a connection, and no other, goes silent for ever; below nothing all come through.
+type AnswersLeft = Arc<AtomicI64>;
+
+/// Copies answers until there are none left.
+async fn copy_answers(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    left: AnswersLeft,
+) {
+    let mut buffer = vec![0; 8192];
+    let mut is_silent = false;
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        is_silent |= left.load(Ordering::Relaxed) >= 0 && left.fetch_sub(1, Ordering::Relaxed) == 0;
+        if !is_silent && to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn proxy_of_answers(listener: UnixListener, server: PathBuf, left: AnswersLeft) {
+    while let Ok((client, _)) = listener.accept().await {
+        let Ok(upstream) = UnixStream::connect(&server).await else { continue };
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = upstream.into_split();
+        let (_, never) = watch::channel(false);
+        tokio::spawn(copy(from_client, to_server, never));
+        tokio::spawn(copy_answers(from_server, to_client, left.clone()));
+    }
+}
+
+/// Whichever answer is the last one: of BEGIN, a statement, ROLLBACK, or what is asked of a connection that goes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_that_goes_silent_at_any_word_is_replaced() {
+    let test = TestDatabase::postgres();
+    let (before, folder_and_rest) = test.url().split_once("host=").unwrap();
+    let (server, rest) = folder_and_rest.split_once('&').unwrap();
+    let server = Path::new(server).join(SOCKET);
+    // A pool of one: what is lost to it once is all of it.
+    let limits = PoolLimits {
+        connections: 1,
+        acquire_timeout: Duration::from_millis(500),
+        statement_timeout: Duration::from_millis(300),
+        lock_timeout: Duration::from_millis(200),
+    };
+    let cases = (0..12).map(|answers| {
+        let server = server.clone();
+        async move {
+            let folder = tempfile::tempdir().unwrap();
+            let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+            let left = AnswersLeft::new(AtomicI64::new(-1));
+            let proxying = tokio::spawn(proxy_of_answers(listener, server, left.clone()));
+            let url = format!("{before}host={}&{rest}", folder.path().display());
+            let database = Database::open(&url, limits).await.unwrap();
+            let ask = || async {
+                let mut tx = database.begin_read().await?;
+                let (one,) = fetch_one!(tx, (i32,), "SELECT 1")?;
+                tx.rollback().await?;
+                Ok::<i32, StoreError>(one)
+            };
+            left.store(answers, Ordering::Relaxed);
+            let healed = async {
+                while left.load(Ordering::Relaxed) >= 0 || database.retry(ask).await.is_err() {
+                    let _ = database.retry(ask).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, healed)
+                .await
+                .unwrap_or_else(|_| panic!("after {answers} answers"));
+            proxying.abort();
+        }
+    });
+    futures::future::join_all(cases).await;
 }

@@ -36,7 +36,10 @@ impl Turns {
     /// Waits for a turn and reads in it; gives the turn back with what was read, if it lasts. A read that takes long waits for
     /// the database and not for this process: it goes on without its turn, else a connection that is silent for ever would
     /// stop the streams of all logs for as long as anybody waits for it.
-    pub(crate) async fn read<T>(&self, reading: impl Future<Output = T>) -> (T, Option<OwnedSemaphorePermit>) {
+    pub(crate) async fn read<T>(
+        &self,
+        reading: impl Future<Output = T>,
+    ) -> (T, Option<OwnedSemaphorePermit>) {
         // Nobody closes it.
         let turn = self.0.clone().acquire_owned().await.ok();
         tokio::pin!(reading);
