@@ -105,6 +105,8 @@ CREATE TABLE mirror_member (
     registered_at     TIMESTAMPTZ,
     placed_at         TIMESTAMPTZ,
     changes           BIGINT,
+    -- Whether mirror_merge may have something of them, on either side.
+    is_merged         BOOLEAN NOT NULL,
     login_at          TIMESTAMPTZ,
     pre_job_at        TIMESTAMPTZ,
     withdrawn_at      TIMESTAMPTZ,
@@ -124,6 +126,18 @@ CREATE TABLE mirror_teaching (
     fact_id           TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (person_id, programme_id, change_number)
 );
+
+-- Two ids of one trainee, by the fact, with the number that enrollment gave it: merged_id counts for kept_id; of several merges of an
+-- id that stand the one with the largest number counts.
+CREATE TABLE mirror_merge (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    merged_id    TEXT COLLATE "C" NOT NULL,
+    kept_id      TEXT COLLATE "C" NOT NULL,
+    merge_number BIGINT NOT NULL,
+    fact_id      TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (merged_id, programme_id, merge_number)
+);
+CREATE INDEX mirror_merge_by_kept ON mirror_merge (kept_id, programme_id);
 
 -- When somebody was away: from a withdrawal to the return after it (9999 for good), of the facts that stand.
 CREATE TABLE mirror_absence (

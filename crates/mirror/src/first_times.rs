@@ -77,7 +77,7 @@ pub(crate) async fn save(tx: &mut Tx, facts: &BTreeSet<PersonFact>) -> Result<()
         bulk_insert!(
             tx,
             "INSERT INTO mirror_member (programme_id, person_id, role, registered_role, removed, education_stage, \
-             development_stage, subject, county_code, school_code, class_id, login_at, pre_job_at, withdrawn_at)",
+             development_stage, subject, county_code, school_code, class_id, is_merged, login_at, pre_job_at, withdrawn_at)",
             rows,
             |row| (
                 programme_id,
@@ -91,6 +91,7 @@ pub(crate) async fn save(tx: &mut Tx, facts: &BTreeSet<PersonFact>) -> Result<()
                 "",
                 "",
                 "",
+                false,
                 row.login_at,
                 row.pre_job_at,
                 row.withdrawn_at

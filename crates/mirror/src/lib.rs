@@ -9,9 +9,11 @@
 //! To keep one more thing: a column or table in `migrations/`, its event in `projector.rs`, its look-up in `lookup.rs`.
 
 mod absences;
+mod classes;
 mod first_times;
 mod lookup;
 mod members;
+mod merges;
 mod place;
 mod programmes;
 mod projector;
@@ -20,11 +22,12 @@ mod things;
 mod tree;
 mod windows;
 
+pub use classes::{CLASSES_OF_TUTOR_MAX, Class, class, classes_of, classes_of_tutor};
 pub use lookup::{
-    CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Region, class, classes_of, classes_of_tutor,
-    counties_opened_at, county_opened_at, member, members, open_counties, region,
+    COUNTIES_MAX, Member, Region, counties_opened_at, county_opened_at, member, members, open_counties, region,
 };
 pub use members::registered_at;
+pub use merges::{Merge, merges};
 pub use place::{Place, PlaceHistory};
 pub use programmes::Programmes;
 pub use projector::{MirrorProjector, SOURCE, VERSION, apply, types};
@@ -35,7 +38,7 @@ pub use windows::{Windows, extends_regions};
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "mirror_programme",
     "mirror_region",
     "mirror_region_move",
@@ -49,6 +52,7 @@ pub const TABLES: [&str; 15] = [
     "mirror_person_fact",
     "mirror_teaching",
     "mirror_absence",
+    "mirror_merge",
     "mirror_transfer",
     "learned_retraction",
 ];
@@ -78,6 +82,22 @@ macro_rules! placed {
             " AND r.person_id = ",
             $person,
             "))"
+        )
+    };
+}
+
+/// A condition: the id of a row (two expressions, for programme and person) counts for no other one.
+#[macro_export]
+macro_rules! counts_for_itself {
+    ($programme:literal, $person:literal) => {
+        concat!(
+            " NOT EXISTS (SELECT 1 FROM mirror_merge merged WHERE merged.programme_id = ",
+            $programme,
+            " AND merged.merged_id = ",
+            $person,
+            " AND",
+            $crate::learned_stands!("merged", "enrollment"),
+            ") "
         )
     };
 }

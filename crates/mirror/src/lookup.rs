@@ -16,15 +16,13 @@ use shipei_service_kit::{
     Reach, Refusal, Result,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, learned_stands, select_by_keys};
+use shipei_store::{StoreError, Tx, fetch_list, fetch_optional, learned_stands, select_by_keys};
 
 use crate::{
     absences,
+    merges::{self, Merge},
     place::{Place, PlaceHistory},
 };
-
-/// The most classes that one tutor can have.
-pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
 
 /// The most counties of one programme that are listed; a province has some 167.
 pub const COUNTIES_MAX: i64 = 1_000;
@@ -46,9 +44,18 @@ pub struct Member {
     pub pre_job_at: Option<DateTime<Utc>>,
     /// When they were away.
     pub absences: Absences,
+    /// The id that counts instead of this one, since both are one person.
+    pub counts_for: Option<PersonId>,
+    /// The ids that count for this one, by id.
+    pub merged: Vec<PersonId>,
 }
 
 impl Member {
+    /// Their ids: this one, and those that count for it.
+    pub fn ids(&self) -> impl Iterator<Item = &PersonId> {
+        std::iter::once(&self.person_id).chain(&self.merged)
+    }
+
     /// Refuses WITHDRAWN when they were away then.
     pub fn refuse_withdrawn(&self, at: DateTime<Utc>) -> Result<()> {
         if self.absences.at(at) {
@@ -70,6 +77,7 @@ struct MemberRow {
     class_id: String,
     placed_at: Option<DateTime<Utc>>,
     changes: Option<i64>,
+    is_merged: bool,
     education_stage: String,
     development_stage: String,
     subject: String,
@@ -109,6 +117,8 @@ impl MemberRow {
             login_at: self.login_at,
             pre_job_at: self.pre_job_at,
             absences,
+            counts_for: None,
+            merged: Vec::new(),
         })
     }
 }
@@ -141,7 +151,7 @@ pub async fn members(
         tx,
         MemberRow,
         [
-            "SELECT person_id, role, county_code, school_code, class_id, placed_at, changes, education_stage, development_stage, subject, \
+            "SELECT person_id, role, county_code, school_code, class_id, placed_at, changes, is_merged, education_stage, development_stage, subject, \
              login_at, pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
@@ -158,12 +168,24 @@ pub async fn members(
     let away: Vec<&PersonId> =
         rows.iter().filter(|row| row.withdrawn_at.is_some()).map(|row| &row.person_id).collect();
     let mut absences = absences::of_people(tx, programme_id, &away).await?;
+    let merged: Vec<&PersonId> = rows.iter().filter(|row| row.is_merged).map(|row| &row.person_id).collect();
+    let merges = merges::merges(tx, programme_id, &merged).await?;
+    let merged: Vec<&PersonId> = merges.iter().map(|merge| &merge.merged_id).collect();
+    let removed = merges::removed(tx, programme_id, &merged).await?;
     let mut members = Vec::with_capacity(rows.len());
     for row in rows {
         let away = absences.remove(&row.person_id).unwrap_or_default();
         let own = transfers.get(&row.person_id).cloned().unwrap_or_default();
         let changes = changes.get(&row.person_id).cloned().unwrap_or_default();
-        members.push(row.into_member(own, changes, away)?);
+        let mut member = row.into_member(own, changes, away)?;
+        for Merge { merged_id, kept_id } in &merges {
+            if *merged_id == member.person_id {
+                member.counts_for = Some(kept_id.clone());
+            } else if *kept_id == member.person_id && !removed.contains(merged_id) {
+                member.merged.push(merged_id.clone());
+            }
+        }
+        members.push(member);
     }
     Ok(members)
 }
@@ -259,129 +281,6 @@ async fn transfers(
         transfers.entry(row.person_id).or_default().push((row.transferred_at, place));
     }
     Ok(transfers)
-}
-
-/// A class and its tutors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Class {
-    /// Its id.
-    pub class_id: ClassId,
-    /// The region that it belongs to (a city or a county).
-    pub region_code: RegionCode,
-    /// Who was its tutor when; `None` for nobody.
-    pub tutors: History<Option<PersonId>>,
-}
-
-impl Class {
-    /// Whether somebody was its tutor as of an instant.
-    pub fn is_led_by(&self, person_id: &PersonId, at: DateTime<Utc>) -> bool {
-        self.tutors.at(at).as_ref() == Some(person_id)
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct ClassRow {
-    #[sqlx(try_from = "String")]
-    class_id: ClassId,
-    #[sqlx(try_from = "String")]
-    region_code: RegionCode,
-    tutor_id: String,
-}
-
-#[derive(sqlx::FromRow)]
-struct TutorRow {
-    #[sqlx(try_from = "String")]
-    class_id: ClassId,
-    change_number: i64,
-    changed_at: DateTime<Utc>,
-    tutor_id: String,
-}
-
-fn tutor_of(table: &'static str, class_id: &ClassId, tutor_id: &str) -> Result<Option<PersonId>> {
-    let tutor = PersonId::parse_optional(tutor_id);
-    Ok(tutor.map_err(|_| StoreError::corrupt_row(table, "tutor_id", class_id))?)
-}
-
-/// One class.
-pub async fn class(tx: &mut Tx, programme_id: &ProgrammeId, class_id: &ClassId) -> Result<Option<Class>> {
-    Ok(classes_of(tx, programme_id, &[class_id]).await?.pop())
-}
-
-/// Those of the classes that there are, by id.
-pub async fn classes_of(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    class_ids: &[&ClassId],
-) -> Result<Vec<Class>> {
-    let mut rows = select_by_keys!(
-        tx,
-        ClassRow,
-        [
-            "SELECT class_id, region_code, tutor_id FROM mirror_class WHERE programme_id = ",
-            programme_id.as_str(),
-            " AND class_id IN "
-        ],
-        class_ids,
-        |class_id| (class_id.as_str())
-    )?;
-    rows.sort_by(|left, right| left.class_id.cmp(&right.class_id));
-    let mut changes = select_by_keys!(
-        tx,
-        TutorRow,
-        [
-            concat!(
-                "SELECT t.class_id, t.change_number, t.changed_at, t.tutor_id FROM mirror_class_tutor t WHERE",
-                learned_stands!("t", "enrollment"),
-                "AND t.programme_id = "
-            ),
-            programme_id.as_str(),
-            " AND t.class_id IN "
-        ],
-        class_ids,
-        |class_id| (class_id.as_str())
-    )?;
-    changes.sort_by_key(|change| (change.changed_at, change.change_number));
-    let mut of_class: BTreeMap<ClassId, Vec<TutorFrom>> = BTreeMap::new();
-    for change in changes {
-        let tutor = tutor_of("mirror_class_tutor", &change.class_id, &change.tutor_id)?;
-        of_class.entry(change.class_id).or_default().push((change.changed_at, tutor));
-    }
-    let mut classes = Vec::with_capacity(rows.len());
-    for ClassRow { class_id, region_code, tutor_id } in rows {
-        let first = tutor_of("mirror_class", &class_id, &tutor_id)?;
-        let tutors = History::new(first, of_class.remove(&class_id).unwrap_or_default());
-        classes.push(Class { class_id, region_code, tutors });
-    }
-    Ok(classes)
-}
-
-/// A class's tutor, if it has one, from a moment on.
-type TutorFrom = (DateTime<Utc>, Option<PersonId>);
-
-#[derive(sqlx::FromRow)]
-struct ClassIdRow {
-    #[sqlx(try_from = "String")]
-    class_id: ClassId,
-}
-
-/// The classes whose tutor somebody ever was, by id; at most [`CLASSES_OF_TUTOR_MAX`].
-pub async fn classes_of_tutor(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    tutor_id: &PersonId,
-) -> Result<Vec<Class>> {
-    let rows = fetch_all!(
-        tx,
-        ClassIdRow,
-        "SELECT class_id FROM mirror_class WHERE programme_id = $1 AND tutor_id = $2 \
-         UNION SELECT class_id FROM mirror_class_tutor WHERE programme_id = $1 AND tutor_id = $2 \
-         ORDER BY class_id LIMIT $3",
-        programme_id.as_str(),
-        tutor_id.as_str(),
-        CLASSES_OF_TUTOR_MAX
-    )?;
-    let class_ids: Vec<&ClassId> = rows.iter().map(|row| &row.class_id).collect();
-    classes_of(tx, programme_id, &class_ids).await
 }
 
 /// When learning was opened for a county; `None` while it is closed.

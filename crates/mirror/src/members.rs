@@ -14,6 +14,8 @@ pub(crate) struct MemberPatch {
     pub(crate) placed_at: Option<DateTime<Utc>>,
     /// The largest number of a change of what they teach.
     pub(crate) changes: Option<i64>,
+    /// Whether they are told to be the same person as another id, on either side.
+    pub(crate) is_merged: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -51,7 +53,7 @@ pub(crate) async fn save_members(tx: &mut Tx, members: Vec<((String, String), Me
     bulk_insert!(
         tx,
         "INSERT INTO mirror_member (programme_id, person_id, role, registered_role, removed, education_stage, development_stage, subject, county_code, \
-         school_code, class_id, registered_at, placed_at, changes)",
+         school_code, class_id, registered_at, placed_at, changes, is_merged)",
         members,
         |tuple, member| {
             let ((programme_id, person_id), patch) = member;
@@ -71,19 +73,21 @@ pub(crate) async fn save_members(tx: &mut Tx, members: Vec<((String, String), Me
             tuple.push_bind(registered.map(|registered| registered.at));
             tuple.push_bind(patch.placed_at);
             tuple.push_bind(patch.changes);
+            tuple.push_bind(patch.is_merged);
         },
         merge
     )?;
     Ok(())
 }
 
-/// Of transfers the last time is kept, of changes the largest number.
+/// Of transfers the last time is kept, of changes the largest number; who was ever merged is looked for among the merges.
 macro_rules! merge_times {
     () => {
         "placed_at = CASE WHEN mirror_member.placed_at IS NULL OR excluded.placed_at > mirror_member.placed_at \
             THEN excluded.placed_at ELSE mirror_member.placed_at END, \
          changes = CASE WHEN mirror_member.changes IS NULL OR excluded.changes > mirror_member.changes \
-            THEN excluded.changes ELSE mirror_member.changes END"
+            THEN excluded.changes ELSE mirror_member.changes END, \
+         is_merged = mirror_member.is_merged OR excluded.is_merged"
     };
 }
 

@@ -12,6 +12,7 @@ use shipei_store::{Tx, bulk_insert, execute};
 
 use crate::{
     first_times::{self, PersonFact},
+    merges::{self, MergeFact},
     members::{
         Change, MemberPatch, REGISTERED_AT, Registered, Transfer, save_members, save_teaching, save_transfers,
     },
@@ -23,7 +24,7 @@ use crate::{
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// The events that the mirror keeps something of.
 const EVENTS: &[Handles<Gathered>] = handles![Gathered:
@@ -44,6 +45,7 @@ const EVENTS: &[Handles<Gathered>] = handles![Gathered:
     enrollment::TraineeReturned => returned,
     enrollment::PersonRemoved => removed,
     enrollment::PersonDeparted => departed,
+    enrollment::PersonsMerged => merged,
 ];
 
 /// Follows enrollment's log into the mirror.
@@ -107,6 +109,8 @@ struct Gathered {
     transfers: BTreeMap<(String, String, i64), Transfer>,
     /// By programme, person and number.
     teaching: BTreeMap<(String, String, i64), Change>,
+    /// By programme, the id that is merged, and number.
+    merges: BTreeMap<(String, String, i64), MergeFact>,
 }
 
 /// A version of a programme's scheme.
@@ -152,6 +156,7 @@ impl Gathered {
         save_members(tx, self.members.into_iter().collect()).await?;
         first_times::save(tx, &self.person_facts).await?;
         save_teaching(tx, self.teaching.into_iter().collect()).await?;
+        merges::save(tx, &self.merges).await?;
         save_transfers(tx, self.transfers.into_iter().collect()).await
     }
 }
@@ -279,6 +284,15 @@ fn removed(into: &mut Gathered, fact: enrollment::PersonRemoved, told: &Fact<'_>
 
 fn withdrawn(into: &mut Gathered, fact: enrollment::TraineeWithdrawn, told: &Fact<'_>) -> Result<()> {
     into.person_fact(fact.programme_id, fact.person_id, "withdrawal", told);
+    Ok(())
+}
+
+fn merged(into: &mut Gathered, fact: enrollment::PersonsMerged, told: &Fact<'_>) -> Result<()> {
+    for person_id in [&fact.person_id, &fact.merged_id] {
+        into.member(fact.programme_id.clone(), person_id.clone()).is_merged = true;
+    }
+    let merge = MergeFact { kept_id: fact.person_id, fact_id: told.event.fact_id.clone() };
+    into.merges.insert((fact.programme_id, fact.merged_id, fact.merge_number), merge);
     Ok(())
 }
 
@@ -413,7 +427,7 @@ mod tests {
             types().iter().map(|name| name.trim_start_matches("shipei.enrollment.v1.").to_owned()).collect();
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn \
-            TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted";
-        assert_eq!((VERSION, names.join(" ").as_str()), (6, expected));
+            TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted PersonsMerged";
+        assert_eq!((VERSION, names.join(" ").as_str()), (7, expected));
     }
 }

@@ -17,7 +17,7 @@ use shipei_rules::{
 use shipei_service_kit::Result;
 use shipei_store::{StoreError, Tx, bulk_insert, fetch_all, fetch_optional, learned_stands};
 
-use crate::lookup::{Class, Member};
+use crate::{classes::Class, lookup::Member};
 
 /// The most extensions of one programme that are read.
 const EXTENSIONS_MAX: i64 = 100_000;
@@ -125,14 +125,24 @@ impl Windows {
         Ok(Windows { scheme_version, scheme, some: Arc::new(some) })
     }
 
-    /// The scheme as it is for a member.
+    /// The scheme as it is for a member, by this id alone: what is taken or refused.
     pub fn of_member(&self, member: &Member) -> Arc<Scheme> {
+        self.of_ids(member, &[&member.person_id])
+    }
+
+    /// The scheme as it is for a person, with what was granted to any of their ids: what counts.
+    pub fn of_person(&self, member: &Member) -> Arc<Scheme> {
+        let ids: Vec<&PersonId> = member.ids().collect();
+        self.of_ids(member, &ids)
+    }
+
+    fn of_ids(&self, member: &Member, ids: &[&PersonId]) -> Arc<Scheme> {
         if self.some.extensions.is_empty() {
             return Arc::clone(&self.scheme);
         }
         let places =
             member.places.map(|place| Standing { county: place.county_code, class: place.class_id.clone() });
-        self.with(rules::ends(&self.scheme, &self.some.extensions, Some(&member.person_id), &places))
+        self.with(rules::ends(&self.scheme, &self.some.extensions, ids, &places))
     }
 
     /// The scheme as it is for a class and who guides it, `tutor`.
@@ -141,7 +151,7 @@ impl Windows {
             return Arc::clone(&self.scheme);
         }
         let standing = Standing { county: Some(class.region_code), class: Some(class.class_id.clone()) };
-        self.with(rules::ends(&self.scheme, &self.some.extensions, tutor, &History::from(standing)))
+        self.with(rules::ends(&self.scheme, &self.some.extensions, tutor.as_slice(), &History::from(standing)))
     }
 
     /// The scheme as it is for what a county does.
@@ -150,7 +160,7 @@ impl Windows {
             return Arc::clone(&self.scheme);
         }
         let standing = Standing { county: Some(county), class: None };
-        self.with(rules::ends(&self.scheme, &self.some.extensions, None, &History::from(standing)))
+        self.with(rules::ends(&self.scheme, &self.some.extensions, &[], &History::from(standing)))
     }
 
     /// The scheme with the latest end of each window that anybody has who may stand in a county; `None` when nobody has a later

@@ -13,10 +13,13 @@
 //! The tutor's score, the list of what is due by Sunday and the late weeks all ask [`answering`]. There is no other rhythm
 //! to add; a scheme changes the first week, the grace and the number that disqualifies.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::absence::Absences;
 use crate::history::History;
+use crate::ids::SubmissionId;
 use crate::scheme::Scheme;
 use crate::submission::{Standing, Submission, standings};
 
@@ -50,6 +53,9 @@ fn monday_of(day: NaiveDate) -> NaiveDate {
     day - Days::new(u64::from(day.weekday().num_days_from_monday()))
 }
 
+/// Where a trainee stood and when they were away, of submissions that were recorded for another id of theirs.
+pub type Elsewhere<Place> = BTreeMap<SubmissionId, (History<Place>, Absences)>;
+
 /// The work of one trainee, for whoever has to mark it. `Place` is what tells the class: where the trainee stands.
 #[derive(Debug)]
 pub struct TraineeWork<'w, Place> {
@@ -59,6 +65,20 @@ pub struct TraineeWork<'w, Place> {
     pub places: &'w History<Place>,
     /// When the trainee was away.
     pub absences: &'w Absences,
+    /// Who has two ids hands in where either stands: a submission is marked where it was handed in.
+    pub elsewhere: &'w Elsewhere<Place>,
+}
+
+impl<'w, Place> TraineeWork<'w, Place> {
+    /// Where the trainee stood, for a submission.
+    fn places(&self, submission: &Submission) -> &'w History<Place> {
+        self.elsewhere.get(&submission.id).map_or(self.places, |(places, _)| places)
+    }
+
+    /// Whether the trainee was away, by either id, for a submission.
+    fn is_away(&self, submission: &Submission, then: impl Fn(&Absences) -> bool) -> bool {
+        then(self.absences) || self.elsewhere.get(&submission.id).is_some_and(|(_, absences)| then(absences))
+    }
 }
 
 /// Who answers for the marking of one submission as of a time.
@@ -99,11 +119,14 @@ fn owed_in<'w, Place>(
     let review_until = scheme.trainee.assignment.review_until;
     let is_marked = submission.last_mark(as_of, review_until).is_some();
     // Who comes back after the end of reviews had nobody who could mark for them by then.
-    let is_away = work.absences.at(as_of) || (as_of >= review_until && work.absences.before(review_until));
+    let is_away = work.is_away(submission, |absences| {
+        absences.at(as_of) || (as_of >= review_until && absences.before(review_until))
+    });
     if standing != Standing::Counts || is_marked || is_away {
         return None;
     }
-    Some(if as_of < review_until { work.places.at(as_of) } else { work.places.before(review_until) })
+    let places = work.places(submission);
+    Some(if as_of < review_until { places.at(as_of) } else { places.before(review_until) })
 }
 
 fn late_week<'w, Place>(
@@ -119,8 +142,8 @@ fn late_week<'w, Place>(
     let week = week_of(scheme, submission.submitted_at).filter(|week| week.deadline <= as_of)?;
     let settled = [submission.first_marked_at(), standing.superseded_at()];
     let is_settled = settled.into_iter().flatten().any(|settled_at| settled_at < week.deadline);
-    if is_settled || work.absences.before(week.deadline) {
+    if is_settled || work.is_away(submission, |absences| absences.before(week.deadline)) {
         return None;
     }
-    Some((week, work.places.before(week.deadline)))
+    Some((week, work.places(submission).before(week.deadline)))
 }

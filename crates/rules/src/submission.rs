@@ -116,7 +116,8 @@ pub fn standings<'s>(
         .filter(|submission| submission.submitted_at <= as_of && window.contains(submission.submitted_at));
     let mut standings: Vec<(&Submission, Standing<'_>)> =
         inside.map(|submission| (submission, Standing::Counts)).collect();
-    standings.sort_by_key(|(submission, _)| (submission.submitted_at, submission.number));
+    // Numbers are those of one id: what a person handed in under two of them at one instant is in the order of its ids.
+    standings.sort_by_key(|(submission, _)| (submission.submitted_at, submission.number, &submission.id));
     let mut counting = 0;
     for index in 1..standings.len() {
         let (current, newer) = (standings[counting].0, standings[index].0);

@@ -77,7 +77,7 @@ pub fn ends_for_all(scheme: &Scheme, extensions: &[Extension]) -> Ends {
 pub fn ends(
     scheme: &Scheme,
     extensions: &[Extension],
-    person: Option<&PersonId>,
+    ids: &[&PersonId],
     places: &History<Standing>,
 ) -> Ends {
     let mut ends = Ends::new();
@@ -85,7 +85,7 @@ pub fn ends(
         let until = end_of(extension.last, scheme.zone);
         match &extension.to {
             For::Programme => {}
-            For::Person(of) if person == Some(of) => offer(scheme, &mut ends, &extension.window, until),
+            For::Person(of) if ids.contains(&of) => offer(scheme, &mut ends, &extension.window, until),
             For::Person(_) => {}
             For::Class(class) => {
                 for (from, to, _) in places.spans().filter(|(.., place)| place.class.as_ref() == Some(class))

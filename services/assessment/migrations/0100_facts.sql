@@ -14,17 +14,19 @@ CREATE INDEX trainee_place_by_county ON trainee_place (programme_id, county_code
 CREATE INDEX trainee_place_by_class ON trainee_place (programme_id, class_id, person_id);
 
 -- When a trainee achieved an entry of the scheme's online list (from 0), and by which session; no time when it was taken
--- back, or is not achieved yet; then how many seconds were studied of it by when. Of all versions the highest counts.
+-- back, or is not achieved yet; then how many seconds were studied of it by when. Of all versions the highest counts. united: by
+-- the study of all ids that are one person with this one, which is kept; else of this id alone.
 CREATE TABLE phase_achieved (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id    TEXT COLLATE "C" NOT NULL,
     phase_index  BIGINT NOT NULL,
+    united       BOOLEAN NOT NULL,
     achieved_at  TIMESTAMPTZ,
     studied_seconds BIGINT,
     studied_at   TIMESTAMPTZ,
     session_id   TEXT COLLATE "C" NOT NULL,
     version      BIGINT NOT NULL,
-    PRIMARY KEY (programme_id, person_id, phase_index)
+    PRIMARY KEY (programme_id, person_id, phase_index, united)
 );
 
 -- A practical assignment, with its number among the trainee's submissions and marks. The last two columns are derived

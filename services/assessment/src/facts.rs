@@ -35,6 +35,8 @@ pub struct PhaseAchieved {
     pub person_id: PersonId,
     /// Which entry, from 0.
     pub phase_index: i64,
+    /// Whether it is said of all study of a person with several ids, by the one that is kept; else of this id's own.
+    pub united: bool,
     /// When; `None` when it was taken back, or is not achieved yet.
     pub achieved_at: Option<Instant>,
     /// How much was studied of it by when, in seconds; `None` when that was not told with it.
@@ -224,8 +226,8 @@ pub struct DutyFactKey {
 pub struct Batch {
     /// Every county and class that a trainee stood in: person, county, class.
     pub places: BTreeSet<(PersonId, Option<RegionCode>, Option<ClassId>)>,
-    /// Achieved phases by person and index.
-    pub phases: BTreeMap<(PersonId, i64), PhaseAchieved>,
+    /// Achieved phases by person, index, and whether of all study of several ids.
+    pub phases: BTreeMap<(PersonId, i64, bool), PhaseAchieved>,
     /// Submissions by id.
     pub submissions: BTreeMap<SubmissionId, Submission>,
     /// Marks by submission and number.

@@ -201,6 +201,22 @@ CREATE TABLE person_fact (
     PRIMARY KEY (programme_id, person_id, kind, occurred_at, fact_id)
 );
 
+-- Two ids of one trainee: merged_id counts for kept_id while this stands. number is from 1, in the order in which merges of
+-- merged_id were recorded; of several that stand the last one counts.
+CREATE TABLE person_merge (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    merged_id TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    kept_id TEXT COLLATE "C" NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, merged_id, number)
+);
+CREATE INDEX person_merge_by_kept ON person_merge (programme_id, kept_id);
+
 -- Every move of a trainee: what it was before, what it is from then on.
 CREATE TABLE transfer (
     programme_id TEXT COLLATE "C" NOT NULL,

@@ -21,7 +21,7 @@ use shipei_service_kit::{Error, Fields, Refusal, Result, to_int32, to_timestamp}
 use shipei_store::{StoreError, crypto::Vault};
 
 use crate::{
-    domain::Place,
+    domain::{Merge, Place},
     store::{
         Maybe,
         class::ClassRow,
@@ -254,6 +254,24 @@ pub(crate) fn person_and_reason(
     fields.all(parsed)
 }
 
+/// Two ids of one person, and why.
+pub(crate) fn merge(request: &pb::MergePersonsRequest) -> Result<(ProgrammeId, Merge, String)> {
+    let mut fields = Fields::new();
+    let kept_id = person(&mut fields, "person_id", &request.person_id);
+    let mut merged_id = person(&mut fields, "merged_id", &request.merged_id);
+    if merged_id.is_some() && merged_id == kept_id {
+        merged_id = fields.fault("merged_id", "it is the id that is kept");
+    }
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        kept_id,
+        merged_id,
+        fields.text("reason", &request.reason, REASON_CHARACTERS_MAX),
+    );
+    let (programme_id, kept_id, merged_id, reason) = fields.all(parsed)?;
+    Ok((programme_id, Merge { merged_id, kept_id }, reason))
+}
+
 /// A role filter: absent for all; a role that no person has is a fault.
 pub(crate) fn optional_role(fields: &mut Fields, value: i32) -> Option<Option<Role>> {
     match fields.optional_choice::<common::Role>("role", value)? {
@@ -439,6 +457,8 @@ pub(crate) fn person_to(row: PersonRow, programme_id: &ProgrammeId, vault: &Vaul
         login_fact_id: row.login_fact_id.unwrap_or_default(),
         pre_job_fact_id: row.pre_job_fact_id.unwrap_or_default(),
         withdrawn_fact_id: row.withdrawn_fact_id.unwrap_or_default(),
+        counts_for_id: row.counts_for_id.unwrap_or_default(),
+        merge_fact_id: row.merge_fact_id.unwrap_or_default(),
         county_code: row.county_code.as_str().to_owned(),
         school_code: row.school_code.as_str().to_owned(),
         class_id: row.class_id.as_str().to_owned(),

@@ -3,7 +3,10 @@
 //! at its own time, so every check compares `at` with the times of earlier facts. A new decision is a function here
 //! with its table of cases below; rows of a roster are judged in `roster.rs`.
 
+mod merge;
+
 use chrono::{DateTime, Utc};
+pub(crate) use merge::{Merge, decide_merge};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
     absence::Absences,

@@ -57,6 +57,15 @@ CREATE TABLE reading_anew (
     done_until TEXT COLLATE "C" NOT NULL
 );
 
+-- Persons with several ids, by the one that is kept, whose phases are to be read anew from the study of all of them.
+CREATE TABLE united_due (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    -- How often that was said; what counts is that the row is there.
+    times BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, person_id)
+);
+
 -- A trainee's choice of a course: the earliest time that is told.
 CREATE TABLE selection (
     programme_id TEXT COLLATE "C" NOT NULL,
@@ -114,6 +123,21 @@ CREATE TABLE phase_progress (
     achieved_at TIMESTAMPTZ,
     achieved_by TEXT COLLATE "C" NOT NULL,
     -- How often what stands of it has changed: what events say of it is ordered by this.
+    version BIGINT NOT NULL,
+    PRIMARY KEY (person_id, programme_id, phase_index)
+);
+
+-- A phase of a person with several ids, by the one that is kept: what phase_progress says of one id, read from the study of all of
+-- them. It is used while others are merged into this id, and stays as it is otherwise.
+CREATE TABLE united_phase (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    phase_index BIGINT NOT NULL,
+    micros BIGINT NOT NULL,
+    last_at TIMESTAMPTZ,
+    main_line_complete BIGINT NOT NULL,
+    achieved_at TIMESTAMPTZ,
+    achieved_by TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
     PRIMARY KEY (person_id, programme_id, phase_index)
 );

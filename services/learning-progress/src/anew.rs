@@ -13,6 +13,7 @@ use shipei_service_kit::{Error, Kit, Result, Shutdown, Unit};
 
 use crate::catalogue::Catalogues;
 use crate::store::anew as store;
+use crate::united;
 use crate::whole::Study;
 
 /// How many learners one transaction reads.
@@ -80,13 +81,19 @@ async fn finish(kit: &Kit, programmes: &Programmes, catalogues: &Catalogues) -> 
     Ok(())
 }
 
+/// Reads anew everybody after a course changed, and whoever has several ids after anything of them did.
+async fn finish_all(kit: &Kit, programmes: &Programmes, catalogues: &Catalogues) -> Result<()> {
+    finish(kit, programmes, catalogues).await?;
+    united::finish(kit, programmes, catalogues).await
+}
+
 /// Does so until shutdown.
 pub(crate) async fn run(kit: Kit, programmes: Programmes, catalogues: Catalogues, shutdown: Shutdown) {
     let mut listener = kit.wake().listener();
     while !shutdown.has_begun() {
         tokio::select! {
             () = shutdown.begun() => return,
-            finished = finish(&kit, &programmes, &catalogues) => {
+            finished = finish_all(&kit, &programmes, &catalogues) => {
                 if let Err(error) = finished {
                     tracing::error!(%error, "study could not be read anew, it will be tried again");
                 }

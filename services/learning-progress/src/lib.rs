@@ -18,6 +18,7 @@ mod log;
 mod pipeline;
 mod projector;
 mod store;
+mod united;
 mod whole;
 
 use std::sync::Arc;

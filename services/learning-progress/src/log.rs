@@ -24,6 +24,7 @@ pub(crate) fn phase_achieved(
         .into(),
         session_id: text_of(session_id).to_owned(),
         version,
+        united: false,
     }
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn phase_studied(
         credited_seconds: to_int32(progress.seconds),
         latest_time: progress.latest_at.map(to_timestamp),
         version: progress.version,
+        united: false,
     }
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn phase_taken_back(
         person_id: person_id.to_string(),
         phase_index: i32::try_from(phase).unwrap_or(i32::MAX),
         version,
+        united: false,
     }
 }
 

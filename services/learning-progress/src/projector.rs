@@ -1,7 +1,8 @@
 //! What this service makes of enrollment's log beside the mirror: who turns out to teach something else has other main-line courses,
-//! so that what they achieved is read anew.
+//! so that what they achieved is read anew; and so is what a person with several ids achieved, when anything changes by which the
+//! study of all of them is judged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shipei_contracts::{common::v1::ErrorReason, enrollment::v1 as enrollment, event::v1::Event};
 use shipei_mirror::Programmes;
@@ -12,17 +13,34 @@ use shipei_rules::{
 use shipei_service_kit::{Error, Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
 use crate::catalogue::Catalogues;
+use crate::store::united;
 use crate::whole::Study;
 
-/// Programme and person.
-type Corrected = BTreeSet<(ProgrammeId, PersonId)>;
+/// Of whom what is read anew.
+#[derive(Debug, Default)]
+struct Anew {
+    /// Programme and person: what they teach is something else.
+    corrected: BTreeSet<(ProgrammeId, PersonId)>,
+    /// Programme and person: ids are merged, or one of them has moved or is nobody.
+    persons: BTreeMap<ProgrammeId, BTreeSet<PersonId>>,
+    /// Programmes in which windows may be others.
+    windows: BTreeSet<ProgrammeId>,
+}
 
 /// What is looked at beside the mirror; all of it is in the mirror's list.
-const EVENTS: &[Handles<Corrected>] = handles![Corrected:
+const EVENTS: &[Handles<Anew>] = handles![Anew:
     enrollment::PersonCorrected => corrected,
+    enrollment::PersonsMerged => merged,
+    enrollment::PersonRegistered => registered,
+    enrollment::PersonRemoved => removed,
+    enrollment::TraineeTransferred => transferred,
+    enrollment::ExtensionGranted => extension_granted,
+    enrollment::RegionCreated => region_created,
+    enrollment::RegionMoved => region_moved,
+    enrollment::SchemeRevised => scheme_revised,
 ];
 /// What is made of it here; the mirror has a version of its own, which counts too.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// More than this service's versions.
 const VERSIONS_MAX: u32 = 1_000;
 
@@ -49,11 +67,22 @@ impl Projector for LearningProjector {
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
         shipei_mirror::apply(&mut unit.tx, events).await?;
-        let mut people = Corrected::new();
-        dispatch::gather(EVENTS, &mut people, events)?;
+        let mut anew = Anew::default();
+        dispatch::gather(EVENTS, &mut anew, events)?;
         // In the order of ids, so that two who do this never wait for each other in a circle.
-        for (programme, person) in people {
+        for (programme, person) in anew.corrected {
             self.teach_otherwise(unit, &programme, &person).await?;
+        }
+        for (programme, persons) in anew.persons {
+            let ids: Vec<&PersonId> = persons.iter().collect();
+            let merges = shipei_mirror::merges(&mut unit.tx, &programme, &ids).await?;
+            let kept_ids: BTreeSet<PersonId> = merges.into_iter().map(|merge| merge.kept_id).collect();
+            for kept_id in kept_ids {
+                united::kept_is_due(&mut unit.tx, &programme, &kept_id).await?;
+            }
+        }
+        for programme in anew.windows {
+            united::all_are_due(&mut unit.tx, &programme).await?;
         }
         Ok(())
     }
@@ -77,7 +106,7 @@ impl LearningProjector {
     }
 }
 
-fn corrected(into: &mut Corrected, fact: enrollment::PersonCorrected, _: &Fact<'_>) -> Result<()> {
+fn corrected(into: &mut Anew, fact: enrollment::PersonCorrected, _: &Fact<'_>) -> Result<()> {
     let new = fact.new.clone().unwrap_or_default();
     if new.subject.is_none() && new.education_stage().known().is_none() {
         return Ok(());
@@ -86,7 +115,61 @@ fn corrected(into: &mut Corrected, fact: enrollment::PersonCorrected, _: &Fact<'
     if let (Ok(programme), Ok(person)) =
         (ProgrammeId::parse(&fact.programme_id), PersonId::parse(&fact.person_id))
     {
-        into.insert((programme, person));
+        into.corrected.insert((programme, person));
     }
+    Ok(())
+}
+
+impl Anew {
+    fn person(&mut self, programme_id: &str, person_id: &str) {
+        if let (Ok(programme), Ok(person)) = (ProgrammeId::parse(programme_id), PersonId::parse(person_id)) {
+            self.persons.entry(programme).or_default().insert(person);
+        }
+    }
+
+    fn windows(&mut self, programme_id: &str) {
+        self.windows.extend(ProgrammeId::parse(programme_id));
+    }
+}
+
+fn merged(into: &mut Anew, fact: enrollment::PersonsMerged, _: &Fact<'_>) -> Result<()> {
+    // Of a merge that fell, the id that was kept: others may still count for it.
+    into.person(&fact.programme_id, &fact.person_id);
+    into.person(&fact.programme_id, &fact.merged_id);
+    Ok(())
+}
+
+fn registered(into: &mut Anew, fact: enrollment::PersonRegistered, _: &Fact<'_>) -> Result<()> {
+    into.person(&fact.programme_id, &fact.person_id);
+    Ok(())
+}
+
+fn removed(into: &mut Anew, fact: enrollment::PersonRemoved, _: &Fact<'_>) -> Result<()> {
+    into.person(&fact.programme_id, &fact.person_id);
+    Ok(())
+}
+
+fn transferred(into: &mut Anew, fact: enrollment::TraineeTransferred, _: &Fact<'_>) -> Result<()> {
+    into.person(&fact.programme_id, &fact.person_id);
+    Ok(())
+}
+
+fn extension_granted(into: &mut Anew, fact: enrollment::ExtensionGranted, _: &Fact<'_>) -> Result<()> {
+    into.windows(&fact.programme_id);
+    Ok(())
+}
+
+fn region_created(into: &mut Anew, fact: enrollment::RegionCreated, _: &Fact<'_>) -> Result<()> {
+    into.windows(&fact.programme_id);
+    Ok(())
+}
+
+fn region_moved(into: &mut Anew, fact: enrollment::RegionMoved, _: &Fact<'_>) -> Result<()> {
+    into.windows(&fact.programme_id);
+    Ok(())
+}
+
+fn scheme_revised(into: &mut Anew, fact: enrollment::SchemeRevised, _: &Fact<'_>) -> Result<()> {
+    into.windows(&fact.programme_id);
     Ok(())
 }

@@ -6,22 +6,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use shipei_contracts::learning::v1::{PhaseAchieved, PhaseStudied, PhaseTakenBack};
 use shipei_mirror::{Member, Programmes};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
-use shipei_rules::scheme::Scheme;
+use shipei_rules::scheme::{OnlineEntry, Scheme};
 use shipei_service_kit::{Result, Unit};
 use shipei_store::{StoreError, Tx};
 
 use crate::catalogue::{Catalogue, Catalogues};
 use crate::domain::correct;
 use crate::domain::course::Course;
-use crate::domain::dated::{DatedCredit, achievements};
-use crate::domain::study::{Inside, Learner, LearnerCourse, Phase, Session};
+use crate::domain::dated::{DatedCredit, PhaseSum, Reached, achievements};
+use crate::domain::study::{AchievedBy, Inside, Learner, LearnerCourse, Phase, Session};
 use crate::handler::not_found;
 use crate::log;
 use crate::store::correction::{self, GrantRow};
 use crate::store::session::{self, KeptSession};
-use crate::store::study;
+use crate::store::{phase as stored_phase, study, united};
 
 /// The study of one learner, and what it belongs to.
 pub(crate) struct Study {
@@ -54,7 +55,7 @@ impl Study {
         // Somebody's first heartbeat may come at the same moment: whoever begins the row, one waits for the other.
         study::begin_learner(tx, programme_id, person_id).await?;
         study::lock_learners(tx, programme_id, &[person_id]).await?;
-        for row in study::phases(tx, programme_id, &[person_id]).await? {
+        for row in stored_phase::phases(tx, programme_id, &[person_id]).await? {
             let place = usize::try_from(row.phase_index)
                 .map_err(|_| StoreError::corrupt_row("phase_progress", "phase_index", person_id))?;
             if let Some(phase) = learner.phases.get_mut(place) {
@@ -174,24 +175,7 @@ impl Study {
             if !all_phases && sum.micros == phase.study.micros {
                 continue;
             }
-            let news = correct::restate(phase, &sum, reached.map(|reached| (reached.at, reached.by)));
-            match reached.filter(|_| news.achievement) {
-                Some(reached) => {
-                    let what = (index, reached.by, phase.version);
-                    let fact = log::phase_achieved(programme_id, person_id, what, reached.session_id);
-                    let county = member.places.at(reached.at).county_text();
-                    unit.emit_at(county, person_id.as_str(), reached.at, &fact);
-                }
-                None if news.achievement => {
-                    let fact = log::phase_taken_back(programme_id, person_id, index, phase.version);
-                    unit.emit(member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
-                }
-                None => {}
-            }
-            if news.anything && phase.study.achieved_at.is_none() {
-                let fact = log::phase_studied(programme_id, person_id, phase.tell(index, entry));
-                unit.emit(member.places.at(unit.now).county_text(), person_id.as_str(), &fact);
-            }
+            restate_phase(unit, (programme_id, member, false), (index, entry), phase, (&sum, reached));
         }
 
         let mut held = Vec::new();
@@ -233,8 +217,40 @@ impl Study {
         study::save_course_progress(tx, programme_id, &courses).await?;
         let changed = (0_i64..).zip(&self.learner.phases).filter(|(_, phase)| phase.changed);
         let phases: Vec<_> = changed.map(|(index, phase)| (person_id, index, phase)).collect();
-        study::save_phases(tx, programme_id, &phases).await?;
+        stored_phase::save_phases(tx, programme_id, &phases).await?;
+        united::is_due(tx, programme_id, member).await?;
         Ok(())
+    }
+}
+
+/// Brings a phase to what credit by its dates says, and tells what is news: of an id alone, or of all study of a person with several
+/// ids.
+pub(crate) fn restate_phase(
+    unit: &mut Unit,
+    (programme_id, member, united): (&ProgrammeId, &Member, bool),
+    (index, entry): (usize, &OnlineEntry),
+    phase: &mut Phase,
+    (sum, reached): (&PhaseSum, Option<Reached<'_, AchievedBy>>),
+) {
+    let person_id = &member.person_id;
+    let county_now = member.places.at(unit.now).county_text();
+    let news = correct::restate(phase, sum, reached.map(|reached| (reached.at, reached.by)));
+    match reached.filter(|_| news.achievement) {
+        Some(reached) => {
+            let what = (index, reached.by, phase.version);
+            let fact = log::phase_achieved(programme_id, person_id, what, reached.session_id);
+            let county = member.places.at(reached.at).county_text();
+            unit.emit_at(county, person_id.as_str(), reached.at, &PhaseAchieved { united, ..fact });
+        }
+        None if news.achievement => {
+            let fact = log::phase_taken_back(programme_id, person_id, index, phase.version);
+            unit.emit(county_now, person_id.as_str(), &PhaseTakenBack { united, ..fact });
+        }
+        None => {}
+    }
+    if news.anything && phase.study.achieved_at.is_none() {
+        let fact = log::phase_studied(programme_id, person_id, phase.tell(index, entry));
+        unit.emit(county_now, person_id.as_str(), &PhaseStudied { united, ..fact });
     }
 }
 

@@ -45,6 +45,7 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         | Event::TraineeReturned { person: id, .. }
         | Event::TraineeTransferred { person: id, .. }
         | Event::PersonRemoved { person: id, .. }
+        | Event::PersonsMerged { person: id, .. }
         | Event::SessionVoided { person: id, .. }
         | Event::CourseSelected { person: id, .. } => vec![person(id)],
         Event::TutorChosen { tutor, .. } => vec![person(tutor)],
@@ -245,6 +246,7 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                 message!(origin, enrollment::RemovePersonRequest { person_id: person, reason: reason });
             send!(clients, ENROLLMENT, Person<_>, remove_person, message)
         }
+        Event::PersonsMerged { person, merged, reason } => amend::merge(clients, origin, (person, merged), reason).await,
         Event::TutorReplaced { class, tutor, reason } => {
             let message = message!(
                 origin,

@@ -68,6 +68,8 @@ pub enum Event {
     TraineeTransferred { person: String, county: String, school: String, class: String },
     #[serde(rename = "person.removed")]
     PersonRemoved { person: String, reason: String },
+    #[serde(rename = "persons.merged")]
+    PersonsMerged { person: String, merged: String, reason: String },
     #[serde(rename = "tutor.replaced")]
     TutorReplaced { class: String, tutor: String, reason: String },
     #[serde(rename = "session.voided")]

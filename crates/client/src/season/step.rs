@@ -28,6 +28,7 @@ pub fn step_of(event: &Event) -> Step {
         | Event::TraineeReturned { .. }
         | Event::TraineeTransferred { .. }
         | Event::PersonRemoved { .. }
+        | Event::PersonsMerged { .. }
         | Event::TutorReplaced { .. }
         | Event::ExtensionGranted(_)
         | Event::TutorChosen { .. } => Step::Enrollment,
@@ -64,6 +65,7 @@ pub fn person_of(event: &Event) -> &str {
         | Event::TraineeReturned { person, .. }
         | Event::TraineeTransferred { person, .. }
         | Event::PersonRemoved { person, .. }
+        | Event::PersonsMerged { person, .. }
         | Event::SessionVoided { person, .. }
         | Event::CourseSelected { person, .. }
         | Event::AssignmentSubmitted { person, .. }

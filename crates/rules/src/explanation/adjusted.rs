@@ -36,7 +36,7 @@ pub fn counting(
     as_of: DateTime<Utc>,
 ) -> Option<&Adjustment> {
     let decided = adjustments.iter().filter(|found| found.item == item && found.decided_at <= decided_by);
-    let last = decided.max_by_key(|found| (found.decided_at, found.number))?;
+    let last = decided.max_by_key(|found| (found.decided_at, found.number, &found.fact_id))?;
     last.expires_at.is_none_or(|expires_at| expires_at > as_of).then_some(last)
 }
 

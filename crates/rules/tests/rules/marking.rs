@@ -2,7 +2,7 @@
 
 use shipei_rules::absence::Absences;
 use shipei_rules::history::History;
-use shipei_rules::marking::{TraineeWork, answering, week_of};
+use shipei_rules::marking::{Elsewhere, TraineeWork, answering, week_of};
 use shipei_rules::scheme::Grade;
 use shipei_rules::submission::Submission;
 
@@ -21,6 +21,7 @@ fn told(
         submissions,
         places,
         absences: &withdrawn.map(at).map(Absences::from).unwrap_or_default(),
+        elsewhere: &Elsewhere::new(),
     };
     let mut told = Vec::new();
     for one in answering(&qinhuangdao(), &work, at(as_of)) {

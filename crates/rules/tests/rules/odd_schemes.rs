@@ -10,7 +10,7 @@ use shipei_rules::counselor::{self, CountyFacts, StageFacts};
 use shipei_rules::explanation::{ItemKey, ItemState};
 use shipei_rules::history::History;
 use shipei_rules::ids::{ClassId, SubmissionId};
-use shipei_rules::marking::{TraineeWork, answering};
+use shipei_rules::marking::{Elsewhere, TraineeWork, answering};
 use shipei_rules::scheme::{EducationStage, Scheme};
 use shipei_rules::submission::{Mark, MarkKind, Submission};
 use shipei_rules::trainee::{self, TraineeFacts};
@@ -121,7 +121,7 @@ fn facts_of_tutor(
             number: 0,
             marks: hours.map(mark).into_iter().collect(),
         }];
-        let work = TraineeWork { submissions: &submissions, places: &places, absences: &Absences::default() };
+        let work = TraineeWork { submissions: &submissions, places: &places, absences: &Absences::default(), elsewhere: &Elsewhere::new() };
         marking.extend(answering(scheme, &work, as_of).into_iter().map(|one| MarkingWork {
             id: one.submission.id.clone(),
             submitted_at,

@@ -6,7 +6,7 @@ use shipei_rules::absence::Absences;
 use shipei_rules::explanation::{ItemState, Need, ReasonCode};
 use shipei_rules::history::History;
 use shipei_rules::ids::{ClassId, SeminarId, SubmissionId};
-use shipei_rules::marking::{TraineeWork, answering};
+use shipei_rules::marking::{Elsewhere, TraineeWork, answering};
 use shipei_rules::scheme::{Grade, Scheme};
 use shipei_rules::tutor::{ClassFacts, MarkingWork, SeminarFacts, TutorFacts, TutorFlag, TutorScore, score};
 
@@ -27,6 +27,7 @@ fn answered(
         submissions: &submissions,
         places: &History::from("L1"),
         absences: &Absences::default(),
+        elsewhere: &Elsewhere::new(),
     };
     let mut found = Vec::new();
     for one in answering(scheme, &work, as_of) {

@@ -49,7 +49,7 @@ fn in_city(codes: &[&str], from: &str, until: &str) -> For {
 /// The end of phase 1, whose last day is 30 October, of T1.
 fn end_of_phase_1(extensions: &[Extension], places: &History<Standing>) -> Option<String> {
     let person = PersonId::parse("T1").unwrap();
-    let ends = ends(&qinhuangdao(), extensions, Some(&person), places);
+    let ends = ends(&qinhuangdao(), extensions, &[&person], places);
     let end = ends.get("phase_1")?;
     Some(end.with_timezone(&chrono::FixedOffset::east_opt(8 * 3600).unwrap()).format("%m-%d %H").to_string())
 }

@@ -27,6 +27,7 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::PersonCorrected => corrected,
     enrollment::TraineeReturned => returned,
     enrollment::PersonRemoved => removed,
+    enrollment::PersonsMerged => merged,
     enrollment::TutorChosen => chosen,
     enrollment::TutorReplaced => tutor_replaced,
     enrollment::ExtensionGranted => extension_granted,
@@ -39,7 +40,7 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::InvoiceIssued => invoiced,
 ];
 /// What is made of it here; the mirror has a version of its own, which counts too.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// More than this service's versions.
 const VERSIONS_MAX: u32 = 1_000;
 
@@ -235,6 +236,14 @@ fn removed(batches: &mut Batches, fact: enrollment::PersonRemoved, told: &Fact<'
         }
         Role::ClassTutor => batch.touched.tutor(&person_id, &cause),
         _ => {}
+    }
+    Ok(())
+}
+
+fn merged(batches: &mut Batches, fact: enrollment::PersonsMerged, told: &Fact<'_>) -> Result<()> {
+    let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
+    for person_id in [&fact.person_id, &fact.merged_id] {
+        batch.touched.trainee(&id_of(told, PersonId::parse(person_id))?, &cause);
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ impl Projector for LearningProjector {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn types(&self) -> Vec<String> {
@@ -54,6 +54,7 @@ fn achieved(batches: &mut Batches, fact: learning::PhaseAchieved, told: &Fact<'_
     let phase = PhaseAchieved {
         person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
+        united: fact.united,
         achieved_at: Some(told.at),
         studied: None,
         session_id: id_of(told, SessionId::parse_optional(&fact.session_id))?,
@@ -66,6 +67,7 @@ fn taken_back(batches: &mut Batches, fact: learning::PhaseTakenBack, told: &Fact
     let phase = PhaseAchieved {
         person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
+        united: fact.united,
         achieved_at: None,
         studied: None,
         session_id: None,
@@ -79,6 +81,7 @@ fn studied(batches: &mut Batches, fact: learning::PhaseStudied, told: &Fact<'_>)
     let phase = PhaseAchieved {
         person_id: id_of(told, PersonId::parse(&fact.person_id))?,
         phase_index: i64::from(fact.phase_index),
+        united: fact.united,
         achieved_at: None,
         studied: Some((fact.credited_seconds.into(), latest_at)),
         session_id: None,
@@ -105,7 +108,7 @@ fn keep_newest(
 ) -> Result<()> {
     let batch = batch_of(batches, programme_id, told)?;
     batch.touched.trainee(&phase.person_id, &cause_of(told));
-    let key = (phase.person_id.clone(), phase.phase_index);
+    let key = (phase.person_id.clone(), phase.phase_index, phase.united);
     if batch.phases.get(&key).is_none_or(|kept| phase.version > kept.version) {
         batch.phases.insert(key, phase);
     }

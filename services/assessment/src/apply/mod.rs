@@ -12,7 +12,7 @@ pub mod offline;
 use std::{collections::BTreeMap, fmt};
 
 use shipei_contracts::event::v1::Event;
-use shipei_mirror::Programmes;
+use shipei_mirror::{Merge, Programmes, merges};
 use shipei_rules::ids::{ActivityId, ClassId, PersonId, ProgrammeId, SeminarId};
 use shipei_service_kit::{Error, Fact, Result, Unit};
 use shipei_store::StoreError;
@@ -104,6 +104,13 @@ pub async fn apply_batches(
                 batch.touched.trainee(&person.person_id, cause);
             }
         }
+        let touched: Vec<&PersonId> = batch.touched.trainees.keys().collect();
+        for Merge { merged_id, kept_id } in merges(&mut unit.tx, &programme_id, &touched).await? {
+            // What was recorded for an id counts for the one that is kept.
+            if let Some(cause) = batch.touched.trainees.get(&merged_id).cloned() {
+                batch.touched.trainees.entry(kept_id).or_insert(cause);
+            }
+        }
         if put_off.is_some() {
             due::add(&mut unit.tx, &programme_id, &batch.touched).await?;
             batch.touched = Touched { tutors: batch.touched.tutors, ..Touched::default() };
@@ -171,12 +178,12 @@ mod tests {
         let expected = "assignment-grading 3: AssignmentSubmitted SubmissionReviewed SubmissionReturned MarkJudged SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 6005: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
-            PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PreJobTrainingAttended ProgrammeCreated RegionCreated \
+        let expected = "enrollment 7006: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
+            PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PersonsMerged PreJobTrainingAttended ProgrammeCreated RegionCreated \
             RegionMoved RemittanceConfirmed RemittanceSent RosterCompiled RosterReported SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
         let expected =
-            "learning-progress 4: PhaseAchieved PhaseStudied PhaseTakenBack CourseCreated CourseSelected";
+            "learning-progress 5: PhaseAchieved PhaseStudied PhaseTakenBack CourseCreated CourseSelected";
         assert_eq!(named(&LearningProjector::default()), expected);
         let expected = "offline-activity 2: PlanSubmitted ActivityHeld AttendanceRecorded AttendeeScored ResultsSubmitted";
         assert_eq!(named(&OfflineProjector::default()), expected);

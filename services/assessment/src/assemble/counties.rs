@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shipei_mirror::Windows;
+use shipei_mirror::{Windows, merges};
 use shipei_rules::{
     counselor::{CountyFacts, CountyScore},
     ids::{PersonId, ProgrammeId},
@@ -79,6 +79,8 @@ pub async fn count_as_of(
 ) -> Result<Sums> {
     let mut sums = Sums::default();
     let mut after = String::new();
+    // Who has several ids is counted once, whichever of them stood here.
+    let mut counted_once: BTreeSet<PersonId> = BTreeSet::new();
     loop {
         let page = lists::trainees_of_county(
             tx,
@@ -91,7 +93,16 @@ pub async fn count_as_of(
         .await?;
         let Some(last) = page.last() else { return Ok(sums) };
         last.as_str().clone_into(&mut after);
-        let person_ids: Vec<&PersonId> = page.iter().collect();
+        let ids: Vec<&PersonId> = page.iter().collect();
+        let merges = merges(tx, programme_id, &ids).await?;
+        let mut person_ids: Vec<&PersonId> = Vec::with_capacity(page.len());
+        for id in &page {
+            let of_several = merges.iter().find(|merge| [&merge.merged_id, &merge.kept_id].contains(&id));
+            let is_new = of_several.is_none_or(|merge| counted_once.insert(merge.kept_id.clone()));
+            if is_new {
+                person_ids.push(of_several.map_or(id, |merge| &merge.kept_id));
+            }
+        }
         for trainee in trainees::load(tx, programme_id, windows, &person_ids).await?.values() {
             let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, as_of);
             sums.add(&of_trainee(&trainee.scheme, trainee, &score, as_of));

@@ -135,8 +135,13 @@ fn judged(
 pub async fn of_trainee(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result<Vec<JudgedDuty>> {
     let Asked { programme_id, windows, as_of } = asked;
     let person_id = &member.person_id;
-    let facts = store::of_bearer(tx, programme_id, (person_id.as_str(), "")).await?;
-    let registered = registered_at(tx, programme_id, person_id).await?.map(Done::at);
+    let mut facts = Vec::new();
+    let mut registered = None;
+    for id in member.ids() {
+        facts.append(&mut store::of_bearer(tx, programme_id, (id.as_str(), "")).await?);
+        registered = Done::first(registered, registered_at(tx, programme_id, id).await?.map(Done::at));
+    }
+    facts.sort_by(|one, other| (one.happened_at, &one.fact_id).cmp(&(other.happened_at, &other.fact_id)));
     let final_at = store::first(tx, programme_id, store::FINAL).await?.map(Done::at);
     let mut found = trainees::load(tx, programme_id, windows, &[person_id]).await?;
     let Some(trainee) = found.remove(person_id) else { return Ok(Vec::new()) };

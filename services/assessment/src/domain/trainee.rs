@@ -1,12 +1,13 @@
 //! One trainee with all their facts, as loaded from the tables, and as the rules want them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use shipei_mirror::{History, Member, Place, PlaceHistory, Teaching, Windows};
 use shipei_rules::{
     explanation::{Adjustment, ItemKey},
-    ids::{PersonId, SeminarId, SubmissionId},
-    marking::{Answering, TraineeWork, answering},
+    ids::{ActivityId, PersonId, SeminarId, SubmissionId},
+    marking::{Answering, Elsewhere, TraineeWork, answering},
+    region::RegionCode,
     scheme::Scheme,
     submission::{self, MarkKind},
     trainee::{OfflineScore as ScoredOffline, SeminarPost, Studied, TraineeFacts},
@@ -24,6 +25,8 @@ pub struct PhaseRow {
     pub person_id: PersonId,
     /// Which entry, from 0.
     pub phase_index: i64,
+    /// Whether it is of all study of a person with several ids.
+    pub united: bool,
     /// When; `None` when it was taken back, or is not achieved yet.
     pub achieved_at: Option<Instant>,
     /// How much was studied of it, in seconds; `None` where that is not known.
@@ -67,6 +70,8 @@ pub struct FirstPost {
 pub struct TraineeRows {
     /// As enrollment names them; `None` while they are not registered.
     pub member: Option<Member>,
+    /// The ids that count for them.
+    pub merged: Vec<Member>,
     /// Achieved phases.
     pub phases: Vec<PhaseRow>,
     /// Submissions.
@@ -98,8 +103,10 @@ pub struct TraineeRecord {
     pub facts: TraineeFacts,
     /// The rows of their submissions, also of those that were retracted.
     pub submissions: Vec<Submission>,
-    /// Their attendances.
+    /// Their attendances, one of each activity.
     pub attendances: Vec<Attendance>,
+    /// Of submissions that were recorded for an id that counts for them: where that stood, and when it was away.
+    elsewhere: Elsewhere<Place>,
     /// The time of their latest fact; enrolment and decisions are none.
     pub latest_fact_at: Option<Instant>,
 }
@@ -116,22 +123,30 @@ impl TraineeRecord {
             submissions: &self.facts.submissions,
             places: &self.places,
             absences: &self.facts.absences,
+            elsewhere: &self.elsewhere,
         };
         answering(&self.scheme, &work, as_of)
     }
 
-    /// From the tables; `None` for somebody who is not registered, or no trainee. A grade that can't be is a corrupt row.
+    /// From the tables; `None` for somebody who is not registered, or no trainee, or an id that counts for another one. A grade that
+    /// can't be is a corrupt row.
     pub fn new(rows: TraineeRows, windows: &Windows) -> Result<Option<Self>, StoreError> {
-        let Some(member) = rows.member.filter(|member| member.role == Role::Trainee) else { return Ok(None) };
-        let mut latest = member.login_at.max(member.absences.latest_change());
+        let counts = |member: &Member| member.role == Role::Trainee && member.counts_for.is_none();
+        let Some(member) = rows.member.filter(counts) else { return Ok(None) };
+        let logins = rows.merged.iter().chain([&member]).filter_map(|member| member.login_at);
+        let login_at = logins.min();
+        let mut latest = login_at.max(member.absences.latest_change());
         let mut facts = TraineeFacts {
-            login_at: member.login_at,
+            login_at,
             absences: member.absences.clone(),
             phases: vec![None; windows.scheme.trainee.online.len()],
             studied: vec![None; windows.scheme.trainee.online.len()],
             ..TraineeFacts::default()
         };
-        for phase in rows.phases {
+        // Who has one id has achieved what that says, and who has several what all of them say together.
+        let united = !rows.merged.is_empty();
+        let own = |phase: &PhaseRow| phase.united == united && phase.person_id == member.person_id;
+        for phase in rows.phases.into_iter().filter(own) {
             latest = latest.max(phase.achieved_at);
             let index = usize::try_from(phase.phase_index).ok();
             if let Some(entry) = index.and_then(|index| facts.phases.get_mut(index)) {
@@ -151,7 +166,8 @@ impl TraineeRecord {
             latest = latest.max(Some(score.scored_at));
             facts.offline_scores.push(offline_score(score));
         }
-        for attendance in &rows.attendances {
+        let attendances = one_of_each_activity(rows.attendances);
+        for attendance in &attendances {
             latest = latest.max(Some(attendance.attended_at));
         }
         facts.submissions = judged_submissions(&rows.submissions, rows.marks)?;
@@ -163,7 +179,14 @@ impl TraineeRecord {
             facts.adjustments.push(adjustment(decision)?);
         }
         latest = latest.max(member.places.latest_change()).max(member.teaching.latest_change());
-        let scheme = windows.of_member(&member);
+        let scheme = windows.of_person(&member);
+        let mut elsewhere = Elsewhere::new();
+        for submission in &rows.submissions {
+            let of = rows.merged.iter().find(|member| member.person_id == submission.person_id);
+            if let Some(Member { places, absences, .. }) = of {
+                elsewhere.insert(submission.submission_id.clone(), (places.clone(), absences.clone()));
+            }
+        }
         Ok(Some(Self {
             scheme,
             person_id: member.person_id,
@@ -171,10 +194,26 @@ impl TraineeRecord {
             places: member.places,
             facts,
             submissions: rows.submissions,
-            attendances: rows.attendances,
+            attendances,
+            elsewhere,
             latest_fact_at: latest,
         }))
     }
+}
+
+/// Who attended an activity under two ids attended it once, from the first record of it on.
+fn one_of_each_activity(rows: Vec<Attendance>) -> Vec<Attendance> {
+    let mut first: BTreeMap<(ActivityId, RegionCode, String), Attendance> = BTreeMap::new();
+    for row in rows {
+        let key = (row.activity_id.clone(), row.county_code, row.education_stage.clone());
+        match first.get(&key) {
+            Some(kept) if kept.attended_at <= row.attended_at => {}
+            _ => {
+                first.insert(key, row);
+            }
+        }
+    }
+    first.into_values().collect()
 }
 
 fn offline_score(row: OfflineScore) -> ScoredOffline {

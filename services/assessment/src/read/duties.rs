@@ -16,7 +16,7 @@ use shipei_rules::{
 };
 use shipei_service_kit::{ReadUnit, Result, to_int32, to_timestamp};
 
-use super::{Reading, not_found};
+use super::{Reading, merged_or_not_found, not_found};
 use crate::{
     Assessment,
     assemble::duties::{self, Asked, JudgedDuty},
@@ -35,6 +35,9 @@ impl Assessment {
         let tx = &mut unit.tx;
         let member = shipei_mirror::member(tx, &programme_id, &person_id).await?;
         let Some(member) = member else { return Err(not_found("person_id")) };
+        if member.counts_for.is_some() {
+            return Err(merged_or_not_found(tx, &programme_id, &person_id).await?);
+        }
         let (asked, role) = (reading.asked(), member.role);
         let mut bearer = Bearer { role, person: Some(person_id), region: None };
         if member.absences.at(asked.as_of) {

@@ -13,10 +13,13 @@ mod tutors;
 use std::sync::Arc;
 
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::{Programmes, Windows};
-use shipei_rules::{ids::ProgrammeId, scheme::Scheme};
+use shipei_mirror::{Merge, Programmes, Windows, merges};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    scheme::Scheme,
+};
 use shipei_service_kit::{Error, ReadUnit, Refusal, Result};
-use shipei_store::StoreError;
+use shipei_store::{StoreError, Tx};
 
 use crate::{convert::AsOf, facts::Instant};
 
@@ -55,6 +58,18 @@ fn met_broken_row<T>(read: &Result<T>) -> bool {
 /// Nobody or nothing of that id.
 fn not_found(field: &str) -> Error {
     Refusal::new(ErrorReason::NotFound).field(field).into()
+}
+
+/// Of an id of which there is nothing: the one that it counts for, where both are one person, else nobody.
+async fn merged_or_not_found(tx: &mut Tx, programme_id: &ProgrammeId, person_id: &PersonId) -> Result<Error> {
+    let merges = merges(tx, programme_id, &[person_id]).await?;
+    Ok(match merges.into_iter().find(|merge| merge.merged_id == *person_id) {
+        Some(Merge { merged_id, kept_id }) => {
+            let refusal = Refusal::new(ErrorReason::PersonMerged).field("person_id");
+            refusal.with("merged_id", merged_id.as_str()).with("kept_id", kept_id.as_str()).into()
+        }
+        None => not_found("person_id"),
+    })
 }
 
 /// The stated time as part of a page token's binding: a page of another time is a page of another list.

@@ -13,7 +13,7 @@ use shipei_rules::{ids::PersonId, trainee::restated};
 use shipei_service_kit::{Error, Listing, Page, ReadUnit, Result, set_aside};
 use shipei_store::{StoreError, list::Listed};
 
-use super::{Reading, met_broken_row, not_found, time_text};
+use super::{Reading, merged_or_not_found, met_broken_row, time_text};
 use crate::{
     Assessment,
     assemble::trainees,
@@ -50,7 +50,9 @@ impl Assessment {
             return Ok((unit, GetTraineeScoreResponse { score: Some(score), withdrawn: false }));
         }
         let mut found = trainees::load(tx, programme_id, &reading.windows, &[&person_id]).await?;
-        let Some(trainee) = found.remove(&person_id) else { return Err(not_found("person_id")) };
+        let Some(trainee) = found.remove(&person_id) else {
+            return Err(merged_or_not_found(tx, programme_id, &person_id).await?);
+        };
         if trainee.withdrawn_by(as_of) {
             return Ok((unit, withdrawn));
         }

@@ -1,9 +1,10 @@
 //! The stored scores of trainees, what they add to county counts, and which marks are owed about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 use shipei_contracts::assessment::v1::{TraineePoints, TraineeScoreChanged};
+use shipei_mirror::{Merge, member, merges};
 use shipei_rules::{
     ids::{ClassId, PersonId, text_of},
     region::RegionCode,
@@ -44,12 +45,37 @@ struct Scored {
 /// county counts.
 pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &mut Touched) -> Result<Sums> {
     let mut difference = Sums::default();
-    let trainees = std::mem::take(&mut touched.trainees);
-    let everybody: Vec<(&PersonId, &Cause)> = trainees.iter().collect();
-    for step in everybody.chunks(TRAINEES_PER_STEP) {
-        run_step(unit, work, step, touched, &mut difference).await?;
+    let mut trainees = std::mem::take(&mut touched.trainees);
+    let mut done: BTreeSet<PersonId> = BTreeSet::new();
+    while !trainees.is_empty() {
+        let everybody: Vec<(&PersonId, &Cause)> = trainees.iter().collect();
+        let mut kept_ids = BTreeMap::new();
+        for step in everybody.chunks(TRAINEES_PER_STEP) {
+            run_step(unit, work, step, touched, &mut difference).await?;
+            kept_ids.append(&mut ids_counted_for(unit, work, step).await?);
+        }
+        done.extend(std::mem::take(&mut trainees).into_keys());
+        kept_ids.retain(|kept_id, _| !done.contains(kept_id));
+        trainees = kept_ids;
     }
     Ok(difference)
+}
+
+/// The ids for which these count, asked for behind their locks: a merge that came while the facts were written is seen by now, and
+/// one that comes later waits for them.
+async fn ids_counted_for(
+    unit: &mut Unit,
+    work: &Work<'_>,
+    step: &[(&PersonId, &Cause)],
+) -> Result<BTreeMap<PersonId, Cause>> {
+    let ids: Vec<&PersonId> = step.iter().map(|(person_id, _)| *person_id).collect();
+    let mut kept_ids = BTreeMap::new();
+    for Merge { merged_id, kept_id } in merges(&mut unit.tx, work.programme_id, &ids).await? {
+        if let Ok(place) = step.binary_search_by_key(&&merged_id, |(person_id, _)| *person_id) {
+            kept_ids.insert(kept_id, step[place].1.clone());
+        }
+    }
+    Ok(kept_ids)
 }
 
 async fn run_step(
@@ -69,9 +95,13 @@ async fn run_step(
         let Some(old) = stored.get(*person_id) else { continue };
         let scored = match records.get(*person_id) {
             Some(record) => score(work, record),
-            // Whoever was scored and is nobody any more had been enrolled by mistake.
+            // Whoever was scored and is nobody any more had been enrolled by mistake, or counts for another id, which answers for
+            // the marking of what was recorded for this one.
             None if old.points.is_some() => {
-                scores::clear_marking(&mut unit.tx, work.programme_id, person_id).await?;
+                let member = member(&mut unit.tx, work.programme_id, person_id).await?;
+                if member.is_none_or(|member| member.counts_for.is_none()) {
+                    scores::clear_marking(&mut unit.tx, work.programme_id, person_id).await?;
+                }
                 gone(old)
             }
             None => continue,

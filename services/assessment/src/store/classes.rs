@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shipei_mirror::Class;
+use shipei_mirror::{Class, Merge, merges};
 use shipei_rules::ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId};
 use shipei_service_kit::Error;
 use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
@@ -263,12 +263,12 @@ struct PersonRow {
     person_id: PersonId,
 }
 
-/// Everybody who ever stood in one of these classes and has submitted something, by id.
+/// Everybody who ever stood in one of these classes and has submitted something, by the id that counts for them.
 pub async fn submitters_of(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     class_ids: &[&ClassId],
-) -> Result<Vec<PersonId>, StoreError> {
+) -> Result<Vec<PersonId>, Error> {
     let rows = select_by_keys!(
         tx,
         PersonRow,
@@ -283,6 +283,12 @@ pub async fn submitters_of(
         |class_id| (class_id.as_str())
     )?;
     let mut people: Vec<PersonId> = rows.into_iter().map(|row| row.person_id).collect();
+    let ids: Vec<&PersonId> = people.iter().collect();
+    for Merge { merged_id, kept_id } in merges(tx, programme_id, &ids).await? {
+        if people.contains(&merged_id) {
+            people.push(kept_id);
+        }
+    }
     people.sort();
     people.dedup();
     Ok(people)

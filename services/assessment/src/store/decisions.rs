@@ -27,6 +27,18 @@ macro_rules! unsettled {
     };
 }
 
+/// A condition: a decision `a` is about an id that counts, or counted, for the one of an expression.
+macro_rules! about_another_id_of {
+    ($person:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM mirror_merge g WHERE g.programme_id = a.programme_id AND g.merged_id = a.person_id \
+             AND g.kept_id = ",
+            $person,
+            ")"
+        )
+    };
+}
+
 /// Whether any decision about a person (or about anybody) counts otherwise as of the time asked for than in stored scores.
 pub async fn is_unsettled(
     tx: &mut Tx,
@@ -40,7 +52,9 @@ pub async fn is_unsettled(
         concat!(
             "SELECT a.number FROM adjustment a WHERE ",
             unsettled!(),
-            " AND ($5 = '' OR a.person_id = $5) LIMIT 1"
+            " AND ($5 = '' OR a.person_id = $5 OR ",
+            about_another_id_of!("$5"),
+            ") LIMIT 1"
         ),
         programme_id.as_str(),
         span.as_of,
@@ -68,7 +82,9 @@ pub async fn unsettled_counties(
         CountyCode,
         concat!(
             "SELECT DISTINCT p.county_code FROM adjustment a JOIN trainee_place p ON p.programme_id = a.programme_id \
-             AND p.person_id = a.person_id WHERE ",
+             AND (p.person_id = a.person_id OR ",
+            about_another_id_of!("p.person_id"),
+            ") WHERE ",
             unsettled!()
         ),
         programme_id.as_str(),

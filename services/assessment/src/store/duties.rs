@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use shipei_mirror::counts_for_itself;
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     region::RegionCode,
@@ -217,8 +218,12 @@ pub async fn education_stages(
     let rows = fetch_all!(
         tx,
         (String,),
-        "SELECT DISTINCT m.education_stage FROM trainee_place p JOIN mirror_member m ON m.programme_id = p.programme_id \
-         AND m.person_id = p.person_id WHERE m.role = 'trainee' AND p.programme_id = $1 AND p.county_code = $2",
+        concat!(
+            "SELECT DISTINCT m.education_stage FROM trainee_place p JOIN mirror_member m ON m.programme_id = p.programme_id \
+             AND m.person_id = p.person_id WHERE m.role = 'trainee' AND",
+            counts_for_itself!("m.programme_id", "m.person_id"),
+            "AND p.programme_id = $1 AND p.county_code = $2"
+        ),
         programme_id.as_str(),
         county_code.as_str()
     )?;

@@ -1,7 +1,7 @@
 //! Whom a list is about, page by page (keyset), narrowed in SQL: by what the caller asked for, and by how far they may see.
 //! A region holds what lies in it by the tree, as of the time of the scores.
 
-use shipei_mirror::{taught_by, tutored_by};
+use shipei_mirror::{counts_for_itself, taught_by, tutored_by};
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, text_of},
     region::RegionCode,
@@ -112,9 +112,13 @@ pub async fn trainees(
             Equal("p.class_id", class_id),
             "",
             Equal("p.county_code", county_code),
+            concat!(
             " AND CASE WHEN EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
-             AND m.person_id = p.person_id AND m.role = 'trainee' AND NOT EXISTS (SELECT 1 FROM mirror_absence a \
-             WHERE a.programme_id = m.programme_id AND a.person_id = m.person_id AND a.from_at <= ",
+             AND m.person_id = p.person_id AND m.role = 'trainee' AND",
+            counts_for_itself!("m.programme_id", "m.person_id"),
+            "AND NOT EXISTS (SELECT 1 FROM mirror_absence a \
+             WHERE a.programme_id = m.programme_id AND a.person_id = m.person_id AND a.from_at <= "
+            ),
             as_of,
             " AND a.until_at > ",
             as_of,

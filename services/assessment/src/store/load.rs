@@ -1,7 +1,7 @@
 //! Reads facts of trainees and counties in bulk: a handful of statements for any number of people, classes or counties, never
 //! one for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shipei_mirror::members;
 use shipei_rules::{
@@ -46,7 +46,8 @@ macro_rules! attendance_stands {
     };
 }
 
-/// Everything about these trainees, by person; people without any fact are there too. Posts count from `posts_from` on:
+/// Everything about these trainees, by person, with what was recorded for the ids that count for them; people without any fact are
+/// there too. Posts count from `posts_from` on:
 /// of each seminar the first one is enough.
 pub async fn trainees(
     tx: &mut Tx,
@@ -58,17 +59,31 @@ pub async fn trainees(
     for person_id in person_ids {
         people.insert((*person_id).clone(), TraineeRows::default());
     }
+    // What was recorded for an id counts for the one that is kept of its person, if that is asked for.
+    let mut counts_for: BTreeMap<PersonId, PersonId> = BTreeMap::new();
     for member in members(tx, programme_id, person_ids).await? {
+        for merged_id in &member.merged {
+            counts_for.insert(merged_id.clone(), member.person_id.clone());
+        }
         if let Some(rows) = people.get_mut(&member.person_id) {
             rows.member = Some(member);
         }
     }
+    let merged: Vec<&PersonId> = counts_for.keys().collect();
+    for member in members(tx, programme_id, &merged).await? {
+        let kept = counts_for.get(&member.person_id).and_then(|kept_id| people.get_mut(kept_id));
+        if let Some(rows) = kept {
+            rows.merged.push(member);
+        }
+    }
+    let ids: BTreeSet<&PersonId> = person_ids.iter().copied().chain(merged).collect();
+    let ids: Vec<&PersonId> = ids.into_iter().collect();
     macro_rules! gather {
         ($field:ident, $row:ty, [$($part:expr),+], $suffix:expr) => {
             let rows: Vec<$row> =
-                select_by_keys!(tx, $row, [$($part),+], person_ids, |person_id| (person_id.as_str()), $suffix)?;
+                select_by_keys!(tx, $row, [$($part),+], ids, |person_id| (person_id.as_str()), $suffix)?;
             for row in rows {
-                if let Some(person) = people.get_mut(&row.person_id) {
+                if let Some(person) = people.get_mut(counts_for.get(&row.person_id).unwrap_or(&row.person_id)) {
                     person.$field.push(row);
                 }
             }
@@ -78,7 +93,7 @@ pub async fn trainees(
         phases,
         PhaseRow,
         [
-            "SELECT person_id, phase_index, achieved_at, studied_seconds, studied_at FROM phase_achieved \
+            "SELECT person_id, phase_index, united, achieved_at, studied_seconds, studied_at FROM phase_achieved \
              WHERE programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "

@@ -34,20 +34,21 @@ async fn people(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> Resul
     let phases: Vec<_> = batch.phases.values().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO phase_achieved (programme_id, person_id, phase_index, achieved_at, studied_seconds, studied_at, \
+        "INSERT INTO phase_achieved (programme_id, person_id, phase_index, united, achieved_at, studied_seconds, studied_at, \
          session_id, version)",
         phases,
         |row| (
             programme_id.as_str(),
             row.person_id.as_str(),
             row.phase_index,
+            row.united,
             row.achieved_at,
             row.studied.map(|(seconds, _)| seconds),
             row.studied.map(|(_, at)| at),
             text_of(row.session_id.as_ref()),
             row.version
         ),
-        " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET achieved_at = excluded.achieved_at, \
+        " ON CONFLICT (programme_id, person_id, phase_index, united) DO UPDATE SET achieved_at = excluded.achieved_at, \
          studied_seconds = excluded.studied_seconds, studied_at = excluded.studied_at, \
          session_id = excluded.session_id, version = excluded.version \
          WHERE excluded.version > phase_achieved.version"

@@ -7,7 +7,7 @@ use shipei_contracts::assignment::v1::{self as proto, assignment_service_server:
 use shipei_mirror::{Member, Windows};
 use shipei_rules::{
     ids::{PersonId, ProgrammeId, SubmissionId, text_of},
-    marking::{self, TraineeWork},
+    marking::{self, Elsewhere, TraineeWork},
     submission::MarkKind,
     vocabulary::Grade,
 };
@@ -428,6 +428,7 @@ async fn late_weeks(
                 submissions: &works.submissions,
                 places: &trainee.places,
                 absences: &trainee.absences,
+                elsewhere: &Elsewhere::new(),
             };
             for answering in marking::answering(&windows.of_member(&trainee), &work, as_of) {
                 let Some((week, place)) = answering.late else { continue };

@@ -42,7 +42,7 @@ pub(super) async fn correct_person(
     let (id, person_id, right) = convert::right(&request)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, Role::ALL).await?;
+    let member = held_member(&mut unit.tx, id, person_id, Role::ALL, "person_id").await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     refuse_the_future(&right, scheme.zone.day_of(unit.now), unit.now)?;
     let kept = people::person(&mut unit.tx, id, person_id).await?.ok_or_else(|| not_found("person_id"))?;

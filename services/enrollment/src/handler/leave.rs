@@ -26,7 +26,7 @@ pub(super) async fn withdraw(
     let (id, person_id, reason) = convert::withdrawal(&request)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
+    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee], "person_id").await?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
@@ -45,7 +45,7 @@ pub(super) async fn come_back(
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
+    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee], "person_id").await?;
     decide_return(&member, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::Return, &reason, (&stamp, &fact_id)).await?;
@@ -73,7 +73,7 @@ pub(super) async fn depart(
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &STAFF).await?;
+    let member = held_member(&mut unit.tx, id, person_id, &STAFF, "person_id").await?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
@@ -96,7 +96,7 @@ pub(super) async fn remove(
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, Role::ALL).await?;
+    let member = held_member(&mut unit.tx, id, person_id, Role::ALL, "person_id").await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::Removal, &reason, (&stamp, &fact_id)).await?;
     let removed = pb::PersonRemoved {

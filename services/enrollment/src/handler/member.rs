@@ -28,13 +28,14 @@ pub(super) async fn person_of(
     convert::person_to(row, id, handler.kit.keys().vault())
 }
 
-/// The person of one of the roles, held until the unit ends.
+/// The person of one of the roles, held until the unit ends; `field` is the request field that names them.
 pub(super) async fn held_member(
     tx: &mut Tx,
     id: &ProgrammeId,
     person_id: &PersonId,
     roles: &[Role],
+    field: &str,
 ) -> Result<Member> {
     people::lock_person(tx, id, person_id).await?;
-    Ok(member_of_role(people::member(tx, id, person_id).await?, roles, "person_id")?)
+    Ok(member_of_role(people::member(tx, id, person_id).await?, roles, field)?)
 }

@@ -10,6 +10,7 @@ mod honour;
 mod import;
 mod leave;
 mod member;
+mod merge;
 mod person;
 mod programme;
 mod region;

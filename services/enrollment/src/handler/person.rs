@@ -16,7 +16,7 @@ use tonic::{Request, Streaming};
 use super::{
     Answer, Handler, correct, import, leave,
     member::{held_member, person_of},
-    programme_head, region_of, transfer,
+    merge, programme_head, region_of, transfer,
 };
 use crate::{
     convert,
@@ -99,6 +99,13 @@ impl PersonService for Handler {
         request: Request<pb::RemovePersonRequest>,
     ) -> Answer<pb::RemovePersonResponse> {
         self.kit.write(self, request, leave::remove).await
+    }
+
+    async fn merge_persons(
+        &self,
+        request: Request<pb::MergePersonsRequest>,
+    ) -> Answer<pb::MergePersonsResponse> {
+        self.kit.write(self, request, merge::merge).await
     }
 
     async fn transfer_trainees(
@@ -201,7 +208,7 @@ async fn record_login(
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, Role::ALL).await?;
+    let member = held_member(&mut unit.tx, id, person_id, Role::ALL, "person_id").await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     decide_login(&member, &scheme, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
@@ -222,7 +229,7 @@ async fn record_pre_job(
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
     let roles = [Role::ClassTutor, Role::CountyCounselor];
-    let member = held_member(&mut unit.tx, id, person_id, &roles).await?;
+    let member = held_member(&mut unit.tx, id, person_id, &roles, "person_id").await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     people::note(&mut unit.tx, id, person_id, PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
     let attended =

@@ -85,7 +85,7 @@ async fn wanted_move(
     wanted: &Destination,
     region_code: Option<RegionCode>,
 ) -> Result<Option<(Vec<Move>, Move)>> {
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee]).await?;
+    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee], "person_id").await?;
     let at = unit.occurred_at;
     still_enrolled(&member, at, "person_id")?;
     let moves = transfers::moves(&mut unit.tx, id, person_id).await?;

@@ -11,6 +11,7 @@ pub(crate) mod extension;
 pub(crate) mod honour;
 pub(crate) mod person;
 pub(crate) mod person_change;
+pub(crate) mod person_merge;
 pub(crate) mod programme;
 #[cfg(test)]
 mod reach_tests;

@@ -74,6 +74,8 @@ pub(crate) struct PersonRow {
     pub(crate) pre_job_fact_id: Option<String>,
     pub(crate) withdrawn_at: Option<Time>,
     pub(crate) withdrawn_fact_id: Option<String>,
+    pub(crate) counts_for_id: Option<String>,
+    pub(crate) merge_fact_id: Option<String>,
 }
 
 impl PersonRow {
@@ -162,6 +164,19 @@ macro_rules! withdrawal {
     };
 }
 
+/// A column of the merge that stands by which a person `p` counts for another id.
+macro_rules! merge {
+    ($column:literal) => {
+        concat!(
+            "(SELECT g.",
+            $column,
+            " FROM person_merge g WHERE g.programme_id = p.programme_id AND g.merged_id = p.person_id AND",
+            stands!("g"),
+            "ORDER BY g.number DESC LIMIT 1)"
+        )
+    };
+}
+
 /// A condition: nobody has removed a person `p` as enrolled by mistake.
 macro_rules! is_there {
     () => {
@@ -193,7 +208,11 @@ macro_rules! people_where {
             withdrawal!("occurred_at"),
             " AS withdrawn_at, ",
             withdrawal!("fact_id"),
-            " AS withdrawn_fact_id FROM person p WHERE",
+            " AS withdrawn_fact_id, ",
+            merge!("kept_id"),
+            " AS counts_for_id, ",
+            merge!("fact_id"),
+            " AS merge_fact_id FROM person p WHERE",
             is_there!(),
             "AND ",
             $condition

@@ -9,3 +9,4 @@ pub(crate) mod course_change;
 pub(crate) mod dated;
 pub(crate) mod refusals;
 pub(crate) mod study;
+pub(crate) mod united;

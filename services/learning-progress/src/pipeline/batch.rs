@@ -15,6 +15,7 @@ use crate::domain::dated::{DatedCredit, Reached, achievements};
 use crate::domain::study::{Fact, KnownSession, admit_beat, take_beat};
 use crate::handler::group_of;
 use crate::log::{course_completed, phase_achieved, phase_studied};
+use crate::store::united;
 
 /// For each event the index of the message that it belongs to; and who was seen.
 #[derive(Default)]
@@ -107,6 +108,9 @@ impl Writer {
             set.settle(target, message, unit, events);
         }
         set.save(&mut unit.tx, unit.now).await?;
+        for member in set.learners.iter().filter_map(|learner| learner.member.as_ref()) {
+            united::is_due(&mut unit.tx, programme_id, member).await?;
+        }
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use shipei_store::{StoreError, Tx};
 use super::working_set::{LearnerState, OtherSession, Owner, WorkingSet};
 use crate::domain::course::Totals;
 use crate::domain::study::{CourseGate, Eligibility, LearnerCourse, Phase};
-use crate::store::{correction, session, study};
+use crate::store::{correction, phase, session, study};
 
 impl<'m> WorkingSet<'m> {
     /// Loads everything that the beats can touch.
@@ -45,7 +45,7 @@ impl<'m> WorkingSet<'m> {
             learner.state.stored = true;
             stored.push(learner.person_id);
         }
-        for row in study::phases(tx, self.programme_id, &stored).await? {
+        for row in phase::phases(tx, self.programme_id, &stored).await? {
             let Some(index) = self.learner_of.get(&row.person_id) else { continue };
             let phases = &mut self.learners[*index].state.phases;
             let place = usize::try_from(row.phase_index)

@@ -5,7 +5,7 @@ use shipei_store::{StoreError, Tx};
 
 use super::working_set::{Owner, WorkingSet};
 use crate::store::session::{self, KeptSession};
-use crate::store::study;
+use crate::store::{phase as stored_phase, study};
 
 impl WorkingSet<'_> {
     /// Writes every row that changed; in the order of keys, for the sake of other processes.
@@ -57,7 +57,7 @@ impl WorkingSet<'_> {
         session::save_sessions(tx, self.programme_id, &sessions, recorded_at).await?;
         study::save_days(tx, self.programme_id, &days).await?;
         study::save_course_progress(tx, self.programme_id, &courses).await?;
-        study::save_phases(tx, self.programme_id, &phases).await?;
+        stored_phase::save_phases(tx, self.programme_id, &phases).await?;
         study::save_phase_courses(tx, self.programme_id, &phase_courses).await
     }
 }

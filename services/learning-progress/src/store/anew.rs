@@ -31,9 +31,13 @@ pub(crate) async fn programmes(tx: &mut Tx, limit: i64) -> Result<Vec<ProgrammeI
     Ok(rows.into_iter().map(|row| row.programme_id).collect())
 }
 
-/// Whether none is.
+/// Whether none is, and nobody with several ids waits for it.
 pub(crate) async fn is_done(tx: &mut Tx) -> Result<bool, StoreError> {
-    let (count,) = fetch_one!(tx, (i64,), "SELECT COUNT(*) FROM reading_anew")?;
+    let (count,) = fetch_one!(
+        tx,
+        (i64,),
+        "SELECT (SELECT COUNT(*) FROM reading_anew) + (SELECT COUNT(*) FROM united_due) AS count"
+    )?;
     Ok(count == 0)
 }
 

@@ -8,14 +8,11 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use shipei_rules::ids::{CourseId, PersonId, ProgrammeId};
 use shipei_rules::intervals::Intervals;
-use shipei_rules::study_time::{DayStudy, PhaseStudy};
+use shipei_rules::study_time::DayStudy;
 use shipei_store::{StoreError, Tx, bulk_insert, execute, fetch_all, select_by_keys, stands};
 
 use crate::domain::refusals::Refusals;
-use crate::domain::study::{AchievedBy, Inside, Learner, LearnerCourse, Phase};
-
-const BY_MINUTES: &str = "minutes";
-const BY_MAIN_LINE: &str = "main_line";
+use crate::domain::study::{Inside, Learner, LearnerCourse};
 
 /// A row of `learner`.
 #[derive(Debug, sqlx::FromRow)]
@@ -57,39 +54,6 @@ impl DayRow {
         day.credited = Intervals::from_bytes(&self.credited, origin).ok_or_else(corrupt)?;
         day.micros = self.micros;
         Ok(())
-    }
-}
-
-/// A row of `phase_progress`.
-#[derive(Debug, sqlx::FromRow)]
-pub(crate) struct PhaseRow {
-    #[sqlx(try_from = "String")]
-    pub(crate) person_id: PersonId,
-    pub(crate) phase_index: i64,
-    micros: i64,
-    last_at: Option<DateTime<Utc>>,
-    main_line_complete: i64,
-    achieved_at: Option<DateTime<Utc>>,
-    achieved_by: String,
-    version: i64,
-}
-
-impl PhaseRow {
-    /// The state that the row holds.
-    pub(crate) fn phase(&self) -> Result<Phase, StoreError> {
-        let achieved_by = match self.achieved_by.as_str() {
-            "" => None,
-            BY_MINUTES => Some(AchievedBy::Minutes),
-            BY_MAIN_LINE => Some(AchievedBy::MainLine),
-            _ => return Err(StoreError::corrupt_row("phase_progress", "achieved_by", &self.person_id)),
-        };
-        Ok(Phase {
-            study: PhaseStudy { micros: self.micros, last_at: self.last_at, achieved_at: self.achieved_at },
-            main_line_complete: self.main_line_complete,
-            achieved_by,
-            version: self.version,
-            changed: false,
-        })
     }
 }
 
@@ -186,26 +150,6 @@ pub(crate) async fn days(
         ],
         keys,
         |(person_id, day)| (person_id.as_str(), *day)
-    )
-}
-
-/// All phases of these learners.
-pub(crate) async fn phases(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_ids: &[&PersonId],
-) -> Result<Vec<PhaseRow>, StoreError> {
-    select_by_keys!(
-        tx,
-        PhaseRow,
-        [
-            "SELECT person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by, version \
-             FROM phase_progress WHERE programme_id = ",
-            programme_id.as_str(),
-            " AND person_id IN "
-        ],
-        person_ids,
-        |person_id| (person_id.as_str())
     )
 }
 
@@ -362,40 +306,6 @@ pub(crate) async fn save_days(
         ),
         " ON CONFLICT (programme_id, person_id, day) DO UPDATE SET \
          micros = excluded.micros, credited = excluded.credited"
-    )?;
-    Ok(())
-}
-
-/// Keeps phases, by (person, index).
-pub(crate) async fn save_phases(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    phases: &[(&PersonId, i64, &Phase)],
-) -> Result<(), StoreError> {
-    bulk_insert!(
-        tx,
-        "INSERT INTO phase_progress \
-         (programme_id, person_id, phase_index, micros, last_at, main_line_complete, achieved_at, achieved_by, \
-         version)",
-        phases,
-        |(person_id, index, phase)| (
-            programme_id.as_str(),
-            person_id.as_str(),
-            *index,
-            phase.study.micros,
-            phase.study.last_at,
-            phase.main_line_complete,
-            phase.study.achieved_at,
-            match phase.achieved_by {
-                None => "",
-                Some(AchievedBy::Minutes) => BY_MINUTES,
-                Some(AchievedBy::MainLine) => BY_MAIN_LINE,
-            },
-            phase.version
-        ),
-        " ON CONFLICT (programme_id, person_id, phase_index) DO UPDATE SET micros = excluded.micros, \
-         last_at = excluded.last_at, main_line_complete = excluded.main_line_complete, achieved_at = excluded.achieved_at, \
-         achieved_by = excluded.achieved_by, version = excluded.version"
     )?;
     Ok(())
 }

@@ -10,7 +10,9 @@ use shipei_contracts::{
 use tonic::Status;
 
 use decisions::decision_service_client::DecisionServiceClient as Decisions;
-use enrollment::extension_service_client::ExtensionServiceClient as Extensions;
+use enrollment::{
+    extension_service_client::ExtensionServiceClient as Extensions, person_service_client::PersonServiceClient as Person,
+};
 use learning::{
     course_service_client::CourseServiceClient as Course, study_service_client::StudyServiceClient as Study,
 };
@@ -40,6 +42,24 @@ pub(super) async fn extend(clients: &Clients, origin: Origin, line: ExtensionGra
         correction: None,
     };
     send!(clients, ENROLLMENT, Extensions<_>, grant_extension, message)
+}
+
+pub(super) async fn merge(
+    clients: &Clients,
+    origin: Origin,
+    (person_id, merged_id): (String, String),
+    reason: String,
+) -> Result<(), Status> {
+    let message = enrollment::MergePersonsRequest {
+        programme_id: origin.programme_id,
+        person_id,
+        merged_id,
+        reason,
+        request_id: origin.request_id,
+        occurred_at: origin.occurred_at,
+        correction: None,
+    };
+    send!(clients, ENROLLMENT, Person<_>, merge_persons, message)
 }
 
 pub(super) async fn grant(clients: &Clients, origin: Origin, line: TimeGranted) -> Result<(), Status> {
