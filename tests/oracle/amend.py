@@ -21,6 +21,8 @@ from law_scheme import instant
 Event = dict
 MOVES, LEAVES, REMOVED = 0.15, 0.10, 0.04  # of the trainees
 REPLACED = 0.6  # of the classes
+MERGED, UNMERGED = 0.25, 0.25  # of the trainees in pairs, and of those by mistake
+AT_ONCE = 0.5  # of the sessions of the id that is merged, told beside one of the other id
 VOIDED, UNVOIDED = 0.03, 0.4  # of the sessions, and of those by mistake
 ABOUT_WORK = ("assignment.reviewed", "assignment.returned")
 
@@ -77,7 +79,9 @@ class Season:
                 "school": school, "class": self.dice.choice(classes)}
 
     def amend(self) -> list[Event]:
+        merged = self.merges()
         added = self.decisions.change_courses()
+        added += merged
         added += self.decisions.extensions()
         added += self.replacements()
         for who in self.trainees:
@@ -101,6 +105,36 @@ class Season:
         order += [(at, len(events) + number, e) for number, (at, e) in enumerate(added)]
         told = [event for _, _, event in sorted(order, key=lambda row: row[:2])]
         return told + self.behind(removed)
+
+    def merges(self) -> list[tuple[int, Event]]:
+        """Pairs of trainees who turn out to be one person enrolled twice, who had two players open now and then; some of them are two
+        persons after all."""
+        added: list[tuple[int, Event]] = []
+        people = self.dice.sample(self.trainees, int(len(self.trainees) * MERGED) // 2 * 2)
+        for number, (kept, merged) in enumerate(zip(people[::2], people[1::2])):
+            self.study_at_once(kept["person_id"], merged["person_id"])
+            at, name = self.moment(), f"m{number}"
+            added.append((at, {"at": self.text(at), "type": "persons.merged", "person": kept["person_id"],
+                               "merged": merged["person_id"], "reason": "同一人两次报名", "fact": name}))
+            if self.dice.random() < UNMERGED:
+                told = self.moment()
+                added.append((told, {"at": self.text(told), "type": "fact.retracted", "source": "enrollment", "retracts": name,
+                                     "reason": "并非同一人"}))
+        return added
+
+    def study_at_once(self, kept: str, merged: str) -> None:
+        """Moves sessions of one id beside sessions of the other."""
+        others = [e for e in self.events if e["type"] == "study.session" and e["person"] == kept]
+        for event in self.events:
+            if event["type"] != "study.session" or event["person"] != merged or not others or self.dice.random() >= AT_ONCE:
+                continue
+            start, end = instant(event["start"]), instant(event["end"])
+            behind = instant(event["told"]) - end if "told" in event else None
+            begin = instant(self.dice.choice(others)["start"]) + self.dice.randint(-900, 900) * 1_000_000
+            event["at"] = event["start"] = self.text(begin)
+            event["end"] = self.text(begin + end - start)
+            if behind is not None:
+                event["told"] = self.text(begin + end - start + behind)
 
     def replacements(self) -> list[tuple[int, Event]]:
         """Tutors who are replaced; half of what the one of before would have done is done by the new one."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import law_text
 from law_readings import Readings
 from law_roster import COUNSELOR, EXPERT, TRAINEE, TUTOR, Person, Roster
-from law_scheme import Scheme, Window
+from law_scheme import FAR, Scheme, Window
 from law_windows import Windows
 
 Key = tuple[int, int]  # (instant, line)
@@ -25,10 +25,17 @@ class Submission:
     author: Person
     at: int
     superseded_at: int | None = None
+    marked_until: int = FAR
+    counts_for: Person | None = None  # the id that counts, of a person with several
+    disregarded: bool = False  # kept, and does not count: the one before it had been graded when it came
     marks: list[tuple[int, str]] = field(default_factory=list)  # (at, grade or "returned")
 
+    def counted(self) -> list[tuple[int, str]]:
+        """The marks that count: those by the end of reviews, as whoever handed it in has that."""
+        return [(at, mark) for at, mark in self.marks if at < self.marked_until]
+
     def grades(self) -> list[str]:
-        return [mark for _, mark in self.marks if mark != "returned"]
+        return [mark for _, mark in self.counted() if mark != "returned"]
 
 
 @dataclass
@@ -47,6 +54,7 @@ class Activity:
     attended: set[str] = field(default_factory=set)
     scores: dict[str, int] = field(default_factory=dict)  # the last one of each attendee
     order: dict[str, int] = field(default_factory=dict)
+    scored_at: dict[str, int] = field(default_factory=dict)
 
 
 class Facts:
@@ -73,6 +81,7 @@ class Facts:
         self.plans: set[tuple[str, str]] = set()
         self.results: set[tuple[str, str]] = set()
         self.activities: dict[str, Activity] = {}
+        self.ids: dict[str, tuple[str, ...]] = {}  # by the id that is kept: the others of the same person (law_merged)
         assignment = scheme.trainee["assignment"]
         self.submit_name, self.review_name = assignment["window"], assignment["review_until"]
         self.post_name = scheme.trainee["seminar"]["window"]
@@ -112,6 +121,10 @@ class Facts:
     def own(self, person: Person, name: str) -> Window:
         """A window as a trainee has it."""
         return self.windows.of(person, name) if self.windows else self.scheme.calendar[name]
+
+    def counted(self, person: Person, name: str) -> Window:
+        """A window as it decides what counts for a trainee: with what was granted to any of their ids."""
+        return self.windows.of(person, name, self.ids.get(person.id, ())) if self.windows else self.scheme.calendar[name]
 
     # -- who and what
 
@@ -407,6 +420,7 @@ class Facts:
         keep = {"last": score, "first": score if had is None else had, "max": max(score, had or 0)}
         activity.scores[person.id] = keep[self.readings["score_counts"]]
         activity.order[person.id] = self.line
+        activity.scored_at[person.id] = self.at
 
     # -- experts
 
@@ -419,4 +433,5 @@ def standing(submission: Submission, readings: Readings) -> str:
     """What the submission stands at: a grade, "returned" or "" (nothing yet)."""
     if readings["return_after_grade"] == "grade" and submission.grades():
         return submission.grades()[-1]
-    return submission.marks[-1][1] if submission.marks else ""
+    counted = submission.counted()
+    return counted[-1][1] if counted else ""

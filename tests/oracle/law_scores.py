@@ -32,13 +32,16 @@ class Scores:
     """The final scores, at the end of the summary window."""
 
     def __init__(self, scheme: Scheme, facts: Facts, achieved: dict[str, list[bool]], readings: Readings,
-                 adjusted: dict[tuple[str, str], int] | None = None) -> None:
+                 adjusted: dict[tuple[str, str], int] | None = None, kept_of: dict[str, str] | None = None) -> None:
         self.scheme, self.facts, self.readings = scheme, facts, readings
         self.adjusted = adjusted or {}  # what was decided that an item of somebody counts as, at the end
         self.achieved = achieved
-        self.everyone = facts.roster.role(TRAINEE)
+        kept_of = kept_of or {}  # for whom an id counts that is not the one of its person that is kept
+        self.everyone = [p for p in facts.roster.role(TRAINEE) if p.id not in kept_of]
         self.active = [p for p in self.everyone if p.id not in facts.withdrawn]
-        self.posted = {who for s in facts.seminars.values() for _, who in s.posts}
+        people = facts.roster.people
+        self.posted = {kept_of.get(who, who) for s in facts.seminars.values() for at, who in s.posts
+                       if who not in kept_of or facts.counted(people[kept_of[who]], facts.post_name).holds(at)}
         # Who answers for a submission: the class of the end of reviews owes its mark, that of the week's end has the late week; and
         # of the class who was its tutor just before then.
         self.owing: set[str] = set()
@@ -46,7 +49,7 @@ class Scores:
         tutor_before = facts.roster.tutor_before
         for submission in facts.submissions.values():
             if self.owed(submission):
-                end = facts.own(submission.author, facts.review_name).end
+                end = facts.counted(submission.counts_for or submission.author, facts.review_name).end
                 self.owing.add(tutor_before(submission.author.class_before(end), facts.review_end))
             week = self.late_week(submission)
             if week is not None:
@@ -145,15 +148,20 @@ class Scores:
         """Marking: a submission that was not superseded and has neither review nor return."""
         if submission.superseded_at is not None and self.readings["marking_superseded"] == "no":
             return False
-        author = submission.author.id
-        away = author in self.facts.withdrawn or self.facts.was_away(
-            author, self.facts.own(submission.author, self.facts.review_name).end)
+        if submission.disregarded:
+            return False
+        counts_for = submission.counts_for or submission.author
+        end = self.facts.counted(counts_for, self.facts.review_name).end
+        away = any(who.id in self.facts.withdrawn or self.facts.was_away(who.id, end)
+                   for who in (submission.author, counts_for))
         if self.readings["marking_withdrawn"] == "not_owed" and away:
             return False
-        return not (submission.grades() if self.readings["marking_return"] == "no" else submission.marks)
+        return not (submission.grades() if self.readings["marking_return"] == "no" else submission.counted())
 
     def late_week(self, submission: Submission) -> date | None:
         """The Monday of the week that this submission makes late."""
+        if submission.disregarded:
+            return None
         rule = self.scheme.tutor["marking"]["late_week"]
         first = date.fromisoformat(str(rule["from"]))
         week = self.scheme.week_of(submission.at)
@@ -179,7 +187,8 @@ class Scores:
         if submission.superseded_at is not None and submission.superseded_at < ends[self.readings["late_superseded"]]:
             return True
         if self.readings["late_withdrawn"] == "by_deadline":
-            return self.facts.was_away(submission.author.id, deadline)
+            counts_for = submission.counts_for or submission.author
+            return any(self.facts.was_away(who.id, deadline) for who in (submission.author, counts_for))
         gone = self.facts.withdrawn.get(submission.author.id)
         return gone is not None and gone[0] < ends[self.readings["late_withdrawn"]]
 

@@ -43,10 +43,21 @@ class Grant:
 
 
 @dataclass
+class Piece:
+    """What a heartbeat or a grant was credited: the instants, of a grant none."""
+    at: int
+    session: str
+    course: str
+    time: int
+    spans: list[tuple[int, int]]
+
+
+@dataclass
 class Credit:
     """What one learner was credited, microseconds: of each course, and each credit by its date: when, course, entries, how much."""
     by_course: dict[str, int] = field(default_factory=dict)
     dated: list[tuple[int, str, list[int], int]] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
 
     def by_entry(self, index: int) -> int:
         return sum(time for _, _, entries, time in self.dated if index in entries)
@@ -149,10 +160,11 @@ class Study:
         return [(at, seq) for seq, at in enumerate(times)
                 if low <= at < high and not any(first <= at < end for first, end in between)]
 
-    def windows(self, who: str) -> list[Window]:
-        """The windows of the entries, as somebody has them."""
+    def windows(self, who: str, whole: bool = False) -> list[Window]:
+        """The windows of the entries, as an id has them; or as they decide what counts for a person."""
         person = self.facts.roster.people.get(who)
-        return [self.facts.own(person, entry.name) if person else entry.window for entry in self.scheme.online]
+        of = self.facts.counted if whole else self.facts.own
+        return [of(person, entry.name) if person else entry.window for entry in self.scheme.online]
 
     def entries(self, windows: list[Window], category: str, at: int) -> list[int]:
         """The entries for which study of a category counts then."""
@@ -217,7 +229,7 @@ class Study:
                 room = min(room, daily_cap * SECOND - days.get(day_first, 0))
             if room <= 0:  # OVERLAP, COURSE_FULL, DAILY_CAP
                 continue
-            self.mark(credited, free, room)
+            spans = self.mark(credited, free, room)
             if daily_cap:
                 days[day_first] = days.get(day_first, 0) + room
             by_course[line.course] = by_course.get(line.course, 0) + room
@@ -225,6 +237,7 @@ class Study:
                 taken_back.append((line.course, room))
             else:
                 credit.dated.append((at, line.course, entries, room))
+                credit.pieces.append(Piece(at, line.session, line.course, room, spans))
         for course_id, room in taken_back:
             by_course[course_id] -= room
         for grant in sorted(self.grants.get(who, ()), key=lambda grant: (grant.told, grant.number)):
@@ -251,19 +264,22 @@ class Study:
         days[day] = days.get(day, 0) + room
         credit.by_course[course.id] = credit.by_course.get(course.id, 0) + room
         credit.dated.append((grant.at, course.id, entries, room))
+        credit.pieces.append(Piece(grant.at, "", course.id, room, []))
         return None
 
     def refuse(self, number: int, why: str) -> None:
         self.rejections[number] = why
 
-    def mark(self, credited: Credited, free: list[tuple[int, int]], room: int) -> None:
-        """Credits so much of what is free: the last part of it."""
-        last = self.readings["free_part"] == "last"
+    def mark(self, credited: Credited, free: list[tuple[int, int]], room: int) -> list[tuple[int, int]]:
+        """Credits so much of what is free: the last part of it. Gives the instants, in order."""
+        last, spans = self.readings["free_part"] == "last", []
         for first, end in reversed(free) if last else free:
             some = min(room, end - first)
             if some > 0:
-                credited.add(*((end - some, end) if last else (first, first + some)))
+                spans.append((end - some, end) if last else (first, first + some))
+                credited.add(*spans[-1])
                 room -= some
+        return sorted(spans)
 
     def achieved(self, person: Person, credit: Credit) -> list[bool]:
         """Annex 2: the minutes, or every main-line course that applies, inside the window."""
@@ -272,7 +288,7 @@ class Study:
     def entry_achieved(self, index: int, person: Person, credit: Credit) -> bool:
         """Read by dates, since courses are what they are at each time: a course is complete when what was credited reaches its length of
         then, and stays so; the main line is done when all that it asks for at a moment are complete."""
-        entry, window = self.scheme.online[index], self.windows(person.id)[index]
+        entry, window = self.scheme.online[index], self.windows(person.id, whole=True)[index]
         everywhere = self.readings["completion_scope"] == "all"
         credits = [(at, 1, course, time) for at, course, entries, time in credit.dated
                    if index in entries or everywhere]

@@ -34,16 +34,17 @@ class Windows:
             if not extension.person and extension.window in others:
                 raise ValueError(f"an extension of {extension.window} for more than one trainee")
 
-    def of(self, person: Person, name: str) -> Window:
+    def of(self, person: Person, name: str, ids: tuple[str, ...] = ()) -> Window:
+        """`ids` are others of the same person: what was granted to one of them is theirs."""
         window = self.scheme.calendar[name]
-        end = max([window.end, *(e for one in self.extensions if one.window == name for e in self.ends(one, person))])
+        end = max([window.end, *(e for one in self.extensions if one.window == name for e in self.ends(one, person, ids))])
         return Window(window.first, end)
 
-    def ends(self, extension: Extension, person: Person) -> list[int]:
+    def ends(self, extension: Extension, person: Person, ids: tuple[str, ...]) -> list[int]:
         """When an extension lets a window end for somebody."""
         last = self.scheme.midnight(date.fromisoformat(extension.last_day) + timedelta(days=1))
         if not (extension.region or extension.klass):
-            return [last] if extension.person in ("", person.id) else []
+            return [last] if extension.person in ("", person.id, *ids) else []
         return [min(last, until) for since, until, county, klass in self.places[person.id]
                 if since < min(last, until) and (klass == extension.klass if extension.klass
                                                  else extension.region in self.within.get(county, ()))]

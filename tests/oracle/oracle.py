@@ -11,6 +11,7 @@ from pathlib import Path
 
 import law_roster
 from law_facts import Facts
+from law_merged import groups, merge, unite
 from law_readings import Readings
 from law_scheme import FAR, SECOND, Scheme, instant
 from law_scores import Scores
@@ -19,7 +20,7 @@ from law_windows import Extension, Windows
 
 # What is read apart from what happened in its order.
 APART = ("fact.retracted", "session.voided", "course.corrected", "course.retired", "extension.granted", "time.granted",
-         "item.adjusted")
+         "item.adjusted", "persons.merged")
 Table = list[list[object]]
 
 
@@ -84,6 +85,11 @@ def extensions_of(path: Path) -> list[Extension]:
             for _, _, e in lines]
 
 
+def merges_of(path: Path) -> list[tuple[str, str]]:
+    """Who counts for whom: the id that is kept, and the one that counts for it."""
+    return [(e["person"], e["merged"]) for _, _, e in standing(path, ("persons.merged",))]
+
+
 def grants_of(path: Path) -> dict[str, list[Grant]]:
     out: dict[str, list[Grant]] = {}
     for told, number, e in standing(path, ("time.granted",)):
@@ -92,11 +98,11 @@ def grants_of(path: Path) -> dict[str, list[Grant]]:
     return out
 
 
-def adjusted_of(path: Path, as_of: int) -> dict[tuple[str, str], int]:
+def adjusted_of(path: Path, as_of: int, kept_of: dict[str, str]) -> dict[tuple[str, str], int]:
     """What was decided that items count as, at the end: the last decision about an item, unless it has expired by then."""
     last: dict[tuple[str, str], tuple[tuple[int, int, int], dict]] = {}
     for told, number, e in standing(path, ("item.adjusted",)):
-        key, when = (e["person"], e["item"]), (instant(e["at"]), told, number)
+        key, when = (kept_of.get(e["person"], e["person"]), e["item"]), (instant(e["at"]), told, number)
         if key not in last or last[key][0] < when:
             last[key] = (when, e)
     return {key: e["points"] for key, (_, e) in last.items() if "expires" not in e or instant(e["expires"]) > as_of}
@@ -154,9 +160,12 @@ def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | 
     if ambiguous is not None:
         ambiguous.update(facts.ambiguous)
         ambiguous.update((n, sorted(causes)) for n, causes in study.causes.items() if len(causes) > 1)
+    ids = groups(merges_of(path), facts)
+    kept_of = merge(facts, ids)
+    credits.update({kept: unite(study, kept, credits) for kept in ids})
     none = study.learner("", [])
     achieved = {p.id: study.achieved(p, credits.get(p.id, none)) for p in roster.role(law_roster.TRAINEE)}
-    scores = Scores(scheme, facts, achieved, readings, adjusted_of(path, scheme.as_of))
+    scores = Scores(scheme, facts, achieved, readings, adjusted_of(path, scheme.as_of, kept_of), kept_of)
     phases = [f"phase_{n}" for n in range(1, len(scheme.online) + 1)]
     return {
         "trainees.csv": [["person_id", *phases, "assignment", "seminar", "offline", "total", "passed", "reasons"],

@@ -62,7 +62,7 @@ TURNS = ("trainee.transferred", "trainee.withdrawn", "trainee.returned")
 
 def about(event: Event, author: dict[str, str]) -> list[str]:
     """The trainees of whom a line tells something."""
-    if event["type"] == "person.removed":
+    if event["type"] in ("person.removed", "persons.merged"):
         return []  # for scores as of any time: it may come whenever
     if event["type"] in ("assignment.reviewed", "assignment.returned"):
         return [who for who in (author.get(event["submission"]),) if who]

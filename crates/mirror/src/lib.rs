@@ -86,7 +86,7 @@ macro_rules! placed {
     };
 }
 
-/// A condition: the id of a row (two expressions, for programme and person) counts for no other one.
+/// A condition: the id of a row (two expressions, for programme and person) counts for no other one that is there.
 #[macro_export]
 macro_rules! counts_for_itself {
     ($programme:literal, $person:literal) => {
@@ -97,7 +97,8 @@ macro_rules! counts_for_itself {
             $person,
             " AND",
             $crate::learned_stands!("merged", "enrollment"),
-            ") "
+            "AND NOT EXISTS (SELECT 1 FROM mirror_member kept WHERE kept.programme_id = merged.programme_id \
+             AND kept.person_id = merged.kept_id AND kept.removed)) "
         )
     };
 }

@@ -170,8 +170,9 @@ pub async fn members(
     let mut absences = absences::of_people(tx, programme_id, &away).await?;
     let merged: Vec<&PersonId> = rows.iter().filter(|row| row.is_merged).map(|row| &row.person_id).collect();
     let merges = merges::merges(tx, programme_id, &merged).await?;
-    let merged: Vec<&PersonId> = merges.iter().map(|merge| &merge.merged_id).collect();
-    let removed = merges::removed(tx, programme_id, &merged).await?;
+    let of_merges: Vec<&PersonId> =
+        merges.iter().flat_map(|merge| [&merge.merged_id, &merge.kept_id]).collect();
+    let removed = merges::removed(tx, programme_id, &of_merges).await?;
     let mut members = Vec::with_capacity(rows.len());
     for row in rows {
         let away = absences.remove(&row.person_id).unwrap_or_default();
@@ -179,7 +180,8 @@ pub async fn members(
         let changes = changes.get(&row.person_id).cloned().unwrap_or_default();
         let mut member = row.into_member(own, changes, away)?;
         for Merge { merged_id, kept_id } in &merges {
-            if *merged_id == member.person_id {
+            // Nobody counts for who was removed, and what they did counts for nobody.
+            if *merged_id == member.person_id && !removed.contains(kept_id) {
                 member.counts_for = Some(kept_id.clone());
             } else if *kept_id == member.person_id && !removed.contains(merged_id) {
                 member.merged.push(merged_id.clone());

@@ -84,7 +84,7 @@ struct RemovedRow {
     person_id: PersonId,
 }
 
-/// Those of these people who were removed: what they did counts for nobody.
+/// Those of these people who were removed.
 pub(crate) async fn removed(
     tx: &mut Tx,
     programme_id: &ProgrammeId,

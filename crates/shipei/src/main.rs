@@ -14,7 +14,7 @@ use shipei::{
     config::{self, Config},
     course, demo,
     display::say,
-    duties, evidence, explain, files, finalise, honours, operate, progress, scheme, serve, settings, stats,
+    duties, evidence, explain, files, finalise, honours, operate, person, progress, scheme, serve, settings, stats,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
     versions, who,
@@ -147,6 +147,9 @@ enum Command {
     /// Show a course, put it right, retire it.
     #[command(subcommand, after_help = course::EXAMPLES)]
     Course(course::Command),
+    /// Show a person; say that two ids are one, so that what both did counts for it (同一人).
+    #[command(subcommand, after_help = person::EXAMPLES)]
+    Person(person::Command),
     /// Say item by item why a score is what it is, and what is missing until when (成绩说明书).
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Options),
@@ -320,6 +323,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Course(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             course::run(&command).await?;
+        }
+        Command::Person(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            person::run(&command).await?;
         }
         Command::Stats(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

@@ -109,6 +109,9 @@ pub async fn apply_batches(
             // What was recorded for an id counts for the one that is kept.
             if let Some(cause) = batch.touched.trainees.get(&merged_id).cloned() {
                 batch.touched.trainees.entry(kept_id).or_insert(cause);
+            } else if let Some(cause) = batch.removed.get(&kept_id).cloned() {
+                // Nobody counts for who is nobody.
+                batch.touched.trainees.insert(merged_id, cause);
             }
         }
         if put_off.is_some() {

@@ -95,14 +95,11 @@ pub async fn count_as_of(
         last.as_str().clone_into(&mut after);
         let ids: Vec<&PersonId> = page.iter().collect();
         let merges = merges(tx, programme_id, &ids).await?;
-        let mut person_ids: Vec<&PersonId> = Vec::with_capacity(page.len());
-        for id in &page {
-            let of_several = merges.iter().find(|merge| [&merge.merged_id, &merge.kept_id].contains(&id));
-            let is_new = of_several.is_none_or(|merge| counted_once.insert(merge.kept_id.clone()));
-            if is_new {
-                person_ids.push(of_several.map_or(id, |merge| &merge.kept_id));
-            }
-        }
+        let kept_ids: BTreeSet<&PersonId> = merges.iter().map(|merge| &merge.kept_id).collect();
+        let mut person_ids: BTreeSet<&PersonId> = page.iter().chain(kept_ids.iter().copied()).collect();
+        person_ids.retain(|id| !counted_once.contains(*id));
+        counted_once.extend(kept_ids.iter().copied().cloned());
+        let person_ids: Vec<&PersonId> = person_ids.into_iter().collect();
         for trainee in trainees::load(tx, programme_id, windows, &person_ids).await?.values() {
             let score = shipei_rules::trainee::score(&trainee.scheme, &trainee.facts, as_of);
             sums.add(&of_trainee(&trainee.scheme, trainee, &score, as_of));

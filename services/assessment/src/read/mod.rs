@@ -13,7 +13,7 @@ mod tutors;
 use std::sync::Arc;
 
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_mirror::{Merge, Programmes, Windows, merges};
+use shipei_mirror::{Programmes, Windows, member};
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     scheme::Scheme,
@@ -62,11 +62,11 @@ fn not_found(field: &str) -> Error {
 
 /// Of an id of which there is nothing: the one that it counts for, where both are one person, else nobody.
 async fn merged_or_not_found(tx: &mut Tx, programme_id: &ProgrammeId, person_id: &PersonId) -> Result<Error> {
-    let merges = merges(tx, programme_id, &[person_id]).await?;
-    Ok(match merges.into_iter().find(|merge| merge.merged_id == *person_id) {
-        Some(Merge { merged_id, kept_id }) => {
+    let member = member(tx, programme_id, person_id).await?;
+    Ok(match member.and_then(|member| member.counts_for) {
+        Some(kept_id) => {
             let refusal = Refusal::new(ErrorReason::PersonMerged).field("person_id");
-            refusal.with("merged_id", merged_id.as_str()).with("kept_id", kept_id.as_str()).into()
+            refusal.with("merged_id", person_id.as_str()).with("kept_id", kept_id.as_str()).into()
         }
         None => not_found("person_id"),
     })

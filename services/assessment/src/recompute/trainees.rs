@@ -49,33 +49,38 @@ pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &mut Touched)
     let mut done: BTreeSet<PersonId> = BTreeSet::new();
     while !trainees.is_empty() {
         let everybody: Vec<(&PersonId, &Cause)> = trainees.iter().collect();
-        let mut kept_ids = BTreeMap::new();
+        let mut others = BTreeMap::new();
         for step in everybody.chunks(TRAINEES_PER_STEP) {
             run_step(unit, work, step, touched, &mut difference).await?;
-            kept_ids.append(&mut ids_counted_for(unit, work, step).await?);
+            others.append(&mut others_touched(unit, work, step).await?);
         }
         done.extend(std::mem::take(&mut trainees).into_keys());
-        kept_ids.retain(|kept_id, _| !done.contains(kept_id));
-        trainees = kept_ids;
+        others.retain(|kept_id, _| !done.contains(kept_id));
+        trainees = others;
     }
     Ok(difference)
 }
 
-/// The ids for which these count, asked for behind their locks: a merge that came while the facts were written is seen by now, and
-/// one that comes later waits for them.
-async fn ids_counted_for(
+/// The ids for which these count, and those that count for none of these any more, since it is nobody. Asked for behind their locks: a
+/// merge that came while the facts were written is seen by now, and one that comes later waits for them.
+async fn others_touched(
     unit: &mut Unit,
     work: &Work<'_>,
     step: &[(&PersonId, &Cause)],
 ) -> Result<BTreeMap<PersonId, Cause>> {
     let ids: Vec<&PersonId> = step.iter().map(|(person_id, _)| *person_id).collect();
-    let mut kept_ids = BTreeMap::new();
+    let mut others = BTreeMap::new();
     for Merge { merged_id, kept_id } in merges(&mut unit.tx, work.programme_id, &ids).await? {
-        if let Ok(place) = step.binary_search_by_key(&&merged_id, |(person_id, _)| *person_id) {
-            kept_ids.insert(kept_id, step[place].1.clone());
+        let place_of = |id: &PersonId| step.binary_search_by_key(&id, |(person_id, _)| *person_id);
+        if let Ok(place) = place_of(&merged_id) {
+            others.insert(kept_id, step[place].1.clone());
+        } else if let Ok(place) = place_of(&kept_id)
+            && member(&mut unit.tx, work.programme_id, &kept_id).await?.is_none()
+        {
+            others.insert(merged_id, step[place].1.clone());
         }
     }
-    Ok(kept_ids)
+    Ok(others)
 }
 
 async fn run_step(

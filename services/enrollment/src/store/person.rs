@@ -164,7 +164,7 @@ macro_rules! withdrawal {
     };
 }
 
-/// A column of the merge that stands by which a person `p` counts for another id.
+/// A column of the merge that stands by which a person `p` counts for another id, which is there.
 macro_rules! merge {
     ($column:literal) => {
         concat!(
@@ -172,7 +172,10 @@ macro_rules! merge {
             $column,
             " FROM person_merge g WHERE g.programme_id = p.programme_id AND g.merged_id = p.person_id AND",
             stands!("g"),
-            "ORDER BY g.number DESC LIMIT 1)"
+            "AND NOT EXISTS (SELECT 1 FROM person_fact x WHERE x.programme_id = g.programme_id \
+             AND x.person_id = g.kept_id AND x.kind = 'removal' AND",
+            stands!("x"),
+            ") ORDER BY g.number DESC LIMIT 1)"
         )
     };
 }

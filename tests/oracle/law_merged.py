@@ -1,0 +1,114 @@
+"""Two ids of one trainee (persons.merged): what was recorded of both counts for the one that is kept, nothing twice. Who they are (place,
+subject, absence) is what the kept id says. A fact is taken or refused by what is known of the id that it names, so everything here is read
+behind what was taken, and it is no matter what was told first.
+
+**Decided**: of submissions of both the newest counts, but for one that came when another had been graded excellent or pass; each is
+marked where the id stood that handed it in. Study: `unite`."""
+from __future__ import annotations
+
+from law_facts import Activity, Facts, Submission, standing
+from law_roster import Person
+from law_scheme import SECOND
+from law_study import Credit, Credited, Piece, Study
+
+
+def groups(merges: list[tuple[str, str]], facts: Facts) -> dict[str, tuple[str, ...]]:
+    """By the id that is kept, those that count for it: nobody counts for who is nobody, and who is nobody counts for nobody."""
+    out: dict[str, tuple[str, ...]] = {}
+    for kept, merged in merges:
+        if kept in facts.roster.people and merged in facts.roster.people:
+            out[kept] = tuple(sorted({*out.get(kept, ()), merged}))
+    return out
+
+
+def merge(facts: Facts, ids: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Lets facts count for the ids that are kept; says of the others for whom they count."""
+    facts.ids = ids
+    kept_of = {merged: kept for kept, others in ids.items() for merged in others}
+    for kept, others in ids.items():
+        logins = [facts.login[who] for who in (kept, *others) if who in facts.login]
+        if logins:
+            facts.login[kept] = min(logins)
+        submissions(facts, facts.roster.people[kept], others)
+    for activity in facts.activities.values():
+        attended(activity, ids)
+    return kept_of
+
+
+def submissions(facts: Facts, person: Person, others: tuple[str, ...]) -> None:
+    """The newest of all ids counts."""
+    window, reviewed = facts.counted(person, facts.submit_name), facts.counted(person, facts.review_name)
+    all_ids = (person.id, *others)
+    mine = sorted((s for s in facts.submissions.values() if s.author.id in all_ids), key=lambda s: (s.at, s.id))
+    facts.newest.pop(person.id, None)
+    counting: Submission | None = None
+    for submission in mine:
+        submission.counts_for = person
+        if not window.holds(submission.at):
+            submission.disregarded = True
+            continue
+        submission.superseded_at, submission.disregarded = None, False
+        if counting is not None:
+            before = Submission("", counting.author, counting.at, marks=[m for m in counting.marks if m[0] < submission.at])
+            if standing(before, facts.readings) in ("excellent", "pass"):
+                submission.disregarded = True
+                continue
+            counting.superseded_at = submission.at
+        counting = submission
+    for submission in mine:
+        submission.marked_until = reviewed.end
+    if counting is not None:
+        facts.newest[person.id] = counting
+
+
+def attended(activity: Activity, ids: dict[str, tuple[str, ...]]) -> None:
+    """Who attended under two ids attended once, and the last score of either counts."""
+    for kept, others in ids.items():
+        there = [who for who in (kept, *others) if who in activity.attended]
+        scored = [who for who in there if who in activity.scores]
+        activity.attended -= set(others)
+        activity.attended |= {kept} if there else set()
+        if scored:
+            last = max(scored, key=lambda who: activity.scored_at[who])
+            activity.scores[kept], activity.order[kept] = activity.scores[last], activity.order[last]
+        for other in others:
+            activity.scores.pop(other, None)
+
+
+def unite(study: Study, kept: str, credits: dict[str, Credit]) -> Credit:
+    """What counts of the study of all ids: what each was credited, in the order of its dates (of one moment: the kept id first), but
+    for instants that are credited already, and within the caps. Of a course counts as much as its length of then, or as one id alone
+    was credited of it, if that is more."""
+    all_ids = (kept, *study.facts.ids[kept])
+    own = {who: credits[who] for who in all_ids if who in credits}
+    most: dict[str, int] = {}
+    for credit in own.values():
+        sums: dict[str, int] = {}
+        for piece in credit.pieces:
+            sums[piece.course] = sums.get(piece.course, 0) + piece.time
+        for course, time in sums.items():
+            most[course] = max(most.get(course, 0), -(-time // SECOND))
+    pieces: list[tuple[int, int, str, str, int, Piece]] = []
+    for place, who in enumerate(all_ids):
+        for piece in own[who].pieces if who in own else ():
+            pieces.append((piece.at, place, piece.session, piece.course, piece.time, piece))
+    pieces.sort(key=lambda row: row[:5])
+    united, credited, days = Credit(), Credited(), {}
+    windows, scheme = study.windows(kept, whole=True), study.scheme
+    for at, _, _, course, _, piece in pieces:
+        terms = study.courses[course].at(at)
+        entries = study.entries(windows, terms.category, at)
+        free = [part for first, end in piece.spans for part in credited.free(first, end)]
+        room = sum(end - first for first, end in free) if piece.spans else piece.time
+        if scheme.cap_course:
+            room = min(room, max(terms.seconds, most[course]) * SECOND - united.by_course.get(course, 0))
+        day = scheme.day_bounds(at)[0]
+        if scheme.daily_cap:
+            room = min(room, scheme.daily_cap * SECOND - days.get(day, 0))
+        if not entries or room <= 0:
+            continue
+        study.mark(credited, free, room) if piece.spans else None
+        days[day] = days.get(day, 0) + room
+        united.by_course[course] = united.by_course.get(course, 0) + room
+        united.dated.append((at, course, entries, room))
+    return united
