@@ -119,7 +119,10 @@ async fn amended_season_agrees_in_any_order(
         digests.push(digest_of(&told, &out, *backend).await.with_context(case)?);
         compare_some(&told, &expected, &out, &SCORES).with_context(case)?;
     }
-    ensure!(digests.iter().all(|digest| *digest == digests[0]), "the same scores, other digests");
+    ensure!(
+        digests.iter().all(|digest| *digest == digests[0]),
+        "seed {seed}, {scheme}: the same scores, other digests"
+    );
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 """python3 amend.py SEASON OUT --seed N
 
 A season as years go: some trainees move to another class, or to another county; some leave and most of them come back (产假); some had been
-enrolled by mistake and are removed; some classes get another tutor; some sessions turn out to be no study and are voided when all was
+enrolled by mistake and are removed; some teach more than one subject, and some are enrolled twice and merged; some classes get another tutor; some sessions turn out to be no study and are voided when all was
 told, and of those some by mistake. Windows are extended, courses change, time is granted and items are decided otherwise (`decide.py`). What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
 before are refused, half of them are made by the tutor of the new class instead. Each of these lines has an instant of its own, since
 the law says nothing of a move and a fact at one instant but that the order of their numbers decides."""
@@ -21,6 +21,7 @@ from law_scheme import instant
 Event = dict
 MOVES, LEAVES, REMOVED = 0.15, 0.10, 0.04  # of the trainees
 REPLACED = 0.6  # of the classes
+SEVERAL = 0.15  # of the trainees: who teach more than one subject
 MERGED, UNMERGED = 0.25, 0.25  # of the trainees in pairs, and of those by mistake
 AT_ONCE = 0.5  # of the sessions of the id that is merged, told beside one of the other id
 VOIDED, UNVOIDED = 0.03, 0.4  # of the sessions, and of those by mistake
@@ -100,11 +101,23 @@ class Season:
         removed = {e["person"] for _, e in added if e["type"] == "person.removed"}
         gone = removed | self.left | {e["person"] for _, e in added if e["type"] == "trainee.withdrawn"}
         added += self.decisions.adjustments(gone)
+        self.untie()
         events = [part for event in self.events for part in apart(event, removed)]
         order = [(instant(e.get("told", e["at"])), number, e) for number, e in enumerate(events)]
         order += [(at, len(events) + number, e) for number, (at, e) in enumerate(added)]
         told = [event for _, _, event in sorted(order, key=lambda row: row[:2])]
         return told + self.behind(removed)
+
+    def several_subjects(self) -> dict[str, str]:
+        """Who teaches more than one subject, written as people write that."""
+        taught = sorted({who["subject"] for who in self.trainees if who["subject"]})
+        several = {}
+        for who in self.trainees:
+            if who["subject"] and len(taught) > 1 and self.dice.random() < SEVERAL:
+                other = self.dice.choice([subject for subject in taught if subject != who["subject"]])
+                both = self.dice.sample([who["subject"], other], 2)
+                who["subject"] = several[who["person_id"]] = self.dice.choice(("、", "/", "；", ", ", "，")).join(both)
+        return several
 
     def merges(self) -> list[tuple[int, Event]]:
         """Pairs of trainees who turn out to be one person enrolled twice, who had two players open now and then; some of them are two
@@ -123,18 +136,29 @@ class Season:
         return added
 
     def study_at_once(self, kept: str, merged: str) -> None:
-        """Moves sessions of one id beside sessions of the other."""
-        others = [e for e in self.events if e["type"] == "study.session" and e["person"] == kept]
-        for event in self.events:
-            if event["type"] != "study.session" or event["person"] != merged or not others or self.dice.random() >= AT_ONCE:
+        """Moves sessions of one id beside sessions of the other, where they meet none of their own: whose the common time of those is
+        depends on the order in which they are told."""
+        of = {who: [e for e in self.events if e["type"] == "study.session" and e["person"] == who] for who in (kept, merged)}
+        for event in of[merged]:
+            if not of[kept] or self.dice.random() >= AT_ONCE:
                 continue
             start, end = instant(event["start"]), instant(event["end"])
-            behind = instant(event["told"]) - end if "told" in event else None
-            begin = instant(self.dice.choice(others)["start"]) + self.dice.randint(-900, 900) * 1_000_000
+            begin = instant(self.dice.choice(of[kept])["start"]) + self.dice.randint(-900, 900) * 1_000_000
+            if any(instant(own["start"]) <= begin + end - start and begin <= instant(own["end"])
+                   for own in of[merged] if own is not event):
+                continue
+            if "told" in event:
+                event["told"] = self.text(begin + instant(event["told"]) - start)
             event["at"] = event["start"] = self.text(begin)
             event["end"] = self.text(begin + end - start)
-            if behind is not None:
-                event["told"] = self.text(begin + end - start + behind)
+
+    def untie(self) -> None:
+        """Work that is handed in at the instant of a mark comes behind it: who was tutor decides whether that mark was, and of a tie the
+        order of the lines would decide about the work."""
+        marks = {(self.author.get(e["submission"]), instant(e["at"])) for e in self.events if e["type"] in ABOUT_WORK}
+        for event in self.events:
+            if event["type"] == "assignment.submitted" and (event["person"], instant(event["at"])) in marks:
+                event["at"] = self.text(instant(event["at"]) + 1_000)
 
     def replacements(self) -> list[tuple[int, Event]]:
         """Tutors who are replaced; half of what the one of before would have done is done by the new one."""
@@ -213,8 +237,15 @@ def amend(season: Path, out: Path, seed: int) -> None:
     shutil.copy(season / "scheme.toml", out)
     shutil.copytree(season / "roster", out / "roster")
     with (out / "season.ndjson").open("w", encoding="utf-8", newline="\n") as file:
-        for event in Season(season, random.Random(seed)).amend():
+        amended = Season(season, random.Random(seed))
+        several = amended.several_subjects()
+        for event in amended.amend():
             file.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n")
+    people = rows(out / "roster" / "people.csv")
+    with (out / "roster" / "people.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, people[0].keys(), lineterminator="\n")
+        table.writeheader()
+        table.writerows({**row, "subject": several.get(row["person_id"], row["subject"])} for row in people)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import random
 from datetime import date, timedelta
 from pathlib import Path
 
+from law_roster import subjects
 from law_scheme import Scheme, instant
 
 Event = dict
@@ -32,7 +33,8 @@ class Decisions:
         self.after: list[Event] = []  # told when all was over
 
     def applies(self, course: dict[str, str], who: dict[str, str]) -> bool:
-        return course["subject"] in ("", who["subject"]) and course["education_stage"] in ("", who["education_stage"])
+        of = subjects(course["subject"])
+        return (not of or bool(of & subjects(who["subject"]))) and course["education_stage"] in ("", who["education_stage"])
 
     # -- windows
 

@@ -2,12 +2,18 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from law_scheme import FAR
 
 TRAINEE, TUTOR, COUNSELOR, EXPERT = "trainee", "class_tutor", "county_counselor", "subject_expert"
+
+
+def subjects(text: str) -> frozenset[str]:
+    """Several subjects in one text, as people write them."""
+    return frozenset(part.strip() for part in re.split("[、/／;；,，]", text) if part.strip())
 
 
 @dataclass
@@ -49,7 +55,9 @@ class Terms:
     retired: bool = False
 
     def applies_to(self, person: Person) -> bool:
-        return self.subject in ("", person.subject) and self.stage in ("", person.stage)
+        """Its stage is empty or theirs; of its subjects one is theirs, or it has none."""
+        of = subjects(self.subject)
+        return (not of or bool(of & subjects(person.subject))) and self.stage in ("", person.stage)
 
 
 @dataclass

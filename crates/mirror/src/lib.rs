@@ -24,7 +24,8 @@ mod windows;
 
 pub use classes::{CLASSES_OF_TUTOR_MAX, Class, class, classes_of, classes_of_tutor};
 pub use lookup::{
-    COUNTIES_MAX, Member, Region, counties_opened_at, county_opened_at, member, members, open_counties, region,
+    COUNTIES_MAX, Member, Region, counties_opened_at, county_opened_at, member, members, open_counties,
+    region,
 };
 pub use members::registered_at;
 pub use merges::{Merge, merges};

@@ -59,11 +59,7 @@ macro_rules! standing {
 }
 
 /// The merges that stand in which these ids take part, on either side, by the id that is merged.
-pub async fn merges(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_ids: &[&PersonId],
-) -> Result<Vec<Merge>> {
+pub async fn merges(tx: &mut Tx, programme_id: &ProgrammeId, person_ids: &[&PersonId]) -> Result<Vec<Merge>> {
     let mut found: BTreeMap<PersonId, PersonId> = BTreeMap::new();
     for of_side in [" AND g.merged_id IN ", " AND g.kept_id IN "] {
         let rows: Vec<Merge> = select_by_keys!(

@@ -12,10 +12,10 @@ use shipei_store::{Tx, bulk_insert, execute};
 
 use crate::{
     first_times::{self, PersonFact},
-    merges::{self, MergeFact},
     members::{
         Change, MemberPatch, REGISTERED_AT, Registered, Transfer, save_members, save_teaching, save_transfers,
     },
+    merges::{self, MergeFact},
     tree,
     windows::Changes,
 };

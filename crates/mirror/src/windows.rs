@@ -151,7 +151,12 @@ impl Windows {
             return Arc::clone(&self.scheme);
         }
         let standing = Standing { county: Some(class.region_code), class: Some(class.class_id.clone()) };
-        self.with(rules::ends(&self.scheme, &self.some.extensions, tutor.as_slice(), &History::from(standing)))
+        self.with(rules::ends(
+            &self.scheme,
+            &self.some.extensions,
+            tutor.as_slice(),
+            &History::from(standing),
+        ))
     }
 
     /// The scheme as it is for what a county does.

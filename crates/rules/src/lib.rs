@@ -27,6 +27,7 @@ pub mod marking;
 pub mod region;
 pub mod scheme;
 pub mod study_time;
+pub mod subjects;
 pub mod submission;
 pub mod teaching;
 pub mod trainee;

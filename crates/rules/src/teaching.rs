@@ -12,7 +12,7 @@ use crate::{
 /// What somebody teaches, and where they stand in the profession.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Teaching {
-    /// The subject taught or led; empty for none.
+    /// The subjects taught or led, as [`crate::subjects::written`] has them; empty for none.
     pub subject: String,
     /// A trainee's education stage.
     pub education_stage: Option<EducationStage>,
@@ -27,7 +27,7 @@ pub struct TeachingChange {
     pub since: Option<DateTime<Utc>>,
     /// Of changes since the same moment, that with the larger number counts.
     pub number: i64,
-    /// The subject.
+    /// The subjects.
     pub subject: Option<String>,
     /// The education stage.
     pub education_stage: Option<EducationStage>,

@@ -69,8 +69,7 @@ impl UnitedStudy {
                 of.grants.push(row);
             }
         }
-        let phases: Vec<_> =
-            scheme.trainee.online.iter().map(|entry| entry.categories.as_slice()).collect();
+        let phases: Vec<_> = scheme.trainee.online.iter().map(|entry| entry.categories.as_slice()).collect();
         let main_line = catalogue.main_line();
         let asked = main_line.asked(&member.teaching, |teaching| main_line.totals(&phases, teaching.into()));
         Ok(UnitedStudy { scheme, catalogue, asked, of_ids })
@@ -103,12 +102,7 @@ impl UnitedStudy {
 }
 
 /// Reads one person anew, and tells what is otherwise.
-async fn restate(
-    unit: &mut Unit,
-    programmes: &Programmes,
-    catalogues: &Catalogues,
-    due: &Due,
-) -> Result<()> {
+async fn restate(unit: &mut Unit, programmes: &Programmes, catalogues: &Catalogues, due: &Due) -> Result<()> {
     let Due { programme_id, person_id } = due;
     let Some(member) = shipei_mirror::member(&mut unit.tx, programme_id, person_id).await? else {
         // Who was removed is nobody, of whom nothing is scored; being there again is told.

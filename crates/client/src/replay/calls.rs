@@ -246,7 +246,9 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                 message!(origin, enrollment::RemovePersonRequest { person_id: person, reason: reason });
             send!(clients, ENROLLMENT, Person<_>, remove_person, message)
         }
-        Event::PersonsMerged { person, merged, reason } => amend::merge(clients, origin, (person, merged), reason).await,
+        Event::PersonsMerged { person, merged, reason } => {
+            amend::merge(clients, origin, (person, merged), reason).await
+        }
         Event::TutorReplaced { class, tutor, reason } => {
             let message = message!(
                 origin,

@@ -107,3 +107,45 @@ fn class_of_then_owes_and_the_class_of_the_deadline_was_late() {
     let marked = [submission("A1", "2019-12-10T10:00:00", &[("2019-12-21T00:00:00", Some(Grade::Pass))])];
     assert_eq!(told(&marked, &places, None, "2019-12-31T00:00:00"), one("L2", Some((6, "L2"))));
 }
+
+/// Of a person with two ids each work is marked where its id stood; away by either of them, nothing is owed, and of both the newest counts.
+#[test]
+fn work_of_another_id_is_marked_where_that_stood() {
+    let end = at("2019-12-31T00:00:00");
+    let of = |submissions: &[Submission], away: (Option<&str>, Option<&str>)| {
+        let absences = |left: Option<&str>| left.map(at).map(Absences::from).unwrap_or_default();
+        let places = History::new("L3", vec![(at("2019-11-20T00:00:00"), "L2")]);
+        let elsewhere =
+            Elsewhere::from([(submission("B1", "2019-11-05T10:00:00", &[]).id, (places, absences(away.1)))]);
+        let work = TraineeWork {
+            submissions,
+            places: &History::from("L1"),
+            absences: &absences(away.0),
+            elsewhere: &elsewhere,
+        };
+        let mut told = Vec::new();
+        for one in answering(&qinhuangdao(), &work, end) {
+            told.push((
+                one.submission.id.to_string(),
+                one.owed_in.copied(),
+                one.late.map(|(_, place)| *place),
+            ));
+        }
+        told
+    };
+    let own = submission("A1", "2019-11-04T10:00:00", &[]);
+    let other = submission("B1", "2019-11-05T10:00:00", &[]);
+    let told = |id: &str, owed, late| (id.to_owned(), owed, late);
+    let newest = [told("B1", Some("L2"), Some("L3"))];
+    assert_eq!(
+        of(&[own.clone(), other.clone()], (None, None)),
+        newest,
+        "A1 was superseded by its week's end"
+    );
+    for away in [(Some("2019-11-06T00:00:00"), None), (None, Some("2019-11-06T00:00:00"))] {
+        assert_eq!(of(&[own.clone(), other.clone()], away), [], "{away:?}");
+    }
+    let later = submission("A2", "2019-11-12T10:00:00", &[]);
+    let newest = [told("B1", None, Some("L3")), told("A2", Some("L1"), Some("L1"))];
+    assert_eq!(of(&[other, own, later], (None, None)), newest);
+}

@@ -121,7 +121,12 @@ fn facts_of_tutor(
             number: 0,
             marks: hours.map(mark).into_iter().collect(),
         }];
-        let work = TraineeWork { submissions: &submissions, places: &places, absences: &Absences::default(), elsewhere: &Elsewhere::new() };
+        let work = TraineeWork {
+            submissions: &submissions,
+            places: &places,
+            absences: &Absences::default(),
+            elsewhere: &Elsewhere::new(),
+        };
         marking.extend(answering(scheme, &work, as_of).into_iter().map(|one| MarkingWork {
             id: one.submission.id.clone(),
             submitted_at,

@@ -57,7 +57,7 @@ pub struct Columns {
     pub class: &'static str,
     /// The person whom the row is about.
     pub person: &'static str,
-    /// The subjects that it is of: an expression, or a SELECT of several.
+    /// The subjects that it is of: an expression, or a SELECT of several as `subject`; each may be several with 、 between them.
     pub subject: &'static str,
     /// When the tree is asked.
     pub as_of: AsOf,
@@ -214,6 +214,13 @@ where
 /// What a statement has for nobody.
 const NOTHING: &str = "1 = 0";
 
+/// The subjects of a row, each with what stands between subjects on both its sides.
+macro_rules! of_known {
+    () => {
+        "'、' || known.subject || '、'"
+    };
+}
+
 /// The condition of a reach that is not everything.
 fn push_condition<DB: sqlx::Database>(query: &mut QueryBuilder<DB>, reach: &Reach, columns: &Columns)
 where
@@ -231,9 +238,13 @@ where
         Reach::Programmes(ids) => push_one_of(query, columns.programme, ids),
         Reach::Person(id) => push_one_of(query, columns.person, std::slice::from_ref(id)),
         Reach::Subject(subject) if !columns.subject.is_empty() && !subject.is_empty() => {
-            // As with regions: a filter of each row.
-            query.push("CASE WHEN ").push_bind(subject.as_str()).push(" IN (").push(columns.subject);
-            query.push(") THEN TRUE ELSE FALSE END");
+            // As with regions: a filter of each row. A text may have several subjects, of which one is without the others.
+            let several = columns.subject.starts_with("SELECT ");
+            let (open, close) = if several { ("", "") } else { ("SELECT ", " AS subject") };
+            query.push("CASE WHEN EXISTS (SELECT 1 FROM (").push(open).push(columns.subject).push(close);
+            query.push(concat!(") AS known WHERE REPLACE(", of_known!(), ", '、' || "));
+            query.push_bind(subject.as_str());
+            query.push(concat!(" || '、', '') <> ", of_known!(), ") THEN TRUE ELSE FALSE END"));
         }
         Reach::Subject(_) | Reach::ClassesOf(_) => {
             query.push(NOTHING);

@@ -31,8 +31,7 @@ async fn ids_are_merged_and_two_again() -> Result<()> {
     let text = said(&again);
     assert!(!again.status.success() && text.contains("PERSON_MERGED") && text.contains("T2计入T1"), "{text}");
     // The other way round instead, both or neither.
-    let other =
-        ["merge", "T1", "--into", "T2", "--reason", "保留另一个编号", "--corrects", fact.as_str()];
+    let other = ["merge", "T1", "--into", "T2", "--reason", "保留另一个编号", "--corrects", fact.as_str()];
     let other = ask(&other)?;
     assert_eq!((&other["person_id"], &other["counts_for_id"]), (&"T1".into(), &"T2".into()));
     assert_eq!(ask(&["show", "T2"])?["counts_for_id"], "");

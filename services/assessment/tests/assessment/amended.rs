@@ -66,6 +66,7 @@ fn late_study() -> Writer {
         session_id: "S4".into(),
         // How much was studied had been told three times before.
         version: 4,
+        united: false,
     };
     log.learning(HAIGANG, "2019-11-03 20:00", &achieved);
     log

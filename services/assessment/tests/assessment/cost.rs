@@ -103,6 +103,7 @@ async fn batch_that_touches_500_trainees_needs_no_statement_for_each() {
                 by: 1,
                 session_id,
                 version: 1,
+                united: false,
             };
             log.learning(HAIGANG, "2019-10-12 08:00", &fact);
         });

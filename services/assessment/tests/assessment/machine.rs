@@ -165,11 +165,18 @@ impl Machine {
                             by,
                             session_id,
                             version,
+                            united: false,
                         };
                         write!("learning-progress", at, fact);
                     }
                     None => {
-                        let fact = learning::PhaseTakenBack { programme_id, person_id, phase_index, version };
+                        let fact = learning::PhaseTakenBack {
+                            programme_id,
+                            person_id,
+                            phase_index,
+                            version,
+                            united: false,
+                        };
                         write!("learning-progress", at, fact);
                     }
                 }

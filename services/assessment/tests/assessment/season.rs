@@ -127,6 +127,7 @@ fn study(log: &mut Writer, number: i32) {
                     credited_seconds,
                     latest_time: Some(to_timestamp(at(&latest))),
                     version,
+                    united: false,
                 };
                 log.learning(county, &latest, &studied);
             }
@@ -139,6 +140,7 @@ fn study(log: &mut Writer, number: i32) {
             by: learning::AchievedBy::Minutes.into(),
             session_id: format!("S{number}-{phase_index}"),
             version: 1,
+            united: false,
         };
         log.learning(county, time, &achieved);
         if number == 1 {
@@ -150,6 +152,7 @@ fn study(log: &mut Writer, number: i32) {
                 person_id: person(number),
                 phase_index,
                 version: 2,
+                united: false,
             };
             log.learning(county, "2019-11-29 20:00", &taken_back);
             log.learning(county, "2019-11-29 20:00", &learning::PhaseAchieved { version: 1, ..achieved });

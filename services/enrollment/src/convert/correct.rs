@@ -8,6 +8,7 @@ use shipei_rules::{
     identity_number::IdentityNumber,
     ids::{PersonId, ProgrammeId},
     region::RegionCode,
+    subjects,
     teaching::{Teaching, TeachingChange},
 };
 use shipei_service_kit::{Fields, Refusal, Result};
@@ -46,7 +47,9 @@ pub(crate) fn right(request: &pb::CorrectPersonRequest) -> Result<(ProgrammeId, 
         given(request.name.as_ref(), |text| name(&mut fields, "name", text)),
     );
     let number = given(request.id_number.as_ref(), |text| identity_number(&mut fields, text));
-    let subject = given(request.subject.as_ref(), |text| fields.name("subject", text, NAME_CHARACTERS_MAX));
+    let subject = given(request.subject.as_ref(), |text| {
+        fields.name("subject", text, NAME_CHARACTERS_MAX).map(|text| subjects::written(&text))
+    });
     let education_stage =
         fields.optional_choice::<EducationStage>("education_stage", request.education_stage);
     let development_stage =

@@ -15,11 +15,7 @@ pub(crate) struct Merge {
 
 /// An id is merged into another one while it counts for itself and nobody for it, and the other one counts for itself: no chains,
 /// so that whoever asks for whom an id counts asks once. The merges are those that stand in which the id takes part.
-pub(crate) fn decide_merge(
-    wanted: &Merge,
-    of_kept: &[Merge],
-    of_merged: &[Merge],
-) -> Result<(), Refusal> {
+pub(crate) fn decide_merge(wanted: &Merge, of_kept: &[Merge], of_merged: &[Merge]) -> Result<(), Refusal> {
     let kept_is_merged = of_kept.iter().find(|merge| merge.merged_id == wanted.kept_id);
     let (field, merge) = match (of_merged.first(), kept_is_merged) {
         (Some(merge), _) => ("merged_id", merge),
@@ -52,8 +48,15 @@ mod tests {
             (vec![], vec![merge("C", "B")], Some("merged_id")),
         ] {
             let refusal = decide_merge(&wanted, &of_kept, &of_merged).err();
-            assert_eq!(refusal.as_ref().map(|refusal| refusal.reason), refused.map(|_| ErrorReason::PersonMerged));
-            assert_eq!(refusal.and_then(|refusal| refusal.field).as_deref(), refused, "{of_kept:?} {of_merged:?}");
+            assert_eq!(
+                refusal.as_ref().map(|refusal| refusal.reason),
+                refused.map(|_| ErrorReason::PersonMerged)
+            );
+            assert_eq!(
+                refusal.and_then(|refusal| refusal.field).as_deref(),
+                refused,
+                "{of_kept:?} {of_merged:?}"
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ use shipei_rules::{
     identity_number::{IdentityNumber, IdentityNumberError},
     ids::{ClassId, InvalidId, PersonId, SchoolCode},
     region::{RegionCode, RegionLevel},
+    subjects,
     vocabulary::Role,
 };
 use shipei_tables::{Ruin, ruin_of};
@@ -35,7 +36,7 @@ pub(crate) fn read_row(cells: &Cells, tree: &Tree, today: NaiveDate) -> Result<C
     let role = reading.role();
     let place = reading.place(role);
     let education_stage = reading.education_stage(role);
-    let subject = reading.name(at::SUBJECT);
+    let subject = reading.name(at::SUBJECT).map(|text| subjects::written(&text));
     let development_stage = reading.development_stage();
     let same_person_as = reading.id(at::SAME_PERSON_AS, PersonId::parse);
     let Reading { faults, warnings, .. } = reading;

@@ -158,7 +158,7 @@ pub(crate) fn template_columns(counties: Vec<String>) -> Vec<(Column, Choices)> 
         ),
         ("参训教师所在学校的代码 / a trainee's school", "130302S001", vec![]),
         ("参训教师必填 / required of a trainee", "义务教育", words(&["义务教育", "非义务教育"])),
-        ("任教或负责的学科 / the subject taught or led", "语文", vec![]),
+        ("任教或负责的学科，多个用、分隔 / the subjects taught or led, with 、 between them", "语文", vec![]),
         ("教师发展阶段 / stage of development", "熟练", words(&["新手", "发展", "熟练", "专家"])),
         ("参训教师所在班级 / a trainee's class", "L0001", vec![]),
         (

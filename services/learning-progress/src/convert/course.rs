@@ -3,6 +3,7 @@
 use shipei_contracts::common::v1 as common;
 use shipei_contracts::learning::v1 as proto;
 use shipei_rules::ids::{CourseId, ProgrammeId};
+use shipei_rules::subjects;
 use shipei_service_kit::{Fields, Result, to_int32, to_timestamp};
 
 use super::{NAME_CHARACTERS_MAX, REASON_CHARACTERS_MAX};
@@ -33,7 +34,8 @@ fn read_course(fields: &mut Fields, course: &proto::Course) -> Option<Course> {
     let title = fields.name("title", &course.title, NAME_CHARACTERS_MAX);
     let category = fields.choice::<proto::CourseCategory>("category", course.category);
     let length = read_length(fields, course.length_seconds);
-    let subject = fields.name("subject", &course.subject, NAME_CHARACTERS_MAX);
+    let subject =
+        fields.name("subject", &course.subject, NAME_CHARACTERS_MAX).map(|text| subjects::written(&text));
     let stage = fields.optional_choice::<common::EducationStage>("education_stage", course.education_stage);
     if course.retired_time.is_some() {
         return fields.fault("retired_time", "RetireCourse says so");
@@ -79,7 +81,9 @@ fn read_terms(fields: &mut Fields, terms: &proto::CourseTerms) -> Option<CourseC
     let title = given(terms.title.as_ref(), |text| fields.name("title", text, NAME_CHARACTERS_MAX));
     let category = fields.optional_choice::<proto::CourseCategory>("category", terms.category);
     let length = given(terms.length_seconds, |length| read_length(fields, length));
-    let subject = given(terms.subject.as_ref(), |text| fields.name("subject", text, NAME_CHARACTERS_MAX));
+    let subject = given(terms.subject.as_ref(), |text| {
+        fields.name("subject", text, NAME_CHARACTERS_MAX).map(|text| subjects::written(&text))
+    });
     let stage = given(terms.education_stage, |stage| {
         fields.optional_choice::<common::EducationStage>("education_stage", stage)
     });

@@ -7,6 +7,7 @@ use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::absence::Absences;
 use shipei_rules::history::History;
 use shipei_rules::ids::CourseId;
+use shipei_rules::subjects;
 use shipei_rules::teaching::Teaching;
 use shipei_rules::vocabulary::{Category, EducationStage};
 use shipei_service_kit::Refusal;
@@ -72,9 +73,9 @@ impl Course {
 }
 
 impl Terms {
-    /// Whether it is for such a trainee: empty or equal subject, empty or equal education stage.
+    /// Whether it is for such a trainee: no subject or one of theirs, empty or equal education stage.
     pub(crate) fn applies_to(&self, teaches: Teaches<'_>) -> bool {
-        let subject_fits = self.subject.is_empty() || self.subject == teaches.subject;
+        let subject_fits = self.subject.is_empty() || subjects::have_common(&self.subject, teaches.subject);
         let stage_fits = self.education_stage.is_none() || self.education_stage == teaches.education_stage;
         subject_fits && stage_fits
     }

@@ -116,3 +116,94 @@ fn most_of_one_id<'a>(of_ids: &[Vec<Studied<'a>>]) -> BTreeMap<&'a CourseId, i64
     }
     most
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use shipei_rules::history::History;
+    use shipei_rules::vocabulary::Category;
+
+    use super::*;
+    use crate::domain::course::Terms;
+
+    const SCHEME: &str = include_str!("../../../../crates/rules/data/qinhuangdao-2019.toml");
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2019-10-{text}+08:00").parse().unwrap()
+    }
+
+    fn course(id: &str, terms: impl Into<History<Terms>>) -> Arc<Course> {
+        Arc::new(Course { id: CourseId::parse(id).unwrap(), title: String::new(), terms: terms.into() })
+    }
+
+    fn terms(seconds: i64) -> Terms {
+        Terms {
+            category: Category::Public,
+            main_line: true,
+            length_seconds: seconds,
+            subject: String::new(),
+            education_stage: None,
+            retired: false,
+        }
+    }
+
+    /// A heartbeat's credit: so many seconds up to a moment.
+    fn beat<'a>(course: &'a Course, until: &str, seconds: i64) -> Studied<'a> {
+        let until = at(until);
+        let span = Span::new(until - chrono::TimeDelta::seconds(seconds), until);
+        Studied { at: until, course, session_id: None, time: Time::Spans(vec![span]) }
+    }
+
+    fn seconds(scheme: &Scheme, of_ids: &[&[Studied<'_>]]) -> Vec<i64> {
+        let credits = unite(scheme, of_ids.iter().map(|studied| studied.to_vec()).collect());
+        credits.iter().map(|credit| credit.micros / MICROS_PER_SECOND).collect()
+    }
+
+    /// Of instants that both were credited counts one, whichever id is kept, and of two courses that of the earlier beat.
+    #[test]
+    fn nobody_earns_a_minute_twice() {
+        let scheme = Scheme::parse(SCHEME).unwrap();
+        let (first, second) = (course("C1", terms(5_400)), course("C2", terms(5_400)));
+        let one = [beat(&first, "01T10:01:00", 60), beat(&first, "01T10:02:00", 60)];
+        let other = [beat(&second, "01T10:01:30", 60), beat(&second, "01T10:02:30", 60)];
+        assert_eq!(seconds(&scheme, &[&one, &other]), [60, 30, 30, 30]);
+        assert_eq!(seconds(&scheme, &[&other, &one]), [60, 30, 30, 30]);
+        assert_eq!(seconds(&scheme, &[&one, &one]), [60, 60]);
+        assert_eq!(seconds(&scheme, &[&one, &[]]), [60, 60]);
+        // What is granted takes no instants.
+        let granted = [Studied::of_grant(&first, at("01T10:02:00"), 90 * MICROS_PER_SECOND)];
+        assert_eq!(seconds(&scheme, &[&one, &granted]), [60, 60, 90]);
+    }
+
+    /// A course counts once, in the order of dates; and what one id alone had been credited of one that became shorter stands.
+    #[test]
+    fn caps_hold_over_all_ids() {
+        let scheme = Scheme::parse(SCHEME).unwrap();
+        let short = course("C1", terms(90));
+        let one = [beat(&short, "01T10:01:00", 60)];
+        let other = [beat(&short, "02T10:01:00", 60)];
+        assert_eq!(seconds(&scheme, &[&one, &other]), [60, 30]);
+        let shorter = course("C1", History::new(terms(120), vec![(at("03T00:00:00"), terms(60))]));
+        let whole = [beat(&shorter, "01T10:01:00", 60), beat(&shorter, "01T10:02:00", 60)];
+        let more = [beat(&shorter, "04T10:01:00", 60)];
+        assert_eq!(seconds(&scheme, &[&whole, &more]), [60, 60]);
+        assert_eq!(seconds(&scheme, &[&more, &whole]), [60, 60]);
+        // Outside every window of its category nothing counts, and the course keeps its length.
+        let early =
+            [Studied { at: "2019-09-01T10:01:00+08:00".parse().unwrap(), ..beat(&short, "01T10:01:00", 60) }];
+        assert_eq!(seconds(&scheme, &[&early, &other]), [60]);
+    }
+
+    /// The day's limit is one person's.
+    #[test]
+    fn a_day_has_one_limit() {
+        let limited = SCHEME.replace("daily_cap_minutes           = 0", "daily_cap_minutes = 2");
+        let scheme = Scheme::parse(&limited).unwrap();
+        assert_eq!(scheme.study.daily_cap_seconds, Some(120));
+        let (first, second) = (course("C1", terms(5_400)), course("C2", terms(5_400)));
+        let one = [beat(&first, "01T10:01:00", 60), beat(&first, "02T10:01:00", 60)];
+        let other = [beat(&second, "01T11:01:30", 90), beat(&second, "02T09:01:30", 90)];
+        assert_eq!(seconds(&scheme, &[&one, &other]), [60, 60, 90, 30]);
+    }
+}

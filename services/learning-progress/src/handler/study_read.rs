@@ -49,8 +49,7 @@ impl StudyHandler {
         let held =
             store::progress::phase_courses(&mut unit.tx, &unit.reach, programme_id, person_id, unit.now)
                 .await?;
-        let held: Vec<_> =
-            held.iter().map(|row| (&row.course_id, row.phase_index, row.complete)).collect();
+        let held: Vec<_> = held.iter().map(|row| (&row.course_id, row.phase_index, row.complete)).collect();
         let scheme = windows.of_member(&member);
         let phases = phases_to_proto(&scheme, &catalogue, teaches, &known, &held, unit.now);
 

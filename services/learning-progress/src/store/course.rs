@@ -219,9 +219,10 @@ pub(crate) async fn courses(
             after,
             "",
             Equal("c.category", category),
-            " AND (c.subject = '' OR c.subject = ",
+            // Of several subjects one is enough.
+            " AND (c.subject = '' OR REPLACE('、' || c.subject || '、', '、' || ",
             subject,
-            " OR ",
+            " || '、', '') <> '、' || c.subject || '、' OR ",
             subject,
             " = '')",
             reach.over(columns),

@@ -11,7 +11,8 @@ use tonic::Status;
 
 use decisions::decision_service_client::DecisionServiceClient as Decisions;
 use enrollment::{
-    extension_service_client::ExtensionServiceClient as Extensions, person_service_client::PersonServiceClient as Person,
+    extension_service_client::ExtensionServiceClient as Extensions,
+    person_service_client::PersonServiceClient as Person,
 };
 use learning::{
     course_service_client::CourseServiceClient as Course, study_service_client::StudyServiceClient as Study,

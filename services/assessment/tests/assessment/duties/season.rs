@@ -132,6 +132,7 @@ fn done(log: &mut Writer, duty: &Duty, when: DateTime<Utc>) {
         by: learning::AchievedBy::Minutes.into(),
         session_id: "S1".into(),
         version: 1,
+        united: false,
     };
     match duty.code {
         // By their registration, in `base`; the institution held what others attended; three rest on one final version.
