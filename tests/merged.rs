@@ -65,7 +65,6 @@ async fn study(clients: &Clients, person: &str, session: &str, from: &str, beats
             session_id: session.to_owned(),
             seq,
             occurred_at: Some(prost_types::Timestamp { seconds: begun.seconds + 30 * seq, ..begun }),
-            ..Default::default()
         };
         ask!(clients, StudyServiceClient, "learning-progress", record_heartbeat, beat);
     }

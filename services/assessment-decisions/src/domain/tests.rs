@@ -20,6 +20,8 @@ fn trainee() -> Member {
         login_at: None,
         pre_job_at: None,
         absences: Absences::default(),
+        counts_for: None,
+        merged: Vec::new(),
     }
 }
 

@@ -33,6 +33,8 @@ fn member(person_id: &str, role: Role, county_code: &str) -> Member {
         login_at: None,
         pre_job_at: None,
         absences: Absences::default(),
+        counts_for: None,
+        merged: Vec::new(),
     }
 }
 

@@ -18,6 +18,8 @@ fn member(person: &str, role: Role) -> Member {
         login_at: None,
         pre_job_at: None,
         absences: Absences::default(),
+        counts_for: None,
+        merged: Vec::new(),
     }
 }
 
