@@ -122,6 +122,9 @@ async fn main_line_follows_what_somebody_teaches(backend: Backend) -> Result<()>
         (teaches("数学", "C1", ""), ("", 0)),
         (teaches("数学", "C2", "2019-10-10T02:00:00Z"), (studied.as_str(), 1_000)),
         (teaches("数学", "C3", "2019-09-20T02:00:00Z"), ("", 0)),
+        // Who teaches two subjects is asked for the courses of either.
+        (teaches("英语／数学", "C6", ""), ("", 0)),
+        (teaches("英语, 语文", "C7", ""), (studied.as_str(), 1_000)),
     ] {
         let fact_id = request.request_id.clone();
         ask!(clients, PersonServiceClient, "enrollment", correct_person, request);

@@ -11,8 +11,9 @@ async fn ids_are_merged_and_two_again() -> Result<()> {
     let server = Server::start(&folder.path().join("data"))?;
     let programme = with_county(&server.1).await?;
     let file = folder.path().join("people.csv");
-    let rows = "编号,姓名,身份证号,角色,县区,学段,学科\nT1,张三,130302198001010118,参训教师,130302,义务教育,语文\n\
-                T2,章三,130302198001010126,参训教师,130302,义务教育,语文\n";
+    let rows = "编号,姓名,身份证号,角色,县区,学校代码,学段,学科,发展阶段,班级\n\
+                T1,张三,130302198001010118,参训教师,130302,,义务教育,语文,,\n\
+                T2,章三,130302198001010126,参训教师,130302,,义务教育,语文/数学,,\n";
     std::fs::write(&file, rows)?;
     let done = server.shipei(&["import", "roster", &file.to_string_lossy()], &programme)?;
     assert!(done.status.success(), "{}", said(&done));
@@ -21,7 +22,8 @@ async fn ids_are_merged_and_two_again() -> Result<()> {
         assert!(output.status.success(), "{}", said(&output));
         Ok(serde_json::from_slice(&output.stdout)?)
     };
-    assert_eq!(ask(&["show", "T2"])?["counts_for_id"], "");
+    let shown = ask(&["show", "T2"])?;
+    assert_eq!((&shown["counts_for_id"], &shown["subject"]), (&"".into(), &"数学、语文".into()));
     let merged = ask(&["merge", "T2", "--into", "T1", "--reason", "同一人两次报名"])?;
     assert_eq!((&merged["person_id"], &merged["counts_for_id"]), (&"T2".into(), &"T1".into()));
     let fact = merged["merge_fact_id"].as_str().context("a fact")?.to_owned();

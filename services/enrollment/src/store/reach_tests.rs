@@ -153,6 +153,26 @@ fn names(names: impl IntoIterator<Item = String>) -> String {
     names.into_iter().collect::<Vec<_>>().join(" ")
 }
 
+/// An expert reaches whoever teaches their subject, alone or beside others, and the tutors of those; a subject is no part of another's name.
+async fn each_of_several_subjects_is_reached(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    populate(&mut tx).await;
+    let (tx, programme) = (&mut tx, &programme_id());
+    for (person_id, subjects) in [("T1", "数学、语文"), ("T2", "语文"), ("T3", "数学史")] {
+        let sql = "UPDATE person SET subject = $3 WHERE programme_id = $1 AND person_id = $2";
+        execute!(tx, sql, programme.as_str(), person_id, subjects).unwrap();
+    }
+    let now = at("2019-10-01T00:00:00Z");
+    for (subject, expected) in
+        [("语文", "T1 T2 U1 U2"), ("数学", "T1 U1"), ("数学史", "T3"), ("英语", ""), ("%", "")]
+    {
+        let (reach, filter) = (Reach::Subject(subject.to_owned()), PeopleFilter::default());
+        let found = person::people(tx, &reach, programme, filter, now, "", LIMIT).await.unwrap();
+        let found = all(found).unwrap().into_iter().map(|row| row.person_id.to_string());
+        assert_eq!(names(found), expected, "{subject}");
+    }
+}
+
 async fn lists_hold_what_the_tree_says(kit: TestKit) {
     let mut tx = kit.kit.database().begin_write().await.unwrap();
     populate(&mut tx).await;
@@ -270,4 +290,14 @@ async fn lists_hold_what_the_tree_says_on_sqlite() {
 #[tokio::test]
 async fn lists_hold_what_the_tree_says_on_postgres() {
     lists_hold_what_the_tree_says(TestKit::postgres(crate::NAME, &crate::migrations()).await).await;
+}
+
+#[tokio::test]
+async fn each_of_several_subjects_is_reached_on_sqlite() {
+    each_of_several_subjects_is_reached(TestKit::sqlite(crate::NAME, &crate::migrations()).await).await;
+}
+
+#[tokio::test]
+async fn each_of_several_subjects_is_reached_on_postgres() {
+    each_of_several_subjects_is_reached(TestKit::postgres(crate::NAME, &crate::migrations()).await).await;
 }
