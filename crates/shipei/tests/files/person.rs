@@ -31,7 +31,10 @@ async fn ids_are_merged_and_two_again() -> Result<()> {
     assert!(said(&shown).contains("counts for T1"), "{}", said(&shown));
     let again = server.shipei(&["person", "merge", "T2", "--into", "T1", "--reason", "又"], &programme)?;
     let text = said(&again);
-    assert!(!again.status.success() && text.contains("PERSON_MERGED") && text.contains("T2计入T1"), "{text}");
+    assert!(
+        !again.status.success() && text.contains("PERSON_MERGED") && text.contains("T2 counts for T1"),
+        "{text}"
+    );
     // The other way round instead, both or neither.
     let other = ["merge", "T1", "--into", "T2", "--reason", "保留另一个编号", "--corrects", fact.as_str()];
     let other = ask(&other)?;
