@@ -21,7 +21,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   shipei person show T0002 --programme qinhuangdao-2019
                                                  who it is, and for which id it counts
-  shipei person merge T0002 --into T0001 --programme qinhuangdao-2019 --reason 同一人两次报名
+  shipei person merge T0002 --into T0001 --programme qinhuangdao-2019 --reason 重复报名
                                                  what both did counts for T0001, nothing twice
   shipei person undo FACT --programme qinhuangdao-2019 --reason 并非同一人
                                                  they are two again, as if never merged
