@@ -3,6 +3,8 @@
 //! at its own time, so every check compares `at` with the times of earlier facts. A new decision is a function here
 //! with its table of cases below; rows of a roster are judged in `roster.rs`.
 
+pub(crate) mod places;
+
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{

@@ -11,6 +11,7 @@ mod import;
 mod leave;
 mod member;
 mod person;
+mod place;
 mod programme;
 mod region;
 mod transfer;
