@@ -15,6 +15,7 @@ mod members;
 mod place;
 mod programmes;
 mod projector;
+mod successors;
 pub mod testing;
 mod things;
 mod tree;
@@ -22,7 +23,7 @@ mod windows;
 
 pub use lookup::{
     CLASSES_OF_TUTOR_MAX, COUNTIES_MAX, Class, Member, Region, class, classes_of, classes_of_tutor,
-    counties_opened_at, county_opened_at, member, members, open_counties, region,
+    counties_opened_at, county_opened_at, member, members, open_counties, people_ever_in, region, region_at,
 };
 pub use members::registered_at;
 pub use place::{Place, PlaceHistory};
@@ -35,11 +36,13 @@ pub use windows::{Windows, extends_regions};
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 17] = [
     "mirror_programme",
     "mirror_region",
     "mirror_region_move",
     "region_within",
+    "mirror_ending",
+    "place_successor",
     "mirror_class",
     "mirror_class_tutor",
     "mirror_extension",
@@ -53,12 +56,29 @@ pub const TABLES: [&str; 15] = [
     "learned_retraction",
 ];
 
-pub use shipei_store::learned_stands;
+pub use shipei_store::{learned_stands, successor};
 
 /// SQL for where somebody stood at an instant: the column `county_code`, `school_code` or `class_id` of the place that a
-/// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody.
+/// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody, an empty text for who is in none.
 #[macro_export]
 macro_rules! placed {
+    ("county_code", $programme:literal, $person:literal, $at:literal) => {
+        $crate::placed!(@ "region", "county_code", $programme, $person, $at)
+    };
+    ("school_code", $programme:literal, $person:literal, $at:literal) => {
+        $crate::placed!(@ "school", "school_code", $programme, $person, $at)
+    };
+    ("class_id", $programme:literal, $person:literal, $at:literal) => {
+        $crate::placed!(@ "class", "class_id", $programme, $person, $at)
+    };
+    (@ $kind:literal, $column:literal, $programme:literal, $person:literal, $at:literal) => {
+        $crate::successor!($kind, $programme, $crate::said!($column, $programme, $person, $at), $at)
+    };
+}
+
+/// SQL as [`placed!`], of what registration and transfers say, whatever became of the place.
+#[macro_export]
+macro_rules! said {
     ($column:literal, $programme:literal, $person:literal, $at:literal) => {
         concat!(
             "COALESCE((SELECT t.",
@@ -78,6 +98,24 @@ macro_rules! placed {
             " AND r.person_id = ",
             $person,
             "))"
+        )
+    };
+}
+
+/// SQL for the tutor that a class `c` (with its columns) had at an instant, an expression; an empty text for nobody.
+#[macro_export]
+macro_rules! tutor_of_class {
+    ($at:literal) => {
+        concat!(
+            "(CASE WHEN EXISTS (SELECT 1 FROM place_successor g WHERE g.programme_id = c.programme_id AND g.kind = 'class' \
+             AND g.code = c.class_id AND g.from_at <= ",
+            $at,
+            ") THEN '' ELSE COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
+             AND t.class_id = c.class_id AND t.changed_at <= ",
+            $at,
+            " AND",
+            $crate::learned_stands!("t", "enrollment"),
+            "ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id) END)"
         )
     };
 }

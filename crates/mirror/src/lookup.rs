@@ -1,6 +1,8 @@
 //! Look-ups in the mirror. A missing row is `None`; what a missing row means is for the caller to say.
 
-use std::collections::BTreeMap;
+mod classes;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
@@ -8,6 +10,7 @@ use shipei_rules::{
     absence::Absences,
     history::History,
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    places::Successors,
     region::{RegionCode, RegionLevel},
     teaching::{Teaching, TeachingChange},
     vocabulary::{DevelopmentStage, EducationStage, Role},
@@ -16,15 +19,15 @@ use shipei_service_kit::{
     Reach, Refusal, Result,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, fetch_all, fetch_list, fetch_optional, learned_stands, select_by_keys};
+use shipei_store::{StoreError, Tx, fetch_list, fetch_optional, learned_stands, select_by_keys};
+
+pub use classes::{CLASSES_OF_TUTOR_MAX, Class, class, classes_of, classes_of_tutor, people_ever_in};
 
 use crate::{
     absences,
     place::{Place, PlaceHistory},
+    successors,
 };
-
-/// The most classes that one tutor can have.
-pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
 
 /// The most counties of one programme that are listed; a province has some 167.
 pub const COUNTIES_MAX: i64 = 1_000;
@@ -36,7 +39,7 @@ pub struct Member {
     pub person_id: PersonId,
     /// What they are.
     pub role: Role,
-    /// Where they stood and when; only trainees ever move.
+    /// Where they stood and when; only trainees are ever transferred, and places are merged.
     pub places: PlaceHistory,
     /// What they teach, and where they stand in the profession, at each time.
     pub teaching: History<Teaching>,
@@ -76,6 +79,8 @@ struct MemberRow {
     login_at: Option<DateTime<Utc>>,
     pre_job_at: Option<DateTime<Utc>>,
     withdrawn_at: Option<DateTime<Utc>>,
+    /// Whether any place of the programme was merged or closed.
+    has_ended: bool,
 }
 
 impl MemberRow {
@@ -86,7 +91,7 @@ impl MemberRow {
 
     fn into_member(
         self,
-        transfers: Vec<(DateTime<Utc>, Place)>,
+        (transfers, successors): (Vec<(DateTime<Utc>, Place)>, &Successors),
         changes: Vec<TeachingChange>,
         absences: Absences,
     ) -> Result<Member> {
@@ -104,7 +109,7 @@ impl MemberRow {
         Ok(Member {
             person_id: self.person_id,
             role,
-            places: History::new(registered, transfers),
+            places: successors::standing(successors, History::new(registered, transfers))?,
             teaching: Teaching::history(registered_teaching, changes),
             login_at: self.login_at,
             pre_job_at: self.pre_job_at,
@@ -142,7 +147,8 @@ pub async fn members(
         MemberRow,
         [
             "SELECT person_id, role, county_code, school_code, class_id, placed_at, changes, education_stage, development_stage, subject, \
-             login_at, pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
+             login_at, pre_job_at, withdrawn_at, EXISTS (SELECT 1 FROM place_successor g \
+             WHERE g.programme_id = mirror_member.programme_id) AS has_ended FROM mirror_member WHERE role <> '' AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
         ],
@@ -158,14 +164,37 @@ pub async fn members(
     let away: Vec<&PersonId> =
         rows.iter().filter(|row| row.withdrawn_at.is_some()).map(|row| &row.person_id).collect();
     let mut absences = absences::of_people(tx, programme_id, &away).await?;
+    // As few places ever end.
+    let successors = match rows.iter().any(|row| row.has_ended) {
+        true => successors_of(tx, programme_id, &rows, &transfers).await?,
+        false => Successors::default(),
+    };
     let mut members = Vec::with_capacity(rows.len());
     for row in rows {
         let away = absences.remove(&row.person_id).unwrap_or_default();
         let own = transfers.get(&row.person_id).cloned().unwrap_or_default();
         let changes = changes.get(&row.person_id).cloned().unwrap_or_default();
-        members.push(row.into_member(own, changes, away)?);
+        members.push(row.into_member((own, &successors), changes, away)?);
     }
     Ok(members)
+}
+
+/// What stands for the places of these people that have ended.
+async fn successors_of(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    rows: &[MemberRow],
+    transfers: &BTreeMap<PersonId, Vec<(DateTime<Utc>, Place)>>,
+) -> Result<Successors> {
+    let mut codes: BTreeSet<&str> = BTreeSet::new();
+    for row in rows {
+        codes.extend([row.county_code.as_str(), row.school_code.as_str(), row.class_id.as_str()]);
+    }
+    for (_, place) in transfers.values().flatten() {
+        codes.extend(successors::codes_of(place));
+    }
+    codes.remove("");
+    successors::of_codes(tx, programme_id, &codes).await
 }
 
 #[derive(sqlx::FromRow)]
@@ -259,129 +288,6 @@ async fn transfers(
         transfers.entry(row.person_id).or_default().push((row.transferred_at, place));
     }
     Ok(transfers)
-}
-
-/// A class and its tutors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Class {
-    /// Its id.
-    pub class_id: ClassId,
-    /// The region that it belongs to (a city or a county).
-    pub region_code: RegionCode,
-    /// Who was its tutor when; `None` for nobody.
-    pub tutors: History<Option<PersonId>>,
-}
-
-impl Class {
-    /// Whether somebody was its tutor as of an instant.
-    pub fn is_led_by(&self, person_id: &PersonId, at: DateTime<Utc>) -> bool {
-        self.tutors.at(at).as_ref() == Some(person_id)
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct ClassRow {
-    #[sqlx(try_from = "String")]
-    class_id: ClassId,
-    #[sqlx(try_from = "String")]
-    region_code: RegionCode,
-    tutor_id: String,
-}
-
-#[derive(sqlx::FromRow)]
-struct TutorRow {
-    #[sqlx(try_from = "String")]
-    class_id: ClassId,
-    change_number: i64,
-    changed_at: DateTime<Utc>,
-    tutor_id: String,
-}
-
-fn tutor_of(table: &'static str, class_id: &ClassId, tutor_id: &str) -> Result<Option<PersonId>> {
-    let tutor = PersonId::parse_optional(tutor_id);
-    Ok(tutor.map_err(|_| StoreError::corrupt_row(table, "tutor_id", class_id))?)
-}
-
-/// One class.
-pub async fn class(tx: &mut Tx, programme_id: &ProgrammeId, class_id: &ClassId) -> Result<Option<Class>> {
-    Ok(classes_of(tx, programme_id, &[class_id]).await?.pop())
-}
-
-/// Those of the classes that there are, by id.
-pub async fn classes_of(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    class_ids: &[&ClassId],
-) -> Result<Vec<Class>> {
-    let mut rows = select_by_keys!(
-        tx,
-        ClassRow,
-        [
-            "SELECT class_id, region_code, tutor_id FROM mirror_class WHERE programme_id = ",
-            programme_id.as_str(),
-            " AND class_id IN "
-        ],
-        class_ids,
-        |class_id| (class_id.as_str())
-    )?;
-    rows.sort_by(|left, right| left.class_id.cmp(&right.class_id));
-    let mut changes = select_by_keys!(
-        tx,
-        TutorRow,
-        [
-            concat!(
-                "SELECT t.class_id, t.change_number, t.changed_at, t.tutor_id FROM mirror_class_tutor t WHERE",
-                learned_stands!("t", "enrollment"),
-                "AND t.programme_id = "
-            ),
-            programme_id.as_str(),
-            " AND t.class_id IN "
-        ],
-        class_ids,
-        |class_id| (class_id.as_str())
-    )?;
-    changes.sort_by_key(|change| (change.changed_at, change.change_number));
-    let mut of_class: BTreeMap<ClassId, Vec<TutorFrom>> = BTreeMap::new();
-    for change in changes {
-        let tutor = tutor_of("mirror_class_tutor", &change.class_id, &change.tutor_id)?;
-        of_class.entry(change.class_id).or_default().push((change.changed_at, tutor));
-    }
-    let mut classes = Vec::with_capacity(rows.len());
-    for ClassRow { class_id, region_code, tutor_id } in rows {
-        let first = tutor_of("mirror_class", &class_id, &tutor_id)?;
-        let tutors = History::new(first, of_class.remove(&class_id).unwrap_or_default());
-        classes.push(Class { class_id, region_code, tutors });
-    }
-    Ok(classes)
-}
-
-/// A class's tutor, if it has one, from a moment on.
-type TutorFrom = (DateTime<Utc>, Option<PersonId>);
-
-#[derive(sqlx::FromRow)]
-struct ClassIdRow {
-    #[sqlx(try_from = "String")]
-    class_id: ClassId,
-}
-
-/// The classes whose tutor somebody ever was, by id; at most [`CLASSES_OF_TUTOR_MAX`].
-pub async fn classes_of_tutor(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    tutor_id: &PersonId,
-) -> Result<Vec<Class>> {
-    let rows = fetch_all!(
-        tx,
-        ClassIdRow,
-        "SELECT class_id FROM mirror_class WHERE programme_id = $1 AND tutor_id = $2 \
-         UNION SELECT class_id FROM mirror_class_tutor WHERE programme_id = $1 AND tutor_id = $2 \
-         ORDER BY class_id LIMIT $3",
-        programme_id.as_str(),
-        tutor_id.as_str(),
-        CLASSES_OF_TUTOR_MAX
-    )?;
-    let class_ids: Vec<&ClassId> = rows.iter().map(|row| &row.class_id).collect();
-    classes_of(tx, programme_id, &class_ids).await
 }
 
 /// When learning was opened for a county; `None` while it is closed.
@@ -487,4 +393,15 @@ pub async fn region(
         programme_id.as_str(),
         region_code.as_str()
     )?)
+}
+
+/// What stands for a region at an instant: itself, or what it was merged into.
+pub async fn region_at(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    region_code: RegionCode,
+    at: DateTime<Utc>,
+) -> Result<RegionCode> {
+    let successors = successors::of_codes(tx, programme_id, &[region_code.as_str()].into()).await?;
+    Ok(*successors::regions(&successors, region_code)?.at(at))
 }
