@@ -20,6 +20,7 @@ pub mod files;
 pub mod finalise;
 pub mod honours;
 pub mod operate;
+pub mod place;
 pub mod progress;
 mod redis;
 pub mod scheme;

@@ -29,6 +29,9 @@ pub fn step_of(event: &Event) -> Step {
         | Event::TraineeTransferred { .. }
         | Event::PersonRemoved { .. }
         | Event::TutorReplaced { .. }
+        | Event::PlaceRenamed(_)
+        | Event::PlaceMerged(_)
+        | Event::PlaceClosed(_)
         | Event::ExtensionGranted(_)
         | Event::TutorChosen { .. } => Step::Enrollment,
         Event::CourseSelected { .. } | Event::CourseCorrected(_) | Event::CourseRetired(_) => Step::Selection,
@@ -79,6 +82,9 @@ pub fn person_of(event: &Event) -> &str {
         | Event::InvoiceIssued { .. }
         | Event::LearningOpened { .. }
         | Event::TutorReplaced { .. }
+        | Event::PlaceRenamed(_)
+        | Event::PlaceMerged(_)
+        | Event::PlaceClosed(_)
         | Event::ExtensionGranted(_)
         | Event::CourseCorrected(_)
         | Event::CourseRetired(_)

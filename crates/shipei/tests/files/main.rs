@@ -7,6 +7,7 @@ mod course;
 mod duties;
 mod explain;
 mod exports;
+mod place;
 mod roster;
 mod server;
 mod who;
