@@ -25,6 +25,7 @@ mod harness;
 mod identity;
 mod linear;
 mod machine;
+mod merged;
 mod migrations;
 mod oracle;
 mod places;
