@@ -26,6 +26,7 @@ mod identity;
 mod linear;
 mod machine;
 mod merged;
+mod merged_places;
 mod migrations;
 mod oracle;
 mod places;

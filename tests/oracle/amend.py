@@ -1,7 +1,8 @@
 """python3 amend.py SEASON OUT --seed N
 
-A season as years go: some trainees move to another class, or to another county; some leave and most of them come back (产假); some had been
-enrolled by mistake and are removed; some teach more than one subject, and some are enrolled twice and merged; some classes get another tutor; some sessions turn out to be no study and are voided when all was
+A season as years go: some classes and schools, and now and then a county, are merged into others, some by mistake; some trainees move to
+another class, or to another county; some leave and most of them come back (产假); some had been enrolled by mistake and are removed; some
+teach more than one subject, and some are enrolled twice and merged; some classes get another tutor; some sessions turn out to be no study and are voided when all was
 told, and of those some by mistake. Windows are extended, courses change, time is granted and items are decided otherwise (`decide.py`). What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
 before are refused, half of them are made by the tutor of the new class instead. Each of these lines has an instant of its own, since
 the law says nothing of a move and a fact at one instant but that the order of their numbers decides."""
@@ -24,6 +25,8 @@ REPLACED = 0.6  # of the classes
 SEVERAL = 0.15  # of the trainees: who teach more than one subject
 MERGED, UNMERGED = 0.25, 0.25  # of the trainees in pairs, and of those by mistake
 AT_ONCE = 0.5  # of the sessions of the id that is merged, told beside one of the other id
+PLACES_MERGED, PLACES_UNMERGED = 0.35, 0.3  # of the classes and schools that may be, and of those by mistake
+COUNTIES_MERGED = 0.4  # of the seasons have one
 VOIDED, UNVOIDED = 0.03, 0.4  # of the sessions, and of those by mistake
 ABOUT_WORK = ("assignment.reviewed", "assignment.returned")
 
@@ -55,6 +58,7 @@ class Season:
         self.zone = datetime.fromisoformat(self.events[0]["at"]).tzinfo
         self.used: set[int] = set()
         self.decisions = Decisions(self, folder, dice)
+        self.ended: dict[tuple[str, str], int] = {}  # since when nobody is moved to it, by kind and code
 
     def moment(self, first: int | None = None, last: int | None = None) -> int:
         """An instant of its own: with microseconds that nothing else has."""
@@ -71,11 +75,13 @@ class Season:
 
     def move(self, who: dict[str, str], at: int, county: str) -> Event | None:
         """A move to a county, and to a class that may be there."""
-        classes = [c for c, r in self.classes.items() if r["region_code"] in self.above.get(county, ())]
-        if county not in self.schools or not classes:
+        there = lambda kind, code: self.ended.get((kind, code), at + 1) > at  # noqa: E731
+        classes = [c for c, r in self.classes.items() if r["region_code"] in self.above.get(county, ()) and there("class", c)]
+        schools = [s for s in self.schools.get(county, ()) if there("school", s)]
+        if not schools or not classes or not there("region", county):
             return None
-        school = who["school_code"] if county == who["county_code"] and who["school_code"] in self.schools[county] \
-            else self.dice.choice(self.schools[county])
+        school = who["school_code"] if county == who["county_code"] and who["school_code"] in schools \
+            else self.dice.choice(schools)
         return {"at": self.text(at), "type": "trainee.transferred", "person": who["person_id"], "county": county,
                 "school": school, "class": self.dice.choice(classes)}
 
@@ -84,6 +90,7 @@ class Season:
         added = self.decisions.change_courses()
         added += merged
         added += self.decisions.extensions()
+        added += self.merged_places()
         added += self.replacements()
         for who in self.trainees:
             fate = self.dice.random()
@@ -160,6 +167,59 @@ class Season:
             if event["type"] == "assignment.submitted" and (event["person"], instant(event["at"])) in marks:
                 event["at"] = self.text(instant(event["at"]) + 1_000)
 
+    def merged_places(self) -> list[tuple[int, Event]]:
+        """Classes, schools and a county that become part of others; of the classes half of what their members would have done in
+        them is done in the other."""
+        added: list[tuple[int, Event]] = []
+        taken: set[tuple[str, str]] = set()
+        classes = [(c, [o for o, r in self.classes.items() if r["region_code"] == k["region_code"] and o != c])
+                   for c, k in self.classes.items()]
+        schools = [(s, [o for o in others if o != s]) for others in self.schools.values() for s in others]
+        counties = [(c, sorted(set(self.above) & set(self.schools) - {c})) for c in sorted(set(self.above) & set(self.schools))]
+        some = self.dice.sample(counties, 1) if counties and self.dice.random() < COUNTIES_MERGED else []
+        for kind, of, share in (("class", classes, PLACES_MERGED), ("school", schools, PLACES_MERGED / 4), ("region", some, 1)):
+            for code, others in of:
+                others = [o for o in others if (kind, o) not in self.ended]
+                if not others or (kind, code) in taken or self.dice.random() >= share:
+                    continue
+                at, into = self.moment(), self.dice.choice(others)
+                taken.add((kind, into))  # it stays, whenever the other is merged into it
+                self.ended[kind, code] = at
+                event = {"at": self.text(at), "type": "place.merged", "kind": kind, "code": code, "into": into, "reason": "合并"}
+                added.append((at, event))
+                if self.dice.random() < PLACES_UNMERGED and not (kind == "class" and self.begins_with_window(code, at)):
+                    event["fact"] = name = f"place{len(added)}"
+                    told = self.moment(at)
+                    added.append((told, {"at": self.text(told), "type": "fact.retracted", "source": "enrollment", "retracts": name,
+                                         "reason": "通知有误"}))
+                elif kind == "class":
+                    self.go_along(code, into, at)
+        for code, name in self.dice.sample(sorted((s, s) for others in self.schools.values() for s in others), 1):
+            at = self.moment(self.first, min(self.ended.get(("school", code), self.last), self.last))
+            added.append((at, {"at": self.text(at), "type": "place.renamed", "kind": "school", "code": code, "name": f"新{name}",
+                               "reason": "更名"}))
+        return added
+
+    def begins_with_window(self, code: str, at: int) -> bool:
+        """Whether a class does something at a window's first instant once it was merged: what was refused at such an instant is
+        not taken when the merge falls, since the same request is judged anew as of the instant before."""
+        return any(e.get("class") == code and instant(e["at"]) > at and "T00:00:00" in e["at"] for e in self.events)
+
+    def go_along(self, code: str, into: str, at: int) -> None:
+        """Half of what members of a class do once it was merged they do in the other one."""
+        members = {r["person_id"] for r in self.trainees if r["class_id"] == code}
+        open_at = {e["seminar"]: instant(e["at"]) for e in self.events if e["type"] == "seminar.opened" and e["class"] == into}
+        for event in self.events:
+            then = instant(event["at"])
+            if then <= at or self.dice.random() < 0.5:
+                continue
+            if event["type"] in ABOUT_WORK and self.author.get(event["submission"]) in members and self.classes[into]["tutor_id"]:
+                event["tutor"] = self.classes[into]["tutor_id"]
+            if event["type"] == "seminar.posted" and event["person"] in members:
+                seminars = sorted(s for s, since in open_at.items() if since < then)
+                if seminars:
+                    event["seminar"] = self.dice.choice(seminars)
+
     def replacements(self) -> list[tuple[int, Event]]:
         """Tutors who are replaced; half of what the one of before would have done is done by the new one."""
         added: list[tuple[int, Event]] = []
@@ -169,6 +229,8 @@ class Season:
             if not others or not klass["tutor_id"] or self.dice.random() >= REPLACED:
                 continue
             at, tutor = self.moment(), self.dice.choice(others)
+            if self.ended.get(("class", class_id), at + 1) <= at:
+                continue
             added.append((at, {"at": self.text(at), "type": "tutor.replaced", "class": class_id, "tutor": tutor, "reason": "调离"}))
             members = {r["person_id"] for r in self.trainees if r["class_id"] == class_id}
             seminars = {e["seminar"] for e in self.events if e["type"] == "seminar.opened" and e["class"] == class_id}

@@ -226,12 +226,31 @@ class Facts:
         person = self.trainee(e["person"])
         self.county(e["county"])
         self.klass(e["class"])
+        if ("class", e["class"]) in self.roster.merged or ("region", e["county"]) in self.roster.merged:
+            self.no("PLACE_CLOSED")
         self.accept()
         if (person.county, person.class_id) != (e["county"], e["class"]):
             person.moves(self.at, e["county"], e["class"])
 
+    def on_place_merged(self, e: dict) -> None:
+        """A school's is no score's, and neither is a name."""
+        there = {"region": self.roster.counties, "class": self.roster.tutor_of}.get(e["kind"])
+        if there is None:
+            return
+        if e["code"] not in there or e["into"] not in there:
+            raise Refused("NOT_FOUND")
+        if (e["kind"], e["code"]) in self.roster.merged or (e["kind"], e["into"]) in self.roster.merged:
+            self.no("PLACE_CLOSED")
+        self.accept()
+        self.roster.merges(self.at, e["kind"], e["code"], e["into"])
+
+    def on_place_renamed(self, e: dict) -> None:
+        pass
+
     def on_tutor_replaced(self, e: dict) -> None:
         self.klass(e["class"])
+        if ("class", e["class"]) in self.roster.merged:
+            self.no("PLACE_CLOSED")
         self.accept()
         if self.roster.tutor_of[e["class"]] != e["tutor"]:
             self.roster.replaces(self.at, e["class"], e["tutor"])
@@ -393,14 +412,15 @@ class Facts:
         if e["activity"] not in self.activities:
             raise Refused("NOT_FOUND")
         activity = self.activities[e["activity"]]
-        self.counselor(e["counselor"], activity.county)
+        self.counselor(e["counselor"], self.roster.stands_for("region", activity.county))
         return activity
 
     def on_offline_attended(self, e: dict) -> None:
         activity = self.activity(e)
         self.within(self.offline_window)
         people = [self.trainee(who) for who in e["persons"]]
-        if any(p.county != activity.county or p.stage != activity.stage for p in people):
+        county = self.roster.stands_for("region", activity.county)
+        if any(p.county != county or p.stage != activity.stage for p in people):
             self.no("NOT_COUNTY_TRAINEE")
         self.accept()
         activity.attended.update(p.id for p in people)

@@ -93,6 +93,26 @@ class Roster:
     # Who was a class's tutor before each replacement: until when, who. `tutor_of` says who is it now.
     tutors_before: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
+    # What was merged into what, and since when: counties and classes by code, until what (of who stands there now).
+    merged: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def stands_for(self, kind: str, code: str) -> str:
+        """What stands for a place now: itself, or what it was merged into."""
+        while (kind, code) in self.merged:
+            code = self.merged[kind, code]
+        return code
+
+    def merges(self, at: int, kind: str, code: str, into: str) -> None:
+        """Who stands there stands in the other from now on; a class has no tutor any more."""
+        self.merged[kind, code] = into
+        for person in self.people.values():
+            if kind == "class" and person.class_id == code:
+                person.moves(at, person.county, into)
+            if kind == "region" and person.county == code:
+                person.moves(at, into, person.class_id)
+        if kind == "class":
+            self.replaces(at, code, "")
+
     def role(self, role: str) -> list[Person]:
         return sorted((p for p in self.people.values() if p.role == role), key=lambda p: p.id)
 

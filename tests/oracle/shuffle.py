@@ -24,8 +24,11 @@ AGAIN = 0.05  # how many lines are told twice
 
 
 def counties_of(person: law_roster.Person | None, moved: dict[str, set[str]]) -> set[str]:
-    """Every county in which somebody ever stood."""
-    return {person.county} | moved.get(person.id, set()) if person else {""}
+    """Every county in which somebody ever stood, and those that these were merged into, which `moved` has by their codes."""
+    if person is None:
+        return {""}
+    own = {person.county} | moved.get(person.id, set())
+    return own | {into for code in own for into in moved.get(code, ())}
 
 
 def roots(event: Event, people: dict[str, law_roster.Person], moved: dict[str, set[str]]) -> list[tuple]:
@@ -57,6 +60,10 @@ def roots(event: Event, people: dict[str, law_roster.Person], moved: dict[str, s
     return []
 
 
+MARKS = ("assignment.reviewed", "assignment.returned")
+# What is told before a merge of its day or behind it, and means the same.
+FREE_OF_MERGES = (*MARKS, "place.merged", "place.renamed", "fact.retracted", "person.removed", "session.voided", "time.granted",
+                  "item.adjusted", "course.corrected", "course.retired", "extension.granted", "trainee.withdrawn", "trainee.returned")
 TURNS = ("trainee.transferred", "trainee.withdrawn", "trainee.returned")
 
 
@@ -84,7 +91,7 @@ def classes_about(events: list[Event]) -> dict[int, set[str]]:
 def turned(events: list[Event]) -> dict[int, list[int]]:
     """The moves, withdrawals and returns that each line comes after: those of whom it tells something, by its time; and so of a class
     that gets another tutor. Who has not been told of them can't answer by them; what is dated before them comes on either side. A mark
-    comes before a move and before another tutor, too."""
+    comes before a move and before another tutor, too. So it is with places that are merged, of everybody."""
     author = {e["submission"]: e["person"] for e in events if e["type"] == "assignment.submitted"}
     back = {e["person"] for e in events if e["type"] in ("trainee.returned", "trainee.transferred")}
     turns: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
@@ -93,11 +100,14 @@ def turned(events: list[Event]) -> dict[int, list[int]]:
             turns[event["person"]].append((instant(event["at"]), number, event["type"]))
     classes = classes_about(events)
     tutors = [(instant(e["at"]), n, e["class"]) for n, e in enumerate(events) if e["type"] == "tutor.replaced"]
+    merges = [(instant(e["at"]), n) for n, e in enumerate(events) if e["type"] == "place.merged"]
     after: dict[int, list[int]] = {}
     for number, event in enumerate(events):
-        until, is_mark = instant(event.get("end", event["at"])), event["type"] in ("assignment.reviewed", "assignment.returned")
+        until, is_mark = instant(event.get("end", event["at"])), event["type"] in MARKS
         after[number] = [turn for who in about(event, author) for at, turn, kind in turns.get(who, ())
                          if at <= until and turn != number and not (is_mark and kind == "trainee.transferred")]
+        if event["type"] not in FREE_OF_MERGES:
+            after[number] += [turn for at, turn in merges if at <= until and turn != number]
         after[number] += [turn for at, turn, of in tutors if at <= until and turn != number and of in classes.get(number, ())]
     return after
 
@@ -154,6 +164,8 @@ def order(events: list[Event], people: dict[str, law_roster.Person], dice: rando
     for event in events:
         if event["type"] == "trainee.transferred":
             moved[event["person"]].add(event["county"])
+        if event["type"] == "place.merged" and event["kind"] == "region":
+            moved[event["code"]].add(event["into"])
     study: dict[str, list[tuple[int, Event]]] = defaultdict(list)
     for number, event in enumerate(events):
         for thing in makes(event) if not event.get("again") else ():

@@ -32,7 +32,20 @@ CREATE TABLE mirror_region_move (
     PRIMARY KEY (programme_id, region_code, move_number)
 );
 
--- A class and its first tutor; empty for nobody.
+-- That a county, a school or a class was merged into another one, or that a class was closed (into_code is empty), by the number of the
+-- change, which is enrollment's. What stands for what at any time follows from those that stand, and is kept in place_successor.
+CREATE TABLE mirror_ending (
+    programme_id  TEXT COLLATE "C" NOT NULL,
+    kind          TEXT COLLATE "C" NOT NULL,
+    change_number BIGINT NOT NULL,
+    code          TEXT COLLATE "C" NOT NULL,
+    into_code     TEXT COLLATE "C" NOT NULL,
+    ended_at      TIMESTAMPTZ NOT NULL,
+    fact_id       TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, kind, change_number)
+);
+
+-- A class and its first tutor; empty for nobody. The region is that of its creation.
 CREATE TABLE mirror_class (
     programme_id TEXT COLLATE "C" NOT NULL,
     class_id     TEXT COLLATE "C" NOT NULL,
@@ -160,7 +173,8 @@ CREATE TABLE mirror_person_fact (
 CREATE INDEX mirror_member_by_class ON mirror_member (class_id, programme_id, person_id);
 CREATE INDEX mirror_member_by_county ON mirror_member (county_code, programme_id, role, person_id);
 
--- A transfer, by the number of the move, which is enrollment's: where the trainee stands from then on. A fact that is dated
+-- A transfer, by the number of the move, which is enrollment's: where the trainee stands from then on, as it was said; of a place that
+-- has ended its successor counts. A fact that is dated
 -- before a transfer is answered by the place of then, whenever it arrives.
 CREATE TABLE mirror_transfer (
     programme_id   TEXT COLLATE "C" NOT NULL,

@@ -1,15 +1,18 @@
-//! Classes and who was their tutor when.
+//! Look-ups of classes: who was their tutor when, and in which region they lay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use shipei_rules::{
     history::History,
     ids::{ClassId, PersonId, ProgrammeId},
+    places::PlaceKind,
     region::RegionCode,
 };
 use shipei_service_kit::Result;
-use shipei_store::{StoreError, Tx, fetch_all, learned_stands, select_by_keys};
+use shipei_store::{StoreError, Tx, fetch_all, learned_stands, select_by_keys, succession};
+
+use crate::successors;
 
 /// The most classes that one tutor can have.
 pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
@@ -19,9 +22,11 @@ pub const CLASSES_OF_TUTOR_MAX: i64 = 1_000;
 pub struct Class {
     /// Its id.
     pub class_id: ClassId,
-    /// The region that it belongs to (a city or a county).
+    /// The region that it was created in (a city or a county).
     pub region_code: RegionCode,
-    /// Who was its tutor when; `None` for nobody.
+    /// The region that it belonged to and when: that one, or what it was merged into.
+    pub regions: History<RegionCode>,
+    /// Who was its tutor when; `None` for nobody, and when it is no more.
     pub tutors: History<Option<PersonId>>,
 }
 
@@ -39,6 +44,8 @@ struct ClassRow {
     #[sqlx(try_from = "String")]
     region_code: RegionCode,
     tutor_id: String,
+    /// Whether any place of the programme was merged or closed.
+    has_ended: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -70,7 +77,8 @@ pub async fn classes_of(
         tx,
         ClassRow,
         [
-            "SELECT class_id, region_code, tutor_id FROM mirror_class WHERE programme_id = ",
+            "SELECT class_id, region_code, tutor_id, EXISTS (SELECT 1 FROM place_successor g \
+             WHERE g.programme_id = mirror_class.programme_id) AS has_ended FROM mirror_class WHERE programme_id = ",
             programme_id.as_str(),
             " AND class_id IN "
         ],
@@ -99,11 +107,22 @@ pub async fn classes_of(
         let tutor = tutor_of("mirror_class_tutor", &change.class_id, &change.tutor_id)?;
         of_class.entry(change.class_id).or_default().push((change.changed_at, tutor));
     }
+    let mut codes: BTreeSet<&str> = BTreeSet::new();
+    for row in rows.iter().filter(|row| row.has_ended) {
+        codes.extend([row.class_id.as_str(), row.region_code.as_str()]);
+    }
+    let successors = successors::of_codes(tx, programme_id, &codes).await?;
     let mut classes = Vec::with_capacity(rows.len());
-    for ClassRow { class_id, region_code, tutor_id } in rows {
+    for ClassRow { class_id, region_code, tutor_id, .. } in rows {
         let first = tutor_of("mirror_class", &class_id, &tutor_id)?;
-        let tutors = History::new(first, of_class.remove(&class_id).unwrap_or_default());
-        classes.push(Class { class_id, region_code, tutors });
+        let mut changes = of_class.remove(&class_id).unwrap_or_default();
+        // Nobody is the tutor of what is no more, whatever is said of later.
+        if let Some(ended_at) = successors.ended_at(PlaceKind::Class, class_id.as_str()) {
+            changes.retain(|(changed_at, _)| *changed_at < ended_at);
+            changes.push((ended_at, None));
+        }
+        let regions = successors::regions(&successors, region_code)?;
+        classes.push(Class { class_id, region_code, regions, tutors: History::new(first, changes) });
     }
     Ok(classes)
 }
@@ -135,4 +154,46 @@ pub async fn classes_of_tutor(
     )?;
     let class_ids: Vec<&ClassId> = rows.iter().map(|row| &row.class_id).collect();
     classes_of(tx, programme_id, &class_ids).await
+}
+
+#[derive(sqlx::FromRow)]
+struct PersonRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+}
+
+/// Everybody whom registration or a transfer ever put into a region, a school or a class, or into one that was merged into it, by id.
+/// Of schools there is no index: they are merged once in a while.
+pub async fn people_ever_in(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    kind: PlaceKind,
+    code: &str,
+) -> Result<Vec<PersonId>> {
+    let codes = [code].into();
+    let codes = succession::sources(tx, programme_id.as_str(), kind.as_str(), &codes).await?;
+    let codes: Vec<String> = codes.into_iter().collect();
+    let statements = match kind {
+        PlaceKind::Region => [
+            "SELECT person_id FROM mirror_member WHERE (programme_id, county_code) IN ",
+            "SELECT person_id FROM mirror_transfer WHERE (programme_id, county_code) IN ",
+        ],
+        PlaceKind::School => [
+            "SELECT person_id FROM mirror_member WHERE (programme_id, school_code) IN ",
+            "SELECT person_id FROM mirror_transfer WHERE (programme_id, school_code) IN ",
+        ],
+        PlaceKind::Class => [
+            "SELECT person_id FROM mirror_member WHERE (programme_id, class_id) IN ",
+            "SELECT person_id FROM mirror_transfer WHERE (programme_id, class_id) IN ",
+        ],
+    };
+    let mut people: BTreeSet<PersonId> = BTreeSet::new();
+    for statement in statements {
+        let rows: Vec<PersonRow> = select_by_keys!(tx, PersonRow, [statement], codes, |code| (
+            programme_id.as_str(),
+            code.as_str()
+        ))?;
+        people.extend(rows.into_iter().map(|row| row.person_id));
+    }
+    Ok(people.into_iter().collect())
 }

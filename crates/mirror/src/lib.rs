@@ -17,15 +17,16 @@ mod merges;
 mod place;
 mod programmes;
 mod projector;
+mod successors;
 pub mod testing;
 mod things;
 mod tree;
 mod windows;
 
-pub use classes::{CLASSES_OF_TUTOR_MAX, Class, class, classes_of, classes_of_tutor};
+pub use classes::{CLASSES_OF_TUTOR_MAX, Class, class, classes_of, classes_of_tutor, people_ever_in};
 pub use lookup::{
     COUNTIES_MAX, Member, Region, counties_opened_at, county_opened_at, member, members, open_counties,
-    region,
+    region, region_at,
 };
 pub use members::registered_at;
 pub use merges::{Merge, merges};
@@ -39,11 +40,13 @@ pub use windows::{Windows, extends_regions};
 use sqlx::migrate::{Migration, Migrator};
 
 /// The mirror's tables, which hold nothing that is not in enrollment's log.
-pub const TABLES: [&str; 16] = [
+pub const TABLES: [&str; 18] = [
     "mirror_programme",
     "mirror_region",
     "mirror_region_move",
     "region_within",
+    "mirror_ending",
+    "place_successor",
     "mirror_class",
     "mirror_class_tutor",
     "mirror_extension",
@@ -58,12 +61,29 @@ pub const TABLES: [&str; 16] = [
     "learned_retraction",
 ];
 
-pub use shipei_store::learned_stands;
+pub use shipei_store::{learned_stands, successor};
 
 /// SQL for where somebody stood at an instant: the column `county_code`, `school_code` or `class_id` of the place that a
-/// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody.
+/// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody, an empty text for who is in none.
 #[macro_export]
 macro_rules! placed {
+    ("county_code", $programme:literal, $person:literal, $at:literal) => {
+        $crate::placed!(@ "region", "county_code", $programme, $person, $at)
+    };
+    ("school_code", $programme:literal, $person:literal, $at:literal) => {
+        $crate::placed!(@ "school", "school_code", $programme, $person, $at)
+    };
+    ("class_id", $programme:literal, $person:literal, $at:literal) => {
+        $crate::placed!(@ "class", "class_id", $programme, $person, $at)
+    };
+    (@ $kind:literal, $column:literal, $programme:literal, $person:literal, $at:literal) => {
+        $crate::successor!($kind, $programme, $crate::said!($column, $programme, $person, $at), $at)
+    };
+}
+
+/// SQL as [`placed!`], of what registration and transfers say, whatever became of the place.
+#[macro_export]
+macro_rules! said {
     ($column:literal, $programme:literal, $person:literal, $at:literal) => {
         concat!(
             "COALESCE((SELECT t.",
@@ -100,6 +120,24 @@ macro_rules! counts_for_itself {
             $crate::learned_stands!("merged", "enrollment"),
             "AND NOT EXISTS (SELECT 1 FROM mirror_member kept WHERE kept.programme_id = merged.programme_id \
              AND kept.person_id = merged.kept_id AND kept.removed)) "
+        )
+    };
+}
+
+/// SQL for the tutor that a class `c` (with its columns) had at an instant, an expression; an empty text for nobody.
+#[macro_export]
+macro_rules! tutor_of_class {
+    ($at:literal) => {
+        concat!(
+            "(CASE WHEN EXISTS (SELECT 1 FROM place_successor g WHERE g.programme_id = c.programme_id AND g.kind = 'class' \
+             AND g.code = c.class_id AND g.from_at <= ",
+            $at,
+            ") THEN '' ELSE COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
+             AND t.class_id = c.class_id AND t.changed_at <= ",
+            $at,
+            " AND",
+            $crate::learned_stands!("t", "enrollment"),
+            "ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id) END)"
         )
     };
 }

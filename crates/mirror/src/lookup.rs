@@ -1,6 +1,6 @@
 //! Look-ups in the mirror. A missing row is `None`; what a missing row means is for the caller to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
@@ -8,6 +8,7 @@ use shipei_rules::{
     absence::Absences,
     history::History,
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    places::Successors,
     region::{RegionCode, RegionLevel},
     teaching::{Teaching, TeachingChange},
     vocabulary::{DevelopmentStage, EducationStage, Role},
@@ -22,6 +23,7 @@ use crate::{
     absences,
     merges::{self, Merge},
     place::{Place, PlaceHistory},
+    successors,
 };
 
 /// The most counties of one programme that are listed; a province has some 167.
@@ -34,7 +36,7 @@ pub struct Member {
     pub person_id: PersonId,
     /// What they are.
     pub role: Role,
-    /// Where they stood and when; only trainees ever move.
+    /// Where they stood and when; only trainees are ever transferred, and places are merged.
     pub places: PlaceHistory,
     /// What they teach, and where they stand in the profession, at each time.
     pub teaching: History<Teaching>,
@@ -84,6 +86,8 @@ struct MemberRow {
     login_at: Option<DateTime<Utc>>,
     pre_job_at: Option<DateTime<Utc>>,
     withdrawn_at: Option<DateTime<Utc>>,
+    /// Whether any place of the programme was merged or closed.
+    has_ended: bool,
 }
 
 impl MemberRow {
@@ -94,7 +98,7 @@ impl MemberRow {
 
     fn into_member(
         self,
-        transfers: Vec<(DateTime<Utc>, Place)>,
+        (transfers, successors): (Vec<(DateTime<Utc>, Place)>, &Successors),
         changes: Vec<TeachingChange>,
         absences: Absences,
     ) -> Result<Member> {
@@ -112,7 +116,7 @@ impl MemberRow {
         Ok(Member {
             person_id: self.person_id,
             role,
-            places: History::new(registered, transfers),
+            places: successors::standing(successors, History::new(registered, transfers))?,
             teaching: Teaching::history(registered_teaching, changes),
             login_at: self.login_at,
             pre_job_at: self.pre_job_at,
@@ -152,7 +156,8 @@ pub async fn members(
         MemberRow,
         [
             "SELECT person_id, role, county_code, school_code, class_id, placed_at, changes, is_merged, education_stage, development_stage, subject, \
-             login_at, pre_job_at, withdrawn_at FROM mirror_member WHERE role <> '' AND programme_id = ",
+             login_at, pre_job_at, withdrawn_at, EXISTS (SELECT 1 FROM place_successor g \
+             WHERE g.programme_id = mirror_member.programme_id) AS has_ended FROM mirror_member WHERE role <> '' AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
         ],
@@ -173,12 +178,17 @@ pub async fn members(
     let of_merges: Vec<&PersonId> =
         merges.iter().flat_map(|merge| [&merge.merged_id, &merge.kept_id]).collect();
     let removed = merges::removed(tx, programme_id, &of_merges).await?;
+    // As few places ever end.
+    let successors = match rows.iter().any(|row| row.has_ended) {
+        true => successors_of(tx, programme_id, &rows, &transfers).await?,
+        false => Successors::default(),
+    };
     let mut members = Vec::with_capacity(rows.len());
     for row in rows {
         let away = absences.remove(&row.person_id).unwrap_or_default();
         let own = transfers.get(&row.person_id).cloned().unwrap_or_default();
         let changes = changes.get(&row.person_id).cloned().unwrap_or_default();
-        let mut member = row.into_member(own, changes, away)?;
+        let mut member = row.into_member((own, &successors), changes, away)?;
         for Merge { merged_id, kept_id } in &merges {
             // Nobody counts for who was removed, and what they did counts for nobody.
             if *merged_id == member.person_id && !removed.contains(kept_id) {
@@ -190,6 +200,24 @@ pub async fn members(
         members.push(member);
     }
     Ok(members)
+}
+
+/// What stands for the places of these people that have ended.
+async fn successors_of(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    rows: &[MemberRow],
+    transfers: &BTreeMap<PersonId, Vec<(DateTime<Utc>, Place)>>,
+) -> Result<Successors> {
+    let mut codes: BTreeSet<&str> = BTreeSet::new();
+    for row in rows {
+        codes.extend([row.county_code.as_str(), row.school_code.as_str(), row.class_id.as_str()]);
+    }
+    for (_, place) in transfers.values().flatten() {
+        codes.extend(successors::codes_of(place));
+    }
+    codes.remove("");
+    successors::of_codes(tx, programme_id, &codes).await
 }
 
 #[derive(sqlx::FromRow)]
@@ -388,4 +416,15 @@ pub async fn region(
         programme_id.as_str(),
         region_code.as_str()
     )?)
+}
+
+/// What stands for a region at an instant: itself, or what it was merged into.
+pub async fn region_at(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    region_code: RegionCode,
+    at: DateTime<Utc>,
+) -> Result<RegionCode> {
+    let successors = successors::of_codes(tx, programme_id, &[region_code.as_str()].into()).await?;
+    Ok(*successors::regions(&successors, region_code)?.at(at))
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
+use shipei_rules::places::PlaceKind;
 use shipei_service_kit::{
     Error, Fact, Handles, Projector, Result, Unit, convert::from_timestamp, dispatch, handles,
 };
@@ -16,6 +17,7 @@ use crate::{
         Change, MemberPatch, REGISTERED_AT, Registered, Transfer, save_members, save_teaching, save_transfers,
     },
     merges::{self, MergeFact},
+    successors::{self, Endings, Told},
     tree,
     windows::Changes,
 };
@@ -32,6 +34,8 @@ const EVENTS: &[Handles<Gathered>] = handles![Gathered:
     enrollment::SchemeRevised => scheme_revised,
     enrollment::RegionCreated => region_created,
     enrollment::RegionMoved => region_moved,
+    enrollment::PlaceMerged => place_merged,
+    enrollment::PlaceClosed => place_closed,
     enrollment::ClassCreated => class_created,
     enrollment::LearningOpened => learning_opened,
     enrollment::PersonRegistered => registered,
@@ -98,6 +102,7 @@ struct Gathered {
     schemes: Vec<SchemeOf>,
     regions: BTreeMap<Key, enrollment::RegionCreated>,
     region_moves: BTreeMap<(String, String, i64), (DateTime<Utc>, enrollment::RegionMoved)>,
+    endings: Endings,
     classes: BTreeMap<Key, enrollment::ClassCreated>,
     tutor_changes: BTreeMap<(String, String, i64), TutorChange>,
     /// By programme, extension and fact.
@@ -134,14 +139,8 @@ impl Gathered {
         self.person_facts.insert(PersonFact { person_id, programme_id, kind, at: told.at, fact_id });
     }
 
-    async fn save(self, tx: &mut Tx) -> Result<()> {
-        for scheme in &self.schemes {
-            save_scheme(tx, scheme).await?;
-        }
-        save_regions(tx, &self.regions, &self.region_moves).await?;
-        save_classes(tx, self.classes.values().collect()).await?;
-        save_tutor_changes(tx, self.tutor_changes.values().collect()).await?;
-        save_extensions(tx, &self.extensions).await?;
+    /// What of it changes windows, or for whom they are.
+    fn changes(&self) -> Changes {
         let mut changes = Changes::default();
         for (programme_id, id, fact_id) in self.extensions.keys() {
             changes.add(programme_id, &["extension", id, fact_id]);
@@ -150,7 +149,23 @@ impl Gathered {
         for (programme_id, code, number) in self.region_moves.keys() {
             changes.add(programme_id, &["move", code, &number.to_string()]);
         }
-        changes.save(tx).await?;
+        for (programme_id, kind, number) in self.endings.keys() {
+            changes.add(programme_id, &["ending", kind, &number.to_string()]);
+        }
+        changes
+    }
+
+    async fn save(self, tx: &mut Tx) -> Result<()> {
+        for scheme in &self.schemes {
+            save_scheme(tx, scheme).await?;
+        }
+        // What changes the tree holds the programme's row of this, until the transaction ends: of two at once the second sees it all.
+        self.changes().save(tx).await?;
+        let merged = successors::save(tx, &self.endings).await?;
+        save_regions(tx, &self.regions, &self.region_moves, &merged).await?;
+        save_classes(tx, self.classes.values().collect()).await?;
+        save_tutor_changes(tx, self.tutor_changes.values().collect()).await?;
+        save_extensions(tx, &self.extensions).await?;
         save_opened(tx, self.opened.iter().collect()).await?;
         // The rows of members first: they are held until the transaction ends, and what is folded into them sees all facts.
         save_members(tx, self.members.into_iter().collect()).await?;
@@ -193,6 +208,36 @@ fn region_moved(into: &mut Gathered, fact: enrollment::RegionMoved, told: &Fact<
     let key = (fact.programme_id.clone(), fact.code.clone(), fact.move_number);
     into.region_moves.insert(key, (told.at, fact));
     Ok(())
+}
+
+fn place_merged(into: &mut Gathered, fact: enrollment::PlaceMerged, told: &Fact<'_>) -> Result<()> {
+    let kind = kind_of(fact.kind())?;
+    let fact_id = told.event.fact_id.clone();
+    let ending = Told { code: fact.code, into_code: fact.into_code, at: told.at, fact_id };
+    into.endings.insert((fact.programme_id, kind.as_str(), fact.change_number), ending);
+    Ok(())
+}
+
+fn place_closed(into: &mut Gathered, fact: enrollment::PlaceClosed, told: &Fact<'_>) -> Result<()> {
+    // A region or a school is closed when nobody stands there; who turns out to have stood there does so still.
+    if kind_of(fact.kind())? != PlaceKind::Class {
+        return Ok(());
+    }
+    let fact_id = told.event.fact_id.clone();
+    let ending = Told { code: fact.code, into_code: String::new(), at: told.at, fact_id };
+    into.endings.insert((fact.programme_id, PlaceKind::Class.as_str(), fact.change_number), ending);
+    Ok(())
+}
+
+fn kind_of(kind: enrollment::PlaceKind) -> Result<PlaceKind> {
+    match kind {
+        enrollment::PlaceKind::Region => Ok(PlaceKind::Region),
+        enrollment::PlaceKind::School => Ok(PlaceKind::School),
+        enrollment::PlaceKind::Class => Ok(PlaceKind::Class),
+        enrollment::PlaceKind::Unspecified => {
+            Err(Error::Internal("a change of a place of no kind".to_owned()))
+        }
+    }
 }
 
 fn class_created(into: &mut Gathered, fact: enrollment::ClassCreated, _: &Fact<'_>) -> Result<()> {
@@ -311,11 +356,12 @@ async fn save_scheme(tx: &mut Tx, scheme: &SchemeOf) -> Result<()> {
     Ok(())
 }
 
-/// Regions and their moves, each kept once, and then the tree of those that are named.
+/// Regions and their moves, each kept once, and then the tree of those that are named, and of those that were merged.
 async fn save_regions(
     tx: &mut Tx,
     regions: &BTreeMap<Key, enrollment::RegionCreated>,
     moves: &BTreeMap<(String, String, i64), (DateTime<Utc>, enrollment::RegionMoved)>,
+    merged: &BTreeSet<Key>,
 ) -> Result<()> {
     let rows: Vec<_> = regions.values().collect();
     bulk_insert!(
@@ -341,8 +387,9 @@ async fn save_regions(
         " ON CONFLICT (programme_id, region_code, move_number) DO NOTHING"
     )?;
     let moved = moves.keys().map(|(programme_id, code, _)| (programme_id, code));
+    let merged = merged.iter().map(|(programme_id, code)| (programme_id, code));
     let named: BTreeSet<(&String, &String)> =
-        regions.keys().map(|(programme_id, code)| (programme_id, code)).chain(moved).collect();
+        regions.keys().map(|(programme_id, code)| (programme_id, code)).chain(moved).chain(merged).collect();
     for (programme_id, region_code) in named {
         tree::put(tx, programme_id, region_code).await?;
     }
@@ -425,7 +472,7 @@ mod tests {
     fn version_is_of_these_events() {
         let names: Vec<String> =
             types().iter().map(|name| name.trim_start_matches("shipei.enrollment.v1.").to_owned()).collect();
-        let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved ClassCreated LearningOpened \
+        let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved PlaceMerged PlaceClosed ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn \
             TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted PersonsMerged";
         assert_eq!((VERSION, names.join(" ").as_str()), (7, expected));

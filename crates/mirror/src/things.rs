@@ -9,7 +9,7 @@ use shipei_service_kit::{
 };
 use shipei_store::{StoreError, Tx, fetch_all, fetch_list};
 
-use crate::placed;
+use crate::{placed, tutor_of_class};
 
 /// What a service knows of people and classes by its mirror, and nothing else.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,6 +73,13 @@ fn of_member(now: DateTime<Utc>) -> Columns {
     }
 }
 
+/// Behind the class itself, those whose trainees ever came to stand in it with them.
+macro_rules! merged_into {
+    () => {
+        " UNION ALL SELECT g.code FROM place_successor g WHERE g.kind = 'class' AND g.programme_id = "
+    };
+}
+
 /// Is somebody reached who is or was of a class?
 async fn trainees(
     tx: &mut Tx,
@@ -89,13 +96,21 @@ async fn trainees(
             programme_id,
             " AND m.person_id IN (SELECT r.person_id FROM mirror_member r WHERE r.programme_id = ",
             programme_id,
-            " AND r.class_id = ",
+            " AND r.class_id IN (SELECT ",
             class_id,
-            " UNION ALL SELECT t.person_id FROM mirror_transfer t WHERE t.programme_id = ",
+            merged_into!(),
             programme_id,
-            " AND t.class_id = ",
+            " AND g.successor = ",
             class_id,
-            ")",
+            ") UNION ALL SELECT t.person_id FROM mirror_transfer t WHERE t.programme_id = ",
+            programme_id,
+            " AND t.class_id IN (SELECT ",
+            class_id,
+            merged_into!(),
+            programme_id,
+            " AND g.successor = ",
+            class_id,
+            "))",
             reach.over(of_member(now)),
             " LIMIT ",
             limit
@@ -129,20 +144,12 @@ async fn people(
     Ok(!rows.is_empty())
 }
 
-/// The tutor that a class `c` has now.
-macro_rules! tutor_now {
-    () => {
-        "COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
-         AND t.class_id = c.class_id ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id)"
-    };
-}
-
 fn of_class(now: DateTime<Utc>) -> Columns {
     Columns {
         programme: "c.programme_id",
         region: "c.region_code",
         class: "c.class_id",
-        person: tutor_now!(),
+        person: tutor_of_class!("'9999-12-31T00:00:00+00:00'"),
         subject: "SELECT m.subject FROM mirror_member m WHERE m.programme_id = c.programme_id AND m.class_id = c.class_id",
         as_of: AsOf::At(now),
     }
@@ -160,7 +167,11 @@ async fn tutors(
         tx,
         (String,),
         [
-            concat!("SELECT c.class_id FROM mirror_class c WHERE ", tutor_now!(), " = "),
+            concat!(
+                "SELECT c.class_id FROM mirror_class c WHERE ",
+                tutor_of_class!("'9999-12-31T00:00:00+00:00'"),
+                " = "
+            ),
             person_id,
             " AND c.programme_id = ",
             programme_id,

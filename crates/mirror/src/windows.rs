@@ -10,12 +10,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 use shipei_rules::{
     history::History,
     ids::{ClassId, PersonId, ProgrammeId},
+    places::PlaceKind,
     region::RegionCode,
     scheme::Scheme,
     windows::{self as rules, Ends, Extension, For, Span, Standing},
 };
 use shipei_service_kit::Result;
-use shipei_store::{StoreError, Tx, bulk_insert, fetch_all, fetch_optional, learned_stands};
+use shipei_store::{StoreError, Tx, bulk_insert, fetch_all, fetch_optional, learned_stands, succession};
 
 use crate::{classes::Class, lookup::Member};
 
@@ -107,6 +108,8 @@ impl Windows {
             EXTENSIONS_MAX
         )?;
         let lying = if rows.is_empty() { Lying::new() } else { lying(tx, programme_id).await? };
+        // Who had it in a county takes it along where that is merged into another.
+        let merged = if rows.is_empty() { Vec::new() } else { merged(tx, programme_id).await? };
         let mut for_all = Vec::new();
         let mut some = ForSome::default();
         for row in rows {
@@ -117,7 +120,15 @@ impl Windows {
                 continue;
             }
             let within = lying.get(&place).into_iter().flatten().map(|(county, _)| *county);
-            some.counties.push(within.collect());
+            let mut within: Vec<RegionCode> = within.collect();
+            within.extend(
+                merged
+                    .iter()
+                    .filter(|(from, _)| within.contains(from))
+                    .map(|(_, into)| *into)
+                    .collect::<Vec<_>>(),
+            );
+            some.counties.push(within);
             some.extensions.push(extension);
         }
         let ends = rules::ends_for_all(&scheme, &for_all);
@@ -150,13 +161,10 @@ impl Windows {
         if self.some.extensions.is_empty() {
             return Arc::clone(&self.scheme);
         }
-        let standing = Standing { county: Some(class.region_code), class: Some(class.class_id.clone()) };
-        self.with(rules::ends(
-            &self.scheme,
-            &self.some.extensions,
-            tutor.as_slice(),
-            &History::from(standing),
-        ))
+        let standing = class
+            .regions
+            .map(|region| Standing { county: Some(*region), class: Some(class.class_id.clone()) });
+        self.with(rules::ends(&self.scheme, &self.some.extensions, tutor.as_slice(), &standing))
     }
 
     /// The scheme as it is for what a county does.
@@ -193,6 +201,17 @@ impl Windows {
         }
         scheme
     }
+}
+
+/// Counties, and what ever stands for them.
+async fn merged(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<Vec<(RegionCode, RegionCode)>> {
+    let mut merged = Vec::new();
+    for row in succession::all(tx, programme_id.as_str(), PlaceKind::Region.as_str()).await? {
+        let corrupt = || StoreError::corrupt_row("place_successor", "code", &row.code);
+        let from = RegionCode::parse(&row.code).map_err(|_| corrupt())?;
+        merged.push((from, RegionCode::parse(&row.successor).map_err(|_| corrupt())?));
+    }
+    Ok(merged)
 }
 
 /// What lies in the regions that extensions name, or in which who has them stood.

@@ -236,7 +236,116 @@ on_both!(
     what_lies_in_what_is_told_by_the_tree_in_any_order,
     counties_in_which_learning_is_open_are_those_of_the_tree,
     who_was_removed_is_nobody_in_any_order,
+    who_stood_in_what_has_ended_stands_in_its_successor_in_any_order,
 );
+
+fn merged(kind: enrollment::PlaceKind, number: i64, code: &str, into: &str, when: &str) -> Event {
+    let merged = enrollment::PlaceMerged {
+        programme_id: PROGRAMME.to_owned(),
+        kind: kind.into(),
+        code: code.to_owned(),
+        change_number: number,
+        into_code: into.to_owned(),
+        reason: "合并".to_owned(),
+    };
+    Event { fact_id: format!("{code}-{into}"), ..event(when, &merged) }
+}
+
+fn closed(number: i64, class: &str, when: &str) -> Event {
+    let closed = enrollment::PlaceClosed {
+        programme_id: PROGRAMME.to_owned(),
+        kind: enrollment::PlaceKind::Class.into(),
+        code: class.to_owned(),
+        change_number: number,
+        reason: "无学员".to_owned(),
+    };
+    Event { fact_id: format!("{class}-"), ..event(when, &closed) }
+}
+
+/// L1 goes into L2 and that into L3, S0 into S1, 130302 into 130303, which moves; the trainee's second move is to a class that is closed
+/// later. L1 had U1 and gets U2 when it is no more.
+fn endings(person_id: &str) -> Vec<Event> {
+    use enrollment::PlaceKind::{Class, Region, School};
+    let class = enrollment::ClassCreated {
+        programme_id: PROGRAMME.to_owned(),
+        class_id: "L1".to_owned(),
+        region_code: "130302".to_owned(),
+        tutor_id: "U1".to_owned(),
+    };
+    let replaced = enrollment::TutorReplaced {
+        programme_id: PROGRAMME.to_owned(),
+        class_id: "L1".to_owned(),
+        change_number: 1,
+        new_tutor_id: "U2".to_owned(),
+        ..enrollment::TutorReplaced::default()
+    };
+    vec![
+        registration(person_id),
+        transfer(person_id, "130304", "L5", "12-01T00:00:00"),
+        merged(Class, 1, "L1", "L2", "10-01T00:00:00"),
+        merged(Class, 2, "L2", "L3", "10-10T00:00:00"),
+        closed(3, "L5", "12-10T00:00:00"),
+        merged(School, 1, "S0", "S1", "10-05T00:00:00"),
+        merged(Region, 1, "130302", "130303", "10-20T00:00:00"),
+        region("130302", "county", "130300", "130000"),
+        region("130303", "county", "130600", "130000"),
+        region_move("130303", 1, "133100", "11-01T00:00:00"),
+        event("07-01T00:00:00", &class),
+        event("10-15T00:00:00", &replaced),
+    ]
+}
+
+async fn who_stood_in_what_has_ended_stands_in_its_successor_in_any_order(kit: TestKit) {
+    for order in rotations(endings("E1").len()) {
+        let events = endings("E1");
+        let mut tx = kit.kit.database().begin_write().await.unwrap();
+        for place in order.iter().chain(&order) {
+            apply(&mut tx, std::slice::from_ref(&events[*place])).await.unwrap();
+        }
+        let found = member(&mut tx, &programme(), &id("E1")).await.unwrap().unwrap();
+        for (when, expected) in [
+            ("09-30T23:59:59", "130302 S0 L1"),
+            ("10-01T00:00:00", "130302 S0 L2"),
+            ("10-05T00:00:00", "130302 S1 L2"),
+            ("10-10T00:00:00", "130302 S1 L3"),
+            ("10-20T00:00:00", "130303 S1 L3"),
+            ("12-01T00:00:00", "130304 S1 L5"),
+            ("12-10T00:00:00", "130304 S1 "),
+        ] {
+            let place = found.places.at(instant(when));
+            let said = format!("{} {} {}", place.county_text(), place.school_text(), place.class_text());
+            assert_eq!(said, expected, "{when} {order:?}");
+        }
+        let class = shipei_mirror::class(&mut tx, &programme(), &id("L1")).await.unwrap().unwrap();
+        assert_eq!(class.tutors.before(instant("10-01T00:00:00")), &Some(id("U1")));
+        assert_eq!((class.tutors.at(instant("10-01T00:00:00")), class.tutors.last()), (&None, &None));
+        assert_eq!(class.regions.last(), &id::<RegionCode>("130303"));
+        for (region, when, expected) in [
+            ("130300", "10-19T23:59:59", "130302"),
+            ("130600", "10-20T00:00:00", "130302 130303"),
+            ("133100", "11-01T00:00:00", "130302 130303"),
+            ("130303", "11-01T00:00:00", "130302 130303"),
+            ("130300", "11-01T00:00:00", ""),
+        ] {
+            let within = tree::within(&mut tx, PROGRAMME, region, instant(when)).await.unwrap();
+            assert_eq!(within.join(" "), expected, "{region} {when} {order:?}");
+        }
+        // Without the second merge L2 goes on; without the first, L1 does.
+        for (fallen, expected) in [("L2-L3", "L2"), ("L1-L2", "L1"), ("130302-130303", "L1")] {
+            shipei_store::retraction::learn(&mut tx, "enrollment", &[(PROGRAMME, fallen)]).await.unwrap();
+            let told: Vec<Event> = events.iter().filter(|event| event.fact_id == fallen).cloned().collect();
+            assert_eq!(told.len(), 1);
+            apply(&mut tx, &told).await.unwrap();
+            let found = member(&mut tx, &programme(), &id("E1")).await.unwrap().unwrap();
+            let place = found.places.at(instant("11-15T00:00:00"));
+            assert_eq!(place.class_text(), expected, "without {fallen}");
+            assert_eq!(place.county_text() == "130302", fallen.starts_with("1303"), "without {fallen}");
+        }
+        let within = tree::within(&mut tx, PROGRAMME, "133100", instant("12-01T00:00:00")).await.unwrap();
+        assert!(!within.contains(&"130302".to_owned()), "{within:?}");
+        tx.rollback().await.unwrap();
+    }
+}
 
 /// Who had been enrolled by mistake is nobody, whichever is told first, and somebody again when that falls.
 async fn who_was_removed_is_nobody_in_any_order(kit: TestKit) {

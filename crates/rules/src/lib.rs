@@ -24,6 +24,7 @@ pub mod identity_number;
 pub mod ids;
 pub mod intervals;
 pub mod marking;
+pub mod places;
 pub mod region;
 pub mod scheme;
 pub mod study_time;

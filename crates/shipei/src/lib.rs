@@ -21,6 +21,7 @@ pub mod finalise;
 pub mod honours;
 pub mod operate;
 pub mod person;
+pub mod place;
 pub mod progress;
 mod redis;
 pub mod scheme;

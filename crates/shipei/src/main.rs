@@ -14,7 +14,7 @@ use shipei::{
     config::{self, Config},
     course, demo,
     display::say,
-    duties, evidence, explain, files, finalise, honours, operate, person, progress, scheme, serve, settings,
+    duties, evidence, explain, files, finalise, honours, operate, person, place, progress, scheme, serve, settings,
     stats,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
@@ -151,6 +151,15 @@ enum Command {
     /// Show a person; say that two ids are one, so that what both did counts for it (同一人).
     #[command(subcommand, after_help = person::EXAMPLES)]
     Person(person::Command),
+    /// Call a region otherwise, merge a county into another, close one, from a date on (更名, 合并, 撤销).
+    #[command(subcommand, after_help = place::REGION_EXAMPLES)]
+    Region(place::Command),
+    /// Call a school otherwise, merge it into another, close it, from a date on (更名, 合并, 撤销).
+    #[command(subcommand, after_help = place::SCHOOL_EXAMPLES)]
+    School(place::Command),
+    /// Call a class otherwise, merge it into another, close it, from a date on (更名, 合并, 撤销).
+    #[command(subcommand, after_help = place::CLASS_EXAMPLES)]
+    Class(place::Command),
     /// Say item by item why a score is what it is, and what is missing until when (成绩说明书).
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Options),
@@ -328,6 +337,18 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Person(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             person::run(&command).await?;
+        }
+        Command::Region(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            place::run(place::Kind::Region, &command).await?;
+        }
+        Command::School(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            place::run(place::Kind::School, &command).await?;
+        }
+        Command::Class(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            place::run(place::Kind::Class, &command).await?;
         }
         Command::Stats(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

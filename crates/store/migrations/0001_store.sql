@@ -76,6 +76,18 @@ CREATE TABLE region_within (
 
 CREATE INDEX region_within_by_above ON region_within (programme_id, within_code, region_code);
 
+-- What stands for what was merged or closed, from an instant on until another (absent: for good); empty for nothing.
+CREATE TABLE place_successor (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    from_at TIMESTAMPTZ NOT NULL,
+    until_at TIMESTAMPTZ,
+    successor TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, kind, code, from_at)
+);
+CREATE INDEX place_successor_by_successor ON place_successor (programme_id, kind, successor, code);
+
 -- The 64 partitions and the audit log (src/partition.rs).
 WITH RECURSIVE partitions (partition) AS (
     SELECT 0

@@ -38,6 +38,7 @@ pub mod retry;
 pub mod schema;
 mod sometimes;
 mod sqlite;
+pub mod succession;
 pub mod testing;
 pub mod testing_migrations;
 pub mod transaction;

@@ -30,6 +30,41 @@ impl Lying {
     }
 }
 
+/// A region into which another one is merged, for a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taking {
+    /// From when on.
+    pub from: DateTime<Utc>,
+    /// Until when; `None` for good.
+    pub until: Option<DateTime<Utc>>,
+    /// Its code.
+    pub code: String,
+    /// Where it lies itself, by time.
+    pub lying: Vec<Lying>,
+}
+
+/// Where a region lies that is merged into others, by time: as it lay itself until the first takes it, and then in that one
+/// and in what that one lies in.
+pub fn merged(own: Vec<Lying>, taking: &[Taking]) -> Vec<Lying> {
+    let Some(first) = taking.first() else { return own };
+    let mut lying: Vec<Lying> =
+        own.into_iter().filter(|entry| entry.from.is_none_or(|from| from < first.from)).collect();
+    for taken in taking {
+        let before = taken.lying.iter().rfind(|entry| entry.from.is_none_or(|from| from <= taken.from));
+        let in_it =
+            |above: &[String]| std::iter::once(taken.code.clone()).chain(above.iter().cloned()).collect();
+        let above = before.map_or(&[][..], |entry| &entry.above);
+        lying.push(Lying { from: Some(taken.from), above: in_it(above) });
+        for entry in &taken.lying {
+            let Some(from) = entry.from else { continue };
+            if from > taken.from && taken.until.is_none_or(|until| from < until) {
+                lying.push(Lying { from: Some(from), above: in_it(&entry.above) });
+            }
+        }
+    }
+    lying
+}
+
 /// Before every fact.
 fn beginning() -> DateTime<Utc> {
     DateTime::from_timestamp(-62_135_596_800, 0).unwrap_or_default() // 0001-01-01
@@ -111,4 +146,43 @@ pub async fn within(
         ]
     )?;
     Ok(rows.into_iter().map(|(code,)| code).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn lies(from: Option<i64>, above: &str) -> Lying {
+        Lying::under(from.map(at), above.split(' ').map(str::to_owned))
+    }
+
+    #[test]
+    fn merged_region_lies_in_what_took_it_wherever_that_lies() {
+        let own = || vec![lies(None, "C1 P"), lies(Some(10), "C2 P"), lies(Some(50), "C1 P")];
+        assert_eq!(merged(own(), &[]), own());
+        let took = |from, until: Option<i64>, code: &str, lying| Taking {
+            from: at(from),
+            until: until.map(at),
+            code: code.to_owned(),
+            lying,
+        };
+        let x =
+            vec![lies(None, "C3 P"), lies(Some(20), "C4 P"), lies(Some(30), "C5 P"), lies(Some(40), "C6 P")];
+        let found =
+            merged(own(), &[took(25, Some(35), "X", x), took(35, None, "Y", vec![lies(None, "C7 P")])]);
+        let expected = [
+            lies(None, "C1 P"),
+            lies(Some(10), "C2 P"),
+            lies(Some(25), "X C4 P"),
+            lies(Some(30), "X C5 P"),
+            lies(Some(35), "Y C7 P"),
+        ];
+        assert_eq!(found, expected);
+        // Of a region that has not arrived yet nothing is known but that it took the other.
+        assert_eq!(merged(Vec::new(), &[took(25, None, "X", Vec::new())]), [lies(Some(25), "X")]);
+    }
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use shipei_rules::{
     ids::{ActivityId, ClassId, PersonId, SeminarId, SessionId, SubmissionId},
+    places::PlaceKind,
     region::RegionCode,
 };
 
@@ -260,6 +261,10 @@ pub struct Batch {
     pub classes_extended: BTreeMap<ClassId, Cause>,
     /// Trainees who were removed, or are there again: what they posted counts for their classes no more, or again.
     pub removed: BTreeMap<PersonId, Cause>,
+    /// Regions, schools and classes that were merged or closed, or are there again, by kind and code.
+    pub endings: BTreeMap<(PlaceKind, String), Cause>,
+    /// Who stood in them, or had come to stand in them with others: they may stand elsewhere at any time.
+    pub resettled: BTreeMap<PersonId, Cause>,
     /// The event that brought another scheme, or other windows of many.
     pub scheme: Option<Cause>,
     /// The event that changed the tree of regions.

@@ -37,8 +37,14 @@ CREATE TABLE region (
     parent_code TEXT COLLATE "C" NOT NULL,
     -- Where it was created, so that the same creation sent after a move is still the same.
     created_parent_code TEXT COLLATE "C" NOT NULL,
-    -- Whether GB/T 2260 has this code with this name in the programme's year.
+    -- Whether GB/T 2260 has this code with its first name in the programme's year.
     in_national_standard BOOLEAN NOT NULL,
+    -- What it is called follows from place_change: now, when it was created, and since when it is called so; since when it is no more, and
+    -- what it was merged into.
+    created_name TEXT COLLATE "C" NOT NULL,
+    named_at TIMESTAMPTZ,
+    closed_at TIMESTAMPTZ,
+    merged_into TEXT COLLATE "C" NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
@@ -66,7 +72,14 @@ CREATE TABLE school (
     programme_id TEXT COLLATE "C" NOT NULL,
     school_code TEXT COLLATE "C" NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
+    -- Now, and when it was created.
     county_code TEXT COLLATE "C" NOT NULL,
+    created_county_code TEXT COLLATE "C" NOT NULL,
+    -- As of a region.
+    created_name TEXT COLLATE "C" NOT NULL,
+    named_at TIMESTAMPTZ,
+    closed_at TIMESTAMPTZ,
+    merged_into TEXT COLLATE "C" NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
@@ -79,11 +92,18 @@ CREATE TABLE class (
     programme_id TEXT COLLATE "C" NOT NULL,
     class_id TEXT COLLATE "C" NOT NULL,
     name TEXT COLLATE "C" NOT NULL,
+    -- Now, and when it was created.
     region_code TEXT COLLATE "C" NOT NULL,
+    created_region_code TEXT COLLATE "C" NOT NULL,
     -- Now; who was when is in class_tutor.
     tutor_id TEXT COLLATE "C" NOT NULL,
     -- When it was created, so that the same creation sent after a replacement is still the same.
     created_tutor_id TEXT COLLATE "C" NOT NULL,
+    -- As of a region.
+    created_name TEXT COLLATE "C" NOT NULL,
+    named_at TIMESTAMPTZ,
+    closed_at TIMESTAMPTZ,
+    merged_into TEXT COLLATE "C" NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
@@ -107,6 +127,27 @@ CREATE TABLE class_tutor (
     PRIMARY KEY (programme_id, class_id, number)
 );
 
+-- What became of a region, a school or a class (kind), from an instant on: rename (name), merge (into_code), close. What stands for what
+-- ended follows from those that stand, and is kept in place_successor.
+CREATE TABLE place_change (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    -- From 1, in the order of recording within the kind.
+    number BIGINT NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    act TEXT COLLATE "C" NOT NULL,
+    -- Empty for the others, like into_code.
+    name TEXT COLLATE "C" NOT NULL,
+    into_code TEXT COLLATE "C" NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, kind, number)
+);
+CREATE INDEX place_change_by_code ON place_change (programme_id, kind, code, act);
+
 -- The end of one window moved: of each id one that stands, and those that were retracted. At most one of region, class and person stands; none is the whole programme.
 CREATE TABLE extension (
     programme_id TEXT COLLATE "C" NOT NULL,
@@ -128,7 +169,7 @@ CREATE TABLE extension (
 );
 CREATE INDEX extension_by_window ON extension (programme_id, window_name, region_code);
 
--- Somebody of a programme, as they stand, which follows from the roster, person_change and transfer. The identity number is
+-- Somebody of a programme, as they stand, which follows from the roster, person_change, transfer and place_change. The identity number is
 -- sealed; it is found by its keyed digest. It need not be one person's only: the law asks that it be right (GB 11643), and
 -- somebody may be a trainee and a tutor under two ids.
 CREATE TABLE person (
@@ -217,7 +258,7 @@ CREATE TABLE person_merge (
 );
 CREATE INDEX person_merge_by_kept ON person_merge (programme_id, kept_id);
 
--- Every move of a trainee: what it was before, what it is from then on.
+-- Every move of a trainee: what it was before, what it is from then on, as moves say it: of a place that has ended its successor counts.
 CREATE TABLE transfer (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,

@@ -4,10 +4,12 @@
 mod correct;
 mod extension;
 mod moves;
+mod places;
 
 pub(crate) use correct::{Right, find, identity_digest, right, teaching_to};
 pub(crate) use extension::{extension_to, new_extension};
 pub(crate) use moves::{transfer, transfers};
+pub(crate) use places::{PlaceChange, PlaceRequest, class_to, kind_to, region_to, school_to};
 use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{
     duties::Duty,
@@ -23,7 +25,7 @@ use shipei_store::{StoreError, crypto::Vault};
 use crate::{
     domain::{Merge, Place},
     store::{
-        Maybe,
+        Life, Maybe,
         class::ClassRow,
         county::{CountyRow, RemittanceRow},
         honour::ChoiceRow,
@@ -164,6 +166,7 @@ pub(crate) fn new_region(request: &pb::CreateRegionRequest) -> Result<(Programme
         pb::RegionLevel::County => RegionLevel::County,
         pb::RegionLevel::Unspecified => return Err(Error::invalid("level", "required")),
     };
+    let life = Life::begun(&name);
     let row = RegionRow {
         code,
         name,
@@ -171,6 +174,7 @@ pub(crate) fn new_region(request: &pb::CreateRegionRequest) -> Result<(Programme
         parent_code: Maybe(parent_code),
         created_parent_code: Maybe(parent_code),
         in_national_standard: false,
+        life,
     };
     Ok((programme_id, level, row))
 }
@@ -196,7 +200,8 @@ pub(crate) fn new_school(request: &pb::CreateSchoolRequest) -> Result<(Programme
         region(&mut fields, "county_code", &request.county_code),
     );
     let (programme_id, school_code, name, county_code) = fields.all(parsed)?;
-    Ok((programme_id, SchoolRow { school_code, name, county_code }))
+    let life = Life::begun(&name);
+    Ok((programme_id, SchoolRow { school_code, name, county_code, created_county_code: county_code, life }))
 }
 
 /// A class that is created.
@@ -211,7 +216,9 @@ pub(crate) fn new_class(request: &pb::CreateClassRequest) -> Result<(ProgrammeId
     );
     let (programme_id, class_id, name, region_code, tutor_id) = fields.all(parsed)?;
     let (tutor_id, created_tutor_id) = (Maybe(tutor_id.clone()), Maybe(tutor_id));
-    Ok((programme_id, ClassRow { class_id, name, region_code, tutor_id, created_tutor_id }))
+    let (life, created_region_code) = (Life::begun(&name), region_code);
+    let row = ClassRow { class_id, name, region_code, created_region_code, tutor_id, created_tutor_id, life };
+    Ok((programme_id, row))
 }
 
 /// A class, its tutor from then on (none for nobody), and why.
@@ -342,37 +349,6 @@ pub(crate) fn duty_to(duty: &Duty, scheme: &Scheme) -> Option<pb::Duty> {
         from_time: Some(to_timestamp(period.from)),
         until_time: Some(to_timestamp(period.until)),
     })
-}
-
-/// A region as messages have it.
-pub(crate) fn region_to(row: RegionRow) -> Result<pb::Region> {
-    let level = match row.level()? {
-        RegionLevel::Province => pb::RegionLevel::Province,
-        RegionLevel::City => pb::RegionLevel::City,
-        RegionLevel::County => pb::RegionLevel::County,
-    };
-    Ok(pb::Region {
-        parent_code: row.parent_code.as_str().to_owned(),
-        code: row.code.into(),
-        name: row.name,
-        level: level.into(),
-        in_national_standard: row.in_national_standard,
-    })
-}
-
-/// A school as messages have it.
-pub(crate) fn school_to(row: SchoolRow) -> pb::School {
-    pb::School { school_code: row.school_code.into(), name: row.name, county_code: row.county_code.into() }
-}
-
-/// A class as messages have it.
-pub(crate) fn class_to(row: ClassRow) -> pb::Class {
-    pb::Class {
-        tutor_id: row.tutor_id.as_str().to_owned(),
-        class_id: row.class_id.into(),
-        name: row.name,
-        region_code: row.region_code.into(),
-    }
 }
 
 /// A county as messages have it.

@@ -4,6 +4,7 @@
 //! with its table of cases below; rows of a roster are judged in `roster.rs`.
 
 mod merge;
+pub(crate) mod places;
 
 use chrono::{DateTime, Utc};
 pub(crate) use merge::{Merge, decide_merge};

@@ -22,8 +22,8 @@ use sha2::{Digest as _, Sha256};
 use shipei_contracts::enrollment::v1::{
     county_service_server::CountyServiceServer, export_service_server::ExportServiceServer,
     extension_service_server::ExtensionServiceServer, honour_service_server::HonourServiceServer,
-    person_service_server::PersonServiceServer, programme_service_server::ProgrammeServiceServer,
-    region_service_server::RegionServiceServer,
+    person_service_server::PersonServiceServer, place_service_server::PlaceServiceServer,
+    programme_service_server::ProgrammeServiceServer, region_service_server::RegionServiceServer,
 };
 use shipei_service_kit::{Kit, ServerBuilder, Service, grpc_server};
 use shipei_store::{crypto, sqlx::migrate::Migrator};
@@ -37,6 +37,7 @@ pub const NAME: &str = shipei_contracts::services::ENROLLMENT;
 pub const GRPC_SERVICES: &[&str] = &[
     "shipei.enrollment.v1.ProgrammeService",
     "shipei.enrollment.v1.RegionService",
+    "shipei.enrollment.v1.PlaceService",
     "shipei.enrollment.v1.PersonService",
     "shipei.enrollment.v1.CountyService",
     "shipei.enrollment.v1.HonourService",
@@ -69,6 +70,7 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     builder
         .service(kit, grpc_server!(ProgrammeServiceServer, handler.clone()))
         .service(kit, grpc_server!(RegionServiceServer, handler.clone()))
+        .service(kit, grpc_server!(PlaceServiceServer, handler.clone()))
         .service(kit, grpc_server!(PersonServiceServer, handler.clone()))
         .service(kit, grpc_server!(CountyServiceServer, handler.clone()))
         .service(kit, grpc_server!(HonourServiceServer, handler.clone()))

@@ -22,8 +22,8 @@ use shipei_tables::Ruin;
 use crate::domain::Place;
 
 pub(crate) use enrolled::{
-    Enrolled, Holder, IdentityDigest, Known, Register, Verdict, Written, check_places, judge, warnings,
-    with_zeros,
+    Enrolled, Holder, IdentityDigest, Known, Register, Verdict, Written, check_open, check_places, judge,
+    warnings, with_zeros,
 };
 pub(crate) use read::{plain_number, read_row, showable_person_id};
 pub(crate) use rehearsal::Rehearsal;

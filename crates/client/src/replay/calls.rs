@@ -2,6 +2,7 @@
 
 mod amend;
 mod origin;
+mod place;
 
 use anyhow::Result;
 use shipei_contracts::{
@@ -50,6 +51,8 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         | Event::CourseSelected { person: id, .. } => vec![person(id)],
         Event::TutorChosen { tutor, .. } => vec![person(tutor)],
         Event::TutorReplaced { class, .. } => vec![format!("class/{class}")],
+        // In the order of lines: of two of one instant, and of what is merged twice, the first is the first.
+        Event::PlaceRenamed(_) | Event::PlaceMerged(_) | Event::PlaceClosed(_) => vec!["places".to_owned()],
         Event::StudySession(session) => vec![person(&session.person)],
         Event::TimeGranted(grant) => vec![person(&grant.person)],
         Event::ItemAdjusted(decision) => vec![format!("decision/{}", decision.person)],
@@ -449,6 +452,9 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
         Event::ItemAdjusted(line) => amend::adjust(clients, origin, line).await,
         Event::CourseCorrected(line) => amend::correct(clients, origin, line).await,
         Event::CourseRetired(line) => amend::retire(clients, origin, line).await,
+        Event::PlaceRenamed(line) => place::rename(clients, origin, line).await,
+        Event::PlaceMerged(line) => place::merge(clients, origin, line).await,
+        Event::PlaceClosed(line) => place::close(clients, origin, line).await,
         // Heartbeats go by stream, see `study.rs`.
         Event::StudySession(_) => Ok(()),
     }

@@ -112,3 +112,42 @@ pub struct CourseRetired {
     pub since: Option<DateTime<Utc>>,
     pub reason: String,
 }
+
+/// What a line about a place is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the season format's own words")]
+pub enum PlaceKind {
+    Region,
+    School,
+    Class,
+}
+
+/// A region, a school or a class that is called otherwise.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "the season format's own words")]
+pub struct PlaceRenamed {
+    pub kind: PlaceKind,
+    pub code: String,
+    pub name: String,
+    pub reason: String,
+}
+
+/// A county, a school or a class that becomes part of another one.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "the season format's own words")]
+pub struct PlaceMerged {
+    pub kind: PlaceKind,
+    pub code: String,
+    pub into: String,
+    pub reason: String,
+}
+
+/// A region, a school or a class that ends.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "the season format's own words")]
+pub struct PlaceClosed {
+    pub kind: PlaceKind,
+    pub code: String,
+    pub reason: String,
+}

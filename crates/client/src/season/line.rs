@@ -4,7 +4,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::amendment::{CourseCorrected, CourseRetired, ExtensionGranted, ItemAdjusted, TimeGranted};
+use super::amendment::{
+    CourseCorrected, CourseRetired, ExtensionGranted, ItemAdjusted, PlaceClosed, PlaceMerged, PlaceRenamed,
+    TimeGranted,
+};
 pub use super::values::Stage;
 use super::values::{instant, optional_instant};
 
@@ -72,6 +75,12 @@ pub enum Event {
     PersonsMerged { person: String, merged: String, reason: String },
     #[serde(rename = "tutor.replaced")]
     TutorReplaced { class: String, tutor: String, reason: String },
+    #[serde(rename = "place.renamed")]
+    PlaceRenamed(PlaceRenamed),
+    #[serde(rename = "place.merged")]
+    PlaceMerged(PlaceMerged),
+    #[serde(rename = "place.closed")]
+    PlaceClosed(PlaceClosed),
     #[serde(rename = "session.voided")]
     SessionVoided { person: String, session: String, reason: String },
     #[serde(rename = "extension.granted")]

@@ -30,6 +30,9 @@ pub fn step_of(event: &Event) -> Step {
         | Event::PersonRemoved { .. }
         | Event::PersonsMerged { .. }
         | Event::TutorReplaced { .. }
+        | Event::PlaceRenamed(_)
+        | Event::PlaceMerged(_)
+        | Event::PlaceClosed(_)
         | Event::ExtensionGranted(_)
         | Event::TutorChosen { .. } => Step::Enrollment,
         Event::CourseSelected { .. } | Event::CourseCorrected(_) | Event::CourseRetired(_) => Step::Selection,
@@ -81,6 +84,9 @@ pub fn person_of(event: &Event) -> &str {
         | Event::InvoiceIssued { .. }
         | Event::LearningOpened { .. }
         | Event::TutorReplaced { .. }
+        | Event::PlaceRenamed(_)
+        | Event::PlaceMerged(_)
+        | Event::PlaceClosed(_)
         | Event::ExtensionGranted(_)
         | Event::CourseCorrected(_)
         | Event::CourseRetired(_)

@@ -8,6 +8,7 @@ mod duties;
 mod explain;
 mod exports;
 mod person;
+mod place;
 mod roster;
 mod server;
 mod who;

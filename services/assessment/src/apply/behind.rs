@@ -40,12 +40,12 @@ impl Default for Behind {
 }
 
 impl Behind {
-    /// Begins a batch that was read at `now`; `None` for one that is not behind.
-    pub(super) fn begin(&self, now: Instant, events: &[Event]) -> Option<PutOff<'_>> {
+    /// Begins a batch that was read at `now` and by which so many people stand elsewhere; `None` for one that is not behind.
+    pub(super) fn begin(&self, now: Instant, events: &[Event], resettled: usize) -> Option<PutOff<'_>> {
         let recorded = events.last().and_then(|event| event.recorded_time.as_ref());
         let recorded_at = recorded.and_then(|time| from_timestamp(time).ok());
         let is_old = recorded_at.is_some_and(|recorded_at| now - recorded_at > OLD_FROM);
-        if !is_old && events.len() < MANY {
+        if !is_old && events.len() + resettled < MANY {
             return None;
         }
         self.under_way.send_modify(|batches| *batches += 1);
@@ -109,10 +109,12 @@ mod tests {
     async fn old_and_large_batches_are_behind_until_none_comes() {
         let behind = Behind::default();
         let now = DateTime::from_timestamp(100, 0).unwrap();
-        assert!(behind.begin(now, &events(MANY - 1, 95)).is_none());
-        assert!(behind.begin(now, &events(1, 94)).is_some());
+        assert!(behind.begin(now, &events(MANY - 1, 95), 0).is_none());
+        assert!(behind.begin(now, &events(1, 94), 0).is_some());
         let mut heard = behind.heard();
-        let large = behind.begin(now, &events(MANY, 100));
+        assert!(behind.begin(now, &events(1, 100), MANY).is_some(), "a county was merged");
+        heard.any().await;
+        let large = behind.begin(now, &events(MANY, 100), 0);
         assert!(large.is_some());
         heard.any().await;
         assert!(timeout(QUIET * 4, heard.quiet()).await.is_err(), "one is being applied");

@@ -3,10 +3,12 @@
 use shipei_contracts::{common::v1::Role, enrollment::v1 as enrollment, event::v1::Event};
 use shipei_mirror::Programmes;
 use shipei_rules::{
-    ids::{ClassId, PersonId},
+    ids::{ClassId, PersonId, ProgrammeId},
+    places::PlaceKind,
     region::RegionCode,
 };
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
+use shipei_store::Tx;
 
 use super::{Batches, Behind, apply_batches, batch_of, cause_of, id_of, keep_duty_fact, keep_first};
 use crate::{
@@ -33,6 +35,8 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::ExtensionGranted => extension_granted,
     enrollment::RegionCreated => region_created,
     enrollment::RegionMoved => region_moved,
+    enrollment::PlaceMerged => place_merged,
+    enrollment::PlaceClosed => place_closed,
     enrollment::RosterReported => reported,
     enrollment::RosterCompiled => compiled,
     enrollment::RemittanceSent => remitted,
@@ -80,7 +84,14 @@ impl Projector for EnrollmentProjector {
                 scores::lock_programme(&mut unit.tx, programme_id, true).await?;
             }
         }
+        // Before and after: who comes to stand elsewhere by it, and who does so no more when it has fallen.
+        for (programme_id, batch) in &mut batches {
+            resettle(&mut unit.tx, programme_id, batch).await?;
+        }
         shipei_mirror::apply(&mut unit.tx, events).await?;
+        for (programme_id, batch) in &mut batches {
+            resettle(&mut unit.tx, programme_id, batch).await?;
+        }
         // Where regions have extensions, another tree gives them to others.
         for (programme_id, batch) in &mut batches {
             let Some(cause) = batch.tree.take() else { continue };
@@ -155,6 +166,54 @@ fn region_created(batches: &mut Batches, fact: enrollment::RegionCreated, told: 
 
 fn region_moved(batches: &mut Batches, fact: enrollment::RegionMoved, told: &Fact<'_>) -> Result<()> {
     tree_changed(batch_of(batches, &fact.programme_id, told)?, told);
+    Ok(())
+}
+
+fn place_merged(batches: &mut Batches, fact: enrollment::PlaceMerged, told: &Fact<'_>) -> Result<()> {
+    let batch = batch_of(batches, &fact.programme_id, told)?;
+    match fact.kind() {
+        enrollment::PlaceKind::Region => {
+            tree_changed(batch, told);
+            for code in [&fact.code, &fact.into_code] {
+                let county_code = id_of(told, RegionCode::parse(code))?;
+                batch.touched.county(county_code, &cause_of(told), Some(told.at));
+            }
+            ended(batch, PlaceKind::Region, fact.code, told);
+        }
+        enrollment::PlaceKind::School => ended(batch, PlaceKind::School, fact.code, told),
+        enrollment::PlaceKind::Class => {
+            for class_id in [&fact.code, &fact.into_code] {
+                batch.touched.class(&id_of(told, ClassId::parse(class_id))?, &cause_of(told));
+            }
+            ended(batch, PlaceKind::Class, fact.code, told);
+        }
+        enrollment::PlaceKind::Unspecified => {}
+    }
+    Ok(())
+}
+
+fn place_closed(batches: &mut Batches, fact: enrollment::PlaceClosed, told: &Fact<'_>) -> Result<()> {
+    // Nothing stands in a region or a school that is closed.
+    if fact.kind() == enrollment::PlaceKind::Class {
+        let batch = batch_of(batches, &fact.programme_id, told)?;
+        batch.touched.class(&id_of(told, ClassId::parse(&fact.code))?, &cause_of(told));
+        ended(batch, PlaceKind::Class, fact.code, told);
+    }
+    Ok(())
+}
+
+/// Nobody may score by where people stood before.
+fn ended(batch: &mut Batch, kind: PlaceKind, code: String, told: &Fact<'_>) {
+    batch.changes_windows = true;
+    batch.endings.insert((kind, code), cause_of(told));
+}
+
+/// Adds to the batch whoever stood in what has ended.
+async fn resettle(tx: &mut Tx, programme_id: &ProgrammeId, batch: &mut Batch) -> Result<()> {
+    for ((kind, code), cause) in &batch.endings {
+        let people = shipei_mirror::people_ever_in(tx, programme_id, *kind, code).await?;
+        batch.resettled.extend(people.into_iter().map(|person_id| (person_id, cause.clone())));
+    }
     Ok(())
 }
 

@@ -22,7 +22,7 @@ pub use behind::Behind;
 use crate::{
     facts::{Batch, Cause, DutyFactKey, Instant, Touched},
     recompute::{self, rescore},
-    store::{classes, due, load, save, scores},
+    store::{classes, due, load, places, save, scores},
 };
 
 /// What the events of one batch say, by programme.
@@ -85,12 +85,17 @@ pub async fn apply_batches(
     events: &[Event],
     batches: Batches,
 ) -> Result<()> {
-    let put_off = behind.begin(unit.now, events);
+    let resettled = batches.values().map(|batch| batch.resettled.len()).sum();
+    let put_off = behind.begin(unit.now, events, resettled);
     for (programme_id, mut batch) in batches {
         if batch.scheme.is_none() && !batch.changes_windows {
             scores::lock_programme(&mut unit.tx, &programme_id, false).await?;
         }
         save::batch(&mut unit.tx, &programme_id, &batch).await?;
+        places::settle(&mut unit.tx, &programme_id, &batch).await?;
+        for (person_id, cause) in &batch.resettled {
+            batch.touched.trainee(person_id, cause);
+        }
         touch_what_rests_on_it(unit, &programme_id, &mut batch).await?;
         let removed: Vec<&PersonId> = batch.removed.keys().collect();
         for person in classes::classes_where(&mut unit.tx, &programme_id, &removed).await? {
@@ -182,7 +187,7 @@ mod tests {
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
         let expected = "enrollment 7006: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
-            PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PersonsMerged PreJobTrainingAttended ProgrammeCreated RegionCreated \
+            PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PersonsMerged PlaceClosed PlaceMerged PreJobTrainingAttended ProgrammeCreated RegionCreated \
             RegionMoved RemittanceConfirmed RemittanceSent RosterCompiled RosterReported SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
         let expected =

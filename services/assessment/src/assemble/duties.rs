@@ -28,9 +28,9 @@ use crate::{
     domain::trainee::TraineeRecord,
     facts::Instant,
     store::{
-        classes,
+        classes, counties as stored_counties,
         duties::{self as store, DutyFact},
-        lists, load,
+        load,
     },
 };
 
@@ -281,7 +281,9 @@ pub async fn of_county(
         Some(counselor) => counselor.pre_job_at.map(Done::at),
         None => {
             let of = (county, as_of);
-            let ids = lists::counselors_of(tx, &Reach::Everything, programme_id, of, COUNSELORS_MAX).await?;
+            let ids =
+                stored_counties::counselors_of(tx, &Reach::Everything, programme_id, of, COUNSELORS_MAX)
+                    .await?;
             let ids: Vec<&PersonId> = ids.iter().collect();
             let counselors = members(tx, programme_id, &ids).await?;
             let here = counselors.iter().filter(|member| !member.absences.at(as_of));

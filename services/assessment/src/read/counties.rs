@@ -15,7 +15,7 @@ use crate::{
     Assessment,
     assemble::counties::{self, Judged},
     convert,
-    store::lists,
+    store::counties as stored_counties,
 };
 
 /// The most counselors of one county that are named.
@@ -31,7 +31,7 @@ impl Assessment {
             convert::county(&request.programme_id, &request.county_code, request.as_of)?;
         let reading = Reading::begin(&mut unit, &self.schemes, &programme_id, as_of).await?;
         let (tx, own) = (&mut unit.tx, (Some(county_code), None, reading.at.as_of));
-        let known = lists::counties(tx, &unit.reach, &programme_id, own, "", 1).await?;
+        let known = stored_counties::counties(tx, &unit.reach, &programme_id, own, "", 1).await?;
         if known.is_empty() {
             return Err(not_found("county_code"));
         }
@@ -52,7 +52,8 @@ impl Assessment {
         let reading = Reading::begin(&mut unit, &self.schemes, programme_id, filter.as_of).await?;
         let asked = (None, filter.region_code, reading.at.as_of);
         let (after, limit) = (page.after(0), page.limit());
-        let codes = lists::counties(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
+        let codes =
+            stored_counties::counties(&mut unit.tx, &unit.reach, programme_id, asked, after, limit).await?;
         let mut unreadable = Vec::new();
         let judged = Judged::AsOf(reading.at.as_of);
         let mut read = scores(&mut unit, &reading, &codes, judged).await;
@@ -87,7 +88,8 @@ pub(super) async fn scores(
     let mut scores = Vec::with_capacity(found.len());
     for (county_code, county) in &found {
         let (programme_id, of) = (&reading.programme_id, (*county_code, as_of));
-        let counselors = lists::counselors_of(tx, &unit.reach, programme_id, of, COUNSELORS_MAX).await?;
+        let counselors =
+            stored_counties::counselors_of(tx, &unit.reach, programme_id, of, COUNSELORS_MAX).await?;
         scores.push(convert::county_score(&reading.scheme, *county_code, counselors, county, reading.at));
     }
     Ok(scores)

@@ -22,6 +22,7 @@ use crate::{
     assemble::counties::Judged,
     convert,
     store::{
+        counties as stored_counties,
         lists::{self, PointsRow},
         rescore,
     },
@@ -128,7 +129,8 @@ async fn add_counties(unit: &mut ReadUnit, reading: &Reading, hash: &mut Sha256)
     loop {
         let (tx, programme_id) = (&mut unit.tx, &reading.programme_id);
         let page =
-            lists::counties(tx, &unit.reach, programme_id, everywhere, &after, COUNTIES_PER_STEP).await?;
+            stored_counties::counties(tx, &unit.reach, programme_id, everywhere, &after, COUNTIES_PER_STEP)
+                .await?;
         let Some(last) = page.last() else { return Ok(count) };
         last.as_str().clone_into(&mut after);
         let scored = counties::scores(unit, reading, &page, Judged::AtTheEnd).await?;

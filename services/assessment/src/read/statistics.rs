@@ -24,7 +24,7 @@ use crate::{
     },
     facts::Instant,
     store::{
-        lists, rescore,
+        counties as stored_counties, rescore,
         statistics::{self, Asked, Key, SumRow},
     },
 };
@@ -58,7 +58,8 @@ impl Assessment {
                 (Dimension::Class, _) if !part.is_empty() => Some("class_id"),
                 (_, Some(_)) => {
                     let counties = (None, region_code, as_of);
-                    let known = lists::counties(tx, reach, &filter.programme_id, counties, "", 1).await?;
+                    let known =
+                        stored_counties::counties(tx, reach, &filter.programme_id, counties, "", 1).await?;
                     known.is_empty().then_some("region_code")
                 }
                 _ => None,

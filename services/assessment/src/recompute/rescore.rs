@@ -18,7 +18,7 @@ use crate::{
     apply::Behind,
     facts::{Cause, Touched},
     recompute,
-    store::{due, lists, rescore as markers, scores},
+    store::{counties as stored_counties, due, lists, rescore as markers, scores},
 };
 
 /// How many trainees, tutors or counties one page scores.
@@ -79,7 +79,8 @@ async fn page(
             (people.len(), people.last().map(PersonId::to_string))
         }
         _ => {
-            let codes = lists::counties(tx, reach, programme_id, everywhere, after, RESCORE_PAGE).await?;
+            let codes =
+                stored_counties::counties(tx, reach, programme_id, everywhere, after, RESCORE_PAGE).await?;
             codes.iter().for_each(|county_code| touched.county(*county_code, cause, None));
             (codes.len(), codes.last().map(RegionCode::to_string))
         }

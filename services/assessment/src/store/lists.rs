@@ -18,19 +18,19 @@ use shipei_store::{
 use crate::{absent::MaybeId, facts::Instant, store::scores::KeptRow};
 
 #[derive(sqlx::FromRow)]
-struct PersonRow {
+pub(super) struct PersonRow {
     #[sqlx(try_from = "String")]
     person_id: PersonId,
 }
 
-fn people_of(rows: Vec<PersonRow>) -> Vec<PersonId> {
+pub(super) fn people_of(rows: Vec<PersonRow>) -> Vec<PersonId> {
     rows.into_iter().map(|row| row.person_id).collect()
 }
 
 #[derive(sqlx::FromRow)]
-struct CountyRow {
+pub(super) struct CountyRow {
     #[sqlx(try_from = "String")]
-    county_code: RegionCode,
+    pub(super) county_code: RegionCode,
 }
 
 /// Stored points of somebody.
@@ -71,6 +71,47 @@ pub struct TraineeThere {
     /// Their class.
     #[sqlx(try_from = "MaybeId")]
     pub class_id: Option<ClassId>,
+}
+
+/// SQL for what stands as of a time for what is said of a member `m`, who may stand at `p`: up to where the first two times go, and
+/// between them.
+macro_rules! standing_from {
+    ($kind:literal) => {
+        concat!(
+            "(SELECT COALESCE((SELECT g.successor FROM place_successor g WHERE g.programme_id = p.programme_id \
+             AND g.kind = '",
+            $kind,
+            "' AND g.code = said.code AND g.from_at <= "
+        )
+    };
+}
+macro_rules! standing_until {
+    () => {
+        " AND (g.until_at IS NULL OR g.until_at > "
+    };
+}
+
+/// SQL for what transfers and the registration say as of a time, up to where it goes, and behind it.
+macro_rules! said_from {
+    ($column:literal) => {
+        concat!(
+            ")), said.code) FROM (SELECT COALESCE((SELECT t.",
+            $column,
+            " FROM mirror_transfer t WHERE t.person_id = p.person_id AND t.programme_id = p.programme_id \
+             AND t.transferred_at <= "
+        )
+    };
+}
+macro_rules! said_until {
+    ($column:literal) => {
+        concat!(
+            " AND",
+            learned_stands!("t", "enrollment"),
+            "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.",
+            $column,
+            ") AS code) said)"
+        )
+    };
 }
 
 /// Who counts where as of a time: trainees after an id, by id. They are found by class, else by a county, else in the order
@@ -122,22 +163,19 @@ pub async fn trainees(
             as_of,
             " AND a.until_at > ",
             as_of,
-            ") AND p.class_id = COALESCE((SELECT t.class_id FROM mirror_transfer t WHERE t.person_id = p.person_id \
-             AND t.programme_id = p.programme_id AND t.transferred_at <= ",
+            concat!(") AND p.class_id = ", standing_from!("class")),
             as_of,
-            concat!(
-                " AND",
-                learned_stands!("t", "enrollment"),
-                "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.class_id) \
-             AND p.county_code = COALESCE((SELECT t.county_code FROM mirror_transfer t WHERE t.person_id = p.person_id \
-             AND t.programme_id = p.programme_id AND t.transferred_at <= "
-            ),
+            standing_until!(),
             as_of,
-            concat!(
-                " AND",
-                learned_stands!("t", "enrollment"),
-                "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.county_code)) THEN TRUE ELSE FALSE END"
-            ),
+            said_from!("class_id"),
+            as_of,
+            concat!(said_until!("class_id"), " AND p.county_code = ", standing_from!("region")),
+            as_of,
+            standing_until!(),
+            as_of,
+            said_from!("county_code"),
+            as_of,
+            concat!(said_until!("county_code"), ") THEN TRUE ELSE FALSE END"),
             asked.over(columns),
             "",
             reach.over(columns),
@@ -350,70 +388,6 @@ pub async fn tutors(
             "",
             reach.over(columns),
             " ORDER BY s.person_id LIMIT ",
-            limit
-        ]
-    )?;
-    Ok(people_of(rows))
-}
-
-/// Every county that enrollment named or that anything happened in, after a code, by code: one county, or those of a
-/// region as of a time, or any.
-pub async fn counties(
-    tx: &mut Tx,
-    reach: &Reach,
-    programme_id: &ProgrammeId,
-    (county_code, region_code, as_of): (Option<RegionCode>, Option<RegionCode>, Instant),
-    after: &str,
-    limit: i64,
-) -> Result<Vec<RegionCode>, StoreError> {
-    let columns = Columns { region: "c.code", ..Columns::none("c.programme_id", AsOf::At(as_of)) };
-    let asked = Reach::region(text_of(region_code.as_ref()));
-    let rows = fetch_list!(
-        tx,
-        CountyRow,
-        [
-            "SELECT c.code AS county_code FROM (SELECT programme_id, region_code AS code FROM mirror_region WHERE level = 'county' \
-             UNION SELECT programme_id, county_code AS code FROM county_score) AS c WHERE c.programme_id = ",
-            programme_id.as_str(),
-            " AND c.code > ",
-            after,
-            "",
-            Equal("c.code", text_of(county_code.as_ref())),
-            "",
-            asked.over(columns),
-            "",
-            reach.over(columns),
-            " ORDER BY c.code LIMIT ",
-            limit
-        ]
-    )?;
-    Ok(rows.into_iter().map(|row| row.county_code).collect())
-}
-
-/// The counselors of a county, by id.
-pub async fn counselors_of(
-    tx: &mut Tx,
-    reach: &Reach,
-    programme_id: &ProgrammeId,
-    (county_code, as_of): (RegionCode, Instant),
-    limit: i64,
-) -> Result<Vec<PersonId>, StoreError> {
-    let columns = Columns {
-        region: "m.county_code",
-        person: "m.person_id",
-        ..Columns::none("m.programme_id", AsOf::At(as_of))
-    };
-    let rows = fetch_list!(
-        tx,
-        PersonRow,
-        [
-            "SELECT m.person_id FROM mirror_member m WHERE m.role = 'county_counselor' AND m.programme_id = ",
-            programme_id.as_str(),
-            " AND m.county_code = ",
-            county_code.as_str(),
-            "",
-            reach.over(columns),
-            " ORDER BY m.person_id LIMIT ",
             limit
         ]
     )?;

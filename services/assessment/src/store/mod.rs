@@ -3,6 +3,7 @@
 //! whom a list is about, [`statistics`] sums up. Each statement is written once for both databases. A new fact is a statement in `save` and one in `load`.
 
 pub mod classes;
+pub mod counties;
 pub mod counts;
 pub mod decisions;
 pub mod due;
@@ -10,6 +11,7 @@ pub mod duties;
 pub mod honours;
 pub mod lists;
 pub mod load;
+pub mod places;
 pub mod rescore;
 pub mod save;
 pub mod scores;

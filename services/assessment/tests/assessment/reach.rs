@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use shipei_assessment::{
     NAME, migrations,
     store::{
-        honours,
+        counties as stored_counties, honours,
         lists::{self, TraineesAsked},
     },
 };
@@ -166,7 +166,8 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
                 let rows = ["130302", "130629", "130632"].map(|code| (code, of(code, "", "")));
                 let rows = rows.into_iter().filter(|(_, belongs)| belongs.is_reached_by(&asked));
                 let of_region = (None, region, as_of);
-                let found = lists::counties(tx, &reach, programme_id, of_region, "", LIMIT).await.unwrap();
+                let found =
+                    stored_counties::counties(tx, &reach, programme_id, of_region, "", LIMIT).await.unwrap();
                 let found: Vec<&str> = found.iter().map(RegionCode::as_str).collect();
                 assert_eq!(found, names(&reach, rows), "{region_code} {reach:?} as of {as_of}");
             }

@@ -47,7 +47,8 @@ fn tutor(person_id: &str) -> Member {
 }
 
 fn class() -> Class {
-    Class { class_id: id("L1"), region_code: id("130302"), tutors: Some(id("U1")).into() }
+    let region: shipei_rules::region::RegionCode = id("130302");
+    Class { class_id: id("L1"), region_code: region, regions: region.into(), tutors: Some(id("U1")).into() }
 }
 
 fn submission(submission_id: &str, when: &str) -> Submission {

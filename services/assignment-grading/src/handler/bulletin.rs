@@ -68,7 +68,12 @@ impl Handler {
             number: to_int32(new.number),
             tutor_id: new.tutor_id.to_string(),
         };
-        unit.emit_fact(&new.fact_id, class.region_code.as_str(), new.class_id.as_str(), &event);
+        unit.emit_fact(
+            &new.fact_id,
+            class.regions.at(unit.occurred_at).as_str(),
+            new.class_id.as_str(),
+            &event,
+        );
         let bulletin = Some(convert::bulletin_to_proto(new));
         Ok((unit, proto::PublishBulletinResponse { bulletin }))
     }

@@ -185,7 +185,7 @@ impl Handler {
             tutor_id: summary.tutor_id.to_string(),
             number: summary.number,
         };
-        let region = class.map(|class| class.region_code);
+        let region = class.map(|class| *class.regions.at(unit.occurred_at));
         unit.emit_fact(&summary.fact_id, text_of(region.as_ref()), seminar.seminar_id.as_str(), &event);
         let seminar = store::seminar(&mut unit.tx, programme, &seminar.seminar_id).await?;
         let seminar = seminar.ok_or_else(|| not_found("seminar_id"))?;
@@ -273,7 +273,8 @@ fn emit_opened(unit: &mut Unit, programme: &ProgrammeId, class: &Class, seminar:
         class_id: seminar.class_id.to_string(),
         tutor_id: seminar.tutor_id.to_string(),
     };
-    unit.emit_fact(&seminar.fact_id, class.region_code.as_str(), seminar.seminar_id.as_str(), &event);
+    let region = *class.regions.at(unit.occurred_at);
+    unit.emit_fact(&seminar.fact_id, region.as_str(), seminar.seminar_id.as_str(), &event);
 }
 
 fn opened(seminar: Seminar) -> proto::OpenSeminarResponse {

@@ -1,13 +1,14 @@
 //! What tutors owe: submissions that wait for a mark.
 
 use chrono::{DateTime, Utc};
+use shipei_mirror::{placed, tutor_of_class};
 use shipei_rules::ids::{PersonId, ProgrammeId, text_of};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, fetch_list, fetch_page, learned_stands,
+    StoreError, Tx, fetch_list, fetch_page,
     list::Listed,
     list::Piece,
     sqlx::{self, Encode, QueryBuilder, Type},
@@ -19,7 +20,7 @@ use super::{
     submission::{SubmissionRow, submission_columns},
 };
 
-/// A FROM: submissions `s` of whoever ever stood in a class that a tutor ever had. CROSS JOIN makes SQLite begin with the people, who
+/// A FROM: submissions `s` of whoever ever stood in a class that a tutor ever had, or in one that was merged into it. CROSS JOIN makes SQLite begin with the people, who
 /// are few, and not with the submissions by time (60,000 of them: 0.9 ms against 27).
 struct OfTheTutorsPeople<'a> {
     programme_id: &'a ProgrammeId,
@@ -34,12 +35,15 @@ where
         query.push("FROM (SELECT person_id FROM mirror_member WHERE programme_id = ");
         for rest in [" UNION SELECT person_id FROM mirror_transfer WHERE programme_id = ", ""] {
             query.push_bind(self.programme_id.as_str());
-            query.push(" AND class_id IN (");
+            query.push(" AND class_id IN (WITH had AS (");
             for (table, end) in [("mirror_class", " UNION "), ("mirror_class_tutor", ")")] {
                 query.push("SELECT class_id FROM ").push(table).push(" WHERE programme_id = ");
                 query.push_bind(self.programme_id.as_str());
                 query.push(" AND tutor_id = ").push_bind(self.tutor_id.as_str()).push(end);
             }
+            query.push(" SELECT class_id FROM had UNION SELECT code FROM place_successor WHERE kind = 'class' AND programme_id = ");
+            query.push_bind(self.programme_id.as_str());
+            query.push(" AND successor IN (SELECT class_id FROM had))");
             query.push(rest);
         }
         query.push(") p CROSS JOIN submission s ");
@@ -62,12 +66,7 @@ pub(crate) async fn list_marking(
         programme: "s.programme_id",
         region: "c.region_code",
         class: "c.class_id",
-        person: concat!(
-            "COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
-             AND t.class_id = c.class_id AND",
-            learned_stands!("t", "enrollment"),
-            "ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id)"
-        ),
+        person: tutor_of_class!("'9999-12-31T00:00:00+00:00'"),
         subject: "",
         as_of: AsOf::At(as_of),
     };
@@ -79,25 +78,15 @@ pub(crate) async fn list_marking(
             submission_columns!(),
             OfTheTutorsPeople { programme_id, tutor_id },
             "JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id \
-             JOIN mirror_class c ON c.programme_id = s.programme_id AND c.class_id = COALESCE(( \
-                 SELECT t.class_id FROM mirror_transfer t WHERE t.programme_id = s.programme_id \
-                 AND t.person_id = s.person_id AND t.transferred_at <= ",
+             JOIN (SELECT ",
             owing_as_of,
             concat!(
-                " AND",
-                learned_stands!("t", "enrollment"),
-                "ORDER BY t.transferred_at DESC, t.move_number DESC LIMIT 1), m.class_id) \
-                 WHERE s.person_id = p.person_id AND s.programme_id = "
+                " AS owing) o ON TRUE JOIN mirror_class c ON c.programme_id = s.programme_id AND c.class_id = ",
+                placed!("class_id", "s.programme_id", "s.person_id", "o.owing"),
+                " WHERE s.person_id = p.person_id AND s.programme_id = "
             ),
             programme_id.as_str(),
-            " AND COALESCE((SELECT t.tutor_id FROM mirror_class_tutor t WHERE t.programme_id = c.programme_id \
-                 AND t.class_id = c.class_id AND t.changed_at <= ",
-            owing_as_of,
-            concat!(
-                " AND",
-                learned_stands!("t", "enrollment"),
-                "ORDER BY t.changed_at DESC, t.change_number DESC LIMIT 1), c.tutor_id) = "
-            ),
+            concat!(" AND ", tutor_of_class!("o.owing"), " = "),
             tutor_id.as_str(),
             " AND s.submitted_at <= ",
             as_of,

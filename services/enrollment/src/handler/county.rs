@@ -25,6 +25,7 @@ use crate::{
         Stamp,
         county::{self as counties, CountyFact, RemittanceFact, RemittanceRow},
         extension as extensions, person,
+        place::{When, standing, successors_of},
         programme::lock_programme,
     },
 };
@@ -109,7 +110,10 @@ async fn report_roster(
     let head = programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
     let counselor = person::member(&mut unit.tx, id, &counselor_id).await?;
-    let counselor = member_of_role(counselor, &[Role::CountyCounselor], "counselor_id")?;
+    let mut counselor = member_of_role(counselor, &[Role::CountyCounselor], "counselor_id")?;
+    // Where they stood then: their county may have been merged since.
+    let successors = successors_of(&mut unit.tx, id, [&counselor.roster_place]).await?;
+    counselor.place = standing(&successors, &counselor.roster_place, When::At(unit.occurred_at))?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     let scheme = of_county(&mut unit.tx, id, county, &scheme, unit.occurred_at).await?;
     decide_report(&counselor, county, &scheme, unit.occurred_at)?;

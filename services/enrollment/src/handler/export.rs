@@ -33,20 +33,32 @@ const PEOPLE: [Heading; 13] = [
     Heading::text("岗前培训", 26),
     Heading::text("退出", 26),
 ];
-const CLASSES: [Heading; 4] = [
+const CLASSES: [Heading; 7] = [
     Heading::text("班级编号", 14),
     Heading::text("班级名称", 30),
     Heading::text("区划代码", 10),
     Heading::text("辅导教师编号", 16),
+    Heading::text("现名启用", 26),
+    Heading::text("撤销", 26),
+    Heading::text("并入", 14),
 ];
-const SCHOOLS: [Heading; 3] =
-    [Heading::text("学校代码", 16), Heading::text("学校名称", 36), Heading::text("县区代码", 10)];
-const REGIONS: [Heading; 5] = [
+const SCHOOLS: [Heading; 6] = [
+    Heading::text("学校代码", 16),
+    Heading::text("学校名称", 36),
+    Heading::text("县区代码", 10),
+    Heading::text("现名启用", 26),
+    Heading::text("撤销", 26),
+    Heading::text("并入", 16),
+];
+const REGIONS: [Heading; 8] = [
     Heading::text("区划代码", 10),
     Heading::text("名称", 24),
     Heading::text("级别", 8),
     Heading::text("上级代码", 10),
     Heading::text("国家标准中有", 14),
+    Heading::text("现名启用", 26),
+    Heading::text("撤销", 26),
+    Heading::text("并入", 10),
 ];
 const COUNTIES: [Heading; 7] = [
     Heading::text("县区代码", 10),
@@ -221,16 +233,19 @@ fn people(page: pb::ListPeopleResponse) -> Portion {
 }
 
 fn classes(page: pb::ListClassesResponse) -> Portion {
-    let rows = page
-        .classes
-        .into_iter()
-        .map(|class| vec![class.class_id, class.name, class.region_code, class.tutor_id]);
+    let rows = page.classes.into_iter().map(|class| {
+        let (named, closed) = (instant(class.named_time), instant(class.closed_time));
+        let own = [class.class_id, class.name, class.region_code, class.tutor_id];
+        own.into_iter().chain([named, closed, class.merged_into_id]).collect()
+    });
     Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
 fn schools(page: pb::ListSchoolsResponse) -> Portion {
-    let rows =
-        page.schools.into_iter().map(|school| vec![school.school_code, school.name, school.county_code]);
+    let rows = page.schools.into_iter().map(|school| {
+        let (named, closed) = (instant(school.named_time), instant(school.closed_time));
+        vec![school.school_code, school.name, school.county_code, named, closed, school.merged_into_code]
+    });
     Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }
 
@@ -243,7 +258,9 @@ fn regions(page: pb::ListRegionsResponse) -> Portion {
             pb::RegionLevel::Unspecified => "",
         };
         let known = truth(region.in_national_standard);
-        vec![region.code, region.name, level.to_owned(), region.parent_code, known]
+        let (named, closed) = (instant(region.named_time), instant(region.closed_time));
+        let own = [region.code, region.name, level.to_owned(), region.parent_code, known];
+        own.into_iter().chain([named, closed, region.merged_into_code]).collect()
     });
     Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }
 }

@@ -1,15 +1,41 @@
-//! What follows when a fact of this service falls: what is kept of a person, where a trainee stands now, and who is a class's tutor. Everything else is read as the first one that
-//! stands.
+//! What follows when a fact of this service falls: what is kept of a person, where a trainee stands now, who is a class's tutor, and what
+//! became of places. Everything else is read as the first one that stands.
 
 use shipei_contracts::enrollment::v1 as pb;
-use shipei_rules::ids::{ClassId, PersonId, ProgrammeId};
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId},
+    places::PlaceKind,
+};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
 
 use super::{correct, programme_head};
 use crate::{
     error::not_found,
-    store::{class as classes, person as people, programme::lock_programme, transfer as transfers},
+    store::{
+        class as classes, person as people,
+        place::{self as places, When},
+        programme::{lock_programme, share_programme},
+        transfer as transfers,
+    },
 };
+
+/// Puts in place what follows for a place from the changes that stand.
+async fn settle(
+    unit: &mut Unit,
+    fact: &StoredFact,
+    programme_id: &str,
+    (kind, code): (pb::PlaceKind, &str),
+) -> Result<()> {
+    let id = fact.id(programme_id, ProgrammeId::parse)?;
+    lock_programme(&mut unit.tx, &id).await?;
+    let kind = match kind {
+        pb::PlaceKind::Region => PlaceKind::Region,
+        pb::PlaceKind::School => PlaceKind::School,
+        pb::PlaceKind::Class => PlaceKind::Class,
+        pb::PlaceKind::Unspecified => return Ok(()),
+    };
+    Ok(places::settle(&mut unit.tx, &id, kind, code).await?)
+}
 
 /// The facts of enrollment.
 #[derive(Debug)]
@@ -35,15 +61,27 @@ impl Facts for Keeping {
             lock_programme(&mut unit.tx, &id).await?;
             return Ok(classes::put_tutor(&mut unit.tx, &id, &class_id).await?);
         }
+        if let Some(told) = fact.message::<pb::PlaceRenamed>() {
+            return settle(unit, fact, &told.programme_id, (told.kind(), &told.code)).await;
+        }
+        if let Some(told) = fact.message::<pb::PlaceMerged>() {
+            return settle(unit, fact, &told.programme_id, (told.kind(), &told.code)).await;
+        }
+        if let Some(told) = fact.message::<pb::PlaceClosed>() {
+            return settle(unit, fact, &told.programme_id, (told.kind(), &told.code)).await;
+        }
         let Some(told) = fact.message::<pb::TraineeTransferred>() else { return Ok(()) };
         let id = &fact.id(&told.programme_id, ProgrammeId::parse)?;
         let person_id = &fact.id(&told.person_id, PersonId::parse)?;
+        share_programme(&mut unit.tx, id).await?;
         people::lock_person(&mut unit.tx, id, person_id).await?;
         // Also of who was removed: they may come to be there again.
         let roster_place = transfers::roster_place(&mut unit.tx, id, person_id).await?;
         let Some(roster_place) = roster_place else { return Ok(()) };
         let moves = transfers::moves(&mut unit.tx, id, person_id).await?;
         let place = moves.into_iter().next_back().map_or(roster_place, |last| last.new);
+        let successors = places::successors_of(&mut unit.tx, id, [&place]).await?;
+        let place = places::standing(&successors, &place, When::Last)?;
         Ok(transfers::put_in_place(&mut unit.tx, id, person_id, &place).await?)
     }
 }

@@ -28,12 +28,14 @@ use self::{
 use super::{Answer, Handler, programme_head};
 use crate::{
     convert,
+    domain::Time,
     roster::{
-        Candidate, Cells, Fault, IdentityDigest, Register, Rehearsal, Tree, Verdict, check_places, judge,
-        read_row, template_columns, warnings,
+        Candidate, Cells, Fault, IdentityDigest, Register, Rehearsal, Tree, Verdict, check_open,
+        check_places, judge, read_row, template_columns, warnings,
     },
     store::{
         Stamp,
+        place::successors_of,
         programme::{ProgrammeHead, lock_programme},
         roster::{self, NewPerson},
         things,
@@ -53,6 +55,8 @@ struct Import<'a> {
     tree: Tree,
     /// The programme's calendar day.
     today: NaiveDate,
+    /// When it began.
+    began: Time,
     /// The regions whose people the caller may report; none for everybody.
     reached: Option<BTreeSet<String>>,
 }
@@ -124,7 +128,7 @@ impl<'a> Import<'a> {
         };
         tx.rollback().await?;
         let today = scheme.zone.day_of(parts.now());
-        Ok(Self { handler, head, tree, today, reached })
+        Ok(Self { handler, head, tree, today, began: parts.now(), reached })
     }
 
     /// The rows that can be, and the faults of the others, by their place in the part.
@@ -150,7 +154,7 @@ impl<'a> Import<'a> {
         let mut register = Register::default();
         rehearsal.add_met(&part.candidates, &part.digests, &mut register);
         let mut tx = self.handler.kit.database().begin_read().await?;
-        let judgements = self.judge_part(&mut tx, part, &mut register).await?;
+        let judgements = self.judge_part(&mut tx, part, &mut register, self.began).await?;
         tx.rollback().await?;
         for ((candidate, digest), judgement) in part.candidates.iter().zip(&part.digests).zip(&judgements) {
             if judgement.verdict == Ok(Verdict::New) {
@@ -165,7 +169,7 @@ impl<'a> Import<'a> {
     async fn take(&self, mut unit: Unit, part: &RosterPart) -> Result<(Unit, Vec<Judgement>)> {
         lock_programme(&mut unit.tx, &self.head.programme_id).await?;
         let mut register = Register::default();
-        let judgements = self.judge_part(&mut unit.tx, part, &mut register).await?;
+        let judgements = self.judge_part(&mut unit.tx, part, &mut register, unit.occurred_at).await?;
         let mut people = Vec::new();
         for ((candidate, digest), judgement) in part.candidates.iter().zip(&part.digests).zip(&judgements) {
             if judgement.verdict == Ok(Verdict::New) {
@@ -173,7 +177,10 @@ impl<'a> Import<'a> {
             }
         }
         let stamp = Stamp::of(&unit);
-        roster::insert_people(&mut unit.tx, &self.head.programme_id, &people, &stamp).await?;
+        let id = &self.head.programme_id;
+        let places = people.iter().map(|person| &person.candidate.place);
+        let successors = successors_of(&mut unit.tx, id, places).await?;
+        roster::insert_people(&mut unit.tx, id, (&people, &successors), &stamp).await?;
         for person in people {
             self.tell(&mut unit, person.candidate);
         }
@@ -185,6 +192,7 @@ impl<'a> Import<'a> {
         tx: &mut Tx,
         part: &RosterPart,
         register: &mut Register,
+        at: Time,
     ) -> Result<Vec<Judgement>> {
         let id = &self.head.programme_id;
         let known = roster::known(tx, id, &part.candidates).await?;
@@ -198,6 +206,11 @@ impl<'a> Import<'a> {
             }
             let mut faults = check_places(candidate, &self.tree, &known);
             let verdict = match judge(candidate, *digest, register) {
+                // Who is there already may be of a place that has ended since.
+                Ok(Verdict::New) if !check_open(candidate, &known, at).is_empty() => {
+                    faults.extend(check_open(candidate, &known, at));
+                    Err(faults)
+                }
                 Ok(verdict) if faults.is_empty() => Ok(verdict),
                 Ok(_) => Err(faults),
                 Err(fault) => {

@@ -12,6 +12,7 @@ mod leave;
 mod member;
 mod merge;
 mod person;
+mod place;
 mod programme;
 mod region;
 mod transfer;

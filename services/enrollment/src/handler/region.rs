@@ -18,12 +18,13 @@ use tonic::Request;
 use super::{Answer, Handler, existing_county, programme_head};
 use crate::{
     convert,
-    domain::{decide_region, decide_region_move},
+    domain::{decide_region, decide_region_move, places::still_there},
     error::{already_exists, not_found},
     store::{
-        Stamp, class as classes,
-        programme::lock_programme,
-        region::{self as regions, RegionRow},
+        Stamp,
+        class::{self as classes, ClassRow},
+        programme::{lock_programme, share_programme},
+        region::{self as regions, RegionRow, SchoolRow},
     },
 };
 
@@ -129,7 +130,8 @@ async fn create_region(
         unit.emit(row.code.as_str(), row.code.as_str(), &created);
     } else {
         let kept = regions::region(&mut unit.tx, id, row.code).await?.ok_or_else(|| not_found("code"))?;
-        if (&kept.name, &kept.level, &kept.created_parent_code) != (&row.name, &row.level, &row.parent_code) {
+        let created = (&kept.life.created_name, &kept.level, &kept.created_parent_code);
+        if created != (&row.name, &row.level, &row.parent_code) {
             return Err(already_exists("code").into());
         }
         row = kept;
@@ -205,17 +207,31 @@ async fn create_school(
     mut unit: Unit,
     request: pb::CreateSchoolRequest,
 ) -> Result<(Unit, pb::CreateSchoolResponse)> {
-    let (id, row) = convert::new_school(&request)?;
+    let (id, mut row) = convert::new_school(&request)?;
     let id = &id;
+    share_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
-    existing_county(&mut unit.tx, id, row.county_code).await?;
+    let county = existing_county(&mut unit.tx, id, row.county_code).await?;
     let stamp = Stamp::of(&unit);
-    if !regions::insert_school(&mut unit.tx, id, &row, &stamp).await?
-        && regions::school(&mut unit.tx, id, &row.school_code).await?.as_ref() != Some(&row)
-    {
-        return Err(already_exists("school_code").into());
+    match regions::school(&mut unit.tx, id, &row.school_code).await? {
+        // The same again is what is there, whatever became of it.
+        Some(kept) => row = school_created_so(kept, &row)?,
+        None => {
+            still_there(&county.life, unit.occurred_at, "county_code")?;
+            regions::insert_school(&mut unit.tx, id, &row, &stamp).await?;
+            let kept = regions::school(&mut unit.tx, id, &row.school_code).await?;
+            row = school_created_so(kept.ok_or_else(|| not_found("school_code"))?, &row)?;
+        }
     }
     Ok((unit, pb::CreateSchoolResponse { school: Some(convert::school_to(row)) }))
+}
+
+/// The school that is there, if it was created as `row`.
+fn school_created_so(kept: SchoolRow, row: &SchoolRow) -> Result<SchoolRow> {
+    match (&kept.life.created_name, kept.created_county_code) == (&row.name, row.county_code) {
+        true => Ok(kept),
+        false => Err(already_exists("school_code").into()),
+    }
 }
 
 pub(super) async fn list_schools(
@@ -249,10 +265,14 @@ async fn create_class(
 ) -> Result<(Unit, pb::CreateClassResponse)> {
     let (id, row) = convert::new_class(&request)?;
     let id = &id;
+    share_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
     let region = regions::region(&mut unit.tx, id, row.region_code).await?;
-    region.ok_or_else(|| not_found("region_code"))?;
+    let region = region.ok_or_else(|| not_found("region_code"))?;
     let stamp = Stamp::of(&unit);
+    if classes::class(&mut unit.tx, id, &row.class_id).await?.is_none() {
+        still_there(&region.life, unit.occurred_at, "region_code")?;
+    }
     if classes::insert_class(&mut unit.tx, id, &row, &stamp).await? {
         let created = pb::ClassCreated {
             programme_id: id.to_string(),
@@ -261,11 +281,12 @@ async fn create_class(
             tutor_id: row.tutor_id.as_str().to_owned(),
         };
         unit.emit(row.region_code.as_str(), row.class_id.as_str(), &created);
-        return Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(row)) }));
     }
     let kept = classes::class(&mut unit.tx, id, &row.class_id).await?;
-    let created = kept.as_ref().map(|kept| (&kept.name, &kept.region_code, &kept.created_tutor_id));
-    match kept.clone().filter(|_| created == Some((&row.name, &row.region_code, &row.tutor_id))) {
+    let created = |kept: &ClassRow| {
+        (kept.life.created_name.clone(), kept.created_region_code, kept.created_tutor_id.clone())
+    };
+    match kept.filter(|kept| created(kept) == (row.name, row.created_region_code, row.created_tutor_id)) {
         Some(kept) => Ok((unit, pb::CreateClassResponse { class: Some(convert::class_to(kept)) })),
         None => Err(already_exists("class_id").into()),
     }
@@ -283,6 +304,7 @@ async fn replace_tutor(
     lock_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
     let row = classes::class(&mut unit.tx, id, class_id).await?.ok_or_else(|| not_found("class_id"))?;
+    still_there(&row.life, unit.occurred_at, "class_id")?;
     let changes = classes::tutor_changes(&mut unit.tx, id, class_id).await?;
     let last = changes.iter().rev().find(|change| change.occurred_at <= unit.occurred_at);
     let old_tutor_id = last.map_or(&row.created_tutor_id, |change| &change.new_tutor_id).0.clone();

@@ -17,10 +17,16 @@ use super::{
 use crate::{
     convert,
     domain::{
-        Destination, Move, Place, Surroundings, Time, decide_move, destination_from, place_at, still_enrolled,
+        Destination, Move, Place, Surroundings, Time, decide_move, destination_from, place_at, places,
+        still_enrolled,
     },
     error::not_found,
-    store::{Stamp, class as classes, region as regions, transfer as transfers},
+    store::{
+        Life, Stamp, class as classes,
+        place::{self, When, standing, successors_of},
+        programme::share_programme,
+        region as regions, transfer as transfers,
+    },
 };
 
 pub(super) async fn transfer(
@@ -30,6 +36,8 @@ pub(super) async fn transfer(
 ) -> Result<(Unit, pb::TransferTraineeResponse)> {
     let (id, person_id, wanted) = convert::transfer(&request)?;
     let (id, person_id) = (&id, &person_id);
+    // Nothing is merged meanwhile.
+    share_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
     if let Some((moves, moved)) = wanted_move(&mut unit, id, person_id, &wanted, None).await? {
         let fact_id = unit.new_fact_id()?;
@@ -47,6 +55,7 @@ pub(super) async fn transfer_many(
 ) -> Result<(Unit, pb::TransferTraineesResponse)> {
     let (id, region_code, rows) = convert::transfers(&request)?;
     let id = &id;
+    share_programme(&mut unit.tx, id).await?;
     programme_head(&mut unit.tx, id).await?;
     let mut answer = pb::TransferTraineesResponse::default();
     for (place, (asked, row)) in request.moves.iter().zip(rows).enumerate() {
@@ -89,8 +98,12 @@ async fn wanted_move(
     let at = unit.occurred_at;
     still_enrolled(&member, at, "person_id")?;
     let moves = transfers::moves(&mut unit.tx, id, person_id).await?;
-    let old = place_at(&member.roster_place, &moves, at);
-    let new = destination_from(&old, wanted);
+    // What a move says is kept as it is said; where they stand by it follows from what has been merged, whenever that is told.
+    let said_old = place_at(&member.roster_place, &moves, at);
+    let said_new = destination_from(&said_old, wanted);
+    let successors = successors_of(&mut unit.tx, id, [&said_old, &said_new]).await?;
+    let old = standing(&successors, &said_old, When::At(at))?;
+    let new = standing(&successors, &said_new, When::At(at))?;
     let around = surroundings(&mut unit.tx, id, &new, at).await?;
     if let Some(region) = region_code {
         let above = match old.county_code {
@@ -106,7 +119,9 @@ async fn wanted_move(
         }
     }
     decide_move(&old, &new, wanted, &around)?;
-    if new == old {
+    let next = moves.iter().map(|moved| moved.at).find(|moved_at| *moved_at > at);
+    still_open(&mut unit.tx, id, wanted, (at, next)).await?;
+    if said_new == said_old {
         return Ok(None);
     }
     let count = transfers::moves_count(&mut unit.tx, id, person_id).await?;
@@ -114,7 +129,30 @@ async fn wanted_move(
         let moves_max = transfers::MOVES_MAX.to_string();
         return Err(Refusal::new(ErrorReason::LimitReached).with("kept_max", moves_max).into());
     }
-    Ok(Some((moves, Move { at, old, new })))
+    Ok(Some((moves, Move { at, old: said_old, new: said_new })))
+}
+
+/// Refuses a destination that is no more by then, or in which they would stand when it is closed.
+async fn still_open(
+    tx: &mut Tx,
+    id: &ProgrammeId,
+    wanted: &Destination,
+    (at, next): (Time, Option<Time>),
+) -> Result<()> {
+    let check = |life: Option<Life>, field: &str| match life {
+        Some(life) => places::decide_arrival(&life, at, next, field),
+        None => Ok(()),
+    };
+    if let Some(code) = wanted.county_code {
+        check(regions::region(tx, id, code).await?.map(|region| region.life), "county_code")?;
+    }
+    if let Some(code) = &wanted.school_code {
+        check(regions::school(tx, id, code).await?.map(|school| school.life), "school_code")?;
+    }
+    if let Some(class_id) = &wanted.class_id {
+        check(classes::class(tx, id, class_id).await?.map(|class| class.life), "class_id")?;
+    }
+    Ok(())
 }
 
 /// Keeps a move and tells it, and puts the trainee there unless a later move is known already, or it was retracted before it came.
@@ -129,9 +167,12 @@ async fn carry_out(
     let stands = !unit.is_retracted(id.as_str(), fact_id).await?;
     let number = transfers::moves_count(&mut unit.tx, id, person_id).await?.saturating_add(1);
     transfers::insert_move(&mut unit.tx, id, person_id, number, moved, (&stamp, fact_id)).await?;
+    let successors = successors_of(&mut unit.tx, id, [&moved.new]).await?;
     if stands && moves.last().is_none_or(|last| last.at <= moved.at) {
-        transfers::put_in_place(&mut unit.tx, id, person_id, &moved.new).await?;
+        let place = standing(&successors, &moved.new, When::Last)?;
+        transfers::put_in_place(&mut unit.tx, id, person_id, &place).await?;
     }
+    let place = standing(&successors, &moved.new, When::At(moved.at))?;
     let transferred = pb::TraineeTransferred {
         programme_id: id.to_string(),
         person_id: person_id.to_string(),
@@ -140,7 +181,7 @@ async fn carry_out(
         move_number: number,
     };
     // A trainee stands in a county, always.
-    let county_code = text_of(moved.new.county_code.as_ref());
+    let county_code = text_of(place.county_code.as_ref());
     unit.emit_fact(fact_id, county_code, person_id.as_str(), &transferred);
     Ok(())
 }
@@ -159,9 +200,13 @@ async fn surroundings(tx: &mut Tx, id: &ProgrammeId, new: &Place, at: Time) -> R
         Some(class_id) => classes::class(tx, id, class_id).await?,
         None => None,
     };
-    Ok(Surroundings {
-        county_and_above,
-        school_county: school.map(|school| school.county_code),
-        class_region: class.map(|class| class.region_code),
-    })
+    let school_county = match school {
+        Some(school) => Some(place::region_at(tx, id, school.created_county_code, at).await?),
+        None => None,
+    };
+    let class_region = match class {
+        Some(class) => Some(place::region_at(tx, id, class.created_region_code, at).await?),
+        None => None,
+    };
+    Ok(Surroundings { county_and_above, school_county, class_region })
 }

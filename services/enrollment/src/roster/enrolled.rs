@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
-    ids::{ClassId, PersonId, SchoolCode},
+    ids::{ClassId, PersonId, SchoolCode, text_of},
+    places::PlaceKind,
     region::{RegionCode, RegionLevel},
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 
 use super::{Candidate, Fault, Tree, Warning, at, at_name, same_number_warning};
-use crate::domain::Place;
+use crate::{
+    domain::{Place, Time, places::decide_arrival},
+    store::Life,
+};
 
 /// The most others with one identity number whom a warning names.
 const HOLDERS_NAMED_MAX: usize = 3;
@@ -22,6 +26,32 @@ pub(crate) struct Known {
     pub(crate) schools: HashMap<SchoolCode, RegionCode>,
     /// The classes.
     pub(crate) classes: HashSet<ClassId>,
+    /// Of counties, schools and classes those that were closed or merged.
+    pub(crate) ended: HashMap<(PlaceKind, String), Life>,
+}
+
+/// Whether county, school and class of somebody new are there still: who is enrolled in one that is no more would have
+/// nobody who sees to them.
+pub(crate) fn check_open(candidate: &Candidate, known: &Known, at_time: Time) -> Vec<Fault> {
+    let Place { county_code, school_code, class_id } = &candidate.place;
+    let named = [
+        (PlaceKind::Region, text_of(county_code.as_ref()), at::COUNTY),
+        (PlaceKind::School, text_of(school_code.as_ref()), at::SCHOOL),
+        (PlaceKind::Class, text_of(class_id.as_ref()), at::CLASS),
+    ];
+    let mut faults = Vec::new();
+    for (kind, code, column) in named {
+        let Some(life) = known.ended.get(&(kind, code.to_owned())) else { continue };
+        if decide_arrival(life, at_time, None, at_name(column)).is_ok() {
+            continue;
+        }
+        let (en, zh) = match life.merged_into.as_str() {
+            "" => ("this is no more: it was closed".to_owned(), "已撤销".to_owned()),
+            into => (format!("this is no more: it was merged into {into}"), format!("已撤销：已并入 {into}")),
+        };
+        faults.push(Fault::new(ErrorReason::PlaceClosed, at_name(column), en, zh));
+    }
+    faults
 }
 
 /// The ids that a spreadsheet may have made this one of, by taking zeros away from before it.

@@ -38,6 +38,7 @@ fn tree() -> Tree {
         name: name.to_owned(),
         level,
         parent_code: RegionCode::parse_optional(parent).unwrap(),
+        is_closed: false,
     };
     Tree::new([
         region("130300", "秦皇岛市", RegionLevel::City, ""),
@@ -52,6 +53,7 @@ fn known() -> Known {
             .map(|(school, county)| (school.parse().unwrap(), county.parse().unwrap()))
             .into(),
         classes: ["L1", "007"].map(|id| id.parse().unwrap()).into(),
+        ..Known::default()
     }
 }
 

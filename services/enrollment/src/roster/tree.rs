@@ -18,6 +18,8 @@ pub(crate) struct TreeRegion {
     pub(crate) level: RegionLevel,
     /// The code of the one above.
     pub(crate) parent_code: Option<RegionCode>,
+    /// Whether it was closed or merged into another.
+    pub(crate) is_closed: bool,
 }
 
 /// The tree.
@@ -75,6 +77,10 @@ impl Tree {
         if let Some(level) = level {
             found.retain(|region| region.level == level);
         }
+        // A name that has become free is that of who has it now.
+        if found.len() > 1 && found.iter().any(|region| !region.is_closed) {
+            found.retain(|region| !region.is_closed);
+        }
         match found.as_slice() {
             [] => Named::None,
             [one] => Named::One(one),
@@ -82,9 +88,10 @@ impl Tree {
         }
     }
 
-    /// The codes of the counties.
+    /// The codes of the counties that are there.
     pub(crate) fn counties(&self) -> Vec<RegionCode> {
-        let counties = self.regions.values().filter(|region| region.level == RegionLevel::County);
+        let is_there = |region: &&TreeRegion| region.level == RegionLevel::County && !region.is_closed;
+        let counties = self.regions.values().filter(is_there);
         let mut codes: Vec<RegionCode> = counties.map(|region| region.code).collect();
         codes.sort_unstable();
         codes
@@ -101,7 +108,20 @@ mod tests {
             name: name.into(),
             level,
             parent_code: RegionCode::parse_optional(parent).unwrap(),
+            is_closed: false,
         }
+    }
+
+    #[test]
+    fn closed_county_is_not_listed_and_leaves_its_name() {
+        let closed =
+            |code, name| TreeRegion { is_closed: true, ..region(code, name, RegionLevel::County, "130300") };
+        let open = |code, name| region(code, name, RegionLevel::County, "130300");
+        let tree =
+            Tree::new([closed("130302", "海港区"), open("130303", "海港区"), closed("130304", "北戴河区")]);
+        assert!(matches!(tree.named("海港区", None), Named::One(found) if found.code.as_str() == "130303"));
+        assert!(matches!(tree.named("北戴河区", None), Named::One(found) if found.is_closed));
+        assert_eq!(tree.counties(), ["130303".parse().unwrap()]);
     }
 
     #[test]

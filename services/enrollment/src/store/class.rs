@@ -14,7 +14,7 @@ use shipei_store::{
     stands,
 };
 
-use super::{Maybe, Stamp};
+use super::{Life, Maybe, Stamp, region};
 use crate::domain::Time;
 
 /// The most changes of a class's tutor.
@@ -25,14 +25,21 @@ pub(crate) struct ClassRow {
     #[sqlx(try_from = "String")]
     pub(crate) class_id: ClassId,
     pub(crate) name: String,
+    /// Now.
     #[sqlx(try_from = "String")]
     pub(crate) region_code: RegionCode,
+    /// When it was created.
+    #[sqlx(try_from = "String")]
+    pub(crate) created_region_code: RegionCode,
     /// Now.
     #[sqlx(try_from = "String")]
     pub(crate) tutor_id: Maybe<PersonId>,
     /// When it was created.
     #[sqlx(try_from = "String")]
     pub(crate) created_tutor_id: Maybe<PersonId>,
+    /// Since when it is what it is.
+    #[sqlx(flatten)]
+    pub(crate) life: Life,
 }
 
 pub(crate) async fn class(
@@ -43,8 +50,8 @@ pub(crate) async fn class(
     fetch_optional!(
         tx,
         ClassRow,
-        "SELECT class_id, name, region_code, tutor_id, created_tutor_id FROM class \
-         WHERE programme_id = $1 AND class_id = $2",
+        "SELECT class_id, name, region_code, created_region_code, tutor_id, created_tutor_id, created_name, named_at, \
+         closed_at, merged_into FROM class WHERE programme_id = $1 AND class_id = $2",
         programme_id.as_str(),
         class_id.as_str()
     )
@@ -59,8 +66,8 @@ pub(crate) async fn insert_class(
 ) -> Result<bool, StoreError> {
     let inserted = execute!(
         tx,
-        "INSERT INTO class (programme_id, class_id, name, region_code, tutor_id, created_tutor_id, occurred_at, \
-         recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8) \
+        "INSERT INTO class (programme_id, class_id, name, region_code, created_region_code, tutor_id, created_tutor_id, \
+         created_name, merged_into, occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $4, $5, $5, $3, '', $6, $7, $8) \
          ON CONFLICT (programme_id, class_id) DO NOTHING",
         programme_id.as_str(),
         row.class_id.as_str(),
@@ -71,6 +78,9 @@ pub(crate) async fn insert_class(
         stamp.recorded_at,
         stamp.actor.as_str()
     )?;
+    if inserted == 1 {
+        region::put_schools_and_classes(tx, programme_id, row.region_code.as_str()).await?;
+    }
     Ok(inserted == 1)
 }
 
@@ -147,7 +157,7 @@ pub(crate) async fn insert_tutor_change(
     put_tutor(tx, programme_id, class_id).await
 }
 
-/// Puts into a class's row who is its tutor by the changes that stand.
+/// Puts into a class's row who is its tutor by the changes that stand: nobody when it is no more.
 pub(crate) async fn put_tutor(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -156,10 +166,10 @@ pub(crate) async fn put_tutor(
     execute!(
         tx,
         concat!(
-            "UPDATE class SET tutor_id = COALESCE((SELECT t.new_tutor_id FROM class_tutor t \
+            "UPDATE class SET tutor_id = CASE WHEN closed_at IS NOT NULL THEN '' ELSE COALESCE((SELECT t.new_tutor_id FROM class_tutor t \
              WHERE t.programme_id = class.programme_id AND t.class_id = class.class_id AND",
             stands!("t"),
-            "ORDER BY t.occurred_at DESC, t.number DESC LIMIT 1), created_tutor_id) \
+            "ORDER BY t.occurred_at DESC, t.number DESC LIMIT 1), created_tutor_id) END \
              WHERE programme_id = $1 AND class_id = $2"
         ),
         programme_id.as_str(),
@@ -192,8 +202,8 @@ pub(crate) async fn classes(
         ClassRow,
         "class" by ["class_id"],
         [
-            "SELECT c.class_id, c.name, c.region_code, c.tutor_id, c.created_tutor_id FROM class c \
-             WHERE c.programme_id = ",
+            "SELECT c.class_id, c.name, c.region_code, c.created_region_code, c.tutor_id, c.created_tutor_id, \
+             c.created_name, c.named_at, c.closed_at, c.merged_into FROM class c WHERE c.programme_id = ",
             programme_id.as_str(),
             " AND c.class_id > ",
             after,

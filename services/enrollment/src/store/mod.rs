@@ -12,6 +12,7 @@ pub(crate) mod honour;
 pub(crate) mod person;
 pub(crate) mod person_change;
 pub(crate) mod person_merge;
+pub(crate) mod place;
 pub(crate) mod programme;
 #[cfg(test)]
 mod reach_tests;
@@ -44,6 +45,26 @@ impl<T: AsRef<str>> Maybe<T> {
     /// As a table has it.
     pub(crate) fn as_str(&self) -> &str {
         text_of(self.0.as_ref())
+    }
+}
+
+/// What a region, a school or a class was created as, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Life {
+    /// The name that it was created with.
+    pub(crate) created_name: String,
+    /// Since when it has its name of now; absent when it always had.
+    pub(crate) named_at: Option<Time>,
+    /// Since when it is no more.
+    pub(crate) closed_at: Option<Time>,
+    /// What it was merged into; empty when it was not.
+    pub(crate) merged_into: String,
+}
+
+impl Life {
+    /// Of what is created with a name.
+    pub(crate) fn begun(name: &str) -> Self {
+        Self { created_name: name.to_owned(), ..Self::default() }
     }
 }
 

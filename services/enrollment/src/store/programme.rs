@@ -69,6 +69,18 @@ pub(crate) async fn lock_programme(tx: &mut Tx, programme_id: &ProgrammeId) -> R
     Ok(())
 }
 
+/// Keeps whoever holds the programme away until the transaction ends, and nobody else.
+pub(crate) async fn share_programme(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(), StoreError> {
+    if tx.is_postgres() {
+        execute!(
+            tx,
+            "SELECT programme_id FROM programme WHERE programme_id = $1 FOR SHARE",
+            programme_id.as_str()
+        )?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn programme(
     tx: &mut Tx,
     programme_id: &ProgrammeId,

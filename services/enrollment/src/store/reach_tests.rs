@@ -8,7 +8,7 @@ use shipei_service_kit::{
 use shipei_store::{Tx, execute, list::all};
 
 use super::{
-    Maybe, Stamp,
+    Life, Maybe, Stamp,
     class::{self, ClassRow},
     county, honour,
     person::{self, PeopleFilter},
@@ -87,6 +87,7 @@ async fn populate(tx: &mut Tx) {
             parent_code: Maybe(maybe(parent_code)),
             created_parent_code: Maybe(maybe(parent_code)),
             in_national_standard: false,
+            life: Life::default(),
         };
         if since.is_empty() {
             assert!(region::insert_region(tx, programme, &row, &begun).await.unwrap());
@@ -97,8 +98,13 @@ async fn populate(tx: &mut Tx) {
         }
     }
     for (school_code, county_code) in SCHOOLS {
-        let row =
-            SchoolRow { school_code: id(school_code), name: String::new(), county_code: id(county_code) };
+        let row = SchoolRow {
+            school_code: id(school_code),
+            name: String::new(),
+            county_code: id(county_code),
+            created_county_code: id(county_code),
+            life: Life::default(),
+        };
         region::insert_school(tx, programme, &row, &begun).await.unwrap();
     }
     for (class_id, region_code, tutor_id) in CLASSES {
@@ -106,6 +112,8 @@ async fn populate(tx: &mut Tx) {
             class_id: id(class_id),
             name: String::new(),
             region_code: id(region_code),
+            created_region_code: id(region_code),
+            life: Life::default(),
             tutor_id: Maybe(maybe(tutor_id)),
             created_tutor_id: Maybe(maybe(tutor_id)),
         };

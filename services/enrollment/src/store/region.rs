@@ -1,8 +1,9 @@
-//! Regions and schools. Of them only one thing ever changes: the region in which a county lies. The tree
+//! Regions and schools. The region in which a county lies changes, and what becomes of a place (`place.rs`). The tree
 //! that follows is in `region_within` (`shipei_store::tree`), which every list by region asks.
 
 use shipei_rules::{
     ids::{ProgrammeId, SchoolCode, text_of},
+    places::PlaceKind,
     region::{RegionCode, RegionLevel},
 };
 use shipei_service_kit::{
@@ -12,10 +13,11 @@ use shipei_service_kit::{
 use shipei_store::{
     StoreError, Tx, execute, fetch_all, fetch_optional, fetch_page,
     list::{Equal, Listed},
-    tree::{self, Lying},
+    succession, successor,
+    tree::{self, Lying, Taking},
 };
 
-use super::{Maybe, Stamp};
+use super::{Life, Maybe, Stamp};
 use crate::domain::Time;
 
 /// The most regions of a programme that are looked at in one go.
@@ -42,6 +44,9 @@ pub(crate) struct RegionRow {
     #[sqlx(try_from = "String")]
     pub(crate) created_parent_code: Maybe<RegionCode>,
     pub(crate) in_national_standard: bool,
+    /// Since when it is what it is.
+    #[sqlx(flatten)]
+    pub(crate) life: Life,
 }
 
 impl RegionRow {
@@ -55,8 +60,15 @@ pub(crate) struct SchoolRow {
     #[sqlx(try_from = "String")]
     pub(crate) school_code: SchoolCode,
     pub(crate) name: String,
+    /// Now.
     #[sqlx(try_from = "String")]
     pub(crate) county_code: RegionCode,
+    /// When it was created.
+    #[sqlx(try_from = "String")]
+    pub(crate) created_county_code: RegionCode,
+    /// Since when it is what it is.
+    #[sqlx(flatten)]
+    pub(crate) life: Life,
 }
 
 pub(crate) async fn region(
@@ -67,7 +79,8 @@ pub(crate) async fn region(
     fetch_optional!(
         tx,
         RegionRow,
-        "SELECT code, name, level, parent_code, created_parent_code, in_national_standard FROM region \
+        "SELECT code, name, level, parent_code, created_parent_code, in_national_standard, created_name, named_at, \
+         closed_at, merged_into FROM region \
          WHERE programme_id = $1 AND code = $2",
         programme_id.as_str(),
         code.as_str()
@@ -110,6 +123,16 @@ pub(crate) async fn county_and_above(
     if county(tx, programme_id, code).await?.is_none() {
         return Ok(Vec::new());
     }
+    and_above(tx, programme_id, code, at).await
+}
+
+/// A region and those above it as of an instant, by code.
+pub(crate) async fn and_above(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    code: RegionCode,
+    at: Time,
+) -> Result<Vec<RegionCode>, StoreError> {
     let rows = fetch_all!(
         tx,
         CodeRow,
@@ -138,7 +161,8 @@ pub(crate) async fn tree(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<Vec<
     fetch_all!(
         tx,
         RegionRow,
-        "SELECT code, name, level, parent_code, created_parent_code, in_national_standard FROM region \
+        "SELECT code, name, level, parent_code, created_parent_code, in_national_standard, created_name, named_at, \
+         closed_at, merged_into FROM region \
          WHERE programme_id = $1 ORDER BY code LIMIT $2",
         programme_id.as_str(),
         REGIONS_MAX
@@ -155,7 +179,7 @@ pub(crate) async fn insert_region(
     let inserted = execute!(
         tx,
         "INSERT INTO region (programme_id, code, name, level, parent_code, created_parent_code, in_national_standard, \
-         occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9) \
+         created_name, merged_into, occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $5, $5, $6, $3, '', $7, $8, $9) \
          ON CONFLICT (programme_id, code) DO NOTHING",
         programme_id.as_str(),
         row.code.as_str(),
@@ -232,7 +256,46 @@ pub(crate) async fn insert_region_move(
     put_into_tree(tx, programme_id, row).await
 }
 
-async fn put_into_tree(tx: &mut Tx, programme_id: &ProgrammeId, row: &RegionRow) -> Result<(), StoreError> {
+/// Puts a region into the tree by what is known of it, and those that are or were merged into it, which lie where it lies.
+pub(crate) async fn put_into_tree(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    row: &RegionRow,
+) -> Result<(), StoreError> {
+    put_alone(tx, programme_id, row).await?;
+    let own = [row.code.as_str()].into();
+    for code in succession::sources(tx, programme_id.as_str(), PlaceKind::Region.as_str(), &own).await? {
+        let parsed = RegionCode::parse(&code);
+        let code = parsed.map_err(|_| StoreError::corrupt_row("place_successor", "code", &code))?;
+        if let Some(merged) = region(tx, programme_id, code).await?.filter(|merged| merged.code != row.code) {
+            put_alone(tx, programme_id, &merged).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn put_alone(tx: &mut Tx, programme_id: &ProgrammeId, row: &RegionRow) -> Result<(), StoreError> {
+    let own = lying(tx, programme_id, row).await?;
+    let mut taking = Vec::new();
+    for ended in succession::of_codes(tx, programme_id.as_str(), &[row.code.as_str()].into()).await? {
+        if ended.kind != PlaceKind::Region.as_str() {
+            continue;
+        }
+        let successor = RegionCode::parse(&ended.successor);
+        let code =
+            successor.map_err(|_| StoreError::corrupt_row("place_successor", "successor", &ended.code))?;
+        let lying = match region(tx, programme_id, code).await? {
+            Some(successor) => lying(tx, programme_id, &successor).await?,
+            None => Vec::new(),
+        };
+        taking.push(Taking { from: ended.from_at, until: ended.until_at, code: ended.successor, lying });
+    }
+    taking.sort_by_key(|taken| taken.from);
+    tree::put(tx, programme_id.as_str(), row.code.as_str(), &tree::merged(own, &taking)).await
+}
+
+/// Where a region lies by its creation and its moves, by time.
+async fn lying(tx: &mut Tx, programme_id: &ProgrammeId, row: &RegionRow) -> Result<Vec<Lying>, StoreError> {
     let lies = |from, above: [Option<RegionCode>; 2]| {
         Lying::under(from, above.into_iter().flatten().map(String::from))
     };
@@ -241,7 +304,7 @@ async fn put_into_tree(tx: &mut Tx, programme_id: &ProgrammeId, row: &RegionRow)
         let above = above(tx, programme_id, Some(moved.new_parent_code)).await?;
         lying.push(lies(Some(moved.occurred_at), above));
     }
-    tree::put(tx, programme_id.as_str(), row.code.as_str(), &lying).await
+    Ok(lying)
 }
 
 /// Regions by code, of those reached now; an absent parent or level is any.
@@ -260,8 +323,8 @@ pub(crate) async fn regions(
         RegionRow,
         "region" by ["code"],
         [
-            "SELECT r.code, r.name, r.level, r.parent_code, r.created_parent_code, r.in_national_standard \
-             FROM region r WHERE r.programme_id = ",
+            "SELECT r.code, r.name, r.level, r.parent_code, r.created_parent_code, r.in_national_standard, \
+             r.created_name, r.named_at, r.closed_at, r.merged_into FROM region r WHERE r.programme_id = ",
             programme_id.as_str(),
             " AND r.code > ",
             after,
@@ -285,7 +348,8 @@ pub(crate) async fn school(
     fetch_optional!(
         tx,
         SchoolRow,
-        "SELECT school_code, name, county_code FROM school WHERE programme_id = $1 AND school_code = $2",
+        "SELECT school_code, name, county_code, created_county_code, created_name, named_at, closed_at, merged_into \
+         FROM school WHERE programme_id = $1 AND school_code = $2",
         programme_id.as_str(),
         school_code.as_str()
     )
@@ -300,8 +364,8 @@ pub(crate) async fn insert_school(
 ) -> Result<bool, StoreError> {
     let inserted = execute!(
         tx,
-        "INSERT INTO school (programme_id, school_code, name, county_code, occurred_at, recorded_at, actor) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (programme_id, school_code) DO NOTHING",
+        "INSERT INTO school (programme_id, school_code, name, county_code, created_county_code, created_name, \
+         merged_into, occurred_at, recorded_at, actor) VALUES ($1, $2, $3, $4, $4, $3, '', $5, $6, $7) ON CONFLICT (programme_id, school_code) DO NOTHING",
         programme_id.as_str(),
         row.school_code.as_str(),
         row.name.as_str(),
@@ -310,7 +374,49 @@ pub(crate) async fn insert_school(
         stamp.recorded_at,
         stamp.actor.as_str()
     )?;
+    if inserted == 1 {
+        put_schools_and_classes(tx, programme_id, row.county_code.as_str()).await?;
+    }
     Ok(inserted == 1)
+}
+
+/// Puts into the rows of the schools and classes of a region of now what stands for the region in which they were created.
+pub(crate) async fn put_schools_and_classes(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    region_code: &str,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        concat!(
+            "UPDATE school SET county_code = ",
+            successor!(
+                "region",
+                "school.programme_id",
+                "school.created_county_code",
+                "'9999-12-31T00:00:00+00:00'"
+            ),
+            " WHERE programme_id = $1 AND county_code = $2"
+        ),
+        programme_id.as_str(),
+        region_code
+    )?;
+    execute!(
+        tx,
+        concat!(
+            "UPDATE class SET region_code = ",
+            successor!(
+                "region",
+                "class.programme_id",
+                "class.created_region_code",
+                "'9999-12-31T00:00:00+00:00'"
+            ),
+            " WHERE programme_id = $1 AND region_code = $2"
+        ),
+        programme_id.as_str(),
+        region_code
+    )?;
+    Ok(())
 }
 
 /// Schools by code, of those reached now; an absent county is any.
@@ -329,7 +435,8 @@ pub(crate) async fn schools(
         SchoolRow,
         "school" by ["school_code"],
         [
-            "SELECT s.school_code, s.name, s.county_code FROM school s WHERE s.programme_id = ",
+            "SELECT s.school_code, s.name, s.county_code, s.created_county_code, s.created_name, s.named_at, s.closed_at, \
+             s.merged_into FROM school s WHERE s.programme_id = ",
             programme_id.as_str(),
             " AND s.school_code > ",
             after,

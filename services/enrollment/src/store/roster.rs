@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
+    places::{PlaceKind, Successors},
     region::RegionCode,
     vocabulary::Role,
 };
 use shipei_store::{StoreError, Tx, bulk_insert, select_by_keys};
 
 use super::{
-    Maybe, Stamp,
+    Life, Maybe, Stamp,
     person::{self, is_there},
+    place::{self, When},
     region,
 };
 use crate::{
@@ -84,6 +86,27 @@ struct ClassThere {
     class_id: ClassId,
 }
 
+/// A place that was closed or merged.
+#[derive(sqlx::FromRow)]
+struct EndedRow {
+    code: String,
+    #[sqlx(flatten)]
+    life: Life,
+}
+
+/// The start of a statement that gives [`EndedRow`]s of a table by their code.
+macro_rules! ended {
+    ($table:literal, $code:literal) => {
+        concat!(
+            "SELECT code, created_name, named_at, closed_at, merged_into FROM (SELECT programme_id, ",
+            $code,
+            " AS code, created_name, named_at, closed_at, merged_into FROM ",
+            $table,
+            ") AS place WHERE programme_id = "
+        )
+    };
+}
+
 /// What there is of what the candidates name.
 pub(crate) async fn known(
     tx: &mut Tx,
@@ -91,7 +114,7 @@ pub(crate) async fn known(
     candidates: &[Candidate],
 ) -> Result<Known, StoreError> {
     let mut known = Known::default();
-    let schools = distinct(candidates, |place| text_of(place.school_code.as_ref()));
+    let schools = distinct(candidates, of_school);
     let schools: Vec<SchoolOfCounty> = select_by_keys!(
         tx,
         SchoolOfCounty,
@@ -104,7 +127,7 @@ pub(crate) async fn known(
         |code| (code.as_str())
     )?;
     known.schools.extend(schools.into_iter().map(|row| (row.school_code, row.county_code)));
-    let classes = distinct(candidates, |place| text_of(place.class_id.as_ref()));
+    let classes = distinct(candidates, of_class);
     let classes: Vec<ClassThere> = select_by_keys!(
         tx,
         ClassThere,
@@ -113,7 +136,34 @@ pub(crate) async fn known(
         |class_id| (class_id.as_str())
     )?;
     known.classes.extend(classes.into_iter().map(|row| row.class_id));
+    for (kind, sql, part) in [
+        (PlaceKind::Region, ended!("region", "code"), of_county as fn(&Place) -> &str),
+        (PlaceKind::School, ended!("school", "school_code"), of_school),
+        (PlaceKind::Class, ended!("class", "class_id"), of_class),
+    ] {
+        let codes = distinct(candidates, part);
+        let rows: Vec<EndedRow> = select_by_keys!(
+            tx,
+            EndedRow,
+            [sql, programme_id.as_str(), " AND closed_at IS NOT NULL AND code IN "],
+            codes,
+            |code| (code.as_str())
+        )?;
+        known.ended.extend(rows.into_iter().map(|row| ((kind, row.code), row.life)));
+    }
     Ok(known)
+}
+
+fn of_county(place: &Place) -> &str {
+    text_of(place.county_code.as_ref())
+}
+
+fn of_school(place: &Place) -> &str {
+    text_of(place.school_code.as_ref())
+}
+
+fn of_class(place: &Place) -> &str {
+    text_of(place.class_id.as_ref())
 }
 
 /// What the candidates name, and the ids that a spreadsheet may have made it of.
@@ -130,7 +180,8 @@ pub(crate) async fn tree(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<Tree
     let mut regions = Vec::new();
     for row in region::tree(tx, programme_id).await? {
         let level = row.level()?;
-        regions.push(TreeRegion { code: row.code, name: row.name, level, parent_code: row.parent_code.0 });
+        let (parent_code, is_closed) = (row.parent_code.0, row.life.closed_at.is_some());
+        regions.push(TreeRegion { code: row.code, name: row.name, level, parent_code, is_closed });
     }
     Ok(Tree::new(regions))
 }
@@ -248,16 +299,22 @@ fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
 pub(crate) async fn insert_people(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    people: &[NewPerson<'_>],
+    (people, successors): (&[NewPerson<'_>], &Successors),
     stamp: &Stamp,
 ) -> Result<(), StoreError> {
+    let mut standing = Vec::with_capacity(people.len());
+    for person in people {
+        let place = place::standing(successors, &person.candidate.place, When::Last)?;
+        standing.push((person, place));
+    }
     bulk_insert!(
         tx,
         "INSERT INTO person (programme_id, person_id, name, name_key, sealed_identity_number, identity_digest, role, \
          education_stage, subject, development_stage, county_code, school_code, class_id, roster_county_code, \
          roster_school_code, roster_class_id, occurred_at, recorded_at, actor)",
-        people,
-        |tuple, person| {
+        standing,
+        |tuple, row| {
+            let (person, place) = row;
             let candidate = person.candidate;
             tuple.push_bind(programme_id.as_str());
             tuple.push_bind(candidate.person_id.as_str());
@@ -269,10 +326,11 @@ pub(crate) async fn insert_people(
             tuple.push_bind(candidate.education_stage.map_or("", |stage| stage.as_str()));
             tuple.push_bind(candidate.subject.as_str());
             tuple.push_bind(candidate.development_stage.map_or("", |stage| stage.as_str()));
-            for _ in ["as they stand", "as the roster put them"] {
-                tuple.push_bind(text_of(candidate.place.county_code.as_ref()));
-                tuple.push_bind(text_of(candidate.place.school_code.as_ref()));
-                tuple.push_bind(text_of(candidate.place.class_id.as_ref()));
+            // As they stand, and as the roster put them.
+            for place in [place, &candidate.place] {
+                tuple.push_bind(text_of(place.county_code.as_ref()));
+                tuple.push_bind(text_of(place.school_code.as_ref()));
+                tuple.push_bind(text_of(place.class_id.as_ref()));
             }
             tuple.push_bind(stamp.occurred_at);
             tuple.push_bind(stamp.recorded_at);

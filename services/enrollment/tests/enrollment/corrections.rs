@@ -21,7 +21,7 @@ const DAY_1: &str = "2019-09-12T08:00:00+08:00";
 const DAY_2: &str = "2019-09-13T08:00:00+08:00";
 const DAY_3: &str = "2019-09-14T08:00:00+08:00";
 
-async fn retract(world: &World, fact_id: &str) {
+pub(crate) async fn retract(world: &World, fact_id: &str) {
     let request = RetractRequest {
         source: shipei_enrollment::NAME.to_owned(),
         programme_id: PROGRAMME.to_owned(),

@@ -10,6 +10,7 @@ mod counties;
 mod files;
 mod leave;
 mod people;
+mod places;
 mod programmes;
 mod roster;
 mod transfers;

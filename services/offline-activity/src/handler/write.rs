@@ -13,6 +13,7 @@ use shipei_rules::{
     scheme::Scheme,
 };
 use shipei_service_kit::{Error, Result, Unit, status::refused_row, to_int32};
+use shipei_store::Tx;
 
 use super::{Handler, counselor, county, recorded, trainee, whose};
 use crate::{
@@ -131,7 +132,8 @@ impl Handler {
             let scheme = trainee.map_or_else(|| Arc::clone(&county), |trainee| windows.of_member(trainee));
             scheme.counselor.offline.period
         };
-        let refused = domain::decide_attendance(period_of, &counselor, &activity, people, at)?;
+        let then = as_of(&mut unit.tx, programme, &activity, at).await?;
+        let refused = domain::decide_attendance(period_of, &counselor, &then, people, at)?;
         let by_person: BTreeSet<&PersonId> = refused.iter().map(|refused| &refused.person_id).collect();
         let mut person_ids = command.person_ids.clone();
         person_ids.retain(|person_id| !by_person.contains(person_id));
@@ -183,7 +185,8 @@ impl Handler {
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let trainee = trainee(&mut unit.tx, &command.programme, &command.person).await?;
         let fact_id = unit.new_fact_id()?;
-        let people = (&counselor, &activity);
+        let then = as_of(&mut unit.tx, programme, &activity, unit.occurred_at).await?;
+        let people = (&counselor, &activity, &then);
         let scored = (&trainee, command.score, fact_id);
         let scheme = windows.of_member(&trainee);
         score_one(&mut unit, programme, &scheme, people, scored).await?;
@@ -205,6 +208,7 @@ impl Handler {
         let activity = store::activity(&mut unit.tx, programme, &command.activity).await?;
         let activity = activity.ok_or_else(|| not_found("activity_id"))?;
         let counselor = counselor(&mut unit.tx, programme, &command.counselor).await?;
+        let then = as_of(&mut unit.tx, programme, &activity, unit.occurred_at).await?;
         let mut answer = proto::ScoreAttendeesResponse::default();
         for (place, (person_id, score)) in command.scores.iter().enumerate() {
             let fact_id = unit.new_fact_id_of(person_id.as_str())?;
@@ -212,7 +216,7 @@ impl Handler {
                 Ok(trainee) => {
                     let scheme = windows.of_member(&trainee);
                     let scored = (&trainee, *score, fact_id);
-                    score_one(&mut unit, programme, &scheme, (&counselor, &activity), scored).await
+                    score_one(&mut unit, programme, &scheme, (&counselor, &activity, &then), scored).await
                 }
                 Err(error) => Err(error),
             };
@@ -270,19 +274,30 @@ impl Handler {
     }
 }
 
+/// The activity as that of the county which stands for its own as of a time: who is of that may attend it and score it.
+async fn as_of(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    activity: &Activity,
+    at: DateTime<Utc>,
+) -> Result<Activity> {
+    let county_code = shipei_mirror::region_at(tx, programme, activity.county_code, at).await?;
+    Ok(Activity { county_code, ..activity.clone() })
+}
+
 /// Gives an attendee a score, or refuses it before anything is written.
 async fn score_one(
     unit: &mut Unit,
     programme: &ProgrammeId,
     scheme: &Scheme,
-    (counselor, activity): (&Member, &Activity),
+    (counselor, activity, then): (&Member, &Activity, &Activity),
     (trainee, score, fact_id): (&Member, i64, String),
 ) -> Result<()> {
     let at = unit.occurred_at;
     let key = (programme, &activity.activity_id);
     let attendance = store::lock_attendance(&mut unit.tx, key.0, key.1, &trainee.person_id).await?;
     let who = (trainee, attendance.as_ref());
-    domain::decide_score(scheme, (counselor, activity), who, score, at)?;
+    domain::decide_score(scheme, (counselor, then), who, score, at)?;
 
     let before = attendance.ok_or_else(|| not_found("person_id"))?;
     let number = before.score_count + 1;
