@@ -28,7 +28,7 @@ use super::{
 const PAGE: i32 = 1_000;
 /// Items of a trainee's score with the most that each can bring (Annex 6), and one that no trainee has.
 const ITEMS: [(&str, Option<i32>); 4] =
-    [("assignment", Some(30)), ("seminar", Some(10)), ("offline", Some(10)), ("bulletins", None)];
+    [("assignment", Some(30)), ("seminar", Some(10)), ("offline", Some(10)), ("login", None)];
 /// The duty by which a tutor recommends trainees of their own classes.
 const RECOMMENDS: &str = "ASSESS-TUTOR-RECOMMEND";
 /// The duty by which a county says which offline course there is, and that by which a trainee selects it.

@@ -10,7 +10,7 @@ use sqlx::migrate::Migrator;
 
 use crate::limits::PoolLimits;
 use crate::postgres::{self, PostgresPools};
-use crate::postgres_tx::PostgresTx;
+use crate::postgres_tx::{self, PostgresTx};
 use crate::sqlite::{self, SqlitePools};
 use crate::{StoreError, Tx, migration};
 
@@ -178,7 +178,7 @@ impl Database {
     /// When it can't be reached, or only reads, or (SQLite) when its one writer is held longer than any attempt may take.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         match &self.pools {
-            Pools::Postgres(PostgresPools { apart, .. }) => postgres::check_writable(apart).await,
+            Pools::Postgres(PostgresPools { apart, .. }) => postgres_tx::check_writable(apart).await,
             Pools::Sqlite(pools) => pools.check_writable(self.attempt_time_max()).await,
         }
     }

@@ -11,7 +11,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Row as _};
 
 use crate::StoreError;
 use crate::limits::{PoolLimits, STATEMENTS_CACHED};
-use crate::postgres_tx::Lent;
 use crate::sometimes::threw_connection_away;
 
 /// A Postgres connection that was idle longer than this is tried before it is used.
@@ -139,17 +138,6 @@ fn pool_of(connections: u32, limits: PoolLimits) -> PgPoolOptions {
                 is_clean
             })
         })
-}
-
-/// Whether a write would be possible: the server answers, is no standby, and has not been told to read only.
-pub(crate) async fn check_writable(pool: &PgPool) -> Result<(), StoreError> {
-    let mut connection = Lent::from(pool).await?;
-    let asked =
-        sqlx::query("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(&mut *connection);
-    match asked.await?.try_get(0)? {
-        true => Err(StoreError::ReadOnly),
-        false => Ok(()),
-    }
 }
 
 async fn ping_in_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -8,7 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 
 use crate::StoreError;
 use crate::error::Fault;
@@ -22,7 +22,7 @@ const BEGIN_TIME_MAX: Duration = Duration::from_secs(5);
 const GIVE_BACK_TIME_MAX: Duration = Duration::from_secs(2 * PING_TIME_MAX.as_secs() + 1);
 
 /// A connection that is somebody's until it is dropped.
-pub(crate) struct Lent {
+struct Lent {
     /// None once it goes back.
     connection: Option<PoolConnection<Postgres>>,
     /// A transaction was begun, and nothing has ended it.
@@ -31,7 +31,7 @@ pub(crate) struct Lent {
 
 impl Lent {
     /// Waits for a connection, as long as the pool lets anybody wait.
-    pub(crate) async fn from(pool: &PgPool) -> Result<Lent, StoreError> {
+    async fn from(pool: &PgPool) -> Result<Lent, StoreError> {
         Ok(Lent { connection: Some(pool.acquire().await?), is_open: false })
     }
 
@@ -82,6 +82,17 @@ async fn give_back(mut connection: PoolConnection<Postgres>, is_open: bool) {
     let returning = connection.return_to_pool();
     if tokio::time::timeout(GIVE_BACK_TIME_MAX, returning).await.is_err() {
         threw_connection_away();
+    }
+}
+
+/// Whether a write would be possible: the server answers, is no standby, and has not been told to read only.
+pub(crate) async fn check_writable(pool: &PgPool) -> Result<(), StoreError> {
+    let mut connection = Lent::from(pool).await?;
+    let asked =
+        sqlx::query("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(&mut *connection);
+    match asked.await?.try_get(0)? {
+        true => Err(StoreError::ReadOnly),
+        false => Ok(()),
     }
 }
 
