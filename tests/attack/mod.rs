@@ -22,7 +22,10 @@ use shipei_contracts::{
 use shipei_service_kit::connect_lazily;
 use tokio::{net::TcpStream, time::Instant};
 
-use crate::harness::{Backend, KeptState, Process, program, replay_and_compare};
+use crate::{
+    cluster::until,
+    harness::{Backend, KeptState, Process, program, replay_and_compare},
+};
 use wire::{Flood, flood};
 
 /// How long each attack goes on against a program that was built for release, whose times are looked at.
@@ -37,6 +40,8 @@ const CALL_TIME_MAX: Duration = Duration::from_secs(5);
 const MEMORY_MAX_MB: u64 = 256;
 /// And what it may keep of it afterwards.
 const MEMORY_AFTERWARDS_MB: u64 = 100;
+/// How long what a season took may be kept when it is over.
+const REST_MAX: Duration = Duration::from_secs(60);
 /// The time in which all but one in a hundred good calls are answered, by a program that was built for release.
 const P99_MAX: Duration = Duration::from_millis(50);
 /// The calls of the good client after an attack, before what the process kept is read.
@@ -239,6 +244,11 @@ async fn withstands_all(backend: Backend) -> Result<()> {
     let clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
     replay_and_compare(&clients, PROGRAMME, &place.out("scores")).await?;
     drop(clients);
+    // What is kept behind an attack is to be the attack's.
+    until("the memory of the season given back", REST_MAX, async || {
+        memory_mb(process.id()) <= MEMORY_AFTERWARDS_MB
+    })
+    .await?;
     println!(
         "| attack ({backend:?}) | calls | p50 ms | p99 ms | failed | MB before, most, after |\n|---|---:|---:|---:|---:|---|"
     );
