@@ -94,9 +94,9 @@ class Decisions:
             start = season.moment(end - 30 * MINUTE, until - 10 * MINUTE)
             stop = start + dice.randint(20, 150) * MINUTE
             out.append((start, {"at": season.text(start), "type": "study.session", "person": person, "course": course,
-                                "session": f"{person}-x{number}", "start": season.text(start), "end": season.text(stop), "every_s": 60}))
+                                "session": f"{person}-x{start}", "start": season.text(start), "end": season.text(stop), "every_s": 60}))
         if window == scheme.trainee["assignment"]["window"]:
-            work = f"{person}-x{number}"
+            work = f"{person}-x{len(season.used)}"  # of several extensions each has its own
             at = tell({"type": "assignment.submitted", "person": person, "submission": work,
                        "kind": scheme.trainee["assignment"]["kinds"][0], "title": "补交"})
             if tutor:
