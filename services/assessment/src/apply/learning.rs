@@ -83,7 +83,8 @@ fn studied(batches: &mut Batches, fact: learning::PhaseStudied, told: &Fact<'_>)
         phase_index: i64::from(fact.phase_index),
         united: fact.united,
         achieved_at: None,
-        studied: Some((fact.credited_seconds.into(), latest_at)),
+        // Nothing is what is told when credit was taken back, and what is never told of whoever had none: it must be the same.
+        studied: Some((fact.credited_seconds.into(), latest_at)).filter(|_| fact.credited_seconds > 0),
         session_id: None,
         version: fact.version,
     };
