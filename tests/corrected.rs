@@ -28,22 +28,7 @@ use shipei_contracts::{
 use shipei_service_kit::status::reason_of;
 
 use crate::harness::{Backend, KeptState, embedded};
-use crate::places::{ask, at, id, populate};
-
-const RONGCHENG: &str = "130629";
-const END: &str = "2019-12-30T16:00:00Z";
-
-async fn retract(clients: &Clients, fact_id: &str) -> Result<()> {
-    let request = RetractRequest {
-        source: "enrollment".to_owned(),
-        programme_id: id(),
-        fact_id: fact_id.to_owned(),
-        reason: "登记错误".to_owned(),
-        ..Default::default()
-    };
-    ask!(clients, CorrectionServiceClient, "enrollment", retract, request);
-    Ok(())
-}
+use crate::places::{END, RONGCHENG, ask, assignment, at, id, on_both, populate, retract};
 
 /// When T1 achieved the first phase; empty when they did not.
 async fn achieved(clients: &Clients) -> Result<String> {
@@ -394,24 +379,6 @@ async fn extension_and_replacement_fall(backend: Backend) -> Result<()> {
     Ok(())
 }
 
-/// The points of T1's assignment at the end once they are as expected: what a late replacement comes to reaches assessment by
-/// assignment-grading, which no token of enrollment waits for.
-async fn assignment(clients: &Clients, expected: i32) -> Result<i32> {
-    let mut points = -1;
-    for _ in 0..200 {
-        let request =
-            GetTraineeScoreRequest { programme_id: id(), person_id: "T1".to_owned(), as_of: at(END) };
-        let score = ask!(clients, ScoreServiceClient, "assessment", get_trainee_score, request).score;
-        let items = score.unwrap_or_default().items;
-        points = items.iter().find(|item| item.name == "assignment").map_or(-1, |item| item.hundredths / 100);
-        if points == expected {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(points)
-}
-
 /// A mark counts when it is by who was the class's tutor then, also where the class turns out to have had another one only afterwards,
 /// and again when that falls.
 async fn marks_are_judged_by_who_was_tutor_then(backend: Backend) -> Result<()> {
@@ -466,25 +433,6 @@ async fn marks(clients: &Clients) -> Result<Vec<(String, bool)>> {
     let found = ask!(clients, AssignmentServiceClient, "assignment-grading", get_submission, request);
     let marks = found.submission.unwrap_or_default().marks.into_iter();
     Ok(marks.map(|mark| (mark.tutor_id, mark.by_another)).collect())
-}
-
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> Result<()> {
-                super::$name(Backend::Sqlite).await
-            })+
-        }
-        mod postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> Result<()> {
-                super::$name(Backend::Postgres).await
-            })+
-        }
-    };
 }
 
 on_both! {

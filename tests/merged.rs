@@ -8,7 +8,7 @@ use shipei::suite::forget_learned;
 use shipei_client::client::{Clients, SERVICES};
 use shipei_contracts::{
     assessment::v1::{
-        GetCountyScoreRequest, GetTraineeScoreRequest, GetTutorScoreRequest, ListTraineeScoresRequest,
+        GetCountyScoreRequest, GetTraineeScoreRequest, ListTraineeScoresRequest,
         score_service_client::ScoreServiceClient,
     },
     assignment::v1::{
@@ -16,7 +16,6 @@ use shipei_contracts::{
         assignment_service_client::AssignmentServiceClient, seminar_service_client::SeminarServiceClient,
     },
     enrollment::v1::{self as enrollment, person_service_client::PersonServiceClient},
-    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
     learning::v1::{
         GetProgressRequest, GetProgressResponse, GrantTimeRequest, RecordHeartbeatRequest,
         study_service_client::StudyServiceClient,
@@ -26,10 +25,7 @@ use shipei_service_kit::status::reason_of;
 use shipei_store::PoolLimits;
 
 use crate::harness::{Backend, KeptState, digest, embedded};
-use crate::places::{ANXIN, ask, at, id, populate};
-
-const RONGCHENG: &str = "130629";
-const END: &str = "2019-12-30T16:00:00Z";
+use crate::places::{ANXIN, END, RONGCHENG, ask, at, id, marking, on_both, populate, retract};
 
 fn merge(fact_id: &str, kept: &str, merged: &str) -> enrollment::MergePersonsRequest {
     enrollment::MergePersonsRequest {
@@ -42,15 +38,15 @@ fn merge(fact_id: &str, kept: &str, merged: &str) -> enrollment::MergePersonsReq
     }
 }
 
-async fn retract(clients: &Clients, fact_id: &str) -> Result<()> {
-    let request = RetractRequest {
-        source: "enrollment".to_owned(),
+async fn remove(clients: &Clients, person: &str, fact_id: &str) -> Result<()> {
+    let request = enrollment::RemovePersonRequest {
         programme_id: id(),
-        fact_id: fact_id.to_owned(),
-        reason: "并非同一人".to_owned(),
+        person_id: person.to_owned(),
+        reason: "误报".to_owned(),
+        request_id: fact_id.to_owned(),
         ..Default::default()
     };
-    ask!(clients, CorrectionServiceClient, "enrollment", retract, request);
+    ask!(clients, PersonServiceClient, "enrollment", remove_person, request);
     Ok(())
 }
 
@@ -68,6 +64,20 @@ async fn study(clients: &Clients, person: &str, session: &str, from: &str, beats
         };
         ask!(clients, StudyServiceClient, "learning-progress", record_heartbeat, beat);
     }
+    Ok(())
+}
+
+async fn submit(clients: &Clients, person: &str, submission_id: &str, when: &str) -> Result<()> {
+    let work = SubmitAssignmentRequest {
+        programme_id: id(),
+        person_id: person.to_owned(),
+        submission_id: submission_id.to_owned(),
+        kind: "lesson_plan".to_owned(),
+        title: "教学设计".to_owned(),
+        occurred_at: at(when),
+        ..Default::default()
+    };
+    ask!(clients, AssignmentServiceClient, "assignment-grading", submit_assignment, work);
     Ok(())
 }
 
@@ -90,16 +100,7 @@ async fn do_all(clients: &Clients) -> Result<()> {
         };
         ask!(clients, StudyServiceClient, "learning-progress", grant_time, grant);
     }
-    let work = SubmitAssignmentRequest {
-        programme_id: id(),
-        person_id: "T2".to_owned(),
-        submission_id: "B2".to_owned(),
-        kind: "lesson_plan".to_owned(),
-        title: "教学设计".to_owned(),
-        occurred_at: at("2019-11-28T00:00:00Z"),
-        ..Default::default()
-    };
-    ask!(clients, AssignmentServiceClient, "assignment-grading", submit_assignment, work);
+    submit(clients, "T2", "B2", "2019-11-28T00:00:00Z").await?;
     let review = ReviewSubmissionRequest {
         programme_id: id(),
         tutor_id: "U2".to_owned(),
@@ -174,14 +175,6 @@ async fn active(clients: &Clients, county: &str) -> Result<i32> {
         GetCountyScoreRequest { programme_id: id(), county_code: county.to_owned(), as_of: at(END) };
     let score = ask!(clients, ScoreServiceClient, "assessment", get_county_score, request).score;
     Ok(score.unwrap_or_default().active_trainees)
-}
-
-/// What a tutor's marking counts, in whole points.
-async fn marking(clients: &Clients, tutor: &str) -> Result<i32> {
-    let request = GetTutorScoreRequest { programme_id: id(), person_id: tutor.to_owned(), as_of: at(END) };
-    let score = ask!(clients, ScoreServiceClient, "assessment", get_tutor_score, request).score;
-    let items = score.unwrap_or_default().items;
-    Ok(items.iter().find(|item| item.name == "marking").map_or(-1, |item| item.hundredths / 100))
 }
 
 /// T1 alone: neither half of the course, work that nobody marked.
@@ -296,41 +289,26 @@ async fn merges_and_removals_meet(backend: Backend) -> Result<()> {
         assert_eq!(named.as_deref(), Some(field), "{details:?}");
     }
     for (person, merged, expected) in [("T2", "", T1_ALONE), ("T1", T2_ALONE, "NOT_FOUND ")] {
-        let remove = enrollment::RemovePersonRequest {
-            programme_id: id(),
-            person_id: person.to_owned(),
-            reason: "误报".to_owned(),
-            request_id: format!("X{person}"),
-            ..Default::default()
-        };
-        ask!(clients, PersonServiceClient, "enrollment", remove_person, remove);
+        remove(&clients, person, &format!("X{person}")).await?;
         until(&clients, "T1", expected).await?;
         until(&clients, "T2", if merged.is_empty() { "NOT_FOUND " } else { merged }).await?;
         retract(&clients, &format!("X{person}")).await?;
         until(&clients, "T1", BOTH).await?;
         until(&clients, "T2", COUNTS_FOR_T1).await?;
     }
+    // Whether another id had answered for their work or not: of who is nobody nothing is owed.
+    retract(&clients, "G1").await?;
+    submit(&clients, "T1", "B1", "2019-11-25T00:00:00Z").await?;
+    remove(&clients, "T1", "X1").await?;
+    let alone = digest(&clients, &id()).await?;
+    retract(&clients, "X1").await?;
+    ask!(clients, PersonServiceClient, "enrollment", merge_persons, merge("G2", "T3", "T1"));
+    assert_eq!(score(&clients, "T1").await?, "PERSON_MERGED T3");
+    assert_eq!(marking(&clients, "U1").await?, 0);
+    remove(&clients, "T1", "X2").await?;
+    assert_eq!(digest(&clients, &id()).await?, alone);
     assert!(suite.stop().await);
     Ok(())
-}
-
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> Result<()> {
-                super::$name(Backend::Sqlite).await
-            })+
-        }
-        mod postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> Result<()> {
-                super::$name(Backend::Postgres).await
-            })+
-        }
-    };
 }
 
 on_both! {

@@ -8,9 +8,8 @@ use shipei::suite::forget_learned;
 use shipei_client::client::{Clients, SERVICES};
 use shipei_contracts::{
     assessment::v1::{
-        GetTraineeScoreRequest, GetTutorScoreRequest, ListCountyScoresRequest, ListStatisticsRequest,
-        ListTraineeScoresRequest, StatisticsBy, score_service_client::ScoreServiceClient,
-        statistics_service_client::StatisticsServiceClient,
+        ListCountyScoresRequest, ListStatisticsRequest, ListTraineeScoresRequest, StatisticsBy,
+        score_service_client::ScoreServiceClient, statistics_service_client::StatisticsServiceClient,
     },
     assignment::v1::{
         Grade, ListMarkingRequest, ReviewSubmissionRequest,
@@ -21,33 +20,19 @@ use shipei_contracts::{
         self as enrollment, person_service_client::PersonServiceClient,
         place_service_client::PlaceServiceClient, region_service_client::RegionServiceClient,
     },
-    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
     offline::v1::{SubmitPlanRequest, offline_service_client::OfflineServiceClient},
 };
 use shipei_service_kit::status::reason_of;
 use shipei_store::PoolLimits;
 
 use crate::harness::{Backend, KeptState, digest, embedded};
-use crate::places::{ANXIN, XIONGAN, ask, at, id, populate};
+use crate::places::{
+    ANXIN, BAODING, END, RONGCHENG, XIONGAN, ask, assignment, at, id, marking, on_both, populate, retract,
+};
 
-const RONGCHENG: &str = "130629";
-const BAODING: &str = "130600";
-/// The day of a merge, one before it, and the programme's end.
+/// The day of a merge, and one before it.
 const MERGED: &str = "2019-12-01T00:00:00Z";
 const BEFORE: &str = "2019-11-30T00:00:00Z";
-const END: &str = "2019-12-30T16:00:00Z";
-
-async fn retract(clients: &Clients, fact_id: &str) -> Result<()> {
-    let request = RetractRequest {
-        source: "enrollment".to_owned(),
-        programme_id: id(),
-        fact_id: fact_id.to_owned(),
-        reason: "通知有误".to_owned(),
-        ..Default::default()
-    };
-    ask!(clients, CorrectionServiceClient, "enrollment", retract, request);
-    Ok(())
-}
 
 /// The trainees who have a score in a region or a class as of a time, each with their county and class.
 async fn trainees(clients: &Clients, region: &str, class: &str, when: &str) -> Result<String> {
@@ -96,14 +81,6 @@ async fn counties(clients: &Clients, region: &str, when: &str) -> Result<String>
     Ok(said.collect::<Vec<_>>().join(", "))
 }
 
-/// The marking points of a tutor at the end.
-async fn marking(clients: &Clients, tutor: &str) -> Result<i32> {
-    let request = GetTutorScoreRequest { programme_id: id(), person_id: tutor.to_owned(), as_of: at(END) };
-    let score = ask!(clients, ScoreServiceClient, "assessment", get_tutor_score, request).score;
-    let items = score.unwrap_or_default().items;
-    Ok(items.iter().find(|item| item.name == "marking").map_or(-1, |item| item.hundredths / 100))
-}
-
 /// The submissions that a tutor has to mark as of a time.
 async fn to_mark(clients: &Clients, tutor: &str, when: &str) -> Result<String> {
     let request = ListMarkingRequest {
@@ -115,24 +92,6 @@ async fn to_mark(clients: &Clients, tutor: &str, when: &str) -> Result<String> {
     let list = ask!(clients, AssignmentServiceClient, "assignment-grading", list_marking, request).items;
     let ids = list.into_iter().map(|item| item.submission.unwrap_or_default().submission_id);
     Ok(ids.collect::<Vec<_>>().join(" "))
-}
-
-/// The points of T1's assignment at the end once they are as expected: what a mark that is judged anew comes to reaches assessment by
-/// assignment-grading.
-async fn assignment(clients: &Clients, expected: i32) -> Result<i32> {
-    let mut points = -1;
-    for _ in 0..200 {
-        let request =
-            GetTraineeScoreRequest { programme_id: id(), person_id: "T1".to_owned(), as_of: at(END) };
-        let score = ask!(clients, ScoreServiceClient, "assessment", get_trainee_score, request).score;
-        let items = score.unwrap_or_default().items;
-        points = items.iter().find(|item| item.name == "assignment").map_or(-1, |item| item.hundredths / 100);
-        if points == expected {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(points)
 }
 
 /// The digest of all scores, once nothing is behind.
@@ -366,25 +325,6 @@ async fn county_merged_in_mid_season(backend: Backend) -> Result<()> {
     assert_eq!(fallen, first, "{backend:?}");
     ensure!(suite.stop().await, "it stops");
     Ok(())
-}
-
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> Result<()> {
-                super::$name(Backend::Sqlite).await
-            })+
-        }
-        mod postgres {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> Result<()> {
-                super::$name(Backend::Postgres).await
-            })+
-        }
-    };
 }
 
 on_both! {

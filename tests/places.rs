@@ -1,15 +1,15 @@
 //! Where things belong, in every service alike: regions by the tree and never by the digits of codes, as of the time that is
 //! asked for; and of two transfers of one date the same one everywhere.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
 use prost_types::Timestamp;
 use shipei_client::client::{Clients, SERVICES};
 use shipei_contracts::{
     assessment::v1::{
-        GetTraineeScoreRequest, ListCountyScoresRequest, ListTraineeScoresRequest, ListTutorScoresRequest,
-        score_service_client::ScoreServiceClient,
+        GetTraineeScoreRequest, GetTutorScoreRequest, ListCountyScoresRequest, ListTraineeScoresRequest,
+        ListTutorScoresRequest, score_service_client::ScoreServiceClient,
     },
     assignment::v1::{SubmitAssignmentRequest, assignment_service_client::AssignmentServiceClient},
     common::v1::EducationStage,
@@ -19,7 +19,10 @@ use shipei_contracts::{
         import_roster_request::Part, person_service_client::PersonServiceClient,
         programme_service_client::ProgrammeServiceClient, region_service_client::RegionServiceClient,
     },
-    event::v1::{SubscribeRequest, event_feed_client::EventFeedClient},
+    event::v1::{
+        RetractRequest, SubscribeRequest, correction_service_client::CorrectionServiceClient,
+        event_feed_client::EventFeedClient,
+    },
     learning::v1::{
         Course, CourseCategory, CreateCourseRequest, GetPresenceRequest, RecordHeartbeatRequest,
         course_service_client::CourseServiceClient, study_service_client::StudyServiceClient,
@@ -34,10 +37,13 @@ const SCHEME: &str = include_str!("../crates/rules/data/qinhuangdao-2019.toml");
 const PROGRAMME: &str = "qinhuangdao-2019";
 /// 雄安新区, a city of the tree, and 容城, which lies in it though its digits say 保定.
 pub(crate) const XIONGAN: &str = "133100";
-const RONGCHENG: &str = "130629";
+pub(crate) const RONGCHENG: &str = "130629";
 /// 保定, and 安新, which lies in it until it moves to 雄安新区.
-const BAODING: &str = "130600";
+pub(crate) const BAODING: &str = "130600";
 pub(crate) const ANXIN: &str = "130632";
+
+/// The programme's end.
+pub(crate) const END: &str = "2019-12-30T16:00:00Z";
 
 /// Calls an RPC with the token of everything written so far, and gives its answer.
 macro_rules! ask {
@@ -50,12 +56,70 @@ macro_rules! ask {
 }
 pub(crate) use ask;
 
+/// Each of these tests, which take a backend, on SQLite and on Postgres.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                super::$name($crate::harness::Backend::Sqlite).await
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                super::$name($crate::harness::Backend::Postgres).await
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
 pub(crate) fn at(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
 pub(crate) fn id() -> String {
     PROGRAMME.to_owned()
+}
+
+/// Retracts a fact of enrollment's.
+pub(crate) async fn retract(clients: &Clients, fact_id: &str) -> Result<()> {
+    let request = RetractRequest {
+        source: "enrollment".to_owned(),
+        programme_id: id(),
+        fact_id: fact_id.to_owned(),
+        reason: "登记错误".to_owned(),
+        ..Default::default()
+    };
+    ask!(clients, CorrectionServiceClient, "enrollment", retract, request);
+    Ok(())
+}
+
+/// The marking points of a tutor at the end.
+pub(crate) async fn marking(clients: &Clients, tutor: &str) -> Result<i32> {
+    let request = GetTutorScoreRequest { programme_id: id(), person_id: tutor.to_owned(), as_of: at(END) };
+    let score = ask!(clients, ScoreServiceClient, "assessment", get_tutor_score, request).score;
+    let items = score.unwrap_or_default().items;
+    Ok(items.iter().find(|item| item.name == "marking").map_or(-1, |item| item.hundredths / 100))
+}
+
+/// The points of T1's assignment at the end once they are as expected, or what they are by then: what a mark that is judged anew comes
+/// to reaches assessment by assignment-grading, which no token of enrollment waits for.
+pub(crate) async fn assignment(clients: &Clients, expected: i32) -> Result<i32> {
+    let mut points = -1;
+    for _ in 0..200 {
+        let request =
+            GetTraineeScoreRequest { programme_id: id(), person_id: "T1".to_owned(), as_of: at(END) };
+        let score = ask!(clients, ScoreServiceClient, "assessment", get_trainee_score, request).score;
+        let items = score.unwrap_or_default().items;
+        points = items.iter().find(|item| item.name == "assignment").map_or(-1, |item| item.hundredths / 100);
+        if points == expected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(points)
 }
 
 /// An identity number of somebody born in 1980, with its check digit (GB 11643).

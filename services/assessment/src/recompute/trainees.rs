@@ -94,21 +94,16 @@ async fn run_step(
     let stored = scores::lock_trainees(&mut unit.tx, work.programme_id, &person_ids).await?;
     let records: BTreeMap<PersonId, TraineeRecord> =
         trainees::load(&mut unit.tx, work.programme_id, &work.windows, &person_ids).await?;
+    let nobody: Vec<&PersonId> = person_ids.into_iter().filter(|id| !records.contains_key(*id)).collect();
+    clear_marking(unit, work, &nobody).await?;
     let mut rows = Vec::new();
     let mut marking_rows = Vec::new();
     for (person_id, cause) in step {
         let Some(old) = stored.get(*person_id) else { continue };
         let scored = match records.get(*person_id) {
             Some(record) => score(work, record),
-            // Whoever was scored and is nobody any more had been enrolled by mistake, or counts for another id, which answers for
-            // the marking of what was recorded for this one.
-            None if old.points.is_some() => {
-                let member = member(&mut unit.tx, work.programme_id, person_id).await?;
-                if member.is_none_or(|member| member.counts_for.is_none()) {
-                    scores::clear_marking(&mut unit.tx, work.programme_id, person_id).await?;
-                }
-                gone(old)
-            }
+            // Whoever was scored and is nobody any more had been enrolled by mistake, or counts for another id.
+            None if old.points.is_some() => gone(old),
             None => continue,
         };
         for class_id in &scored.classes {
@@ -132,6 +127,18 @@ async fn run_step(
     }
     scores::save_trainees(&mut unit.tx, work.programme_id, &rows).await?;
     scores::save_marking(&mut unit.tx, work.programme_id, &marking_rows).await?;
+    Ok(())
+}
+
+/// Leaves nothing owed about the work of these, who have no score: they are nobody, whether they were scored themselves or another id
+/// answered for them. Of who counts for another id that one answers. Their classes are scored anew with what made them nobody.
+async fn clear_marking(unit: &mut Unit, work: &Work<'_>, person_ids: &[&PersonId]) -> Result<()> {
+    for person_id in scores::owed_about(&mut unit.tx, work.programme_id, person_ids).await? {
+        let member = member(&mut unit.tx, work.programme_id, &person_id).await?;
+        if member.is_none_or(|member| member.counts_for.is_none()) {
+            scores::clear_marking(&mut unit.tx, work.programme_id, &person_id).await?;
+        }
+    }
     Ok(())
 }
 

@@ -267,6 +267,33 @@ pub async fn save_marking(
     Ok(())
 }
 
+#[derive(sqlx::FromRow)]
+struct OwedRow {
+    #[sqlx(try_from = "String")]
+    person_id: PersonId,
+}
+
+/// Those of these people about whose submissions a class owes a mark, or is late.
+pub async fn owed_about(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<Vec<PersonId>, StoreError> {
+    let rows: Vec<OwedRow> = select_by_keys!(
+        tx,
+        OwedRow,
+        [
+            "SELECT DISTINCT person_id FROM submission WHERE (owed_class_id IS NOT NULL OR late_class_id IS NOT NULL) \
+             AND programme_id = ",
+            programme_id.as_str(),
+            " AND person_id IN "
+        ],
+        person_ids,
+        |person_id| (person_id.as_str())
+    )?;
+    Ok(rows.into_iter().map(|row| row.person_id).collect())
+}
+
 /// Leaves nothing owed about a trainee's submissions.
 pub async fn clear_marking(
     tx: &mut Tx,
