@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_service_kit::Result;
-use shipei_store::{Tx, bulk_insert, learned_stands, select_by_keys};
+use shipei_store::{Tx, bulk_insert, fetch_optional, learned_stands, select_by_keys};
 
 /// A merge, as its event has it.
 #[derive(Debug)]
@@ -60,6 +60,11 @@ macro_rules! standing {
 
 /// The merges that stand in which these ids take part, on either side, by the id that is merged.
 pub async fn merges(tx: &mut Tx, programme_id: &ProgrammeId, person_ids: &[&PersonId]) -> Result<Vec<Merge>> {
+    // Most programmes have none, and whoever applies events asks for everybody whom they touch.
+    let any = "SELECT merged_id FROM mirror_merge WHERE programme_id = $1 LIMIT 1";
+    if fetch_optional!(tx, (String,), any, programme_id.as_str())?.is_none() {
+        return Ok(Vec::new());
+    }
     let mut found: BTreeMap<PersonId, PersonId> = BTreeMap::new();
     for of_side in [" AND g.merged_id IN ", " AND g.kept_id IN "] {
         let rows: Vec<Merge> = select_by_keys!(

@@ -39,8 +39,8 @@ const READERS_MAX: u32 = 4;
 /// Readers for streams of the log, besides those.
 const LOG_READERS: u32 = 2;
 
-/// A reader that nobody has asked for so long is closed: with it go its page cache and its prepared statements. Another is
-/// opened within a millisecond.
+/// A reader that nobody has asked for so long is closed: with it go its page cache and its prepared statements. The next
+/// call that needs one opens it, as the first call did.
 const READER_IDLE_TIME: Duration = Duration::from_secs(5);
 
 /// Rows that SQLite's thread may be ahead of their reader.

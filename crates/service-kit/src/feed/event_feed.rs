@@ -188,3 +188,31 @@ async fn is_settling(log: &Kit) -> Result<bool> {
     tx.rollback().await?;
     Ok(!is_settled)
 }
+
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::identity::caller::Caller;
+
+    #[tokio::test]
+    async fn only_streams_of_others_take_places() {
+        let feeds = EventFeeds::new(Shutdown::new(), None, Budget::new(1 << 20));
+        let from = |caller, address| {
+            let (method, trace) = (String::new(), String::new());
+            Call { method, caller, address, token: None, deadline: None, trace }
+        };
+        let elsewhere = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let other = from(Caller::default(), elsewhere);
+        let taken: Vec<_> = (0..STREAMS_MAX).map(|_| feeds.place(&other).unwrap()).collect();
+        assert!(taken.iter().all(Option::is_some));
+        assert_eq!(feeds.place(&other).unwrap_err().code(), tonic::Code::ResourceExhausted);
+        for own in [from(Caller::service("assessment"), elsewhere), from(Caller::default(), None)] {
+            assert!(feeds.place(&own).unwrap().is_none(), "{own:?}");
+        }
+        drop(taken);
+        assert!(feeds.place(&other).unwrap().is_some());
+    }
+}
