@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 /// Documents, each with its translation.
-const PAIRS: [(&str, &str); 4] = [
+const PAIRS: [(&str, &str); 5] = [
     ("README.md", "README.zh-CN.md"),
     ("docs/files.md", "docs/zh/files.md"),
     ("docs/certificates.md", "docs/zh/certificates.md"),
     ("docs/duties.md", "docs/zh/duties.md"),
+    ("docs/streams.md", "docs/zh/streams.md"),
 ];
 
 /// What a reader would paste: the indented lines without their comments, and how many chapters there are.

@@ -1,4 +1,4 @@
-//! `cargo xtask test`, `ci`, `rights` and `tools`: the whole test suite, and all that a change must pass, on a machine with
+//! `cargo xtask test`, `ci`, `rights`, `events` and `tools`: the whole test suite, and all that a change must pass, on a machine with
 //! Rust and nothing else. What is missing comes from the package registries only (Debian, npm, PyPI).
 
 mod tools;
@@ -15,6 +15,7 @@ const HELP: &str = "\
 cargo xtask test   install what is missing (Postgres, redis-server, LibreOffice, buf, a Python client), then all tests on both databases
 cargo xtask ci     format, clippy, buf lint, documentation, what comes from the registries, then `cargo xtask test`
 cargo xtask rights write docs/rights.md anew from the contracts
+cargo xtask events write docs/events.md anew from the contracts
 cargo xtask tools  install what is missing, no more";
 
 /// The program that tests run as processes.
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("test") => test(),
         Some("ci") => ci(),
-        Some("rights") => rights(),
+        Some("rights") => renew("rights::table", "SHIPEI_RENEW_RIGHTS"),
+        Some("events") => renew("events_page", "SHIPEI_RENEW_EVENTS"),
         Some("tools") => tools::install_all().map(|_| ()),
         _ => {
             println!("{HELP}");
@@ -124,10 +126,10 @@ fn ci() -> Result<()> {
     test()
 }
 
-/// docs/rights.md, from the contracts.
-fn rights() -> Result<()> {
-    let mut command = cargo(&["test", "--workspace", "--test", "suite", "rights::table"]);
-    command.env("SHIPEI_RENEW_RIGHTS", "1");
+/// A page of docs/ that a test writes from the contracts when it is told to.
+fn renew(test: &str, variable: &str) -> Result<()> {
+    let mut command = cargo(&["test", "--workspace", "--test", "suite", test]);
+    command.env(variable, "1");
     run(command)
 }
 

@@ -9,6 +9,7 @@ mod group;
 mod identity;
 mod kit;
 pub(crate) mod notes;
+mod pull;
 mod rights;
 mod server;
 mod soft_state;

@@ -30,6 +30,7 @@ pub mod services;
 pub mod settings;
 pub mod stats;
 mod storage;
+pub mod streams;
 pub mod suite;
 pub mod token;
 pub mod versions;

@@ -15,7 +15,7 @@ use shipei::{
     course, demo,
     display::say,
     duties, evidence, explain, files, finalise, honours, operate, person, place, progress, scheme, serve,
-    settings, stats,
+    settings, stats, streams,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
     versions, who,
@@ -187,6 +187,12 @@ enum Command {
     /// Say who looked at what, and verify that the logs are what was written (审计).
     #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::Command),
+    /// Show what happens in the suite, event by event, and verify what its streams promise (事件流).
+    #[command(after_help = streams::watch::EXAMPLES)]
+    Watch(streams::watch::Options),
+    /// Take the event logs into an engine that runs elsewhere, each event once (转发).
+    #[command(after_help = streams::relay::EXAMPLES)]
+    Relay(streams::relay::Options),
     /// Issue, print, verify and revoke certificates (年度培训合格证书).
     #[command(subcommand, after_help = certificates::EXAMPLES)]
     Certificates(certificates::Command),
@@ -369,6 +375,15 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Versions(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             versions::run(&command).await?;
+        }
+        Command::Watch(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            let kept = streams::watch::run(&options).await?;
+            return Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Relay(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT)?;
+            streams::relay::run(&options).await?;
         }
         Command::Certificates(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

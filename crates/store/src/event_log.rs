@@ -211,6 +211,54 @@ pub async fn read_wanted<P: Piece<sqlx::Postgres> + Piece<sqlx::Sqlite>>(
     Ok(batch)
 }
 
+/// The number of the last event of a partition that was recorded before a time, of those up to `head`; 0 when there is none. Numbers
+/// are dense and times never go back, so it is found by halves.
+pub async fn last_before(
+    tx: &mut Tx,
+    (partition, head): (Partition, i64),
+    at: DateTime<Utc>,
+) -> Result<i64, StoreError> {
+    // Everything up to `before` was recorded before, `from` and all behind it was not.
+    let (mut before, mut from) = (0, head.saturating_add(1));
+    while from - before > 1 {
+        let middle = before + (from - before) / 2;
+        let sql = "SELECT recorded_at FROM event WHERE partition = $1 AND number = $2";
+        match fetch_optional!(tx, (DateTime<Utc>,), sql, partition.number(), middle)? {
+            Some((recorded_at,)) if recorded_at >= at => from = middle,
+            // What is not kept any more is older than what is.
+            _ => before = middle,
+        }
+    }
+    Ok(before)
+}
+
+/// What a partition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Extent {
+    /// The partition's number.
+    pub partition: i64,
+    /// The number of its oldest event that is kept.
+    pub first: i64,
+    /// Of its newest.
+    pub last: i64,
+    /// When the oldest was recorded.
+    pub oldest_at: DateTime<Utc>,
+    /// When the newest was.
+    pub newest_at: DateTime<Utc>,
+}
+
+/// What each partition holds that holds anything.
+pub async fn extents(tx: &mut Tx) -> Result<Vec<Extent>, StoreError> {
+    // By the ends of the primary key: nothing else is read.
+    let sql = "SELECT o.partition, o.number AS first, n.number AS last, o.recorded_at AS oldest_at, n.recorded_at AS newest_at
+        FROM event_head h
+        JOIN event n ON n.partition = h.partition AND n.number = h.position
+        JOIN event o ON o.partition = h.partition
+            AND o.number = (SELECT MIN(e.number) FROM event e WHERE e.partition = h.partition)
+        WHERE h.partition < $1 ORDER BY h.partition";
+    fetch_all!(tx, Extent, sql, i64::from(PARTITIONS))
+}
+
 /// The mark of the event at a place; `None` when the log has no such event.
 pub async fn mark_at(tx: &mut Tx, place: LogPosition) -> Result<Option<u64>, StoreError> {
     let row = fetch_optional!(

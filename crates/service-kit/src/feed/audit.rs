@@ -18,7 +18,7 @@ use crate::{
         error::{Error, Result},
         page::PAGE_BYTES_MAX,
     },
-    feed::{event_feed::EventFeeds, subscription::OF_EVENTS},
+    feed::{event_feed::EventFeeds, reader::OF_EVENTS},
     write::{
         facts::{self, FACT_ID_BYTES_MAX},
         kit::Kit,

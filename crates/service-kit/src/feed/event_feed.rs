@@ -14,7 +14,8 @@ use futures::Stream;
 use shipei_contracts::{
     common::v1::ErrorReason,
     event::v1::{
-        GetHeadRequest, GetHeadResponse, SubscribeRequest, SubscribeResponse, event_feed_server::EventFeed,
+        GetFeedStatusRequest, GetFeedStatusResponse, GetHeadRequest, GetHeadResponse, PullEventsRequest,
+        PullEventsResponse, SubscribeRequest, SubscribeResponse, event_feed_server::EventFeed,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -27,6 +28,7 @@ use crate::{
         status::overloaded,
     },
     call::{
+        admit::Admitted,
         budget::Budget,
         consistency::{Token, to_proto},
         metadata::Call,
@@ -35,6 +37,9 @@ use crate::{
         filter::Filter,
         heads::{Heads, heads},
         pace::{Pace, Turns},
+        pull::{self, Patience},
+        reader::Reader,
+        status,
         subscription::Subscription,
     },
     identity::caller::CallerKind,
@@ -120,6 +125,12 @@ impl EventFeeds {
         }
     }
 
+    /// What of a log somebody wants; their cursors are nobody else's.
+    fn filter(&self, log: &Log, admitted: &Admitted, request: &SubscribeRequest) -> Result<Filter> {
+        let known = self.types.get(log.kit.source());
+        Ok(Filter::of(request, known)?.of_caller(admitted.asker()))
+    }
+
     /// The log that a request asks for. One whose metadata names the same log was meant for a process that has it.
     fn log<T>(&self, request: &Request<T>, source: &str) -> Result<Log> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
@@ -148,12 +159,12 @@ impl EventFeed for EventFeeds {
         let log = self.log(&request, &request.get_ref().source)?;
         let admitted = log.kit.admit(&request).await?;
         let request = request.into_inner();
-        let filter = Filter::of(&request, self.types.get(log.kit.source()))?.of_caller(admitted.asker());
+        let filter = self.filter(&log, &admitted, &request)?;
         let stream = self.place(admitted.call())?;
         let (sender, receiver) = mpsc::channel(RESPONSES_BUFFERED_MAX);
         let pace = Pace::new(&self.turns, &self.budget);
-        let subscription =
-            Subscription::begin(admitted, log.kit, log.heads, filter, &request, sender, pace).await?;
+        let reader = Reader::open(log.kit, &admitted, filter, &request.cursor).await?;
+        let subscription = Subscription::of(admitted, log.heads, reader, sender, pace);
         let shutdown = self.shutdown.clone();
         let age_max = self.stream_age_max;
         self.shutdown.spawn_for_call(async move {
@@ -161,6 +172,34 @@ impl EventFeed for EventFeeds {
             drop(stream);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn pull_events(
+        &self,
+        request: Request<PullEventsRequest>,
+    ) -> std::result::Result<Response<PullEventsResponse>, Status> {
+        let log = self.log(&request, &request.get_ref().source)?;
+        let admitted = log.kit.admit(&request).await?;
+        let patience = Patience::of(request.get_ref())?;
+        let request = pull::as_stream(request.into_inner());
+        let filter = self.filter(&log, &admitted, &request)?;
+        // Who waits here has a place as a stream has.
+        let _place = self.place(admitted.call())?;
+        let reader = Reader::open(log.kit, &admitted, filter, &request.cursor).await?;
+        let answer = pull::pull(&admitted, reader, &log.heads, &self.turns, patience, &self.shutdown);
+        Ok(Response::new(answer.await?))
+    }
+
+    async fn get_feed_status(
+        &self,
+        request: Request<GetFeedStatusRequest>,
+    ) -> std::result::Result<Response<GetFeedStatusResponse>, Status> {
+        let Log { kit: log, .. } = self.log(&request, &request.get_ref().source)?;
+        log.admit(&request).await?;
+        let mut status = log.retry(|| status::of(&log)).await?;
+        let taken = STREAMS_MAX.saturating_sub(self.streams.available_permits());
+        status.streams = i32::try_from(taken).unwrap_or(i32::MAX);
+        Ok(Response::new(status))
     }
 
     async fn get_head(
@@ -188,7 +227,6 @@ async fn is_settling(log: &Kit) -> Result<bool> {
     tx.rollback().await?;
     Ok(!is_settled)
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use shipei_contracts::event::v1::{Start, SubscribeRequest};
 use shipei_store::{PARTITIONS, Partition, Tx, tree};
 
@@ -24,11 +25,15 @@ const REGION_CODE_DIGITS: usize = 6;
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
     pub(super) start: Start,
+    /// Where it begins instead, by when events were recorded.
+    pub(super) start_time: Option<DateTime<Utc>>,
     pub(super) types: Vec<String>,
     pub(super) regions: Vec<String>,
     pub(super) programmes: Vec<String>,
     pub(super) partitions: Vec<Partition>,
     pub(super) binding: String,
+    /// The regions as they were asked for, by which faults are named.
+    regions_asked: Vec<String>,
 }
 
 impl Filter {
@@ -55,6 +60,12 @@ impl Filter {
         if start == Some(Start::Now) && !request.cursor.is_empty() {
             let _: Option<()> = fields.fault("start", "a cursor says already where to go on");
         }
+        let start_time = fields.optional_timestamp("start_time", request.start_time);
+        if request.start_time.is_some()
+            && (!request.cursor.is_empty() || !matches!(start, Some(Start::Unspecified)))
+        {
+            let _: Option<()> = fields.fault("start_time", "a cursor or a start says already where to begin");
+        }
         let regions = request.region_codes.clone();
         let regions = fields.optional_list("region_codes", regions, FILTER_REGIONS_MAX, |fields, code| {
             if code.len() != REGION_CODE_DIGITS || !code.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -78,8 +89,8 @@ impl Filter {
                     None => Some(id),
                 }
             });
-        let (start, mut types, mut regions, mut partitions, mut programmes) =
-            fields.all((start, types, regions, partitions, programmes))?;
+        let (start, start_time, mut types, mut regions, mut partitions, mut programmes) =
+            fields.all((start, start_time, types, regions, partitions, programmes))?;
         programmes.sort();
         programmes.dedup();
         types.sort();
@@ -92,7 +103,8 @@ impl Filter {
             partitions.iter().map(|partition| partition_number(*partition).to_string()).collect();
         let binding = binding(&request.source, [&types, &regions, &numbers, &programmes]);
         let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
-        Ok(Self { start, types, regions, programmes, partitions, binding })
+        let regions_asked = request.region_codes.clone();
+        Ok(Self { start, start_time, types, regions, programmes, partitions, binding, regions_asked })
     }
 
     /// The same, for a caller whose cursors are nobody else's.
@@ -105,10 +117,11 @@ impl Filter {
     }
 
     /// Refuses codes that are no region of any programme: nothing would ever come, and nobody would say so.
-    pub(super) async fn check_regions(&self, tx: &mut Tx, asked: &[String]) -> Result<()> {
+    pub(super) async fn check_regions(&self, tx: &mut Tx) -> Result<()> {
         let unknown = tree::unknown(tx, &self.regions).await?;
         let mut fields = Fields::new();
-        for (place, code) in asked.iter().enumerate().filter(|(_, code)| unknown.contains(code)) {
+        for (place, code) in self.regions_asked.iter().enumerate().filter(|(_, code)| unknown.contains(code))
+        {
             fields
                 .fault::<()>(&format!("region_codes[{place}]"), &format!("no programme has a region {code}"));
         }

@@ -8,7 +8,10 @@ use std::{collections::VecDeque, num::NonZero, sync::Arc, thread::available_para
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::call::budget::{Budget, Taken};
+use crate::{
+    call::budget::{Budget, Taken},
+    feed::reader::{EVENTS_PER_RESPONSE_MAX, Room},
+};
 
 /// The bytes of a consumer's first response, and of all its responses while the budget is spent. Some of them wait for each
 /// consumer that doesn't read: thousands of consumers must have room for them.
@@ -72,9 +75,9 @@ impl Pace {
         self.turns.clone()
     }
 
-    /// About how many bytes the next response may have.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// How much the next response may have.
+    pub(crate) fn room(&self) -> Room {
+        Room { events: EVENTS_PER_RESPONSE_MAX, bytes: self.bytes }
     }
 
     /// The last response was taken: the next may be twice as large, if there is room for it.
@@ -124,16 +127,16 @@ mod tests {
         for _ in 0..20 {
             reads.taken();
         }
-        assert_eq!((reads.bytes(), budget.used()), (BYTES_MAX, 2 * BYTES_MAX));
+        assert_eq!((reads.room().bytes, budget.used()), (BYTES_MAX, 2 * BYTES_MAX));
         let mut others: Vec<Pace> = (0..1000).map(|_| Pace::new(&turns, &budget)).collect();
         for other in &mut others {
             other.taken();
             other.taken();
         }
         assert!(budget.used() <= 4 * BYTES_MAX);
-        assert_eq!(others[999].bytes(), BYTES_FIRST);
+        assert_eq!(others[999].room().bytes, BYTES_FIRST);
         others.clear();
         reads.rest();
-        assert_eq!((reads.bytes(), budget.used()), (BYTES_FIRST, 0));
+        assert_eq!((reads.room().bytes, budget.used()), (BYTES_FIRST, 0));
     }
 }

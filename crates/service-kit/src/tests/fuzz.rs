@@ -195,6 +195,9 @@ fn any_filter_is_one_or_names_its_fields() {
             cursor: cursor.clone(),
             start: *start,
             programme_ids: Vec::new(),
+            start_time: partitions
+                .first()
+                .map(|at| prost_types::Timestamp { seconds: i64::from(*at) << 20, nanos: -1 }),
         };
         if Filter::of(&request, None).is_ok() {
             let known = |number: &u32| Partition::from_number(i64::from(*number)).is_some();
