@@ -32,6 +32,7 @@ mod migrations;
 mod oracle;
 mod places;
 mod rights;
+mod roles;
 mod seasons;
 mod statistics;
 mod streams;

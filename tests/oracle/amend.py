@@ -104,7 +104,8 @@ class Season:
                     added.append((at, {"at": self.text(at), "type": kind, "person": who["person_id"], "reason": reason}))
             elif fate > 1 - REMOVED:
                 at = self.moment()
-                added.append((at, {"at": self.text(at), "type": "person.removed", "person": who["person_id"], "reason": "误报"}))
+                added.append((at, {"at": self.text(at), "type": "person.removed", "person": who["person_id"], "reason": "误报",
+                                   "role": "trainee"}))
         removed = {e["person"] for _, e in added if e["type"] == "person.removed"}
         gone = removed | self.left | {e["person"] for _, e in added if e["type"] == "trainee.withdrawn"}
         added += self.decisions.adjustments(gone)
@@ -307,7 +308,9 @@ def amend(season: Path, out: Path, seed: int) -> None:
     with (out / "roster" / "people.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, people[0].keys(), lineterminator="\n")
         table.writeheader()
-        table.writerows({**row, "subject": several.get(row["person_id"], row["subject"])} for row in people)
+        for row in people:
+            of = several if row["role"] == "trainee" else {}
+            table.writerow({**row, "subject": of.get(row["person_id"], row["subject"])})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import csv
+import random
 from pathlib import Path
 
 import gen_schemes
@@ -31,6 +32,7 @@ class Roster:
         self.make_courses()
         self.make_staff()
         self.make_classes(trainees)
+        self.both: set[str] = set()  # who are tutors and trainees
         self.make_trainees(trainees)
         self.nobodys: list[Class_] = []
         if world.scheme.get("_odd_roster"):
@@ -122,6 +124,10 @@ class Roster:
     def make_trainees(self, trainees: int) -> None:
         weight = {"open": 1.0, "late": 0.5, "unreported": 0.12, "unremitted": 0.12}
         weights = [weight[c.fate] for c in self.w.counties]
+        # With every second seed some tutors are trainees too, of another's class; with dice of their own, so that the others stay.
+        roles = random.Random(f"roles {self.w.seed}")
+        often = 0.06 if self.w.seed % 2 else 0
+        staff = {row[0]: row for row in self.rows}
         numbers = self.dice.sample(range(1, trainees * 3 + 1), trainees)
         for n, number in enumerate(sorted(numbers)):
             plain = n < 2 * len(self.w.counties)  # every county has some
@@ -131,7 +137,14 @@ class Roster:
             t = Trainee(f"{self.letter}{number:06d}", county, stage, self.dice.choice(SUBJECTS[stage]), class_)
             school = self.dice.choice([s for s in self.schools if s[2] == county.code])[0]
             grade = self.dice.choice(("novice", "developing", "proficient", "expert"))
+            others = [who for who in self.w.tutors if who != class_.tutor and who not in self.both]
+            is_both = others and roles.random() < often
+            if is_both:
+                t.id = roles.choice(others)
+                self.both.add(t.id)
             self.person(t.id, "trainee", county.code, county.code, school, stage, t.subject, grade, class_.id)
+            if is_both:
+                self.rows[-1][1:3] = staff[t.id][1:3]  # the same person: name and number
             self.w.trainees.append(t)
             county.trainees.append(t)
             class_.members.append(t)
@@ -139,21 +152,23 @@ class Roster:
     def make_odd(self) -> None:
         """Rows that look odd and lose nobody: classes without a tutor, staff with a class, names, schools, numbers."""
         self.nobodys = [Class_("L9998", ""), Class_("L9999", "U-none")]
-        rows = {row[0]: row for row in self.rows}
+        rows = {(row[0], row[3]): row for row in self.rows}
         for n, t in enumerate(self.w.trainees[1:], 1):
-            row = rows[t.id]
+            row = rows[t.id, "trainee"]
+            if t.id in self.both:
+                continue
             if n % 23 == 0:
                 t.class_.members.remove(t)
                 t.class_ = self.nobodys[n % 2]
                 row[9] = t.class_.id
             elif n % 19 == 0:
-                row[2] = rows[self.w.tutors[0]][2]  # the tutor's number
+                row[2] = rows[self.w.tutors[0], "class_tutor"][2]  # the tutor's number
             elif n % 17 == 0:
                 row[1] = ""
             elif n % 13 == 0:
                 row[5] = next(s[0] for s in self.schools if s[2] != t.county.code)
         for c in self.w.classes:
-            rows[c.tutor][9] = c.id
+            rows[c.tutor, "class_tutor"][9] = c.id
         self.schools[0] = (self.schools[0][0], "", self.schools[0][2])
 
     def write(self, folder: Path) -> None:

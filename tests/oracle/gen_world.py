@@ -122,7 +122,7 @@ class Course:
 class World:
     def __init__(self, scheme: dict, seed: int, doubtful: bool, punctual: bool) -> None:
         self.scheme, self.doubtful, self.punctual = scheme, doubtful, punctual
-        self.dice = random.Random(seed)
+        self.dice, self.seed = random.Random(seed), seed
         self.sink = Sink(scheme["time_zone"], scheme["_year"], random.Random(seed + 1))
         self.counties: list[County] = []
         self.classes: list[Class_] = []

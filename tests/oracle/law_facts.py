@@ -129,8 +129,8 @@ class Facts:
     # -- who and what
 
     def person(self, who: str, role: str) -> Person:
-        found = self.roster.people.get(who)
-        if found is None or found.role != role:
+        found = self.roster.roles.get((who, role))
+        if found is None:
             raise Refused("NOT_FOUND")
         return found
 
@@ -203,11 +203,10 @@ class Facts:
         self.login.setdefault(person.id, (self.at, self.line))
 
     def on_prejob_attended(self, e: dict) -> None:
-        found = self.roster.people.get(e["person"])
-        if found is None or found.role == TRAINEE:
+        if not any(who == e["person"] and role != TRAINEE for who, role in self.roster.roles):
             raise Refused("NOT_FOUND")
         self.accept()
-        self.prejob.add(found.id)
+        self.prejob.add(e["person"])
 
     def on_trainee_withdrawn(self, e: dict) -> None:
         person = self.trainee(e["person"])
@@ -319,6 +318,8 @@ class Facts:
         if submission is None:
             raise Refused("NOT_FOUND")
         self.class_tutor(e["tutor"], submission.author.class_id)
+        if submission.author.id == e["tutor"]:
+            self.no("NOT_CLASS_TUTOR")  # nobody marks their own work
         if submission.author.id in self.withdrawn:
             self.no("WITHDRAWN")
         if self.at >= self.own(submission.author, self.review_name).end:

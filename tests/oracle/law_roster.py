@@ -85,6 +85,8 @@ class Course:
 
 @dataclass
 class Roster:
+    # By id and role; and by id alone, as a trainee whoever is one.
+    roles: dict[tuple[str, str], Person] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     courses: dict[str, Course] = field(default_factory=dict)
     counties: set[str] = field(default_factory=set)
@@ -105,7 +107,7 @@ class Roster:
     def merges(self, at: int, kind: str, code: str, into: str) -> None:
         """Who stands there stands in the other from now on; a class has no tutor any more."""
         self.merged[kind, code] = into
-        for person in self.people.values():
+        for person in self.roles.values():
             if kind == "class" and person.class_id == code:
                 person.moves(at, person.county, into)
             if kind == "region" and person.county == code:
@@ -114,7 +116,19 @@ class Roster:
             self.replaces(at, code, "")
 
     def role(self, role: str) -> list[Person]:
-        return sorted((p for p in self.people.values() if p.role == role), key=lambda p: p.id)
+        return sorted((p for p in self.roles.values() if p.role == role), key=lambda p: p.id)
+
+    def add(self, person: Person) -> None:
+        self.roles[person.id, person.role] = person
+        if person.role == TRAINEE or person.id not in self.people:
+            self.people[person.id] = person
+
+    def remove(self, who: str, role: str) -> None:
+        """They had never been there in that role."""
+        self.roles.pop((who, role), None)
+        self.people.pop(who, None)
+        for person in [p for (other, _), p in self.roles.items() if other == who]:
+            self.add(person)
 
     def replaces(self, at: int, class_id: str, tutor: str) -> None:
         self.tutors_before.setdefault(class_id, []).append((at, self.tutor_of[class_id]))
@@ -140,6 +154,5 @@ def load(folder: Path) -> Roster:
         roster.courses[r["course_id"]] = Course(r["course_id"], Terms(
             r["category"], r["main_line"] == "true", int(r["minutes"]) * 60, r["subject"], r["education_stage"]))
     for r in _rows(folder / "people.csv"):
-        roster.people[r["person_id"]] = Person(r["person_id"], r["role"], r["county_code"], r["education_stage"],
-                                               r["subject"], r["class_id"])
+        roster.add(Person(r["person_id"], r["role"], r["county_code"], r["education_stage"], r["subject"], r["class_id"]))
     return roster

@@ -43,19 +43,20 @@ class Scores:
         self.posted = {kept_of.get(who, who) for s in facts.seminars.values() for at, who in s.posts
                        if who not in kept_of or facts.counted(people[kept_of[who]], facts.post_name).holds(at)}
         # Who answers for a submission: the class of the end of reviews owes its mark, that of the week's end has the late week; and
-        # of the class who was its tutor just before then.
+        # of the class who was its tutor just before then. Nobody answers for their own work: a set, in which they are not.
         self.owing: set[str] = set()
         self.late: dict[str, set[date]] = {}
         tutor_before = facts.roster.tutor_before
         for submission in facts.submissions.values():
             if self.owed(submission):
                 end = facts.counted(submission.counts_for or submission.author, facts.review_name).end
-                self.owing.add(tutor_before(submission.author.class_before(end), facts.review_end))
+                self.owing |= {tutor_before(submission.author.class_before(end), facts.review_end)} - {submission.author.id}
             week = self.late_week(submission)
             if week is not None:
                 deadline = self.deadline(week)
                 tutor = tutor_before(submission.author.class_before(deadline), deadline)
-                self.late.setdefault(tutor, set()).add(week)
+                if tutor != submission.author.id:
+                    self.late.setdefault(tutor, set()).add(week)
         self.offline_scores = self._offline_scores()
         counted = self.everyone if readings["active_withdrawn"] == "yes" else self.active
         self.of_county: dict[str, list[Person]] = {}

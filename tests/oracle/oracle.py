@@ -36,8 +36,8 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             event = json.loads(text)
             if event["type"] in APART or (event.get("fact"), "") in fallen:
                 continue  # as if it had never been; the others are read before or behind what happened
-            if event.get("person") in removed:
-                continue  # nobody of the programme
+            if event.get("person") in removed and event["type"] != "prejob.attended":
+                continue  # nobody of the programme, though perhaps staff
             if event["type"] == "offline.attended":
                 event["persons"] = [who for who in event["persons"] if who not in removed]
                 event["persons"] = [who for who in event["persons"] if (event.get("fact"), who) not in fallen]
@@ -124,7 +124,7 @@ def voided_sessions(path: Path) -> set[tuple[str, str]]:
 
 
 def who_were_removed(path: Path) -> set[str]:
-    """Who had been enrolled by mistake, by removals that stand."""
+    """Trainees who had been enrolled by mistake, by removals that stand; nobody is removed from another role."""
     fallen = retracted(path)
     with path.open(encoding="utf-8") as file:
         lines = [json.loads(text) for text in file if '"person.removed"' in text]
@@ -139,7 +139,7 @@ def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | 
     def people() -> law_roster.Roster:
         roster = law_roster.load(season / "roster")
         for who in who_were_removed(path):
-            roster.people.pop(who, None)
+            roster.remove(who, law_roster.TRAINEE)
         change_courses(path, roster)
         return roster
 

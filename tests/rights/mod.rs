@@ -1,5 +1,6 @@
 //! Who may see and do what: the table in docs/rights.md, and a walk over every RPC, role and relation.
 
+mod roles;
 mod rows;
 mod table;
 mod unmask;

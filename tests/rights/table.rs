@@ -57,6 +57,8 @@ A province's grant may name a region: then it reaches what lies in it, and neith
 **Whose region and class:** of now for who may act, of its own time for a fact in a list. The county of a trainee who moved sees what they earned elsewhere in
 their score and progress, and not in the lists of single facts of that time.
 
+**Who has several roles** is reached in each where they have it: `trainee` names somebody as a trainee and as nothing else, `person` in whatever role.
+
 **A class of a city** may be named by the counties of its trainees, to narrow their own lists; its seminars and bulletins are the city's. What a token says
 holds until it ends.
 
@@ -93,6 +95,7 @@ fn names(policy: &Policy) -> String {
             Named::Region => "region",
             Named::Class => "class",
             Named::Person => "person",
+            Named::Trainee => "trainee",
             Named::Caller => "caller",
             Named::Submission => "submission",
             Named::Seminar => "seminar",

@@ -149,7 +149,7 @@ fn value(named: Named, field: &str, path: &str, who: &Who, things: Things) -> Op
         Named::Person if field == "tutor_id" || OF_TUTORS.iter().any(|rpc| path.ends_with(rpc)) => {
             pick("U1", "U9")
         }
-        Named::Person => pick("T1", "T9"),
+        Named::Person | Named::Trainee => pick("T1", "T9"),
         Named::Caller => Some(who.subject.to_owned()),
         Named::Submission => pick("A1", "A9"),
         Named::Seminar => pick("M1", "M9"),
@@ -239,8 +239,8 @@ fn covers(who: &Who, scope: Scope, is_read: bool, named: Named, value: &str) -> 
             let reaches_regions = matches!(place, Place::Region(_)) && !of_self;
             (if reaches_regions { in_region(value, *place) } else { is_read }, true)
         }
-        Named::Person if is_self && (is_read || of_self) => (true, true),
-        Named::Person => (by_place(COUNTIES[0], "L1", true), of_self),
+        Named::Person | Named::Trainee if is_self && (is_read || of_self) => (true, true),
+        Named::Person | Named::Trainee => (by_place(COUNTIES[0], "L1", true), of_self),
         Named::Class if of_self => (*subject == "T1", false),
         // A class of a city concerns the counties of its trainees.
         Named::Class => (

@@ -97,17 +97,17 @@ CREATE TABLE mirror_county (
     PRIMARY KEY (programme_id, county_code, opened_at, fact_id)
 );
 
--- Somebody of the programme. An empty role is somebody of whom only a later fact has arrived yet: nobody, so far. The place
+-- Somebody of the programme in one of their roles (as_role). An empty role is somebody of whom only a later fact has arrived yet: nobody, so far. The place
 -- is that of the registration (registered_at), which counts until the first transfer; placed_at is the time of the last transfer, 1970 for
 -- none. What somebody teaches is that of the registration; changes is the largest number of mirror_teaching, which has what
--- changed. The last three columns are the first times of mirror_person_fact that stand; withdrawn_at says no more than that
--- mirror_absence has something of them. Who was removed, since they had been enrolled by mistake, has an empty role while that
--- stands, and registered_role says what it is otherwise.
+-- changed. The last two columns are the first times of mirror_person_fact that stand. A log-in counts in all roles, and is kept with the
+-- trainee's, where each heartbeat asks for it, also of who is none; withdrawn_at says no more than that mirror_absence has
+-- something of them. Who was removed, since they had been enrolled by mistake, has an empty role while that stands.
 CREATE TABLE mirror_member (
     programme_id      TEXT COLLATE "C" NOT NULL,
     person_id         TEXT COLLATE "C" NOT NULL,
+    as_role           TEXT COLLATE "C" NOT NULL,
     role              TEXT COLLATE "C" NOT NULL,
-    registered_role   TEXT COLLATE "C" NOT NULL,
     removed           BOOLEAN NOT NULL,
     county_code       TEXT COLLATE "C" NOT NULL,
     school_code       TEXT COLLATE "C" NOT NULL,
@@ -121,23 +121,23 @@ CREATE TABLE mirror_member (
     -- Whether mirror_merge may have something of them, on either side.
     is_merged         BOOLEAN NOT NULL,
     login_at          TIMESTAMPTZ,
-    pre_job_at        TIMESTAMPTZ,
     withdrawn_at      TIMESTAMPTZ,
-    PRIMARY KEY (person_id, programme_id)
+    PRIMARY KEY (person_id, programme_id, as_role)
 );
 
--- What somebody teaches otherwise than the registration has it, by the number of the change, which is enrollment's: from
+-- What somebody teaches in a role otherwise than the registration has it, by the number of the change, which is enrollment's: from
 -- since_at on, or always, where that is absent. What is absent of the others stays as it was.
 CREATE TABLE mirror_teaching (
     programme_id      TEXT COLLATE "C" NOT NULL,
     person_id         TEXT COLLATE "C" NOT NULL,
+    as_role           TEXT COLLATE "C" NOT NULL,
     change_number     BIGINT NOT NULL,
     since_at          TIMESTAMPTZ,
     subject           TEXT COLLATE "C",
     education_stage   TEXT COLLATE "C" NOT NULL,
     development_stage TEXT COLLATE "C" NOT NULL,
     fact_id           TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (person_id, programme_id, change_number)
+    PRIMARY KEY (person_id, programme_id, as_role, change_number)
 );
 
 -- Two ids of one trainee, by the fact, with the number that enrollment gave it: merged_id counts for kept_id; of several merges of an
@@ -152,23 +152,26 @@ CREATE TABLE mirror_merge (
 );
 CREATE INDEX mirror_merge_by_kept ON mirror_merge (kept_id, programme_id);
 
--- When somebody was away: from a withdrawal to the return after it (9999 for good), of the facts that stand.
+-- When somebody was away from a role: from a withdrawal to the return after it (9999 for good), of the facts that stand.
 CREATE TABLE mirror_absence (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id    TEXT COLLATE "C" NOT NULL,
+    as_role      TEXT COLLATE "C" NOT NULL,
     from_at      TIMESTAMPTZ NOT NULL,
     until_at     TIMESTAMPTZ NOT NULL,
-    PRIMARY KEY (person_id, programme_id, from_at)
+    PRIMARY KEY (person_id, programme_id, as_role, from_at)
 );
 
--- What a member did or what befell them, by the fact: login, pre_job, withdrawal, return, removal.
+-- What a member did or what befell them, by the fact: login, pre_job, withdrawal, return, removal; of the first two, which count in all
+-- roles, as_role is empty.
 CREATE TABLE mirror_person_fact (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id    TEXT COLLATE "C" NOT NULL,
+    as_role      TEXT COLLATE "C" NOT NULL,
     kind         TEXT COLLATE "C" NOT NULL,
     happened_at  TIMESTAMPTZ NOT NULL,
     fact_id      TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (person_id, programme_id, kind, happened_at, fact_id)
+    PRIMARY KEY (person_id, programme_id, as_role, kind, happened_at, fact_id)
 );
 CREATE INDEX mirror_member_by_class ON mirror_member (class_id, programme_id, person_id);
 CREATE INDEX mirror_member_by_county ON mirror_member (county_code, programme_id, role, person_id);

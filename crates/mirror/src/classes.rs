@@ -162,7 +162,7 @@ struct PersonRow {
     person_id: PersonId,
 }
 
-/// Everybody whom registration or a transfer ever put into a region, a school or a class, or into one that was merged into it, by id.
+/// Every trainee whom registration or a transfer ever put into a region, a school or a class, or into one that was merged into it, by id.
 /// Of schools there is no index: they are merged once in a while.
 pub async fn people_ever_in(
     tx: &mut Tx,
@@ -175,15 +175,15 @@ pub async fn people_ever_in(
     let codes: Vec<String> = codes.into_iter().collect();
     let statements = match kind {
         PlaceKind::Region => [
-            "SELECT person_id FROM mirror_member WHERE (programme_id, county_code) IN ",
+            "SELECT person_id FROM mirror_member WHERE as_role = 'trainee' AND (programme_id, county_code) IN ",
             "SELECT person_id FROM mirror_transfer WHERE (programme_id, county_code) IN ",
         ],
         PlaceKind::School => [
-            "SELECT person_id FROM mirror_member WHERE (programme_id, school_code) IN ",
+            "SELECT person_id FROM mirror_member WHERE as_role = 'trainee' AND (programme_id, school_code) IN ",
             "SELECT person_id FROM mirror_transfer WHERE (programme_id, school_code) IN ",
         ],
         PlaceKind::Class => [
-            "SELECT person_id FROM mirror_member WHERE (programme_id, class_id) IN ",
+            "SELECT person_id FROM mirror_member WHERE as_role = 'trainee' AND (programme_id, class_id) IN ",
             "SELECT person_id FROM mirror_transfer WHERE (programme_id, class_id) IN ",
         ],
     };

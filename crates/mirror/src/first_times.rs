@@ -1,9 +1,12 @@
 //! When members first did something, of the facts that stand: each fact is a row, and the first times are folded into the
-//! member's row, which is read for every heartbeat.
+//! member's row, which is read for every heartbeat. A log-in counts in all roles of a person and is folded into the row of the trainee: one
+//! row for each person, which is held by whoever writes it, whichever of their roles is told first. Those who are staff are few, and asked of
+//! the facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_service_kit::Result;
 use shipei_store::{Tx, bulk_insert, learned_stands, select_by_keys};
 
@@ -14,15 +17,28 @@ use crate::absences;
 pub(crate) struct PersonFact {
     pub(crate) person_id: String,
     pub(crate) programme_id: String,
+    /// In which role; empty for what counts in all of them.
+    pub(crate) role: &'static str,
     /// `login`, `pre_job`, `withdrawal`, `return` or `removal`.
     pub(crate) kind: &'static str,
     pub(crate) at: DateTime<Utc>,
     pub(crate) fact_id: String,
 }
 
+/// The role in whose row what counts in all of them is folded.
+pub(crate) const TRAINEE: &str = "trainee";
+
+impl PersonFact {
+    /// The role of the row that it is folded into.
+    pub(crate) fn row_role(&self) -> &'static str {
+        if self.role.is_empty() { TRAINEE } else { self.role }
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct FirstRow {
     person_id: String,
+    as_role: String,
     kind: String,
     happened_at: DateTime<Utc>,
 }
@@ -33,23 +49,24 @@ pub(crate) async fn save(tx: &mut Tx, facts: &BTreeSet<PersonFact>) -> Result<()
     let rows: Vec<_> = facts.iter().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO mirror_person_fact (person_id, programme_id, kind, happened_at, fact_id)",
+        "INSERT INTO mirror_person_fact (person_id, programme_id, as_role, kind, happened_at, fact_id)",
         rows,
-        |fact| (&fact.person_id, &fact.programme_id, fact.kind, fact.at, &fact.fact_id),
-        " ON CONFLICT (person_id, programme_id, kind, happened_at, fact_id) DO NOTHING"
+        |fact| (&fact.person_id, &fact.programme_id, fact.role, fact.kind, fact.at, &fact.fact_id),
+        " ON CONFLICT (person_id, programme_id, as_role, kind, happened_at, fact_id) DO NOTHING"
     )?;
-    let mut people: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut people: BTreeMap<&str, BTreeSet<(&str, &'static str)>> = BTreeMap::new();
     for fact in facts {
-        people.entry(&fact.programme_id).or_default().insert(&fact.person_id);
+        people.entry(&fact.programme_id).or_default().insert((&fact.person_id, fact.row_role()));
     }
-    for (programme_id, person_ids) in people {
+    for (programme_id, people) in people {
+        let person_ids: BTreeSet<&str> = people.iter().map(|(person_id, _)| *person_id).collect();
         let person_ids: Vec<&str> = person_ids.into_iter().collect();
         let firsts: Vec<FirstRow> = select_by_keys!(
             tx,
             FirstRow,
             [
                 concat!(
-                    "SELECT f.person_id, f.kind, MIN(f.happened_at) AS happened_at FROM mirror_person_fact f WHERE",
+                    "SELECT f.person_id, f.as_role, f.kind, MIN(f.happened_at) AS happened_at FROM mirror_person_fact f WHERE",
                     learned_stands!("f", "enrollment"),
                     "AND f.programme_id = "
                 ),
@@ -58,31 +75,32 @@ pub(crate) async fn save(tx: &mut Tx, facts: &BTreeSet<PersonFact>) -> Result<()
             ],
             person_ids,
             |person_id| (*person_id),
-            " GROUP BY f.person_id, f.kind"
+            " GROUP BY f.person_id, f.as_role, f.kind"
         )?;
-        let first = |person_id: &str, kind: &str| {
-            let found = firsts.iter().find(|row| row.person_id == person_id && row.kind == kind);
-            found.map(|row| row.happened_at)
+        let first = |person_id: &str, role: &str, kind: &str| {
+            let is_sought =
+                |row: &&FirstRow| (&*row.person_id, &*row.as_role, &*row.kind) == (person_id, role, kind);
+            firsts.iter().find(is_sought).map(|row| row.happened_at)
         };
-        let rows: Vec<FirstTimes> = person_ids
+        let rows: Vec<FirstTimes> = people
             .iter()
-            .map(|person_id| FirstTimes {
+            .map(|(person_id, role)| FirstTimes {
                 person_id: (*person_id).to_owned(),
-                login_at: first(person_id, "login"),
-                pre_job_at: first(person_id, "pre_job"),
-                withdrawn_at: first(person_id, "withdrawal"),
-                removed: first(person_id, "removal").is_some(),
+                role,
+                login_at: first(person_id, "", "login").filter(|_| *role == TRAINEE),
+                withdrawn_at: first(person_id, role, "withdrawal"),
+                removed: first(person_id, role, "removal").is_some(),
             })
             .collect();
         bulk_insert!(
             tx,
-            "INSERT INTO mirror_member (programme_id, person_id, role, registered_role, removed, education_stage, \
-             development_stage, subject, county_code, school_code, class_id, is_merged, login_at, pre_job_at, withdrawn_at)",
+            "INSERT INTO mirror_member (programme_id, person_id, as_role, role, removed, education_stage, \
+             development_stage, subject, county_code, school_code, class_id, is_merged, login_at, withdrawn_at)",
             rows,
             |row| (
                 programme_id,
                 &row.person_id,
-                "",
+                row.role,
                 "",
                 row.removed,
                 "",
@@ -93,28 +111,53 @@ pub(crate) async fn save(tx: &mut Tx, facts: &BTreeSet<PersonFact>) -> Result<()
                 "",
                 false,
                 row.login_at,
-                row.pre_job_at,
                 row.withdrawn_at
             ),
-            " ON CONFLICT (programme_id, person_id) DO UPDATE SET login_at = excluded.login_at, \
-             pre_job_at = excluded.pre_job_at, withdrawn_at = excluded.withdrawn_at, removed = excluded.removed, \
-             role = CASE WHEN excluded.removed THEN '' ELSE mirror_member.registered_role END"
+            " ON CONFLICT (programme_id, person_id, as_role) DO UPDATE SET login_at = excluded.login_at, \
+             withdrawn_at = excluded.withdrawn_at, removed = excluded.removed, \
+             role = CASE WHEN excluded.removed OR mirror_member.registered_at IS NULL THEN '' ELSE mirror_member.as_role END"
         )?;
     }
     let turns = facts.iter().filter(|fact| matches!(fact.kind, "withdrawal" | "return"));
-    let turned: BTreeSet<(&str, &str)> =
-        turns.map(|fact| (fact.programme_id.as_str(), fact.person_id.as_str())).collect();
-    for (programme_id, person_id) in turned {
-        absences::put(tx, programme_id, person_id).await?;
+    let turned: BTreeSet<(&str, &str, &str)> =
+        turns.map(|fact| (fact.programme_id.as_str(), fact.person_id.as_str(), fact.role)).collect();
+    for (programme_id, person_id, role) in turned {
+        absences::put(tx, programme_id, person_id, role).await?;
     }
     Ok(())
 }
 
-/// The first times of one person that stand.
+/// When these people first logged in and attended the training before the job, of the facts that stand, by person and kind.
+pub(crate) async fn of_people(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<BTreeMap<(String, String), DateTime<Utc>>> {
+    let rows: Vec<FirstRow> = select_by_keys!(
+        tx,
+        FirstRow,
+        [
+            concat!(
+                "SELECT f.person_id, f.as_role, f.kind, MIN(f.happened_at) AS happened_at FROM mirror_person_fact f \
+                 WHERE f.as_role = '' AND",
+                learned_stands!("f", "enrollment"),
+                "AND f.programme_id = "
+            ),
+            programme_id.as_str(),
+            " AND f.person_id IN "
+        ],
+        person_ids,
+        |person_id| (person_id.as_str()),
+        " GROUP BY f.person_id, f.as_role, f.kind"
+    )?;
+    Ok(rows.into_iter().map(|row| ((row.person_id, row.kind), row.happened_at)).collect())
+}
+
+/// The first times of one person in a role that stand.
 struct FirstTimes {
     person_id: String,
+    role: &'static str,
     login_at: Option<DateTime<Utc>>,
-    pre_job_at: Option<DateTime<Utc>>,
     withdrawn_at: Option<DateTime<Utc>>,
     removed: bool,
 }

@@ -34,7 +34,7 @@ pub use place::{Place, PlaceHistory};
 pub use programmes::Programmes;
 pub use projector::{MirrorProjector, SOURCE, VERSION, apply, types};
 pub use shipei_rules::{absence::Absences, history::History, teaching::Teaching};
-pub use things::MirroredThings;
+pub use things::{MirroredThings, roles_of};
 pub use windows::{Windows, extends_regions};
 
 use sqlx::migrate::{Migration, Migrator};
@@ -63,32 +63,38 @@ pub const TABLES: [&str; 18] = [
 
 pub use shipei_store::{learned_stands, successor};
 
-/// SQL for where somebody stood at an instant: the column `county_code`, `school_code` or `class_id` of the place that a
-/// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody, an empty text for who is in none.
+/// SQL for where a trainee stood at an instant: the column `county_code`, `school_code` or `class_id` of the place that a
+/// `member`'s programme and person (two expressions) had at a third one. `NULL` for nobody, an empty text for who is in none. Of somebody
+/// in another role, which an expression before the last one says, the same.
 #[macro_export]
 macro_rules! placed {
-    ("county_code", $programme:literal, $person:literal, $at:literal) => {
-        $crate::placed!(@ "region", "county_code", $programme, $person, $at)
+    ($column:tt, $programme:literal, $person:literal, $at:literal) => {
+        $crate::placed!($column, $programme, $person, "'trainee'", $at)
     };
-    ("school_code", $programme:literal, $person:literal, $at:literal) => {
-        $crate::placed!(@ "school", "school_code", $programme, $person, $at)
+    ("county_code", $programme:literal, $person:literal, $role:literal, $at:literal) => {
+        $crate::placed!(@ "region", "county_code", $programme, $person, $role, $at)
     };
-    ("class_id", $programme:literal, $person:literal, $at:literal) => {
-        $crate::placed!(@ "class", "class_id", $programme, $person, $at)
+    ("school_code", $programme:literal, $person:literal, $role:literal, $at:literal) => {
+        $crate::placed!(@ "school", "school_code", $programme, $person, $role, $at)
     };
-    (@ $kind:literal, $column:literal, $programme:literal, $person:literal, $at:literal) => {
-        $crate::successor!($kind, $programme, $crate::said!($column, $programme, $person, $at), $at)
+    ("class_id", $programme:literal, $person:literal, $role:literal, $at:literal) => {
+        $crate::placed!(@ "class", "class_id", $programme, $person, $role, $at)
+    };
+    (@ $kind:literal, $column:literal, $programme:literal, $person:literal, $role:literal, $at:literal) => {
+        $crate::successor!($kind, $programme, $crate::said!($column, $programme, $person, $role, $at), $at)
     };
 }
 
 /// SQL as [`placed!`], of what registration and transfers say, whatever became of the place.
 #[macro_export]
 macro_rules! said {
-    ($column:literal, $programme:literal, $person:literal, $at:literal) => {
+    ($column:literal, $programme:literal, $person:literal, $role:literal, $at:literal) => {
         concat!(
             "COALESCE((SELECT t.",
             $column,
-            " FROM mirror_transfer t WHERE t.programme_id = ",
+            " FROM mirror_transfer t WHERE ",
+            $role,
+            " = 'trainee' AND t.programme_id = ",
             $programme,
             " AND t.person_id = ",
             $person,
@@ -102,12 +108,14 @@ macro_rules! said {
             $programme,
             " AND r.person_id = ",
             $person,
+            " AND r.as_role = ",
+            $role,
             "))"
         )
     };
 }
 
-/// A condition: the id of a row (two expressions, for programme and person) counts for no other one that is there.
+/// A condition: the id of a trainee's row (two expressions, for programme and person) counts for no other one that is there.
 #[macro_export]
 macro_rules! counts_for_itself {
     ($programme:literal, $person:literal) => {
@@ -119,7 +127,7 @@ macro_rules! counts_for_itself {
             " AND",
             $crate::learned_stands!("merged", "enrollment"),
             "AND NOT EXISTS (SELECT 1 FROM mirror_member kept WHERE kept.programme_id = merged.programme_id \
-             AND kept.person_id = merged.kept_id AND kept.removed)) "
+             AND kept.person_id = merged.kept_id AND kept.as_role = 'trainee' AND kept.removed)) "
         )
     };
 }
@@ -142,15 +150,21 @@ macro_rules! tutor_of_class {
     };
 }
 
-/// SQL for the subject that somebody teaches or leads, by their programme and id (two expressions).
+/// SQL for the subject that a trainee teaches, by their programme and id (two expressions); or that somebody teaches or leads in another role (a
+/// third one).
 #[macro_export]
 macro_rules! taught_by {
     ($programme:literal, $person:literal) => {
+        $crate::taught_by!($programme, $person, "'trainee'")
+    };
+    ($programme:literal, $person:literal, $role:literal) => {
         concat!(
             "SELECT taught.subject FROM mirror_member taught WHERE taught.programme_id = ",
             $programme,
             " AND taught.person_id = ",
-            $person
+            $person,
+            " AND taught.as_role = ",
+            $role
         )
     };
 }
@@ -160,7 +174,7 @@ macro_rules! taught_by {
 macro_rules! tutored_by {
     ($programme:literal, $person:literal) => {
         concat!(
-            $crate::taught_by!($programme, $person),
+            $crate::taught_by!($programme, $person, "'class_tutor'"),
             " UNION ALL SELECT taught.subject FROM mirror_class tutored JOIN mirror_member taught \
              ON taught.programme_id = tutored.programme_id AND taught.class_id = tutored.class_id \
              WHERE tutored.programme_id = ",

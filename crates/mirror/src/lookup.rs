@@ -20,7 +20,7 @@ use shipei_service_kit::{
 use shipei_store::{StoreError, Tx, fetch_list, fetch_optional, learned_stands, select_by_keys};
 
 use crate::{
-    absences,
+    absences, first_times,
     merges::{self, Merge},
     place::{Place, PlaceHistory},
     successors,
@@ -29,7 +29,7 @@ use crate::{
 /// The most counties of one programme that are listed; a province has some 167.
 pub const COUNTIES_MAX: i64 = 1_000;
 
-/// Somebody of a programme, as enrollment knows them.
+/// Somebody of a programme in one of their roles, as enrollment knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Their id.
@@ -42,7 +42,7 @@ pub struct Member {
     pub teaching: History<Teaching>,
     /// First log-in.
     pub login_at: Option<DateTime<Utc>>,
-    /// Attendance of the training before the job.
+    /// Attendance of the training before the job; of staff alone.
     pub pre_job_at: Option<DateTime<Utc>>,
     /// When they were away.
     pub absences: Absences,
@@ -84,7 +84,6 @@ struct MemberRow {
     development_stage: String,
     subject: String,
     login_at: Option<DateTime<Utc>>,
-    pre_job_at: Option<DateTime<Utc>>,
     withdrawn_at: Option<DateTime<Utc>>,
     /// Whether any place of the programme was merged or closed.
     has_ended: bool,
@@ -119,7 +118,7 @@ impl MemberRow {
             places: successors::standing(successors, History::new(registered, transfers))?,
             teaching: Teaching::history(registered_teaching, changes),
             login_at: self.login_at,
-            pre_job_at: self.pre_job_at,
+            pre_job_at: None,
             absences,
             counts_for: None,
             merged: Vec::new(),
@@ -140,15 +139,21 @@ fn place_of(
     })
 }
 
-/// One member, whatever their role.
-pub async fn member(tx: &mut Tx, programme_id: &ProgrammeId, person_id: &PersonId) -> Result<Option<Member>> {
-    Ok(members(tx, programme_id, &[person_id]).await?.pop())
+/// One member in a role.
+pub async fn member(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    role: Role,
+    person_id: &PersonId,
+) -> Result<Option<Member>> {
+    Ok(members(tx, programme_id, role, &[person_id]).await?.pop())
 }
 
-/// Those of the people who are members, in no particular order.
+/// Those of the people who are members in a role, in no particular order.
 pub async fn members(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
+    role: Role,
     person_ids: &[&PersonId],
 ) -> Result<Vec<Member>> {
     let rows: Vec<MemberRow> = select_by_keys!(
@@ -156,8 +161,10 @@ pub async fn members(
         MemberRow,
         [
             "SELECT person_id, role, county_code, school_code, class_id, placed_at, changes, is_merged, education_stage, development_stage, subject, \
-             login_at, pre_job_at, withdrawn_at, EXISTS (SELECT 1 FROM place_successor g \
-             WHERE g.programme_id = mirror_member.programme_id) AS has_ended FROM mirror_member WHERE role <> '' AND programme_id = ",
+             login_at, withdrawn_at, EXISTS (SELECT 1 FROM place_successor g \
+             WHERE g.programme_id = mirror_member.programme_id) AS has_ended FROM mirror_member WHERE role <> '' AND as_role = ",
+            role.as_str(),
+            " AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
         ],
@@ -169,10 +176,10 @@ pub async fn members(
     let transfers = transfers(tx, programme_id, &moved).await?;
     let changed: Vec<&PersonId> =
         rows.iter().filter(|row| row.changes.is_some()).map(|row| &row.person_id).collect();
-    let changes = teaching_changes(tx, programme_id, &changed).await?;
+    let changes = teaching_changes(tx, programme_id, role, &changed).await?;
     let away: Vec<&PersonId> =
         rows.iter().filter(|row| row.withdrawn_at.is_some()).map(|row| &row.person_id).collect();
-    let mut absences = absences::of_people(tx, programme_id, &away).await?;
+    let mut absences = absences::of_people(tx, programme_id, role, &away).await?;
     let merged: Vec<&PersonId> = rows.iter().filter(|row| row.is_merged).map(|row| &row.person_id).collect();
     let merges = merges::merges(tx, programme_id, &merged).await?;
     let of_merges: Vec<&PersonId> =
@@ -183,12 +190,21 @@ pub async fn members(
         true => successors_of(tx, programme_id, &rows, &transfers).await?,
         false => Successors::default(),
     };
+    // What counts in all roles is folded into a trainee's row alone.
+    let of_staff = match role {
+        Role::Trainee => BTreeMap::new(),
+        _ => first_times::of_people(tx, programme_id, person_ids).await?,
+    };
     let mut members = Vec::with_capacity(rows.len());
     for row in rows {
         let away = absences.remove(&row.person_id).unwrap_or_default();
         let own = transfers.get(&row.person_id).cloned().unwrap_or_default();
         let changes = changes.get(&row.person_id).cloned().unwrap_or_default();
         let mut member = row.into_member((own, &successors), changes, away)?;
+        if role != Role::Trainee {
+            let first = |kind: &str| of_staff.get(&(member.person_id.to_string(), kind.to_owned())).copied();
+            (member.login_at, member.pre_job_at) = (first("login"), first("pre_job"));
+        }
         for Merge { merged_id, kept_id } in &merges {
             // Nobody counts for who was removed, and what they did counts for nobody.
             if *merged_id == member.person_id && !removed.contains(kept_id) {
@@ -231,10 +247,11 @@ struct TeachingRow {
     development_stage: String,
 }
 
-/// What these people teach otherwise than their registration has it, of the changes that stand.
+/// What these people teach in a role otherwise than their registration has it, of the changes that stand.
 async fn teaching_changes(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
+    role: Role,
     person_ids: &[&PersonId],
 ) -> Result<BTreeMap<PersonId, Vec<TeachingChange>>> {
     let rows: Vec<TeachingRow> = select_by_keys!(
@@ -248,6 +265,8 @@ async fn teaching_changes(
                 "AND c.programme_id = "
             ),
             programme_id.as_str(),
+            " AND c.as_role = ",
+            role.as_str(),
             " AND c.person_id IN "
         ],
         person_ids,

@@ -2,11 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::enrollment::v1 as enrollment;
-use shipei_rules::ids::{PersonId, ProgrammeId};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    vocabulary::Role,
+};
 use shipei_service_kit::Result;
 use shipei_store::{Tx, bulk_insert, fetch_optional};
 
-/// What a batch of events says of one member; absent fields leave the row as it is.
+/// Programme, person and role.
+pub(crate) type MemberKey = (String, String, &'static str);
+
+/// What a batch of events says of one member in a role; absent fields leave the row as it is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemberPatch {
     pub(crate) registered: Option<Registered>,
@@ -20,7 +26,6 @@ pub(crate) struct MemberPatch {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Registered {
-    pub(crate) role: &'static str,
     pub(crate) at: DateTime<Utc>,
     pub(crate) place: enrollment::TraineePlace,
     pub(crate) education_stage: &'static str,
@@ -47,21 +52,21 @@ pub(crate) struct Change {
 /// Registration is older than any transfer, whenever it was recorded.
 pub(crate) const REGISTERED_AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-pub(crate) async fn save_members(tx: &mut Tx, members: Vec<((String, String), MemberPatch)>) -> Result<()> {
+pub(crate) async fn save_members(tx: &mut Tx, members: Vec<(MemberKey, MemberPatch)>) -> Result<()> {
     let registers = members.iter().any(|(_, patch)| patch.registered.is_some());
     let merge = if registers { MERGE } else { MERGE_TIMES };
     bulk_insert!(
         tx,
-        "INSERT INTO mirror_member (programme_id, person_id, role, registered_role, removed, education_stage, development_stage, subject, county_code, \
+        "INSERT INTO mirror_member (programme_id, person_id, as_role, role, removed, education_stage, development_stage, subject, county_code, \
          school_code, class_id, registered_at, placed_at, changes, is_merged)",
         members,
         |tuple, member| {
-            let ((programme_id, person_id), patch) = member;
+            let ((programme_id, person_id, as_role), patch) = member;
             tuple.push_bind(programme_id);
             tuple.push_bind(person_id);
             let registered = patch.registered.as_ref();
-            tuple.push_bind(registered.map_or("", |registered| registered.role));
-            tuple.push_bind(registered.map_or("", |registered| registered.role));
+            tuple.push_bind(*as_role);
+            tuple.push_bind(registered.map_or("", |_| as_role));
             // Whoever was removed before they were registered has a row already.
             tuple.push_bind(false);
             tuple.push_bind(registered.map_or("", |registered| registered.education_stage));
@@ -92,13 +97,13 @@ macro_rules! merge_times {
 }
 
 /// Nobody is registered by the batch: what indexes stand on is left alone.
-const MERGE_TIMES: &str = concat!(" ON CONFLICT (programme_id, person_id) DO UPDATE SET ", merge_times!());
+const MERGE_TIMES: &str =
+    concat!(" ON CONFLICT (programme_id, person_id, as_role) DO UPDATE SET ", merge_times!());
 
 /// Registration fills what is empty.
 const MERGE: &str = concat!(
-    " ON CONFLICT (programme_id, person_id) DO UPDATE SET \
+    " ON CONFLICT (programme_id, person_id, as_role) DO UPDATE SET \
     role = CASE WHEN excluded.role <> '' AND NOT mirror_member.removed THEN excluded.role ELSE mirror_member.role END, \
-    registered_role = CASE WHEN excluded.role <> '' THEN excluded.role ELSE mirror_member.registered_role END, \
     education_stage = CASE WHEN excluded.role <> '' THEN excluded.education_stage \
         ELSE mirror_member.education_stage END, \
     development_stage = CASE WHEN excluded.role <> '' THEN excluded.development_stage \
@@ -112,15 +117,16 @@ const MERGE: &str = concat!(
 );
 
 /// A change of what somebody teaches is kept once, by its number.
-pub(crate) async fn save_teaching(tx: &mut Tx, changes: Vec<((String, String, i64), Change)>) -> Result<()> {
+pub(crate) async fn save_teaching(tx: &mut Tx, changes: Vec<((MemberKey, i64), Change)>) -> Result<()> {
     bulk_insert!(
         tx,
-        "INSERT INTO mirror_teaching (programme_id, person_id, change_number, since_at, subject, education_stage, \
+        "INSERT INTO mirror_teaching (programme_id, person_id, as_role, change_number, since_at, subject, education_stage, \
          development_stage, fact_id)",
         changes,
-        |((programme_id, person_id, change_number), row)| (
+        |(((programme_id, person_id, as_role), change_number), row)| (
             programme_id,
             person_id,
+            *as_role,
             *change_number,
             row.since,
             row.new.subject.as_deref(),
@@ -128,7 +134,7 @@ pub(crate) async fn save_teaching(tx: &mut Tx, changes: Vec<((String, String, i6
             row.new.development_stage().word(),
             &row.fact_id
         ),
-        " ON CONFLICT (person_id, programme_id, change_number) DO NOTHING"
+        " ON CONFLICT (person_id, programme_id, as_role, change_number) DO NOTHING"
     )?;
     Ok(())
 }
@@ -158,18 +164,20 @@ pub(crate) async fn save_transfers(
     Ok(())
 }
 
-/// When somebody was registered; `None` for nobody.
+/// When somebody was registered in a role; `None` for nobody.
 pub async fn registered_at(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_id: &PersonId,
+    role: Role,
 ) -> Result<Option<DateTime<Utc>>> {
     let row = fetch_optional!(
         tx,
         (Option<DateTime<Utc>>,),
-        "SELECT registered_at FROM mirror_member WHERE programme_id = $1 AND person_id = $2",
+        "SELECT registered_at FROM mirror_member WHERE programme_id = $1 AND person_id = $2 AND as_role = $3",
         programme_id.as_str(),
-        person_id.as_str()
+        person_id.as_str(),
+        role.as_str()
     )?;
     Ok(row.and_then(|(at,)| at))
 }

@@ -95,7 +95,7 @@ pub(crate) async fn removed(
         tx,
         RemovedRow,
         [
-            "SELECT person_id FROM mirror_member WHERE removed AND programme_id = ",
+            "SELECT person_id FROM mirror_member WHERE removed AND as_role = 'trainee' AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
         ],

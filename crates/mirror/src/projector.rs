@@ -12,9 +12,10 @@ use shipei_service_kit::{
 use shipei_store::{Tx, bulk_insert, execute};
 
 use crate::{
-    first_times::{self, PersonFact},
+    first_times::{self, PersonFact, TRAINEE},
     members::{
-        Change, MemberPatch, REGISTERED_AT, Registered, Transfer, save_members, save_teaching, save_transfers,
+        Change, MemberKey, MemberPatch, REGISTERED_AT, Registered, Transfer, save_members, save_teaching,
+        save_transfers,
     },
     merges::{self, MergeFact},
     successors::{self, Endings, Told},
@@ -26,7 +27,10 @@ use crate::{
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
+
+/// What counts in all roles of a person is said of none.
+const ALL_ROLES: &str = "";
 
 /// The events that the mirror keeps something of.
 const EVENTS: &[Handles<Gathered>] = handles![Gathered:
@@ -109,11 +113,11 @@ struct Gathered {
     extensions: BTreeMap<FactOf, (String, enrollment::ExtensionGranted)>,
     /// By programme, county, time and fact.
     opened: BTreeSet<(String, String, DateTime<Utc>, String)>,
-    members: BTreeMap<Key, MemberPatch>,
+    members: BTreeMap<MemberKey, MemberPatch>,
     person_facts: BTreeSet<PersonFact>,
     transfers: BTreeMap<(String, String, i64), Transfer>,
-    /// By programme, person and number.
-    teaching: BTreeMap<(String, String, i64), Change>,
+    /// By programme, person, role and number.
+    teaching: BTreeMap<(MemberKey, i64), Change>,
     /// By programme, the id that is merged, and number.
     merges: BTreeMap<(String, String, i64), MergeFact>,
 }
@@ -128,15 +132,21 @@ struct SchemeOf {
 }
 
 impl Gathered {
-    fn member(&mut self, programme_id: String, person_id: String) -> &mut MemberPatch {
-        self.members.entry((programme_id, person_id)).or_default()
+    fn member(&mut self, programme_id: String, person_id: String, role: &'static str) -> &mut MemberPatch {
+        self.members.entry((programme_id, person_id, role)).or_default()
     }
 
-    /// What somebody did or what befell them; their row is made with it.
-    fn person_fact(&mut self, programme_id: String, person_id: String, kind: &'static str, told: &Fact<'_>) {
-        self.member(programme_id.clone(), person_id.clone());
+    /// What somebody did or what befell them in a role, or in all of them (an empty one); their row is made with it.
+    fn person_fact(
+        &mut self,
+        (programme_id, person_id, role): MemberKey,
+        kind: &'static str,
+        told: &Fact<'_>,
+    ) {
         let fact_id = told.event.fact_id.clone();
-        self.person_facts.insert(PersonFact { person_id, programme_id, kind, at: told.at, fact_id });
+        let fact = PersonFact { person_id, programme_id, role, kind, at: told.at, fact_id };
+        self.member(fact.programme_id.clone(), fact.person_id.clone(), fact.row_role());
+        self.person_facts.insert(fact);
     }
 
     /// What of it changes windows, or for whom they are.
@@ -276,17 +286,17 @@ fn registered(into: &mut Gathered, fact: enrollment::PersonRegistered, told: &Fa
         ..
     } = fact;
     let place = enrollment::TraineePlace { county_code, school_code, class_id };
-    let patch = into.member(programme_id, person_id);
+    let patch = into.member(programme_id, person_id, role);
     patch.placed_at = patch.placed_at.max(Some(REGISTERED_AT));
     let at = told.at;
-    patch.registered = Some(Registered { role, at, place, education_stage, development_stage, subject });
+    patch.registered = Some(Registered { at, place, education_stage, development_stage, subject });
     Ok(())
 }
 
 fn transferred(into: &mut Gathered, fact: enrollment::TraineeTransferred, told: &Fact<'_>) -> Result<()> {
     let fact_id = told.event.fact_id.clone();
     let transfer = Transfer { at: told.at, new: fact.new.unwrap_or_default(), fact_id };
-    let patch = into.member(fact.programme_id.clone(), fact.person_id.clone());
+    let patch = into.member(fact.programme_id.clone(), fact.person_id.clone(), TRAINEE);
     patch.placed_at = patch.placed_at.max(Some(told.at));
     into.transfers.insert((fact.programme_id, fact.person_id, fact.move_number), transfer);
     Ok(())
@@ -295,46 +305,49 @@ fn transferred(into: &mut Gathered, fact: enrollment::TraineeTransferred, told: 
 fn corrected(into: &mut Gathered, fact: enrollment::PersonCorrected, told: &Fact<'_>) -> Result<()> {
     let since = fact.since_time.as_ref().map(from_timestamp).transpose();
     let since = since.map_err(|fault| Error::Internal(format!("PersonCorrected.since_time: {fault}")))?;
-    let patch = into.member(fact.programme_id.clone(), fact.person_id.clone());
+    let role = fact.role().word();
+    let patch = into.member(fact.programme_id.clone(), fact.person_id.clone(), role);
     patch.changes = patch.changes.max(Some(fact.change_number));
     let change = Change { since, new: fact.new.unwrap_or_default(), fact_id: told.event.fact_id.clone() };
-    into.teaching.insert((fact.programme_id, fact.person_id, fact.change_number), change);
+    into.teaching.insert(((fact.programme_id, fact.person_id, role), fact.change_number), change);
     Ok(())
 }
 
 fn logged_in(into: &mut Gathered, fact: enrollment::PersonLoggedIn, told: &Fact<'_>) -> Result<()> {
-    into.person_fact(fact.programme_id, fact.person_id, "login", told);
+    into.person_fact((fact.programme_id, fact.person_id, ALL_ROLES), "login", told);
     Ok(())
 }
 
 fn attended(into: &mut Gathered, fact: enrollment::PreJobTrainingAttended, told: &Fact<'_>) -> Result<()> {
-    into.person_fact(fact.programme_id, fact.person_id, "pre_job", told);
+    into.person_fact((fact.programme_id, fact.person_id, ALL_ROLES), "pre_job", told);
     Ok(())
 }
 
 fn returned(into: &mut Gathered, fact: enrollment::TraineeReturned, told: &Fact<'_>) -> Result<()> {
-    into.person_fact(fact.programme_id, fact.person_id, "return", told);
+    into.person_fact((fact.programme_id, fact.person_id, TRAINEE), "return", told);
     Ok(())
 }
 
 fn departed(into: &mut Gathered, fact: enrollment::PersonDeparted, told: &Fact<'_>) -> Result<()> {
-    into.person_fact(fact.programme_id, fact.person_id, "withdrawal", told);
+    let role = fact.role().word();
+    into.person_fact((fact.programme_id, fact.person_id, role), "withdrawal", told);
     Ok(())
 }
 
 fn removed(into: &mut Gathered, fact: enrollment::PersonRemoved, told: &Fact<'_>) -> Result<()> {
-    into.person_fact(fact.programme_id, fact.person_id, "removal", told);
+    let role = fact.role().word();
+    into.person_fact((fact.programme_id, fact.person_id, role), "removal", told);
     Ok(())
 }
 
 fn withdrawn(into: &mut Gathered, fact: enrollment::TraineeWithdrawn, told: &Fact<'_>) -> Result<()> {
-    into.person_fact(fact.programme_id, fact.person_id, "withdrawal", told);
+    into.person_fact((fact.programme_id, fact.person_id, TRAINEE), "withdrawal", told);
     Ok(())
 }
 
 fn merged(into: &mut Gathered, fact: enrollment::PersonsMerged, told: &Fact<'_>) -> Result<()> {
     for person_id in [&fact.person_id, &fact.merged_id] {
-        into.member(fact.programme_id.clone(), person_id.clone()).is_merged = true;
+        into.member(fact.programme_id.clone(), person_id.clone(), TRAINEE).is_merged = true;
     }
     let merge = MergeFact { kept_id: fact.person_id, fact_id: told.event.fact_id.clone() };
     into.merges.insert((fact.programme_id, fact.merged_id, fact.merge_number), merge);
@@ -475,6 +488,6 @@ mod tests {
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved PlaceMerged PlaceClosed ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn \
             TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted PersonsMerged";
-        assert_eq!((VERSION, names.join(" ").as_str()), (7, expected));
+        assert_eq!((VERSION, names.join(" ").as_str()), (8, expected));
     }
 }

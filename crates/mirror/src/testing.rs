@@ -253,6 +253,7 @@ pub fn taught(person_id: &str, number: i64, since: Option<&str>, new: enrollment
         change_number: number,
         since_time: since.map(|since| to_timestamp(instant(since))),
         new: Some(new),
+        role: Role::Trainee.into(),
         ..enrollment::PersonCorrected::default()
     };
     let told = event("12-20T00:00:00", &corrected);

@@ -19,6 +19,9 @@ use shipei_service_kit::{Reach, testing::TestKit};
 use shipei_store::tree;
 use sqlx::migrate::Migrator;
 
+/// The role that everybody has here, but where several are spoken of.
+const TRAINEE: shipei_rules::vocabulary::Role = shipei_rules::vocabulary::Role::Trainee;
+
 fn registration(person_id: &str) -> Event {
     let registered = enrollment::PersonRegistered {
         programme_id: PROGRAMME.to_owned(),
@@ -107,7 +110,7 @@ async fn places_are_told_from_events_in_any_order(kit: TestKit) {
     }
     let mut tx = kit.kit.database().begin_read().await.unwrap();
     let keys: Vec<&PersonId> = ids.iter().collect();
-    let found = members(&mut tx, &programme(), &keys).await.unwrap();
+    let found = members(&mut tx, &programme(), TRAINEE, &keys).await.unwrap();
     assert_eq!(found.len(), ids.len());
     found.iter().for_each(assert_life);
 }
@@ -115,9 +118,9 @@ async fn places_are_told_from_events_in_any_order(kit: TestKit) {
 async fn transfer_alone_makes_nobody(kit: TestKit) {
     let mut tx = kit.kit.database().begin_write().await.unwrap();
     apply(&mut tx, &[transfer("T1", "130303", "L2", "10-01T00:00:00")]).await.unwrap();
-    assert_eq!(member(&mut tx, &programme(), &id("T1")).await.unwrap(), None);
+    assert_eq!(member(&mut tx, &programme(), TRAINEE, &id("T1")).await.unwrap(), None);
     apply(&mut tx, &[registration("T1")]).await.unwrap();
-    let member = member(&mut tx, &programme(), &id("T1")).await.unwrap().unwrap();
+    let member = member(&mut tx, &programme(), TRAINEE, &id("T1")).await.unwrap().unwrap();
     let classes: Vec<&str> = member.places.all().map(|place| place.class_text()).collect();
     assert_eq!(classes, ["L1", "L2"]);
 }
@@ -134,7 +137,7 @@ async fn correction_of_one_date_counts_whatever_its_place_in_the_log(kit: TestKi
         for event in order {
             apply(&mut tx, std::slice::from_ref(event)).await.unwrap();
         }
-        let member = member(&mut tx, &programme(), &id(person)).await.unwrap().unwrap();
+        let member = member(&mut tx, &programme(), TRAINEE, &id(person)).await.unwrap().unwrap();
         assert_eq!(member.places.at(instant(when)).class_text(), "L1");
         assert_eq!(member.places.at(instant("12-01T00:00:00")).county_text(), "130302");
         tx.rollback().await.unwrap();
@@ -302,7 +305,7 @@ async fn who_stood_in_what_has_ended_stands_in_its_successor_in_any_order(kit: T
         for place in order.iter().chain(&order) {
             apply(&mut tx, std::slice::from_ref(&events[*place])).await.unwrap();
         }
-        let found = member(&mut tx, &programme(), &id("E1")).await.unwrap().unwrap();
+        let found = member(&mut tx, &programme(), TRAINEE, &id("E1")).await.unwrap().unwrap();
         for (when, expected) in [
             ("09-30T23:59:59", "130302 S0 L1"),
             ("10-01T00:00:00", "130302 S0 L2"),
@@ -336,7 +339,7 @@ async fn who_stood_in_what_has_ended_stands_in_its_successor_in_any_order(kit: T
             let told: Vec<Event> = events.iter().filter(|event| event.fact_id == fallen).cloned().collect();
             assert_eq!(told.len(), 1);
             apply(&mut tx, &told).await.unwrap();
-            let found = member(&mut tx, &programme(), &id("E1")).await.unwrap().unwrap();
+            let found = member(&mut tx, &programme(), TRAINEE, &id("E1")).await.unwrap().unwrap();
             let place = found.places.at(instant("11-15T00:00:00"));
             assert_eq!(place.class_text(), expected, "without {fallen}");
             assert_eq!(place.county_text() == "130302", fallen.starts_with("1303"), "without {fallen}");
@@ -359,15 +362,12 @@ async fn who_was_removed_is_nobody_in_any_order(kit: TestKit) {
         for place in order {
             apply(&mut tx, &events[*place..=*place]).await.unwrap();
         }
-        assert_eq!(member(&mut tx, &programme(), &id).await.unwrap(), None, "{order:?}");
+        assert_eq!(member(&mut tx, &programme(), TRAINEE, &id).await.unwrap(), None, "{order:?}");
         let fallen = [(PROGRAMME, events[1].fact_id.as_str())];
         shipei_store::retraction::learn(&mut tx, "enrollment", &fallen).await.unwrap();
         apply(&mut tx, &events[1..]).await.unwrap();
-        let back = member(&mut tx, &programme(), &id).await.unwrap().unwrap();
-        assert_eq!(
-            (back.role, back.places.first().class_text()),
-            (shipei_rules::vocabulary::Role::Trainee, "L1")
-        );
+        let back = member(&mut tx, &programme(), TRAINEE, &id).await.unwrap().unwrap();
+        assert_eq!((back.role, back.places.first().class_text()), (TRAINEE, "L1"));
         tx.commit().await.unwrap();
     }
 }

@@ -41,6 +41,9 @@ tells that it was done: `shipei evidence submit`.";
 pub struct Options {
     /// A person's id, or a county's or city's six-digit code; the training institution if it isn't said.
     subject: Option<String>,
+    /// In which role, e.g. class_tutor, of somebody who has several.
+    #[arg(long)]
+    role: Option<String>,
     /// The programme.
     #[arg(long)]
     programme: String,
@@ -116,11 +119,19 @@ async fn record(clients: &Clients, options: &Options) -> Result<Record> {
             ask!(clients, "assessment", DutyServiceClient.get_region_record, request)?.record
         }
         Some(person) => {
-            let request = GetRecordRequest { programme_id, person_id: person.to_owned(), as_of };
+            let role = role_number(options.role.as_deref())?;
+            let request = GetRecordRequest { programme_id, person_id: person.to_owned(), as_of, role };
             ask!(clients, "assessment", DutyServiceClient.get_record, request)?.record
         }
     };
     record.context("the service answered without the record")
+}
+
+/// A role as messages have it; 0 for none.
+fn role_number(word: Option<&str>) -> Result<i32> {
+    let Some(word) = word else { return Ok(0) };
+    let role = shipei_rules::vocabulary::Role::parse(word).with_context(|| format!("{word} is no role"))?;
+    Ok(Role::from(role).into())
 }
 
 /// The duties of a record in the order in which they are to be done; those that are done last, in the order of Annex 1.

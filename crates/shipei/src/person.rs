@@ -6,7 +6,9 @@ use serde::Serialize;
 use shipei_client::client::Clients;
 use shipei_contracts::{
     common::v1::Correction,
-    enrollment::v1::{GetPersonRequest, MergePersonsRequest, person_service_client::PersonServiceClient},
+    enrollment::v1::{
+        GetPersonRequest, MergePersonsRequest, Person, person_service_client::PersonServiceClient,
+    },
     services::ENROLLMENT,
 };
 use shipei_store::crypto::random_name;
@@ -131,34 +133,47 @@ struct Shown {
     subject: String,
     counts_for_id: String,
     merge_fact_id: String,
+    /// The same person in their other roles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_roles: Vec<Shown>,
+}
+
+impl From<Person> for Shown {
+    fn from(person: Person) -> Self {
+        Self {
+            role: person.role().word(),
+            person_id: person.person_id,
+            name: person.name,
+            identity_number: person.masked_identity_number,
+            county_code: person.county_code,
+            class_id: person.class_id,
+            subject: person.subject,
+            counts_for_id: person.counts_for_id,
+            merge_fact_id: person.merge_fact_id,
+            other_roles: Vec::new(),
+        }
+    }
 }
 
 async fn show(clients: &Clients, suite: &Suite, person_id: &str) -> Result<()> {
     let request = GetPersonRequest { programme_id: suite.programme.clone(), person_id: person_id.to_owned() };
     let answer = ask!(clients, "enrollment", PersonServiceClient.get_person, request)?;
     let person = answer.person.context("the service answered without the person")?;
-    let shown = Shown {
-        role: person.role().word(),
-        person_id: person.person_id,
-        name: person.name,
-        identity_number: person.masked_identity_number,
-        county_code: person.county_code,
-        class_id: person.class_id,
-        subject: person.subject,
-        counts_for_id: person.counts_for_id,
-        merge_fact_id: person.merge_fact_id,
-    };
+    let other_roles = answer.other_roles.into_iter().map(Shown::from).collect();
+    let shown = Shown { other_roles, ..Shown::from(person) };
     if suite.json {
         say(&serde_json::to_string_pretty(&shown)?);
         return Ok(());
     }
-    let counts = match shown.counts_for_id.as_str() {
-        "" => String::new(),
-        kept => format!("计入 counts for {kept} ({})", shown.merge_fact_id),
-    };
-    let facts =
-        [&shown.identity_number, shown.role, &shown.county_code, &shown.class_id, &shown.subject, &counts];
-    let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
-    say(&format!("{} {}: {}", shown.person_id, shown.name, facts.join(", ")));
+    for shown in [&shown].into_iter().chain(&shown.other_roles) {
+        let counts = match shown.counts_for_id.as_str() {
+            "" => String::new(),
+            kept => format!("计入 counts for {kept} ({})", shown.merge_fact_id),
+        };
+        let Shown { identity_number, role, county_code, class_id, subject, .. } = shown;
+        let facts = [identity_number.as_str(), role, county_code, class_id, subject, &counts];
+        let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
+        say(&format!("{} {}: {}", shown.person_id, shown.name, facts.join(", ")));
+    }
     Ok(())
 }

@@ -1,4 +1,4 @@
--- Evidence that a duty of Annex 1 was done. Who bears the duty is a person, a region, or with both empty the training institution.
+-- Evidence that a duty of Annex 1 was done. Who bears the duty is a person in a role, a region, or with both empty the training institution.
 -- Never changed: the first that stands and was not sent back counts. about has ids, with blanks between them.
 CREATE TABLE evidence (
     programme_id TEXT COLLATE "C" NOT NULL,
@@ -6,6 +6,8 @@ CREATE TABLE evidence (
     region_code TEXT COLLATE "C" NOT NULL,
     number BIGINT NOT NULL,
     duty TEXT COLLATE "C" NOT NULL,
+    -- Whose duty it is.
+    role TEXT COLLATE "C" NOT NULL,
     done_text TEXT COLLATE "C" NOT NULL,
     link TEXT COLLATE "C" NOT NULL,
     file_sha256 BYTEA NOT NULL,

@@ -7,7 +7,7 @@ use shipei_contracts::{
         CountyScore, GetStatisticsRequest, ItemAdjustment, ItemState, ListStatisticsRequest, Missing,
         ScoreItem, StatisticsBy, TraineeScore, TutorScore,
     },
-    common::v1::EducationStage as StageNumber,
+    common::v1::{EducationStage as StageNumber, Role as RoleNumber},
     decisions::v1::AdjustmentKind,
 };
 use shipei_rules::{
@@ -16,7 +16,7 @@ use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, SchoolCode, text_of},
     region::RegionCode,
     scheme::Scheme,
-    vocabulary::EducationStage,
+    vocabulary::{EducationStage, Role},
 };
 use shipei_service_kit::{Fields, Result, to_int32, to_timestamp};
 
@@ -41,6 +41,18 @@ pub(crate) fn person(
     let person_id = fields.id("person_id", person_id, PersonId::parse);
     let as_of = fields.optional_timestamp("as_of", as_of);
     fields.all((programme_id, person_id, as_of))
+}
+
+/// The one of a person's roles that is meant; absent for the only one.
+pub(crate) fn asked_role(value: i32) -> Result<Option<Role>> {
+    let mut fields = Fields::new();
+    let asked = fields.optional_choice::<RoleNumber>("role", value);
+    let role = match asked {
+        Some(Some(number)) if number.known().is_none() => fields.fault("role", "not a role of the notice"),
+        asked => asked.map(|asked| asked.and_then(RoleNumber::known)),
+    };
+    let (role,) = fields.all((role,))?;
+    Ok(role)
 }
 
 /// Which scores a list is about.

@@ -238,6 +238,10 @@ pub(crate) fn decide_mark(
         return Err(not_found("submission_id"));
     }
     refuse_other_tutor(tutor, class, at)?;
+    if tutor.person_id == trainee.person_id {
+        let refusal = Refusal::new(ErrorReason::NotClassTutor).field("tutor_id");
+        return Err(refusal.because("nobody marks their own work"));
+    }
     refuse_withdrawn(trainee, at)?;
     inside(scheme.trainee.assignment.review_period(), at, "review_until")?;
     if submission.standing.superseded_at().is_some_and(|superseded_at| superseded_at <= at) {

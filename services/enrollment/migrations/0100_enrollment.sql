@@ -169,9 +169,9 @@ CREATE TABLE extension (
 );
 CREATE INDEX extension_by_window ON extension (programme_id, window_name, region_code);
 
--- Somebody of a programme, as they stand, which follows from the roster, person_change, transfer and place_change. The identity number is
--- sealed; it is found by its keyed digest. It need not be one person's only: the law asks that it be right (GB 11643), and
--- somebody may be a trainee and a tutor under two ids.
+-- Somebody of a programme in one of their roles, as they stand, which follows from the roster, person_change, transfer and place_change. Name and
+-- number are the person's, and so the same in all their roles. The identity number is sealed; it is found by its keyed digest. It need not be
+-- one id's only: the law asks that it be right (GB 11643), and somebody may be a trainee and a tutor under two ids, too.
 CREATE TABLE person (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
@@ -196,19 +196,21 @@ CREATE TABLE person (
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id)
+    PRIMARY KEY (programme_id, person_id, role)
 );
 CREATE INDEX person_by_identity ON person (programme_id, identity_digest, person_id);
 CREATE INDEX person_by_name ON person (programme_id, name_key, person_id);
 CREATE INDEX person_by_county ON person (programme_id, county_code, role, person_id);
 CREATE INDEX person_by_class ON person (programme_id, class_id, person_id);
 
--- What was put right of a person, or has changed; absent columns stayed. Number 0, without a fact, is what the roster had, kept with
--- the first change, so that the same roster sent after it is still the same. An old number stays sealed and is shown to nobody.
+-- What was put right of a person, or has changed; absent columns stayed. Name and identity number are so in all their roles, the others in
+-- the one that is named. Number 0, without a fact, is what the roster had, kept with the first change of a role (name and number
+-- with the first one of the person), so that the same roster sent after it is still the same. An old number stays sealed and is shown to nobody.
 CREATE TABLE person_change (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
-    -- From 1, in the order of recording.
+    role TEXT COLLATE "C" NOT NULL,
+    -- From 1, in the order of recording, over all roles of the person.
     number BIGINT NOT NULL,
     -- From when subject and stages are so; absent when they had always been so.
     since_at TIMESTAMPTZ,
@@ -224,7 +226,7 @@ CREATE TABLE person_change (
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     fact_id TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id, number)
+    PRIMARY KEY (programme_id, person_id, role, number)
 );
 
 -- What a person did or what befell them: login, pre_job, withdrawal, return, removal. Of each kind the first one that stands counts,
@@ -232,6 +234,8 @@ CREATE TABLE person_change (
 CREATE TABLE person_fact (
     programme_id TEXT COLLATE "C" NOT NULL,
     person_id TEXT COLLATE "C" NOT NULL,
+    -- In which role; empty for log-in and training, which count in all of them.
+    role TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
     -- Why a trainee left or came back, why somebody was removed; private, in no event.
     reason TEXT COLLATE "C" NOT NULL,
@@ -239,7 +243,7 @@ CREATE TABLE person_fact (
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     fact_id TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (programme_id, person_id, kind, occurred_at, fact_id)
+    PRIMARY KEY (programme_id, person_id, role, kind, occurred_at, fact_id)
 );
 
 -- Two ids of one trainee: merged_id counts for kept_id while this stands. number is from 1, in the order in which merges of

@@ -290,6 +290,14 @@ pub(crate) fn optional_role(fields: &mut Fields, value: i32) -> Option<Option<Ro
     }
 }
 
+/// The one of a person's roles that is meant; absent for the only one.
+pub(crate) fn asked_role(value: i32) -> Result<Option<Role>> {
+    let mut fields = Fields::new();
+    let role = optional_role(&mut fields, value);
+    let (role,) = fields.all((role,))?;
+    Ok(role)
+}
+
 /// A role as messages have it.
 pub(crate) fn role_to(role: Role) -> common::Role {
     role.into()

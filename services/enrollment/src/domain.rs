@@ -3,20 +3,20 @@
 //! at its own time, so every check compares `at` with the times of earlier facts. A new decision is a function here
 //! with its table of cases below; rows of a roster are judged in `roster.rs`.
 
+mod content;
 mod merge;
 pub(crate) mod places;
 
 use chrono::{DateTime, Utc};
+pub(crate) use content::{Content, ContentChange, decide_role};
 pub(crate) use merge::{Merge, decide_merge};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
     absence::Absences,
     calendar::{Period, Position},
-    history::History,
     ids::{ClassId, PersonId, SchoolCode},
     region::{RegionCode, RegionLevel},
     scheme::Scheme,
-    teaching::{Teaching, TeachingChange},
     vocabulary::Role,
 };
 use shipei_service_kit::Refusal;
@@ -61,46 +61,6 @@ pub(crate) struct Move {
     pub(crate) old: Place,
     /// To where.
     pub(crate) new: Place,
-}
-
-/// What is kept of a person beside their role and place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Content {
-    /// The name.
-    pub(crate) name: String,
-    /// The identity number, sealed, and its keyed digest.
-    pub(crate) identity_number: (Vec<u8>, Vec<u8>),
-    /// What they teach at each time.
-    pub(crate) teaching: History<Teaching>,
-}
-
-/// What is put right of a person, or changes; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ContentChange {
-    /// What they teach, with the number of the change.
-    pub(crate) teaching: TeachingChange,
-    /// The name.
-    pub(crate) name: Option<String>,
-    /// The identity number, sealed, and its keyed digest.
-    pub(crate) identity_number: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Content {
-    /// What follows from changes that stand, by number, of which the first is what the roster had. `None` without that.
-    pub(crate) fn of(changes: Vec<ContentChange>) -> Option<Self> {
-        let name = changes.iter().rev().find_map(|change| change.name.clone())?;
-        let identity_number = changes.iter().rev().find_map(|change| change.identity_number.clone())?;
-        let changes = changes.into_iter().map(|change| change.teaching).collect();
-        Some(Self { name, identity_number, teaching: Teaching::history(Teaching::default(), changes) })
-    }
-}
-
-/// The member, if there is one and they have one of the roles; `field` is the request field that names them.
-pub(crate) fn member_of_role(member: Option<Member>, roles: &[Role], field: &str) -> Result<Member, Refusal> {
-    match member {
-        Some(member) if roles.contains(&member.role) => Ok(member),
-        _ => Err(not_found(field)),
-    }
 }
 
 /// Refuses what happened to somebody while they were away, or what they did then; `field` is the request field that names them.
@@ -311,15 +271,6 @@ mod tests {
 
     fn reason<T: std::fmt::Debug>(result: Result<T, Refusal>) -> Option<ErrorReason> {
         result.err().map(|refusal| refusal.reason)
-    }
-
-    #[test]
-    fn somebody_of_another_role_is_nobody() {
-        let tutor = member(Role::ClassTutor, None);
-        let roles = [Role::CountyCounselor];
-        assert_eq!(reason(member_of_role(Some(tutor.clone()), &roles, "x")), Some(ErrorReason::NotFound));
-        assert_eq!(reason(member_of_role(None, &roles, "x")), Some(ErrorReason::NotFound));
-        assert!(member_of_role(Some(tutor), &[Role::ClassTutor], "x").is_ok());
     }
 
     #[test]

@@ -34,8 +34,8 @@ async fn step(
     let learners = store::learners(&mut unit.tx, programme_id, &after, LEARNERS_PER_PAGE).await?;
     for person_id in &learners {
         // Who was removed meanwhile is nobody, of whom nothing is scored.
-        let member = shipei_mirror::member(&mut unit.tx, programme_id, person_id).await?;
-        let Some(member) = member.filter(|member| member.role == Role::Trainee) else { continue };
+        let member = shipei_mirror::member(&mut unit.tx, programme_id, Role::Trainee, person_id).await?;
+        let Some(member) = member else { continue };
         let mut study = Study::load(&mut unit.tx, programmes, catalogues, programme_id, member).await?;
         study.read_anew(unit).await?;
     }

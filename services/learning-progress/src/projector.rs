@@ -96,8 +96,8 @@ impl LearningProjector {
         person: &PersonId,
     ) -> Result<()> {
         // Whoever is not known yet has not studied.
-        let member = shipei_mirror::member(&mut unit.tx, programme, person).await?;
-        let Some(member) = member.filter(|member| member.role == Role::Trainee) else { return Ok(()) };
+        let member = shipei_mirror::member(&mut unit.tx, programme, Role::Trainee, person).await?;
+        let Some(member) = member else { return Ok(()) };
         match Study::load(&mut unit.tx, &self.programmes, &self.catalogues, programme, member).await {
             Ok(mut study) => study.read_anew(unit).await,
             Err(Error::Refused(refusal)) if refusal.reason == ErrorReason::NotFound => Ok(()),
@@ -108,7 +108,9 @@ impl LearningProjector {
 
 fn corrected(into: &mut Anew, fact: enrollment::PersonCorrected, _: &Fact<'_>) -> Result<()> {
     let new = fact.new.clone().unwrap_or_default();
-    if new.subject.is_none() && new.education_stage().known().is_none() {
+    if fact.role().known() != Some(Role::Trainee)
+        || new.subject.is_none() && new.education_stage().known().is_none()
+    {
         return Ok(());
     }
     // What can't be an id is nobody's.

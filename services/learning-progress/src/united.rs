@@ -104,7 +104,8 @@ impl UnitedStudy {
 /// Reads one person anew, and tells what is otherwise.
 async fn restate(unit: &mut Unit, programmes: &Programmes, catalogues: &Catalogues, due: &Due) -> Result<()> {
     let Due { programme_id, person_id } = due;
-    let Some(member) = shipei_mirror::member(&mut unit.tx, programme_id, person_id).await? else {
+    let member = shipei_mirror::member(&mut unit.tx, programme_id, Role::Trainee, person_id).await?;
+    let Some(member) = member else {
         // Who was removed is nobody, of whom nothing is scored; being there again is told.
         store::take(&mut unit.tx, due).await?;
         return Ok(());
@@ -119,11 +120,8 @@ async fn restate(unit: &mut Unit, programmes: &Programmes, catalogues: &Catalogu
         return Ok(());
     }
     // As it is behind the locks: another merge may have come.
-    let member = shipei_mirror::member(&mut unit.tx, programme_id, person_id).await?;
-    let Some(member) = member.filter(|member| member.role == Role::Trainee && !member.merged.is_empty())
-    else {
-        return Ok(());
-    };
+    let member = shipei_mirror::member(&mut unit.tx, programme_id, Role::Trainee, person_id).await?;
+    let Some(member) = member.filter(|member| !member.merged.is_empty()) else { return Ok(()) };
     let windows = programmes.windows(&mut unit.tx, programme_id).await?;
     let catalogue = catalogues.held(&mut unit.tx, programme_id).await?;
     let united = UnitedStudy::load(&mut unit.tx, &windows, catalogue, programme_id, &member).await?;

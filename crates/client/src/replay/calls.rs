@@ -7,12 +7,14 @@ mod place;
 use anyhow::Result;
 use shipei_contracts::{
     assignment::v1 as assignment,
+    common::v1 as common,
     enrollment::v1 as enrollment,
     event::v1::{self as event, RetractRequest},
     learning::v1 as learning,
     offline::v1 as offline,
     services::{ASSESSMENT_DECISIONS, ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
+use shipei_rules::vocabulary::Role;
 use shipei_service_kit::to_int32;
 use tonic::{Response, Status};
 
@@ -244,9 +246,12 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
             );
             send!(clients, ENROLLMENT, Person<_>, transfer_trainee, message)
         }
-        Event::PersonRemoved { person, reason } => {
-            let message =
-                message!(origin, enrollment::RemovePersonRequest { person_id: person, reason: reason });
+        Event::PersonRemoved { person, reason, role } => {
+            let role = Role::parse(&role).map_or(0, |role| common::Role::from(role).into());
+            let message = message!(
+                origin,
+                enrollment::RemovePersonRequest { person_id: person, reason: reason, role: role }
+            );
             send!(clients, ENROLLMENT, Person<_>, remove_person, message)
         }
         Event::PersonsMerged { person, merged, reason } => {

@@ -70,7 +70,13 @@ pub enum Event {
     #[serde(rename = "trainee.transferred")]
     TraineeTransferred { person: String, county: String, school: String, class: String },
     #[serde(rename = "person.removed")]
-    PersonRemoved { person: String, reason: String },
+    PersonRemoved {
+        person: String,
+        reason: String,
+        /// From which of their roles; empty of who has one only.
+        #[serde(default)]
+        role: String,
+    },
     #[serde(rename = "persons.merged")]
     PersonsMerged { person: String, merged: String, reason: String },
     #[serde(rename = "tutor.replaced")]

@@ -26,7 +26,7 @@ use crate::{
         consistency::{Applied, Token},
         metadata::{Arrival, Call},
         reach::Reach,
-        rights::{self, Decision},
+        rights::{self, Decision, Roles},
         things::{self, Asking, Things},
     },
     clock::Clock,
@@ -54,8 +54,8 @@ pub struct AdmittedStream {
 
 /// Who may do everything.
 fn everything(actor: String) -> Decision {
-    let to_look_up = Vec::new();
-    Decision { reach: Reach::Everything, to_look_up, actor, import: true, unmasked: true }
+    let (to_look_up, roles) = (Vec::new(), Roles::default());
+    Decision { reach: Reach::Everything, to_look_up, actor, roles, import: true, unmasked: true }
 }
 
 /// Who may do what everybody may: nothing that lies anywhere is reached.
@@ -132,6 +132,11 @@ impl Admitted {
     /// Who acts, as events say it: `role:subject@place`, of the grant by which the call was let in.
     pub fn actor(&self) -> &str {
         &self.decision.actor
+    }
+
+    /// The roles of all grants by which the call was let in; none of who needs no token.
+    pub(crate) fn roles(&self) -> Roles {
+        self.decision.roles
     }
 
     /// May the caller say when something happened?

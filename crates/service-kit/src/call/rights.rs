@@ -7,7 +7,7 @@
 
 use shipei_contracts::{
     NamesThings,
-    common::v1::{ErrorReason, Named, Scope},
+    common::v1::{ErrorReason, Named, Role, Scope},
 };
 
 use super::{
@@ -32,6 +32,27 @@ pub struct Thing {
     pub id: String,
 }
 
+/// Some roles. One number, since it is in every unit of work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Roles(u16);
+
+impl Roles {
+    /// These.
+    pub(super) fn of(roles: impl Iterator<Item = Role>) -> Self {
+        Self(roles.fold(0, |bits, role| bits | bit(role.into())))
+    }
+
+    /// One by one.
+    pub(crate) fn all(self) -> Vec<Role> {
+        let numbers = (0..16).filter(|number| self.0 & bit(*number) != 0);
+        numbers.filter_map(|number| Role::try_from(number).ok()).collect()
+    }
+}
+
+fn bit(number: i32) -> u16 {
+    u32::try_from(number).ok().and_then(|number| 1_u16.checked_shl(number)).unwrap_or_default()
+}
+
 /// How a call was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decision {
@@ -40,6 +61,8 @@ pub(super) struct Decision {
     pub(super) to_look_up: Vec<Thing>,
     /// Who acts, as events say it: by the first grant that let the call in.
     pub(super) actor: String,
+    /// The roles of all grants that let the call in; none, where nobody asked for one.
+    pub(super) roles: Roles,
     /// May it say when something happened?
     pub(super) import: bool,
     /// May it see what is masked?
@@ -113,6 +136,7 @@ pub(super) fn decide(policy: &Policy, claims: &Claims, told: &[Told<'_>]) -> Res
     }
     let Some((first, ..)) = passed.first() else { return Err(refused()) };
     let actor = claims.actor_by(first);
+    let roles = Roles::of(passed.iter().map(|(grant, ..)| grant.role));
     let import = passed.iter().any(|(grant, ..)| grant.import);
     let unmasked = passed.iter().any(|(grant, ..)| grant.unmasked);
     let reach = Reach::any_of(passed.into_iter().map(|(.., reach)| reach));
@@ -128,7 +152,7 @@ pub(super) fn decide(policy: &Policy, claims: &Claims, told: &[Told<'_>]) -> Res
             id: told.value.to_owned(),
         })
         .collect();
-    Ok(Decision { reach, to_look_up, actor, import, unmasked })
+    Ok(Decision { reach, to_look_up, actor, roles, import, unmasked })
 }
 
 /// How far a grant reaches in a scope; none when it has no such place.
@@ -158,8 +182,8 @@ fn covers(
         Named::Programme => when(claims.programmes_of(grant).iter().any(|one| one == told.value)),
         Named::Caller => when(scope == Scope::Programme || is_self),
         _ if *reach == Reach::Everything => Covers::Yes,
-        Named::Person if is_self && (policy.is_read || scope == Scope::Self_) => Covers::Yes,
-        Named::Person => match reach {
+        Named::Person | Named::Trainee if is_self && (policy.is_read || scope == Scope::Self_) => Covers::Yes,
+        Named::Person | Named::Trainee => match reach {
             Reach::Person(_) => Covers::No,
             _ => Covers::LookUp,
         },

@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc};
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::Role;
 
-use crate::call::admit::Admitted;
+use crate::call::{admit::Admitted, rights::Roles};
 
 /// Who changes something, why, and when.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Origin {
     pub actor: Arc<str>,
     /// What they are.
     pub role: Role,
+    /// The roles of all grants by which they were let in; none of who needs no token.
+    pub roles: Roles,
     /// From where, as far as proxies are believed; none for a service's own work.
     pub address: Option<IpAddr>,
     /// Why: the id of a request or an event, or the name of what is done.
@@ -36,6 +38,7 @@ impl Origin {
         Self {
             actor: admitted.actor().into(),
             role: call.caller.role(),
+            roles: admitted.roles(),
             address: call.address,
             cause: cause.into(),
             request_id: "".into(),

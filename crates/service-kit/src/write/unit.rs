@@ -10,13 +10,14 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
-use shipei_contracts::{EventMessage, event::v1::Accessed};
+use shipei_contracts::{EventMessage, common::v1::Role, event::v1::Accessed};
 use shipei_store::{NewEvent, Partition, StoreError, Tx, crypto, retraction};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     answer::error,
     call::{admit::Admitted, metadata::Call, reach::Reach},
+    identity::caller::role_of,
     write::{
         origin::Origin,
         quota::{Quota, Whose},
@@ -117,6 +118,17 @@ impl Unit {
     /// Who does it, as events and rows say it: `role:subject@place`.
     pub fn actor(&self) -> &str {
         &self.origin.actor
+    }
+
+    /// The roles in which the caller may do this: those of all grants by which the call was let in, or of who needs no token the one that
+    /// they say.
+    pub fn roles(&self) -> Vec<Role> {
+        let mut roles = self.origin.roles.all();
+        if roles.is_empty() {
+            let said = self.origin.actor.split_once(':').and_then(|(role, _)| role_of(role));
+            roles.push(said.unwrap_or_default());
+        }
+        roles
     }
 
     /// Adds an event, to be written last: what happened to `subject` (an id) in `region` (a GB/T 2260 code, by

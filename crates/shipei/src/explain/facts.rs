@@ -67,11 +67,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Asks the services about a person or a county.
+    /// Asks the services about a person, in a role of theirs if one is asked for, or about a county.
     pub(super) async fn ask(
         clients: &Clients,
         programme_id: &str,
-        subject: &str,
+        (subject, role): (&str, Option<&str>),
         as_of: Option<DateTime<Utc>>,
     ) -> Result<Self> {
         let programme = programme(clients, programme_id).await?;
@@ -85,7 +85,9 @@ impl Facts {
                 let asked =
                     GetPersonRequest { programme_id: programme_id.clone(), person_id: subject.to_owned() };
                 let answer = ask!(clients, "enrollment", PersonServiceClient.get_person, asked);
-                answer.with_context(|| subject.to_owned())?.person
+                let answer = answer.with_context(|| subject.to_owned())?;
+                let mut people = answer.person.into_iter().chain(answer.other_roles);
+                people.find(|person| role.is_none_or(|role| person.role().word() == role))
             }
         };
         let about = About { clients, programme_id: &programme_id, as_of };

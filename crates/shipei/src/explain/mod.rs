@@ -70,6 +70,9 @@ impl Language {
 pub struct Options {
     /// A trainee's or a class tutor's id, a county counselor's, or a county's six-digit code.
     subject: String,
+    /// In which role, e.g. class_tutor, of somebody who has several; as a trainee if it isn't said.
+    #[arg(long)]
+    role: Option<String>,
     /// The programme.
     #[arg(long)]
     programme: String,
@@ -96,7 +99,8 @@ pub struct Options {
 pub async fn run(options: &Options) -> Result<()> {
     let clients = options.server.connect().await?;
     let as_of = options.as_of.map(|time| time.to_utc());
-    let facts = Facts::ask(&clients, &options.programme, &options.subject, as_of).await?;
+    let facts =
+        Facts::ask(&clients, &options.programme, (&options.subject, options.role.as_deref()), as_of).await?;
     let language = options.lang.unwrap_or_else(Language::of_terminal);
     let sheet = sheet::Sheet::of(&facts, language);
     if let Some(file) = &options.html {

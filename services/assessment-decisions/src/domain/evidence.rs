@@ -167,7 +167,17 @@ pub(crate) fn decide_bearer(
     }
 }
 
-/// What is known of somebody whom evidence is about.
+/// In which roles somebody may be whom evidence of a duty is about, each of them named; none, where it is about nobody.
+pub(crate) fn about_roles(told: Told) -> &'static [Role] {
+    match told {
+        Told::Deed | Told::OfflineCourse => &[],
+        Told::Tutors => &[Role::ClassTutor],
+        Told::Staff => &[Role::ClassTutor, Role::SubjectExpert],
+        Told::Trainees => &[Role::Trainee],
+    }
+}
+
+/// What is known of somebody whom evidence is about, in one of their roles.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About<'a> {
     pub(crate) member: &'a Member,
@@ -175,7 +185,7 @@ pub(crate) struct About<'a> {
     pub(crate) is_own: bool,
 }
 
-/// Whether evidence names whom its duty asks for. `found` has those of them who are members; `has_course` says whether the trainee's
+/// Whether evidence names whom its duty asks for. `found` has those of them who are members in one of its roles; `has_course` says whether the trainee's
 /// county had determined an offline course by then.
 ///
 /// # Errors
@@ -187,24 +197,20 @@ pub(crate) fn decide_about(
     at: DateTime<Utc>,
 ) -> Decided<()> {
     let DoneWhen::Told(told) = command.duty.done_when else { return Ok(()) };
-    let wanted: &[Role] = match told {
-        Told::Deed => &[],
-        Told::OfflineCourse if !has_course => {
-            return Err(Refusal::new(ErrorReason::CourseNotApplicable)
-                .because("the county has not determined an offline course"));
-        }
-        Told::OfflineCourse => &[],
-        Told::Tutors => &[Role::ClassTutor],
-        Told::Staff => &[Role::ClassTutor, Role::SubjectExpert],
-        Told::Trainees => &[Role::Trainee],
-    };
+    if told == Told::OfflineCourse && !has_course {
+        return Err(Refusal::new(ErrorReason::CourseNotApplicable)
+            .because("the county has not determined an offline course"));
+    }
+    let wanted = about_roles(told);
     if wanted.is_empty() && !command.about.is_empty() {
         return Err(invalid("about_person_ids", "the duty is about nobody"));
     }
     for person in &command.about {
-        let about = found.iter().find(|about| about.member.person_id == *person);
-        let about =
-            about.filter(|about| wanted.contains(&about.member.role) && !about.member.absences.at(at));
+        let is_there = |about: &&About<'_>| {
+            let member = about.member;
+            member.person_id == *person && wanted.contains(&member.role) && !member.absences.at(at)
+        };
+        let about = found.iter().find(is_there);
         let Some(about) = about else { return Err(not_found("about_person_ids")) };
         match told {
             Told::Trainees if !about.is_own => {

@@ -9,13 +9,11 @@ use shipei_contracts::{
 };
 use shipei_mirror::{Member, Windows};
 use shipei_rules::{
-    duties::{self, DoneWhen, Told},
+    duties::{self, DoneWhen, Duty, Told},
     ids::{ClassId, PersonId, ProgrammeId, text_of},
     region::RegionLevel,
 };
-use shipei_service_kit::{
-    Error, Listing, ReadUnit, Refusal, Result, Unit, Whose, identity::caller::role_of, to_int32,
-};
+use shipei_service_kit::{Error, Listing, ReadUnit, Refusal, Result, Unit, Whose, to_int32};
 use shipei_store::{Tx, tree};
 use tonic::Request;
 
@@ -23,7 +21,7 @@ use super::{Answer, Handler};
 use crate::{
     convert::evidence as convert,
     domain::evidence::{self as domain, About, Bearer, Evidence, SentBack, Submit},
-    error::not_found,
+    error::{Decided, not_found},
     store::evidence as store,
 };
 
@@ -54,10 +52,11 @@ impl EvidenceService for Handler {
     }
 }
 
-/// The role by which a call was let in: that of its actor, `role:subject@place`.
-fn role_of_caller(unit: &Unit) -> CallerRole {
-    let role = unit.actor().split_once(':').and_then(|(role, _)| role_of(role));
-    role.unwrap_or_default()
+/// Whether the caller may in one of the roles by which the call was let in; else why not in the first of them.
+fn in_any_role(unit: &Unit, may: impl Fn(CallerRole) -> Decided<()>) -> Decided<()> {
+    let mut answers = unit.roles().into_iter().map(may);
+    let first = answers.next().unwrap_or(Ok(()));
+    if first.is_ok() || answers.any(|answer| answer.is_ok()) { Ok(()) } else { first }
 }
 
 impl Handler {
@@ -69,11 +68,8 @@ impl Handler {
         let command = convert::submit(request)?;
         let (programme, at) = (&command.programme, unit.occurred_at);
         let windows = self.programmes.windows(&mut unit.tx, programme).await?;
-        domain::may_tell(role_of_caller(&unit), command.duty)?;
-        let member = match &command.bearer {
-            Bearer::Person(person) => shipei_mirror::member(&mut unit.tx, programme, person).await?,
-            _ => None,
-        };
+        in_any_role(&unit, |role| domain::may_tell(role, command.duty))?;
+        let member = member_of(&mut unit.tx, programme, &command.bearer, command.duty).await?;
         let level = level_of(&mut unit.tx, programme, &command.bearer).await?;
         domain::decide_bearer(&command, member.as_ref(), level, at)?;
         decide_about(&mut unit.tx, &command, member.as_ref(), at).await?;
@@ -125,12 +121,9 @@ impl Handler {
         let Some(evidence) = found else { return Err(not_found("fact_id").into()) };
         let duty = duties::duty(&evidence.duty)
             .ok_or_else(|| Error::Internal(format!("evidence of no duty: {}", evidence.duty)))?;
-        domain::may_send_back(role_of_caller(&unit), duty)?;
+        in_any_role(&unit, |role| domain::may_send_back(role, duty))?;
 
-        let member = match &evidence.bearer {
-            Bearer::Person(person) => shipei_mirror::member(&mut unit.tx, programme, person).await?,
-            _ => None,
-        };
+        let member = member_of(&mut unit.tx, programme, &evidence.bearer, duty).await?;
         let fact_id = unit.new_fact_id()?;
         let stands = !unit.is_retracted(programme.as_str(), &fact_id).await?;
         let sent_back =
@@ -189,6 +182,19 @@ impl Handler {
     }
 }
 
+/// The person who bears a duty, in its role; `None` for nobody.
+async fn member_of(
+    tx: &mut Tx,
+    programme: &ProgrammeId,
+    bearer: &Bearer,
+    duty: &Duty,
+) -> Result<Option<Member>> {
+    match bearer {
+        Bearer::Person(person) => shipei_mirror::member(tx, programme, duty.role, person).await,
+        Bearer::Region(_) | Bearer::Institution => Ok(None),
+    }
+}
+
 /// The level of the region that bears a duty; `None` for no region.
 async fn level_of(tx: &mut Tx, programme: &ProgrammeId, bearer: &Bearer) -> Result<Option<RegionLevel>> {
     let Bearer::Region(region) = bearer else { return Ok(None) };
@@ -205,8 +211,11 @@ async fn decide_about(
 ) -> Result<()> {
     let programme = &command.programme;
     let people: Vec<&PersonId> = command.about.iter().collect();
-    let members = shipei_mirror::members(tx, programme, &people).await?;
     let DoneWhen::Told(told) = command.duty.done_when else { return Ok(()) };
+    let mut members = Vec::new();
+    for role in domain::about_roles(told) {
+        members.append(&mut shipei_mirror::members(tx, programme, *role, &people).await?);
+    }
     let (mut classes, mut counties) = (BTreeSet::<ClassId>::new(), Vec::new());
     let mut has_course = false;
     match (told, &command.bearer) {

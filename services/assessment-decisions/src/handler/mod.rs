@@ -65,9 +65,8 @@ impl Handler {
     }
 }
 
-/// A trainee; NOT_FOUND for nobody and for somebody of another role.
+/// A trainee; NOT_FOUND for nobody and for who has other roles only.
 async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
-    let found = shipei_mirror::member(tx, programme, person).await?;
-    let found = found.filter(|member| member.role == Role::Trainee);
+    let found = shipei_mirror::member(tx, programme, Role::Trainee, person).await?;
     Ok(found.ok_or_else(|| not_found("person_id"))?)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use shipei_mirror::{placed, taught_by};
 use shipei_rules::{
+    duties,
     ids::{PersonId, ProgrammeId, text_of},
     region::RegionCode,
 };
@@ -40,13 +41,14 @@ pub(crate) async fn insert(
     let about: Vec<&str> = new.about.iter().map(PersonId::as_str).collect();
     execute!(
         tx,
-        "INSERT INTO evidence (programme_id, person_id, region_code, number, duty, done_text, link, file_sha256, about, \
-         done_at, recorded_at, actor, fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO evidence (programme_id, person_id, region_code, number, duty, role, done_text, link, file_sha256, about, \
+         done_at, recorded_at, actor, fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         programme_id.as_str(),
         new.bearer.person_id(),
         new.bearer.region_code(),
         number,
         &new.duty,
+        duties::duty(&new.duty).map_or("", |duty| duty.role.as_str()),
         &new.text,
         &new.link,
         &new.file_sha256,
@@ -216,12 +218,12 @@ pub(crate) async fn list(
         programme: "e.programme_id",
         region: concat!(
             "(CASE WHEN e.person_id = '' THEN e.region_code ELSE ",
-            placed!("county_code", "e.programme_id", "e.person_id", "'9999-12-31T00:00:00+00:00'"),
+            placed!("county_code", "e.programme_id", "e.person_id", "e.role", "'9999-12-31T00:00:00+00:00'"),
             " END)"
         ),
-        class: placed!("class_id", "e.programme_id", "e.person_id", "'9999-12-31T00:00:00+00:00'"),
+        class: placed!("class_id", "e.programme_id", "e.person_id", "e.role", "'9999-12-31T00:00:00+00:00'"),
         person: "e.person_id",
-        subject: taught_by!("e.programme_id", "e.person_id"),
+        subject: taught_by!("e.programme_id", "e.person_id", "e.role"),
         as_of: AsOf::At(asked.now),
     };
     let region = Reach::region(text_of(asked.region.as_ref()));

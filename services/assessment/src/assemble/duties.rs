@@ -139,7 +139,8 @@ pub async fn of_trainee(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Resul
     let mut registered = None;
     for id in member.ids() {
         facts.append(&mut store::of_bearer(tx, programme_id, (id.as_str(), "")).await?);
-        registered = Done::first(registered, registered_at(tx, programme_id, id).await?.map(Done::at));
+        registered =
+            Done::first(registered, registered_at(tx, programme_id, id, Role::Trainee).await?.map(Done::at));
     }
     facts.sort_by(|one, other| (one.happened_at, &one.fact_id).cmp(&(other.happened_at, &other.fact_id)));
     let final_at = store::first(tx, programme_id, store::FINAL).await?.map(Done::at);
@@ -190,7 +191,7 @@ pub async fn of_tutor(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result<
     let Asked { programme_id, windows, as_of } = asked;
     let person_id = &member.person_id;
     let facts = store::of_bearer(tx, programme_id, (person_id.as_str(), "")).await?;
-    let registered = registered_at(tx, programme_id, person_id).await?.map(Done::at);
+    let registered = registered_at(tx, programme_id, person_id, Role::ClassTutor).await?.map(Done::at);
     let marking = Marking::AsOf(as_of);
     let mut found = tutors::load(tx, programme_id, windows, &[person_id], marking).await?;
     let Some(tutor) = found.remove(person_id) else { return Ok(Vec::new()) };
@@ -285,7 +286,7 @@ pub async fn of_county(
                 stored_counties::counselors_of(tx, &Reach::Everything, programme_id, of, COUNSELORS_MAX)
                     .await?;
             let ids: Vec<&PersonId> = ids.iter().collect();
-            let counselors = members(tx, programme_id, &ids).await?;
+            let counselors = members(tx, programme_id, Role::CountyCounselor, &ids).await?;
             let here = counselors.iter().filter(|member| !member.absences.at(as_of));
             Done::all(
                 here.map(|member| Some(Done { at: member.pre_job_at?, by: member.person_id.to_string() })),

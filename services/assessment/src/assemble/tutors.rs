@@ -64,10 +64,7 @@ pub async fn load(
     source: Marking,
 ) -> Result<BTreeMap<PersonId, TutorRecord>> {
     let mut tutors = BTreeMap::new();
-    for member in members(tx, programme_id, tutor_ids).await? {
-        if member.role != Role::ClassTutor {
-            continue;
-        }
+    for member in members(tx, programme_id, Role::ClassTutor, tutor_ids).await? {
         let facts = TutorFacts { prejob_attended_at: member.pre_job_at, ..TutorFacts::default() };
         let county_code = member.places.first().county_code;
         let record = TutorRecord { county_code, classes: Vec::new(), facts };
@@ -152,6 +149,7 @@ async fn stored_marking(
     for row in classes::stored_marking(tx, programme_id, class_ids).await? {
         let marking = ClassMarking {
             submission_id: row.submission_id.clone(),
+            person_id: row.person_id,
             submitted_at: row.submitted_at,
             owed_class_id: row.owed_class_id,
             late_class_id: row.late_class_id,

@@ -18,6 +18,8 @@ use crate::{domain::trainee::TraineeRecord, facts::Instant};
 pub struct ClassMarking {
     /// The submission.
     pub submission_id: SubmissionId,
+    /// Whose it is.
+    pub person_id: PersonId,
     /// When it was submitted.
     pub submitted_at: Instant,
     /// The class whose tutor owes a mark.
@@ -28,7 +30,8 @@ pub struct ClassMarking {
 
 impl ClassMarking {
     /// What of it is whose: the tutor of the class that owed it at the time that counts, and the tutor of the class whose week it
-    /// made late just before that week's deadline. `class_of` gives a class, `owed_at` who had it when it owed the mark.
+    /// made late just before that week's deadline. Nobody answers for their own work. `class_of` gives a class, `owed_at` who had it when
+    /// it owed the mark.
     pub fn by_tutor<'c>(
         &self,
         scheme: &Scheme,
@@ -40,7 +43,8 @@ impl ClassMarking {
         let late_class = self.late_class_id.as_ref().and_then(&class_of);
         let late_by =
             late_class.zip(week).and_then(|(class, week)| class.tutors.before(week.deadline).as_ref());
-        let tutors: BTreeSet<&PersonId> = owed_by.into_iter().chain(late_by).collect();
+        let tutors = owed_by.into_iter().chain(late_by).filter(|tutor| **tutor != self.person_id);
+        let tutors: BTreeSet<&PersonId> = tutors.collect();
         let work = |tutor| MarkingWork {
             id: self.submission_id.clone(),
             submitted_at: self.submitted_at,
@@ -56,8 +60,10 @@ pub fn of_trainee(trainee: &TraineeRecord, as_of: Instant) -> Vec<ClassMarking> 
     let class_of = |place: &Place| place.class_id.clone();
     let mut found = Vec::new();
     for answering in trainee.answering(as_of) {
+        let of = trainee.submissions.iter().find(|kept| kept.submission_id == answering.submission.id);
         found.push(ClassMarking {
             submission_id: answering.submission.id.clone(),
+            person_id: of.map_or(&trainee.person_id, |kept| &kept.person_id).clone(),
             submitted_at: answering.submission.submitted_at,
             owed_class_id: answering.owed_in.and_then(class_of),
             late_class_id: answering.late.and_then(|(_, place)| class_of(place)),

@@ -11,7 +11,7 @@ use shipei_rules::{
     scheme::Scheme,
     submission::{self, MarkKind},
     trainee::{OfflineScore as ScoredOffline, SeminarPost, Studied, TraineeFacts},
-    vocabulary::{AdjustmentKind, Grade, Role},
+    vocabulary::{AdjustmentKind, Grade},
 };
 use shipei_store::StoreError;
 
@@ -131,7 +131,7 @@ impl TraineeRecord {
     /// From the tables; `None` for somebody who is not registered, or no trainee, or an id that counts for another one. A grade that
     /// can't be is a corrupt row.
     pub fn new(rows: TraineeRows, windows: &Windows) -> Result<Option<Self>, StoreError> {
-        let counts = |member: &Member| member.role == Role::Trainee && member.counts_for.is_none();
+        let counts = |member: &Member| member.counts_for.is_none();
         let Some(member) = rows.member.filter(counts) else { return Ok(None) };
         let logins = rows.merged.iter().chain([&member]).filter_map(|member| member.login_at);
         let login_at = logins.min();

@@ -6,7 +6,7 @@ use shipei_contracts::{
         GetRecordRequest, GetRecordResponse, GetRegionRecordRequest, GetRegionRecordResponse,
         JudgedDuty as JudgedMessage, Record,
     },
-    common::v1::Role as RoleNumber,
+    common::v1::{ErrorReason, Role as RoleNumber},
 };
 use shipei_rules::{
     duties::{DoneWhen, DutyState},
@@ -14,7 +14,7 @@ use shipei_rules::{
     region::{RegionCode, RegionLevel},
     vocabulary::Role,
 };
-use shipei_service_kit::{ReadUnit, Result, to_int32, to_timestamp};
+use shipei_service_kit::{ReadUnit, Refusal, Result, to_int32, to_timestamp};
 
 use super::{Reading, merged_or_not_found, not_found};
 use crate::{
@@ -33,12 +33,14 @@ impl Assessment {
             convert::person(&request.programme_id, &request.person_id, request.as_of)?;
         let reading = Reading::begin(&mut unit, &self.schemes, &programme_id, as_of).await?;
         let tx = &mut unit.tx;
-        let member = shipei_mirror::member(tx, &programme_id, &person_id).await?;
+        let roles = shipei_mirror::roles_of(tx, &unit.reach, &programme_id, &person_id, unit.now).await?;
+        let role = decide_role(&roles, convert::asked_role(request.role)?)?;
+        let member = shipei_mirror::member(tx, &programme_id, role, &person_id).await?;
         let Some(member) = member else { return Err(not_found("person_id")) };
         if member.counts_for.is_some() {
             return Err(merged_or_not_found(tx, &programme_id, &person_id).await?);
         }
-        let (asked, role) = (reading.asked(), member.role);
+        let asked = reading.asked();
         let mut bearer = Bearer { role, person: Some(person_id), region: None };
         if member.absences.at(asked.as_of) {
             let record = Record { withdrawn: true, ..record(&reading, &bearer, Vec::new()) };
@@ -97,6 +99,19 @@ impl Assessment {
         let bearer = Bearer { role: Role::TrainingInstitution, person: None, region: None };
         let record = Some(record(&reading, &bearer, judged));
         Ok((unit, GetInstitutionRecordResponse { record }))
+    }
+}
+
+/// Whose record is meant of somebody: in the role that is asked for, else in the only one.
+fn decide_role(roles: &[Role], asked: Option<Role>) -> Result<Role> {
+    match (roles, asked) {
+        (_, Some(asked)) if roles.contains(&asked) => Ok(asked),
+        ([], _) | (_, Some(_)) => Err(not_found("person_id")),
+        ([role], None) => Ok(*role),
+        (_, None) => {
+            let words: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+            Err(Refusal::new(ErrorReason::RoleRequired).field("role").with("roles", words.join(", ")).into())
+        }
     }
 }
 

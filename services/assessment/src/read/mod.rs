@@ -17,6 +17,7 @@ use shipei_mirror::{Programmes, Windows, member};
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     scheme::Scheme,
+    vocabulary::Role,
 };
 use shipei_service_kit::{Error, ReadUnit, Refusal, Result};
 use shipei_store::{StoreError, Tx};
@@ -62,7 +63,7 @@ fn not_found(field: &str) -> Error {
 
 /// Of an id of which there is nothing: the one that it counts for, where both are one person, else nobody.
 async fn merged_or_not_found(tx: &mut Tx, programme_id: &ProgrammeId, person_id: &PersonId) -> Result<Error> {
-    let member = member(tx, programme_id, person_id).await?;
+    let member = member(tx, programme_id, Role::Trainee, person_id).await?;
     Ok(match member.and_then(|member| member.counts_for) {
         Some(kept_id) => {
             let refusal = Refusal::new(ErrorReason::PersonMerged).field("person_id");

@@ -8,6 +8,7 @@ use shipei_mirror::{Merge, member, merges};
 use shipei_rules::{
     ids::{ClassId, PersonId, text_of},
     region::RegionCode,
+    vocabulary::Role,
 };
 use shipei_service_kit::{Result, Unit};
 use shipei_store::StoreError;
@@ -75,7 +76,7 @@ async fn others_touched(
         if let Ok(place) = place_of(&merged_id) {
             others.insert(kept_id, step[place].1.clone());
         } else if let Ok(place) = place_of(&kept_id)
-            && member(&mut unit.tx, work.programme_id, &kept_id).await?.is_none()
+            && member(&mut unit.tx, work.programme_id, Role::Trainee, &kept_id).await?.is_none()
         {
             others.insert(merged_id, step[place].1.clone());
         }
@@ -134,7 +135,7 @@ async fn run_step(
 /// answered for them. Of who counts for another id that one answers. Their classes are scored anew with what made them nobody.
 async fn clear_marking(unit: &mut Unit, work: &Work<'_>, person_ids: &[&PersonId]) -> Result<()> {
     for person_id in scores::owed_about(&mut unit.tx, work.programme_id, person_ids).await? {
-        let member = member(&mut unit.tx, work.programme_id, &person_id).await?;
+        let member = member(&mut unit.tx, work.programme_id, Role::Trainee, &person_id).await?;
         if member.is_none_or(|member| member.counts_for.is_none()) {
             scores::clear_marking(&mut unit.tx, work.programme_id, &person_id).await?;
         }

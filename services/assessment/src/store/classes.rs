@@ -124,7 +124,7 @@ pub async fn seminars(
                  WHERE p.programme_id = s.programme_id AND p.seminar_id = s.seminar_id AND",
                 learned_stands!("p", "assignment-grading"),
                 "AND NOT EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
-                 AND m.person_id = p.person_id AND m.removed) AND p.posted_at >= "
+                 AND m.person_id = p.person_id AND m.as_role = 'trainee' AND m.removed) AND p.posted_at >= "
             ),
             posts_from,
             concat!(
@@ -215,6 +215,9 @@ pub struct MarkingRow {
     /// The submission.
     #[sqlx(try_from = "String")]
     pub submission_id: SubmissionId,
+    /// Whose it is.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
     /// When it was submitted.
     pub submitted_at: Instant,
     /// The class whose tutor owes a mark.
@@ -235,7 +238,7 @@ pub async fn stored_marking(
         tx,
         MarkingRow,
         [
-            "SELECT submission_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
+            "SELECT submission_id, person_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
             programme_id.as_str(),
             " AND owed_class_id IS NOT NULL AND owed_class_id IN "
         ],
@@ -246,7 +249,7 @@ pub async fn stored_marking(
         tx,
         MarkingRow,
         [
-            "SELECT submission_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
+            "SELECT submission_id, person_id, submitted_at, owed_class_id, late_class_id FROM submission WHERE programme_id = ",
             programme_id.as_str(),
             " AND late_class_id IS NOT NULL AND late_class_id IN "
         ],

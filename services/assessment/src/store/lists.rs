@@ -158,7 +158,7 @@ pub async fn trainees(
              AND m.person_id = p.person_id AND m.role = 'trainee' AND",
             counts_for_itself!("m.programme_id", "m.person_id"),
             "AND NOT EXISTS (SELECT 1 FROM mirror_absence a \
-             WHERE a.programme_id = m.programme_id AND a.person_id = m.person_id AND a.from_at <= "
+             WHERE a.programme_id = m.programme_id AND a.person_id = m.person_id AND a.as_role = m.as_role AND a.from_at <= "
             ),
             as_of,
             " AND a.until_at > ",

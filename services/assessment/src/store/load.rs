@@ -7,6 +7,7 @@ use shipei_mirror::members;
 use shipei_rules::{
     ids::{ActivityId, PersonId, ProgrammeId, SeminarId},
     region::RegionCode,
+    vocabulary::Role,
 };
 use shipei_service_kit::Error;
 use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
@@ -61,7 +62,7 @@ pub async fn trainees(
     }
     // What was recorded for an id counts for the one that is kept of its person, if that is asked for.
     let mut counts_for: BTreeMap<PersonId, PersonId> = BTreeMap::new();
-    for member in members(tx, programme_id, person_ids).await? {
+    for member in members(tx, programme_id, Role::Trainee, person_ids).await? {
         for merged_id in &member.merged {
             counts_for.insert(merged_id.clone(), member.person_id.clone());
         }
@@ -70,7 +71,7 @@ pub async fn trainees(
         }
     }
     let merged: Vec<&PersonId> = counts_for.keys().collect();
-    for member in members(tx, programme_id, &merged).await? {
+    for member in members(tx, programme_id, Role::Trainee, &merged).await? {
         let kept = counts_for.get(&member.person_id).and_then(|kept_id| people.get_mut(kept_id));
         if let Some(rows) = kept {
             rows.merged.push(member);

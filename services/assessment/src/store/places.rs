@@ -28,10 +28,7 @@ pub async fn settle(tx: &mut Tx, programme_id: &ProgrammeId, batch: &Batch) -> R
     let people: Vec<&PersonId> = people.into_iter().collect();
     for step in people.chunks(PEOPLE_PER_STEP) {
         let mut rows = Vec::new();
-        for member in members(tx, programme_id, step).await? {
-            if member.role != Role::Trainee {
-                continue;
-            }
+        for member in members(tx, programme_id, Role::Trainee, step).await? {
             execute!(
                 tx,
                 "DELETE FROM trainee_place WHERE programme_id = $1 AND person_id = $2",

@@ -145,7 +145,8 @@ async fn answers_with_the_longest_schemes_can_be_sent() {
     tried.extend(["GetStatistics", "ListStatistics"].map(str::to_owned));
     // A record has the duties of Annex 1 and nothing that somebody wrote but ids.
     let mut duties = DutyServiceClient::new(service.server.channel());
-    let request = GetRecordRequest { programme_id: programme_id(), person_id: "U1".to_owned(), as_of };
+    let request =
+        GetRecordRequest { programme_id: programme_id(), person_id: "U1".to_owned(), as_of, role: 0 };
     let record = duties.get_record(request).await.unwrap().into_inner();
     let request = GetRegionRecordRequest { programme_id: programme_id(), region_code: county(1), as_of };
     let of_county = duties.get_region_record(request).await.unwrap().into_inner();

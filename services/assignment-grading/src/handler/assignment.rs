@@ -9,7 +9,7 @@ use shipei_rules::{
     ids::{PersonId, ProgrammeId, SubmissionId, text_of},
     marking::{self, Elsewhere, TraineeWork},
     submission::MarkKind,
-    vocabulary::Grade,
+    vocabulary::{Grade, Role},
 };
 use shipei_service_kit::{Listing, ReadUnit, Result, Unit, to_int32, to_timestamp};
 use shipei_store::{Tx, list::Listed};
@@ -137,7 +137,8 @@ impl Handler {
         let windows = self.programmes.windows(&mut unit.tx, programme).await?;
         let mut submission = locked_submission(&mut unit.tx, programme, &command.submission).await?;
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
-        let trainee = shipei_mirror::member(&mut unit.tx, programme, &submission.person_id).await?;
+        let trainee =
+            shipei_mirror::member(&mut unit.tx, programme, Role::Trainee, &submission.person_id).await?;
         let trainee = trainee.ok_or_else(|| not_found("submission_id"))?;
         let scheme = windows.of_member(&trainee);
         let class = match &trainee.places.at(at).class_id {
@@ -422,8 +423,10 @@ async fn late_weeks(
         after = Some(last.clone());
         let ids: Vec<&PersonId> = people.iter().collect();
         let works = store::works(tx, programme, &ids).await?;
-        for trainee in shipei_mirror::members(tx, programme, &ids).await? {
-            let Some(works) = works.get(&trainee.person_id) else { continue };
+        for trainee in shipei_mirror::members(tx, programme, Role::Trainee, &ids).await? {
+            // Nobody answers for their own work.
+            let own = trainee.person_id == *tutor;
+            let Some(works) = works.get(&trainee.person_id).filter(|_| !own) else { continue };
             let work = TraineeWork {
                 submissions: &works.submissions,
                 places: &trainee.places,

@@ -3,7 +3,10 @@
 
 use shipei_contracts::assignment::v1 as proto;
 use shipei_mirror::Programmes;
-use shipei_rules::ids::{PersonId, ProgrammeId, SeminarId, SubmissionId};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId, SeminarId, SubmissionId},
+    vocabulary::Role,
+};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
 
 use super::assignment::save_standings;
@@ -58,9 +61,8 @@ impl Keeping {
         let (_, scheme) = self.programmes.scheme(&mut unit.tx, programme).await?;
         store::lock_trainee(&mut unit.tx, programme, person).await?;
         store::fold_marks(&mut unit.tx, programme, submission).await?;
-        let Some(trainee) = shipei_mirror::member(&mut unit.tx, programme, person).await? else {
-            return Ok(());
-        };
+        let trainee = shipei_mirror::member(&mut unit.tx, programme, Role::Trainee, person).await?;
+        let Some(trainee) = trainee else { return Ok(()) };
         let works = store::works_of(&mut unit.tx, programme, person).await?;
         let changes = works.changes(&scheme);
         save_standings(unit, programme, &trainee, submission, &changes).await

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 
 use shipei_contracts::assignment::v1 as proto;
 use shipei_mirror::Programmes;
-use shipei_rules::ids::{PersonId, ProgrammeId};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    vocabulary::Role,
+};
 use shipei_service_kit::{Result, Unit};
 
 use super::assignment::save_standings;
@@ -21,14 +24,17 @@ pub(crate) async fn judge_anew(
     programme: &ProgrammeId,
     person: &PersonId,
 ) -> Result<()> {
-    let Some(trainee) = shipei_mirror::member(&mut unit.tx, programme, person).await? else { return Ok(()) };
+    let trainee = shipei_mirror::member(&mut unit.tx, programme, Role::Trainee, person).await?;
+    let Some(trainee) = trainee else { return Ok(()) };
     store::lock_trainee(&mut unit.tx, programme, person).await?;
     let marks = store::given_marks(&mut unit.tx, programme, person).await?;
     let class_ids: BTreeSet<_> = trainee.places.all().filter_map(|place| place.class_id.as_ref()).collect();
     let class_ids: Vec<_> = class_ids.into_iter().collect();
     let classes = shipei_mirror::classes_of(&mut unit.tx, programme, &class_ids).await?;
-    let is_counted =
-        |mark: &GivenMark| domain::is_by_the_tutor(&trainee.places, &classes, &mark.tutor_id, mark.marked_at);
+    let is_counted = |mark: &GivenMark| {
+        mark.tutor_id != trainee.person_id
+            && domain::is_by_the_tutor(&trainee.places, &classes, &mark.tutor_id, mark.marked_at)
+    };
     let judged: Vec<GivenMark> = marks
         .into_iter()
         .filter(|mark| mark.counts != is_counted(mark))

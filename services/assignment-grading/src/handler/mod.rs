@@ -58,7 +58,7 @@ fn whose<'call>(
     Whose { programme: programme.as_str(), person: person.as_str(), day_from: day.from, day_until: day.until }
 }
 
-/// Somebody of this role; NOT_FOUND for nobody and for somebody of another role.
+/// Somebody of this role; NOT_FOUND for nobody and for who has other roles only.
 async fn member(
     tx: &mut Tx,
     programme: &ProgrammeId,
@@ -66,8 +66,7 @@ async fn member(
     role: Role,
     field: &str,
 ) -> Result<Member> {
-    let found = shipei_mirror::member(tx, programme, person).await?;
-    let found = found.filter(|member| member.role == role);
+    let found = shipei_mirror::member(tx, programme, role, person).await?;
     Ok(found.ok_or_else(|| not_found(field))?)
 }
 

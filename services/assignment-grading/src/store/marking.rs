@@ -50,7 +50,7 @@ where
     }
 }
 
-/// What a tutor owed a mark at `as_of`, oldest first: submissions of the trainees who stood at `owing_as_of` in the classes that
+/// What a tutor owed a mark at `as_of`, oldest first, but for their own work: submissions of the trainees who stood at `owing_as_of` in the classes that
 /// the tutor had at that time.
 pub(crate) async fn list_marking(
     tx: &mut Tx,
@@ -77,7 +77,7 @@ pub(crate) async fn list_marking(
         [
             submission_columns!(),
             OfTheTutorsPeople { programme_id, tutor_id },
-            "JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id \
+            "JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id AND m.as_role = 'trainee' \
              JOIN (SELECT ",
             owing_as_of,
             concat!(
@@ -98,12 +98,14 @@ pub(crate) async fn list_marking(
                 ") AND",
                 stands!("s"),
                 "AND s.disregarded_for IS NULL AND NOT EXISTS (SELECT 1 FROM mirror_absence w \
-                 WHERE w.programme_id = m.programme_id AND w.person_id = m.person_id AND w.from_at <= "
+                 WHERE w.programme_id = m.programme_id AND w.person_id = m.person_id AND w.as_role = m.as_role AND w.from_at <= "
             ),
             as_of,
             " AND w.until_at > ",
             as_of,
-            ") AND m.role <> '' AND (s.submitted_at, s.submission_id) > (",
+            ") AND m.role <> '' AND s.person_id <> ",
+            tutor_id.as_str(),
+            " AND (s.submitted_at, s.submission_id) > (",
             after.at,
             ", ",
             after.id,

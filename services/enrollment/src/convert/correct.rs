@@ -33,8 +33,13 @@ pub(crate) struct Right {
 impl Right {
     /// Whether nothing is said.
     fn is_empty(&self) -> bool {
-        let said = TeachingChange { since: None, ..self.teaching.clone() };
-        self.name.is_none() && self.identity_number.is_none() && said == TeachingChange::default()
+        self.name.is_none() && self.identity_number.is_none() && !self.is_of_teaching()
+    }
+
+    /// Whether anything is said of what they teach, or of their stage.
+    pub(crate) fn is_of_teaching(&self) -> bool {
+        let TeachingChange { subject, education_stage, development_stage, .. } = &self.teaching;
+        subject.is_some() || education_stage.is_some() || development_stage.is_some()
     }
 }
 

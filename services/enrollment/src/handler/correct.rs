@@ -15,17 +15,18 @@ use shipei_store::Tx;
 
 use super::{
     Handler,
-    member::{held_member, person_of},
+    member::{held_roles, member, person_of},
     programme_head, region_of,
 };
 use crate::{
     convert::{self, Right},
-    domain::{Content, ContentChange, Time},
+    domain::{Content, ContentChange, Time, decide_role},
     error::{invalid_field, not_found},
     store::{
         Stamp,
         person::{self as people, PersonRow, Sought},
         person_change as changes,
+        programme::share_programme,
     },
 };
 
@@ -40,29 +41,33 @@ pub(super) async fn correct_person(
     request: pb::CorrectPersonRequest,
 ) -> Result<(Unit, pb::CorrectPersonResponse)> {
     let (id, person_id, right) = convert::right(&request)?;
-    let (id, person_id) = (&id, &person_id);
+    let (id, person_id, asked) = (&id, &person_id, convert::asked_role(request.role)?);
+    // Name and number are read by who enrolls the person in another role.
+    share_programme(&mut unit.tx, id).await?;
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, Role::ALL, "person_id").await?;
+    let mut roles = held_roles(&mut unit, id, person_id, Role::ALL).await?;
+    if asked.is_none() && !right.is_of_teaching() {
+        // A name and a number are those of all roles.
+        roles.truncate(1);
+    }
+    let role = decide_role(&roles, asked)?;
+    let member = member(&mut unit.tx, id, person_id, role, "person_id").await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     refuse_the_future(&right, scheme.zone.day_of(unit.now), unit.now)?;
-    let kept = people::person(&mut unit.tx, id, person_id).await?.ok_or_else(|| not_found("person_id"))?;
-    let before = content_of(&mut unit.tx, id, person_id, &kept).await?;
-    let mut change = handler.change(id, person_id, &right)?;
+    let kept = people::person(&mut unit.tx, id, person_id, role).await?;
+    let kept = kept.ok_or_else(|| not_found("person_id"))?;
+    let (before, as_enrolled) = content_of(&mut unit.tx, id, person_id, &kept).await?;
+    let mut change = handler.change(id, person_id, role, &right)?;
     leave_out_what_is_so(&mut change, &before);
-    if change
-        == (ContentChange {
-            teaching: TeachingChange { since: change.teaching.since, ..Default::default() },
-            ..Default::default()
-        })
-    {
-        let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    if change.is_nothing() {
+        let person = Some(person_of(&handler, &mut unit.tx, id, person_id, role).await?);
         return Ok((unit, pb::CorrectPersonResponse { person, fact_id: String::new() }));
     }
     if change.name.is_some() || change.identity_number.is_some() {
         let name = change.name.as_ref().unwrap_or(&before.name);
         let (_, digest) = change.identity_number.as_ref().unwrap_or(&before.identity_number);
         let same = (digest.as_slice(), name.as_str());
-        if let Some(other) = changes::same_person(&mut unit.tx, id, person_id, member.role, same).await? {
+        if let Some(other) = changes::same_person(&mut unit.tx, id, person_id, same).await? {
             let refusal = Refusal::new(ErrorReason::AlreadyExists).field("id_number");
             let because = "number and name are those of somebody else in this role";
             return Err(refusal.because(because).with("person_id", other.as_str()).into());
@@ -76,8 +81,7 @@ pub(super) async fn correct_person(
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     // Who retracts it meanwhile comes before or after, never between.
     unit.is_retracted(id.as_str(), &fact_id).await?;
-    if number == 1 {
-        let as_enrolled = as_enrolled(&kept)?;
+    if let Some(as_enrolled) = as_enrolled {
         changes::insert_change(&mut unit.tx, id, person_id, &as_enrolled, "", (&stamp, "")).await?;
     }
     change.teaching.number = number;
@@ -86,7 +90,7 @@ pub(super) async fn correct_person(
     refold(&mut unit.tx, id, person_id).await?;
     let event = corrected(id, person_id, &before, &change);
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &event);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, role).await?);
     Ok((unit, pb::CorrectPersonResponse { person, fact_id }))
 }
 
@@ -99,10 +103,7 @@ fn refuse_the_future(right: &Right, today: chrono::NaiveDate, now: Time) -> Resu
     if right.teaching.since.is_some_and(|since| since > now + AHEAD_MAX) {
         return Err(Refusal::new(ErrorReason::InTheFuture).field("since_time").into());
     }
-    let said = &right.teaching;
-    let of_teaching =
-        said.subject.is_some() || said.education_stage.is_some() || said.development_stage.is_some();
-    if said.since.is_some() && !of_teaching {
+    if right.teaching.since.is_some() && !right.is_of_teaching() {
         return Err(invalid_field("since_time", "a name or a number is not dated").into());
     }
     Ok(())
@@ -110,7 +111,13 @@ fn refuse_the_future(right: &Right, today: chrono::NaiveDate, now: Time) -> Resu
 
 impl Handler {
     /// What is right, as it is kept.
-    fn change(&self, id: &ProgrammeId, person_id: &PersonId, right: &Right) -> Result<ContentChange> {
+    fn change(
+        &self,
+        id: &ProgrammeId,
+        person_id: &PersonId,
+        role: Role,
+        right: &Right,
+    ) -> Result<ContentChange> {
         let keys = self.kit.keys();
         let identity_number = match &right.identity_number {
             None => None,
@@ -120,7 +127,12 @@ impl Handler {
                 Some((sealed, convert::identity_digest(keys, id, number).to_vec()))
             }
         };
-        Ok(ContentChange { teaching: right.teaching.clone(), name: right.name.clone(), identity_number })
+        Ok(ContentChange {
+            role,
+            teaching: right.teaching.clone(),
+            name: right.name.clone(),
+            identity_number,
+        })
     }
 }
 
@@ -162,11 +174,13 @@ fn corrected(
         new: Some(convert::teaching_to(&new, said)),
         name_changed: change.name.is_some(),
         identity_number_changed: change.identity_number.is_some(),
+        role: convert::role_to(change.role).into(),
     }
 }
 
-/// As it was enrolled, of whom nothing was put right yet.
-fn as_enrolled(kept: &PersonRow) -> Result<ContentChange> {
+/// As it was enrolled: what is taught, of a role of which nothing was put right yet, and name and number, of a person of whom
+/// nothing was.
+fn as_enrolled(kept: &PersonRow, is_first: bool) -> Result<ContentChange> {
     let teaching = TeachingChange {
         since: None,
         number: 0,
@@ -175,28 +189,42 @@ fn as_enrolled(kept: &PersonRow) -> Result<ContentChange> {
         development_stage: kept.development_stage()?,
     };
     let identity_number = Some((kept.sealed_identity_number.clone(), kept.identity_digest.clone()));
-    Ok(ContentChange { teaching, name: Some(kept.name.clone()), identity_number })
+    Ok(ContentChange {
+        role: kept.role()?,
+        teaching,
+        name: is_first.then(|| kept.name.clone()),
+        identity_number: identity_number.filter(|_| is_first),
+    })
 }
 
-/// What stands of a person.
+/// What stands of a person in a role, and what is to be kept with the first change of it.
 async fn content_of(
     tx: &mut Tx,
     id: &ProgrammeId,
     person_id: &PersonId,
     kept: &PersonRow,
-) -> Result<Content> {
+) -> Result<(Content, Option<ContentChange>)> {
+    let role = kept.role()?;
     let mut standing = changes::changes(tx, id, person_id).await?;
-    if standing.is_empty() {
-        standing.push(as_enrolled(kept)?);
+    let mut first = None;
+    if !standing.iter().any(|change| change.role == role && change.teaching.number == 0) {
+        let as_enrolled = as_enrolled(kept, standing.is_empty())?;
+        standing.insert(0, as_enrolled.clone());
+        first = Some(as_enrolled);
     }
-    let content = Content::of(standing);
-    content.ok_or_else(|| Error::Internal("a person without what the roster had".to_owned()))
+    let content = Content::of(&standing, role);
+    let content =
+        content.ok_or_else(|| Error::Internal("a person without what the roster had".to_owned()))?;
+    Ok((content, first))
 }
 
-/// Brings a person's row to what stands of them.
+/// Brings a person's rows to what stands of them.
 pub(super) async fn refold(tx: &mut Tx, id: &ProgrammeId, person_id: &PersonId) -> Result<()> {
-    if let Some(content) = Content::of(changes::changes(tx, id, person_id).await?) {
-        changes::put_content(tx, id, person_id, &content).await?;
+    let standing = changes::changes(tx, id, person_id).await?;
+    for as_enrolled in standing.iter().filter(|change| change.teaching.number == 0) {
+        let Some(content) = Content::of(&standing, as_enrolled.role) else { continue };
+        changes::put_teaching(tx, id, person_id, as_enrolled.role, &content).await?;
+        changes::put_identity(tx, id, person_id, &content).await?;
     }
     Ok(())
 }

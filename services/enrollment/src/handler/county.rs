@@ -16,15 +16,15 @@ use shipei_service_kit::{Fields, Listing, ReadUnit, Refusal, Result, Unit};
 use shipei_store::{StoreError, Tx};
 use tonic::Request;
 
-use super::{Answer, Handler, existing_city, existing_county, programme_head};
+use super::{Answer, Handler, existing_city, existing_county, member::member, programme_head};
 use crate::{
     convert,
-    domain::{Time, decide_invoice, decide_opening, decide_report, member_of_role, still_enrolled},
+    domain::{Time, decide_invoice, decide_opening, decide_report, still_enrolled},
     error::{already_exists, not_found},
     store::{
         Stamp,
         county::{self as counties, CountyFact, RemittanceFact, RemittanceRow},
-        extension as extensions, person,
+        extension as extensions,
         place::{When, standing, successors_of},
         programme::lock_programme,
     },
@@ -109,8 +109,8 @@ async fn report_roster(
     let id = &id;
     let head = programme_head(&mut unit.tx, id).await?;
     existing_county(&mut unit.tx, id, county).await?;
-    let counselor = person::member(&mut unit.tx, id, &counselor_id).await?;
-    let mut counselor = member_of_role(counselor, &[Role::CountyCounselor], "counselor_id")?;
+    let mut counselor =
+        member(&mut unit.tx, id, &counselor_id, Role::CountyCounselor, "counselor_id").await?;
     // Where they stood then: their county may have been merged since.
     let successors = successors_of(&mut unit.tx, id, [&counselor.roster_place]).await?;
     counselor.place = standing(&successors, &counselor.roster_place, When::At(unit.occurred_at))?;
@@ -143,8 +143,7 @@ async fn compile_roster(
     let id = &id;
     programme_head(&mut unit.tx, id).await?;
     existing_city(&mut unit.tx, id, city).await?;
-    let lead = person::member(&mut unit.tx, id, &lead_id).await?;
-    let lead = member_of_role(lead, &[Role::MunicipalLead], "lead_id")?;
+    let lead = member(&mut unit.tx, id, &lead_id, Role::MunicipalLead, "lead_id").await?;
     still_enrolled(&lead, unit.occurred_at, "lead_id")?;
     if lead.place.county_code != Some(city) {
         return Err(not_found("lead_id").because("the city has no such lead").into());

@@ -4,10 +4,9 @@
 use shipei_contracts::enrollment::v1::{self as pb, extension_service_server::ExtensionService};
 use shipei_rules::{ids::text_of, region::RegionCode};
 use shipei_service_kit::{Error, Fields, Listing, ReadUnit, Result, Unit};
-use shipei_store::Tx;
 use tonic::Request;
 
-use super::{Answer, Handler, programme_head, region_of};
+use super::{Answer, Handler, programme_head};
 use crate::{
     convert,
     error::{already_exists, not_found},
@@ -51,7 +50,7 @@ async fn grant_extension(
     if row.last_day < old_last_day {
         return Err(Error::invalid("last_day", "before the window's own last day"));
     }
-    let place_code = place_of(&mut unit.tx, &head, &row).await?;
+    let place_code = place_of(&mut unit, &head, &row).await?;
     extensions::lock_extension(&mut unit.tx, id, &row.extension_id).await?;
     if let Some(there) = extensions::extension(&mut unit.tx, id, &row.extension_id).await? {
         if !there.is_same(&row) {
@@ -78,8 +77,8 @@ async fn grant_extension(
 }
 
 /// Where who has it stands, or NOT_FOUND.
-async fn place_of(tx: &mut Tx, head: &ProgrammeHead, row: &ExtensionRow) -> Result<RegionCode> {
-    let id = &head.programme_id;
+async fn place_of(unit: &mut Unit, head: &ProgrammeHead, row: &ExtensionRow) -> Result<RegionCode> {
+    let (tx, id) = (&mut unit.tx, &head.programme_id);
     if let Some(code) = row.region_code.0 {
         let region = regions::region(tx, id, code).await?;
         return Ok(region.ok_or_else(|| not_found("region_code"))?.code);
@@ -89,8 +88,10 @@ async fn place_of(tx: &mut Tx, head: &ProgrammeHead, row: &ExtensionRow) -> Resu
         return Ok(class.ok_or_else(|| not_found("class_id"))?.region_code);
     }
     if let Some(person_id) = &row.person_id.0 {
-        let member = person::member(tx, id, person_id).await?.ok_or_else(|| not_found("person_id"))?;
-        return Ok(region_of(&member, head));
+        // It is theirs in all their roles.
+        let roles = person::in_each_role(tx, &unit.reach, id, person_id, unit.now).await?;
+        let first = roles.into_iter().next().ok_or_else(|| not_found("person_id"))?;
+        return Ok(first.county_code.0.unwrap_or(head.region_code));
     }
     Ok(head.region_code)
 }

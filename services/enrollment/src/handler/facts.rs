@@ -52,6 +52,8 @@ impl Facts for Keeping {
         if let Some(told) = fact.message::<pb::PersonCorrected>() {
             let id = fact.id(&told.programme_id, ProgrammeId::parse)?;
             let person_id = fact.id(&told.person_id, PersonId::parse)?;
+            // Name and number are read by who enrolls the person in another role.
+            share_programme(&mut unit.tx, &id).await?;
             people::lock_person(&mut unit.tx, &id, &person_id).await?;
             return correct::refold(&mut unit.tx, &id, &person_id).await;
         }

@@ -6,11 +6,11 @@ use shipei_rules::{ids::text_of, region::RegionCode, vocabulary::Role};
 use shipei_service_kit::{Fields, Listing, ReadUnit, Result, Unit};
 use tonic::Request;
 
-use super::{Answer, Handler, programme_head, region_of};
+use super::{Answer, Handler, member::member, programme_head, region_of};
 use crate::{
     convert,
-    domain::{member_of_role, still_enrolled},
-    store::{Stamp, honour, person},
+    domain::still_enrolled,
+    store::{Stamp, honour},
 };
 
 #[tonic::async_trait]
@@ -44,11 +44,9 @@ async fn choose(
     let (id, expert_id, tutor_id) = fields.all(parsed)?;
     let id = &id;
     let head = programme_head(&mut unit.tx, id).await?;
-    let expert = person::member(&mut unit.tx, id, &expert_id).await?;
-    let expert = member_of_role(expert, &[Role::SubjectExpert], "expert_id")?;
+    let expert = member(&mut unit.tx, id, &expert_id, Role::SubjectExpert, "expert_id").await?;
     still_enrolled(&expert, unit.occurred_at, "expert_id")?;
-    let tutor = person::member(&mut unit.tx, id, &tutor_id).await?;
-    let tutor = member_of_role(tutor, &[Role::ClassTutor], "tutor_id")?;
+    let tutor = member(&mut unit.tx, id, &tutor_id, Role::ClassTutor, "tutor_id").await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     let told = (&stamp, fact_id.as_str());
     honour::note_choice(&mut unit.tx, id, &tutor.person_id, &expert.person_id, told).await?;

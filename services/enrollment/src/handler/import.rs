@@ -25,7 +25,7 @@ use self::{
     results::Results,
     source::{Source, receive},
 };
-use super::{Answer, Handler, programme_head};
+use super::{Answer, Handler, correct::refold, programme_head};
 use crate::{
     convert,
     domain::Time,
@@ -173,7 +173,7 @@ impl<'a> Import<'a> {
         let mut people = Vec::new();
         for ((candidate, digest), judgement) in part.candidates.iter().zip(&part.digests).zip(&judgements) {
             if judgement.verdict == Ok(Verdict::New) {
-                people.push(self.seal(candidate, *digest)?);
+                people.push(self.seal(candidate, *digest, &register)?);
             }
         }
         let stamp = Stamp::of(&unit);
@@ -182,6 +182,10 @@ impl<'a> Import<'a> {
         let successors = successors_of(&mut unit.tx, id, places).await?;
         roster::insert_people(&mut unit.tx, id, (&people, &successors), &stamp).await?;
         for person in people {
+            if person.has_another_role {
+                // A number that was put right since, also where the row has the old one.
+                refold(&mut unit.tx, id, &person.candidate.person_id).await?;
+            }
             self.tell(&mut unit, person.candidate);
         }
         Ok((unit, judgements))
@@ -240,11 +244,18 @@ impl<'a> Import<'a> {
         Some(Fault::new(ErrorReason::NotPermitted, "county_code", en, zh))
     }
 
-    fn seal<'c>(&self, candidate: &'c Candidate, digest: IdentityDigest) -> Result<NewPerson<'c>> {
+    fn seal<'c>(
+        &self,
+        candidate: &'c Candidate,
+        digest: IdentityDigest,
+        register: &Register,
+    ) -> Result<NewPerson<'c>> {
         let context = convert::identity_context(&self.head.programme_id, &candidate.person_id);
         let number = candidate.identity_number.reveal();
         let sealed_identity_number = self.handler.kit.keys().vault().seal(&context, number.as_bytes())?;
-        Ok(NewPerson { candidate, sealed_identity_number, digest })
+        let name = register.name(&candidate.person_id).unwrap_or(&candidate.name).to_owned();
+        let has_another_role = register.has_another_role(&candidate.person_id);
+        Ok(NewPerson { candidate, name, has_another_role, sealed_identity_number, digest })
     }
 
     fn tell(&self, unit: &mut Unit, candidate: &Candidate) {

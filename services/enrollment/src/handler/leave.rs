@@ -6,7 +6,7 @@ use shipei_service_kit::{Result, Unit};
 
 use super::{
     Handler,
-    member::{held_member, person_of},
+    member::{held_in_role, held_member, person_of},
     programme_head, region_of,
 };
 use crate::{
@@ -26,13 +26,21 @@ pub(super) async fn withdraw(
     let (id, person_id, reason) = convert::withdrawal(&request)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee], "person_id").await?;
+    let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
+    people::note(
+        &mut unit.tx,
+        id,
+        (person_id, member.role),
+        PersonFact::Withdrawal,
+        &reason,
+        (&stamp, &fact_id),
+    )
+    .await?;
     let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &withdrawn);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
     Ok((unit, pb::WithdrawTraineeResponse { person }))
 }
 
@@ -45,13 +53,14 @@ pub(super) async fn come_back(
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee], "person_id").await?;
+    let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     decide_return(&member, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, person_id, PersonFact::Return, &reason, (&stamp, &fact_id)).await?;
+    people::note(&mut unit.tx, id, (person_id, member.role), PersonFact::Return, &reason, (&stamp, &fact_id))
+        .await?;
     let returned = pb::TraineeReturned { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &returned);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
     Ok((unit, pb::ReturnTraineeResponse { person, fact_id }))
 }
 
@@ -71,19 +80,27 @@ pub(super) async fn depart(
 ) -> Result<(Unit, pb::RecordDepartureResponse)> {
     let (id, person_id, reason) =
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
-    let (id, person_id) = (&id, &person_id);
+    let (id, person_id, asked) = (&id, &person_id, convert::asked_role(request.role)?);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, &STAFF, "person_id").await?;
+    let member = held_in_role(&mut unit, id, person_id, (&STAFF, asked)).await?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, person_id, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
+    people::note(
+        &mut unit.tx,
+        id,
+        (person_id, member.role),
+        PersonFact::Withdrawal,
+        &reason,
+        (&stamp, &fact_id),
+    )
+    .await?;
     let departed = pb::PersonDeparted {
         programme_id: id.to_string(),
         person_id: person_id.to_string(),
         role: convert::role_to(member.role).into(),
     };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &departed);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
     Ok((unit, pb::RecordDepartureResponse { person, fact_id }))
 }
 
@@ -94,11 +111,19 @@ pub(super) async fn remove(
 ) -> Result<(Unit, pb::RemovePersonResponse)> {
     let (id, person_id, reason) =
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
-    let (id, person_id) = (&id, &person_id);
+    let (id, person_id, asked) = (&id, &person_id, convert::asked_role(request.role)?);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, Role::ALL, "person_id").await?;
+    let member = held_in_role(&mut unit, id, person_id, (Role::ALL, asked)).await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, person_id, PersonFact::Removal, &reason, (&stamp, &fact_id)).await?;
+    people::note(
+        &mut unit.tx,
+        id,
+        (person_id, member.role),
+        PersonFact::Removal,
+        &reason,
+        (&stamp, &fact_id),
+    )
+    .await?;
     let removed = pb::PersonRemoved {
         programme_id: id.to_string(),
         person_id: person_id.to_string(),

@@ -23,8 +23,8 @@ pub(super) async fn merge(
     for person_id in [kept_id.min(merged_id), kept_id.max(merged_id)] {
         people::lock_person(&mut unit.tx, id, person_id).await?;
     }
-    let member = held_member(&mut unit.tx, id, kept_id, &[Role::Trainee], "person_id").await?;
-    held_member(&mut unit.tx, id, merged_id, &[Role::Trainee], "merged_id").await?;
+    let member = held_member(&mut unit.tx, id, kept_id, Role::Trainee, "person_id").await?;
+    held_member(&mut unit.tx, id, merged_id, Role::Trainee, "merged_id").await?;
     let of_kept = merges::merges_of(&mut unit.tx, id, kept_id).await?;
     let of_merged = merges::merges_of(&mut unit.tx, id, merged_id).await?;
     decide_merge(&wanted, &of_kept, &of_merged)?;

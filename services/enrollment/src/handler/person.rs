@@ -15,7 +15,7 @@ use tonic::{Request, Streaming};
 
 use super::{
     Answer, Handler, correct, import, leave,
-    member::{held_member, person_of},
+    member::{held_roles, member, person_of},
     merge, programme_head, region_of, transfer,
 };
 use crate::{
@@ -145,8 +145,12 @@ async fn get_person(
     let (id, person_id) =
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     programme_head(&mut unit.tx, &id).await?;
-    let person = Some(person_of(&handler, &mut unit.tx, &id, &person_id).await?);
-    Ok((unit, pb::GetPersonResponse { person }))
+    let rows = people::in_each_role(&mut unit.tx, &unit.reach, &id, &person_id, unit.now).await?;
+    let vault = handler.kit.keys().vault();
+    let mut roles = rows.into_iter().map(|row| convert::person_to(row, &id, vault));
+    let person = Some(roles.next().ok_or_else(|| not_found("person_id"))??);
+    let other_roles = roles.collect::<Result<_>>()?;
+    Ok((unit, pb::GetPersonResponse { person, other_roles }))
 }
 
 async fn unmask_person(
@@ -157,8 +161,8 @@ async fn unmask_person(
     let (id, person_id) =
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     programme_head(&mut unit.tx, &id).await?;
-    let row = people::person(&mut unit.tx, &id, &person_id).await?;
-    let row = row.ok_or_else(|| not_found("person_id"))?;
+    let rows = people::in_each_role(&mut unit.tx, &unit.reach, &id, &person_id, unit.now).await?;
+    let row = rows.into_iter().next().ok_or_else(|| not_found("person_id"))?;
     let vault = handler.kit.keys().vault();
     let identity_number = convert::opened_number(&row, &id, vault)?.reveal().to_owned();
     let county = row.county_code.clone();
@@ -191,8 +195,8 @@ pub(super) async fn list_people(
     let page = handler.kit.page::<pb::ListPeopleRequest>(&filter, request.page_size, &request.page_token)?;
     programme_head(&mut unit.tx, id).await?;
     let filter = PeopleFilter { role, region_code, class_id: class_id.as_ref() };
-    let rows =
-        people::people(&mut unit.tx, &unit.reach, id, filter, unit.now, page.after(0), page.limit()).await?;
+    let after = (page.after(0), page.after(1));
+    let rows = people::people(&mut unit.tx, &unit.reach, id, filter, unit.now, after, page.limit()).await?;
     let vault = handler.kit.keys().vault();
     let Listing { entries: people, next_page_token, broken } =
         page.list(rows, |row| convert::person_to(row, id, vault))?;
@@ -208,14 +212,22 @@ async fn record_login(
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_member(&mut unit.tx, id, person_id, Role::ALL, "person_id").await?;
+    let roles = held_roles(&mut unit, id, person_id, Role::ALL).await?;
+    let mut members = Vec::with_capacity(roles.len());
+    for role in roles {
+        members.push(member(&mut unit.tx, id, person_id, role, "person_id").await?);
+    }
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
-    decide_login(&member, &scheme, unit.occurred_at)?;
+    // It counts in all roles, of those from which they are not away.
+    let there = members.iter().find(|member| !member.absences.at(unit.occurred_at));
+    let member = there.or(members.first()).ok_or_else(|| not_found("person_id"))?;
+    decide_login(member, &scheme, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, person_id, PersonFact::Login, "", (&stamp, &fact_id)).await?;
+    let about = (person_id, member.role);
+    people::note(&mut unit.tx, id, about, PersonFact::Login, "", (&stamp, &fact_id)).await?;
     let logged_in = pb::PersonLoggedIn { programme_id: id.to_string(), person_id: person_id.to_string() };
-    unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &logged_in);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    unit.emit_fact(&fact_id, region_of(member, &head).as_str(), person_id.as_str(), &logged_in);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
     Ok((unit, pb::RecordLoginResponse { person }))
 }
 
@@ -228,13 +240,15 @@ async fn record_pre_job(
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let roles = [Role::ClassTutor, Role::CountyCounselor];
-    let member = held_member(&mut unit.tx, id, person_id, &roles, "person_id").await?;
+    // Somebody who is both needs it once.
+    let roles = held_roles(&mut unit, id, person_id, &[Role::ClassTutor, Role::CountyCounselor]).await?;
+    let role = *roles.first().ok_or_else(|| not_found("person_id"))?;
+    let member = member(&mut unit.tx, id, person_id, role, "person_id").await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, person_id, PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
+    people::note(&mut unit.tx, id, (person_id, role), PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
     let attended =
         pb::PreJobTrainingAttended { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &attended);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, role).await?);
     Ok((unit, pb::RecordPreJobTrainingResponse { person }))
 }

@@ -43,7 +43,7 @@ pub(super) async fn transfer(
         let fact_id = unit.new_fact_id()?;
         carry_out(&mut unit, (id, person_id), &moves, &moved, &fact_id).await?;
     }
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id).await?);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, Role::Trainee).await?);
     Ok((unit, pb::TransferTraineeResponse { person }))
 }
 
@@ -94,7 +94,7 @@ async fn wanted_move(
     wanted: &Destination,
     region_code: Option<RegionCode>,
 ) -> Result<Option<(Vec<Move>, Move)>> {
-    let member = held_member(&mut unit.tx, id, person_id, &[Role::Trainee], "person_id").await?;
+    let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     let at = unit.occurred_at;
     still_enrolled(&member, at, "person_id")?;
     let moves = transfers::moves(&mut unit.tx, id, person_id).await?;

@@ -118,7 +118,7 @@ pub(crate) struct Written {
     pub(crate) development_stage: Option<DevelopmentStage>,
 }
 
-/// Who is enrolled, as far as a row can be compared with them.
+/// Who is enrolled in a role, as far as a row can be compared with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Enrolled {
     /// As it stands.
@@ -149,17 +149,42 @@ impl Written {
 }
 
 impl Enrolled {
-    /// The candidate, once taken.
-    pub(super) fn of(candidate: &Candidate, digest: IdentityDigest) -> Self {
+    /// The candidate, once taken. Name and number of who has another role already are those of that one.
+    pub(super) fn of(candidate: &Candidate, digest: IdentityDigest, other_role: Option<&Self>) -> Self {
+        let mut written = Written::of(candidate, digest);
+        let mut before_corrections = None;
+        if let Some(other) = other_role {
+            written.name.clone_from(&other.written.name);
+            written.digest = other.written.digest;
+            let of_the_person = |before: &Written| Written {
+                digest: before.digest,
+                name: before.name.clone(),
+                ..written.clone()
+            };
+            before_corrections = other.before_corrections.as_ref().map(of_the_person);
+        }
         Self {
-            written: Written::of(candidate, digest),
-            before_corrections: None,
+            written,
+            before_corrections,
             is_there: true,
             role: candidate.role,
             roster_place: candidate.place.clone(),
             place: candidate.place.clone(),
         }
     }
+
+    /// Whether the names and numbers of a row, or of what it had before it was put right, are the same in some respect.
+    fn has(&self, row: &Written, same: fn(&Written, &Written) -> bool) -> bool {
+        same(row, &self.written) || self.before_corrections.as_ref().is_some_and(|old| same(row, old))
+    }
+}
+
+fn same_name(one: &Written, other: &Written) -> bool {
+    one.name == other.name || shipei_text::same_name_key(&one.name) == shipei_text::same_name_key(&other.name)
+}
+
+fn same_number(one: &Written, other: &Written) -> bool {
+    one.digest == other.digest
 }
 
 /// Somebody who holds an identity number.
@@ -180,29 +205,55 @@ impl Holder {
 /// Everybody who is enrolled and whom a run of rows may meet.
 #[derive(Debug, Default)]
 pub(crate) struct Register {
-    people: HashMap<PersonId, Enrolled>,
-    /// Who holds an identity number, by id; more than one may.
-    holders: HashMap<IdentityDigest, BTreeMap<PersonId, Holder>>,
+    /// Everybody in each of their roles.
+    people: HashMap<PersonId, Vec<Enrolled>>,
+    /// Who holds an identity number, by id, in each of their roles; more than one may.
+    holders: HashMap<IdentityDigest, BTreeMap<PersonId, Vec<Holder>>>,
 }
 
 impl Register {
-    /// Adds somebody.
+    /// Adds somebody in a role.
     pub(crate) fn add(&mut self, person_id: PersonId, enrolled: Enrolled) {
         if enrolled.is_there {
             let holder = Holder::new(enrolled.role, &enrolled.written.name);
             self.add_holder(enrolled.written.digest, person_id.clone(), holder);
         }
-        self.people.insert(person_id, enrolled);
+        let roles = self.people.entry(person_id).or_default();
+        roles.retain(|there| there.role != enrolled.role);
+        roles.push(enrolled);
     }
 
     /// Adds a candidate who is taken, for the rows after theirs.
     pub(crate) fn add_candidate(&mut self, candidate: &Candidate, digest: IdentityDigest) {
-        self.add(candidate.person_id.clone(), Enrolled::of(candidate, digest));
+        let other_role = self.people.get(&candidate.person_id).and_then(|roles| roles.first());
+        let enrolled = Enrolled::of(candidate, digest, other_role);
+        self.add(candidate.person_id.clone(), enrolled);
+    }
+
+    /// The name of somebody who is enrolled, whatever their roles.
+    pub(crate) fn name(&self, person_id: &PersonId) -> Option<&str> {
+        Some(self.people.get(person_id)?.first()?.written.name.as_str())
+    }
+
+    /// Whether somebody has more than one role, whether they are there in it or were removed from it.
+    pub(crate) fn has_another_role(&self, person_id: &PersonId) -> bool {
+        self.people.get(person_id).is_some_and(|roles| roles.len() > 1)
+    }
+
+    /// The other roles that somebody has besides one.
+    pub(crate) fn other_roles(&self, person_id: &PersonId, role: Role) -> Vec<Role> {
+        let roles = self.people.get(person_id).into_iter().flatten();
+        let others = roles.filter(|there| there.is_there && there.role != role).map(|there| there.role);
+        let mut others: Vec<Role> = others.collect();
+        others.sort_unstable();
+        others
     }
 
     /// Adds who holds an identity number.
     pub(crate) fn add_holder(&mut self, digest: IdentityDigest, person_id: PersonId, holder: Holder) {
-        self.holders.entry(digest).or_default().insert(person_id, holder);
+        let holders = self.holders.entry(digest).or_default().entry(person_id).or_default();
+        holders.retain(|there| there.role != holder.role);
+        holders.push(holder);
     }
 
     /// The others who hold an identity number, by id.
@@ -210,7 +261,7 @@ impl Register {
         &self,
         digest: IdentityDigest,
         person_id: &PersonId,
-    ) -> impl Iterator<Item = (&PersonId, &Holder)> {
+    ) -> impl Iterator<Item = (&PersonId, &Vec<Holder>)> {
         let holders = self.holders.get(&digest).into_iter().flatten();
         holders.filter(move |(holder_id, _)| *holder_id != person_id)
     }
@@ -229,6 +280,7 @@ impl Register {
 /// - Others with the same identity number, by their ids: the law asks that a number be right (GB 11643), nowhere that it
 ///   be one person's only, and a teacher may be a trainee here and a tutor there under two ids. Under another name
 ///   somebody's number is mistyped, and nobody can say whose.
+/// - That it is another role of somebody who has one already: it may be meant, or the column be mistyped.
 pub(crate) fn warnings(
     candidate: &Candidate,
     digest: IdentityDigest,
@@ -256,6 +308,13 @@ pub(crate) fn warnings(
     if !others.is_empty() {
         found.push(same_number_warning(candidate.person_id.as_str(), &others));
     }
+    let roles = register.other_roles(&candidate.person_id, candidate.role);
+    if !roles.is_empty() {
+        let roles: Vec<&str> = roles.into_iter().map(Role::as_str).collect();
+        let en = format!("the same person is enrolled in another role, too: {}", roles.join(", "));
+        let zh = format!("该人员还登记了其他角色：{}", roles.join("、"));
+        found.push(Warning::new(at_name(at::ROLE), en, zh));
+    }
     found
 }
 
@@ -268,18 +327,25 @@ pub(crate) enum Verdict {
     Same,
 }
 
-/// Compares a row with who is enrolled. A trainee who was transferred is the same in the old roster and in a new one, and so is
-/// who was put right.
+/// Compares a row with who is enrolled in its role. A trainee who was transferred is the same in the old roster and in a new one, and
+/// so is who was put right. In another role somebody is new, with the same name and number.
 ///
 /// # Errors
-/// Other content under the same id, or the same person under another id of the same role.
+/// Other content under the same id and role, another name or number under the same id, or the same person under another id of the same role.
 pub(crate) fn judge(
     candidate: &Candidate,
     digest: IdentityDigest,
     register: &Register,
 ) -> Result<Verdict, Fault> {
-    let Some(enrolled) = register.people.get(&candidate.person_id) else {
-        return judge_new(candidate, digest, register);
+    let row = Written::of(candidate, digest);
+    let roles = register.people.get(&candidate.person_id).map_or(&[][..], Vec::as_slice);
+    let Some(enrolled) = roles.iter().find(|there| there.role == candidate.role) else {
+        let Some(other_role) = roles.first() else { return judge_new(candidate, &row, register) };
+        refuse_different(&[
+            (at::NAME, other_role.has(&row, same_name)),
+            (at::ID_NUMBER, other_role.has(&row, same_number)),
+        ])?;
+        return judge_new(candidate, &other_role.written, register);
     };
     if !enrolled.is_there {
         return Err(Fault::new(
@@ -290,43 +356,40 @@ pub(crate) fn judge(
         ));
     }
     let place_is_known = candidate.place == enrolled.roster_place || candidate.place == enrolled.place;
-    let row = Written::of(candidate, digest);
-    let as_written = |same: fn(&Written, &Written) -> bool| {
-        same(&row, &enrolled.written)
-            || enrolled.before_corrections.as_ref().is_some_and(|old| same(&row, old))
-    };
-    let same_name = |one: &Written, other: &Written| {
-        one.name == other.name
-            || shipei_text::same_name_key(&one.name) == shipei_text::same_name_key(&other.name)
-    };
-    let comparisons = [
+    let as_written = |same| enrolled.has(&row, same);
+    refuse_different(&[
         (at::NAME, as_written(same_name)),
-        (at::ID_NUMBER, as_written(|one, other| one.digest == other.digest)),
-        (at::ROLE, candidate.role == enrolled.role),
+        (at::ID_NUMBER, as_written(same_number)),
         (at::COUNTY, place_is_known || candidate.place.county_code == enrolled.place.county_code),
         (at::SCHOOL, place_is_known || candidate.place.school_code == enrolled.place.school_code),
         (at::EDUCATION_STAGE, as_written(|one, other| one.education_stage == other.education_stage)),
         (at::SUBJECT, as_written(|one, other| one.subject == other.subject)),
         (at::DEVELOPMENT_STAGE, as_written(|one, other| one.development_stage == other.development_stage)),
         (at::CLASS, place_is_known || candidate.place.class_id == enrolled.place.class_id),
-    ];
+    ])?;
+    Ok(Verdict::Same)
+}
+
+/// Refuses a row of which some columns, of those compared, are not the same as what is there.
+fn refuse_different(comparisons: &[(usize, bool)]) -> Result<(), Fault> {
     let different: Vec<&str> =
         comparisons.iter().filter(|(_, same)| !same).map(|(place, _)| at_name(*place)).collect();
     if different.is_empty() {
-        return Ok(Verdict::Same);
+        return Ok(());
     }
     let en = format!("this person is enrolled with other content: {}", different.join(", "));
     let zh = format!("该编号已登记，但内容不同：{}", different.join("、"));
     Err(Fault::new(ErrorReason::AlreadyExists, at_name(at::PERSON_ID), en, zh))
 }
 
-/// Somebody new, unless their number and name are there under another id of the same role and the row does not say that
+/// Somebody new in a role, unless their number and name are there under another id of the same role and the row does not say that
 /// this is meant.
-fn judge_new(candidate: &Candidate, digest: IdentityDigest, register: &Register) -> Result<Verdict, Fault> {
-    let key = shipei_text::same_name_key(&candidate.name);
+fn judge_new(candidate: &Candidate, written: &Written, register: &Register) -> Result<Verdict, Fault> {
+    let key = shipei_text::same_name_key(&written.name);
+    let is_same = |holder: &Holder| holder.role == candidate.role && holder.name_key == key;
     let mut same = register
-        .others(digest, &candidate.person_id)
-        .filter(|(_, holder)| holder.role == candidate.role && holder.name_key == key)
+        .others(written.digest, &candidate.person_id)
+        .filter(|(_, holders)| holders.iter().any(is_same))
         .map(|(other, _)| other)
         .peekable();
     let Some(first) = same.peek().copied() else { return Ok(Verdict::New) };

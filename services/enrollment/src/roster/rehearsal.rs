@@ -20,6 +20,7 @@ const BETWEEN: char = '\n';
 #[derive(Debug, Default)]
 pub(crate) struct Rehearsal {
     people: Vec<Remembered>,
+    /// The last one of each id.
     by_id: HashMap<PersonId, u32>,
     /// The last one of each identity number, by the head of its digest.
     last_with: HashMap<[u8; 8], u32>,
@@ -33,6 +34,8 @@ struct Remembered {
     role: Role,
     education_stage: Option<EducationStage>,
     development_stage: Option<DevelopmentStage>,
+    /// The one before with the same id, in another role.
+    before_of_id: Option<u32>,
     /// The one before with the same head of the digest.
     before: Option<u32>,
 }
@@ -51,13 +54,14 @@ impl Rehearsal {
             candidate.subject.as_str(),
         ];
         let texts = texts.join("\n");
-        self.by_id.insert(candidate.person_id.clone(), place);
+        let before_of_id = self.by_id.insert(candidate.person_id.clone(), place);
         self.people.push(Remembered {
             texts: texts.into(),
             digest,
             role: candidate.role,
             education_stage: candidate.education_stage,
             development_stage: candidate.development_stage,
+            before_of_id,
             before: self.last_with.insert(head_of(digest), place),
         });
     }
@@ -70,19 +74,22 @@ impl Rehearsal {
         register: &mut Register,
     ) {
         let by_id = candidates.iter().filter_map(|candidate| self.by_id.get(&candidate.person_id));
-        for place in by_id {
-            self.add(*place, register);
+        for last in by_id {
+            let mut next = Some(*last);
+            while let Some(place) = next {
+                next = self.add(place, register).and_then(|remembered| remembered.before_of_id);
+            }
         }
         for digest in digests {
             let mut next = self.last_with.get(&head_of(*digest)).copied();
             while let Some(place) = next {
-                next = self.add(place, register);
+                next = self.add(place, register).and_then(|remembered| remembered.before);
             }
         }
     }
 
-    /// Adds one; gives the one before with the same head of the digest.
-    fn add(&self, place: u32, register: &mut Register) -> Option<u32> {
+    /// Adds one.
+    fn add(&self, place: u32, register: &mut Register) -> Option<&Remembered> {
         let remembered = self.people.get(place as usize)?;
         let mut texts = remembered.texts.split(BETWEEN);
         let mut text = || texts.next().unwrap_or_default();
@@ -110,7 +117,7 @@ impl Rehearsal {
             place,
         };
         register.add(person_id, enrolled);
-        remembered.before
+        Some(remembered)
     }
 }
 

@@ -295,7 +295,7 @@ fn odd_row_that_is_taken_is_pointed_out() {
 fn same_person_under_two_ids_of_one_role_is_refused_unless_the_row_says_so() {
     let digest = [1; 32];
     let mut register = Register::default();
-    register.add("T01".parse().unwrap(), Enrolled::of(&read(&[]), digest));
+    register.add("T01".parse().unwrap(), Enrolled::of(&read(&[]), digest, None));
     let again = |changes: &[(&str, &str)]| {
         let changes = [&[("person_id", "T02")], changes].concat();
         judge(&read(&changes), digest, &register)
@@ -313,7 +313,7 @@ fn same_person_under_two_ids_of_one_role_is_refused_unless_the_row_says_so() {
 fn same_row_again_is_unchanged_and_another_is_named() {
     let (digest, other_digest) = ([1; 32], [2; 32]);
     let mut register = Register::default();
-    let mut enrolled = Enrolled::of(&read(&[]), digest);
+    let mut enrolled = Enrolled::of(&read(&[]), digest, None);
     enrolled.place.class_id = Some("L2".parse().unwrap());
     register.add("T01".parse().unwrap(), enrolled);
 
@@ -331,7 +331,8 @@ fn same_row_again_is_unchanged_and_another_is_named() {
 fn who_was_removed_is_not_taken_again_and_holds_no_number() {
     let digest = [1; 32];
     let mut register = Register::default();
-    register.add("T01".parse().unwrap(), Enrolled { is_there: false, ..Enrolled::of(&read(&[]), digest) });
+    register
+        .add("T01".parse().unwrap(), Enrolled { is_there: false, ..Enrolled::of(&read(&[]), digest, None) });
     let refused = judge(&read(&[]), digest, &register).unwrap_err();
     assert_eq!((refused.reason, refused.field), (ErrorReason::AlreadyExists, "person_id"));
     assert!(refused.zh.contains("移除"));
@@ -343,9 +344,9 @@ fn who_was_removed_is_not_taken_again_and_holds_no_number() {
 fn who_was_put_right_is_the_same_in_the_old_roster_and_in_a_new_one() {
     let (digest, other_digest) = ([1; 32], [2; 32]);
     let mut register = Register::default();
-    let mut enrolled = Enrolled::of(&read(&[]), digest);
+    let mut enrolled = Enrolled::of(&read(&[]), digest, None);
     let new = [("name", "改名"), ("subject", "数学"), ("development_stage", "expert")];
-    let now = Enrolled::of(&read(&new), other_digest).written;
+    let now = Enrolled::of(&read(&new), other_digest, None).written;
     enrolled.before_corrections = Some(std::mem::replace(&mut enrolled.written, now));
     register.add("T01".parse().unwrap(), enrolled);
 

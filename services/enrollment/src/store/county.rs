@@ -128,10 +128,10 @@ macro_rules! counties_where {
               AND p.role = 'trainee' AND",
             is_there!(),
             "AND NOT EXISTS (SELECT 1 FROM person_fact w WHERE w.programme_id = p.programme_id \
-              AND w.person_id = p.person_id AND w.kind = 'withdrawal' AND",
+              AND w.person_id = p.person_id AND w.role = p.role AND w.kind = 'withdrawal' AND",
             stands!("w"),
             "AND NOT EXISTS (SELECT 1 FROM person_fact b WHERE b.programme_id = w.programme_id \
-              AND b.person_id = w.person_id AND b.kind = 'return' AND b.occurred_at > w.occurred_at AND",
+              AND b.person_id = w.person_id AND b.role = w.role AND b.kind = 'return' AND b.occurred_at > w.occurred_at AND",
             stands!("b"),
             "))) AS active_trainees FROM region r ",
             $where

@@ -93,7 +93,7 @@ pub(crate) async fn choices(
     let columns = Columns {
         region: "p.county_code",
         person: "c.tutor_id",
-        subject: taught_by!("c.programme_id", "c.tutor_id"),
+        subject: taught_by!("c.programme_id", "c.tutor_id", "'class_tutor'"),
         ..Columns::none("c.programme_id", AsOf::Row("c.occurred_at"))
     };
     let city = Reach::region(text_of(city_code.as_ref()));
@@ -104,7 +104,7 @@ pub(crate) async fn choices(
         [
             concat!(
                 "SELECT c.tutor_id, c.expert_id, c.occurred_at, c.fact_id FROM tutor_choice c \
-                 JOIN person p ON p.programme_id = c.programme_id AND p.person_id = c.tutor_id WHERE",
+                 JOIN person p ON p.programme_id = c.programme_id AND p.person_id = c.tutor_id AND p.role = 'class_tutor' WHERE",
                 counts!(),
                 "AND c.programme_id = "
             ),

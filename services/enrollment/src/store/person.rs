@@ -1,4 +1,4 @@
-//! People as they stand, and what befell them.
+//! People as they stand in each of their roles, and what befell them.
 
 use shipei_rules::{
     absence::Absences,
@@ -16,13 +16,18 @@ use shipei_store::{
     stands,
 };
 
-use super::{Maybe, Stamp, region, things::taught_by};
+use super::{
+    Maybe, Stamp, region,
+    things::{taught_by, tutors},
+};
 use crate::domain::{Member, Place, Time};
 
 /// The most withdrawals and returns of one trainee that are looked at.
 const TURNS_MAX: i64 = 10_000;
+/// More than there are roles.
+const ROLES_MAX: i64 = 10;
 
-/// What happens to a person and counts once.
+/// What happens to a person and counts once: in one of their roles, but log-in and training, which count in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PersonFact {
     Login,
@@ -42,9 +47,17 @@ impl PersonFact {
             Self::Removal => "removal",
         }
     }
+
+    /// The role in which it counts, of somebody whom it befalls in `role`; empty for all of them.
+    fn role(self, role: Role) -> &'static str {
+        match self {
+            Self::Login | Self::PreJob => "",
+            Self::Withdrawal | Self::Return | Self::Removal => role.as_str(),
+        }
+    }
 }
 
-/// A person as they stand.
+/// A person as they stand in one of their roles.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub(crate) struct PersonRow {
     #[sqlx(try_from = "String")]
@@ -154,38 +167,38 @@ macro_rules! withdrawal {
             "(SELECT f.",
             $column,
             " FROM person_fact f WHERE f.programme_id = p.programme_id AND f.person_id = p.person_id \
-             AND f.kind = 'withdrawal' AND",
+             AND f.role = p.role AND f.kind = 'withdrawal' AND",
             stands!("f"),
-            "AND NOT EXISTS (SELECT 1 FROM person_fact r WHERE r.programme_id = f.programme_id \
-             AND r.person_id = f.person_id AND r.kind = 'return' AND r.occurred_at > f.occurred_at AND",
+            "AND NOT EXISTS (SELECT 1 FROM person_fact r WHERE r.programme_id = f.programme_id AND r.person_id = f.person_id \
+             AND r.role = f.role AND r.kind = 'return' AND r.occurred_at > f.occurred_at AND",
             stands!("r"),
             ") ORDER BY f.occurred_at, f.fact_id LIMIT 1)"
         )
     };
 }
 
-/// A column of the merge that stands by which a person `p` counts for another id, which is there.
+/// A column of the merge that stands by which a trainee `p` counts for another id, which is there.
 macro_rules! merge {
     ($column:literal) => {
         concat!(
             "(SELECT g.",
             $column,
-            " FROM person_merge g WHERE g.programme_id = p.programme_id AND g.merged_id = p.person_id AND",
+            " FROM person_merge g WHERE p.role = 'trainee' AND g.programme_id = p.programme_id AND g.merged_id = p.person_id AND",
             stands!("g"),
             "AND NOT EXISTS (SELECT 1 FROM person_fact x WHERE x.programme_id = g.programme_id \
-             AND x.person_id = g.kept_id AND x.kind = 'removal' AND",
+             AND x.person_id = g.kept_id AND x.role = 'trainee' AND x.kind = 'removal' AND",
             stands!("x"),
             ") ORDER BY g.number DESC LIMIT 1)"
         )
     };
 }
 
-/// A condition: nobody has removed a person `p` as enrolled by mistake.
+/// A condition: nobody has removed a person `p` as enrolled by mistake in that role.
 macro_rules! is_there {
     () => {
         concat!(
             " NOT EXISTS (SELECT 1 FROM person_fact x WHERE x.programme_id = p.programme_id \
-             AND x.person_id = p.person_id AND x.kind = 'removal' AND",
+             AND x.person_id = p.person_id AND x.role = p.role AND x.kind = 'removal' AND",
             shipei_store::stands!("x"),
             ") "
         )
@@ -223,48 +236,84 @@ macro_rules! people_where {
     };
 }
 
+/// Somebody in one of their roles.
 pub(crate) async fn person(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_id: &PersonId,
+    role: Role,
 ) -> Result<Option<PersonRow>, StoreError> {
     fetch_optional!(
         tx,
         PersonRow,
-        people_where!("p.programme_id = $1 AND p.person_id = $2"),
+        people_where!("p.programme_id = $1 AND p.person_id = $2 AND p.role = $3"),
         programme_id.as_str(),
-        person_id.as_str()
+        person_id.as_str(),
+        role.as_str()
     )
 }
 
-/// What decisions need to know of a person.
+/// Somebody in each of their roles that is reached now, a trainee first; a tutor is reached where their classes are, too.
+pub(crate) async fn in_each_role(
+    tx: &mut Tx,
+    reach: &Reach,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+    now: Time,
+) -> Result<Vec<PersonRow>, StoreError> {
+    let mut rows = fetch_list!(
+        tx,
+        PersonRow,
+        [
+            people_where!("p.programme_id = "),
+            programme_id.as_str(),
+            " AND p.person_id = ",
+            person_id.as_str(),
+            "",
+            reach.over(of_person(now)),
+            " ORDER BY p.role LIMIT ",
+            ROLES_MAX
+        ]
+    )?;
+    let has_tutor = rows.iter().any(|row| row.role == Role::ClassTutor.as_str());
+    if !has_tutor && tutors(tx, reach, (programme_id.as_str(), person_id.as_str()), now, 1).await? {
+        rows.extend(person(tx, programme_id, person_id, Role::ClassTutor).await?);
+    }
+    rows.sort_by_key(|row| Role::ALL.iter().position(|role| role.as_str() == row.role));
+    Ok(rows)
+}
+
+/// What decisions need to know of a person in one of their roles.
 pub(crate) async fn member(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_id: &PersonId,
+    role: Role,
 ) -> Result<Option<Member>, StoreError> {
-    let Some(row) = person(tx, programme_id, person_id).await? else { return Ok(None) };
-    let absences = absences(tx, programme_id, person_id).await?;
+    let Some(row) = person(tx, programme_id, person_id, role).await? else { return Ok(None) };
+    let absences = absences(tx, programme_id, person_id, role).await?;
     row.member(absences).map(Some)
 }
 
-/// When somebody was away, of the withdrawals and returns that stand.
+/// When somebody was away from a role, of the withdrawals and returns that stand.
 async fn absences(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_id: &PersonId,
+    role: Role,
 ) -> Result<Absences, StoreError> {
     let turns: Vec<(String, Time)> = fetch_all!(
         tx,
         (String, Time),
         concat!(
             "SELECT f.kind, f.occurred_at FROM person_fact f WHERE f.programme_id = $1 AND f.person_id = $2 \
-             AND f.kind IN ('withdrawal', 'return') AND",
+             AND f.role = $3 AND f.kind IN ('withdrawal', 'return') AND",
             stands!("f"),
-            "ORDER BY f.occurred_at LIMIT $3"
+            "ORDER BY f.occurred_at LIMIT $4"
         ),
         programme_id.as_str(),
         person_id.as_str(),
+        role.as_str(),
         TURNS_MAX
     )?;
     let of = |fact: PersonFact| -> Vec<Time> {
@@ -273,7 +322,7 @@ async fn absences(
     Ok(Absences::of(of(PersonFact::Withdrawal), of(PersonFact::Return)))
 }
 
-/// Holds a person until the transaction ends, so that leaving, moving and logging in don't pass each other.
+/// Holds a person in all their roles until the transaction ends, so that leaving, moving and logging in don't pass each other.
 pub(crate) async fn lock_person(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -282,7 +331,7 @@ pub(crate) async fn lock_person(
     if tx.is_postgres() {
         execute!(
             tx,
-            "SELECT person_id FROM person WHERE programme_id = $1 AND person_id = $2 FOR UPDATE",
+            "SELECT role FROM person WHERE programme_id = $1 AND person_id = $2 ORDER BY role FOR UPDATE",
             programme_id.as_str(),
             person_id.as_str()
         )?;
@@ -298,19 +347,19 @@ pub(crate) struct PeopleFilter<'a> {
     pub(crate) class_id: Option<&'a ClassId>,
 }
 
-/// What a person (`p`) belongs to now.
+/// What a person (`p`) belongs to now in that role.
 fn of_person(now: Time) -> Columns {
     Columns {
         programme: "p.programme_id",
         region: "p.county_code",
         class: "p.class_id",
         person: "p.person_id",
-        subject: taught_by!("p.programme_id", "p.person_id"),
+        subject: taught_by!("p.programme_id", "p.person_id", "p.role"),
         as_of: AsOf::At(now),
     }
 }
 
-/// People by id, of those reached now. They are found by class, else by a county, else in the order of ids: a region that
+/// People by id and role, of those reached now. They are found by class, else by a county, else in the order of ids: a region that
 /// is more than a county is asked of each row, so that a page costs what it holds.
 pub(crate) async fn people(
     tx: &mut Tx,
@@ -318,7 +367,7 @@ pub(crate) async fn people(
     programme_id: &ProgrammeId,
     filter: PeopleFilter<'_>,
     now: Time,
-    after: &str,
+    (after, after_role): (&str, &str),
     limit: i64,
 ) -> Result<Vec<Listed<PersonRow>>, StoreError> {
     let columns = of_person(now);
@@ -327,13 +376,15 @@ pub(crate) async fn people(
     fetch_page!(
         tx,
         PersonRow,
-        "person" by ["person_id"],
+        "person" by ["person_id", "role"],
         [
             people_where!("p.programme_id = "),
             programme_id.as_str(),
-            " AND p.person_id > ",
+            " AND (p.person_id, p.role) > (",
             after,
-            "",
+            ", ",
+            after_role,
+            ")",
             Equal("p.class_id", filter.class_id.map_or(reach.only_class(), ClassId::as_str)),
             "",
             Equal("p.county_code", text_of(county_code.as_ref())),
@@ -343,7 +394,7 @@ pub(crate) async fn people(
             asked.over(columns),
             "",
             reach.over(columns),
-            " ORDER BY p.person_id LIMIT ",
+            " ORDER BY p.person_id, p.role LIMIT ",
             limit
         ]
     )
@@ -382,7 +433,7 @@ pub(crate) async fn found(
                 asked.over(columns),
                 "",
                 reach.over(columns),
-                " ORDER BY p.person_id LIMIT ",
+                " ORDER BY p.person_id, p.role LIMIT ",
                 limit
             ]
         ),
@@ -398,28 +449,29 @@ pub(crate) async fn found(
                 asked.over(columns),
                 "",
                 reach.over(columns),
-                " ORDER BY p.person_id LIMIT ",
+                " ORDER BY p.person_id, p.role LIMIT ",
                 limit
             ]
         ),
     }
 }
 
-/// Notes a fact; the first one of its kind that stands counts.
+/// Notes a fact about somebody in a role; the first one of its kind that stands counts.
 pub(crate) async fn note(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    person_id: &PersonId,
+    (person_id, role): (&PersonId, Role),
     fact: PersonFact,
     reason: &str,
     (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
     execute!(
         tx,
-        "INSERT INTO person_fact (programme_id, person_id, kind, reason, occurred_at, recorded_at, actor, fact_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO person_fact (programme_id, person_id, role, kind, reason, occurred_at, recorded_at, actor, fact_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         programme_id.as_str(),
         person_id.as_str(),
+        fact.role(role),
         fact.as_str(),
         reason,
         stamp.occurred_at,

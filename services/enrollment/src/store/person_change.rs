@@ -20,6 +20,7 @@ const HOLDERS_MAX: i64 = 100;
 
 #[derive(sqlx::FromRow)]
 struct ChangeRow {
+    role: String,
     number: i64,
     since_at: Option<Time>,
     name: Option<String>,
@@ -32,7 +33,10 @@ struct ChangeRow {
 
 impl ChangeRow {
     fn change(self, person_id: &PersonId) -> Result<ContentChange, StoreError> {
+        let role = Role::parse(&self.role);
+        let role = role.ok_or_else(|| StoreError::corrupt_row("person_change", "role", person_id))?;
         Ok(ContentChange {
+            role,
             teaching: TeachingChange {
                 since: self.since_at,
                 number: self.number,
@@ -46,7 +50,8 @@ impl ChangeRow {
     }
 }
 
-/// The changes of a person that stand, by number; the first is what the roster had. None of whom nothing was ever put right.
+/// The changes of a person in all their roles that stand, by number; the first are what the roster had. None of whom nothing was
+/// ever put right.
 pub(crate) async fn changes(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -56,11 +61,11 @@ pub(crate) async fn changes(
         tx,
         ChangeRow,
         concat!(
-            "SELECT c.number, c.since_at, c.name, c.sealed_identity_number, c.identity_digest, c.subject, \
+            "SELECT c.role, c.number, c.since_at, c.name, c.sealed_identity_number, c.identity_digest, c.subject, \
              c.education_stage, c.development_stage FROM person_change c \
              WHERE c.programme_id = $1 AND c.person_id = $2 AND",
             stands!("c"),
-            "ORDER BY c.number LIMIT $3"
+            "ORDER BY c.number, c.role LIMIT $3"
         ),
         programme_id.as_str(),
         person_id.as_str(),
@@ -94,15 +99,16 @@ pub(crate) async fn insert_change(
     reason: &str,
     (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
-    let ContentChange { teaching, name, identity_number } = change;
+    let ContentChange { role, teaching, name, identity_number } = change;
     let (sealed, digest) = identity_number.as_ref().map(|(sealed, digest)| (sealed, digest)).unzip();
     execute!(
         tx,
-        "INSERT INTO person_change (programme_id, person_id, number, since_at, name, sealed_identity_number, \
+        "INSERT INTO person_change (programme_id, person_id, role, number, since_at, name, sealed_identity_number, \
          identity_digest, subject, education_stage, development_stage, reason, occurred_at, recorded_at, actor, fact_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         programme_id.as_str(),
         person_id.as_str(),
+        role.as_str(),
         teaching.number,
         teaching.since,
         name.as_deref(),
@@ -120,26 +126,45 @@ pub(crate) async fn insert_change(
     Ok(())
 }
 
-/// Puts into a person's row what stands of them.
-pub(crate) async fn put_content(
+/// Puts into a person's rows the name and the number that stand.
+pub(crate) async fn put_identity(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_id: &PersonId,
     content: &Content,
 ) -> Result<(), StoreError> {
-    let now = content.teaching.all().last().unwrap_or(content.teaching.first());
-    let Teaching { subject, education_stage, development_stage } = now;
     let (sealed, digest) = &content.identity_number;
     execute!(
         tx,
-        "UPDATE person SET name = $3, name_key = $4, sealed_identity_number = $5, identity_digest = $6, subject = $7, \
-         education_stage = $8, development_stage = $9 WHERE programme_id = $1 AND person_id = $2",
+        "UPDATE person SET name = $3, name_key = $4, sealed_identity_number = $5, identity_digest = $6 \
+         WHERE programme_id = $1 AND person_id = $2",
         programme_id.as_str(),
         person_id.as_str(),
         content.name.as_str(),
         shipei_text::same_name_key(&content.name).as_str(),
         sealed.as_slice(),
-        digest.as_slice(),
+        digest.as_slice()
+    )?;
+    Ok(())
+}
+
+/// Puts into a person's row of a role what stands of what they teach.
+pub(crate) async fn put_teaching(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+    role: Role,
+    content: &Content,
+) -> Result<(), StoreError> {
+    let now = content.teaching.all().last().unwrap_or(content.teaching.first());
+    let Teaching { subject, education_stage, development_stage } = now;
+    execute!(
+        tx,
+        "UPDATE person SET subject = $4, education_stage = $5, development_stage = $6 \
+         WHERE programme_id = $1 AND person_id = $2 AND role = $3",
+        programme_id.as_str(),
+        person_id.as_str(),
+        role.as_str(),
         subject.as_str(),
         education_stage.map_or("", EducationStage::as_str),
         development_stage.map_or("", DevelopmentStage::as_str)
@@ -153,12 +178,11 @@ struct SameRow {
     person_id: PersonId,
 }
 
-/// Another of a role who has this number and this name: the same person twice.
+/// Somebody else who has this number, this name and a role of this person's: the same person twice.
 pub(crate) async fn same_person(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_id: &PersonId,
-    role: Role,
     (digest, name): (&[u8], &str),
 ) -> Result<Option<PersonId>, StoreError> {
     let rows = fetch_all!(
@@ -166,14 +190,15 @@ pub(crate) async fn same_person(
         SameRow,
         concat!(
             "SELECT p.person_id FROM person p WHERE p.programme_id = $1 AND p.identity_digest = $2 AND p.person_id <> $3 \
-             AND p.role = $4 AND p.name_key = $5 AND",
+             AND p.name_key = $4 AND",
             is_there!(),
-            "ORDER BY p.person_id LIMIT $6"
+            "AND p.role IN (SELECT p.role FROM person p WHERE p.programme_id = $1 AND p.person_id = $3 AND",
+            is_there!(),
+            ") ORDER BY p.person_id LIMIT $5"
         ),
         programme_id.as_str(),
         digest,
         person_id.as_str(),
-        role.as_str(),
         shipei_text::same_name_key(name).as_str(),
         HOLDERS_MAX
     )?;

@@ -248,7 +248,8 @@ macro_rules! place_now {
             concat!(
                 "COALESCE((SELECT t.",
                 $new,
-                " FROM transfer t WHERE t.programme_id = person.programme_id AND t.person_id = person.person_id AND",
+                " FROM transfer t WHERE person.role = 'trainee' AND t.programme_id = person.programme_id \
+                 AND t.person_id = person.person_id AND",
                 stands!("t"),
                 "ORDER BY t.occurred_at DESC, t.number DESC LIMIT 1), person.",
                 $roster,
@@ -381,15 +382,15 @@ macro_rules! people_in {
             "SELECT COUNT(*), MIN(p.person_id) FROM person p WHERE p.programme_id = $1 AND",
             is_there!(),
             "AND NOT EXISTS (SELECT 1 FROM person_fact f WHERE f.programme_id = p.programme_id AND f.person_id = p.person_id \
-             AND f.kind = 'withdrawal' AND f.occurred_at <= $3 AND",
+             AND f.role = p.role AND f.kind = 'withdrawal' AND f.occurred_at <= $3 AND",
             stands!("f"),
             "AND NOT EXISTS (SELECT 1 FROM person_fact r WHERE r.programme_id = f.programme_id \
-             AND r.person_id = f.person_id AND r.kind = 'return' AND r.occurred_at > f.occurred_at AND",
+             AND r.person_id = f.person_id AND r.role = f.role AND r.kind = 'return' AND r.occurred_at > f.occurred_at AND",
             stands!("r"),
             ")) AND (",
             $now,
-            " OR EXISTS (SELECT 1 FROM transfer t WHERE t.programme_id = p.programme_id AND t.person_id = p.person_id \
-             AND t.occurred_at > $3 AND (",
+            " OR EXISTS (SELECT 1 FROM transfer t WHERE p.role = 'trainee' AND t.programme_id = p.programme_id \
+             AND t.person_id = p.person_id AND t.occurred_at > $3 AND (",
             $moved,
             ") AND",
             stands!("t"),

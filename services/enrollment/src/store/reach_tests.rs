@@ -175,7 +175,7 @@ async fn each_of_several_subjects_is_reached(kit: TestKit) {
         [("语文", "T1 T2 U1 U2"), ("数学", "T1 U1"), ("数学史", "T3"), ("英语", ""), ("%", "")]
     {
         let (reach, filter) = (Reach::Subject(subject.to_owned()), PeopleFilter::default());
-        let found = person::people(tx, &reach, programme, filter, now, "", LIMIT).await.unwrap();
+        let found = person::people(tx, &reach, programme, filter, now, ("", ""), LIMIT).await.unwrap();
         let found = all(found).unwrap().into_iter().map(|row| row.person_id.to_string());
         assert_eq!(names(found), expected, "{subject}");
     }
@@ -274,8 +274,9 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             {
                 let class = maybe(class_id);
                 let filter = PeopleFilter { role: None, region_code: maybe(asked), class_id: class.as_ref() };
-                let found = all(person::people(tx, &reach, programme, filter, now, "", LIMIT).await.unwrap())
-                    .unwrap();
+                let found =
+                    all(person::people(tx, &reach, programme, filter, now, ("", ""), LIMIT).await.unwrap())
+                        .unwrap();
                 let region = Reach::region(asked);
                 let rows = PEOPLE.iter().filter(|(person, county, class)| {
                     of(county, class, person).is_reached_by(&region)

@@ -27,6 +27,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct NewPerson<'a> {
     pub(crate) candidate: &'a Candidate,
+    /// Of who has another role already, as it stands there.
+    pub(crate) name: String,
+    pub(crate) has_another_role: bool,
     pub(crate) sealed_identity_number: Vec<u8>,
     pub(crate) digest: IdentityDigest,
 }
@@ -53,7 +56,7 @@ struct EnrolledRow {
     roster_school_code: Maybe<SchoolCode>,
     #[sqlx(try_from = "String")]
     roster_class_id: Maybe<ClassId>,
-    // As the roster had them; absent of whom nothing was put right.
+    // As the roster had them, name and number whatever the role; absent of whom nothing was put right.
     old_digest: Option<Vec<u8>>,
     old_name: Option<String>,
     old_education_stage: Option<String>,
@@ -203,11 +206,14 @@ pub(crate) async fn add_enrolled(
             concat!(
                 "SELECT p.person_id, p.identity_digest, p.name, p.role, p.education_stage, p.subject, p.development_stage, \
              p.county_code, p.school_code, p.class_id, p.roster_county_code, p.roster_school_code, p.roster_class_id, \
-             o.identity_digest AS old_digest, o.name AS old_name, o.education_stage AS old_education_stage, \
+             n.identity_digest AS old_digest, n.name AS old_name, o.education_stage AS old_education_stage, \
              o.subject AS old_subject, o.development_stage AS old_development_stage, ",
                 is_there!(),
                 "AS is_there FROM person p \
-             LEFT JOIN person_change o ON o.programme_id = p.programme_id AND o.person_id = p.person_id AND o.number = 0 \
+             LEFT JOIN person_change o ON o.programme_id = p.programme_id AND o.person_id = p.person_id \
+             AND o.role = p.role AND o.number = 0 \
+             LEFT JOIN person_change n ON n.programme_id = p.programme_id AND n.person_id = p.person_id \
+             AND n.number = 0 AND n.name IS NOT NULL \
              WHERE p.programme_id = "
             ),
             programme_id.as_str(),
@@ -255,33 +261,33 @@ fn to_role(role: &str, person_id: &PersonId) -> Result<Role, StoreError> {
 
 fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
     let person_id = &row.person_id;
+    let written = Written {
+        digest: to_digest(row.identity_digest, person_id)?,
+        name: row.name,
+        education_stage: person::education_stage(&row.education_stage, person_id)?,
+        subject: row.subject,
+        development_stage: person::development_stage(&row.development_stage, person_id)?,
+    };
     let before_corrections = match (row.old_digest, row.old_name) {
-        (Some(digest), Some(name)) => Some(Written {
-            digest: to_digest(digest, person_id)?,
-            name,
-            education_stage: person::education_stage(
-                &row.old_education_stage.unwrap_or_default(),
-                person_id,
-            )?,
-            subject: row.old_subject.unwrap_or_default(),
-            development_stage: person::development_stage(
-                &row.old_development_stage.unwrap_or_default(),
-                person_id,
-            )?,
-        }),
+        (Some(digest), Some(name)) => {
+            // Of a role of which nothing was put right, only name and number may be others.
+            let mut before = Written { digest: to_digest(digest, person_id)?, name, ..written.clone() };
+            if let Some(subject) = row.old_subject {
+                let stage = row.old_education_stage.unwrap_or_default();
+                let development = row.old_development_stage.unwrap_or_default();
+                before.subject = subject;
+                before.education_stage = person::education_stage(&stage, person_id)?;
+                before.development_stage = person::development_stage(&development, person_id)?;
+            }
+            Some(before)
+        }
         _ => None,
     };
     Ok(Enrolled {
         role: to_role(&row.role, person_id)?,
         is_there: row.is_there,
         before_corrections,
-        written: Written {
-            digest: to_digest(row.identity_digest, person_id)?,
-            name: row.name,
-            education_stage: person::education_stage(&row.education_stage, person_id)?,
-            subject: row.subject,
-            development_stage: person::development_stage(&row.development_stage, person_id)?,
-        },
+        written,
         roster_place: Place {
             county_code: row.roster_county_code.0,
             school_code: row.roster_school_code.0,
@@ -295,7 +301,7 @@ fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
     })
 }
 
-/// Adds people, none of whom is there.
+/// Adds people in roles in which they are not there.
 pub(crate) async fn insert_people(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -318,8 +324,8 @@ pub(crate) async fn insert_people(
             let candidate = person.candidate;
             tuple.push_bind(programme_id.as_str());
             tuple.push_bind(candidate.person_id.as_str());
-            tuple.push_bind(candidate.name.as_str());
-            tuple.push_bind(shipei_text::same_name_key(&candidate.name));
+            tuple.push_bind(person.name.as_str());
+            tuple.push_bind(shipei_text::same_name_key(&person.name));
             tuple.push_bind(person.sealed_identity_number.as_slice());
             tuple.push_bind(&person.digest[..]);
             tuple.push_bind(candidate.role.as_str());

@@ -1,28 +1,32 @@
 //! What lies where of what enrollment keeps: people and classes, within a caller's reach.
 
 use shipei_contracts::common::v1::Named;
-use shipei_rules::ids::ProgrammeId;
+use shipei_rules::{ids::ProgrammeId, vocabulary::Role};
 use shipei_service_kit::{
     Reach, Thing, Things,
     reach::{AsOf, Columns},
 };
-use shipei_store::{StoreError, Tx, fetch_all, fetch_list};
+use shipei_store::{StoreError, Tx, fetch_all, fetch_list, list::Equal};
 
 use crate::domain::Time;
 
-/// SQL for the subjects of somebody: what they teach or lead, and of a tutor what the trainees of their classes teach.
+/// SQL for the subjects of somebody in a role: what they teach or lead, and of a tutor what the trainees of their classes teach.
 macro_rules! taught_by {
-    ($programme:literal, $person:literal) => {
+    ($programme:literal, $person:literal, $role:literal) => {
         concat!(
             "SELECT taught.subject FROM person taught WHERE taught.programme_id = ",
             $programme,
             " AND taught.person_id = ",
             $person,
+            " AND taught.role = ",
+            $role,
             " UNION ALL SELECT taught.subject FROM class tutored JOIN person taught \
              ON taught.programme_id = tutored.programme_id AND taught.class_id = tutored.class_id \
              WHERE tutored.programme_id = ",
             $programme,
-            " AND tutored.tutor_id = ",
+            " AND ",
+            $role,
+            " = 'class_tutor' AND tutored.tutor_id = ",
             $person
         )
     };
@@ -46,8 +50,9 @@ impl Things for Enrolled {
         match thing.named {
             // Somebody is where they stand, and a tutor where their classes are too.
             Named::Person => {
-                Ok(people(tx, reach, key, now, 1).await? || tutors(tx, reach, key, now, 1).await?)
+                Ok(people(tx, reach, key, "", now, 1).await? || tutors(tx, reach, key, now, 1).await?)
             }
+            Named::Trainee => people(tx, reach, key, Role::Trainee.as_str(), now, 1).await,
             // A class of a city concerns the counties of its trainees.
             Named::Class => {
                 Ok(classes(tx, reach, key, now, 1).await? || trainees(tx, reach, key, now, 1).await?)
@@ -75,7 +80,7 @@ impl Things for Enrolled {
     }
 }
 
-/// What a person (`p`) belongs to by where they stand now.
+/// What a person (`p`) belongs to by where they stand now in that role.
 fn of_person(now: Time) -> Columns {
     Columns {
         programme: "p.programme_id",
@@ -112,11 +117,12 @@ async fn trainees(
     Ok(!rows.is_empty())
 }
 
-/// Is somebody reached by where they stand now?
+/// Is somebody reached by where they stand now in a role, or in any?
 async fn people(
     tx: &mut Tx,
     reach: &Reach,
     (programme_id, person_id): (&str, &str),
+    role: &str,
     now: Time,
     limit: i64,
 ) -> Result<bool, StoreError> {
@@ -128,6 +134,8 @@ async fn people(
             programme_id,
             " AND p.person_id = ",
             person_id,
+            "",
+            Equal("p.role", role),
             "",
             reach.over(of_person(now)),
             " LIMIT ",
@@ -149,7 +157,7 @@ fn of_class(now: Time) -> Columns {
 }
 
 /// Is somebody the tutor of a class that is reached?
-async fn tutors(
+pub(super) async fn tutors(
     tx: &mut Tx,
     reach: &Reach,
     (programme_id, person_id): (&str, &str),

@@ -12,7 +12,7 @@ use crate::domain::{Move, Place, Time};
 /// The most moves of one trainee.
 pub(crate) const MOVES_MAX: i64 = 1_000;
 
-/// Where the roster put somebody, also who was removed.
+/// Where the roster put a trainee, also one who was removed.
 pub(crate) async fn roster_place(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -22,7 +22,7 @@ pub(crate) async fn roster_place(
         tx,
         PlaceRow,
         "SELECT roster_county_code, roster_school_code, roster_class_id FROM person \
-         WHERE programme_id = $1 AND person_id = $2",
+         WHERE programme_id = $1 AND person_id = $2 AND role = 'trainee'",
         programme_id.as_str(),
         person_id.as_str()
     )?;
@@ -148,7 +148,7 @@ pub(crate) async fn insert_move(
     Ok(())
 }
 
-/// Puts somebody where they stand from now on.
+/// Puts a trainee where they stand from now on.
 pub(crate) async fn put_in_place(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -158,7 +158,7 @@ pub(crate) async fn put_in_place(
     execute!(
         tx,
         "UPDATE person SET county_code = $3, school_code = $4, class_id = $5 \
-         WHERE programme_id = $1 AND person_id = $2",
+         WHERE programme_id = $1 AND person_id = $2 AND role = 'trainee'",
         programme_id.as_str(),
         person_id.as_str(),
         text_of(place.county_code.as_ref()),

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use shipei_contracts::learning::v1::{CourseCorrected, CourseRetired, SessionVoided, TimeGranted};
 use shipei_mirror::Programmes;
-use shipei_rules::ids::{CourseId, PersonId, ProgrammeId, SessionId};
+use shipei_rules::{
+    ids::{CourseId, PersonId, ProgrammeId, SessionId},
+    vocabulary::Role,
+};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit};
 use shipei_store::Tx;
 
@@ -46,9 +49,8 @@ impl Facts for Keeping {
         let person = fact.id(&told.person_id, PersonId::parse)?;
         let course_id = fact.id(&told.course_id, CourseId::parse)?;
         // Who was removed meanwhile is nobody, of whom nothing is scored.
-        let Some(member) = shipei_mirror::member(&mut unit.tx, &programme, &person).await? else {
-            return Ok(());
-        };
+        let member = shipei_mirror::member(&mut unit.tx, &programme, Role::Trainee, &person).await?;
+        let Some(member) = member else { return Ok(()) };
         let (programmes, catalogues) = (&self.programmes, &self.catalogues);
         let mut known = Study::load(&mut unit.tx, programmes, catalogues, &programme, member).await?;
         let mut course = known.course(&course_id)?;
@@ -71,9 +73,8 @@ impl Keeping {
         let person = fact.id(&told.person_id, PersonId::parse)?;
         let session_id = fact.id(&told.session_id, SessionId::parse)?;
         // Who was removed meanwhile is nobody, of whom nothing is scored.
-        let Some(member) = shipei_mirror::member(&mut unit.tx, &programme, &person).await? else {
-            return Ok(());
-        };
+        let member = shipei_mirror::member(&mut unit.tx, &programme, Role::Trainee, &person).await?;
+        let Some(member) = member else { return Ok(()) };
         let (programmes, catalogues) = (&self.programmes, &self.catalogues);
         let mut known = Study::load(&mut unit.tx, programmes, catalogues, &programme, member).await?;
         let (session_id, course_id, mut session) = known.take_session(&session_id)?;

@@ -47,13 +47,10 @@ pub(crate) struct StudyHandler {
     pub(crate) streams: Arc<AtomicUsize>,
 }
 
-/// A trainee of the programme; NOT_FOUND when there is nobody of that id, or somebody of another role.
+/// A trainee of the programme; NOT_FOUND when there is nobody of that id, or who has other roles only.
 async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
-    let member = shipei_mirror::member(tx, programme, person).await?;
-    match member {
-        Some(member) if member.role == Role::Trainee => Ok(member),
-        _ => Err(not_found("person_id").into()),
-    }
+    let member = shipei_mirror::member(tx, programme, Role::Trainee, person).await?;
+    Ok(member.ok_or_else(|| not_found("person_id"))?)
 }
 
 pub(crate) fn not_found(field: &str) -> Refusal {

@@ -91,10 +91,7 @@ impl<'m> WorkingSet<'m> {
 
     /// Who the learners are, which courses there are, and when they may be studied.
     async fn load_gates(&mut self, tx: &mut Tx, person_ids: &[&'m PersonId]) -> Result<()> {
-        for member in shipei_mirror::members(tx, self.programme_id, person_ids).await? {
-            if member.role != Role::Trainee {
-                continue;
-            }
+        for member in shipei_mirror::members(tx, self.programme_id, Role::Trainee, person_ids).await? {
             if let Some(index) = self.learner_of.get(&member.person_id) {
                 self.learners[*index].scheme = self.windows.of_member(&member);
                 self.learners[*index].member = Some(member);

@@ -127,17 +127,15 @@ fn recorded(unit: &Unit) -> Recorded {
     Recorded { at: unit.now, actor: unit.actor().to_owned() }
 }
 
-/// A county counselor; NOT_FOUND for nobody and for somebody of another role.
+/// A county counselor; NOT_FOUND for nobody and for who has other roles only.
 async fn counselor(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
-    let found = shipei_mirror::member(tx, programme, person).await?;
-    let found = found.filter(|member| member.role == Role::CountyCounselor);
+    let found = shipei_mirror::member(tx, programme, Role::CountyCounselor, person).await?;
     Ok(found.ok_or_else(|| not_found("counselor_id"))?)
 }
 
-/// A trainee; NOT_FOUND for nobody and for somebody of another role.
+/// A trainee; NOT_FOUND for nobody and for who has other roles only.
 async fn trainee(tx: &mut Tx, programme: &ProgrammeId, person: &PersonId) -> Result<Member> {
-    let found = shipei_mirror::member(tx, programme, person).await?;
-    let found = found.filter(|member| member.role == Role::Trainee);
+    let found = shipei_mirror::member(tx, programme, Role::Trainee, person).await?;
     Ok(found.ok_or_else(|| not_found("person_id"))?)
 }
 

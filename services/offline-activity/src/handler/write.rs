@@ -11,6 +11,7 @@ use shipei_mirror::Member;
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     scheme::Scheme,
+    vocabulary::Role,
 };
 use shipei_service_kit::{Error, Result, Unit, status::refused_row, to_int32};
 use shipei_store::Tx;
@@ -123,7 +124,7 @@ impl Handler {
         let counselor = counselor(&mut unit.tx, &command.programme, &command.counselor).await?;
         let keys: Vec<&PersonId> = command.person_ids.iter().collect();
         let mut members: BTreeMap<PersonId, Member> = BTreeMap::new();
-        for member in shipei_mirror::members(&mut unit.tx, programme, &keys).await? {
+        for member in shipei_mirror::members(&mut unit.tx, programme, Role::Trainee, &keys).await? {
             members.insert(member.person_id.clone(), member);
         }
         let people = (command.person_ids.as_slice(), &members);

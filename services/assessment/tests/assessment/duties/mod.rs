@@ -70,7 +70,7 @@ async fn record(service: &Service, role: Whose, as_of: DateTime<Utc>) -> Record 
     let (programme_id, as_of) = (PROGRAMME.to_owned(), Some(to_timestamp(as_of)));
     let mut client = client(service);
     let record = if !person_id.is_empty() {
-        let request = GetRecordRequest { programme_id, person_id: person_id.to_owned(), as_of };
+        let request = GetRecordRequest { programme_id, person_id: person_id.to_owned(), as_of, role: 0 };
         client.get_record(request).await.unwrap().into_inner().record
     } else if !region_code.is_empty() {
         let request = GetRegionRecordRequest { programme_id, region_code: region_code.to_owned(), as_of };
@@ -236,6 +236,7 @@ async fn counted(on: On) {
             programme_id: PROGRAMME.into(),
             person_id: person.into(),
             as_of: Some(to_timestamp(at(as_of))),
+            role: 0,
         };
         client.get_record(request).await.map(|answer| answer.into_inner().record.unwrap())
     };
