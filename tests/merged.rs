@@ -27,7 +27,7 @@ use shipei_store::PoolLimits;
 use crate::harness::{Backend, KeptState, digest, embedded};
 use crate::places::{ANXIN, END, RONGCHENG, ask, at, id, marking, on_both, populate, retract};
 
-fn merge(fact_id: &str, kept: &str, merged: &str) -> enrollment::MergePersonsRequest {
+pub(crate) fn merge(fact_id: &str, kept: &str, merged: &str) -> enrollment::MergePersonsRequest {
     enrollment::MergePersonsRequest {
         programme_id: id(),
         person_id: kept.to_owned(),
@@ -162,6 +162,21 @@ async fn until(clients: &Clients, person: &str, expected: &str) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     ensure!(found == expected, "{person}: {found}, and not {expected}");
+    Ok(())
+}
+
+/// Waits until the digest of all scores is as expected.
+pub(crate) async fn until_digest(clients: &Clients, expected: &str) -> Result<()> {
+    let mut found = String::new();
+    for _ in 0..200 {
+        // Who learns everything anew knows of nothing yet.
+        found = digest(clients, &id()).await.unwrap_or_default();
+        if found == expected {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ensure!(found == expected, "the digest is another");
     Ok(())
 }
 

@@ -124,6 +124,26 @@ macro_rules! counts_for_itself {
     };
 }
 
+/// SQL for the id that a row's id (two expressions, for programme and person) counts for: another one that is there, else itself.
+#[macro_export]
+macro_rules! counting_id {
+    ($programme:literal, $person:expr) => {
+        concat!(
+            "COALESCE((SELECT merged.kept_id FROM mirror_merge merged WHERE merged.programme_id = ",
+            $programme,
+            " AND merged.merged_id = ",
+            $person,
+            " AND",
+            $crate::learned_stands!("merged", "enrollment"),
+            "AND NOT EXISTS (SELECT 1 FROM mirror_member gone WHERE gone.programme_id = merged.programme_id \
+             AND gone.person_id IN (merged.kept_id, merged.merged_id) AND gone.removed) \
+             ORDER BY merged.merge_number DESC LIMIT 1), ",
+            $person,
+            ")"
+        )
+    };
+}
+
 /// SQL for the tutor that a class `c` (with its columns) had at an instant, an expression; an empty text for nobody.
 #[macro_export]
 macro_rules! tutor_of_class {
@@ -155,7 +175,7 @@ macro_rules! taught_by {
     };
 }
 
-/// SQL for the subjects of a tutor: their own, and those of the trainees of their classes.
+/// SQL for the subjects of a tutor: their own, and those of the trainees of their classes, by whichever of their ids.
 #[macro_export]
 macro_rules! tutored_by {
     ($programme:literal, $person:literal) => {
@@ -165,8 +185,15 @@ macro_rules! tutored_by {
              ON taught.programme_id = tutored.programme_id AND taught.class_id = tutored.class_id \
              WHERE tutored.programme_id = ",
             $programme,
-            " AND tutored.tutor_id = ",
-            $person
+            " AND (tutored.tutor_id = ",
+            $person,
+            " OR tutored.tutor_id IN (SELECT merged.merged_id FROM mirror_merge merged WHERE merged.programme_id = ",
+            $programme,
+            " AND merged.kept_id = ",
+            $person,
+            " AND",
+            $crate::learned_stands!("merged", "enrollment"),
+            "))"
         )
     };
 }

@@ -1,4 +1,4 @@
-//! Two ids of one trainee, of the merges that stand: for whom an id counts, and which ids count for it. No chains: enrollment refuses
+//! Two ids of one person, of the merges that stand: for whom an id counts, and which ids count for it. No chains: enrollment refuses
 //! them.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! `shipei person`: two ids of one trainee are merged, from a terminal; look, and take back.
+//! `shipei person`: two ids of one person are merged, from a terminal; look, and take back.
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};

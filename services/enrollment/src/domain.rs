@@ -7,7 +7,7 @@ mod merge;
 pub(crate) mod places;
 
 use chrono::{DateTime, Utc};
-pub(crate) use merge::{Merge, decide_merge};
+pub(crate) use merge::{Merge, decide_merge, decide_roles};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
     absence::Absences,

@@ -1,7 +1,7 @@
 //! Two ids of one person.
 
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_rules::ids::PersonId;
+use shipei_rules::{ids::PersonId, vocabulary::Role};
 use shipei_service_kit::Refusal;
 
 /// That an id counts for another one.
@@ -26,9 +26,25 @@ pub(crate) fn decide_merge(wanted: &Merge, of_kept: &[Merge], of_merged: &[Merge
     Err(refusal.with("merged_id", merge.merged_id.as_str()).with("kept_id", merge.kept_id.as_str()))
 }
 
+/// Both are of one role: what a tutor did can't count for a trainee.
+pub(crate) fn decide_roles(kept: Role, merged: Role) -> Result<(), Refusal> {
+    if kept == merged {
+        return Ok(());
+    }
+    let refusal = Refusal::new(ErrorReason::RolesDiffer).field("merged_id");
+    Err(refusal.with("role", kept.as_str()).with("merged_role", merged.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_ids_of_one_role_are_merged() {
+        decide_roles(Role::ClassTutor, Role::ClassTutor).unwrap();
+        let refusal = decide_roles(Role::Trainee, Role::ClassTutor).unwrap_err();
+        assert_eq!((refusal.reason, refusal.field.as_deref()), (ErrorReason::RolesDiffer, Some("merged_id")));
+    }
 
     fn merge(merged_id: &str, kept_id: &str) -> Merge {
         let id = |text| PersonId::parse(text).unwrap();

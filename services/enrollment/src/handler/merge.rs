@@ -1,13 +1,16 @@
-//! Two ids of one trainee.
+//! Two ids of one person, of whatever role.
 
-use shipei_contracts::{common::v1::ErrorReason, enrollment::v1 as pb};
+use shipei_contracts::{
+    common::v1::{ErrorReason, Role as RoleNumber},
+    enrollment::v1 as pb,
+};
 use shipei_rules::vocabulary::Role;
 use shipei_service_kit::{Refusal, Result, Unit};
 
 use super::{Handler, member::held_member, programme_head, region_of};
 use crate::{
     convert,
-    domain::{Merge, decide_merge},
+    domain::{Merge, decide_merge, decide_roles},
     store::{Stamp, person as people, person_merge as merges},
 };
 
@@ -23,8 +26,9 @@ pub(super) async fn merge(
     for person_id in [kept_id.min(merged_id), kept_id.max(merged_id)] {
         people::lock_person(&mut unit.tx, id, person_id).await?;
     }
-    let member = held_member(&mut unit.tx, id, kept_id, &[Role::Trainee], "person_id").await?;
-    held_member(&mut unit.tx, id, merged_id, &[Role::Trainee], "merged_id").await?;
+    let member = held_member(&mut unit.tx, id, kept_id, Role::ALL, "person_id").await?;
+    let merged = held_member(&mut unit.tx, id, merged_id, Role::ALL, "merged_id").await?;
+    decide_roles(member.role, merged.role)?;
     let of_kept = merges::merges_of(&mut unit.tx, id, kept_id).await?;
     let of_merged = merges::merges_of(&mut unit.tx, id, merged_id).await?;
     decide_merge(&wanted, &of_kept, &of_merged)?;
@@ -40,6 +44,7 @@ pub(super) async fn merge(
         person_id: kept_id.to_string(),
         merged_id: merged_id.to_string(),
         merge_number: number,
+        role: RoleNumber::from(member.role).into(),
     };
     merges::insert(&mut unit.tx, id, &wanted, number, &reason, (&stamp, &fact_id)).await?;
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), kept_id.as_str(), &merged);

@@ -193,6 +193,21 @@ macro_rules! is_there {
 }
 pub(crate) use is_there;
 
+/// A condition: a person `p` counts for no other id, since both are one person.
+macro_rules! counts_for_itself {
+    () => {
+        concat!(
+            " NOT EXISTS (SELECT 1 FROM person_merge g WHERE g.programme_id = p.programme_id AND g.merged_id = p.person_id AND",
+            shipei_store::stands!("g"),
+            "AND NOT EXISTS (SELECT 1 FROM person_fact k WHERE k.programme_id = g.programme_id \
+             AND k.person_id = g.kept_id AND k.kind = 'removal' AND",
+            shipei_store::stands!("k"),
+            ")) "
+        )
+    };
+}
+pub(crate) use counts_for_itself;
+
 /// The statement that gives [`PersonRow`]s, for a condition. Who was removed is nobody.
 macro_rules! people_where {
     ($condition:literal) => {

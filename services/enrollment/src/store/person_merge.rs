@@ -1,4 +1,4 @@
-//! Two ids of one trainee, of the merges that stand.
+//! Two ids of one person, of the merges that stand.
 
 use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one, stands};
