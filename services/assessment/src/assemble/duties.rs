@@ -291,7 +291,7 @@ pub async fn of_county(
                 let at = people::of_all_ids(tx, programme_id, member).await?.pre_job_at;
                 trained.push(at.map(|at| Done { at, by: member.person_id.to_string() }));
             }
-            Done::all(trained.into_iter())
+            Done::all(trained)
         }
     };
     let scheme = windows.of_county(county);
