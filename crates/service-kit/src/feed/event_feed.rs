@@ -189,7 +189,6 @@ async fn is_settling(log: &Kit) -> Result<bool> {
     Ok(!is_settled)
 }
 
-
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
