@@ -1,5 +1,5 @@
 //! Log-ins, training before the job, leaving and moving of people, and a county's report, money and opening. Log-ins are also told
-//! late.
+//! late. Schools and ids of one person are in `places`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,7 @@ use tonic::{Status, transport::Channel};
 use super::{
     Deed, Model, before,
     people::{PEOPLE, Place, enrol, place_of, role_of},
+    places,
     roster::SCHEME,
     stated,
 };
@@ -29,7 +30,8 @@ const REPORTS_BEFORE: TimeDelta = TimeDelta::days(30);
 const PAGE: i32 = 1_000;
 
 /// Where trainees move to.
-const DESTINATIONS: [Place; 3] = [("130302", "S2A", "L1"), ("130302", "S2B", "L1"), ("130303", "S3A", "L3")];
+const DESTINATIONS: [Place; 4] =
+    [("130302", "S2A", "L1"), ("130302", "S2B", "L1"), ("130302", "S2C", "L1"), ("130303", "S3A", "L3")];
 const COUNTIES: [&str; 2] = ["130302", "130303"];
 
 #[derive(Debug, Clone)]
@@ -43,6 +45,7 @@ pub(crate) enum Act {
     Confirm { county: &'static str, reference: &'static str },
     Open { county: &'static str },
     Choose { tutor: &'static str },
+    Place(places::Act),
 }
 
 #[derive(Debug, Clone)]
@@ -56,17 +59,21 @@ pub(crate) enum Request {
     Confirm(pb::ConfirmRemittanceRequest),
     Open(pb::OpenLearningRequest),
     Choose(pb::ChooseExcellentTutorRequest),
+    Place(places::Request),
 }
 
 /// What was recorded: of what kind, about whom or what, when.
 #[derive(Debug, Clone)]
-struct Told {
-    kind: &'static str,
-    about: String,
-    at: DateTime<Utc>,
-    fact: String,
-    /// Where a move leads.
-    to: Option<(String, String, String)>,
+pub(crate) struct Told {
+    pub(crate) kind: &'static str,
+    pub(crate) about: String,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) fact: String,
+    /// Where a move leads, and from which school.
+    pub(crate) to: Option<(String, String, String)>,
+    pub(crate) from: String,
+    /// A name; the school that one was merged into; the id that one counts for.
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Default)]
@@ -80,21 +87,32 @@ fn key(county: &str, reference: &str) -> String {
 }
 
 impl People {
-    fn standing(&self, kind: &str, about: &str) -> impl Iterator<Item = &Told> {
+    pub(crate) fn standing(&self, kind: &str, about: &str) -> impl Iterator<Item = &Told> {
         let own = self.told.iter().filter(move |told| told.kind == kind && told.about == about);
         own.filter(|told| !self.fallen.contains(&told.fact))
+    }
+
+    /// What stands of these kinds, in the order in which it was recorded.
+    pub(crate) fn told_of<'a>(&'a self, kinds: &'a [&str]) -> impl Iterator<Item = &'a Told> {
+        let own = self.told.iter().filter(|told| kinds.contains(&told.kind));
+        own.filter(|told| !self.fallen.contains(&told.fact))
+    }
+
+    /// What was recorded last.
+    pub(crate) fn last(&mut self) -> &mut Told {
+        self.told.last_mut().unwrap()
     }
 
     fn first(&self, kind: &str, about: &str) -> Option<&Told> {
         self.standing(kind, about).min_by_key(|told| (told.at, &told.fact))
     }
 
-    fn by_then(&self, kind: &str, about: &str, at: DateTime<Utc>) -> bool {
+    pub(crate) fn by_then(&self, kind: &str, about: &str, at: DateTime<Utc>) -> bool {
         self.first(kind, about).is_some_and(|told| told.at <= at)
     }
 
-    /// Where a trainee stood, by the moves that stand.
-    fn place(&self, person: &str, at: DateTime<Utc>) -> (String, String, String) {
+    /// Where a trainee stood, by the moves that stand, whatever became of the school.
+    pub(crate) fn place(&self, person: &str, at: DateTime<Utc>) -> (String, String, String) {
         let moves = self.standing("move", person).filter(|told| told.at <= at);
         let last = moves.max_by_key(|told| told.at);
         last.map_or_else(|| place_of(person), |told| told.to.clone().unwrap())
@@ -109,9 +127,9 @@ impl People {
         sent.map(|told| told.at).min()
     }
 
-    fn note(&mut self, kind: &'static str, about: &str, at: Option<&Timestamp>, fact: &str) {
+    pub(crate) fn note(&mut self, kind: &'static str, about: &str, at: Option<&Timestamp>, fact: &str) {
         let (about, at, fact) = (about.to_owned(), stated(at), fact.to_owned());
-        self.told.push(Told { kind, about, at, fact, to: None });
+        self.told.push(Told { kind, about, at, fact, to: None, from: String::new(), name: String::new() });
     }
 
     fn log_in(&mut self, request: &pb::RecordLoginRequest) -> Option<&'static str> {
@@ -135,9 +153,14 @@ impl People {
             return Some("WITHDRAWN");
         }
         let to = (request.county_code.clone(), request.school_code.clone(), request.class_id.clone());
-        if self.place(person, at) != to {
+        let next = self.standing("move", person).map(|told| told.at).filter(|then| *then > at).min();
+        if self.is_closed_to(&to.1, at, next) {
+            return Some("PLACE_CLOSED");
+        }
+        let before = self.place(person, at);
+        if before != to {
             self.note("move", person, request.occurred_at.as_ref(), &request.request_id);
-            self.told.last_mut().unwrap().to = Some(to);
+            (self.last().to, self.last().from) = (Some(to), before.1);
         }
         None
     }
@@ -204,8 +227,12 @@ impl People {
             );
             if role == "trainee" {
                 let place = (kept.county_code, kept.school_code, kept.class_id);
-                assert_eq!(place, self.place(person_id, DateTime::<Utc>::MAX_UTC), "{person_id}");
+                let (county, school, class) = self.place(person_id, DateTime::<Utc>::MAX_UTC);
+                let school = self.school(&school, DateTime::<Utc>::MAX_UTC);
+                assert_eq!(place, (county, school, class), "{person_id}");
             }
+            let counts_for = (kept.counts_for_id, kept.merge_fact_id);
+            assert_eq!(counts_for, self.counts_for(person_id), "{person_id}");
         }
         let request = pb::ListTutorChoicesRequest {
             programme_id: PROGRAMME.to_owned(),
@@ -232,7 +259,8 @@ impl People {
             let trainees = PEOPLE.iter().filter(|(_, role, _)| *role == "trainee");
             let there = trainees.filter(|(person, ..)| {
                 let place = self.place(person, DateTime::<Utc>::MAX_UTC);
-                place.0 == county_code && self.first("leave", person).is_none()
+                let is_nobody = !self.counts_for(person).0.is_empty();
+                place.0 == county_code && self.first("leave", person).is_none() && !is_nobody
             });
             assert_eq!(usize::try_from(kept.active_trainees), Ok(there.count()), "{county_code}");
         }
@@ -287,6 +315,7 @@ impl Model for People {
             4 => (county(), reference()).prop_map(|(county, reference)| Act::Confirm { county, reference }),
             3 => county().prop_map(|county| Act::Open { county }),
             2 => select(vec!["U1", "U2", "T1"]).prop_map(|tutor| Act::Choose { tutor }),
+            10 => places::acts().prop_map(Act::Place),
         ]
         .boxed()
     }
@@ -295,7 +324,11 @@ impl Model for People {
         let (programme_id, request_id) = (PROGRAMME.to_owned(), request_id.to_owned());
         let occurred_at = Some(to_timestamp(at));
         let correction = None;
+        if let Act::Place(act) = act {
+            return Deed::Ask(Request::Place(places::request(act, &request_id, at)));
+        }
         Deed::Ask(match *act {
+            Act::Place(_) => unreachable!("it was asked above"),
             Act::LogIn { person, ago } => {
                 let at = if ago == 0 { at } else { before(at, ago, &request_id) };
                 Request::LogIn(pb::RecordLoginRequest {
@@ -403,6 +436,7 @@ impl Model for People {
                 self.note("choose", &request.tutor_id, request.occurred_at.as_ref(), &request.request_id);
                 None
             }
+            Request::Place(request) => self.change(request),
             of_county => self.of_county(of_county),
         }
     }
@@ -416,6 +450,10 @@ impl Model for People {
     }
 
     async fn ask(channel: Channel, request: Request) -> Result<String, Status> {
+        let request = match request {
+            Request::Place(request) => return places::ask(channel, request).await,
+            other => other,
+        };
         let mut people = PersonServiceClient::new(channel.clone());
         let mut counties = CountyServiceClient::new(channel.clone());
         let mut honours = HonourServiceClient::new(channel);
@@ -434,12 +472,14 @@ impl Model for People {
             Request::Confirm(request) => told!(counties.confirm_remittance(request)),
             Request::Open(request) => told!(counties.open_learning(request)),
             Request::Choose(request) => told!(honours.choose_excellent_tutor(request)),
+            Request::Place(_) => unreachable!("it was asked above"),
         })
     }
 
     async fn compare(&self, world: &World) {
         self.compare_people(world.channel()).await;
         self.compare_counties(world.channel()).await;
+        self.compare_schools(world.channel()).await;
         let fallen = world.events::<FactRetracted>().await.into_iter().map(|(_, told)| told.fact_id);
         assert_eq!(fallen.collect::<BTreeSet<_>>(), self.fallen);
     }

@@ -13,6 +13,7 @@ pub(crate) mod enrollment;
 mod learning;
 mod offline;
 mod people;
+mod places;
 pub(crate) mod roster;
 
 use std::fmt::Debug;

@@ -53,7 +53,7 @@ pub(crate) async fn enrol(channel: Channel) {
         };
         regions.create_region(request).await.unwrap();
     }
-    for (code, county) in [("S2A", "130302"), ("S2B", "130302"), ("S3A", "130303")] {
+    for (code, county) in [("S2A", "130302"), ("S2B", "130302"), ("S2C", "130302"), ("S3A", "130303")] {
         let request = pb::CreateSchoolRequest {
             programme_id: programme_id(),
             school_code: code.to_owned(),

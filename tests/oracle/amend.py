@@ -2,7 +2,7 @@
 
 A season as years go: some classes and schools, and now and then a county, are merged into others, some by mistake; some trainees move to
 another class, or to another county; some leave and most of them come back (产假); some had been enrolled by mistake and are removed; some
-teach more than one subject, and some are enrolled twice and merged; some classes get another tutor; some sessions turn out to be no study and are voided when all was
+teach more than one subject, and some are enrolled twice and merged, tutors and counselors too; some classes get another tutor; some sessions turn out to be no study and are voided when all was
 told, and of those some by mistake. Windows are extended, courses change, time is granted and items are decided otherwise (`decide.py`). What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
 before are refused, half of them are made by the tutor of the new class instead. Each of these lines has an instant of its own, since
 the law says nothing of a move and a fact at one instant but that the order of their numbers decides."""
@@ -24,6 +24,7 @@ MOVES, LEAVES, REMOVED = 0.15, 0.10, 0.04  # of the trainees
 REPLACED = 0.6  # of the classes
 SEVERAL = 0.15  # of the trainees: who teach more than one subject
 MERGED, UNMERGED = 0.25, 0.25  # of the trainees in pairs, and of those by mistake
+STAFF_MERGED = 0.5  # of the tutors and of the counselors in pairs
 AT_ONCE = 0.5  # of the sessions of the id that is merged, told beside one of the other id
 PLACES_MERGED, PLACES_UNMERGED = 0.35, 0.3  # of the classes and schools that may be, and of those by mistake
 COUNTIES_MERGED = 0.4  # of the seasons have one
@@ -43,6 +44,10 @@ class Season:
         self.events: list[Event] = [json.loads(line) for line in lines if line.strip()]
         roster = folder / "roster"
         self.trainees = [r for r in rows(roster / "people.csv") if r["role"] == "trainee"]
+        self.staff: dict[str, list[str]] = {"class_tutor": [], "county_counselor": []}
+        for r in rows(roster / "people.csv"):
+            self.staff.get(r["role"], []).append(r["person_id"])
+        self.county_of = {r["person_id"]: r["county_code"] for r in rows(roster / "people.csv") if r["role"] == "county_counselor"}
         self.classes = {r["class_id"]: r for r in rows(roster / "classes.csv")}
         regions = {r["code"]: r for r in rows(roster / "regions.csv")}
         self.above = {code: {code, r["parent_code"], regions.get(r["parent_code"], {}).get("parent_code", "")}
@@ -109,6 +114,7 @@ class Season:
         removed = {e["person"] for _, e in added if e["type"] == "person.removed"}
         gone = removed | self.left | {e["person"] for _, e in added if e["type"] == "trainee.withdrawn"}
         added += self.decisions.adjustments(gone)
+        added += self.staff_merges()
         self.untie()
         events = [part for event in self.events for part in apart(event, removed)]
         order = [(instant(e.get("told", e["at"])), number, e) for number, e in enumerate(events)]
@@ -141,6 +147,22 @@ class Season:
                 told = self.moment()
                 added.append((told, {"at": self.text(told), "type": "fact.retracted", "source": "enrollment", "retracts": name,
                                      "reason": "并非同一人"}))
+        return added
+
+    def staff_merges(self) -> list[tuple[int, Event]]:
+        """Pairs of tutors, and of counselors, who turn out to be one person; some of them are two after all."""
+        added: list[tuple[int, Event]] = []
+        for role in ("class_tutor", "county_counselor"):
+            people = self.staff[role]
+            people = self.dice.sample(people, int(len(people) * STAFF_MERGED) // 2 * 2)
+            for kept, merged in zip(people[::2], people[1::2]):
+                at, name = self.moment(), f"staff{len(added)}"
+                added.append((at, {"at": self.text(at), "type": "persons.merged", "person": kept, "merged": merged,
+                                   "reason": "同一人两次登记", "fact": name}))
+                if self.dice.random() < UNMERGED:
+                    told = self.moment()
+                    added.append((told, {"at": self.text(told), "type": "fact.retracted", "source": "enrollment",
+                                         "retracts": name, "reason": "并非同一人"}))
         return added
 
     def study_at_once(self, kept: str, merged: str) -> None:
@@ -188,7 +210,7 @@ class Season:
                 self.ended[kind, code] = at
                 event = {"at": self.text(at), "type": "place.merged", "kind": kind, "code": code, "into": into, "reason": "合并"}
                 added.append((at, event))
-                if self.dice.random() < PLACES_UNMERGED and not (kind == "class" and self.begins_with_window(code, at)):
+                if self.dice.random() < PLACES_UNMERGED and not self.begins_with_window(kind, code, at):
                     event["fact"] = name = f"place{len(added)}"
                     told = self.moment(at)
                     added.append((told, {"at": self.text(told), "type": "fact.retracted", "source": "enrollment", "retracts": name,
@@ -201,10 +223,14 @@ class Season:
                                "reason": "更名"}))
         return added
 
-    def begins_with_window(self, code: str, at: int) -> bool:
-        """Whether a class does something at a window's first instant once it was merged: what was refused at such an instant is
-        not taken when the merge falls, since the same request is judged anew as of the instant before."""
-        return any(e.get("class") == code and instant(e["at"]) > at and "T00:00:00" in e["at"] for e in self.events)
+    def begins_with_window(self, kind: str, code: str, at: int) -> bool:
+        """Whether a class or a county does something at a window's first instant once it was merged: what was refused at such an
+        instant is not taken when the merge falls, since the same request is judged anew as of the instant before."""
+        def is_own(event: Event) -> bool:
+            if kind == "class":
+                return event.get("class") == code
+            return kind == "region" and code in (event.get("county"), self.county_of.get(event.get("counselor", "")))
+        return any(is_own(e) and instant(e["at"]) > at and "T00:00:00" in e["at"] for e in self.events)
 
     def go_along(self, code: str, into: str, at: int) -> None:
         """Half of what members of a class do once it was merged they do in the other one."""

@@ -30,6 +30,7 @@ class Decisions:
         with (folder / "roster" / "courses.csv").open(encoding="utf-8", newline="") as file:
             self.courses = {row["course_id"]: row for row in csv.DictReader(file)}
         self.changed: set[str] = set()
+        self.extra: list[tuple[str, int, int]] = []  # who studies behind the end of a window, and when
         self.after: list[Event] = []  # told when all was over
 
     def applies(self, course: dict[str, str], who: dict[str, str]) -> bool:
@@ -93,6 +94,10 @@ class Decisions:
             tell({"type": "course.selected", "person": person, "course": course}, season.first, end)
             start = season.moment(end - 30 * MINUTE, until - 10 * MINUTE)
             stop = start + dice.randint(20, 150) * MINUTE
+            # Beats of sessions that meet share their time in the order in which they arrive.
+            if any(begun <= stop and start <= over for begun, over in self.studied(person)):
+                continue
+            self.extra.append((person, start, stop))
             out.append((start, {"at": season.text(start), "type": "study.session", "person": person, "course": course,
                                 "session": f"{person}-x{start}", "start": season.text(start), "end": season.text(stop), "every_s": 60}))
         if window == scheme.trainee["assignment"]["window"]:
@@ -112,6 +117,11 @@ class Decisions:
             if own:
                 tell({"type": "assignment.reviewed", "tutor": tutor, "submission": own[-1], "grade": "pass", "comment": "补评"})
         return out
+
+    def studied(self, person: str) -> list[tuple[int, int]]:
+        """When somebody studies."""
+        own = [e for e in self.season.events if e["type"] == "study.session" and e["person"] == person]
+        return [(instant(e["start"]), instant(e["end"])) for e in own] + [(a, b) for who, a, b in self.extra if who == person]
 
     # -- courses
 

@@ -1,9 +1,9 @@
-"""Two ids of one trainee (persons.merged): what was recorded of both counts for the one that is kept, nothing twice. Who they are (place,
+"""Two ids of one person (persons.merged): what was recorded of both counts for the one that is kept, nothing twice. Who they are (place,
 subject, absence) is what the kept id says. A fact is taken or refused by what is known of the id that it names, so everything here is read
 behind what was taken, and it is no matter what was told first.
 
 **Decided**: of submissions of both the newest counts, but for one that came when another had been graded excellent or pass; each is
-marked where the id stood that handed it in. Study: `unite`."""
+marked where the id stood that handed it in. Study: `unite`. A tutor has the classes of all ids."""
 from __future__ import annotations
 
 from law_facts import Activity, Facts, Submission, standing
@@ -32,7 +32,21 @@ def merge(facts: Facts, ids: dict[str, tuple[str, ...]]) -> dict[str, str]:
         submissions(facts, facts.roster.people[kept], others)
     for activity in facts.activities.values():
         attended(activity, ids)
+    guided(facts, kept_of)
     return kept_of
+
+
+def guided(facts: Facts, kept_of: dict[str, str]) -> None:
+    """What a tutor has, had, opened and published under any id, who was trained and who was chosen."""
+    roster = facts.roster
+    roster.tutor_of = {c: kept_of.get(who, who) for c, who in roster.tutor_of.items()}
+    for before in roster.tutors_before.values():
+        before[:] = [(until, kept_of.get(who, who)) for until, who in before]
+    for seminar in facts.seminars.values():
+        seminar.tutor = kept_of.get(seminar.tutor, seminar.tutor)
+    facts.published = {what: kept_of.get(who, who) for what, who in facts.published.items()}
+    facts.prejob |= {kept_of[who] for who in facts.prejob if who in kept_of}
+    facts.chosen |= {kept_of[who] for who in facts.chosen if who in kept_of}
 
 
 def submissions(facts: Facts, person: Person, others: tuple[str, ...]) -> None:

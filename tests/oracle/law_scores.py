@@ -36,7 +36,7 @@ class Scores:
         self.scheme, self.facts, self.readings = scheme, facts, readings
         self.adjusted = adjusted or {}  # what was decided that an item of somebody counts as, at the end
         self.achieved = achieved
-        kept_of = kept_of or {}  # for whom an id counts that is not the one of its person that is kept
+        self.kept_of = kept_of = kept_of or {}  # for whom an id counts that is not the one of its person that is kept
         self.everyone = [p for p in facts.roster.role(TRAINEE) if p.id not in kept_of]
         self.active = [p for p in self.everyone if p.id not in facts.withdrawn]
         people = facts.roster.people
@@ -316,10 +316,11 @@ class Scores:
         return rows
 
     def tutor_rows(self) -> list[list[object]]:
-        return [self.tutor(p) for p in self.facts.roster.role(TUTOR)]
+        return [self.tutor(p) for p in self.facts.roster.role(TUTOR) if p.id not in self.kept_of]
 
     def counselor_rows(self) -> list[list[object]]:
-        return [row for p in self.facts.roster.role(COUNSELOR) if (row := self.counselor(p)) is not None]
+        own = [p for p in self.facts.roster.role(COUNSELOR) if p.id not in self.kept_of]
+        return [row for p in own if (row := self.counselor(p)) is not None]
 
 
 def half_up(value: Fraction) -> int:

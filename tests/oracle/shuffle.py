@@ -13,11 +13,11 @@ import json
 import random
 import shutil
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import law_roster
-from law_scheme import instant
+from law_scheme import Scheme, instant
 
 Event = dict
 AGAIN = 0.05  # how many lines are told twice
@@ -135,14 +135,15 @@ def makes(event: Event) -> list[tuple]:
     return [(named[kind][0], event[named[kind][1]])] if kind in named else []
 
 
-def in_one_order(sessions: list[tuple[int, Event]]) -> list[list[int]]:
+def in_one_order(sessions: list[tuple[int, Event]], scheme: Scheme) -> list[list[int]]:
     """Sessions of one learner whose order the law lets decide who has the common time: those that overlap, and those of
-    one course that one of them shares, since its length is shared out in the order in which they are recorded."""
+    one course that one of them shares, since its length is shared out in the order in which they are recorded; with a daily
+    cap also those of one day, since of the day's rest that is as true."""
     groups: list[tuple[list[int], list[Event]]] = []
     for number, event in sessions:
         apart, numbers, events = [], [number], [event]
         for group in groups:
-            if any(meets(event, other) for other in group[1]):
+            if any(meets(event, other, scheme) for other in group[1]):
                 numbers, events = group[0] + numbers, group[1] + events
             else:
                 apart.append(group)
@@ -150,14 +151,21 @@ def in_one_order(sessions: list[tuple[int, Event]]) -> list[list[int]]:
     return [sorted(numbers) for numbers, _ in groups]
 
 
-def meets(one: Event, other: Event) -> bool:
+def days_of(event: Event, scheme: Scheme) -> set[date]:
+    first, last = scheme.local_day(instant(event["start"])), scheme.local_day(instant(event["end"]))
+    return {first + timedelta(days=number) for number in range((last - first).days + 1)}
+
+
+def meets(one: Event, other: Event, scheme: Scheme) -> bool:
     if one["course"] == other["course"] or one["session"] == other["session"]:
+        return True
+    if scheme.daily_cap and days_of(one, scheme) & days_of(other, scheme):
         return True
     first, last = max(instant(one["start"]), instant(other["start"])), min(instant(one["end"]), instant(other["end"]))
     return first <= last
 
 
-def order(events: list[Event], people: dict[str, law_roster.Person], dice: random.Random) -> list[int]:
+def order(events: list[Event], people: dict[str, law_roster.Person], scheme: Scheme, dice: random.Random) -> list[int]:
     """A random order of the lines in which everything comes after what it rests on."""
     made: dict[tuple, list[int]] = defaultdict(list)
     moved: dict[str, set[str]] = defaultdict(set)
@@ -183,7 +191,7 @@ def order(events: list[Event], people: dict[str, law_roster.Person], dice: rando
     for number, turns in turned(events).items():
         after[number] |= set(turns)
     for sessions in study.values():
-        for group in in_one_order(sessions):
+        for group in in_one_order(sessions, scheme):
             for one, other in zip(group, group[1:]):
                 after[other].add(one)
     waiting: dict[int, set[int]] = defaultdict(set)
@@ -215,7 +223,7 @@ def shuffle(season: Path, out: Path, seed: int) -> None:
     people = law_roster.load(season / "roster").people
     told = datetime.fromisoformat(max((event.get("end", event["at"]) for event in events), key=instant)) + timedelta(days=30)
     with (out / "season.ndjson").open("w", encoding="utf-8", newline="\n") as file:
-        numbers = order(events, people, dice)
+        numbers = order(events, people, Scheme(season / "scheme.toml"), dice)
         again = [number for number in numbers if dice.random() < AGAIN and not events[number].get("again")]
         for number in numbers + dice.sample(again, len(again)):
             told += timedelta(seconds=1)

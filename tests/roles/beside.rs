@@ -14,7 +14,7 @@ use super::{
 use crate::harness::{Backend, KeptState, digest, embedded};
 use crate::places::{ask, at, id, identity_number, marking, on_both, populate, retract};
 
-/// Lists have each role once, page by page, and a merge is of trainees alone.
+/// Lists have each role once, page by page, and a merge is of the role that both ids have alone.
 async fn lists_and_merges_know_the_role(backend: Backend) -> Result<()> {
     let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;

@@ -140,12 +140,13 @@ CREATE TABLE mirror_teaching (
     PRIMARY KEY (person_id, programme_id, as_role, change_number)
 );
 
--- Two ids of one trainee, by the fact, with the number that enrollment gave it: merged_id counts for kept_id; of several merges of an
+-- Two ids of one person in a role, by the fact, with the number that enrollment gave it: merged_id counts for kept_id; of several merges of an
 -- id that stand the one with the largest number counts.
 CREATE TABLE mirror_merge (
     programme_id TEXT COLLATE "C" NOT NULL,
     merged_id    TEXT COLLATE "C" NOT NULL,
     kept_id      TEXT COLLATE "C" NOT NULL,
+    as_role      TEXT COLLATE "C" NOT NULL,
     merge_number BIGINT NOT NULL,
     fact_id      TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (merged_id, programme_id, merge_number)

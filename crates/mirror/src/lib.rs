@@ -115,19 +115,45 @@ macro_rules! said {
     };
 }
 
-/// A condition: the id of a trainee's row (two expressions, for programme and person) counts for no other one that is there.
+/// A condition: the id of a member's row (two expressions, for programme and person) counts in a role (a third one) for no other one that is
+/// there.
 #[macro_export]
 macro_rules! counts_for_itself {
-    ($programme:literal, $person:literal) => {
+    ($programme:literal, $person:literal, $role:literal) => {
         concat!(
             " NOT EXISTS (SELECT 1 FROM mirror_merge merged WHERE merged.programme_id = ",
             $programme,
             " AND merged.merged_id = ",
             $person,
+            " AND merged.as_role = ",
+            $role,
             " AND",
             $crate::learned_stands!("merged", "enrollment"),
             "AND NOT EXISTS (SELECT 1 FROM mirror_member kept WHERE kept.programme_id = merged.programme_id \
-             AND kept.person_id = merged.kept_id AND kept.as_role = 'trainee' AND kept.removed)) "
+             AND kept.person_id = merged.kept_id AND kept.as_role = merged.as_role AND kept.removed)) "
+        )
+    };
+}
+
+/// SQL for the id that a row's id (two expressions, for programme and person) counts for in a role (a third one): another one that is there, else
+/// itself.
+#[macro_export]
+macro_rules! counting_id {
+    ($programme:literal, $person:expr, $role:literal) => {
+        concat!(
+            "COALESCE((SELECT merged.kept_id FROM mirror_merge merged WHERE merged.programme_id = ",
+            $programme,
+            " AND merged.merged_id = ",
+            $person,
+            " AND merged.as_role = ",
+            $role,
+            " AND",
+            $crate::learned_stands!("merged", "enrollment"),
+            "AND NOT EXISTS (SELECT 1 FROM mirror_member gone WHERE gone.programme_id = merged.programme_id \
+             AND gone.person_id IN (merged.kept_id, merged.merged_id) AND gone.as_role = merged.as_role AND gone.removed) \
+             ORDER BY merged.merge_number DESC LIMIT 1), ",
+            $person,
+            ")"
         )
     };
 }
@@ -169,7 +195,7 @@ macro_rules! taught_by {
     };
 }
 
-/// SQL for the subjects of a tutor: their own, and those of the trainees of their classes.
+/// SQL for the subjects of a tutor: their own, and those of the trainees of their classes, by whichever of their ids.
 #[macro_export]
 macro_rules! tutored_by {
     ($programme:literal, $person:literal) => {
@@ -179,8 +205,15 @@ macro_rules! tutored_by {
              ON taught.programme_id = tutored.programme_id AND taught.class_id = tutored.class_id \
              WHERE tutored.programme_id = ",
             $programme,
-            " AND tutored.tutor_id = ",
-            $person
+            " AND (tutored.tutor_id = ",
+            $person,
+            " OR tutored.tutor_id IN (SELECT merged.merged_id FROM mirror_merge merged WHERE merged.programme_id = ",
+            $programme,
+            " AND merged.as_role = 'class_tutor' AND merged.kept_id = ",
+            $person,
+            " AND",
+            $crate::learned_stands!("merged", "enrollment"),
+            "))"
         )
     };
 }

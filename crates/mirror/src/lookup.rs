@@ -181,10 +181,10 @@ pub async fn members(
         rows.iter().filter(|row| row.withdrawn_at.is_some()).map(|row| &row.person_id).collect();
     let mut absences = absences::of_people(tx, programme_id, role, &away).await?;
     let merged: Vec<&PersonId> = rows.iter().filter(|row| row.is_merged).map(|row| &row.person_id).collect();
-    let merges = merges::merges(tx, programme_id, &merged).await?;
+    let merges = merges::merges(tx, programme_id, role, &merged).await?;
     let of_merges: Vec<&PersonId> =
         merges.iter().flat_map(|merge| [&merge.merged_id, &merge.kept_id]).collect();
-    let removed = merges::removed(tx, programme_id, &of_merges).await?;
+    let removed = merges::removed(tx, programme_id, role, &of_merges).await?;
     // As few places ever end.
     let successors = match rows.iter().any(|row| row.has_ended) {
         true => successors_of(tx, programme_id, &rows, &transfers).await?,

@@ -1,9 +1,12 @@
-//! Two ids of one trainee, of the merges that stand: for whom an id counts, and which ids count for it. No chains: enrollment refuses
+//! Two ids of one person, of the merges that stand: for whom an id counts, and which ids count for it. No chains: enrollment refuses
 //! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shipei_rules::ids::{PersonId, ProgrammeId};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    vocabulary::Role,
+};
 use shipei_service_kit::Result;
 use shipei_store::{Tx, bulk_insert, fetch_optional, learned_stands, select_by_keys};
 
@@ -11,6 +14,8 @@ use shipei_store::{Tx, bulk_insert, fetch_optional, learned_stands, select_by_ke
 #[derive(Debug)]
 pub(crate) struct MergeFact {
     pub(crate) kept_id: String,
+    /// The role in which.
+    pub(crate) role: &'static str,
     pub(crate) fact_id: String,
 }
 
@@ -19,12 +24,13 @@ pub(crate) async fn save(tx: &mut Tx, merges: &BTreeMap<(String, String, i64), M
     let rows: Vec<_> = merges.iter().collect();
     bulk_insert!(
         tx,
-        "INSERT INTO mirror_merge (programme_id, merged_id, kept_id, merge_number, fact_id)",
+        "INSERT INTO mirror_merge (programme_id, merged_id, kept_id, as_role, merge_number, fact_id)",
         rows,
         |((programme_id, merged_id, number), merge)| (
             programme_id,
             merged_id,
             &merge.kept_id,
+            merge.role,
             *number,
             &merge.fact_id
         ),
@@ -44,22 +50,27 @@ pub struct Merge {
     pub kept_id: PersonId,
 }
 
-/// The beginning of a statement: merges `g` that stand and are the last ones of their ids that do, of a programme.
+/// The beginning of a statement: merges `g` that stand and are the last ones of their ids and role that do, of a programme.
 macro_rules! standing {
     () => {
         concat!(
             "SELECT g.merged_id, g.kept_id FROM mirror_merge g WHERE",
             learned_stands!("g", "enrollment"),
             "AND NOT EXISTS (SELECT 1 FROM mirror_merge n WHERE n.programme_id = g.programme_id \
-             AND n.merged_id = g.merged_id AND n.merge_number > g.merge_number AND",
+             AND n.merged_id = g.merged_id AND n.as_role = g.as_role AND n.merge_number > g.merge_number AND",
             learned_stands!("n", "enrollment"),
             ") AND g.programme_id = "
         )
     };
 }
 
-/// The merges that stand in which these ids take part, on either side, by the id that is merged.
-pub async fn merges(tx: &mut Tx, programme_id: &ProgrammeId, person_ids: &[&PersonId]) -> Result<Vec<Merge>> {
+/// The merges of a role that stand in which these ids take part, on either side, by the id that is merged.
+pub async fn merges(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    role: Role,
+    person_ids: &[&PersonId],
+) -> Result<Vec<Merge>> {
     // Most programmes have none, and whoever applies events asks for everybody whom they touch.
     let any = "SELECT merged_id FROM mirror_merge WHERE programme_id = $1 LIMIT 1";
     if fetch_optional!(tx, (String,), any, programme_id.as_str())?.is_none() {
@@ -70,7 +81,7 @@ pub async fn merges(tx: &mut Tx, programme_id: &ProgrammeId, person_ids: &[&Pers
         let rows: Vec<Merge> = select_by_keys!(
             tx,
             Merge,
-            [standing!(), programme_id.as_str(), of_side],
+            [standing!(), programme_id.as_str(), " AND g.as_role = ", role.as_str(), of_side],
             person_ids,
             |person_id| (person_id.as_str())
         )?;
@@ -85,17 +96,20 @@ struct RemovedRow {
     person_id: PersonId,
 }
 
-/// Those of these people who were removed.
+/// Those of these people who were removed from a role.
 pub(crate) async fn removed(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
+    role: Role,
     person_ids: &[&PersonId],
 ) -> Result<BTreeSet<PersonId>> {
     let rows: Vec<RemovedRow> = select_by_keys!(
         tx,
         RemovedRow,
         [
-            "SELECT person_id FROM mirror_member WHERE removed AND as_role = 'trainee' AND programme_id = ",
+            "SELECT person_id FROM mirror_member WHERE removed AND as_role = ",
+            role.as_str(),
+            " AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
         ],

@@ -346,10 +346,11 @@ fn withdrawn(into: &mut Gathered, fact: enrollment::TraineeWithdrawn, told: &Fac
 }
 
 fn merged(into: &mut Gathered, fact: enrollment::PersonsMerged, told: &Fact<'_>) -> Result<()> {
+    let role = fact.role().word();
     for person_id in [&fact.person_id, &fact.merged_id] {
-        into.member(fact.programme_id.clone(), person_id.clone(), TRAINEE).is_merged = true;
+        into.member(fact.programme_id.clone(), person_id.clone(), role).is_merged = true;
     }
-    let merge = MergeFact { kept_id: fact.person_id, fact_id: told.event.fact_id.clone() };
+    let merge = MergeFact { kept_id: fact.person_id, role, fact_id: told.event.fact_id.clone() };
     into.merges.insert((fact.programme_id, fact.merged_id, fact.merge_number), merge);
     Ok(())
 }

@@ -156,15 +156,15 @@ impl Windows {
         self.with(rules::ends(&self.scheme, &self.some.extensions, ids, &places))
     }
 
-    /// The scheme as it is for a class and who guides it, `tutor`.
-    pub fn of_class(&self, class: &Class, tutor: Option<&PersonId>) -> Arc<Scheme> {
+    /// The scheme as it is for a class and who guides it, by the ids of that tutor.
+    pub fn of_class(&self, class: &Class, tutor_ids: &[&PersonId]) -> Arc<Scheme> {
         if self.some.extensions.is_empty() {
             return Arc::clone(&self.scheme);
         }
         let standing = class
             .regions
             .map(|region| Standing { county: Some(*region), class: Some(class.class_id.clone()) });
-        self.with(rules::ends(&self.scheme, &self.some.extensions, tutor.as_slice(), &standing))
+        self.with(rules::ends(&self.scheme, &self.some.extensions, tutor_ids, &standing))
     }
 
     /// The scheme as it is for what a county does.

@@ -131,6 +131,18 @@ pub fn standings<'s>(
     standings
 }
 
+/// Of the submissions of one id those that are not disregarded by that id alone: of who has several ids they are read together with those
+/// of the others. Whether one was taken although that id had been graded by then, since the grade was told late, or refused, must not
+/// decide about the person.
+pub fn not_disregarded(scheme: &Scheme, mut submissions: Vec<Submission>) -> Vec<Submission> {
+    let standings = standings(scheme, &submissions, DateTime::<Utc>::MAX_UTC);
+    let disregarded =
+        standings.iter().filter(|(_, standing)| matches!(standing, Standing::Disregarded { .. }));
+    let disregarded: Vec<SubmissionId> = disregarded.map(|(submission, _)| submission.id.clone()).collect();
+    submissions.retain(|submission| !disregarded.contains(&submission.id));
+    submissions
+}
+
 /// The one that counts as of a time.
 pub fn counting<'s>(
     scheme: &Scheme,

@@ -128,7 +128,7 @@ async fn record(clients: &Clients, options: &Options) -> Result<Record> {
 }
 
 /// A role as messages have it; 0 for none.
-fn role_number(word: Option<&str>) -> Result<i32> {
+pub(crate) fn role_number(word: Option<&str>) -> Result<i32> {
     let Some(word) = word else { return Ok(0) };
     let role = shipei_rules::vocabulary::Role::parse(word).with_context(|| format!("{word} is no role"))?;
     Ok(Role::from(role).into())

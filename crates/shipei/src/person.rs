@@ -1,4 +1,4 @@
-//! `shipei person`: two ids of one trainee are merged, from a terminal; look, and take back.
+//! `shipei person`: two ids of one person are merged, from a terminal; look, and take back.
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -16,6 +16,7 @@ use shipei_store::crypto::random_name;
 use crate::{
     ask::{Suite, ask, retract},
     display::say,
+    duties::role_number,
 };
 
 /// What stands below the help of `shipei person`.
@@ -59,6 +60,9 @@ pub struct MergeOptions {
     /// The id that is kept.
     #[arg(long, value_name = "ID")]
     into: String,
+    /// In which role, e.g. class_tutor, of ids that have several in common.
+    #[arg(long)]
+    role: Option<String>,
     /// Why.
     #[arg(long)]
     reason: String,
@@ -105,6 +109,7 @@ async fn merge(options: &MergeOptions) -> Result<()> {
         person_id: options.into.clone(),
         merged_id: options.merged.clone(),
         reason: options.reason.clone(),
+        role: role_number(options.role.as_deref())?,
         request_id: random_name()?,
         occurred_at: None,
         correction: options.corrects.clone().map(correction),

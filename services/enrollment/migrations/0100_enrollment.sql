@@ -246,13 +246,14 @@ CREATE TABLE person_fact (
     PRIMARY KEY (programme_id, person_id, role, kind, occurred_at, fact_id)
 );
 
--- Two ids of one trainee: merged_id counts for kept_id while this stands. number is from 1, in the order in which merges of
+-- Two ids of one person in a role: merged_id counts for kept_id while this stands. number is from 1, in the order in which merges of
 -- merged_id were recorded; of several that stand the last one counts.
 CREATE TABLE person_merge (
     programme_id TEXT COLLATE "C" NOT NULL,
     merged_id TEXT COLLATE "C" NOT NULL,
     number BIGINT NOT NULL,
     kept_id TEXT COLLATE "C" NOT NULL,
+    role TEXT COLLATE "C" NOT NULL,
     reason TEXT COLLATE "C" NOT NULL,
     occurred_at TIMESTAMPTZ NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,

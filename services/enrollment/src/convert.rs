@@ -262,7 +262,7 @@ pub(crate) fn person_and_reason(
 }
 
 /// Two ids of one person, and why.
-pub(crate) fn merge(request: &pb::MergePersonsRequest) -> Result<(ProgrammeId, Merge, String)> {
+pub(crate) fn merge(request: &pb::MergePersonsRequest) -> Result<(ProgrammeId, Merge, Option<Role>, String)> {
     let mut fields = Fields::new();
     let kept_id = person(&mut fields, "person_id", &request.person_id);
     let mut merged_id = person(&mut fields, "merged_id", &request.merged_id);
@@ -273,10 +273,11 @@ pub(crate) fn merge(request: &pb::MergePersonsRequest) -> Result<(ProgrammeId, M
         programme(&mut fields, &request.programme_id),
         kept_id,
         merged_id,
+        optional_role(&mut fields, request.role),
         fields.text("reason", &request.reason, REASON_CHARACTERS_MAX),
     );
-    let (programme_id, kept_id, merged_id, reason) = fields.all(parsed)?;
-    Ok((programme_id, Merge { merged_id, kept_id }, reason))
+    let (programme_id, kept_id, merged_id, role, reason) = fields.all(parsed)?;
+    Ok((programme_id, Merge { merged_id, kept_id }, role, reason))
 }
 
 /// A role filter: absent for all; a role that no person has is a fault.

@@ -9,7 +9,7 @@ pub(crate) mod places;
 
 use chrono::{DateTime, Utc};
 pub(crate) use content::{Content, ContentChange, decide_role};
-pub(crate) use merge::{Merge, decide_merge};
+pub(crate) use merge::{Merge, decide_common_roles, decide_merge};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{
     absence::Absences,

@@ -86,6 +86,8 @@ CREATE TABLE learner (
     refusals BYTEA NOT NULL,
     PRIMARY KEY (person_id, programme_id)
 );
+-- Whoever of a programme has studied, when everybody's study is read anew.
+CREATE INDEX learner_by_programme ON learner (programme_id, person_id);
 
 -- What was credited to a learner on a local calendar day (days since 1970-01-01): the time credited by heartbeats of that
 -- day, and the instants of that day that are credited, as intervals (shipei_rules::intervals).

@@ -75,7 +75,7 @@ impl Projector for LearningProjector {
         }
         for (programme, persons) in anew.persons {
             let ids: Vec<&PersonId> = persons.iter().collect();
-            let merges = shipei_mirror::merges(&mut unit.tx, &programme, &ids).await?;
+            let merges = shipei_mirror::merges(&mut unit.tx, &programme, Role::Trainee, &ids).await?;
             let kept_ids: BTreeSet<PersonId> = merges.into_iter().map(|merge| merge.kept_id).collect();
             for kept_id in kept_ids {
                 united::kept_is_due(&mut unit.tx, &programme, &kept_id).await?;

@@ -44,7 +44,7 @@ const EVENTS: &[Handles<Batches>] = handles![Batches:
     enrollment::InvoiceIssued => invoiced,
 ];
 /// What is made of it here; the mirror has a version of its own, which counts too.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// More than this service's versions.
 const VERSIONS_MAX: u32 = 1_000;
 
@@ -251,6 +251,7 @@ fn transferred(batches: &mut Batches, fact: enrollment::TraineeTransferred, told
         }
         batch.places.insert((person_id.clone(), county_code, class_id));
     }
+    batch.moved.insert(person_id, cause);
     Ok(())
 }
 
@@ -302,7 +303,13 @@ fn removed(batches: &mut Batches, fact: enrollment::PersonRemoved, told: &Fact<'
 fn merged(batches: &mut Batches, fact: enrollment::PersonsMerged, told: &Fact<'_>) -> Result<()> {
     let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
     for person_id in [&fact.person_id, &fact.merged_id] {
-        batch.touched.trainee(&id_of(told, PersonId::parse(person_id))?, &cause);
+        let person_id = id_of(told, PersonId::parse(person_id))?;
+        match fact.role() {
+            Role::Trainee => batch.touched.trainee(&person_id, &cause),
+            Role::ClassTutor => batch.touched.tutor(&person_id, &cause),
+            // Of the others nothing is stored: their records are made when they are read.
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -13,7 +13,10 @@ use std::{collections::BTreeMap, fmt};
 
 use shipei_contracts::event::v1::Event;
 use shipei_mirror::{Merge, Programmes, merges};
-use shipei_rules::ids::{ActivityId, ClassId, PersonId, ProgrammeId, SeminarId};
+use shipei_rules::{
+    ids::{ActivityId, ClassId, PersonId, ProgrammeId, SeminarId},
+    vocabulary::Role,
+};
 use shipei_service_kit::{Error, Fact, Result, Unit};
 use shipei_store::StoreError;
 
@@ -103,6 +106,21 @@ pub async fn apply_batches(
                 batch.touched.class(&person.class_id, cause);
             }
         }
+        let removed: Vec<&PersonId> = batch.removed.keys().collect();
+        for person in classes::classes_where(&mut unit.tx, &programme_id, &removed).await? {
+            if let Some(cause) = batch.removed.get(&person.person_id) {
+                batch.touched.class(&person.class_id, cause);
+            }
+        }
+        // A post counts for a class in which its author stood then.
+        let mut elsewhere = batch.resettled.clone();
+        elsewhere.extend(batch.moved.iter().map(|(person_id, cause)| (person_id.clone(), cause.clone())));
+        let people: Vec<&PersonId> = elsewhere.keys().collect();
+        for person in classes::classes_posted_in(&mut unit.tx, &programme_id, &people).await? {
+            if let Some(cause) = elsewhere.get(&person.person_id) {
+                batch.touched.class(&person.class_id, cause);
+            }
+        }
         let class_ids: Vec<&ClassId> = batch.classes_extended.keys().collect();
         for person in classes::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
             if let Some(cause) = batch.classes_extended.get(&person.class_id) {
@@ -110,7 +128,9 @@ pub async fn apply_batches(
             }
         }
         let touched: Vec<&PersonId> = batch.touched.trainees.keys().collect();
-        for Merge { merged_id, kept_id } in merges(&mut unit.tx, &programme_id, &touched).await? {
+        for Merge { merged_id, kept_id } in
+            merges(&mut unit.tx, &programme_id, Role::Trainee, &touched).await?
+        {
             // What was recorded for an id counts for the one that is kept.
             if let Some(cause) = batch.touched.trainees.get(&merged_id).cloned() {
                 batch.touched.trainees.entry(kept_id).or_insert(cause);
@@ -186,7 +206,7 @@ mod tests {
         let expected = "assignment-grading 3: AssignmentSubmitted SubmissionReviewed SubmissionReturned MarkJudged SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 7006: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
+        let expected = "enrollment 7007: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
             PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PersonsMerged PlaceClosed PlaceMerged PreJobTrainingAttended ProgrammeCreated RegionCreated \
             RegionMoved RemittanceConfirmed RemittanceSent RosterCompiled RosterReported SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);

@@ -7,6 +7,7 @@ use shipei_rules::{
     counselor::{CountyFacts, CountyScore},
     ids::{PersonId, ProgrammeId},
     region::RegionCode,
+    vocabulary::Role,
 };
 use shipei_service_kit::{Reach, Result};
 use shipei_store::Tx;
@@ -94,7 +95,7 @@ pub async fn count_as_of(
         let Some(last) = page.last() else { return Ok(sums) };
         last.as_str().clone_into(&mut after);
         let ids: Vec<&PersonId> = page.iter().collect();
-        let merges = merges(tx, programme_id, &ids).await?;
+        let merges = merges(tx, programme_id, Role::Trainee, &ids).await?;
         let kept_ids: BTreeSet<&PersonId> = merges.iter().map(|merge| &merge.kept_id).collect();
         let mut person_ids: BTreeSet<&PersonId> = page.iter().chain(kept_ids.iter().copied()).collect();
         person_ids.retain(|id| !counted_once.contains(*id));

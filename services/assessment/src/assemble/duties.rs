@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use shipei_mirror::{Member, Windows, members, registered_at};
+use shipei_mirror::{Member, Windows, members};
 use shipei_rules::{
     calendar::Period,
     duties::{self, Done, DoneWhen, Duty, DutyState, Fact, Told},
@@ -22,7 +22,7 @@ use shipei_store::Tx;
 
 use crate::{
     assemble::{
-        trainees,
+        people, trainees,
         tutors::{self, Marking, TutorRecord},
     },
     domain::trainee::TraineeRecord,
@@ -135,14 +135,8 @@ fn judged(
 pub async fn of_trainee(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result<Vec<JudgedDuty>> {
     let Asked { programme_id, windows, as_of } = asked;
     let person_id = &member.person_id;
-    let mut facts = Vec::new();
-    let mut registered = None;
-    for id in member.ids() {
-        facts.append(&mut store::of_bearer(tx, programme_id, (id.as_str(), "")).await?);
-        registered =
-            Done::first(registered, registered_at(tx, programme_id, id, Role::Trainee).await?.map(Done::at));
-    }
-    facts.sort_by(|one, other| (one.happened_at, &one.fact_id).cmp(&(other.happened_at, &other.fact_id)));
+    let facts = people::duty_facts(tx, programme_id, member).await?;
+    let registered = people::registered(tx, programme_id, member).await?.map(Done::at);
     let final_at = store::first(tx, programme_id, store::FINAL).await?.map(Done::at);
     let mut found = trainees::load(tx, programme_id, windows, &[person_id]).await?;
     let Some(trainee) = found.remove(person_id) else { return Ok(Vec::new()) };
@@ -190,8 +184,9 @@ fn phase_achieved(trainee: &TraineeRecord, window: &str) -> Option<Done> {
 pub async fn of_tutor(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result<Vec<JudgedDuty>> {
     let Asked { programme_id, windows, as_of } = asked;
     let person_id = &member.person_id;
-    let facts = store::of_bearer(tx, programme_id, (person_id.as_str(), "")).await?;
-    let registered = registered_at(tx, programme_id, person_id, Role::ClassTutor).await?.map(Done::at);
+    let facts = people::duty_facts(tx, programme_id, member).await?;
+    let registered = people::registered(tx, programme_id, member).await?.map(Done::at);
+    let first = people::of_all_ids(tx, programme_id, member).await?;
     let marking = Marking::AsOf(as_of);
     let mut found = tutors::load(tx, programme_id, windows, &[person_id], marking).await?;
     let Some(tutor) = found.remove(person_id) else { return Ok(Vec::new()) };
@@ -206,8 +201,8 @@ pub async fn of_tutor(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result<
     };
     Ok(judged(Role::ClassTutor, &schemes, &facts, as_of, |fact, _| match fact {
         Fact::Registered => registered.clone(),
-        Fact::PreJobAttended => member.pre_job_at.map(Done::at),
-        Fact::LoggedIn => member.login_at.map(Done::at),
+        Fact::PreJobAttended => first.pre_job_at.map(Done::at),
+        Fact::LoggedIn => first.login_at.map(Done::at),
         Fact::Bulletin(wanted) => in_each(&|class| {
             class.bulletins.iter().filter(|(number, _)| *number == wanted).map(|(_, at)| *at).min()
         }),
@@ -259,11 +254,15 @@ async fn marked(
 /// The duties of a subject expert.
 pub async fn of_expert(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result<Vec<JudgedDuty>> {
     let Asked { programme_id, windows, as_of } = asked;
-    let facts = store::of_bearer(tx, programme_id, (member.person_id.as_str(), "")).await?;
-    let chosen = store::first_choice(tx, programme_id, &member.person_id).await?.map(Done::at);
+    let facts = people::duty_facts(tx, programme_id, member).await?;
+    let login_at = people::of_all_ids(tx, programme_id, member).await?.login_at;
+    let mut chosen = None;
+    for id in member.ids() {
+        chosen = Done::first(chosen, store::first_choice(tx, programme_id, id).await?.map(Done::at));
+    }
     let schemes = [windows.of_member(member)];
     Ok(judged(Role::SubjectExpert, &schemes, &facts, as_of, |fact, _| match fact {
-        Fact::LoggedIn => member.login_at.map(Done::at),
+        Fact::LoggedIn => login_at.map(Done::at),
         Fact::TutorChosen => chosen.clone(),
         _ => None,
     }))
@@ -279,7 +278,7 @@ pub async fn of_county(
     let Asked { programme_id, windows, as_of } = asked;
     let facts = store::of_bearer(tx, programme_id, ("", county.as_str())).await?;
     let trained = match counselor {
-        Some(counselor) => counselor.pre_job_at.map(Done::at),
+        Some(counselor) => people::of_all_ids(tx, programme_id, counselor).await?.pre_job_at.map(Done::at),
         None => {
             let of = (county, as_of);
             let ids =
@@ -287,10 +286,12 @@ pub async fn of_county(
                     .await?;
             let ids: Vec<&PersonId> = ids.iter().collect();
             let counselors = members(tx, programme_id, Role::CountyCounselor, &ids).await?;
-            let here = counselors.iter().filter(|member| !member.absences.at(as_of));
-            Done::all(
-                here.map(|member| Some(Done { at: member.pre_job_at?, by: member.person_id.to_string() })),
-            )
+            let mut trained = Vec::new();
+            for member in counselors.iter().filter(|member| !member.absences.at(as_of)) {
+                let at = people::of_all_ids(tx, programme_id, member).await?.pre_job_at;
+                trained.push(at.map(|at| Done { at, by: member.person_id.to_string() }));
+            }
+            Done::all(trained)
         }
     };
     let scheme = windows.of_county(county);

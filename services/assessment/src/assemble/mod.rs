@@ -4,5 +4,6 @@
 
 pub mod counties;
 pub mod duties;
+pub mod people;
 pub mod trainees;
 pub mod tutors;

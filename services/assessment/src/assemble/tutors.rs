@@ -14,7 +14,7 @@ use shipei_service_kit::Result;
 use shipei_store::Tx;
 
 use crate::{
-    assemble::trainees,
+    assemble::{people, trainees},
     domain::marking::{self, ClassMarking},
     facts::Instant,
     store::classes,
@@ -55,7 +55,8 @@ impl TutorRecord {
     }
 }
 
-/// The registered tutors among these people, by id.
+/// The registered tutors among these people, by id; who counts for another id is none. What was done under the ids that count for a
+/// tutor is theirs: classes, bulletins, seminars and marks, the training before the job, the choice of an expert.
 pub async fn load(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -64,18 +65,35 @@ pub async fn load(
     source: Marking,
 ) -> Result<BTreeMap<PersonId, TutorRecord>> {
     let mut tutors = BTreeMap::new();
+    let mut ids_of: BTreeMap<PersonId, Vec<PersonId>> = BTreeMap::new();
     for member in members(tx, programme_id, Role::ClassTutor, tutor_ids).await? {
-        let facts = TutorFacts { prejob_attended_at: member.pre_job_at, ..TutorFacts::default() };
+        if member.counts_for.is_some() {
+            continue;
+        }
+        let prejob_attended_at = people::of_all_ids(tx, programme_id, &member).await?.pre_job_at;
+        let facts = TutorFacts { prejob_attended_at, ..TutorFacts::default() };
         let county_code = member.places.first().county_code;
         let record = TutorRecord { county_code, classes: Vec::new(), facts };
+        ids_of.insert(member.person_id.clone(), member.ids().cloned().collect());
         tutors.insert(member.person_id, record);
     }
-    for choice in classes::choices(tx, programme_id, tutor_ids).await? {
-        if let Some(tutor) = tutors.get_mut(&choice.tutor_id) {
-            tutor.facts.chosen_at = Some(choice.chosen_at);
+    let mut counting: BTreeMap<&PersonId, &PersonId> = BTreeMap::new();
+    for (kept_id, ids) in &ids_of {
+        counting.extend(ids.iter().map(|id| (id, kept_id)));
+    }
+    let ids: Vec<&PersonId> = counting.keys().copied().collect();
+    for choice in classes::choices(tx, programme_id, &ids).await? {
+        if let Some(tutor) = counting.get(&choice.tutor_id).and_then(|kept_id| tutors.get_mut(*kept_id)) {
+            let first = tutor.facts.chosen_at.unwrap_or(choice.chosen_at);
+            tutor.facts.chosen_at = Some(choice.chosen_at.min(first));
         }
     }
-    let classes_ever = classes::classes_of(tx, programme_id, tutor_ids).await?;
+    let mut classes_ever = classes::classes_of(tx, programme_id, &ids).await?;
+    for class in &mut classes_ever {
+        class.tutors = class
+            .tutors
+            .map(|had_by| had_by.as_ref().map(|id| counting.get(id).copied().unwrap_or(id).clone()));
+    }
     let class_ids: Vec<&ClassId> = classes_ever.iter().map(|class| &class.class_id).collect();
     let class_facts = load_classes(tx, programme_id, &windows.scheme, &class_ids).await?;
     let found = match source {
@@ -88,7 +106,7 @@ pub async fn load(
             let Some(tutor) = tutors.get_mut(tutor_id) else { continue };
             tutor.classes.push(class.clone());
             tutor.facts.classes.extend(class_facts.get(&class.class_id).map(|facts| ClassFacts {
-                scheme: Some(windows.of_class(class, Some(tutor_id))),
+                scheme: Some(windows.of_class(class, &all_ids(&ids_of, tutor_id))),
                 held: class.tutors.map(|held_by| held_by.as_ref() == Some(tutor_id)),
                 ..facts.clone()
             }));
@@ -100,6 +118,10 @@ pub async fn load(
     };
     give_marking(windows, &mut tutors, &classes_ever, found, as_of);
     Ok(tutors)
+}
+
+fn all_ids<'a>(ids_of: &'a BTreeMap<PersonId, Vec<PersonId>>, tutor_id: &PersonId) -> Vec<&'a PersonId> {
+    ids_of.get(tutor_id).into_iter().flatten().collect()
 }
 
 /// Bulletins and seminars of classes.
@@ -199,7 +221,7 @@ fn give_marking(
 
 /// Who owes the marks that a class owes as of a time: its tutor then, and from the end of reviews on its tutor just before that.
 fn owed_by<'c>(class: &'c Class, windows: &Windows, as_of: Instant) -> Option<&'c PersonId> {
-    let review_until = windows.of_class(class, None).trainee.assignment.review_until;
+    let review_until = windows.of_class(class, &[]).trainee.assignment.review_until;
     let tutor = if as_of < review_until { class.tutors.at(as_of) } else { class.tutors.before(review_until) };
     tutor.as_ref()
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use shipei_mirror::{History, Member, Place, PlaceHistory, Teaching, Windows};
 use shipei_rules::{
     explanation::{Adjustment, ItemKey},
-    ids::{ActivityId, PersonId, SeminarId, SubmissionId},
+    ids::{ActivityId, ClassId, PersonId, SeminarId, SubmissionId},
     marking::{Answering, Elsewhere, TraineeWork, answering},
     region::RegionCode,
     scheme::Scheme,
@@ -52,15 +52,18 @@ pub struct MarkRow {
     pub marked_at: Instant,
 }
 
-/// The first post of a trainee to a seminar since the window opened.
+/// A post of a trainee to a seminar since the window opened.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct FirstPost {
+pub struct PostRow {
     /// The trainee.
     #[sqlx(try_from = "String")]
     pub person_id: PersonId,
     /// The seminar.
     #[sqlx(try_from = "String")]
     pub seminar_id: SeminarId,
+    /// The class whose seminar it is.
+    #[sqlx(try_from = "String")]
+    pub class_id: ClassId,
     /// When.
     pub posted_at: Instant,
 }
@@ -78,8 +81,8 @@ pub struct TraineeRows {
     pub submissions: Vec<Submission>,
     /// Marks of all submissions.
     pub marks: Vec<MarkRow>,
-    /// First posts.
-    pub posts: Vec<FirstPost>,
+    /// Posts.
+    pub posts: Vec<PostRow>,
     /// Attendances.
     pub attendances: Vec<Attendance>,
     /// Offline scores.
@@ -159,6 +162,12 @@ impl TraineeRecord {
             }
         }
         for post in rows.posts {
+            // It counts for a seminar of their own class. What was taken from who turns out to have stood elsewhere then does not, for
+            // as long as that is known.
+            let of = rows.merged.iter().find(|other| other.person_id == post.person_id).unwrap_or(&member);
+            if of.places.at(post.posted_at).class_id.as_ref() != Some(&post.class_id) {
+                continue;
+            }
             latest = latest.max(Some(post.posted_at));
             facts.seminar_posts.push(SeminarPost { seminar: post.seminar_id, at: post.posted_at });
         }
@@ -171,6 +180,11 @@ impl TraineeRecord {
             latest = latest.max(Some(attendance.attended_at));
         }
         facts.submissions = judged_submissions(&rows.submissions, rows.marks)?;
+        if united {
+            let all = std::mem::take(&mut facts.submissions);
+            facts.submissions =
+                read_together(&rows.submissions, all, rows.merged.iter().chain([&member]), windows);
+        }
         for submission in &facts.submissions {
             let last_mark = submission.marks.iter().map(|mark| mark.at).max();
             latest = latest.max(Some(submission.submitted_at)).max(last_mark);
@@ -214,6 +228,23 @@ fn one_of_each_activity(rows: Vec<Attendance>) -> Vec<Attendance> {
         }
     }
     first.into_values().collect()
+}
+
+/// The submissions of a person with several ids, without those that are disregarded by their own.
+fn read_together<'m>(
+    rows: &[Submission],
+    all: Vec<submission::Submission>,
+    members: impl Iterator<Item = &'m Member>,
+    windows: &Windows,
+) -> Vec<submission::Submission> {
+    let author: BTreeMap<&SubmissionId, &PersonId> =
+        rows.iter().map(|row| (&row.submission_id, &row.person_id)).collect();
+    let mut together = Vec::with_capacity(all.len());
+    for member in members {
+        let own = all.iter().filter(|work| author.get(&work.id) == Some(&&member.person_id)).cloned();
+        together.append(&mut submission::not_disregarded(&windows.of_member(member), own.collect()));
+    }
+    together
 }
 
 fn offline_score(row: OfflineScore) -> ScoredOffline {

@@ -38,7 +38,7 @@ impl Assessment {
         let member = shipei_mirror::member(tx, &programme_id, role, &person_id).await?;
         let Some(member) = member else { return Err(not_found("person_id")) };
         if member.counts_for.is_some() {
-            return Err(merged_or_not_found(tx, &programme_id, &person_id).await?);
+            return Err(merged_or_not_found(tx, &programme_id, role, &person_id).await?);
         }
         let asked = reading.asked();
         let mut bearer = Bearer { role, person: Some(person_id), region: None };

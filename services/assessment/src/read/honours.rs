@@ -8,10 +8,12 @@ use shipei_contracts::assessment::v1::{
     ListRecommendedTraineesRequest, ListRecommendedTraineesResponse, RecommendedTrainee, TraineePoints,
     TutorPoints,
 };
+use shipei_mirror::members;
 use shipei_rules::{
     explanation::ReasonCode,
     honours::{Candidate, quota, trainee_reasons, within},
     ids::{ClassId, PersonId, text_of},
+    vocabulary::Role,
 };
 use shipei_service_kit::{Listing, ReadUnit, Result, to_int32, to_timestamp};
 use shipei_store::{StoreError, list::Listed};
@@ -52,7 +54,15 @@ impl Assessment {
         let class_ids: BTreeSet<ClassId> =
             there.iter().filter_map(Listed::readable).filter_map(|row| row.class_id.clone()).collect();
         let class_ids: Vec<&ClassId> = class_ids.iter().collect();
-        let of_class = by_class(honours::of_classes(tx, programme_id, &class_ids).await?)?;
+        let recommendations = honours::of_classes(tx, programme_id, &class_ids).await?;
+        // A tutor with several ids recommends once.
+        let tutor_ids: BTreeSet<&PersonId> = recommendations.iter().map(|row| &row.tutor_id).collect();
+        let tutor_ids: Vec<&PersonId> = tutor_ids.into_iter().collect();
+        let mut counting: BTreeMap<PersonId, PersonId> = BTreeMap::new();
+        for tutor in members(tx, programme_id, Role::ClassTutor, &tutor_ids).await? {
+            counting.extend(tutor.counts_for.map(|kept_id| (tutor.person_id, kept_id)));
+        }
+        let of_class = by_class(recommendations, &counting)?;
         let sizes = honours::sizes(tx, programme_id, &class_ids).await?;
         let sizes: BTreeMap<ClassId, i64> =
             sizes.into_iter().map(|size| (size.class_id, size.active)).collect();
@@ -147,8 +157,11 @@ impl Assessment {
     }
 }
 
-/// Who was recommended in each class, by whom and when first.
-fn by_class(rows: Vec<Recommendation>) -> Result<BTreeMap<ClassId, BTreeMap<PersonId, Recommended>>> {
+/// Who was recommended in each class, by whom and when first; `counting` has the ids that are kept of tutors with several.
+fn by_class(
+    rows: Vec<Recommendation>,
+    counting: &BTreeMap<PersonId, PersonId>,
+) -> Result<BTreeMap<ClassId, BTreeMap<PersonId, Recommended>>> {
     let mut classes: BTreeMap<ClassId, BTreeMap<PersonId, Recommended>> = BTreeMap::new();
     for row in rows {
         let points = TraineePoints::decode(row.points.as_slice());
@@ -161,7 +174,7 @@ fn by_class(rows: Vec<Recommendation>) -> Result<BTreeMap<ClassId, BTreeMap<Pers
             points,
         });
         recommended.at = recommended.at.min(row.recommended_at);
-        recommended.tutors.insert(row.tutor_id);
+        recommended.tutors.insert(counting.get(&row.tutor_id).cloned().unwrap_or(row.tutor_id));
     }
     Ok(classes)
 }

@@ -61,9 +61,14 @@ fn not_found(field: &str) -> Error {
     Refusal::new(ErrorReason::NotFound).field(field).into()
 }
 
-/// Of an id of which there is nothing: the one that it counts for, where both are one person, else nobody.
-async fn merged_or_not_found(tx: &mut Tx, programme_id: &ProgrammeId, person_id: &PersonId) -> Result<Error> {
-    let member = member(tx, programme_id, Role::Trainee, person_id).await?;
+/// Of an id of which there is nothing in a role: the one that it counts for, where both are one person, else nobody.
+async fn merged_or_not_found(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    role: Role,
+    person_id: &PersonId,
+) -> Result<Error> {
+    let member = member(tx, programme_id, role, person_id).await?;
     Ok(match member.and_then(|member| member.counts_for) {
         Some(kept_id) => {
             let refusal = Refusal::new(ErrorReason::PersonMerged).field("person_id");

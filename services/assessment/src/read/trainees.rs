@@ -9,7 +9,7 @@ use shipei_contracts::{
     },
     common::v1::BrokenRow,
 };
-use shipei_rules::{ids::PersonId, trainee::restated};
+use shipei_rules::{ids::PersonId, trainee::restated, vocabulary::Role};
 use shipei_service_kit::{Error, Listing, Page, ReadUnit, Result, set_aside};
 use shipei_store::{StoreError, list::Listed};
 
@@ -51,7 +51,7 @@ impl Assessment {
         }
         let mut found = trainees::load(tx, programme_id, &reading.windows, &[&person_id]).await?;
         let Some(trainee) = found.remove(&person_id) else {
-            return Err(merged_or_not_found(tx, programme_id, &person_id).await?);
+            return Err(merged_or_not_found(tx, programme_id, Role::Trainee, &person_id).await?);
         };
         if trainee.withdrawn_by(as_of) {
             return Ok((unit, withdrawn));

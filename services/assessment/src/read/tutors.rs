@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use shipei_contracts::assessment::v1::{
     GetTutorScoreRequest, GetTutorScoreResponse, ListTutorScoresRequest, ListTutorScoresResponse, TutorScore,
 };
-use shipei_rules::ids::PersonId;
+use shipei_rules::{ids::PersonId, vocabulary::Role};
 use shipei_service_kit::{Listing, ReadUnit, Result, set_aside};
 
-use super::{Reading, met_broken_row, not_found, time_text};
+use super::{Reading, merged_or_not_found, met_broken_row, time_text};
 use crate::{
     Assessment,
     assemble::tutors::{self, Marking, TutorRecord},
@@ -29,7 +29,9 @@ impl Assessment {
         let marking = Marking::AsOf(reading.at.as_of);
         let tx = &mut unit.tx;
         let found = tutors::load(tx, &programme_id, &reading.windows, &[&person_id], marking).await?;
-        let Some(tutor) = found.get(&person_id) else { return Err(not_found("person_id")) };
+        let Some(tutor) = found.get(&person_id) else {
+            return Err(merged_or_not_found(tx, &programme_id, Role::ClassTutor, &person_id).await?);
+        };
         Ok((unit, GetTutorScoreResponse { score: Some(score(&reading, &person_id, tutor)) }))
     }
 

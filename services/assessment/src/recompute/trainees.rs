@@ -71,7 +71,7 @@ async fn others_touched(
 ) -> Result<BTreeMap<PersonId, Cause>> {
     let ids: Vec<&PersonId> = step.iter().map(|(person_id, _)| *person_id).collect();
     let mut others = BTreeMap::new();
-    for Merge { merged_id, kept_id } in merges(&mut unit.tx, work.programme_id, &ids).await? {
+    for Merge { merged_id, kept_id } in merges(&mut unit.tx, work.programme_id, Role::Trainee, &ids).await? {
         let place_of = |id: &PersonId| step.binary_search_by_key(&id, |(person_id, _)| *person_id);
         if let Ok(place) = place_of(&merged_id) {
             others.insert(kept_id, step[place].1.clone());

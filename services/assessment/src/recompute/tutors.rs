@@ -1,10 +1,14 @@
 //! The stored scores of tutors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 use shipei_contracts::assessment::v1::{TutorPoints, TutorScoreChanged};
-use shipei_rules::ids::{ClassId, PersonId};
+use shipei_mirror::{Merge, merges};
+use shipei_rules::{
+    ids::{ClassId, PersonId},
+    vocabulary::Role,
+};
 use shipei_service_kit::{Result, Unit};
 use shipei_store::StoreError;
 
@@ -31,11 +35,40 @@ pub(super) async fn run(unit: &mut Unit, work: &Work<'_>, touched: &Touched) -> 
         }
     }
     causes.extend(touched.tutors.iter().map(|(tutor_id, cause)| (tutor_id.clone(), cause)));
-    let everybody: Vec<(&PersonId, &Cause)> = causes.iter().map(|(id, cause)| (id, *cause)).collect();
-    for step in everybody.chunks(TUTORS_PER_STEP) {
-        run_step(unit, work, step).await?;
+    let mut done: BTreeSet<PersonId> = BTreeSet::new();
+    while !causes.is_empty() {
+        let everybody: Vec<(&PersonId, &Cause)> = causes.iter().map(|(id, cause)| (id, *cause)).collect();
+        let mut others = BTreeMap::new();
+        for step in everybody.chunks(TUTORS_PER_STEP) {
+            run_step(unit, work, step).await?;
+            others.append(&mut others_touched(unit, work, step).await?);
+        }
+        done.extend(std::mem::take(&mut causes).into_keys());
+        others.retain(|tutor_id, _| !done.contains(tutor_id));
+        causes = others;
     }
     Ok(())
+}
+
+/// The ids for which these count, and those that count for these: of a tutor with several ids each score rests on all of them. Asked
+/// for behind their locks: a merge that came while the facts were written is seen by now, and one that comes later waits for them.
+async fn others_touched<'work>(
+    unit: &mut Unit,
+    work: &Work<'_>,
+    step: &[(&PersonId, &'work Cause)],
+) -> Result<BTreeMap<PersonId, &'work Cause>> {
+    let ids: Vec<&PersonId> = step.iter().map(|(tutor_id, _)| *tutor_id).collect();
+    let cause_of = |id: &PersonId| step.iter().find(|(tutor_id, _)| *tutor_id == id).map(|(_, cause)| *cause);
+    let mut others = BTreeMap::new();
+    for Merge { merged_id, kept_id } in
+        merges(&mut unit.tx, work.programme_id, Role::ClassTutor, &ids).await?
+    {
+        if let Some(cause) = cause_of(&merged_id).or(cause_of(&kept_id)) {
+            others.insert(merged_id, cause);
+            others.insert(kept_id, cause);
+        }
+    }
+    Ok(others)
 }
 
 async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&PersonId, &Cause)]) -> Result<()> {
@@ -47,7 +80,7 @@ async fn run_step(unit: &mut Unit, work: &Work<'_>, step: &[(&PersonId, &Cause)]
     for (tutor_id, cause) in step {
         let Some(old) = stored.get(*tutor_id) else { continue };
         let record = records.get(*tutor_id);
-        // Whoever was scored and is nobody any more had been enrolled by mistake.
+        // Whoever was scored and is nobody any more had been enrolled by mistake, or counts for another id.
         if record.is_none() && old.points.is_none() {
             continue;
         }

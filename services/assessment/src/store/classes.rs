@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use shipei_mirror::{Class, Merge, merges};
-use shipei_rules::ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId};
+use shipei_mirror::{Class, Merge, merges, placed};
+use shipei_rules::{
+    ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId},
+    vocabulary::Role,
+};
 use shipei_service_kit::Error;
 use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
 
@@ -39,7 +42,7 @@ pub async fn classes_of(
     shipei_mirror::classes_of(tx, programme_id, &class_ids).await
 }
 
-/// Somebody, and a class that they stood in.
+/// Somebody, and a class that they stood in, or posted to.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct PersonOfClass {
     /// The class.
@@ -88,6 +91,26 @@ pub async fn classes_where(
     )
 }
 
+/// The classes to whose seminars these people posted.
+pub async fn classes_posted_in(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_ids: &[&PersonId],
+) -> Result<Vec<PersonOfClass>, StoreError> {
+    select_by_keys!(
+        tx,
+        PersonOfClass,
+        [
+            "SELECT DISTINCT s.class_id, p.person_id FROM post p JOIN seminar s ON s.programme_id = p.programme_id \
+             AND s.seminar_id = p.seminar_id WHERE p.programme_id = ",
+            programme_id.as_str(),
+            " AND p.person_id IN "
+        ],
+        person_ids,
+        |person_id| (person_id.as_str())
+    )
+}
+
 /// A seminar with its first post since the window opened.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct SeminarRow {
@@ -101,7 +124,7 @@ pub struct SeminarRow {
     pub opened_at: Option<Instant>,
     /// When its summary was published.
     pub summarised_at: Option<Instant>,
-    /// The first post.
+    /// The first post by who stood in the class then.
     pub first_post_at: Option<Instant>,
 }
 
@@ -120,15 +143,17 @@ pub async fn seminars(
                 "SELECT s.seminar_id, s.class_id, s.opened_at, (SELECT MIN(x.summarised_at) FROM summary x \
                  WHERE x.programme_id = s.programme_id AND x.seminar_id = s.seminar_id AND",
                 learned_stands!("x", "assignment-grading"),
-                ") AS summarised_at, (SELECT MIN(p.posted_at) FROM post p \
+                ") AS summarised_at, (SELECT p.posted_at FROM post p \
                  WHERE p.programme_id = s.programme_id AND p.seminar_id = s.seminar_id AND",
                 learned_stands!("p", "assignment-grading"),
                 "AND NOT EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
-                 AND m.person_id = p.person_id AND m.as_role = 'trainee' AND m.removed) AND p.posted_at >= "
+                 AND m.person_id = p.person_id AND m.as_role = 'trainee' AND m.removed) AND ",
+                placed!("class_id", "p.programme_id", "p.person_id", "p.posted_at"),
+                " = s.class_id AND p.posted_at >= "
             ),
             posts_from,
             concat!(
-                ") AS first_post_at FROM seminar s WHERE",
+                " ORDER BY p.posted_at LIMIT 1) AS first_post_at FROM seminar s WHERE",
                 learned_stands!("s", "assignment-grading"),
                 "AND s.programme_id = "
             ),
@@ -287,7 +312,7 @@ pub async fn submitters_of(
     )?;
     let mut people: Vec<PersonId> = rows.into_iter().map(|row| row.person_id).collect();
     let ids: Vec<&PersonId> = people.iter().collect();
-    for Merge { merged_id, kept_id } in merges(tx, programme_id, &ids).await? {
+    for Merge { merged_id, kept_id } in merges(tx, programme_id, Role::Trainee, &ids).await? {
         if people.contains(&merged_id) {
             people.push(kept_id);
         }

@@ -1,5 +1,6 @@
 //! Which counties a list is about, and who carries their scores, narrowed in SQL as in [`super::lists`].
 
+use shipei_mirror::counts_for_itself;
 use shipei_rules::{
     ids::{PersonId, ProgrammeId, text_of},
     region::RegionCode,
@@ -66,7 +67,11 @@ pub async fn counselors_of(
         tx,
         PersonRow,
         [
-            "SELECT m.person_id FROM mirror_member m WHERE m.role = 'county_counselor' AND m.programme_id = ",
+            concat!(
+                "SELECT m.person_id FROM mirror_member m WHERE m.role = 'county_counselor' AND",
+                counts_for_itself!("m.programme_id", "m.person_id", "'county_counselor'"),
+                "AND m.programme_id = "
+            ),
             programme_id.as_str(),
             " AND m.county_code IN (SELECT ",
             county_code.as_str(),

@@ -31,7 +31,7 @@ macro_rules! unsettled {
 macro_rules! about_another_id_of {
     ($person:literal) => {
         concat!(
-            "EXISTS (SELECT 1 FROM mirror_merge g WHERE g.programme_id = a.programme_id AND g.merged_id = a.person_id \
+            "EXISTS (SELECT 1 FROM mirror_merge g WHERE g.programme_id = a.programme_id AND g.merged_id = a.person_id AND g.as_role = 'trainee' \
              AND g.kept_id = ",
             $person,
             ")"

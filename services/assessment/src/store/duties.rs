@@ -221,7 +221,7 @@ pub async fn education_stages(
         concat!(
             "SELECT DISTINCT m.education_stage FROM trainee_place p JOIN mirror_member m ON m.programme_id = p.programme_id \
              AND m.person_id = p.person_id WHERE m.role = 'trainee' AND",
-            counts_for_itself!("m.programme_id", "m.person_id"),
+            counts_for_itself!("m.programme_id", "m.person_id", "'trainee'"),
             "AND p.programme_id = $1 AND p.county_code = $2"
         ),
         programme_id.as_str(),

@@ -1,7 +1,7 @@
 //! Who was recommended as an excellent trainee, or chosen as an excellent tutor, with what is stored of their scores as of the
-//! programme's end.
+//! programme's end. Of who has several ids it counts for the one that is kept, whichever was named.
 
-use shipei_mirror::{taught_by, tutored_by};
+use shipei_mirror::{counting_id, taught_by, tutored_by};
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, text_of},
     region::RegionCode,
@@ -73,11 +73,14 @@ pub async fn recommended(
         [
             concat!(
                 "SELECT s.person_id, s.county_code, s.class_id FROM trainee_score s WHERE s.points IS NOT NULL \
-                 AND EXISTS (SELECT 1 FROM duty_fact f WHERE f.programme_id = s.programme_id AND f.kind = 'recommended' \
-                 AND f.person_id = s.person_id AND",
+                 AND s.person_id IN (SELECT ",
+                counting_id!("f.programme_id", "f.person_id", "'trainee'"),
+                " FROM duty_fact f WHERE f.kind = 'recommended' AND",
                 recommendation_stands!(),
-                ") AND s.programme_id = "
+                "AND f.programme_id = "
             ),
+            programme_id.as_str(),
+            ") AND s.programme_id = ",
             programme_id.as_str(),
             " AND s.person_id > ",
             after,
@@ -111,13 +114,13 @@ pub struct Recommendation {
     pub points: Vec<u8>,
 }
 
-/// Every recommendation of a trainee of these classes.
+/// Every recommendation of a trainee of these classes, also under an id that counts for them.
 pub async fn of_classes(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     class_ids: &[&ClassId],
 ) -> Result<Vec<Recommendation>, StoreError> {
-    select_by_keys!(
+    let mut rows = select_by_keys!(
         tx,
         Recommendation,
         [
@@ -134,7 +137,31 @@ pub async fn of_classes(
         ],
         class_ids,
         |class_id| (class_id.as_str())
-    )
+    )?;
+    let mut of_merged = select_by_keys!(
+        tx,
+        Recommendation,
+        [
+            concat!(
+                "SELECT DISTINCT s.class_id, s.person_id, f.reference AS tutor_id, f.happened_at AS recommended_at, s.points \
+                 FROM trainee_place p JOIN trainee_score s ON s.programme_id = p.programme_id AND s.person_id = p.person_id \
+                 AND s.class_id = p.class_id JOIN mirror_merge g ON g.programme_id = p.programme_id AND g.kept_id = p.person_id AND g.as_role = 'trainee' \
+                 JOIN duty_fact f ON f.programme_id = p.programme_id AND f.kind = 'recommended' AND f.person_id = g.merged_id \
+                 WHERE s.points IS NOT NULL AND",
+                learned_stands!("g", "enrollment"),
+                "AND NOT EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = g.programme_id \
+                 AND m.person_id = g.merged_id AND m.as_role = 'trainee' AND m.removed) AND",
+                recommendation_stands!(),
+                "AND p.programme_id = "
+            ),
+            programme_id.as_str(),
+            " AND p.class_id IN "
+        ],
+        class_ids,
+        |class_id| (class_id.as_str())
+    )?;
+    rows.append(&mut of_merged);
+    Ok(rows)
 }
 
 /// How many active trainees a class has at the programme's end.
@@ -190,11 +217,12 @@ pub async fn all_chosen(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<Vec<C
         tx,
         Chosen,
         concat!(
-            "SELECT s.person_id, s.county_code, MIN(c.chosen_at) AS chosen_at, s.points FROM tutor_choice c \
-             JOIN tutor_score s ON s.programme_id = c.programme_id AND s.person_id = c.tutor_id \
-             WHERE s.points IS NOT NULL AND c.programme_id = $1 AND",
+            "SELECT s.person_id, s.county_code, MIN(k.chosen_at) AS chosen_at, s.points FROM (SELECT c.programme_id, ",
+            counting_id!("c.programme_id", "c.tutor_id", "'class_tutor'"),
+            " AS tutor_id, c.chosen_at FROM tutor_choice c WHERE c.programme_id = $1 AND",
             learned_stands!("c", "enrollment"),
-            "GROUP BY s.person_id, s.county_code, s.points ORDER BY s.person_id LIMIT $2"
+            ") k JOIN tutor_score s ON s.programme_id = k.programme_id AND s.person_id = k.tutor_id \
+             WHERE s.points IS NOT NULL GROUP BY s.person_id, s.county_code, s.points ORDER BY s.person_id LIMIT $2"
         ),
         programme_id.as_str(),
         CHOSEN_MAX
@@ -223,11 +251,14 @@ pub async fn chosen(
         "tutor_score" by ["person_id"],
         [
             concat!(
-                "SELECT s.person_id FROM tutor_score s WHERE s.points IS NOT NULL AND EXISTS (SELECT 1 FROM tutor_choice c \
-                 WHERE c.programme_id = s.programme_id AND c.tutor_id = s.person_id AND",
+                "SELECT s.person_id FROM tutor_score s WHERE s.points IS NOT NULL AND s.person_id IN (SELECT ",
+                counting_id!("c.programme_id", "c.tutor_id", "'class_tutor'"),
+                " FROM tutor_choice c WHERE",
                 learned_stands!("c", "enrollment"),
-                ") AND s.programme_id = "
+                "AND c.programme_id = "
             ),
+            programme_id.as_str(),
+            ") AND s.programme_id = ",
             programme_id.as_str(),
             " AND s.person_id > ",
             after,

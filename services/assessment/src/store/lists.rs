@@ -156,7 +156,7 @@ pub async fn trainees(
             concat!(
             " AND CASE WHEN EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
              AND m.person_id = p.person_id AND m.role = 'trainee' AND",
-            counts_for_itself!("m.programme_id", "m.person_id"),
+            counts_for_itself!("m.programme_id", "m.person_id", "'trainee'"),
             "AND NOT EXISTS (SELECT 1 FROM mirror_absence a \
              WHERE a.programme_id = m.programme_id AND a.person_id = m.person_id AND a.as_role = m.as_role AND a.from_at <= "
             ),

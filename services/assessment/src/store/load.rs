@@ -13,7 +13,7 @@ use shipei_service_kit::Error;
 use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
 
 use crate::{
-    domain::trainee::{FirstPost, MarkRow, PhaseRow, TraineeRows},
+    domain::trainee::{MarkRow, PhaseRow, PostRow, TraineeRows},
     facts::{Attendance, Decision, Instant, OfflineScore, Submission},
 };
 
@@ -48,8 +48,7 @@ macro_rules! attendance_stands {
 }
 
 /// Everything about these trainees, by person, with what was recorded for the ids that count for them; people without any fact are
-/// there too. Posts count from `posts_from` on:
-/// of each seminar the first one is enough.
+/// there too. Posts count from `posts_from` on.
 pub async fn trainees(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
@@ -133,10 +132,11 @@ pub async fn trainees(
     );
     gather!(
         posts,
-        FirstPost,
+        PostRow,
         [
             concat!(
-                "SELECT p.person_id, p.seminar_id, MIN(p.posted_at) AS posted_at FROM post p WHERE",
+                "SELECT p.person_id, p.seminar_id, c.class_id, p.posted_at FROM post p \
+                 JOIN seminar c ON c.programme_id = p.programme_id AND c.seminar_id = p.seminar_id WHERE",
                 learned_stands!("p", "assignment-grading"),
                 "AND NOT",
                 in_fallen_seminar!(),
@@ -147,7 +147,7 @@ pub async fn trainees(
             posts_from,
             " AND p.person_id IN "
         ],
-        " GROUP BY p.person_id, p.seminar_id"
+        ""
     );
     gather!(
         attendances,

@@ -1,17 +1,14 @@
-//! AssignmentService: submissions, reviews, returns, and the tutor's list for Sunday.
-
-use std::collections::BTreeSet;
+//! AssignmentService: submissions, reviews, returns; the tutor's list for Sunday is in `marking`.
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::assignment::v1::{self as proto, assignment_service_server::AssignmentService};
-use shipei_mirror::{Member, Windows};
+use shipei_mirror::Member;
 use shipei_rules::{
-    ids::{PersonId, ProgrammeId, SubmissionId, text_of},
-    marking::{self, Elsewhere, TraineeWork},
+    ids::{ProgrammeId, SubmissionId, text_of},
     submission::MarkKind,
     vocabulary::{Grade, Role},
 };
-use shipei_service_kit::{Listing, ReadUnit, Result, Unit, to_int32, to_timestamp};
+use shipei_service_kit::{Listing, ReadUnit, Result, Unit};
 use shipei_store::{Tx, list::Listed};
 use tonic::Request;
 
@@ -22,9 +19,6 @@ use crate::{
     error::{already_exists, not_found},
     store,
 };
-
-/// How many trainees are read at a time when late weeks are counted.
-const TRAINEES_PER_READ: i64 = 500;
 
 #[tonic::async_trait]
 impl AssignmentService for Handler {
@@ -228,44 +222,6 @@ impl Handler {
         })?;
         Ok((unit, proto::ListSubmissionsResponse { submissions, next_page_token, broken }))
     }
-
-    async fn marking(
-        self,
-        mut unit: ReadUnit,
-        request: proto::ListMarkingRequest,
-    ) -> Result<(ReadUnit, proto::ListMarkingResponse)> {
-        let (programme, tutor_id, stated_as_of) = convert::list_marking(&request)?;
-        let as_of = stated_as_of.unwrap_or(unit.now);
-        let windows = self.programmes.windows(&mut unit.tx, &programme).await?;
-        let scheme = &windows.scheme;
-        let tutor = tutor(&mut unit.tx, &programme, &tutor_id).await?;
-        let tutor = &tutor.person_id;
-        let stated = stated_as_of.map_or_else(String::new, |at| at.timestamp_micros().to_string());
-        let page = self.kit.page::<proto::ListMarkingRequest>(
-            &[programme.as_str(), tutor.as_str(), &stated],
-            request.page_size,
-            &request.page_token,
-        )?;
-        let after = after_time(&page)?;
-        let times = (as_of, domain::owing_as_of(scheme, as_of));
-        let rows =
-            store::list_marking(&mut unit.tx, &unit.reach, &programme, tutor, times, &after, page.limit())
-                .await?;
-        let Listing { entries: items, next_page_token, broken } = page.list(rows, |row| {
-            let row = Submission::try_from(row)?;
-            let due_at = marking::week_of(scheme, row.submitted_at).map(|week| week.deadline);
-            Ok(proto::MarkingItem {
-                // Not marked by `as_of`: marks that came later don't belong to this list.
-                submission: Some(convert::submission_to_proto(row, Vec::new())),
-                due_time: due_at.map(to_timestamp),
-                late: due_at.is_some_and(|due_at| due_at <= as_of),
-            })
-        })?;
-        let late_weeks = late_weeks(&mut unit.tx, &windows, (&programme, tutor), as_of).await?;
-        let late_weeks = to_int32(late_weeks);
-        let disqualify_at = to_int32(scheme.tutor.marking.late_week.disqualify_at);
-        Ok((unit, proto::ListMarkingResponse { items, next_page_token, late_weeks, disqualify_at, broken }))
-    }
 }
 
 fn submission_of(
@@ -405,42 +361,4 @@ async fn answer_submitted(
     let marks = store::marks_of(&mut unit.tx, programme, &submission.submission_id).await?;
     let submission = Some(convert::submission_to_proto(submission, marks));
     Ok((unit, proto::SubmitAssignmentResponse { submission }))
-}
-
-/// The late weeks of a tutor by `as_of`, as the tutor's score counts them ([`marking::answering`]).
-async fn late_weeks(
-    tx: &mut Tx,
-    windows: &Windows,
-    (programme, tutor): (&ProgrammeId, &PersonId),
-    as_of: DateTime<Utc>,
-) -> Result<i64> {
-    let classes = shipei_mirror::classes_of_tutor(tx, programme, tutor).await?;
-    let mut late = BTreeSet::new();
-    let mut after = None;
-    loop {
-        let people = store::people_of_tutor(tx, programme, tutor, after.as_ref(), TRAINEES_PER_READ).await?;
-        let Some(last) = people.last() else { break };
-        after = Some(last.clone());
-        let ids: Vec<&PersonId> = people.iter().collect();
-        let works = store::works(tx, programme, &ids).await?;
-        for trainee in shipei_mirror::members(tx, programme, Role::Trainee, &ids).await? {
-            // Nobody answers for their own work.
-            let own = trainee.person_id == *tutor;
-            let Some(works) = works.get(&trainee.person_id).filter(|_| !own) else { continue };
-            let work = TraineeWork {
-                submissions: &works.submissions,
-                places: &trainee.places,
-                absences: &trainee.absences,
-                elsewhere: &Elsewhere::new(),
-            };
-            for answering in marking::answering(&windows.of_member(&trainee), &work, as_of) {
-                let Some((week, place)) = answering.late else { continue };
-                let class = classes.iter().find(|class| Some(&class.class_id) == place.class_id.as_ref());
-                if class.is_some_and(|class| class.tutors.before(week.deadline).as_ref() == Some(tutor)) {
-                    late.insert(week.index);
-                }
-            }
-        }
-    }
-    Ok(i64::try_from(late.len()).unwrap_or(i64::MAX))
 }

@@ -53,7 +53,7 @@ impl Handler {
             fact_id,
             stands,
         };
-        let scheme = windows.of_class(&class, Some(&tutor.person_id));
+        let scheme = windows.of_class(&class, &[&tutor.person_id]);
         domain::decide_bulletin(&scheme, &tutor, &class, &new)?;
         let whose = whose(programme, &new.tutor_id, &scheme, new.published_at);
         unit.take_from_quota("bulletins", whose, new.title.len() + new.text.len()).await?;

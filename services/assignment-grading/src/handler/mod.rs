@@ -6,6 +6,7 @@ mod bulletin;
 mod export;
 pub(crate) mod facts;
 pub(crate) mod judge;
+mod marking;
 mod seminar;
 
 use chrono::{DateTime, Utc};

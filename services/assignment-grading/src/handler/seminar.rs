@@ -96,7 +96,7 @@ impl Handler {
             return Ok((unit, opened(there)));
         }
 
-        let scheme = windows.of_class(&class, Some(&tutor.person_id));
+        let scheme = windows.of_class(&class, &[&tutor.person_id]);
         domain::decide_opening(&scheme, &tutor, &class, unit.occurred_at)?;
         let whose = whose(programme, &new.tutor_id, &scheme, unit.occurred_at);
         unit.take_from_quota("seminars", whose, new.topic.len()).await?;
@@ -161,7 +161,7 @@ impl Handler {
         let tutor = tutor(&mut unit.tx, &command.programme, &command.tutor).await?;
         let class = shipei_mirror::class(&mut unit.tx, programme, &seminar.class_id).await?;
         let scheme = match &class {
-            Some(class) => windows.of_class(class, Some(&tutor.person_id)),
+            Some(class) => windows.of_class(class, &[&tutor.person_id]),
             None => Arc::clone(&windows.scheme),
         };
         domain::decide_summary(&scheme, &tutor, class.as_ref(), &seminar, at)?;

@@ -1,8 +1,10 @@
 //! What tutors owe: submissions that wait for a mark.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use shipei_mirror::{placed, tutor_of_class};
-use shipei_rules::ids::{PersonId, ProgrammeId, text_of};
+use shipei_mirror::{counting_id, placed, tutor_of_class};
+use shipei_rules::ids::{PersonId, ProgrammeId, SubmissionId, text_of};
 use shipei_service_kit::{
     Reach,
     reach::{AsOf, Columns},
@@ -24,7 +26,38 @@ use super::{
 /// are few, and not with the submissions by time (60,000 of them: 0.9 ms against 27).
 struct OfTheTutorsPeople<'a> {
     programme_id: &'a ProgrammeId,
-    tutor_id: &'a PersonId,
+    /// The tutor's ids.
+    tutor_ids: &'a [&'a PersonId],
+}
+
+/// A condition ` <text> (id, ..)`, left out when there are no ids.
+struct Among<'a>(&'static str, Vec<&'a str>);
+
+impl<DB: sqlx::Database> Piece<DB> for Among<'_>
+where
+    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
+{
+    fn push_to(&self, query: &mut QueryBuilder<DB>) {
+        let Self(text, ids) = self;
+        for (place, id) in ids.iter().enumerate() {
+            query.push(if place == 0 { text } else { ", " });
+            if place == 0 {
+                query.push(" (");
+            }
+            query.push_bind(*id);
+        }
+        if !ids.is_empty() {
+            query.push(")");
+        }
+    }
+}
+
+fn person_texts<'a>(ids: &[&'a PersonId]) -> Vec<&'a str> {
+    ids.iter().map(|id| id.as_str()).collect()
+}
+
+fn submission_texts(ids: &BTreeSet<SubmissionId>) -> Vec<&str> {
+    ids.iter().map(SubmissionId::as_str).collect()
 }
 
 impl<DB: sqlx::Database> Piece<DB> for OfTheTutorsPeople<'_>
@@ -39,7 +72,8 @@ where
             for (table, end) in [("mirror_class", " UNION "), ("mirror_class_tutor", ")")] {
                 query.push("SELECT class_id FROM ").push(table).push(" WHERE programme_id = ");
                 query.push_bind(self.programme_id.as_str());
-                query.push(" AND tutor_id = ").push_bind(self.tutor_id.as_str()).push(end);
+                Piece::<DB>::push_to(&Among(" AND tutor_id IN", person_texts(self.tutor_ids)), query);
+                query.push(end);
             }
             query.push(" SELECT class_id FROM had UNION SELECT code FROM place_successor WHERE kind = 'class' AND programme_id = ");
             query.push_bind(self.programme_id.as_str());
@@ -50,13 +84,13 @@ where
     }
 }
 
-/// What a tutor owed a mark at `as_of`, oldest first, but for their own work: submissions of the trainees who stood at `owing_as_of` in the classes that
-/// the tutor had at that time.
+/// What a tutor, by all of these ids, owed a mark at `as_of`, oldest first, but for their own work: submissions of the trainees who stood at
+/// `owing_as_of` in the classes that the tutor had at that time, without those that are not owed by what other ids of these trainees did.
 pub(crate) async fn list_marking(
     tx: &mut Tx,
     reach: &Reach,
     programme_id: &ProgrammeId,
-    tutor_id: &PersonId,
+    (tutor_ids, not_owed): (&[&PersonId], &BTreeSet<SubmissionId>),
     (as_of, owing_as_of): (DateTime<Utc>, DateTime<Utc>),
     after: &AfterTime<'_>,
     limit: i64,
@@ -66,7 +100,12 @@ pub(crate) async fn list_marking(
         programme: "s.programme_id",
         region: "c.region_code",
         class: "c.class_id",
-        person: tutor_of_class!("'9999-12-31T00:00:00+00:00'"),
+        // Under the id that is kept of the tutor, if that is asked for.
+        person: if tutor_ids.len() > 1 {
+            counting_id!("c.programme_id", tutor_of_class!("'9999-12-31T00:00:00+00:00'"), "'class_tutor'")
+        } else {
+            tutor_of_class!("'9999-12-31T00:00:00+00:00'")
+        },
         subject: "",
         as_of: AsOf::At(as_of),
     };
@@ -76,7 +115,7 @@ pub(crate) async fn list_marking(
         "submission" by ["submitted_at", "submission_id"],
         [
             submission_columns!(),
-            OfTheTutorsPeople { programme_id, tutor_id },
+            OfTheTutorsPeople { programme_id, tutor_ids },
             "JOIN mirror_member m ON m.programme_id = s.programme_id AND m.person_id = s.person_id AND m.as_role = 'trainee' \
              JOIN (SELECT ",
             owing_as_of,
@@ -86,16 +125,18 @@ pub(crate) async fn list_marking(
                 " WHERE s.person_id = p.person_id AND s.programme_id = "
             ),
             programme_id.as_str(),
-            concat!(" AND ", tutor_of_class!("o.owing"), " = "),
-            tutor_id.as_str(),
+            "",
+            Among(concat!(" AND ", tutor_of_class!("o.owing"), " IN"), person_texts(tutor_ids)),
             " AND s.submitted_at <= ",
             as_of,
             " AND (s.first_mark_at IS NULL OR s.first_mark_at > ",
             as_of,
             ") AND (s.superseded_at IS NULL OR s.superseded_at > ",
             as_of,
+            ")",
+            Among(" AND s.submission_id NOT IN", submission_texts(not_owed)),
             concat!(
-                ") AND",
+                " AND",
                 stands!("s"),
                 "AND s.disregarded_for IS NULL AND NOT EXISTS (SELECT 1 FROM mirror_absence w \
                  WHERE w.programme_id = m.programme_id AND w.person_id = m.person_id AND w.as_role = m.as_role AND w.from_at <= "
@@ -103,8 +144,8 @@ pub(crate) async fn list_marking(
             as_of,
             " AND w.until_at > ",
             as_of,
-            ") AND m.role <> '' AND s.person_id <> ",
-            tutor_id.as_str(),
+            ") AND m.role <> ''",
+            Among(" AND s.person_id NOT IN", person_texts(tutor_ids)),
             " AND (s.submitted_at, s.submission_id) > (",
             after.at,
             ", ",
@@ -123,12 +164,12 @@ struct PersonRow {
     person_id: PersonId,
 }
 
-/// Whoever ever stood in a class of the tutor and has submitted something, after an id, by id: what is told of the tutor
+/// Whoever ever stood in a class of the tutor (by these ids) and has submitted something, after an id, by id: what is told of the tutor
 /// rests on all of them.
 pub(crate) async fn people_of_tutor(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    tutor_id: &PersonId,
+    tutor_ids: &[&PersonId],
     after: Option<&PersonId>,
     limit: i64,
 ) -> Result<Vec<PersonId>, StoreError> {
@@ -137,7 +178,7 @@ pub(crate) async fn people_of_tutor(
         PersonRow,
         [
             "SELECT DISTINCT s.person_id ",
-            OfTheTutorsPeople { programme_id, tutor_id },
+            OfTheTutorsPeople { programme_id, tutor_ids },
             "WHERE s.person_id = p.person_id AND s.programme_id = ",
             programme_id.as_str(),
             " AND s.person_id > ",

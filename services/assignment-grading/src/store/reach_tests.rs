@@ -1,5 +1,7 @@
 //! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use shipei_mirror::testing::{CLASSES, TRAINEES, id, programme, reach_world, stands};
 use shipei_rules::ids::{ClassId, PersonId};
@@ -150,9 +152,17 @@ async fn lists_hold_what_the_tree_says(kit: TestKit) {
             ("U2", "L2", "130600", &["T2-1", "T2-2", "T2-3"]),
         ] {
             let is_reached = Belongs { region, class, person: tutor, at: end }.is_reached_by(&reach);
-            let found = all(list_marking(tx, &reach, &programme(), &id(tutor), (end, end), &start(), LIMIT)
-                .await
-                .unwrap())
+            let found = all(list_marking(
+                tx,
+                &reach,
+                &programme(),
+                (&[&id(tutor)], &BTreeSet::new()),
+                (end, end),
+                &start(),
+                LIMIT,
+            )
+            .await
+            .unwrap())
             .unwrap();
             let found = sorted(found.into_iter().map(|row| row.submission_id.as_str().to_owned()));
             assert_eq!(found, if is_reached { owed } else { &[] }, "{tutor} {reach:?}");

@@ -1,8 +1,10 @@
 //! Two ids of one person.
 
 use shipei_contracts::common::v1::ErrorReason;
-use shipei_rules::ids::PersonId;
+use shipei_rules::{ids::PersonId, vocabulary::Role};
 use shipei_service_kit::Refusal;
+
+use crate::error::not_found;
 
 /// That an id counts for another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +28,39 @@ pub(crate) fn decide_merge(wanted: &Merge, of_kept: &[Merge], of_merged: &[Merge
     Err(refusal.with("merged_id", merge.merged_id.as_str()).with("kept_id", merge.kept_id.as_str()))
 }
 
+/// The roles that both ids have, one of which is merged: what a tutor did can't count for a trainee.
+pub(crate) fn decide_common_roles(kept: &[Role], merged: &[Role]) -> Result<Vec<Role>, Refusal> {
+    for (field, roles) in [("person_id", kept), ("merged_id", merged)] {
+        if roles.is_empty() {
+            return Err(not_found(field));
+        }
+    }
+    let common: Vec<Role> = kept.iter().copied().filter(|role| merged.contains(role)).collect();
+    if !common.is_empty() {
+        return Ok(common);
+    }
+    let words = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+    let refusal = Refusal::new(ErrorReason::RolesDiffer).field("merged_id");
+    Err(refusal.with("roles", words(kept)).with("merged_roles", words(merged)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_roles_that_both_ids_have_are_merged() {
+        let (trainee, tutor, expert) = (Role::Trainee, Role::ClassTutor, Role::SubjectExpert);
+        assert_eq!(decide_common_roles(&[trainee, tutor], &[tutor, expert]).unwrap(), [tutor]);
+        assert_eq!(decide_common_roles(&[trainee, tutor], &[tutor, trainee]).unwrap(), [trainee, tutor]);
+        let refused = |kept: &[Role], merged: &[Role]| {
+            let refusal = decide_common_roles(kept, merged).unwrap_err();
+            (refusal.reason, refusal.field.unwrap_or_default())
+        };
+        assert_eq!(refused(&[trainee], &[tutor]), (ErrorReason::RolesDiffer, "merged_id".to_owned()));
+        assert_eq!(refused(&[], &[tutor]), (ErrorReason::NotFound, "person_id".to_owned()));
+        assert_eq!(refused(&[tutor], &[]), (ErrorReason::NotFound, "merged_id".to_owned()));
+    }
 
     fn merge(merged_id: &str, kept_id: &str) -> Merge {
         let id = |text| PersonId::parse(text).unwrap();

@@ -18,7 +18,7 @@ use tonic::Request;
 use super::{Answer, Handler, county, honour, person, region};
 use crate::convert;
 
-const PEOPLE: [Heading; 13] = [
+const PEOPLE: [Heading; 14] = [
     Heading::text("人员编号", 16),
     Heading::text("姓名", 12),
     Heading::text("身份证号（已隐去）", 22),
@@ -32,6 +32,7 @@ const PEOPLE: [Heading; 13] = [
     Heading::text("首次登录", 26),
     Heading::text("岗前培训", 26),
     Heading::text("退出", 26),
+    Heading::text("计入", 16),
 ];
 const CLASSES: [Heading; 7] = [
     Heading::text("班级编号", 14),
@@ -227,6 +228,7 @@ fn people(page: pb::ListPeopleResponse) -> Portion {
             instant(person.login_time),
             instant(person.pre_job_time),
             instant(person.withdrawn_time),
+            person.counts_for_id,
         ]
     });
     Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }

@@ -1,13 +1,20 @@
-//! Two ids of one trainee.
+//! Two ids of one person, in a role that both have.
 
-use shipei_contracts::{common::v1::ErrorReason, enrollment::v1 as pb};
+use shipei_contracts::{
+    common::v1::{ErrorReason, Role as RoleNumber},
+    enrollment::v1 as pb,
+};
 use shipei_rules::vocabulary::Role;
 use shipei_service_kit::{Refusal, Result, Unit};
 
-use super::{Handler, member::held_member, programme_head, region_of};
+use super::{
+    Handler,
+    member::{held_roles, member},
+    programme_head, region_of,
+};
 use crate::{
     convert,
-    domain::{Merge, decide_merge},
+    domain::{Merge, decide_common_roles, decide_merge, decide_role},
     store::{Stamp, person as people, person_merge as merges},
 };
 
@@ -16,17 +23,19 @@ pub(super) async fn merge(
     mut unit: Unit,
     request: pb::MergePersonsRequest,
 ) -> Result<(Unit, pb::MergePersonsResponse)> {
-    let (id, wanted, reason) = convert::merge(&request)?;
+    let (id, wanted, asked, reason) = convert::merge(&request)?;
     let (id, Merge { merged_id, kept_id }) = (&id, &wanted);
     let head = programme_head(&mut unit.tx, id).await?;
     // Both are held, in the order of ids, so that of two merges that meet one sees the other.
     for person_id in [kept_id.min(merged_id), kept_id.max(merged_id)] {
         people::lock_person(&mut unit.tx, id, person_id).await?;
     }
-    let member = held_member(&mut unit.tx, id, kept_id, Role::Trainee, "person_id").await?;
-    held_member(&mut unit.tx, id, merged_id, Role::Trainee, "merged_id").await?;
-    let of_kept = merges::merges_of(&mut unit.tx, id, kept_id).await?;
-    let of_merged = merges::merges_of(&mut unit.tx, id, merged_id).await?;
+    let kept = held_roles(&mut unit, id, kept_id, &Role::ALL).await?;
+    let merged = held_roles(&mut unit, id, merged_id, &Role::ALL).await?;
+    let role = decide_role(&decide_common_roles(&kept, &merged)?, asked)?;
+    let member = member(&mut unit.tx, id, kept_id, role, "person_id").await?;
+    let of_kept = merges::merges_of(&mut unit.tx, id, kept_id, role).await?;
+    let of_merged = merges::merges_of(&mut unit.tx, id, merged_id, role).await?;
     decide_merge(&wanted, &of_kept, &of_merged)?;
     let number = merges::next_number(&mut unit.tx, id, merged_id).await?;
     let into = i64::try_from(of_kept.len()).unwrap_or(i64::MAX);
@@ -40,8 +49,9 @@ pub(super) async fn merge(
         person_id: kept_id.to_string(),
         merged_id: merged_id.to_string(),
         merge_number: number,
+        role: RoleNumber::from(role).into(),
     };
-    merges::insert(&mut unit.tx, id, &wanted, number, &reason, (&stamp, &fact_id)).await?;
+    merges::insert(&mut unit.tx, id, (&wanted, role), number, &reason, (&stamp, &fact_id)).await?;
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), kept_id.as_str(), &merged);
     Ok((unit, pb::MergePersonsResponse { fact_id }))
 }

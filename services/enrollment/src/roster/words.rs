@@ -56,7 +56,7 @@ pub const COLUMNS: [Column; WIDTH] = [
     code("development_stage", &["发展阶段", "教师发展阶段"]),
     code("class_id", &["班级编号", "班级", "班级代码", "所在班级", "班级ID", "class"]),
     Column {
-        required: false, ..code("same_person_as", &["同一人编号", "同一人", "与何人为同一人"])
+        required: false, ..code("same_person_as", &["同一人编号", "同一人", "与何人为同一人", "计入"])
     },
 ];
 

@@ -14,7 +14,10 @@ use shipei_store::{
     retraction, stands,
 };
 
-use super::{Stamp, person::is_there};
+use super::{
+    Stamp,
+    person::{counts_for_itself, is_there},
+};
 use crate::domain::Time;
 
 /// The most counties that one compilation looks at.
@@ -105,7 +108,7 @@ macro_rules! remitted {
     };
 }
 
-/// The statement that gives [`CountyRow`]s, for a WHERE. Active trainees are counted here.
+/// The statement that gives [`CountyRow`]s, for a WHERE. Active trainees are counted here, who has several ids once.
 macro_rules! counties_where {
     ($where:literal) => {
         concat!(
@@ -127,6 +130,8 @@ macro_rules! counties_where {
              (SELECT COUNT(*) FROM person p WHERE p.programme_id = r.programme_id AND p.county_code = r.code \
               AND p.role = 'trainee' AND",
             is_there!(),
+            "AND",
+            counts_for_itself!(),
             "AND NOT EXISTS (SELECT 1 FROM person_fact w WHERE w.programme_id = p.programme_id \
               AND w.person_id = p.person_id AND w.role = p.role AND w.kind = 'withdrawal' AND",
             stands!("w"),

@@ -177,16 +177,16 @@ macro_rules! withdrawal {
     };
 }
 
-/// A column of the merge that stands by which a trainee `p` counts for another id, which is there.
+/// A column of the merge that stands by which a person `p` counts in that role for another id, which is there.
 macro_rules! merge {
     ($column:literal) => {
         concat!(
             "(SELECT g.",
             $column,
-            " FROM person_merge g WHERE p.role = 'trainee' AND g.programme_id = p.programme_id AND g.merged_id = p.person_id AND",
+            " FROM person_merge g WHERE g.programme_id = p.programme_id AND g.merged_id = p.person_id AND g.role = p.role AND",
             stands!("g"),
             "AND NOT EXISTS (SELECT 1 FROM person_fact x WHERE x.programme_id = g.programme_id \
-             AND x.person_id = g.kept_id AND x.role = 'trainee' AND x.kind = 'removal' AND",
+             AND x.person_id = g.kept_id AND x.role = g.role AND x.kind = 'removal' AND",
             stands!("x"),
             ") ORDER BY g.number DESC LIMIT 1)"
         )
@@ -205,6 +205,22 @@ macro_rules! is_there {
     };
 }
 pub(crate) use is_there;
+
+/// A condition: a person `p` counts in that role for no other id, since both are one person.
+macro_rules! counts_for_itself {
+    () => {
+        concat!(
+            " NOT EXISTS (SELECT 1 FROM person_merge g WHERE g.programme_id = p.programme_id AND g.merged_id = p.person_id \
+             AND g.role = p.role AND",
+            shipei_store::stands!("g"),
+            "AND NOT EXISTS (SELECT 1 FROM person_fact k WHERE k.programme_id = g.programme_id \
+             AND k.person_id = g.kept_id AND k.role = g.role AND k.kind = 'removal' AND",
+            shipei_store::stands!("k"),
+            ")) "
+        )
+    };
+}
+pub(crate) use counts_for_itself;
 
 /// The statement that gives [`PersonRow`]s, for a condition. Who was removed is nobody.
 macro_rules! people_where {

@@ -1,6 +1,9 @@
-//! Two ids of one trainee, of the merges that stand.
+//! Two ids of one person, of the merges that stand.
 
-use shipei_rules::ids::{PersonId, ProgrammeId};
+use shipei_rules::{
+    ids::{PersonId, ProgrammeId},
+    vocabulary::Role,
+};
 use shipei_store::{StoreError, Tx, execute, fetch_all, fetch_one, stands};
 
 use super::Stamp;
@@ -17,23 +20,25 @@ struct MergeRow {
     kept_id: PersonId,
 }
 
-/// The merges that stand in which an id takes part, on either side.
+/// The merges of a role that stand in which an id takes part, on either side.
 pub(crate) async fn merges_of(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_id: &PersonId,
+    role: Role,
 ) -> Result<Vec<Merge>, StoreError> {
     let rows = fetch_all!(
         tx,
         MergeRow,
         concat!(
             "SELECT g.merged_id, g.kept_id FROM person_merge g WHERE g.programme_id = $1 \
-             AND (g.merged_id = $2 OR g.kept_id = $2) AND",
+             AND (g.merged_id = $2 OR g.kept_id = $2) AND g.role = $3 AND",
             stands!("g"),
-            "ORDER BY g.merged_id, g.number LIMIT $3"
+            "ORDER BY g.merged_id, g.number LIMIT $4"
         ),
         programme_id.as_str(),
         person_id.as_str(),
+        role.as_str(),
         MERGES_MAX
     )?;
     Ok(rows.into_iter().map(|MergeRow { merged_id, kept_id }| Merge { merged_id, kept_id }).collect())
@@ -59,19 +64,20 @@ pub(crate) async fn next_number(
 pub(crate) async fn insert(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    Merge { merged_id, kept_id }: &Merge,
+    (Merge { merged_id, kept_id }, role): (&Merge, Role),
     number: i64,
     reason: &str,
     (stamp, fact_id): (&Stamp, &str),
 ) -> Result<(), StoreError> {
     execute!(
         tx,
-        "INSERT INTO person_merge (programme_id, merged_id, number, kept_id, reason, occurred_at, recorded_at, actor, \
-         fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO person_merge (programme_id, merged_id, number, kept_id, role, reason, occurred_at, recorded_at, actor, \
+         fact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         programme_id.as_str(),
         merged_id.as_str(),
         number,
         kept_id.as_str(),
+        role.as_str(),
         reason,
         stamp.occurred_at,
         stamp.recorded_at,

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 use super::{CourseHandler, not_found, trainee};
 use crate::convert;
 use crate::domain::course::{COURSES_MAX, Course, decide_created_again, decide_selection};
+use crate::store::anew;
 use crate::store::course::{self as store, SelectionRow};
 
 #[tonic::async_trait]
@@ -91,6 +92,10 @@ impl CourseHandler {
             let actor = unit.actor().to_owned();
             let (tx, now) = (&mut unit.tx, unit.now);
             if store::insert_course(tx, programme_id, version, &course, now, &actor).await? {
+                // It had always been there: who has studied already may have achieved a phase that asks for it, too.
+                if course.is_ever_main_line() {
+                    anew::begin_if_studied(tx, programme_id).await?;
+                }
                 let fact =
                     CourseCreated { programme_id: programme_id.to_string(), course: response.course.clone() };
                 unit.emit(scheme.region.as_str(), course.id.as_str(), &fact);

@@ -14,6 +14,17 @@ pub(crate) async fn begin(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(),
     Ok(())
 }
 
+/// As [`begin`], if anybody of the programme has studied: a catalogue that is filled before that costs nothing.
+pub(crate) async fn begin_if_studied(tx: &mut Tx, programme_id: &ProgrammeId) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        "INSERT INTO reading_anew (programme_id, done_until) SELECT l.programme_id, '' FROM learner l \
+         WHERE l.programme_id = $1 LIMIT 1 ON CONFLICT (programme_id) DO UPDATE SET done_until = ''",
+        programme_id.as_str()
+    )?;
+    Ok(())
+}
+
 #[derive(sqlx::FromRow)]
 struct ProgrammeRow {
     #[sqlx(try_from = "String")]

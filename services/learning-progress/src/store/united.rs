@@ -41,7 +41,7 @@ pub(crate) async fn all_are_due(tx: &mut Tx, programme_id: &ProgrammeId) -> Resu
     execute!(
         tx,
         "INSERT INTO united_due (programme_id, person_id, times) \
-         SELECT DISTINCT programme_id, kept_id, 1 FROM mirror_merge WHERE programme_id = $1 ORDER BY kept_id \
+         SELECT DISTINCT programme_id, kept_id, 1 FROM mirror_merge WHERE programme_id = $1 AND as_role = 'trainee' ORDER BY kept_id \
          ON CONFLICT (programme_id, person_id) DO UPDATE SET times = united_due.times + 1",
         programme_id.as_str()
     )?;

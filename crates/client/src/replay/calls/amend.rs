@@ -56,6 +56,7 @@ pub(super) async fn merge(
         person_id,
         merged_id,
         reason,
+        role: 0,
         request_id: origin.request_id,
         occurred_at: origin.occurred_at,
         correction: None,
