@@ -102,10 +102,8 @@ fn in_files(folder: &Path, source: &str) -> Result<Log> {
         for file in files {
             for line in fs::read_to_string(&file)?.lines() {
                 let event: Value = serde_json::from_str(line).with_context(|| file.display().to_string())?;
-                ensure!(
-                    event["source"] == source && event["partitionkey"] == partition.to_string(),
-                    "{line}"
-                );
+                let place = (event["source"].as_str(), event["partitionkey"].as_str());
+                ensure!(place == (Some(source), Some(partition.to_string().as_str())), "{line}");
                 log.entry(partition).or_default().push(numbered(&event)?);
             }
         }
@@ -141,7 +139,7 @@ async fn progress(folder: &Path, redis: Option<&TestRedis>) -> String {
     let Some(redis) = redis else {
         let read =
             |source: &&str| fs::read_to_string(folder.join(source).join("bookmark.json")).unwrap_or_default();
-        return SERVICES.iter().map(|source| read(source)).collect();
+        return SERVICES.iter().map(read).collect();
     };
     let Ok(client) = redis::Client::open(redis.url()) else { return String::new() };
     let Ok(mut connection) = client.get_multiplexed_async_connection().await else { return String::new() };

@@ -88,7 +88,7 @@ mod tests {
 
     fn event() -> Event {
         let kind = "shipei.enrollment.v1.PersonLoggedIn";
-        let data = PersonLoggedIn { programme_id: "p".into(), person_id: "T1".into(), ..Default::default() };
+        let data = PersonLoggedIn { programme_id: "p".into(), person_id: "T1".into() };
         Event {
             id: "17-42".into(),
             source: "enrollment".into(),

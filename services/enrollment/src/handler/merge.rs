@@ -30,8 +30,8 @@ pub(super) async fn merge(
     for person_id in [kept_id.min(merged_id), kept_id.max(merged_id)] {
         people::lock_person(&mut unit.tx, id, person_id).await?;
     }
-    let kept = held_roles(&mut unit, id, kept_id, &Role::ALL).await?;
-    let merged = held_roles(&mut unit, id, merged_id, &Role::ALL).await?;
+    let kept = held_roles(&mut unit, id, kept_id, Role::ALL).await?;
+    let merged = held_roles(&mut unit, id, merged_id, Role::ALL).await?;
     let role = decide_role(&decide_common_roles(&kept, &merged)?, asked)?;
     let member = member(&mut unit.tx, id, kept_id, role, "person_id").await?;
     let of_kept = merges::merges_of(&mut unit.tx, id, kept_id, role).await?;
