@@ -17,7 +17,12 @@ const COLUMNS_MIN: u16 = 40;
 /// A line of standard output, or several. That nobody reads them any more (`shipei migrate | head -1`) is no reason to end
 /// with half of the work done, as `println!` would.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = said(text);
+}
+
+/// As [`say`]; false when nobody reads any more, for what would go on without end.
+pub fn said(text: &str) -> bool {
+    writeln!(std::io::stdout(), "{text}").is_ok()
 }
 
 /// How wide the terminal is: what `COLUMNS` says, or the terminal itself.

@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn event_feed_has_policies() {
         let policies = Policies::load(&["shipei.event.v1.EventFeed"]).unwrap();
-        assert_eq!(policies.paths().count(), 2);
+        assert_eq!(policies.paths().count(), 4);
         let policy = policies.of("/shipei.event.v1.EventFeed/Subscribe").unwrap();
         assert_eq!(policy.rules.len(), 5);
         assert_eq!(policy.named["region_codes"], Named::Region);

@@ -22,7 +22,8 @@ Examples:
   shipei relay assessment --to ndjson --folder out --programme qinhuangdao-2019 --until-now
 
 Stop it and start it as you like: the destination itself says how far it is, and what it has is
-not written again. Two relays of one log: give each its own partitions (--partition).";
+not written again. Two relays of one log: give each its own partitions (--partition) and its own
+folder or prefix; and another one too, where other events are wanted than before.";
 
 /// The first wait after the destination did not keep something; it doubles up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(200);

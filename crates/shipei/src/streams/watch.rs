@@ -29,7 +29,7 @@ use tonic::metadata::MetadataValue;
 use super::Logs;
 use crate::{
     ask::instant,
-    display::{columns, say, table},
+    display::{columns, said, say, table},
 };
 
 /// What stands below the help of `shipei watch`.
@@ -157,7 +157,9 @@ async fn show(clients: &Clients, options: &Options) -> Result<()> {
     while let Some((source, response)) = responses.recv().await {
         let response = response.map_err(|status| anyhow!("{source}: {}", explain(&status)))?;
         for event in &response.events {
-            say(&line(options, event)?);
+            if !said(&line(options, event)?) {
+                return Ok(());
+            }
         }
         if let Some(file) = &options.cursor_file {
             cursors.insert(source.to_owned(), response.cursor.clone());

@@ -155,10 +155,15 @@ async fn certificates_lie_where_scores_were_frozen_on_postgres() {
 /// Evidence of a bearer, by an id that says whose it is.
 fn evidence_of(bearer: Bearer, when: DateTime<Utc>) -> Evidence {
     let fact_id = format!("of-{}{}", bearer.person_id(), bearer.region_code());
+    // Where people stand is asked of the role whose duty it is.
+    let duty = match bearer {
+        Bearer::Person(_) => "TRAIN-TRAINEE-OFFLINE-SELECT",
+        Bearer::Region(_) | Bearer::Institution => "SUMMARY-COUNSELOR",
+    };
     Evidence {
         bearer,
         number: 0,
-        duty: "SUMMARY-COUNSELOR".to_owned(),
+        duty: duty.to_owned(),
         text: "总结".to_owned(),
         link: String::new(),
         file_sha256: Vec::new(),

@@ -1,6 +1,6 @@
 //! Every list of this service under every kind of reach, beside what climbing the tree by hand gives.
 
-use shipei_rules::{ids::ProgrammeId, region::RegionLevel};
+use shipei_rules::{ids::ProgrammeId, region::RegionLevel, vocabulary::Role};
 use shipei_service_kit::{
     Reach,
     testing::{Belongs, TREE, TestKit, reaches},
@@ -120,18 +120,20 @@ async fn populate(tx: &mut Tx) {
         class::insert_class(tx, programme, &row, &begun).await.unwrap();
     }
     for (person_id, county_code, class_id) in PEOPLE {
+        let role = if person_id.starts_with('U') { Role::ClassTutor } else { Role::Trainee };
         execute!(
             tx,
             "INSERT INTO person (programme_id, person_id, name, name_key, sealed_identity_number, identity_digest, role, \
              education_stage, subject, development_stage, county_code, school_code, class_id, roster_county_code, \
              roster_school_code, roster_class_id, occurred_at, recorded_at, actor) \
-             VALUES ($1, $2, '', 'KEY', $3, $3, 'trainee', '', '', '', $4, '', $5, $4, '', $5, $6, $6, 'test')",
+             VALUES ($1, $2, '', 'KEY', $3, $3, $7, '', '', '', $4, '', $5, $4, '', $5, $6, $6, 'test')",
             programme.as_str(),
             person_id,
             person_id.as_bytes(),
             county_code,
             class_id,
-            begun.occurred_at
+            begun.occurred_at,
+            role.as_str()
         )
         .unwrap();
     }
