@@ -230,7 +230,8 @@ fn registered(batches: &mut Batches, fact: enrollment::PersonRegistered, told: &
             batch.touched.trainee(&person_id, &cause);
             let county_code = id_of(told, RegionCode::parse_optional(&fact.county_code))?;
             let class_id = id_of(told, ClassId::parse_optional(&fact.class_id))?;
-            batch.places.insert((person_id, county_code, class_id));
+            batch.places.insert((person_id.clone(), county_code, class_id));
+            batch.moved.insert(person_id, cause);
         }
         Role::ClassTutor => batch.touched.tutor(&person_id, &cause),
         _ => {}

@@ -106,12 +106,6 @@ pub async fn apply_batches(
                 batch.touched.class(&person.class_id, cause);
             }
         }
-        let removed: Vec<&PersonId> = batch.removed.keys().collect();
-        for person in classes::classes_where(&mut unit.tx, &programme_id, &removed).await? {
-            if let Some(cause) = batch.removed.get(&person.person_id) {
-                batch.touched.class(&person.class_id, cause);
-            }
-        }
         // A post counts for a class in which its author stood then.
         let mut elsewhere = batch.resettled.clone();
         elsewhere.extend(batch.moved.iter().map(|(person_id, cause)| (person_id.clone(), cause.clone())));
