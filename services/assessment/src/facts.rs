@@ -261,9 +261,6 @@ pub struct Batch {
     pub classes_extended: BTreeMap<ClassId, Cause>,
     /// Trainees who were removed, or are there again: what they posted counts for their classes no more, or again.
     pub removed: BTreeMap<PersonId, Cause>,
-    /// Trainees who stand elsewhere for some time, or of whom it is known by now where they stand: what they posted counts for its class
-    /// no more, or again.
-    pub moved: BTreeMap<PersonId, Cause>,
     /// Regions, schools and classes that were merged or closed, or are there again, by kind and code.
     pub endings: BTreeMap<(PlaceKind, String), Cause>,
     /// Who stood in them, or had come to stand in them with others: they may stand elsewhere at any time.

@@ -230,8 +230,7 @@ fn registered(batches: &mut Batches, fact: enrollment::PersonRegistered, told: &
             batch.touched.trainee(&person_id, &cause);
             let county_code = id_of(told, RegionCode::parse_optional(&fact.county_code))?;
             let class_id = id_of(told, ClassId::parse_optional(&fact.class_id))?;
-            batch.places.insert((person_id.clone(), county_code, class_id));
-            batch.moved.insert(person_id, cause);
+            batch.places.insert((person_id, county_code, class_id));
         }
         Role::ClassTutor => batch.touched.tutor(&person_id, &cause),
         _ => {}
@@ -252,7 +251,6 @@ fn transferred(batches: &mut Batches, fact: enrollment::TraineeTransferred, told
         }
         batch.places.insert((person_id.clone(), county_code, class_id));
     }
-    batch.moved.insert(person_id, cause);
     Ok(())
 }
 

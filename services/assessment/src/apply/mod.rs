@@ -106,15 +106,6 @@ pub async fn apply_batches(
                 batch.touched.class(&person.class_id, cause);
             }
         }
-        // A post counts for a class in which its author stood then.
-        let mut elsewhere = batch.resettled.clone();
-        elsewhere.extend(batch.moved.iter().map(|(person_id, cause)| (person_id.clone(), cause.clone())));
-        let people: Vec<&PersonId> = elsewhere.keys().collect();
-        for person in classes::classes_posted_in(&mut unit.tx, &programme_id, &people).await? {
-            if let Some(cause) = elsewhere.get(&person.person_id) {
-                batch.touched.class(&person.class_id, cause);
-            }
-        }
         let class_ids: Vec<&ClassId> = batch.classes_extended.keys().collect();
         for person in classes::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
             if let Some(cause) = batch.classes_extended.get(&person.class_id) {
