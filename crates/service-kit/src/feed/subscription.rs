@@ -1,4 +1,4 @@
-//! One consumer's stream over one log. What: waits for the log's end to move, reads what lies before it ([`Reader`]), and tells
+//! One consumer's stream over one log. What: waits for the log's end to move, reads what lies before it (`Reader`), and tells
 //! it. Why the listener is made before the first read: an append between reading and waiting must not be slept over.
 
 use std::time::Duration;
