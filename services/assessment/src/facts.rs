@@ -278,6 +278,9 @@ pub struct Batch {
 pub struct Touched {
     /// Trainees by id.
     pub trainees: BTreeMap<PersonId, Cause>,
+    /// Those of them who are there by now, or no more, or stand elsewhere for some time: what they posted counts for the class in which they
+    /// stood then.
+    pub authors: BTreeMap<PersonId, Cause>,
     /// Classes, for their tutors.
     pub classes: BTreeMap<ClassId, Cause>,
     /// Tutors by id.
@@ -296,6 +299,12 @@ pub struct CountyTouch {
 }
 
 impl Touched {
+    /// A trainee, with the classes to which they posted.
+    pub fn author(&mut self, person_id: &PersonId, cause: &Cause) {
+        self.trainee(person_id, cause);
+        self.authors.insert(person_id.clone(), cause.clone());
+    }
+
     /// A trainee.
     pub fn trainee(&mut self, person_id: &PersonId, cause: &Cause) {
         self.trainees.insert(person_id.clone(), cause.clone());

@@ -227,7 +227,7 @@ fn registered(batches: &mut Batches, fact: enrollment::PersonRegistered, told: &
     let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
     match fact.role() {
         Role::Trainee => {
-            batch.touched.trainee(&person_id, &cause);
+            batch.touched.author(&person_id, &cause);
             let county_code = id_of(told, RegionCode::parse_optional(&fact.county_code))?;
             let class_id = id_of(told, ClassId::parse_optional(&fact.class_id))?;
             batch.places.insert((person_id, county_code, class_id));
@@ -242,7 +242,7 @@ fn transferred(batches: &mut Batches, fact: enrollment::TraineeTransferred, told
     let (batch, cause) = (batch_of(batches, &fact.programme_id, told)?, cause_of(told));
     let (old, new) = (fact.old.unwrap_or_default(), fact.new.unwrap_or_default());
     let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
-    batch.touched.trainee(&person_id, &cause);
+    batch.touched.author(&person_id, &cause);
     for place in [&old, &new] {
         let county_code = id_of(told, RegionCode::parse_optional(&place.county_code))?;
         let class_id = id_of(told, ClassId::parse_optional(&place.class_id))?;
@@ -290,7 +290,7 @@ fn removed(batches: &mut Batches, fact: enrollment::PersonRemoved, told: &Fact<'
     let person_id = id_of(told, PersonId::parse(&fact.person_id))?;
     match fact.role() {
         Role::Trainee => {
-            batch.touched.trainee(&person_id, &cause);
+            batch.touched.author(&person_id, &cause);
             batch.removed.insert(person_id, cause);
         }
         Role::ClassTutor => batch.touched.tutor(&person_id, &cause),

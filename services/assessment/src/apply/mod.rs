@@ -97,15 +97,9 @@ pub async fn apply_batches(
         save::batch(&mut unit.tx, &programme_id, &batch).await?;
         places::settle(&mut unit.tx, &programme_id, &batch).await?;
         for (person_id, cause) in &batch.resettled {
-            batch.touched.trainee(person_id, cause);
+            batch.touched.author(person_id, cause);
         }
         touch_what_rests_on_it(unit, &programme_id, &mut batch).await?;
-        let removed: Vec<&PersonId> = batch.removed.keys().collect();
-        for person in classes::classes_where(&mut unit.tx, &programme_id, &removed).await? {
-            if let Some(cause) = batch.removed.get(&person.person_id) {
-                batch.touched.class(&person.class_id, cause);
-            }
-        }
         let class_ids: Vec<&ClassId> = batch.classes_extended.keys().collect();
         for person in classes::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
             if let Some(cause) = batch.classes_extended.get(&person.class_id) {

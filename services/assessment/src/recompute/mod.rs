@@ -10,7 +10,7 @@ pub mod rescore;
 mod trainees;
 mod tutors;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_mirror::{Programmes, Windows};
@@ -23,8 +23,8 @@ use shipei_service_kit::{Error, Result, Unit};
 use shipei_store::Tx;
 
 use crate::{
-    facts::Touched,
-    store::{counts, due, scores},
+    facts::{Cause, Touched},
+    store::{classes, counts, due, scores},
 };
 
 /// How many of those who are due are scored at once.
@@ -69,7 +69,9 @@ pub async fn run(
         return make_rows(&mut unit.tx, programme_id, &touched).await;
     };
     let work = Work { programme_id, scheme: Arc::clone(&windows.scheme), windows };
+    let authors = std::mem::take(&mut touched.authors);
     let difference = trainees::run(unit, &work, &mut touched).await?;
+    touch_classes_of(unit, programme_id, &authors, &mut touched).await?;
     tutors::run(unit, &work, &touched).await?;
     counties::run(unit, &work, &touched, &difference).await
 }
@@ -94,10 +96,30 @@ pub async fn run_due(unit: &mut Unit, schemes: &Programmes, programme_id: &Progr
         return Ok(true);
     };
     let work = Work { programme_id, scheme: Arc::clone(&windows.scheme), windows };
+    // It is not kept who of them stands elsewhere; all are scored once behind much that was learned.
+    let authors = touched.trainees.clone();
     let difference = trainees::run(unit, &work, &mut touched).await?;
+    touch_classes_of(unit, programme_id, &authors, &mut touched).await?;
     counts::add(&mut unit.tx, programme_id, &difference).await?;
     due::add(&mut unit.tx, programme_id, &touched).await?;
     Ok(true)
+}
+
+/// Touches the classes to which these trainees posted. Asked for behind the trainees' locks, which are held by now: of a post and of where its
+/// author stands, that two shards learn at once, the one that is later sees the other, and scores the class with both.
+async fn touch_classes_of(
+    unit: &mut Unit,
+    programme_id: &ProgrammeId,
+    authors: &BTreeMap<PersonId, Cause>,
+    touched: &mut Touched,
+) -> Result<()> {
+    let person_ids: Vec<&PersonId> = authors.keys().collect();
+    for posted in classes::classes_posted_in(&mut unit.tx, programme_id, &person_ids).await? {
+        if let Some(cause) = authors.get(&posted.person_id) {
+            touched.class(&posted.class_id, cause);
+        }
+    }
+    Ok(())
 }
 
 /// Makes the rows by which scoring anew finds everybody.

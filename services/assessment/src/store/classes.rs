@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shipei_mirror::{Class, Merge, merges};
+use shipei_mirror::{Class, Merge, merges, placed};
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId},
     vocabulary::Role,
@@ -72,8 +72,8 @@ pub async fn people_of(
     )
 }
 
-/// The classes in which these people ever stood.
-pub async fn classes_where(
+/// The classes to whose seminars these people posted.
+pub async fn classes_posted_in(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_ids: &[&PersonId],
@@ -82,9 +82,10 @@ pub async fn classes_where(
         tx,
         PersonOfClass,
         [
-            "SELECT class_id, person_id FROM trainee_place WHERE class_id <> '' AND programme_id = ",
+            "SELECT DISTINCT s.class_id, p.person_id FROM post p JOIN seminar s ON s.programme_id = p.programme_id \
+             AND s.seminar_id = p.seminar_id WHERE p.programme_id = ",
             programme_id.as_str(),
-            " AND person_id IN "
+            " AND p.person_id IN "
         ],
         person_ids,
         |person_id| (person_id.as_str())
@@ -127,7 +128,9 @@ pub async fn seminars(
                  WHERE p.programme_id = s.programme_id AND p.seminar_id = s.seminar_id AND",
                 learned_stands!("p", "assignment-grading"),
                 "AND NOT EXISTS (SELECT 1 FROM mirror_member m WHERE m.programme_id = p.programme_id \
-                 AND m.person_id = p.person_id AND m.as_role = 'trainee' AND m.removed) AND p.posted_at >= "
+                 AND m.person_id = p.person_id AND m.as_role = 'trainee' AND m.removed) AND ",
+                placed!("class_id", "p.programme_id", "p.person_id", "p.posted_at"),
+                " = s.class_id AND p.posted_at >= "
             ),
             posts_from,
             concat!(
