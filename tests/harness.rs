@@ -15,19 +15,15 @@ use shipei::{
 };
 use shipei_client::{
     client::{Clients, SERVICES},
+    feed,
     replay::{self, Report},
     season::Season,
 };
-use shipei_contracts::{
-    assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient},
-    event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
-};
-use shipei_service_kit::event_feed::SOURCE_HEADER;
+use shipei_contracts::assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient};
 use shipei_store::{
     Database, Partition, PoolLimits, chain::Walk, crypto::random_name, fetch_one, testing::TestPostgres,
 };
 use tempfile::TempDir;
-use tonic::metadata::MetadataValue;
 
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,12 +158,8 @@ pub(crate) async fn digest(clients: &Clients, programme: &str) -> Result<String>
 pub(crate) async fn log_lengths(clients: &Clients) -> Result<BTreeMap<&'static str, i64>> {
     let mut lengths = BTreeMap::new();
     for service in SERVICES {
-        let mut client = EventFeedClient::new(clients.channel(service));
-        let mut request = clients.unary(GetHeadRequest { source: service.to_owned() });
-        // A load balancer knows by this whose log it is.
-        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(service));
-        let head = client.get_head(request).await?.into_inner();
-        lengths.insert(service, head.positions.iter().map(|position| position.number).sum());
+        let ends = feed::ends(clients, service).await?;
+        lengths.insert(service, ends.iter().map(|(_, number)| number).sum());
     }
     Ok(lengths)
 }

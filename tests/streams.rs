@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use shipei_client::{
     client::{Clients, SERVICES},
-    feed::{Feed, Wanted, guarantees::Guarantees, head},
+    feed::{Feed, Wanted, ends, guarantees::Guarantees},
 };
 use shipei_service_kit::testing_redis::TestRedis;
 use tokio::sync::watch;
@@ -64,7 +64,7 @@ async fn follow(clients: &Clients, source: &'static str, mut ended: watch::Recei
     let mut end: Option<Vec<(u32, i64)>> = None;
     loop {
         if end.is_none() && *ended.borrow_and_update() {
-            end = Some(head(clients, source).await?);
+            end = Some(ends(clients, source).await?);
         }
         let has_all = |(partition, number): &(u32, i64)| guarantees.reached(*partition) >= *number;
         if end.as_ref().is_some_and(|end| end.iter().all(has_all)) {

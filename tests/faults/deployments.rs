@@ -5,13 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use shipei::progress::Progress;
-use shipei_client::client::Clients;
-use shipei_contracts::{
-    assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient},
-    event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
-};
-use shipei_service_kit::{event_feed::SOURCE_HEADER, status::reason_of, telemetry::Sometimes};
-use tonic::metadata::MetadataValue;
+use shipei_client::{client::Clients, feed};
+use shipei_contracts::assessment::v1::{GetScoreDigestRequest, score_service_client::ScoreServiceClient};
+use shipei_service_kit::{status::reason_of, telemetry::Sometimes};
 
 use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while};
 use crate::{
@@ -56,9 +52,7 @@ async fn by_two_clients_at_once(cluster: &Cluster) -> Result<String> {
 
 /// Returns when assessment has applied the log of `source` as it is now.
 async fn applied(clients: &Clients, source: &'static str) -> Result<()> {
-    let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
-    request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
-    let head = EventFeedClient::new(clients.channel(source)).get_head(request).await?.into_inner();
+    let head = feed::head(clients, source).await?;
     clients.note_token(head.consistency_token.as_bytes());
     until(&format!("assessment has applied the log of {source}"), LOG_MAX, async || {
         let mut client = ScoreServiceClient::new(clients.channel("assessment"));

@@ -4,10 +4,13 @@
 use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use shipei_client::client::{Clients, SERVICES};
-use shipei_contracts::event::v1::{GetHeadRequest, SubscribeRequest, event_feed_client::EventFeedClient};
-use shipei_service_kit::{event_feed::SOURCE_HEADER, status::reason_of, telemetry::Sometimes};
-use tonic::{Code, Request, Status, metadata::MetadataValue};
+use shipei_client::{
+    client::{Clients, SERVICES},
+    feed,
+};
+use shipei_contracts::event::v1::{SubscribeRequest, event_feed_client::EventFeedClient};
+use shipei_service_kit::{status::reason_of, telemetry::Sometimes};
+use tonic::{Code, Status};
 
 use super::{QINHUANGDAO, QINHUANGDAO_OPERATIONS, replay_while};
 use crate::{
@@ -18,21 +21,15 @@ use crate::{
 /// Where a reader of each log stands.
 type Cursors = BTreeMap<&'static str, String>;
 
-fn of_log<T>(clients: &Clients, source: &'static str, message: T) -> Request<T> {
-    let mut request = clients.request(message);
-    request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
-    request
-}
-
 /// Reads a log from a cursor up to its end of now; gives the cursor there and the number of events.
 async fn read_on(clients: &Clients, source: &'static str, cursor: &str) -> Result<(String, i64), Status> {
     let mut client =
         EventFeedClient::new(clients.channel(source)).max_decoding_message_size(clients.message_bytes_max());
-    let head = client.get_head(of_log(clients, source, GetHeadRequest { source: source.to_owned() })).await?;
-    let head = head.into_inner().positions;
+    let head = feed::head(clients, source).await?.positions;
     let request =
         SubscribeRequest { source: source.to_owned(), cursor: cursor.to_owned(), ..Default::default() };
-    let mut responses = client.subscribe(of_log(clients, source, request)).await?.into_inner();
+    let mut responses =
+        client.subscribe(Clients::about_log(source, clients.request(request))).await?.into_inner();
     let mut events = 0;
     loop {
         let Some(response) = responses.message().await? else {

@@ -128,8 +128,8 @@ impl Clients {
     async fn is_there(&self, channel: &Channel, service: &'static str) -> bool {
         let mut pause = BACK_OFF_FIRST;
         for _ in 0..MISDELIVERED_MAX {
-            let mut request = self.request(GetHeadRequest { source: service.to_owned() });
-            request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(service));
+            let asked = GetHeadRequest { source: service.to_owned() };
+            let mut request = Clients::about_log(service, self.request(asked));
             request.set_timeout(CALL_TIMEOUT);
             match EventFeedClient::new(channel.clone()).get_head(request).await {
                 Err(status) if status.message() == OTHER_LOGS => {}
@@ -233,6 +233,12 @@ impl Clients {
     pub fn token(&self) -> String {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if written.is_empty() { String::new() } else { written.encode() }
+    }
+
+    /// The same, about a service's log: every service has one, and a load balancer, which reads no messages, knows by this whose it is.
+    pub fn about_log<T>(source: &'static str, mut request: Request<T>) -> Request<T> {
+        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+        request
     }
 
     /// Notes the token of an answer.

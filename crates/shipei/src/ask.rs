@@ -17,9 +17,8 @@ use shipei_contracts::{
     event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
 };
 use shipei_rules::{calendar::Zone, scheme::Scheme};
-use shipei_service_kit::{convert::from_timestamp, event_feed::SOURCE_HEADER};
+use shipei_service_kit::convert::from_timestamp;
 use shipei_store::crypto::random_name;
-use tonic::metadata::MetadataValue;
 
 use crate::token::TokenOptions;
 
@@ -125,9 +124,7 @@ pub(crate) async fn retract(
         occurred_at: None,
     };
     let answered = clients.call(|| {
-        let mut request = clients.unary(message.clone());
-        // A load balancer knows by this whose fact it is.
-        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+        let request = Clients::about_log(source, clients.unary(message.clone()));
         let mut client = CorrectionServiceClient::new(clients.channel(source));
         async move { client.retract(request).await }
     });

@@ -9,10 +9,10 @@ pub mod guarantees;
 use std::time::Duration;
 
 use shipei_contracts::event::v1::{
-    GetHeadRequest, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient,
+    GetHeadRequest, GetHeadResponse, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient,
 };
-use shipei_service_kit::{event_feed::SOURCE_HEADER, status};
-use tonic::{Request, Status, Streaming, metadata::MetadataValue};
+use shipei_service_kit::status;
+use tonic::{Status, Streaming};
 
 use crate::client::{Clients, is_transient};
 
@@ -92,7 +92,17 @@ impl Feed {
             if !is_transient(&failure) {
                 return Err(failure);
             }
-            tracing::debug!(source = self.source, code = ?failure.code(), "the stream is opened again");
+            match pause < PAUSE_MAX {
+                true => {
+                    tracing::debug!(source = self.source, code = ?failure.code(), "the stream is opened again")
+                }
+                // Whoever waits for events is to know that none can come.
+                false => tracing::warn!(
+                    source = self.source,
+                    fault = failure.message(),
+                    "the log can't be followed now; trying again"
+                ),
+            }
             tokio::time::sleep(status::retry_after(&failure).unwrap_or(pause).min(PAUSE_MAX)).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
@@ -119,7 +129,7 @@ impl Feed {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
-                let request = addressed(&self.clients, self.source, self.next.clone());
+                let request = Clients::about_log(self.source, self.clients.request(self.next.clone()));
                 let mut client = EventFeedClient::new(self.clients.channel(self.source))
                     .max_decoding_message_size(self.clients.message_bytes_max());
                 let opening = tokio::time::timeout(SILENCE_MAX, client.subscribe(request));
@@ -131,24 +141,25 @@ impl Feed {
     }
 }
 
-/// Where a log ends now, by partition.
+/// Where a log ends now, and whether more comes of what is written.
 ///
 /// # Errors
 /// When the service refuses, or does not answer for long.
-pub async fn head(clients: &Clients, source: &'static str) -> Result<Vec<(u32, i64)>, Status> {
+pub async fn head(clients: &Clients, source: &'static str) -> Result<GetHeadResponse, Status> {
     let answer = clients.call(|| {
-        let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
-        request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+        let asked = GetHeadRequest { source: source.to_owned() };
+        let request = Clients::about_log(source, clients.unary(asked));
         let mut client = EventFeedClient::new(clients.channel(source));
         async move { client.get_head(request).await }
     });
-    let positions = answer.await?.into_inner().positions;
-    Ok(positions.into_iter().map(|position| (position.partition, position.number)).collect())
+    Ok(answer.await?.into_inner())
 }
 
-/// A request of a log, for whoever stands between: load balancers know by this whose log it is.
-fn addressed<T>(clients: &Clients, source: &'static str, message: T) -> Request<T> {
-    let mut request = clients.request(message);
-    request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
-    request
+/// The same by partition, of those that hold events.
+///
+/// # Errors
+/// As [`head`].
+pub async fn ends(clients: &Clients, source: &'static str) -> Result<Vec<(u32, i64)>, Status> {
+    let positions = head(clients, source).await?.positions;
+    Ok(positions.into_iter().map(|position| (position.partition, position.number)).collect())
 }

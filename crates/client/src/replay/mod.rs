@@ -21,19 +21,15 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use shipei_contracts::{
-    common::v1::ErrorReason,
-    enrollment::v1::Programme,
-    event::v1::{GetHeadRequest, event_feed_client::EventFeedClient},
-    services,
-};
+use shipei_contracts::{common::v1::ErrorReason, enrollment::v1::Programme, services};
 use shipei_rules::scheme::Scheme;
-use shipei_service_kit::{event_feed::SOURCE_HEADER, status};
-use tonic::{Code, Status, metadata::MetadataValue};
+use shipei_service_kit::status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
     client::{Clients, explain},
+    feed,
     season::{
         Extent, Numbered, Season,
         line::Event,
@@ -174,18 +170,9 @@ pub async fn replay_to<W: Watcher + Clone + 'static>(
 /// From now on this client's calls to assessment are answered only when it has seen all that is written now.
 async fn wait_for_assessment(clients: &Clients) -> Result<()> {
     for source in services::OF_SCORES {
-        let channel = clients.channel(source);
         loop {
-            let head = clients
-                .call(|| {
-                    let mut request = clients.unary(GetHeadRequest { source: source.to_owned() });
-                    request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
-                    let mut client = EventFeedClient::new(channel.clone());
-                    async move { client.get_head(request).await }
-                })
-                .await
-                .map_err(|status| anyhow::anyhow!("{source}: {}", explain(&status)))?
-                .into_inner();
+            let head = feed::head(clients, source).await;
+            let head = head.map_err(|status| anyhow::anyhow!("{source}: {}", explain(&status)))?;
             if !head.settling {
                 clients.note_token(head.consistency_token.as_bytes());
                 break;

@@ -8,8 +8,8 @@ use shipei_client::client::{Clients, explain};
 use shipei_contracts::event::v1::{
     AuditEntry, AuditKind, ListAuditRequest, ListAuditResponse, audit_service_client::AuditServiceClient,
 };
-use shipei_service_kit::{event_feed::SOURCE_HEADER, to_timestamp};
-use tonic::{Response, metadata::MetadataValue};
+use shipei_service_kit::to_timestamp;
+use tonic::Response;
 
 use crate::{
     ask::{PAGE_SIZE, Server, instant, programme, scheme_of},
@@ -137,9 +137,7 @@ async fn entries(clients: &Clients, options: &ListOptions, source: &'static str)
             page_token,
         };
         let asking = clients.call(|| {
-            let mut request = clients.unary(message.clone());
-            // A load balancer knows by this whose log it is.
-            request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+            let request = Clients::about_log(source, clients.unary(message.clone()));
             let mut client = AuditServiceClient::new(clients.channel(source))
                 .max_decoding_message_size(clients.message_bytes_max());
             async move { client.list_audit(request).await }

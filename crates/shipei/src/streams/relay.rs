@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use shipei_client::{
     client::Clients,
-    feed::{Wanted, head},
+    feed::{Wanted, ends},
 };
 use shipei_relay::{Destination, Ndjson, RedisStreams, Relay, RelayError};
 
@@ -84,7 +84,7 @@ pub async fn run(options: &Options) -> Result<()> {
     let mut relays = tokio::task::JoinSet::new();
     for source in options.logs.sources() {
         let until = match options.until_now {
-            true => Some(head(&clients, source).await.map_err(|status| {
+            true => Some(ends(&clients, source).await.map_err(|status| {
                 anyhow::anyhow!("{source}: {}", shipei_client::client::explain(&status))
             })?),
             false => None,

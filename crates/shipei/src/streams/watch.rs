@@ -13,18 +13,16 @@ use clap::Args;
 use shipei_client::{
     client::{Clients, explain},
     feed::{
-        Feed, cloud_event,
+        self, Feed, cloud_event,
         guarantees::{Guarantee, Guarantees},
-        head,
     },
 };
 use shipei_contracts::event::v1::{
     Event, GetFeedStatusRequest, GetFeedStatusResponse, Start, SubscribeResponse,
     event_feed_client::EventFeedClient,
 };
-use shipei_service_kit::{descriptors, event_feed::SOURCE_HEADER, to_timestamp};
+use shipei_service_kit::{descriptors, to_timestamp};
 use tokio::sync::mpsc;
-use tonic::metadata::MetadataValue;
 
 use super::Logs;
 use crate::{
@@ -120,7 +118,8 @@ async fn ends(
 ) -> Result<BTreeMap<&'static str, Vec<(u32, i64)>>> {
     let mut ends = BTreeMap::new();
     for source in sources {
-        let end = head(clients, source).await.map_err(|status| anyhow!("{source}: {}", explain(&status)))?;
+        let end =
+            feed::ends(clients, source).await.map_err(|status| anyhow!("{source}: {}", explain(&status)))?;
         ends.insert(*source, end);
     }
     Ok(ends)
@@ -281,8 +280,8 @@ async fn status(clients: &Clients, options: &Options) -> Result<()> {
     let mut list = Vec::new();
     for source in options.logs.sources() {
         let answer = clients.call(|| {
-            let mut request = clients.unary(GetFeedStatusRequest { source: source.to_owned() });
-            request.metadata_mut().insert(SOURCE_HEADER, MetadataValue::from_static(source));
+            let asked = GetFeedStatusRequest { source: source.to_owned() };
+            let request = Clients::about_log(source, clients.unary(asked));
             let mut client = EventFeedClient::new(clients.channel(source));
             async move { client.get_feed_status(request).await }
         });
