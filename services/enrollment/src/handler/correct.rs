@@ -15,12 +15,12 @@ use shipei_store::Tx;
 
 use super::{
     Handler,
-    member::{held_roles, member, person_of},
+    member::{held_members, meant, person_of},
     programme_head, region_of,
 };
 use crate::{
     convert::{self, Right},
-    domain::{Content, ContentChange, Time, decide_role},
+    domain::{Content, ContentChange, Time},
     error::{invalid_field, not_found},
     store::{
         Stamp,
@@ -45,13 +45,13 @@ pub(super) async fn correct_person(
     // Name and number are read by who enrolls the person in another role.
     share_programme(&mut unit.tx, id).await?;
     let head = programme_head(&mut unit.tx, id).await?;
-    let mut roles = held_roles(&mut unit, id, person_id, Role::ALL).await?;
+    let mut members = held_members(&mut unit, id, person_id, Role::ALL).await?;
     if asked.is_none() && !right.is_of_teaching() {
         // A name and a number are those of all roles.
-        roles.truncate(1);
+        members.truncate(1);
     }
-    let role = decide_role(&roles, asked)?;
-    let member = member(&mut unit.tx, id, person_id, role, "person_id").await?;
+    let member = meant(members, asked)?;
+    let role = member.role;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     refuse_the_future(&right, scheme.zone.day_of(unit.now), unit.now)?;
     let kept = people::person(&mut unit.tx, id, person_id, role).await?;

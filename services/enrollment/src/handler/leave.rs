@@ -6,7 +6,7 @@ use shipei_service_kit::{Result, Unit};
 
 use super::{
     Handler,
-    member::{held_in_role, held_member, person_of},
+    member::{held_member, held_members, meant, person_of},
     programme_head, region_of,
 };
 use crate::{
@@ -29,15 +29,7 @@ pub(super) async fn withdraw(
     let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(
-        &mut unit.tx,
-        id,
-        (person_id, member.role),
-        PersonFact::Withdrawal,
-        &reason,
-        (&stamp, &fact_id),
-    )
-    .await?;
+    people::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
     let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &withdrawn);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
@@ -56,8 +48,7 @@ pub(super) async fn come_back(
     let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     decide_return(&member, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, (person_id, member.role), PersonFact::Return, &reason, (&stamp, &fact_id))
-        .await?;
+    people::note(&mut unit.tx, id, &member, PersonFact::Return, &reason, (&stamp, &fact_id)).await?;
     let returned = pb::TraineeReturned { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &returned);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
@@ -82,18 +73,10 @@ pub(super) async fn depart(
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
     let (id, person_id, asked) = (&id, &person_id, convert::asked_role(request.role)?);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_in_role(&mut unit, id, person_id, (&STAFF, asked)).await?;
+    let member = meant(held_members(&mut unit, id, person_id, &STAFF).await?, asked)?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(
-        &mut unit.tx,
-        id,
-        (person_id, member.role),
-        PersonFact::Withdrawal,
-        &reason,
-        (&stamp, &fact_id),
-    )
-    .await?;
+    people::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
     let departed = pb::PersonDeparted {
         programme_id: id.to_string(),
         person_id: person_id.to_string(),
@@ -113,17 +96,9 @@ pub(super) async fn remove(
         convert::person_and_reason(&request.programme_id, &request.person_id, &request.reason)?;
     let (id, person_id, asked) = (&id, &person_id, convert::asked_role(request.role)?);
     let head = programme_head(&mut unit.tx, id).await?;
-    let member = held_in_role(&mut unit, id, person_id, (Role::ALL, asked)).await?;
+    let member = meant(held_members(&mut unit, id, person_id, Role::ALL).await?, asked)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(
-        &mut unit.tx,
-        id,
-        (person_id, member.role),
-        PersonFact::Removal,
-        &reason,
-        (&stamp, &fact_id),
-    )
-    .await?;
+    people::note(&mut unit.tx, id, &member, PersonFact::Removal, &reason, (&stamp, &fact_id)).await?;
     let removed = pb::PersonRemoved {
         programme_id: id.to_string(),
         person_id: person_id.to_string(),

@@ -52,28 +52,31 @@ pub(super) async fn held_member(
     member(tx, id, person_id, role, field).await
 }
 
-/// Those of the roles in which the caller reaches a person, who is held until the unit ends.
-pub(super) async fn held_roles(
+/// The person in those of the roles in which the caller reaches them, a trainee first; held until the unit ends.
+pub(super) async fn held_members(
     unit: &mut Unit,
     id: &ProgrammeId,
     person_id: &PersonId,
     roles: &[Role],
-) -> Result<Vec<Role>> {
+) -> Result<Vec<Member>> {
     people::lock_person(&mut unit.tx, id, person_id).await?;
     let mut held = Vec::new();
     for row in people::in_each_role(&mut unit.tx, &unit.reach, id, person_id, unit.now).await? {
-        held.extend(Some(row.role()?).filter(|role| roles.contains(role)));
+        if roles.contains(&row.role()?) {
+            held.push(people::member_of(&mut unit.tx, id, &row).await?);
+        }
     }
     Ok(held)
 }
 
-/// The person in the one of the roles that is asked for, else in the only one that they have of these; held until the unit ends.
-pub(super) async fn held_in_role(
-    unit: &mut Unit,
-    id: &ProgrammeId,
-    person_id: &PersonId,
-    (roles, asked): (&[Role], Option<Role>),
-) -> Result<Member> {
-    let role = decide_role(&held_roles(unit, id, person_id, roles).await?, asked)?;
-    member(&mut unit.tx, id, person_id, role, "person_id").await
+/// Which roles they are.
+pub(super) fn roles_of(members: &[Member]) -> Vec<Role> {
+    members.iter().map(|member| member.role).collect()
+}
+
+/// The one in the role that is asked for, else the only one.
+pub(super) fn meant(members: Vec<Member>, asked: Option<Role>) -> Result<Member> {
+    let role = decide_role(&roles_of(&members), asked)?;
+    let meant = members.into_iter().find(|member| member.role == role);
+    Ok(meant.ok_or_else(|| not_found("person_id"))?)
 }

@@ -9,12 +9,12 @@ use shipei_service_kit::{Refusal, Result, Unit};
 
 use super::{
     Handler,
-    member::{held_roles, member},
+    member::{held_members, meant, roles_of},
     programme_head, region_of,
 };
 use crate::{
     convert,
-    domain::{Merge, decide_common_roles, decide_merge, decide_role},
+    domain::{Merge, decide_common_roles, decide_merge},
     store::{Stamp, person as people, person_merge as merges},
 };
 
@@ -30,10 +30,12 @@ pub(super) async fn merge(
     for person_id in [kept_id.min(merged_id), kept_id.max(merged_id)] {
         people::lock_person(&mut unit.tx, id, person_id).await?;
     }
-    let kept = held_roles(&mut unit, id, kept_id, Role::ALL).await?;
-    let merged = held_roles(&mut unit, id, merged_id, Role::ALL).await?;
-    let role = decide_role(&decide_common_roles(&kept, &merged)?, asked)?;
-    let member = member(&mut unit.tx, id, kept_id, role, "person_id").await?;
+    let mut kept = held_members(&mut unit, id, kept_id, Role::ALL).await?;
+    let merged = held_members(&mut unit, id, merged_id, Role::ALL).await?;
+    let common = decide_common_roles(&roles_of(&kept), &roles_of(&merged))?;
+    kept.retain(|member| common.contains(&member.role));
+    let member = meant(kept, asked)?;
+    let role = member.role;
     let of_kept = merges::merges_of(&mut unit.tx, id, kept_id, role).await?;
     let of_merged = merges::merges_of(&mut unit.tx, id, merged_id, role).await?;
     decide_merge(&wanted, &of_kept, &of_merged)?;

@@ -15,7 +15,7 @@ use tonic::{Request, Streaming};
 
 use super::{
     Answer, Handler, correct, import, leave,
-    member::{held_roles, member, person_of},
+    member::{held_members, person_of},
     merge, programme_head, region_of, transfer,
 };
 use crate::{
@@ -212,19 +212,14 @@ async fn record_login(
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
-    let roles = held_roles(&mut unit, id, person_id, Role::ALL).await?;
-    let mut members = Vec::with_capacity(roles.len());
-    for role in roles {
-        members.push(member(&mut unit.tx, id, person_id, role, "person_id").await?);
-    }
+    let members = held_members(&mut unit, id, person_id, Role::ALL).await?;
     let scheme = handler.scheme(&mut unit.tx, &head).await?;
     // It counts in all roles, of those from which they are not away.
     let there = members.iter().find(|member| !member.absences.at(unit.occurred_at));
     let member = there.or(members.first()).ok_or_else(|| not_found("person_id"))?;
     decide_login(member, &scheme, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    let about = (person_id, member.role);
-    people::note(&mut unit.tx, id, about, PersonFact::Login, "", (&stamp, &fact_id)).await?;
+    people::note(&mut unit.tx, id, member, PersonFact::Login, "", (&stamp, &fact_id)).await?;
     let logged_in = pb::PersonLoggedIn { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(member, &head).as_str(), person_id.as_str(), &logged_in);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
@@ -241,14 +236,13 @@ async fn record_pre_job(
     let (id, person_id) = (&id, &person_id);
     let head = programme_head(&mut unit.tx, id).await?;
     // Somebody who is both needs it once.
-    let roles = held_roles(&mut unit, id, person_id, &[Role::ClassTutor, Role::CountyCounselor]).await?;
-    let role = *roles.first().ok_or_else(|| not_found("person_id"))?;
-    let member = member(&mut unit.tx, id, person_id, role, "person_id").await?;
+    let members = held_members(&mut unit, id, person_id, &[Role::ClassTutor, Role::CountyCounselor]).await?;
+    let member = members.first().ok_or_else(|| not_found("person_id"))?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, (person_id, role), PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
+    people::note(&mut unit.tx, id, member, PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
     let attended =
         pb::PreJobTrainingAttended { programme_id: id.to_string(), person_id: person_id.to_string() };
-    unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &attended);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, role).await?);
+    unit.emit_fact(&fact_id, region_of(member, &head).as_str(), person_id.as_str(), &attended);
+    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
     Ok((unit, pb::RecordPreJobTrainingResponse { person }))
 }

@@ -291,8 +291,10 @@ pub(crate) async fn in_each_role(
             ROLES_MAX
         ]
     )?;
-    let has_tutor = rows.iter().any(|row| row.role == Role::ClassTutor.as_str());
-    if !has_tutor && tutors(tx, reach, (programme_id.as_str(), person_id.as_str()), now, 1).await? {
+    // Who reaches everything has them already.
+    let may_lack_tutor =
+        *reach != Reach::Everything && rows.iter().all(|row| row.role != Role::ClassTutor.as_str());
+    if may_lack_tutor && tutors(tx, reach, (programme_id.as_str(), person_id.as_str()), now, 1).await? {
         rows.extend(person(tx, programme_id, person_id, Role::ClassTutor).await?);
     }
     rows.sort_by_key(|row| Role::ALL.iter().position(|role| role.as_str() == row.role));
@@ -307,8 +309,17 @@ pub(crate) async fn member(
     role: Role,
 ) -> Result<Option<Member>, StoreError> {
     let Some(row) = person(tx, programme_id, person_id, role).await? else { return Ok(None) };
-    let absences = absences(tx, programme_id, person_id, role).await?;
-    row.member(absences).map(Some)
+    member_of(tx, programme_id, &row).await.map(Some)
+}
+
+/// The same, of a row.
+pub(crate) async fn member_of(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    row: &PersonRow,
+) -> Result<Member, StoreError> {
+    let absences = absences(tx, programme_id, &row.person_id, row.role()?).await?;
+    row.member(absences)
 }
 
 /// When somebody was away from a role, of the withdrawals and returns that stand.
@@ -472,11 +483,11 @@ pub(crate) async fn found(
     }
 }
 
-/// Notes a fact about somebody in a role; the first one of its kind that stands counts.
+/// Notes a fact about a member; the first one of its kind that stands counts.
 pub(crate) async fn note(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
-    (person_id, role): (&PersonId, Role),
+    member: &Member,
     fact: PersonFact,
     reason: &str,
     (stamp, fact_id): (&Stamp, &str),
@@ -486,8 +497,8 @@ pub(crate) async fn note(
         "INSERT INTO person_fact (programme_id, person_id, role, kind, reason, occurred_at, recorded_at, actor, fact_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         programme_id.as_str(),
-        person_id.as_str(),
-        fact.role(role),
+        member.person_id.as_str(),
+        fact.role(member.role),
         fact.as_str(),
         reason,
         stamp.occurred_at,
