@@ -54,8 +54,8 @@ impl EvidenceService for Handler {
 
 /// Whether the caller may in one of the roles by which the call was let in; else why not in the first of them.
 fn in_any_role(unit: &Unit, may: impl Fn(CallerRole) -> Decided<()>) -> Decided<()> {
-    let mut answers = unit.roles().into_iter().map(may);
-    let first = answers.next().unwrap_or(Ok(()));
+    let mut answers = unit.roles().into_iter().map(&may);
+    let first = answers.next().unwrap_or_else(|| may(CallerRole::Unspecified));
     if first.is_ok() || answers.any(|answer| answer.is_ok()) { Ok(()) } else { first }
 }
 
