@@ -1,8 +1,10 @@
 //! Documents in two languages keep pace: what is pasted is the same in both, and no chapter is missing in one.
 
-use std::path::Path;
+use std::fs;
 
 use anyhow::{Context as _, Result};
+
+use crate::architecture::root;
 
 /// Documents, each with its translation.
 const PAIRS: [(&str, &str); 5] = [
@@ -20,11 +22,20 @@ fn pasted(document: &str) -> (Vec<String>, usize) {
     (lines, document.lines().filter(|line| line.starts_with("## ")).count())
 }
 
+/// A page that is written from the contracts is what they say; with the variable it is written anew first.
+pub(crate) fn page_is_current(page: &str, written: &str, variable: &str, command: &str) {
+    let file = root().join(page);
+    if std::env::var_os(variable).is_some() {
+        fs::write(&file, written).unwrap_or_else(|error| panic!("{page}: {error}"));
+    }
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept == written, "{page} is not current: `{command}` writes it anew");
+}
+
 #[test]
 fn translations_have_every_chapter_and_every_command() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (english, other) in PAIRS {
-        let read = |name: &str| std::fs::read_to_string(root.join(name)).with_context(|| name.to_owned());
+        let read = |name: &str| fs::read_to_string(root().join(name)).with_context(|| name.to_owned());
         let (lines, chapters) = pasted(&read(english)?);
         let (other_lines, other_chapters) = pasted(&read(other)?);
         assert!(chapters > 1, "{english} has no chapters");

@@ -1,11 +1,11 @@
 //! docs/events.md, written from the contracts: each type of event of each log, and what it says. `cargo xtask events` writes it anew.
 
-use std::{fmt::Write as _, fs};
+use std::fmt::Write as _;
 
 use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor};
 use shipei_contracts::COMMENTED_DESCRIPTOR_SET;
 
-use crate::architecture::root;
+use crate::documents::page_is_current;
 
 /// The files of events, each with the log that has them.
 const LOGS: [(&str, &str); 6] = [
@@ -37,7 +37,7 @@ name below), `subject` (the id of what it is about), `time` (when it happened); 
 - A type keeps its name and what its fields mean. A field is added, never renumbered, and never gets another meaning; one that is no longer filled stays
   in the contract with a word on what is there instead. What can't be said so is a new type beside the old one.
 - A consumer takes no offence at types and fields that it doesn't know. A value of an enumeration that it doesn't know is passed on as a number.
-- Before 1.0 protos may still change freely; from then on `buf breaking` holds them against the last commit on main.
+- That holds from 1.0 on: before it, types and fields may still change.
 ";
 
 /// The comment of what stands at a path of a file, in one line.
@@ -109,13 +109,8 @@ fn written() -> String {
 
 #[test]
 fn page_of_events_is_what_the_contracts_say() {
-    let file = root().join("docs/events.md");
     let written = written();
-    if std::env::var_os("SHIPEI_RENEW_EVENTS").is_some() {
-        fs::write(&file, &written).expect("docs/events.md is written");
-    }
-    let kept = fs::read_to_string(&file).unwrap_or_default();
-    assert!(kept == written, "docs/events.md is not current: `cargo xtask events` writes it anew");
+    page_is_current("docs/events.md", &written, "SHIPEI_RENEW_EVENTS", "cargo xtask events");
     // Whatever has a comment in the contracts has it here.
     assert!(!written.contains("\n\n\n"), "an event says nothing of itself");
 }

@@ -12,7 +12,7 @@ use shipei_contracts::{
         score_service_client::ScoreServiceClient,
     },
     assignment::v1::{
-        Grade, OpenSeminarRequest, PostToSeminarRequest, ReviewSubmissionRequest, SubmitAssignmentRequest,
+        Grade, OpenSeminarRequest, PostToSeminarRequest, ReviewSubmissionRequest,
         assignment_service_client::AssignmentServiceClient, seminar_service_client::SeminarServiceClient,
     },
     enrollment::v1::{self as enrollment, person_service_client::PersonServiceClient},
@@ -25,7 +25,7 @@ use shipei_service_kit::status::reason_of;
 use shipei_store::PoolLimits;
 
 use crate::harness::{Backend, KeptState, digest, embedded};
-use crate::places::{ANXIN, END, RONGCHENG, ask, at, id, marking, on_both, populate, retract};
+use crate::places::{ANXIN, END, RONGCHENG, ask, at, id, marking, on_both, populate, retract, submit};
 
 pub(crate) fn merge(fact_id: &str, kept: &str, merged: &str) -> enrollment::MergePersonsRequest {
     enrollment::MergePersonsRequest {
@@ -64,20 +64,6 @@ async fn study(clients: &Clients, person: &str, session: &str, from: &str, beats
         };
         ask!(clients, StudyServiceClient, "learning-progress", record_heartbeat, beat);
     }
-    Ok(())
-}
-
-async fn submit(clients: &Clients, person: &str, submission_id: &str, when: &str) -> Result<()> {
-    let work = SubmitAssignmentRequest {
-        programme_id: id(),
-        person_id: person.to_owned(),
-        submission_id: submission_id.to_owned(),
-        kind: "lesson_plan".to_owned(),
-        title: "教学设计".to_owned(),
-        occurred_at: at(when),
-        ..Default::default()
-    };
-    ask!(clients, AssignmentServiceClient, "assignment-grading", submit_assignment, work);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use shipei_contracts::{
         honour_list_service_client::HonourListServiceClient, score_service_client::ScoreServiceClient,
     },
     assignment::v1::{
-        Grade, ListMarkingRequest, PublishBulletinRequest, ReviewSubmissionRequest, SubmitAssignmentRequest,
+        Grade, ListMarkingRequest, PublishBulletinRequest, ReviewSubmissionRequest,
         assignment_service_client::AssignmentServiceClient, bulletin_service_client::BulletinServiceClient,
     },
     decisions::v1::{SubmitEvidenceRequest, evidence_service_client::EvidenceServiceClient},
@@ -23,7 +23,9 @@ use shipei_service_kit::status::reason_of;
 
 use crate::harness::{Backend, KeptState, digest, embedded};
 use crate::merged::{merge, until_digest};
-use crate::places::{ANXIN, END, RONGCHENG, ask, at, id, identity_number, on_both, populate, retract};
+use crate::places::{
+    ANXIN, END, RONGCHENG, ask, at, id, identity_number, on_both, populate, retract, submit,
+};
 
 /// What a tutor is shown to mark, by id, and the late weeks, which are those of the score if that is the tutor's own.
 async fn owed(clients: &Clients, tutor: &str, when: &str) -> Result<(String, i32)> {
@@ -47,20 +49,6 @@ async fn owed(clients: &Clients, tutor: &str, when: &str) -> Result<(String, i32
         );
     }
     Ok((items.join(" "), list.late_weeks))
-}
-
-async fn submit(clients: &Clients, person: &str, submission_id: &str, when: &str) -> Result<()> {
-    let work = SubmitAssignmentRequest {
-        programme_id: id(),
-        person_id: person.to_owned(),
-        submission_id: submission_id.to_owned(),
-        kind: "lesson_plan".to_owned(),
-        title: "教学设计".to_owned(),
-        occurred_at: at(when),
-        ..Default::default()
-    };
-    ask!(clients, AssignmentServiceClient, "assignment-grading", submit_assignment, work);
-    Ok(())
 }
 
 async fn review(clients: &Clients, tutor: &str, submission_id: &str, grade: Grade, when: &str) -> Result<()> {

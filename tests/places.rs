@@ -83,6 +83,21 @@ pub(crate) fn id() -> String {
     PROGRAMME.to_owned()
 }
 
+/// Hands in work.
+pub(crate) async fn submit(clients: &Clients, person: &str, submission_id: &str, when: &str) -> Result<()> {
+    let work = SubmitAssignmentRequest {
+        programme_id: id(),
+        person_id: person.to_owned(),
+        submission_id: submission_id.to_owned(),
+        kind: "lesson_plan".to_owned(),
+        title: "教学设计".to_owned(),
+        occurred_at: at(when),
+        ..Default::default()
+    };
+    ask!(clients, AssignmentServiceClient, "assignment-grading", submit_assignment, work);
+    Ok(())
+}
+
 /// Retracts a fact of enrollment's.
 pub(crate) async fn retract(clients: &Clients, fact_id: &str) -> Result<()> {
     let request = RetractRequest {
@@ -235,16 +250,7 @@ async fn do_something(clients: &Clients, number: usize, county: &str) -> Result<
         ..Default::default()
     };
     ask!(clients, StudyServiceClient, "learning-progress", record_heartbeat, beat);
-    let work = SubmitAssignmentRequest {
-        programme_id: id(),
-        person_id: format!("T{number}"),
-        submission_id: format!("A{number}"),
-        kind: "lesson_plan".to_owned(),
-        title: "教学设计".to_owned(),
-        occurred_at: at("2019-11-20T00:00:00Z"),
-        ..Default::default()
-    };
-    ask!(clients, AssignmentServiceClient, "assignment-grading", submit_assignment, work);
+    submit(clients, &format!("T{number}"), &format!("A{number}"), "2019-11-20T00:00:00Z").await?;
     let plan = SubmitPlanRequest {
         programme_id: id(),
         counselor_id: format!("K{number}"),

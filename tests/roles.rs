@@ -11,10 +11,7 @@ use shipei_contracts::{
         GetCountyScoreRequest, GetRecordRequest, GetTraineeScoreRequest,
         duty_service_client::DutyServiceClient, score_service_client::ScoreServiceClient,
     },
-    assignment::v1::{
-        Grade, ReviewSubmissionRequest, SubmitAssignmentRequest,
-        assignment_service_client::AssignmentServiceClient,
-    },
+    assignment::v1::{Grade, ReviewSubmissionRequest, assignment_service_client::AssignmentServiceClient},
     common::v1::Role,
     enrollment::v1::{
         self as enrollment, ImportRosterResponse, RosterRow, import_roster_request::Part,
@@ -25,7 +22,7 @@ use shipei_service_kit::status::reason_of;
 use shipei_store::PoolLimits;
 
 use crate::harness::{Backend, KeptState, digest, embedded};
-use crate::places::{END, ask, at, id, identity_number, marking, on_both, populate, retract};
+use crate::places::{self, END, ask, at, id, identity_number, marking, on_both, populate, retract};
 
 const HAIGANG: &str = "130302";
 /// Who has two roles.
@@ -114,18 +111,9 @@ async fn transfer(clients: &Clients, person: &str, class: &str, when: &str) -> R
     Ok(())
 }
 
+/// W1's work.
 async fn submit(clients: &Clients, submission_id: &str) -> Result<()> {
-    let work = SubmitAssignmentRequest {
-        programme_id: id(),
-        person_id: BOTH.to_owned(),
-        submission_id: submission_id.to_owned(),
-        kind: "lesson_plan".to_owned(),
-        title: "教学设计".to_owned(),
-        occurred_at: at("2019-11-20T00:00:00Z"),
-        ..Default::default()
-    };
-    ask!(clients, AssignmentServiceClient, "assignment-grading", submit_assignment, work);
-    Ok(())
+    places::submit(clients, BOTH, submission_id, "2019-11-20T00:00:00Z").await
 }
 
 /// Reviews a submission; the reason, if it is refused.

@@ -1,6 +1,6 @@
 //! docs/rights.md, written from the contracts, so that what people read is what is enforced. `cargo xtask rights` writes it anew.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use shipei_contracts::{
     FILE_DESCRIPTOR_SET,
@@ -11,7 +11,7 @@ use shipei_service_kit::{
     access::{Policy, scopes_by_role},
 };
 
-use crate::architecture::root;
+use crate::documents::page_is_current;
 
 /// The columns of the tables.
 const ROLES: [(Role, &str); 8] = [
@@ -147,13 +147,7 @@ fn written() -> String {
 
 #[test]
 fn page_of_rights_is_what_is_enforced() {
-    let file = root().join("docs/rights.md");
-    let written = written();
-    if std::env::var_os("SHIPEI_RENEW_RIGHTS").is_some() {
-        fs::write(&file, &written).expect("docs/rights.md is written");
-    }
-    let kept = fs::read_to_string(&file).unwrap_or_default();
-    assert!(kept == written, "docs/rights.md is not current: `cargo xtask rights` writes it anew");
+    page_is_current("docs/rights.md", &written(), "SHIPEI_RENEW_RIGHTS", "cargo xtask rights");
 }
 
 /// Whoever states a time needs the right to, wherever the time stands.
