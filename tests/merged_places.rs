@@ -95,7 +95,7 @@ async fn to_mark(clients: &Clients, tutor: &str, when: &str) -> Result<String> {
 }
 
 /// The digest of all scores, once nothing is behind.
-async fn settled(clients: &Clients) -> Result<String> {
+pub(crate) async fn settled(clients: &Clients) -> Result<String> {
     for _ in 0..400 {
         if let Ok(digest) = digest(clients, &id()).await {
             return Ok(digest);
@@ -106,7 +106,7 @@ async fn settled(clients: &Clients) -> Result<String> {
 }
 
 /// Starts again with nothing learned of other services, and gives the digest once it is as expected, or what it has become by then.
-async fn learned_anew(place: &KeptState, expected: &str) -> Result<String> {
+pub(crate) async fn learned_anew(place: &KeptState, expected: &str) -> Result<String> {
     for service in SERVICES {
         forget_learned(service, &place.storage, PoolLimits::default()).await?;
     }

@@ -24,8 +24,14 @@ pub struct FirstTimes {
 /// # Errors
 /// What the database does, and rows that can't be.
 pub async fn of_all_ids(tx: &mut Tx, programme_id: &ProgrammeId, member: &Member) -> Result<FirstTimes> {
-    let merged: Vec<&PersonId> = member.merged.iter().collect();
-    let others = members(tx, programme_id, member.role, &merged).await?;
+    // Hardly anybody has more than one, and this is asked for everybody.
+    let others = match member.merged.is_empty() {
+        true => Vec::new(),
+        false => {
+            let merged: Vec<&PersonId> = member.merged.iter().collect();
+            members(tx, programme_id, member.role, &merged).await?
+        }
+    };
     let all = || others.iter().chain([member]);
     Ok(FirstTimes {
         login_at: all().filter_map(|member| member.login_at).min(),

@@ -11,7 +11,7 @@ use shipei_rules::{
     scheme::Scheme,
     submission::{self, MarkKind},
     trainee::{OfflineScore as ScoredOffline, SeminarPost, Studied, TraineeFacts},
-    vocabulary::{AdjustmentKind, Grade},
+    vocabulary::{AdjustmentKind, EducationStage, Grade},
 };
 use shipei_store::StoreError;
 
@@ -68,6 +68,41 @@ pub struct PostRow {
     pub posted_at: Instant,
 }
 
+/// An attendance as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct AttendanceRow {
+    /// The trainee.
+    #[sqlx(try_from = "String")]
+    pub person_id: PersonId,
+    /// The activity.
+    #[sqlx(try_from = "String")]
+    pub activity_id: ActivityId,
+    /// The activity's county.
+    #[sqlx(try_from = "String")]
+    pub county_code: RegionCode,
+    /// The county that stood for it then.
+    #[sqlx(try_from = "String")]
+    pub county_then: RegionCode,
+    /// The activity's education stage.
+    pub education_stage: String,
+    /// When it was recorded.
+    pub attended_at: Instant,
+}
+
+impl AttendanceRow {
+    /// Whether this member stood in the activity's county then, and taught at its education stage.
+    fn is_of(&self, member: &Member) -> bool {
+        let stage = member.teaching.at(self.attended_at).education_stage;
+        member.places.at(self.attended_at).county_code == Some(self.county_then)
+            && stage == EducationStage::parse(&self.education_stage)
+    }
+
+    fn attendance(self) -> Attendance {
+        let Self { person_id, activity_id, county_code, education_stage, attended_at, .. } = self;
+        Attendance { person_id, activity_id, county_code, education_stage, attended_at }
+    }
+}
+
 /// What the tables hold of one trainee.
 #[derive(Debug, Clone, Default)]
 pub struct TraineeRows {
@@ -84,7 +119,7 @@ pub struct TraineeRows {
     /// Posts.
     pub posts: Vec<PostRow>,
     /// Attendances.
-    pub attendances: Vec<Attendance>,
+    pub attendances: Vec<AttendanceRow>,
     /// Offline scores.
     pub offline_scores: Vec<OfflineScore>,
     /// What was decided about items, and stands.
@@ -171,11 +206,29 @@ impl TraineeRecord {
             latest = latest.max(Some(post.posted_at));
             facts.seminar_posts.push(SeminarPost { seminar: post.seminar_id, at: post.posted_at });
         }
+        // Likewise of an activity of their own county and education stage, and of the scores for having been there.
+        let attendances: Vec<Attendance> = rows
+            .attendances
+            .into_iter()
+            .filter(|row| {
+                row.is_of(
+                    rows.merged.iter().find(|other| other.person_id == row.person_id).unwrap_or(&member),
+                )
+            })
+            .map(AttendanceRow::attendance)
+            .collect();
         for score in rows.offline_scores {
-            latest = latest.max(Some(score.scored_at));
-            facts.offline_scores.push(offline_score(score));
+            let was_there = |attendance: &Attendance| {
+                attendance.person_id == score.person_id
+                    && attendance.activity_id == score.activity_id
+                    && attendance.attended_at <= score.scored_at
+            };
+            if attendances.iter().any(was_there) {
+                latest = latest.max(Some(score.scored_at));
+                facts.offline_scores.push(offline_score(score));
+            }
         }
-        let attendances = one_of_each_activity(rows.attendances);
+        let attendances = one_of_each_activity(attendances);
         for attendance in &attendances {
             latest = latest.max(Some(attendance.attended_at));
         }

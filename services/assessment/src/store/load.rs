@@ -10,11 +10,11 @@ use shipei_rules::{
     vocabulary::Role,
 };
 use shipei_service_kit::Error;
-use shipei_store::{StoreError, Tx, learned_stands, select_by_keys};
+use shipei_store::{StoreError, Tx, learned_stands, select_by_keys, successor};
 
 use crate::{
-    domain::trainee::{MarkRow, PhaseRow, PostRow, TraineeRows},
-    facts::{Attendance, Decision, Instant, OfflineScore, Submission},
+    domain::trainee::{AttendanceRow, MarkRow, PhaseRow, PostRow, TraineeRows},
+    facts::{Decision, Instant, OfflineScore, Submission},
 };
 
 /// A condition: the seminar of a post `p` was never opened, since that was retracted.
@@ -151,18 +151,19 @@ pub async fn trainees(
     );
     gather!(
         attendances,
-        Attendance,
+        AttendanceRow,
         [
             concat!(
-                "SELECT a.person_id, a.activity_id, a.county_code, a.education_stage, MIN(a.attended_at) AS attended_at \
-                 FROM attendance a WHERE",
+                "SELECT a.person_id, a.activity_id, a.county_code, a.education_stage, a.attended_at, ",
+                successor!("region", "a.programme_id", "a.county_code", "a.attended_at"),
+                " AS county_then FROM attendance a WHERE",
                 attendance_stands!(),
                 "AND a.programme_id = "
             ),
             programme_id.as_str(),
             " AND a.person_id IN "
         ],
-        " GROUP BY a.person_id, a.activity_id, a.county_code, a.education_stage"
+        ""
     );
     gather!(
         offline_scores,
