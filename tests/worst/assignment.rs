@@ -10,7 +10,7 @@ use shipei_contracts::{
 use shipei_mirror::testing::{PROGRAMME, at};
 use shipei_service_kit::status::reason_of;
 
-use super::{MESSAGE_BYTES_MAX, Tried, long, walk, world};
+use super::{MESSAGE_BYTES_MAX, Tried, long, similarity, walk, world};
 use crate::machine::roster::roster;
 
 /// The most characters of a text, and of a title.
@@ -123,6 +123,7 @@ async fn answers_with_the_longest_texts_can_be_sent() {
     let request = proto::GetSeminarRequest { programme_id, seminar_id: "N0".to_owned() };
     seminars.get_seminar(request).await.unwrap();
     tried.answer("GetSeminar");
+    similarity::ask(&mut tried).await;
     tried.is_all_of(NAME);
 }
 

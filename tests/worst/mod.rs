@@ -9,6 +9,7 @@ mod decisions;
 mod enrollment;
 mod learning;
 mod offline;
+mod similarity;
 
 use std::collections::BTreeSet;
 

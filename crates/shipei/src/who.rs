@@ -1,6 +1,8 @@
 //! `shipei who`: the lists that make people act. Whom to call today, who is at risk and what is missing until when, what a tutor
-//! has to mark by Sunday, who may be excellent, whom the city must hear of. Each is one command; another one is a variant of
+//! has to mark by Sunday, who may be excellent, whom the city must hear of (here); what was done and not done (`work`). Each is one command; another one is a variant of
 //! [`Question`] and its function.
+
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +35,8 @@ Examples:
   shipei who waits-for --tutor U0003 --programme qinhuangdao-2019
   shipei who may-be-excellent --programme qinhuangdao-2019
   shipei who is-to-be-reported --programme qinhuangdao-2019 --json
+  shipei who looks-copied --programme qinhuangdao-2019 --region 130302 --min 80
+  shipei who is-behind --programme qinhuangdao-2019
 
 Names are shown of those whom the caller may see.";
 
@@ -85,6 +89,30 @@ pub enum Question {
     MayBeExcellent(Whom),
     /// Class tutors of whom the city must hear, and who are not to be hired again (上报及不再聘用).
     IsToBeReported(Whom),
+    /// Trainees whose work is like somebody else's (疑似雷同): for people to look at, it changes no score.
+    LooksCopied {
+        /// Whom it is about.
+        #[command(flatten)]
+        whom: Whom,
+        /// Alike by so many in a hundred at least, 50 to 100.
+        #[arg(long, value_name = "PERCENT", default_value_t = 70)]
+        min: i32,
+    },
+    /// Tutors who gave one comment to many works (同一评语).
+    RepeatsComments {
+        /// Whom it is about.
+        #[command(flatten)]
+        whom: Whom,
+        /// So often at least.
+        #[arg(long, value_name = "TIMES", default_value_t = 5)]
+        min: i32,
+    },
+    /// Tutors whose seminar has no summary yet (研修活动未总结).
+    HasNotSummarised(Whom),
+    /// Trainees who attended an activity and have no score for it (线下研修未评分).
+    WasNotScored(Whom),
+    /// Counties, those first that are furthest behind (进度落后).
+    IsBehind(Whom),
 }
 
 /// A list to be shown.
@@ -105,7 +133,12 @@ pub async fn run(question: &Question) -> Result<()> {
         Question::HasNotLoggedIn(whom)
         | Question::IsAtRisk(whom)
         | Question::MayBeExcellent(whom)
-        | Question::IsToBeReported(whom) => &whom.shown,
+        | Question::IsToBeReported(whom)
+        | Question::LooksCopied { whom, .. }
+        | Question::RepeatsComments { whom, .. }
+        | Question::HasNotSummarised(whom)
+        | Question::WasNotScored(whom)
+        | Question::IsBehind(whom) => &whom.shown,
     };
     let clients = shown.server.connect().await?;
     let list = match question {
@@ -114,6 +147,11 @@ pub async fn run(question: &Question) -> Result<()> {
         Question::WaitsFor { tutor, programme, .. } => waiting(&clients, programme, tutor).await?,
         Question::MayBeExcellent(whom) => excellent(&clients, whom).await?,
         Question::IsToBeReported(whom) => reported(&clients, whom).await?,
+        Question::LooksCopied { whom, min } => work::copied(&clients, whom, *min).await?,
+        Question::RepeatsComments { whom, min } => work::repeated(&clients, whom, *min).await?,
+        Question::HasNotSummarised(whom) => work::not_summarised(&clients, whom).await?,
+        Question::WasNotScored(whom) => work::not_scored(&clients, whom).await?,
+        Question::IsBehind(whom) => work::behind(&clients, whom).await?,
     };
     match shown.json {
         true => say(&serde_json::to_string_pretty(&list.as_json())?),

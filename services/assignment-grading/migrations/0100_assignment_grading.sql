@@ -31,8 +31,11 @@ CREATE TABLE submission (
     recorded_at TIMESTAMPTZ NOT NULL,
     actor TEXT COLLATE "C" NOT NULL,
     fact_id TEXT COLLATE "C" NOT NULL,
+    -- Whether its text was compared with those of others.
+    compared BOOLEAN NOT NULL DEFAULT FALSE,
     PRIMARY KEY (programme_id, submission_id)
 );
+CREATE INDEX submission_to_compare ON submission (programme_id, submission_id) WHERE NOT compared;
 CREATE INDEX submission_by_person ON submission (programme_id, person_id, submitted_at, submission_id);
 CREATE INDEX submission_by_class ON submission (programme_id, class_id, submitted_at, submission_id);
 CREATE INDEX submission_by_time ON submission (programme_id, submitted_at, submission_id);
@@ -123,3 +126,25 @@ CREATE TABLE bulletin (
     fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, class_id, number, fact_id)
 );
+
+-- Near-identical work (雷同): of texts alone. Works that share a band are compared; similar_submission has each two that are alike in both
+-- orders, with the hundredths that they don't share.
+CREATE TABLE submission_band (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    band BIGINT NOT NULL,
+    submission_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, band, submission_id)
+);
+CREATE TABLE similar_submission (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    submission_id TEXT COLLATE "C" NOT NULL,
+    other_id TEXT COLLATE "C" NOT NULL,
+    distance BIGINT NOT NULL,
+    PRIMARY KEY (programme_id, submission_id, other_id)
+);
+CREATE INDEX similar_submission_by_distance ON similar_submission (programme_id, distance, submission_id, other_id);
+-- The row that is locked by who compares.
+CREATE TABLE comparing (
+    id BIGINT PRIMARY KEY
+);
+INSERT INTO comparing (id) VALUES (1);

@@ -1,11 +1,14 @@
 //! From requests to commands, by field name, and from state to answers. No SQL, no decisions. To add a request: its
 //! command and its function here; every text has a limit from this file.
 
+use std::ops::RangeInclusive;
+
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 use shipei_contracts::assignment::v1 as proto;
 use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId, SeminarId, SubmissionId, text_of},
+    region::RegionCode,
     submission::MarkKind,
     vocabulary::Grade,
 };
@@ -14,12 +17,21 @@ use shipei_service_kit::{
     convert::{Fields, to_int32, to_timestamp},
 };
 
-use crate::domain::{Bulletin, Mark, Post, Seminar, Standing, Submission};
+use crate::{
+    domain::{
+        Bulletin, Mark, Post, Seminar, Standing, Submission,
+        similarity::{PERCENT_MIN, PERCENT_USUAL},
+    },
+    store::similarity::Sought,
+};
 
 /// The most characters of a title or topic.
 const TITLE_CHARS_MAX: usize = 2_000;
 /// The most characters of a work, a comment, a post, a summary, a bulletin.
 const TEXT_CHARS_MAX: usize = 200_000;
+
+/// How often a comment was given at least, in a list that does not say.
+const TIMES_USUAL: i64 = 5;
 
 /// SubmitAssignment.
 #[derive(Debug, Clone)]
@@ -101,6 +113,50 @@ pub(crate) fn list_submissions(
     let class = fields.optional_id("class_id", &request.class_id, ClassId::parse);
     let person = fields.optional_id("person_id", &request.person_id, PersonId::parse);
     fields.all((programme, class, person))
+}
+
+/// ListSimilarSubmissions.
+pub(crate) fn list_similar(request: &proto::ListSimilarSubmissionsRequest) -> Result<Sought> {
+    let least = match request.min_percent {
+        0 => PERCENT_USUAL,
+        percent => percent.into(),
+    };
+    let ids = (request.programme_id.as_str(), request.class_id.as_str(), request.region_code.as_str());
+    sought(ids, ("min_percent", least, PERCENT_MIN..=100))
+}
+
+/// ListRepeatedComments.
+pub(crate) fn list_repeated(request: &proto::ListRepeatedCommentsRequest) -> Result<Sought> {
+    let least = match request.min_times {
+        0 => TIMES_USUAL,
+        times => times.into(),
+    };
+    let ids = (request.programme_id.as_str(), request.class_id.as_str(), request.region_code.as_str());
+    sought(ids, ("min_times", least, 2..=1_000_000))
+}
+
+fn sought(
+    (programme_id, class_id, region_code): (&str, &str, &str),
+    (field, least, range): (&str, i64, RangeInclusive<i64>),
+) -> Result<Sought> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", programme_id, ProgrammeId::parse);
+    let class = fields.optional_id("class_id", class_id, ClassId::parse);
+    let region = fields.optional_id("region_code", region_code, RegionCode::parse);
+    let least = fields.integer(field, least, range);
+    let (programme, class, region, least) = fields.all((programme, class, region, least))?;
+    Ok(Sought { programme, class, region, least })
+}
+
+/// CompareSubmissions: programme and both works.
+pub(crate) fn compare_submissions(
+    request: &proto::CompareSubmissionsRequest,
+) -> Result<(ProgrammeId, SubmissionId, SubmissionId)> {
+    let mut fields = Fields::new();
+    let programme = fields.id("programme_id", &request.programme_id, ProgrammeId::parse);
+    let own = fields.id("submission_id", &request.submission_id, SubmissionId::parse);
+    let other = fields.id("other_submission_id", &request.other_submission_id, SubmissionId::parse);
+    fields.all((programme, own, other))
 }
 
 /// ListMarking: programme, tutor, as of when.

@@ -5,6 +5,8 @@
 //!
 //! Order of refusals: who is nobody, who has no say, who has withdrawn, the window, the state, the content.
 
+pub(crate) mod similarity;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -9,6 +9,7 @@
 //! How to add an RPC: the request in `proto/shipei/assignment/v1`, its command in `convert.rs`, its decision with
 //! a table of cases in `domain.rs`, its statements in `store/`, and the few lines that join them in `handler/`.
 
+mod compare;
 mod convert;
 mod domain;
 mod error;
@@ -19,6 +20,7 @@ mod store;
 use shipei_contracts::assignment::v1::{
     assignment_service_server::AssignmentServiceServer, bulletin_service_server::BulletinServiceServer,
     export_service_server::ExportServiceServer, seminar_service_server::SeminarServiceServer,
+    similarity_service_server::SimilarityServiceServer,
 };
 use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
 use shipei_store::sqlx::migrate::Migrator;
@@ -32,6 +34,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     "shipei.assignment.v1.BulletinService",
     "shipei.assignment.v1.ExportService",
     "shipei.assignment.v1.SeminarService",
+    "shipei.assignment.v1.SimilarityService",
 ];
 
 /// All that a program needs to put it together with others.
@@ -60,9 +63,12 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping::default());
     kit.keeps_things(store::things::Graded);
     let handler = handler::Handler::new(kit.clone());
+    let shutdown = builder.shutdown();
+    shutdown.spawn(compare::run(kit.clone(), shutdown.clone()));
     builder
         .service(kit, grpc_server!(AssignmentServiceServer, handler.clone()))
         .service(kit, grpc_server!(BulletinServiceServer, handler.clone()))
         .service(kit, grpc_server!(SeminarServiceServer, handler.clone()))
+        .service(kit, grpc_server!(SimilarityServiceServer, handler.clone()))
         .service(kit, grpc_server!(ExportServiceServer, handler))
 }

@@ -1,4 +1,5 @@
-//! All SQL of this service, by what it keeps: submissions and marks (`judgement`: whether they count), seminars and posts, bulletins. No rules. A
+//! All SQL of this service, by what it keeps: submissions and marks (`judgement`: whether they count), seminars and posts, bulletins, and
+//! which works are alike. No rules. A
 //! statement stands once, in the words of both databases. To add a column: a new migration, its field in the row here.
 
 /// The region of a row's class, as SQL; of a table's short name.
@@ -20,6 +21,7 @@ mod marking;
 #[cfg(test)]
 mod reach_tests;
 mod seminar;
+pub(crate) mod similarity;
 mod submission;
 pub(crate) mod things;
 

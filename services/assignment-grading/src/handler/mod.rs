@@ -8,6 +8,7 @@ pub(crate) mod facts;
 pub(crate) mod judge;
 mod marking;
 mod seminar;
+mod similarity;
 
 use chrono::{DateTime, Utc};
 use shipei_contracts::common::v1::ErrorReason;
@@ -37,7 +38,7 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    /// The handler of all three gRPC services.
+    /// The handler of all gRPC services.
     pub(crate) fn new(kit: Kit) -> Handler {
         Handler { kit, programmes: Programmes::default() }
     }

@@ -4,15 +4,20 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use shipei_mirror::testing::{CLASSES, TRAINEES, id, programme, reach_world, stands};
-use shipei_rules::ids::{ClassId, PersonId};
+use shipei_rules::{
+    ids::{ClassId, PersonId},
+    submission::MarkKind,
+    vocabulary::Grade,
+};
 use shipei_service_kit::testing::{Belongs, TestKit, reaches};
 use shipei_store::{Tx, list::all};
 
 use super::{
-    AfterTime, Recorded, insert_bulletin, insert_post, insert_seminar, insert_submission, list_bulletins,
-    list_marking, list_posts, list_seminars, list_submissions,
+    AfterTime, Recorded, insert_bulletin, insert_mark, insert_post, insert_seminar, insert_submission,
+    list_bulletins, list_marking, list_posts, list_seminars, list_submissions,
+    similarity::{AfterSimilar, Sought, insert_similar, is_reached, list_repeated, list_similar},
 };
-use crate::domain::{Bulletin, Post, Seminar, Standing, Submission};
+use crate::domain::{Bulletin, Mark, Post, Seminar, Standing, Submission};
 
 const LIMIT: i64 = 100;
 /// Before and after 130632 comes to lie in 133100 (10-01) and T3 moves to 130629 and L1 (11-01).
@@ -87,7 +92,83 @@ async fn populate(tx: &mut Tx) {
             };
             insert_post(tx, &programme(), &id("L1-1"), post, &recorded).await.unwrap();
         }
+        for (one, other) in [("T1", "T2"), ("T2", "T3"), ("T1", "T3")] {
+            let (one, other) = (id(&format!("{one}-{number}")), id(&format!("{other}-{number}")));
+            insert_similar(tx, &programme(), (&one, &other), 80 + number).await.unwrap();
+        }
     }
+}
+
+/// Everybody's works of every time are like those of the others; whoever reaches one is shown it, with the others as far as they are
+/// theirs. Comments are counted over the works that are reached.
+async fn similar_works_are_shown_as_far_as_they_are_reached(kit: TestKit) {
+    let mut tx = kit.kit.database().begin_write().await.unwrap();
+    populate(&mut tx).await;
+    let tx = &mut tx;
+    let numbered: Vec<(i64, DateTime<Utc>)> = (1..).zip(TIMES.map(at)).collect();
+    for (number, when) in &numbered {
+        for (person, ..) in TRAINEES {
+            let mark = Mark {
+                number: 100 + number,
+                kind: MarkKind::Graded(Grade::Pass),
+                comment: "好".to_owned(),
+                tutor_id: id("U9"),
+                marked_at: *when,
+                fact_id: format!("mark-{person}-{number}"),
+                stands: true,
+                counts: true,
+            };
+            let recorded = Recorded { at: *when, actor: "test".to_owned() };
+            let submission_id = id(&format!("{person}-{number}"));
+            insert_mark(tx, &programme(), &submission_id, &mark, &recorded).await.unwrap();
+        }
+    }
+    let sought = |least| Sought { programme: programme(), class: None, region: None, least };
+    let start = AfterSimilar { distance: i64::MIN, submission_id: "", other_id: "" };
+    for reach in reaches(&["T1", "T2", "T3", "U1", "U2"]) {
+        let is_theirs = |person: &str, when: DateTime<Utc>| {
+            let (region, class) = stands(person, when);
+            Belongs { region, class, person, at: when }.is_reached_by(&reach)
+        };
+        let (mut expected, mut marked) = (Vec::new(), 0);
+        for (number, when) in &numbered {
+            for (person, ..) in TRAINEES {
+                if !is_theirs(person, *when) {
+                    continue;
+                }
+                marked += 1;
+                for (other, ..) in TRAINEES.iter().filter(|(other, ..)| *other != person) {
+                    expected.push(format!("{person}-{number} {other}-{number} {}", is_theirs(other, *when)));
+                }
+            }
+        }
+        let rows = all(list_similar(tx, &reach, &sought(50), &start, LIMIT).await.unwrap()).unwrap();
+        let distances: Vec<i64> = rows.iter().map(|row| row.distance).collect();
+        assert!(distances.is_sorted(), "{distances:?}");
+        let mut found = Vec::new();
+        for row in rows {
+            let is_shown = is_reached(tx, &reach, &programme(), &row.other_id).await.unwrap();
+            found.push(format!("{} {} {is_shown}", row.submission_id, row.other_id));
+        }
+        assert_eq!(sorted(found), sorted(expected), "{reach:?}");
+        let most_alike = all(list_similar(tx, &reach, &sought(83), &start, LIMIT).await.unwrap()).unwrap();
+        assert!(most_alike.iter().all(|row| row.distance == 17 && row.submission_id.ends_with("-3")));
+        let comments = all(list_repeated(tx, &reach, &sought(2), ("", ""), LIMIT).await.unwrap()).unwrap();
+        let times: Vec<i64> = comments.iter().map(|row| row.times).collect();
+        assert_eq!(times, if marked >= 2 { vec![marked] } else { vec![] }, "{reach:?}");
+    }
+}
+
+#[tokio::test]
+async fn similar_works_are_shown_as_far_as_they_are_reached_on_sqlite() {
+    let kit = TestKit::sqlite(crate::NAME, &crate::migrations()).await;
+    similar_works_are_shown_as_far_as_they_are_reached(kit).await;
+}
+
+#[tokio::test]
+async fn similar_works_are_shown_as_far_as_they_are_reached_on_postgres() {
+    let kit = TestKit::postgres(crate::NAME, &crate::migrations()).await;
+    similar_works_are_shown_as_far_as_they_are_reached(kit).await;
 }
 
 fn sorted(names: impl IntoIterator<Item = String>) -> Vec<String> {
