@@ -3,28 +3,37 @@ subject, absence) is what the kept id says. A fact is taken or refused by what i
 behind what was taken, and it is no matter what was told first.
 
 **Decided**: of submissions of both the newest counts, but for one that came when another had been graded excellent or pass; each is
-marked where the id stood that handed it in. Study: `unite`. A tutor has the classes of all ids."""
+marked where the id stood that handed it in. Study: `unite`. A tutor has the classes of all ids. A merge is of the role that both ids have; what either is beside that stays its own."""
 from __future__ import annotations
 
 from law_facts import Activity, Facts, Submission, standing
-from law_roster import Person
+from law_roster import COUNSELOR, EXPERT, TRAINEE, TUTOR, Person
 from law_scheme import SECOND
 from law_study import Credit, Credited, Piece, Study
 
-
-def groups(merges: list[tuple[str, str]], facts: Facts) -> dict[str, tuple[str, ...]]:
-    """By the id that is kept, those that count for it: nobody counts for who is nobody, and who is nobody counts for nobody."""
-    out: dict[str, tuple[str, ...]] = {}
-    for kept, merged in merges:
-        if kept in facts.roster.people and merged in facts.roster.people:
-            out[kept] = tuple(sorted({*out.get(kept, ()), merged}))
-    return out
+ROLES = (TRAINEE, TUTOR, COUNSELOR, EXPERT)
 
 
-def merge(facts: Facts, ids: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Lets facts count for the ids that are kept; says of the others for whom they count."""
-    facts.ids = ids
-    kept_of = {merged: kept for kept, others in ids.items() for merged in others}
+class Merged:
+    """For whom ids count, by role: a merge is of the one role that both ids have."""
+
+    def __init__(self, merges: list[tuple[str, str]], facts: Facts) -> None:
+        # By role and the id that is kept, those that count for it: nobody counts for who is nobody, and who is nobody counts for nobody.
+        self.ids: dict[str, dict[str, tuple[str, ...]]] = {role: {} for role in ROLES}
+        for kept, merged in merges:
+            common = [role for role in ROLES if {(kept, role), (merged, role)} <= facts.roster.roles.keys()]
+            for role in common if len(common) == 1 else ():
+                others = self.ids[role].get(kept, ())
+                self.ids[role][kept] = tuple(sorted({*others, merged}))
+
+    def kept_of(self, role: str) -> dict[str, str]:
+        """Of the other ids, for whom they count."""
+        return {merged: kept for kept, others in self.ids[role].items() for merged in others}
+
+
+def merge(facts: Facts, merged: Merged) -> None:
+    """Lets facts count for the ids that are kept."""
+    facts.ids = ids = merged.ids[TRAINEE]
     for kept, others in ids.items():
         logins = [facts.login[who] for who in (kept, *others) if who in facts.login]
         if logins:
@@ -32,8 +41,7 @@ def merge(facts: Facts, ids: dict[str, tuple[str, ...]]) -> dict[str, str]:
         submissions(facts, facts.roster.people[kept], others)
     for activity in facts.activities.values():
         attended(activity, ids)
-    guided(facts, kept_of)
-    return kept_of
+    guided(facts, merged.kept_of(TUTOR))
 
 
 def guided(facts: Facts, kept_of: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from law_facts import Facts, Submission, standing
+from law_merged import Merged
 from law_readings import Readings
 from law_roster import COUNSELOR, TRAINEE, TUTOR, Person
 from law_scheme import HOUR, Scheme, Window
@@ -32,11 +33,12 @@ class Scores:
     """The final scores, at the end of the summary window."""
 
     def __init__(self, scheme: Scheme, facts: Facts, achieved: dict[str, list[bool]], readings: Readings,
-                 adjusted: dict[tuple[str, str], int] | None = None, kept_of: dict[str, str] | None = None) -> None:
+                 adjusted: dict[tuple[str, str], int] | None = None, merged: Merged | None = None) -> None:
         self.scheme, self.facts, self.readings = scheme, facts, readings
         self.adjusted = adjusted or {}  # what was decided that an item of somebody counts as, at the end
         self.achieved = achieved
-        self.kept_of = kept_of = kept_of or {}  # for whom an id counts that is not the one of its person that is kept
+        self.merged = merged = merged or Merged([], facts)  # for whom an id counts that is not the one of its person that is kept
+        kept_of = merged.kept_of(TRAINEE)
         self.everyone = [p for p in facts.roster.role(TRAINEE) if p.id not in kept_of]
         self.active = [p for p in self.everyone if p.id not in facts.withdrawn]
         people = facts.roster.people
@@ -316,10 +318,12 @@ class Scores:
         return rows
 
     def tutor_rows(self) -> list[list[object]]:
-        return [self.tutor(p) for p in self.facts.roster.role(TUTOR) if p.id not in self.kept_of]
+        kept_of = self.merged.kept_of(TUTOR)
+        return [self.tutor(p) for p in self.facts.roster.role(TUTOR) if p.id not in kept_of]
 
     def counselor_rows(self) -> list[list[object]]:
-        own = [p for p in self.facts.roster.role(COUNSELOR) if p.id not in self.kept_of]
+        kept_of = self.merged.kept_of(COUNSELOR)
+        own = [p for p in self.facts.roster.role(COUNSELOR) if p.id not in kept_of]
         return [row for p in own if (row := self.counselor(p)) is not None]
 
 

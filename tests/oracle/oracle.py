@@ -11,7 +11,7 @@ from pathlib import Path
 
 import law_roster
 from law_facts import Facts
-from law_merged import groups, merge, unite
+from law_merged import Merged, merge, unite
 from law_readings import Readings
 from law_scheme import FAR, SECOND, Scheme, instant
 from law_scores import Scores
@@ -160,12 +160,12 @@ def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | 
     if ambiguous is not None:
         ambiguous.update(facts.ambiguous)
         ambiguous.update((n, sorted(causes)) for n, causes in study.causes.items() if len(causes) > 1)
-    ids = groups(merges_of(path), facts)
-    kept_of = merge(facts, ids)
-    credits.update({kept: unite(study, kept, credits) for kept in ids})
+    merged = Merged(merges_of(path), facts)
+    merge(facts, merged)
+    credits.update({kept: unite(study, kept, credits) for kept in facts.ids})
     none = study.learner("", [])
     achieved = {p.id: study.achieved(p, credits.get(p.id, none)) for p in roster.role(law_roster.TRAINEE)}
-    scores = Scores(scheme, facts, achieved, readings, adjusted_of(path, scheme.as_of, kept_of), kept_of)
+    scores = Scores(scheme, facts, achieved, readings, adjusted_of(path, scheme.as_of, merged.kept_of(law_roster.TRAINEE)), merged)
     phases = [f"phase_{n}" for n in range(1, len(scheme.online) + 1)]
     return {
         "trainees.csv": [["person_id", *phases, "assignment", "seminar", "offline", "total", "passed", "reasons"],
