@@ -89,6 +89,7 @@ impl World {
             proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
             checkpoints: None,
+            cipher: Default::default(),
             migrate: true,
         };
         let suite = Suite::start(&options).await?;

@@ -27,7 +27,7 @@ pub mod write;
 pub use answer::{cells, convert, error, page, status};
 pub use call::{access, consistency, reach};
 pub use feed::{event_feed, subscription};
-pub use serve::{config, connection, server};
+pub use serve::{config, connection, key_file, server};
 pub use write::{export, kit, observe, parts, quota, room, unit};
 
 pub use answer::{
@@ -61,6 +61,7 @@ pub use identity::{
     KeySource, KeysError,
     caller::{Caller, CallerKind},
     claims::{Claims, Grant, Place},
+    service_token::service_token,
     verifier::{TokenSettings, Verifier},
 };
 pub use serve::{
@@ -83,6 +84,7 @@ pub use write::{
     road::Committed,
     room::WriteBounds,
     unit::{ReadUnit, Unit},
+    wrapped::{Piece, Wrapped},
 };
 
 /// The prost that [`handles!`] expands to.

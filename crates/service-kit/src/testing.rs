@@ -48,6 +48,19 @@ impl TestKit {
     /// # Panics
     /// When it can't be opened or migrated.
     pub async fn over(test_database: TestDatabase, source: &'static str, migrator: &Migrator) -> Self {
+        Self::with_keys(test_database, source, migrator, &Keys::derive(&MASTER_KEY)).await
+    }
+
+    /// As [`TestKit::over`], with the keys of an installation that the test made.
+    ///
+    /// # Panics
+    /// As [`TestKit::over`].
+    pub async fn with_keys(
+        test_database: TestDatabase,
+        source: &'static str,
+        migrator: &Migrator,
+        keys: &Keys,
+    ) -> Self {
         let database = match test_database.open().await {
             Ok(database) => database,
             Err(error) => panic!("the test database can't be opened: {error}"),
@@ -56,7 +69,7 @@ impl TestKit {
             panic!("the test database can't be migrated: {error}");
         }
         let clock = Clock::manual(start());
-        let kit = Self::kit(source, database, &clock);
+        let kit = Self::kit(source, database, &clock, keys).await;
         Self { kit, clock, database: test_database }
     }
 
@@ -66,15 +79,18 @@ impl TestKit {
     /// # Panics
     /// When it can't be opened.
     pub async fn twin(&self) -> Kit {
+        let keys = self.kit.keys().installation();
         match self.database.open().await {
-            Ok(database) => Self::kit(self.kit.source(), database, &self.clock),
+            Ok(database) => Self::kit(self.kit.source(), database, &self.clock, keys).await,
             Err(error) => panic!("the test database can't be opened again: {error}"),
         }
     }
 
-    fn kit(source: &'static str, database: Database, clock: &Clock) -> Kit {
+    async fn kit(source: &'static str, database: Database, clock: &Clock, keys: &Keys) -> Kit {
         let instance = Instance::new("test", None).unwrap_or_else(|error| panic!("{error}"));
-        Kit::new(source, database, clock.clone(), &Keys::derive(&MASTER_KEY), instance)
+        let keys = database.data_keys(keys).await;
+        let Ok(Some(keys)) = keys else { panic!("the test database has no keys: {keys:?}") };
+        Kit::new(source, database, clock.clone(), &keys, instance)
     }
 }
 

@@ -24,7 +24,10 @@ use shipei_service_kit::{
     Quota, TrustedProxies, WriteBounds, config::ListenAddress, serve::checkpoints::CHECKPOINT_INTERVAL,
     telemetry::LogFormat,
 };
-use shipei_store::{Database, PoolLimits, crypto};
+use shipei_store::{
+    Database, PoolLimits,
+    crypto::{self, Cipher},
+};
 use tonic::transport::{Endpoint, Uri};
 
 pub use self::access::Access;
@@ -126,6 +129,8 @@ pub struct Config {
     pub audit_interval: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The algorithm by which what is kept is sealed.
+    pub cipher: Cipher,
     data: PathBuf,
     key_file: PathBuf,
     file: Option<(PathBuf, Source)>,
@@ -189,6 +194,7 @@ impl Config {
             audit_checkpoints: one(&givens, "audit_checkpoints", None, |text| text.parse().map(Some))?,
             audit_interval: one(&givens, "audit_interval", CHECKPOINT_INTERVAL, timeout)?,
             log_format: one(&givens, "log_format", LogFormat::default(), str::parse)?,
+            cipher: one(&givens, "cipher", Cipher::default(), str::parse)?,
             data,
             key_file,
             file: options.flags.config().cloned(),

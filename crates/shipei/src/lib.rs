@@ -24,6 +24,7 @@ pub mod person;
 pub mod place;
 pub mod progress;
 mod redis;
+pub mod rotate;
 pub mod scheme;
 pub mod serve;
 pub mod services;

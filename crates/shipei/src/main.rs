@@ -14,8 +14,8 @@ use shipei::{
     config::{self, Config},
     course, demo,
     display::say,
-    duties, evidence, explain, files, finalise, honours, operate, person, place, progress, scheme, serve,
-    settings, stats, streams,
+    duties, evidence, explain, files, finalise, honours, operate, person, place, progress, rotate, scheme,
+    serve, settings, stats, streams,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
     versions, who,
@@ -75,6 +75,9 @@ enum Command {
     /// Make services forget what they learned from other logs, to learn it again from the first event.
     #[command(after_help = operate::RELEARN_EXAMPLES, mut_args(settings::hide_what_only_servers_use))]
     Relearn(config::NamedOptions),
+    /// Give the suite a new key while it runs, and wrap by it what the old one has wrapped (更换密钥).
+    #[command(after_help = rotate::EXAMPLES)]
+    RotateKeys(rotate::Options),
     /// Make a token for trying out, developing and testing, by a key that is made when it is not there.
     #[command(after_help = token::EXAMPLES)]
     Token(token::Wanted),
@@ -266,6 +269,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
             telemetry::init(config.log_format, telemetry::LOG_DEFAULT)?;
             config.warn_of_unknown_variables();
             operate::relearn(&config).await?;
+        }
+        Command::RotateKeys(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            rotate::run(&options).await?;
         }
         Command::Audit(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

@@ -160,7 +160,13 @@ mod tests {
         let texts = [crate::serve::EXAMPLES, crate::bench::EXAMPLES, MIGRATE_EXAMPLES, RELEARN_EXAMPLES];
         let lists = [crate::explain::EXAMPLES, crate::stats::EXAMPLES, crate::who::EXAMPLES];
         let roles = [crate::duties::EXAMPLES, crate::evidence::EXAMPLES, crate::person::EXAMPLES];
-        let operators = [HEALTH_EXAMPLES, CONFIG_EXAMPLES, crate::audit::EXAMPLES, crate::honours::EXAMPLES];
+        let operators = [
+            HEALTH_EXAMPLES,
+            CONFIG_EXAMPLES,
+            crate::audit::EXAMPLES,
+            crate::honours::EXAMPLES,
+            crate::rotate::EXAMPLES,
+        ];
         for line in texts.into_iter().chain(lists).chain(roles).chain(operators).flat_map(str::lines) {
             assert!(line.len() <= HELP_COLUMNS, "{line}");
         }

@@ -108,6 +108,7 @@ fn options_of(config: &Config) -> Result<suite::Options> {
             let interval = config.audit_interval;
             Checkpoints { destination, interval }
         }),
+        cipher: config.cipher,
         migrate: config.migrate,
     })
 }

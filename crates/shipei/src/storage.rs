@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use shipei_store::{
-    Claim, Database, Fit, PoolLimits, Schema, Sealed, StoreError,
-    crypto::{self, Keys, jitter},
+    Claim, DataKeys, Database, Fit, PoolLimits, Schema, Sealed, StoreError,
+    crypto::{self, Cipher, Keys, jitter},
     sqlx::migrate::Migrator,
 };
 use tokio::time::Instant;
@@ -131,25 +131,32 @@ impl Storage {
         )
     }
 
-    /// The keys that identity numbers and tokens are sealed with; their tag is in each of these databases from now on. The
-    /// key file is made when it is missing and no database of the suite has anything sealed.
+    /// The keys of the key file, and those of each of these databases, wrapped by it from now on if they were not yet. The file is
+    /// made when it is missing and no database of the suite has anything sealed. What is sealed from now on is by `cipher`.
     ///
     /// # Errors
     /// When the key file is another one than that which sealed a database; one that was made here is gone again then.
-    pub(crate) async fn keys(&self, databases: &[(&str, Database)], limits: PoolLimits) -> Result<Keys> {
+    pub(crate) async fn keys(
+        &self,
+        databases: &[(&str, Database)],
+        limits: PoolLimits,
+        cipher: Cipher,
+    ) -> Result<(Keys, Vec<DataKeys>)> {
         let file = self.key_file();
         if Keys::load(&file)?.is_none() {
             self.require_nothing_sealed(databases, limits).await?;
         }
         // On disk before any database knows it: the other way round a crash would leave a database without its key.
         let (keys, made) = Keys::load_or_create(&file)?;
+        let keys = keys.sealing_by(cipher);
         if let Some(mode) = crypto::readable_by_others(&file) {
             let file = file.display();
             tracing::warn!(%file, mode = format!("{mode:04o}"), "others can read the key file: chmod 600 it");
         }
+        let mut of_databases = Vec::with_capacity(databases.len());
         for (place, (service, database)) in databases.iter().enumerate() {
-            let noted = database.note_keys(&keys).await.with_context(|| self.place(service))?;
-            if noted.fits(&keys) {
+            if let Some(opened) = database.data_keys(&keys).await.with_context(|| self.place(service))? {
+                of_databases.push(opened);
                 continue;
             }
             // Another machine's process was first, with a key of its own. All go through the databases in one order, so
@@ -159,7 +166,7 @@ impl Storage {
             }
             return Err(self.wrong_key(service));
         }
-        Ok(keys)
+        Ok((keys, of_databases))
     }
 
     /// Refuses to go on without a key file where a database of the suite, served here or not, needs one.
@@ -246,7 +253,9 @@ mod tests {
             };
             let limits = PoolLimits::default();
             let (one, two) = (storage("one.key"), storage("two.key"));
-            let (first, second) = tokio::join!(one.keys(&databases, limits), two.keys(&databases, limits));
+            let aes = Cipher::Aes;
+            let (first, second) =
+                tokio::join!(one.keys(&databases, limits, aes), two.keys(&databases, limits, aes));
             assert!(first.is_ok() != second.is_ok());
             assert_eq!(one.key_file().exists(), first.is_ok());
             assert_eq!(two.key_file().exists(), second.is_ok());
@@ -254,7 +263,7 @@ mod tests {
             let (same, other) = if first.is_ok() { (one, two) } else { (two, one) };
             same.require_nothing_sealed(&databases, limits).await.unwrap();
             assert!(other.require_nothing_sealed(&databases, limits).await.is_err());
-            let both = tokio::join!(same.keys(&databases, limits), same.keys(&databases, limits));
+            let both = tokio::join!(same.keys(&databases, limits, aes), same.keys(&databases, limits, aes));
             assert!(both.0.is_ok() && both.1.is_ok());
         }
     }

@@ -11,11 +11,12 @@ use shipei_service_kit::{
     PeerFiles, PeerTls, Peers, ProcessBounds, Server, ServerBuilder, Service, Shutdown, SoftState,
     TokenSettings, TrustedProxies, Verifier, connect_lazily,
     follow::shards::LEASE_TERM,
+    key_file,
     soft_state::{rate_limit::RateLimiter, wakes},
 };
 use shipei_store::{
     Claim, PoolLimits, Schema, StoreError,
-    crypto::{Keys, random_name},
+    crypto::{Cipher, Keys, random_name},
     cursor,
 };
 use tokio::net::TcpListener;
@@ -103,6 +104,8 @@ pub struct Options {
     pub cors: CorsOrigins,
     /// Where checkpoints of the logs go, if they go anywhere.
     pub checkpoints: Option<Checkpoints>,
+    /// The algorithm by which what is kept is sealed.
+    pub cipher: Cipher,
     /// Whether to bring older schemas on Postgres up to date instead of refusing them; on SQLite it is always done.
     pub migrate: bool,
 }
@@ -144,6 +147,7 @@ impl Suite {
             proxies: TrustedProxies::default(),
             cors: CorsOrigins::default(),
             checkpoints: None,
+            cipher: Cipher::default(),
             migrate: true,
         };
         Suite::start(&options).await
@@ -161,10 +165,11 @@ impl Suite {
             databases.push((service.name, opening.await?.0));
         }
         // Behind everything that may refuse the start, since it may make the key file.
-        let keys = options.storage.keys(&databases, options.limits).await?;
+        let (keys, of_databases) = options.storage.keys(&databases, options.limits, options.cipher).await?;
         let soft_state = options.redis.as_ref().map(|redis| soft_state(redis, &keys)).transpose()?;
         let instance = Instance::new(&options.instance, soft_state)?;
         let shutdown = Shutdown::new();
+        key_file::keep_fresh(&keys, &shutdown);
         let identification = match options.tokens.clone() {
             Some(tokens) => {
                 let verifier = Verifier::start(tokens, &keys, &options.clock, &shutdown).await?;
@@ -186,8 +191,8 @@ impl Suite {
             builder = builder.checkpoints(checkpoints);
         }
         let mut kits = Vec::new();
-        for (service, (_, database)) in services.iter().zip(databases) {
-            let kit = Kit::new(service.name, database, options.clock.clone(), &keys, instance.clone());
+        for ((service, (_, database)), keys) in services.iter().zip(databases).zip(&of_databases) {
+            let kit = Kit::new(service.name, database, options.clock.clone(), keys, instance.clone());
             for source in service.follows {
                 // Before anybody calls: from now on a call that carries a token waits.
                 kit.applied().register(source);

@@ -215,12 +215,7 @@ async fn key_is_known_again(url: &str, serve: impl Fn(&str) -> Command) -> Resul
         let words = format!("the key file {} is not the one that sealed the database", other.display());
         assert!(wrong.contains(&words) && wrong.contains("put that one back"), "{wrong}");
     }
-    // A database from before: who opens it first with a key notes it.
     let database = Database::open(url, PoolLimits::default()).await?;
-    let mut tx = database.begin_write().await?;
-    shipei_store::execute!(tx, "DELETE FROM key_tag")?;
-    shipei_store::execute!(tx, "UPDATE event_head SET position = 1 WHERE partition = 1")?;
-    tx.commit().await?;
     std::fs::remove_file(&other)?;
     let missing = refusal(&mut with(&other, "serve"))?;
     assert!(missing.contains("was sealed with one") && !other.exists(), "{missing}");

@@ -45,7 +45,7 @@ impl Text {
 const STORE_MIGRATIONS: [(i64, &str, Text); 5] = [
     (1, "store", Text::Same(include_str!("../migrations/0001_store.sql"))),
     (2, "lease", Text::Same(include_str!("../migrations/0002_lease.sql"))),
-    (3, "key tag", Text::Same(include_str!("../migrations/0003_key_tag.sql"))),
+    (3, "data key", Text::Same(include_str!("../migrations/0003_data_key.sql"))),
     (
         4,
         "event",

@@ -115,18 +115,18 @@ mod tests {
 
     #[test]
     fn page_token_opens_only_for_its_binding() {
-        let tokens = PageTokens::new(Keys::derive(&[1; 32]).tokens().clone());
+        let tokens = PageTokens::new(Keys::derive(&[1; 32]).tokens());
         let last_key = vec!["130302".to_owned(), String::new(), "师".to_owned()];
         let token = tokens.seal("List?county=130302", &last_key);
         assert_eq!(tokens.open("List?county=130302", &token), Ok(last_key));
         assert_eq!(tokens.open("List?county=130303", &token), Err(InvalidToken));
-        let others = PageTokens::new(Keys::derive(&[2; 32]).tokens().clone());
+        let others = PageTokens::new(Keys::derive(&[2; 32]).tokens());
         assert_eq!(others.open("List?county=130302", &token), Err(InvalidToken));
     }
 
     #[test]
     fn changed_token_is_refused() {
-        let tokens = SealedTokens::new(Keys::derive(&[1; 32]).tokens().clone(), "cursor");
+        let tokens = SealedTokens::new(Keys::derive(&[1; 32]).tokens(), "cursor");
         let token = tokens.seal("stream", b"payload");
         assert_eq!(tokens.open("stream", &token), Ok(b"payload".to_vec()));
         for place in 0..token.len() {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn purposes_do_not_take_each_others_tokens() {
-        let key = Keys::derive(&[1; 32]).tokens().clone();
+        let key = Keys::derive(&[1; 32]).tokens();
         let token = SealedTokens::new(key.clone(), "cursor").seal("x", b"");
         assert_eq!(SealedTokens::new(key.clone(), "page").open("x", &token), Err(InvalidToken));
         assert_eq!(PageTokens::new(key).open("x", &token), Err(InvalidToken));

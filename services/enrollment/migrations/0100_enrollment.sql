@@ -203,6 +203,16 @@ CREATE INDEX person_by_name ON person (programme_id, name_key, person_id);
 CREATE INDEX person_by_county ON person (programme_id, county_code, role, person_id);
 CREATE INDEX person_by_class ON person (programme_id, class_id, person_id);
 
+-- The key that seals a person's identity numbers, whatever their roles; wrapped by a key of the installation, which is not in the database and
+-- is known by key_id, a digest that says nothing of it. Who is erased has none any more.
+CREATE TABLE person_key (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    key_id TEXT COLLATE "C" NOT NULL,
+    wrapped_key BYTEA NOT NULL,
+    PRIMARY KEY (programme_id, person_id)
+);
+
 -- What was put right of a person, or has changed; absent columns stayed. Name and identity number are so in all their roles, the others in
 -- the one that is named. Number 0, without a fact, is what the roster had, kept with the first change of a role (name and number
 -- with the first one of the person), so that the same roster sent after it is still the same. An old number stays sealed and is shown to nobody.

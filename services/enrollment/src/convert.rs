@@ -5,22 +5,23 @@ mod correct;
 mod extension;
 mod moves;
 mod places;
+mod sealed;
 
 pub(crate) use correct::{Right, find, identity_digest, right, teaching_to};
 pub(crate) use extension::{extension_to, new_extension};
 pub(crate) use moves::{transfer, transfers};
 pub(crate) use places::{PlaceChange, PlaceRequest, class_to, kind_to, region_to, school_to};
+pub(crate) use sealed::{new_key, opened_number, sealed_number, vault_of, vault_of_row};
 use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{
     duties::Duty,
-    identity_number::IdentityNumber,
     ids::{ClassId, PersonId, ProgrammeId, RemittanceRef, SchoolCode, text_of},
     region::{RegionCode, RegionLevel},
     scheme::Scheme,
     vocabulary::{DevelopmentStage, EducationStage, Role},
 };
 use shipei_service_kit::{Error, Fields, Refusal, Result, to_int32, to_timestamp};
-use shipei_store::{StoreError, crypto::Vault};
+use shipei_store::DataKeys;
 
 use crate::{
     domain::{Merge, Place},
@@ -410,27 +411,9 @@ pub(crate) fn place_to(place: &Place) -> pb::TraineePlace {
     }
 }
 
-/// What an identity number is sealed for: it opens for this person of this programme only.
-pub(crate) fn identity_context(programme_id: &ProgrammeId, person_id: &PersonId) -> Vec<u8> {
-    format!("enrollment.person.identity_number/{programme_id}/{person_id}").into_bytes()
-}
-
-/// The identity number of a row, whole.
-pub(crate) fn opened_number(
-    row: &PersonRow,
-    programme_id: &ProgrammeId,
-    vault: &Vault,
-) -> Result<IdentityNumber> {
-    let corrupt = || StoreError::corrupt_row("person", "sealed_identity_number", &row.person_id);
-    let context = identity_context(programme_id, &row.person_id);
-    let plain = vault.open(&context, &row.sealed_identity_number).map_err(|_| corrupt())?;
-    let plain = String::from_utf8(plain).map_err(|_| corrupt())?;
-    Ok(IdentityNumber::parse(&plain).map_err(|_| corrupt())?)
-}
-
 /// A person as messages have it, the identity number masked.
-pub(crate) fn person_to(row: PersonRow, programme_id: &ProgrammeId, vault: &Vault) -> Result<pb::Person> {
-    let number = opened_number(&row, programme_id, vault)?;
+pub(crate) fn person_to(row: PersonRow, programme_id: &ProgrammeId, keys: &DataKeys) -> Result<pb::Person> {
+    let number = opened_number(&row, programme_id, keys)?;
     Ok(pb::Person {
         masked_identity_number: number.masked(),
         role: role_to(row.role()?).into(),

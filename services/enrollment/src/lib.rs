@@ -62,10 +62,11 @@ pub fn migrations() -> Migrator {
     sqlx::migrate!("./migrations")
 }
 
-/// Adds its gRPC services and its event log to a server. The kit's keys seal identity numbers.
+/// Adds its gRPC services and its event log to a server. People's keys, which the kit's wrap, seal identity numbers.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping);
     kit.keeps_things(store::things::Enrolled);
+    kit.keeps_wrapped(store::person_key::PersonKeys);
     let handler = handler::Handler::new(kit.clone());
     builder
         .service(kit, grpc_server!(ProgrammeServiceServer, handler.clone()))

@@ -91,6 +91,11 @@ impl Page {
         self.after.as_ref().and_then(|key| key.get(part)).map_or("", String::as_str)
     }
 
+    /// The whole key after which the page begins; empty on the first page.
+    pub(crate) fn key(&self) -> &[String] {
+        self.after.as_deref().unwrap_or_default()
+    }
+
     /// Is it the first page?
     pub fn is_first(&self) -> bool {
         self.after.is_none()
@@ -156,7 +161,7 @@ mod tests {
     use super::*;
 
     fn page(page_size: i32, page_token: &str) -> Page {
-        let tokens = PageTokens::new(Keys::derive(&[7; 32]).tokens().clone());
+        let tokens = PageTokens::new(Keys::derive(&[7; 32]).tokens());
         Page::open::<ListPeopleRequest>(&tokens, &[], page_size, page_token).unwrap()
     }
 

@@ -18,8 +18,8 @@ pub(super) const KEY_SET_BYTES_MAX: usize = 256 * 1024;
 pub(super) const KEYS_MAX: usize = 64;
 /// The longest id of a key, bytes.
 pub(super) const KEY_ID_BYTES_MAX: usize = 128;
-/// What the key is called that the services of a suite sign with: no key of an issuer may have this id.
-pub(super) const SERVICE_KEY_ID: &str = "shipei-suite";
+/// How the ids begin of keys that the services of a suite sign with: no key of an issuer may have such an id.
+pub(super) const SERVICE_KEY_PREFIX: &str = "shipei-suite.";
 /// The least bytes of an RSA modulus: 2048 bits.
 const RSA_BYTES_MIN: usize = 256;
 /// The bytes of an Ed25519 key, and of a P-256 point that is written whole.
@@ -171,7 +171,7 @@ fn usable(members: &Map<String, Value>) -> Result<VerifyingKey, &'static str> {
         return Err("it is for another algorithm");
     }
     let id = jwk.common.key_id.clone().unwrap_or_default();
-    if id.len() > KEY_ID_BYTES_MAX || id.chars().any(char::is_control) || id == SERVICE_KEY_ID {
+    if id.len() > KEY_ID_BYTES_MAX || id.chars().any(char::is_control) || id.starts_with(SERVICE_KEY_PREFIX) {
         return Err("its id can't be");
     }
     let key = DecodingKey::from_jwk(&jwk).map_err(|_| "malformed")?;
@@ -212,7 +212,7 @@ mod tests {
         let short = ED.replace("11qYAYKx", "");
         let unknown = r#"{"kty":"AKP","kid":"q","alg":"ML-DSA-44"}"#;
         let small = r#"{"kty":"RSA","kid":"r","n":"AQAB","e":"AQAB"}"#;
-        let reserved = ED.replace("\"a\"", &format!("\"{SERVICE_KEY_ID}\""));
+        let reserved = ED.replace("\"a\"", &format!("\"{SERVICE_KEY_PREFIX}1\""));
         for key in [&other_use, &other_algorithm, &short, unknown, small, &reserved, "7", "{}"] {
             assert_eq!(read(key).unwrap_err(), InvalidKeySet::NoKey, "{key}");
             assert_eq!(read(&format!("{key},{ED}")).unwrap().ids(), ["a"], "{key}");

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use shipei_store::crypto::{KEY_BYTES, Keys};
 
 use super::{
-    key_set::{SERVICE_KEY_ID, VerifyingKey},
+    key_set::{SERVICE_KEY_PREFIX, VerifyingKey},
     signatures::use_ring,
 };
 use crate::{
@@ -43,50 +43,66 @@ pub(crate) struct ServiceClaims {
 pub(crate) struct ServiceTokens {
     name: &'static str,
     clock: Clock,
-    key: EncodingKey,
+    keys: Keys,
     last: Arc<Mutex<Option<Signed>>>,
 }
 
-/// A token, and when it ends.
-type Signed = (DateTime<Utc>, String);
+/// A token, when it ends, and the key that signed it.
+struct Signed {
+    ends: DateTime<Utc>,
+    key_id: String,
+    token: String,
+}
 
 /// The PKCS#8 form of an Ed25519 key.
 pub(crate) fn pkcs8_of(seed: &[u8; KEY_BYTES]) -> Vec<u8> {
     [&PKCS8_PREFIX[..], seed].concat()
 }
 
-/// What verifies the tokens of a suite's services.
+/// What verifies the tokens of a suite's services whose header has this key id; none when the suite has no such key.
 ///
 /// # Errors
 /// [`Error::Internal`] when the key can't be made, which can't be.
-pub(crate) fn verifying_key(keys: &Keys) -> Result<VerifyingKey> {
+pub(crate) fn verifying_key(keys: &Keys, key_id: &str) -> Result<Option<VerifyingKey>> {
+    let Some(seed) = key_id.strip_prefix(SERVICE_KEY_PREFIX).and_then(|id| keys.services_of(id)) else {
+        return Ok(None);
+    };
     use_ring();
-    let pair = Ed25519KeyPair::from_seed_unchecked(&keys.services())
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed)
         .map_err(|_| Error::Internal("the key of the suite's services can't be made".into()))?;
     let key = DecodingKey::from_ed_der(pair.public_key().as_ref());
-    Ok(VerifyingKey::new(SERVICE_KEY_ID, Algorithm::EdDSA, key))
+    Ok(Some(VerifyingKey::new(key_id, Algorithm::EdDSA, key)))
+}
+
+/// A token by which whoever has the suite's key file says that it is a part of the suite.
+///
+/// # Errors
+/// [`Error::Internal`] when it can't be signed, which can't be.
+pub fn service_token(name: &'static str, keys: &Keys, clock: Clock) -> Result<String> {
+    ServiceTokens::new(name, keys, clock).current()
 }
 
 impl ServiceTokens {
     /// Those of the service `name`.
     pub(crate) fn new(name: &'static str, keys: &Keys, clock: Clock) -> Self {
         use_ring();
-        let key = EncodingKey::from_ed_der(&pkcs8_of(&keys.services()));
-        Self { name, clock, key, last: Arc::default() }
+        Self { name, clock, keys: keys.clone(), last: Arc::default() }
     }
 
-    /// One that holds for some minutes yet.
+    /// One that holds for some minutes yet, by the suite's current key.
     ///
     /// # Errors
     /// [`Error::Internal`] when it can't be signed, which can't be.
     pub(crate) fn current(&self) -> Result<String> {
         let now = self.clock.now();
+        let (key_id, seed) = self.keys.services();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((ends, token)) = &*last
-            && now < *ends - RENEWED_BEFORE
-            && now > *ends - LIFETIME - RENEWED_BEFORE
+        if let Some(signed) = &*last
+            && signed.key_id == key_id
+            && now < signed.ends - RENEWED_BEFORE
+            && now > signed.ends - LIFETIME - RENEWED_BEFORE
         {
-            return Ok(token.clone());
+            return Ok(signed.token.clone());
         }
         let ends = now + LIFETIME;
         let claims = ServiceClaims {
@@ -95,10 +111,12 @@ impl ServiceTokens {
             sub: self.name.to_owned(),
             exp: ends.timestamp(),
         };
-        let header = Header { kid: Some(SERVICE_KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) };
-        let token = jsonwebtoken::encode(&header, &claims, &self.key)
+        let kid = format!("{SERVICE_KEY_PREFIX}{key_id}");
+        let header = Header { kid: Some(kid), ..Header::new(Algorithm::EdDSA) };
+        let key = EncodingKey::from_ed_der(&pkcs8_of(&seed));
+        let token = jsonwebtoken::encode(&header, &claims, &key)
             .map_err(|error| Error::Internal(format!("a service's token can't be signed: {error}")))?;
-        *last = Some((ends, token.clone()));
+        *last = Some(Signed { ends, key_id, token: token.clone() });
         Ok(token)
     }
 }

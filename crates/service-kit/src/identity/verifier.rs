@@ -20,7 +20,7 @@ use super::{
     caller::Caller,
     claims::ClaimsSaid,
     key_ring::{Found, KeyRing, KeySource, KeysError, Pace},
-    key_set::{SERVICE_KEY_ID, VerifyingKey},
+    key_set::{SERVICE_KEY_PREFIX, VerifyingKey},
     service_token::{SERVICE_AUDIENCE, ServiceClaims, verifying_key},
     signatures::use_ring,
 };
@@ -62,7 +62,7 @@ struct Inner {
     people: Validation,
     services: Validation,
     keys: KeyRing,
-    service_key: Arc<VerifyingKey>,
+    suite: Keys,
     known: Cache<[u8; 32], Arc<Verified>>,
     clock: Clock,
 }
@@ -165,13 +165,11 @@ impl Verifier {
 
     fn over(settings: &TokenSettings, ring: KeyRing, keys: &Keys, clock: &Clock) -> Self {
         use_ring();
-        // It can't fail: any 32 bytes are a key.
-        let service_key = verifying_key(keys).unwrap_or_else(|error| unreachable!("{error}"));
         let inner = Inner {
             people: validation(&settings.issuer, &settings.audience),
             services: validation(SERVICE_AUDIENCE, SERVICE_AUDIENCE),
             keys: ring,
-            service_key: Arc::new(service_key),
+            suite: keys.clone(),
             known: Cache::new(KNOWN_MAX),
             clock: clock.clone(),
         };
@@ -189,14 +187,17 @@ impl Verifier {
         let now = self.inner.clock.now();
         let digest = digest_of(token);
         if let Some(known) = self.inner.known.get(&digest) {
-            if now >= known.known_from && now < known.known_until && !known.key_gone().is_cancelled() {
+            let is_of_its_time = now >= known.known_from && now < known.known_until;
+            if is_of_its_time && !known.key_gone().is_cancelled() && self.still_has(&known.key) {
                 return Ok(known);
             }
             self.inner.known.remove(&digest);
         }
         let key_id = key_id_of(token).map_err(Fault::error)?;
-        let verified = if key_id.as_deref() == Some(SERVICE_KEY_ID) {
-            self.verify_service(token, now)
+        let of_suite = key_id.as_deref().filter(|id| id.starts_with(SERVICE_KEY_PREFIX));
+        let verified = if let Some(key_id) = of_suite {
+            let key = verifying_key(&self.inner.suite, key_id)?.ok_or_else(|| Fault::Key.error())?;
+            self.verify_service(token, &Arc::new(key), now)
         } else {
             let key = match self.inner.keys.find(key_id.as_deref()).await {
                 Found::Key(key) => key,
@@ -208,6 +209,11 @@ impl Verifier {
         let verified = Arc::new(verified.map_err(Fault::error)?);
         self.inner.known.insert(digest, Arc::clone(&verified));
         Ok(verified)
+    }
+
+    /// Whether a key of the suite is still in its file; those of an issuer say themselves when they are gone.
+    fn still_has(&self, key: &VerifyingKey) -> bool {
+        key.id.strip_prefix(SERVICE_KEY_PREFIX).is_none_or(|id| self.inner.suite.services_of(id).is_some())
     }
 
     fn verify_person(
@@ -226,8 +232,12 @@ impl Verifier {
         verified(Caller::of_token(Arc::new(claims)), key, (from, until), now)
     }
 
-    fn verify_service(&self, token: &[u8], now: DateTime<Utc>) -> Result<Verified, Fault> {
-        let key = &self.inner.service_key;
+    fn verify_service(
+        &self,
+        token: &[u8],
+        key: &Arc<VerifyingKey>,
+        now: DateTime<Utc>,
+    ) -> Result<Verified, Fault> {
         let said: ServiceClaims = decode(token, key, &self.inner.services)?;
         let until = DateTime::from_timestamp(said.exp, 0).ok_or(Fault::Claims)?;
         verified(Caller::service(&said.sub), key, (DateTime::<Utc>::MIN_UTC, until), now)

@@ -12,6 +12,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };
 use serde_json::{Value, json};
+use shipei_store::crypto::{add_key, drop_older_keys};
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -22,7 +23,10 @@ use tokio_rustls::rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use super::*;
 use crate::{
     identity::{
-        caller::CallerKind, key_ring::ADDRESS_READ_EVERY, mint::MintingKey, service_token::ServiceTokens,
+        caller::CallerKind,
+        key_ring::ADDRESS_READ_EVERY,
+        mint::MintingKey,
+        service_token::{ServiceTokens, pkcs8_of},
     },
     testing::start,
 };
@@ -217,8 +221,16 @@ async fn services_know_each_other_by_the_suites_key_and_by_nothing_else() {
     let token = ServiceTokens::new("assessment", &issuer.keys, issuer.clock.clone());
     let verified = issuer.verifier.verify(token.current().unwrap().as_bytes()).await.unwrap();
     assert_eq!(verified.caller, Caller::service("assessment"));
-    let foreign = ServiceTokens::new("assessment", &Keys::derive(&[8; 32]), issuer.clock.clone());
-    assert_eq!(issuer.fault_of(&foreign.current().unwrap()).await, "signature");
+    let foreign = Keys::derive(&[8; 32]);
+    let of_foreign = ServiceTokens::new("assessment", &foreign, issuer.clock.clone());
+    assert_eq!(issuer.fault_of(&of_foreign.current().unwrap()).await, "key");
+    // A foreign key under the id of ours.
+    let kid = Some(format!("{SERVICE_KEY_PREFIX}{}", issuer.keys.services().0));
+    let header = jsonwebtoken::Header { kid, ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA) };
+    let claims = json!({ "iss": "shipei-suite", "aud": "shipei-suite", "sub": "enrollment", "exp": start().timestamp() + 60 });
+    let key = jsonwebtoken::EncodingKey::from_ed_der(&pkcs8_of(&foreign.services().1));
+    let forged = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+    assert_eq!(issuer.fault_of(&forged).await, "signature");
     // It is made anew before it ends.
     let first = token.current().unwrap();
     issuer.clock.advance(TimeDelta::minutes(4));
@@ -228,6 +240,32 @@ async fn services_know_each_other_by_the_suites_key_and_by_nothing_else() {
     // The issuer can't speak for a service: its key is another, and so is the audience.
     let claims = json!({ "iss": "shipei-suite", "aud": "shipei-suite", "sub": "enrollment", "exp": start().timestamp() + 60 });
     assert_eq!(issuer.fault_of(&issuer.key.sign(&claims).unwrap()).await, "issuer");
+}
+
+#[tokio::test]
+async fn suite_that_gets_another_key_takes_tokens_of_both_until_the_old_one_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let (keys, _) = Keys::load_or_create(&file).unwrap();
+    let mut issuer = Issuer::new().await;
+    let settings = settings(KeySource::File(issuer.file.path().to_owned()));
+    let ring = KeyRing::open(settings.keys.clone(), Pace::default()).await.unwrap();
+    issuer.verifier = Verifier::over(&settings, ring, &keys, &issuer.clock);
+    let other_process = Keys::load(&file).unwrap().unwrap();
+    let tokens = ServiceTokens::new("assessment", &other_process, issuer.clock.clone());
+    let old = tokens.current().unwrap();
+    assert_eq!(issuer.fault_of(&old).await, "none");
+    add_key(&file).unwrap();
+    other_process.look().unwrap();
+    // It is signed anew at once, and who has not read the file yet reads it then.
+    let new = tokens.current().unwrap();
+    assert_ne!(new, old);
+    assert_eq!((issuer.fault_of(&new).await, issuer.fault_of(&old).await), ("none".into(), "none".into()));
+    drop_older_keys(&file, &[]).unwrap();
+    keys.look().unwrap();
+    // Also one that was verified before.
+    assert_eq!((issuer.fault_of(&new).await, issuer.fault_of(&old).await), ("none".into(), "key".into()));
+    issuer.shutdown.finish().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //!
 //! A checkpoint is one line of JSON, appended to `SOURCE.ndjson` in a folder or given to an address by POST. Each process writes its
 //! own, so nothing in the database decides whether there is one. The key follows from the suite's key file: the database's
-//! administrator has not got it.
+//! administrator has not got it. It changes with that file's; what older ones signed still holds.
 
 use std::{
     fmt,
@@ -147,14 +147,27 @@ pub enum NoCheckpoint {
 pub struct NoCheckpointKey;
 
 impl CheckpointKey {
-    /// The public half of the key that follows from these keys.
+    /// The public halves of the keys that follow from these keys: the one that signs first, then those whose signatures still
+    /// hold, also of keys that are in the key file no more.
     ///
     /// # Errors
-    /// [`Error::Internal`] when there can't be one, which can't be.
-    pub fn of(keys: &Keys) -> Result<Self> {
+    /// [`Error::Internal`] when there can't be one.
+    pub fn all_of(keys: &Keys) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for seed in keys.checkpoints() {
+            all.push(Self::of(&signing_key(&seed)?));
+        }
+        for text in keys.dropped_checkpoints() {
+            let no_key = |_| Error::Internal("a public key of the key file is none".into());
+            all.push(text.parse().map_err(no_key)?);
+        }
+        Ok(all)
+    }
+
+    fn of(pair: &Ed25519KeyPair) -> Self {
         let mut bytes = [0; KEY_BYTES];
-        bytes.copy_from_slice(signing_key(keys)?.public_key().as_ref());
-        Ok(Self(bytes))
+        bytes.copy_from_slice(pair.public_key().as_ref());
+        Self(bytes)
     }
 }
 
@@ -173,8 +186,8 @@ impl FromStr for CheckpointKey {
     }
 }
 
-fn signing_key(keys: &Keys) -> Result<Ed25519KeyPair> {
-    Ed25519KeyPair::from_seed_unchecked(&keys.checkpoints())
+fn signing_key(seed: &[u8; KEY_BYTES]) -> Result<Ed25519KeyPair> {
+    Ed25519KeyPair::from_seed_unchecked(seed)
         .map_err(|_| Error::Internal("the key of checkpoints can't be made".into()))
 }
 
@@ -199,6 +212,8 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Internal`] when it can't be signed, which can't be.
     pub fn to_line(&self, keys: &Keys) -> Result<String> {
+        let seed = keys.checkpoints().into_iter().next();
+        let pair = signing_key(&seed.ok_or_else(|| Error::Internal("there is no key".into()))?)?;
         let ends = self.ends.iter();
         let mut written = Written {
             source: self.source.clone(),
@@ -207,27 +222,31 @@ impl Checkpoint {
             ends: ends
                 .map(|(partition, number, link)| (partition.number(), *number, link.to_string()))
                 .collect(),
-            key: CheckpointKey::of(keys)?.to_string(),
+            key: CheckpointKey::of(&pair).to_string(),
             signature: String::new(),
         };
-        let signature = signing_key(keys)?.sign(written.signed().as_bytes());
+        let signature = pair.sign(written.signed().as_bytes());
         written.signature = URL_SAFE_NO_PAD.encode(signature.as_ref());
         serde_json::to_string(&written).map_err(|error| Error::Internal(format!("a checkpoint: {error}")))
     }
 
-    /// Reads a line that was written, if this key has signed it.
+    /// Reads a line that was written, if one of these keys has signed it.
     ///
     /// # Errors
     /// [`NoCheckpoint`].
-    pub fn read(line: &str, key: &CheckpointKey) -> std::result::Result<Self, NoCheckpoint> {
+    pub fn read(line: &str, keys: &[CheckpointKey]) -> std::result::Result<Self, NoCheckpoint> {
         let written: Written = serde_json::from_str(line).map_err(|_| NoCheckpoint::Form)?;
         if [&written.source, &written.epoch, &written.time].iter().any(|text| text.contains('\n')) {
             return Err(NoCheckpoint::Form);
         }
         let signature = URL_SAFE_NO_PAD.decode(&written.signature).map_err(|_| NoCheckpoint::Form)?;
-        UnparsedPublicKey::new(&ED25519, key.0)
-            .verify(written.signed().as_bytes(), &signature)
-            .map_err(|_| NoCheckpoint::Signature)?;
+        let signed = written.signed();
+        let verifies = |key: &CheckpointKey| {
+            UnparsedPublicKey::new(&ED25519, key.0).verify(signed.as_bytes(), &signature).is_ok()
+        };
+        if !keys.iter().any(verifies) {
+            return Err(NoCheckpoint::Signature);
+        }
         let taken_at = DateTime::parse_from_rfc3339(&written.time).map_err(|_| NoCheckpoint::Form)?;
         let mut ends = Vec::with_capacity(written.ends.len());
         for (partition, number, link) in written.ends {
@@ -269,7 +288,7 @@ async fn write_and_say(kit: &Kit, destination: &Destination) {
 /// Writes one; gives of how many chains.
 pub(crate) async fn write(kit: &Kit, destination: &Destination) -> Result<usize> {
     let checkpoint = Checkpoint::take(kit).await?;
-    let line = checkpoint.to_line(kit.keys())?;
+    let line = checkpoint.to_line(kit.keys().installation())?;
     let failed = |reason: String| Error::Unavailable(reason);
     match destination {
         Destination::Folder(folder) => {
@@ -307,11 +326,11 @@ fn append(folder: &Path, source: &str, line: &str) -> std::io::Result<()> {
 /// The checkpoints of a folder; of what is none, where it stands and why.
 pub type ReadFolder = (Vec<Checkpoint>, Vec<(String, NoCheckpoint)>);
 
-/// Reads the files of a folder: each checkpoint of this key, and of what is none, where it stands and why.
+/// Reads the files of a folder: each checkpoint of these keys, and of what is none, where it stands and why.
 ///
 /// # Errors
 /// What the file system does.
-pub fn read_folder(folder: &Path, key: &CheckpointKey) -> std::result::Result<ReadFolder, std::io::Error> {
+pub fn read_folder(folder: &Path, keys: &[CheckpointKey]) -> std::result::Result<ReadFolder, std::io::Error> {
     let (mut checkpoints, mut others) = (Vec::new(), Vec::new());
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -324,7 +343,7 @@ pub fn read_folder(folder: &Path, key: &CheckpointKey) -> std::result::Result<Re
     for path in files {
         let text = std::fs::read_to_string(&path)?;
         for (place, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
-            match Checkpoint::read(line, key) {
+            match Checkpoint::read(line, keys) {
                 Ok(checkpoint) => checkpoints.push(checkpoint),
                 Err(why) => others.push((format!("{}:{}", path.display(), place + 1), why)),
             }
@@ -355,8 +374,8 @@ mod tests {
             let last = Checkpoint::take(kit).await.unwrap();
             assert_eq!(write(kit, &to).await.unwrap(), 1);
 
-            let key = CheckpointKey::of(kit.keys()).unwrap();
-            assert_eq!(key.to_string().parse(), Ok(key));
+            let key = CheckpointKey::all_of(kit.keys().installation()).unwrap();
+            assert_eq!(key[0].to_string().parse(), Ok(key[0]));
             let Destination::Folder(path) = &to else { unreachable!() };
             let (read, others) = read_folder(path, &key).unwrap();
             assert_eq!((read.len(), others.len()), (3, 0));
@@ -405,7 +424,7 @@ mod tests {
         let taken = taken.lock().unwrap();
         assert!(taken.iter().all(|request| request.starts_with("POST /checkpoints HTTP/1.1\r\n")));
         let (_, line) = taken[1].split_once("\r\n\r\n").unwrap();
-        let key = CheckpointKey::of(test.kit.keys()).unwrap();
+        let key = CheckpointKey::all_of(test.kit.keys().installation()).unwrap();
         assert_eq!(Checkpoint::read(line, &key).unwrap().source, test.kit.source());
     }
 

@@ -12,9 +12,8 @@ use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use shipei_contracts::{
     FILE_DESCRIPTOR_SET,
     event::v1::{
-        audit_service_server::{self, AuditServiceServer},
-        correction_service_server::{self, CorrectionServiceServer},
-        event_feed_server::{self, EventFeedServer},
+        audit_service_server::AuditServiceServer, correction_service_server::CorrectionServiceServer,
+        event_feed_server::EventFeedServer, key_service_server::KeyServiceServer,
     },
 };
 use tokio::{
@@ -50,7 +49,10 @@ use crate::{
         watch::Methods,
     },
     descriptors,
-    feed::{audit::Audit, corrections::Corrections, event_feed::EventFeeds, wire::MESSAGE_BYTES_MAX},
+    feed::{
+        self, audit::Audit, corrections::Corrections, event_feed::EventFeeds, keys::WrappedKeys,
+        wire::MESSAGE_BYTES_MAX,
+    },
     serve::{
         checkpoints::{self, Checkpoints},
         connection::{
@@ -286,12 +288,11 @@ impl ServerBuilder {
         let mut names: Vec<&str> = self.services.keys().copied().collect();
         if !feeds.is_empty() {
             let (corrections, audit) = (Corrections::new(&feeds), Audit::new(&feeds));
+            self.routes.add_service(grpc_server!(KeyServiceServer, WrappedKeys::new(&feeds)));
             self.routes.add_service(grpc_server!(EventFeedServer, feeds));
             self.routes.add_service(grpc_server!(CorrectionServiceServer, corrections));
-            names.push(event_feed_server::SERVICE_NAME);
-            names.push(correction_service_server::SERVICE_NAME);
             self.routes.add_service(grpc_server!(AuditServiceServer, audit));
-            names.push(audit_service_server::SERVICE_NAME);
+            names.extend(feed::SERVICES);
         }
         let policies = Policies::load_from(&self.descriptor_pool, &names)?;
         for kit in self.kits.values() {

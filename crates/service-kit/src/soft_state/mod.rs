@@ -44,8 +44,6 @@ const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How often one command waits for a new connection; the next command tries again.
 const RETRIES: usize = 1;
-/// The bytes of the keys' digest that tell suites apart which share a Redis.
-const NAMESPACE_BYTES: usize = 6;
 /// How much of a process's name is random, hexadecimal digits.
 const PROCESS_DIGITS: usize = 8;
 
@@ -192,14 +190,12 @@ impl SoftState {
             .set_number_of_retries(RETRIES);
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)
             .map_err(|_| SoftStateError::Url)?;
-        let digest = keys.lookup().digest(b"soft state", b"namespace");
-        let namespace = crypto::hex(&digest[..NAMESPACE_BYTES]);
         for what in WORK {
             // From the beginning, at 0: what never failed is no missing metric.
             metrics::redis_failed(what, 0);
         }
         let (commands, wakes) = (Answering::new(), Answering::new());
-        Ok(Self { inner: Arc::new(Inner { client, connection, namespace, commands, wakes }) })
+        Ok(Self { inner: Arc::new(Inner { client, connection, namespace: keys.suite(), commands, wakes }) })
     }
 
     /// The name of something in Redis: a key or a channel.

@@ -122,8 +122,8 @@ fn any_bytes_are_positions_or_refused() {
 fn sealed_tokens_are_taken_unchanged_only() {
     type Sealed = (Vec<u8>, Vec<String>, u16, u8, String, String);
     let keys = Keys::derive(&[7; 32]);
-    let cursors = SealedTokens::new(keys.tokens().clone(), "cursor");
-    let pages = PageTokens::new(keys.tokens().clone());
+    let cursors = SealedTokens::new(keys.tokens(), "cursor");
+    let pages = PageTokens::new(keys.tokens());
     check!().with_type::<Sealed>().with_iterations(CASES).with_test_time(TIME_MAX).for_each(
         |(payload, key, at, byte, binding, other): &Sealed| {
             // As many parts as a key may have.

@@ -33,7 +33,7 @@ async fn sharing(redis: &TestRedis) -> TestKit {
     let test = TestKit::over(TestDatabase::sqlite(), "notes", &migrator()).await;
     let instance = Instance::new("one name for all", Some(share(redis))).unwrap();
     let database = test.kit.database().clone();
-    let kit = Kit::new("notes", database, test.clock.clone(), &Keys::derive(&[7; 32]), instance);
+    let kit = Kit::new("notes", database, test.clock.clone(), test.kit.keys(), instance);
     TestKit { kit, ..test }
 }
 

@@ -7,7 +7,7 @@ use std::future::Future;
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use shipei_contracts::{NamesThings, WriteRequest};
-use shipei_store::{crypto::Keys, idempotency};
+use shipei_store::{DataKeys, idempotency};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -107,7 +107,7 @@ const REQUEST_DIGEST: &[u8] = b"request";
 
 /// A request id is its caller's: another one who uses it is told that it is taken, and nothing of what became of it.
 fn key_of<Req: Message + Name + WriteRequest>(
-    keys: &Keys,
+    keys: &DataKeys,
     admitted: &Admitted,
     request: &Req,
 ) -> Result<Option<RequestKey>> {

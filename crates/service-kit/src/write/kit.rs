@@ -11,7 +11,7 @@ use std::{
 
 use prost::{Message, Name};
 use shipei_contracts::NamesThings;
-use shipei_store::{Database, PageTokens, Retryable, SealedTokens, StoreError, Wake, crypto::Keys};
+use shipei_store::{DataKeys, Database, PageTokens, Retryable, SealedTokens, StoreError, Wake};
 use tokio::sync::Semaphore;
 use tonic::{
     Request, Response,
@@ -41,6 +41,7 @@ use crate::{
         line::Lines,
         room::{Room, WriteBounds},
         share::Share,
+        wrapped::Wrapped,
     },
 };
 
@@ -78,11 +79,12 @@ struct Inner {
     page_tokens: PageTokens,
     cursor_tokens: SealedTokens,
     page_seal: SealedTokens,
-    keys: Keys,
+    keys: DataKeys,
     service_tokens: ServiceTokens,
     facts: OnceLock<Arc<dyn Facts>>,
     shared: Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     things: OnceLock<Arc<dyn Things>>,
+    wrapped: OnceLock<Arc<dyn Wrapped>>,
 }
 
 impl fmt::Debug for Kit {
@@ -92,19 +94,20 @@ impl fmt::Debug for Kit {
 }
 
 impl Kit {
-    /// The kit of the service `source` (e.g. `enrollment`), whose migrated database this is. `instance` is
+    /// The kit of the service `source` (e.g. `enrollment`), whose migrated database this is, with its keys. `instance` is
     /// this process among those that run the same service.
     pub fn new(
         source: &'static str,
         database: Database,
         clock: Clock,
-        keys: &Keys,
+        keys: &DataKeys,
         instance: Instance,
     ) -> Self {
+        let installation = keys.installation();
         metrics::watch_pool(source, &database);
         let inner = Inner {
             source,
-            service_tokens: ServiceTokens::new(source, keys, clock.clone()),
+            service_tokens: ServiceTokens::new(source, installation, clock.clone()),
             share: Share::new(&database),
             lines: Lines::new(&database),
             room: Room::new(),
@@ -115,13 +118,14 @@ impl Kit {
             clock,
             wake: Wake::new(),
             applied: Applied::new(),
-            page_tokens: PageTokens::new(keys.tokens().clone()),
-            cursor_tokens: SealedTokens::new(keys.tokens().clone(), CURSOR_PURPOSE),
-            page_seal: SealedTokens::new(keys.tokens().clone(), PAGE_PURPOSE),
+            page_tokens: PageTokens::new(installation.tokens()),
+            cursor_tokens: SealedTokens::new(installation.tokens(), CURSOR_PURPOSE),
+            page_seal: SealedTokens::new(installation.tokens(), PAGE_PURPOSE),
             keys: keys.clone(),
             facts: OnceLock::new(),
             shared: Mutex::new(HashMap::new()),
             things: OnceLock::new(),
+            wrapped: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -206,8 +210,8 @@ impl Kit {
         &self.inner.share
     }
 
-    /// The keys of this installation, for what a service keeps sealed.
-    pub fn keys(&self) -> &Keys {
+    /// The keys of its database, for what a service keeps sealed.
+    pub fn keys(&self) -> &DataKeys {
         &self.inner.keys
     }
 
@@ -226,6 +230,17 @@ impl Kit {
     pub fn keeps_things(&self, things: impl Things) {
         // A second time is of the same service.
         let _ = self.inner.things.set(Arc::new(things));
+    }
+
+    /// Says what keys the service keeps wrapped; once, before it serves.
+    pub fn keeps_wrapped(&self, wrapped: impl Wrapped) {
+        // A second time is of the same service.
+        let _ = self.inner.wrapped.set(Arc::new(wrapped));
+    }
+
+    /// The keys that it keeps wrapped; none when there are none but its database's.
+    pub(crate) fn wrapped(&self) -> Option<&Arc<dyn Wrapped>> {
+        self.inner.wrapped.get()
     }
 
     /// What its stream cursors are sealed with.

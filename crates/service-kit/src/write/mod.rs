@@ -4,7 +4,7 @@
 //! so has an [`mod@export`]; a read may go on ([`observe`]); what is masked is shown by `unmask`. All of them work in a
 //! [`mod@unit`], and all writes take the one [`road`], where there is [`room`] for them; what one person adds in a day is bounded by a
 //! [`quota`]. What became of a command is kept under its request id (`outcome`, `kept`), and what it
-//! recorded can be retracted ([`facts`]).
+//! recorded can be retracted ([`facts`]). Keys that a service keeps are [`wrapped`].
 
 mod alone;
 mod background;
@@ -29,3 +29,4 @@ pub mod room;
 pub(crate) mod share;
 pub mod unit;
 mod unmask;
+pub mod wrapped;

@@ -39,7 +39,7 @@ pub enum Command {
     List(ListOptions),
     /// Verify the chains of the logs, straight from their databases.
     Verify(VerifyOptions),
-    /// Print the public key that checkpoints are verified by.
+    /// Print the public keys that checkpoints are verified by, the one that signs first.
     Key(config::Options),
 }
 
@@ -53,7 +53,9 @@ pub async fn run(command: &Command) -> Result<bool> {
         Command::Verify(options) => verify::run(options, &Config::load(options.options())?).await,
         Command::Key(options) => {
             let keys = Config::load(options)?.storage.load_keys()?.context("there is no key file")?;
-            say(&CheckpointKey::of(&keys)?.to_string());
+            for key in CheckpointKey::all_of(&keys)? {
+                say(&key.to_string());
+            }
             Ok(true)
         }
     }

@@ -37,9 +37,9 @@ pub struct VerifyOptions {
     /// The folder of checkpoints that were written down elsewhere.
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
-    /// The key that checkpoints are verified by (`shipei audit key`); of the key file if it isn't given.
+    /// A key that checkpoints are verified by (`shipei audit key`); those of the key file without.
     #[arg(long, value_name = "KEY", requires = "checkpoints")]
-    key: Option<CheckpointKey>,
+    key: Vec<CheckpointKey>,
     /// The language; what LANG says if it isn't given.
     #[arg(long)]
     lang: Option<Language>,
@@ -90,14 +90,14 @@ pub(super) async fn run(options: &VerifyOptions, config: &Config) -> Result<bool
     let language = options.lang.unwrap_or_else(Language::of_terminal);
     let (checkpoints, others) = match &options.checkpoints {
         Some(folder) => {
-            let key = match options.key {
-                Some(key) => key,
-                None => {
+            let keys = match options.key.as_slice() {
+                [] => {
                     let keys = config.storage.load_keys()?;
-                    CheckpointKey::of(&keys.context("there is no key file: give --key")?)?
+                    CheckpointKey::all_of(&keys.context("there is no key file: give --key")?)?
                 }
+                given => given.to_vec(),
             };
-            read_folder(folder, &key).with_context(|| format!("cannot read {}", folder.display()))?
+            read_folder(folder, &keys).with_context(|| format!("cannot read {}", folder.display()))?
         }
         None => (Vec::new(), Vec::new()),
     };

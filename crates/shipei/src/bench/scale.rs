@@ -81,6 +81,7 @@ pub(super) async fn measure(bench: &Bench, folder: &Path) -> Result<Vec<Scaled>>
         proxies: TrustedProxies::default(),
         cors: CorsOrigins::default(),
         checkpoints: None,
+        cipher: Default::default(),
         migrate: true,
     })
     .await?;

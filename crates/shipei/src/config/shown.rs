@@ -121,6 +121,7 @@ impl Config {
             "audit_interval" => time(self.audit_interval).into(),
             "data" => self.data.display().to_string().into(),
             "key_file" => self.key_file.display().to_string().into(),
+            "cipher" => self.cipher.to_string().into(),
             "migrate" => self.migrate.into(),
             "log_format" => match self.log_format {
                 LogFormat::Human => "human".into(),

@@ -46,7 +46,7 @@ const MANY: &str = "Many instances";
 const AUDIT: &str = "Audit";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 39] = [
+pub const SETTINGS: [Setting; 40] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -198,7 +198,16 @@ pub const SETTINGS: [Setting; 39] = [
         shape: Shape::Text,
         value: "FILE",
         heading: STORAGE,
-        help: "The secret (32 bytes in base64) for identity numbers and tokens; the same for every process of a suite. Made if it is not there and nothing is sealed yet [default: shipei.key in --data]",
+        help: "The secret (32 bytes in base64) for identity numbers and tokens; the same for every process of a suite. Made if it is not there and nothing is sealed yet, read again when it changes [default: shipei.key in --data]",
+    },
+    Setting {
+        key: "cipher",
+        flag: "cipher",
+        variable: "SHIPEI_CIPHER",
+        shape: Shape::Text,
+        value: "aes|sm4",
+        heading: STORAGE,
+        help: "How identity numbers and keys are sealed from now on: AES-256-GCM with digests by HMAC-SHA256, or SM4-GCM with HMAC-SM3. What either has sealed is opened; a database's digests stay as they began [default: aes]",
     },
     Setting {
         key: "migrate",

@@ -12,7 +12,7 @@ use shipei_rules::{
     teaching::{Teaching, TeachingChange},
 };
 use shipei_service_kit::{Fields, Refusal, Result};
-use shipei_store::crypto::Keys;
+use shipei_store::DataKeys;
 
 use super::{NAME_CHARACTERS_MAX, REASON_CHARACTERS_MAX, name, person, programme};
 use crate::{
@@ -116,7 +116,7 @@ fn identity_number(fields: &mut Fields, text: &str) -> Option<IdentityNumber> {
 /// Whom a search is for, and where.
 pub(crate) fn find(
     request: &pb::FindPersonsRequest,
-    keys: &Keys,
+    keys: &DataKeys,
 ) -> Result<(ProgrammeId, Sought, Option<RegionCode>)> {
     let mut fields = Fields::new();
     let programme_id = programme(&mut fields, &request.programme_id);
@@ -142,7 +142,7 @@ pub(crate) fn find(
 
 /// The keyed digest by which an identity number is found in a programme.
 pub(crate) fn identity_digest(
-    keys: &Keys,
+    keys: &DataKeys,
     programme_id: &ProgrammeId,
     number: &IdentityNumber,
 ) -> IdentityDigest {

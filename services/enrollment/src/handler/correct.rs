@@ -57,7 +57,7 @@ pub(super) async fn correct_person(
     let kept = people::person(&mut unit.tx, id, person_id, role).await?;
     let kept = kept.ok_or_else(|| not_found("person_id"))?;
     let (before, as_enrolled) = content_of(&mut unit.tx, id, person_id, &kept).await?;
-    let mut change = handler.change(id, person_id, role, &right)?;
+    let mut change = handler.change(id, &kept, role, &right)?;
     leave_out_what_is_so(&mut change, &before);
     if change.is_nothing() {
         let person = Some(person_of(&handler, &mut unit.tx, id, person_id, role).await?);
@@ -111,19 +111,13 @@ fn refuse_the_future(right: &Right, today: chrono::NaiveDate, now: Time) -> Resu
 
 impl Handler {
     /// What is right, as it is kept.
-    fn change(
-        &self,
-        id: &ProgrammeId,
-        person_id: &PersonId,
-        role: Role,
-        right: &Right,
-    ) -> Result<ContentChange> {
+    fn change(&self, id: &ProgrammeId, kept: &PersonRow, role: Role, right: &Right) -> Result<ContentChange> {
         let keys = self.kit.keys();
         let identity_number = match &right.identity_number {
             None => None,
             Some(number) => {
-                let context = convert::identity_context(id, person_id);
-                let sealed = keys.vault().seal(&context, number.reveal().as_bytes())?;
+                let vault = convert::vault_of_row(keys, id, kept)?;
+                let sealed = convert::sealed_number(&vault, id, &kept.person_id, number)?;
                 Some((sealed, convert::identity_digest(keys, id, number).to_vec()))
             }
         };
@@ -244,7 +238,7 @@ pub(super) async fn find_persons(
     rows.truncate(shown);
     let mut persons = Vec::with_capacity(rows.len());
     for row in rows {
-        persons.push(convert::person_to(row, &id, handler.kit.keys().vault())?);
+        persons.push(convert::person_to(row, &id, handler.kit.keys())?);
     }
     let by_number = matches!(sought, Sought::Number(_));
     let kind = if by_number { AuditKind::SearchByNumber } else { AuditKind::SearchByName };

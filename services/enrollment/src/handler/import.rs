@@ -8,16 +8,20 @@ mod part;
 mod results;
 mod source;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
 use chrono::NaiveDate;
 use shipei_contracts::{
     common::v1::ErrorReason,
     enrollment::v1::{self as pb, import_roster_request::Part},
 };
-use shipei_rules::ids::ProgrammeId;
+use shipei_rules::ids::{PersonId, ProgrammeId};
 use shipei_service_kit::{Error, Fields, Parts, ReadUnit, Result, Unit};
-use shipei_store::{Tx, tree::REGIONS_MAX};
+use shipei_store::{
+    DataKeys, Tx,
+    crypto::{Vault, WrappedKey},
+    tree::REGIONS_MAX,
+};
 use tonic::{Request, Streaming};
 
 use self::{
@@ -34,7 +38,7 @@ use crate::{
         check_places, judge, read_row, template_columns, warnings,
     },
     store::{
-        Stamp,
+        Stamp, person_key,
         place::successors_of,
         programme::{ProgrammeHead, lock_programme},
         roster::{self, NewPerson},
@@ -110,6 +114,35 @@ pub(super) async fn roster_template(
     Ok((unit, pb::GetRosterTemplateResponse { file }))
 }
 
+/// The keys of the people of a part.
+struct PartKeys<'c> {
+    /// Of those who have one, by id.
+    kept: HashMap<String, WrappedKey>,
+    /// What seals for whom, by id: somebody may stand in a part in several roles.
+    vaults: HashMap<&'c str, Vault>,
+    /// Those that are to be kept.
+    made: Vec<(&'c PersonId, WrappedKey)>,
+}
+
+impl<'c> PartKeys<'c> {
+    fn vault(&mut self, keys: &DataKeys, id: &ProgrammeId, person_id: &'c PersonId) -> Result<&Vault> {
+        match self.vaults.entry(person_id.as_str()) {
+            Entry::Occupied(there) => Ok(there.into_mut()),
+            Entry::Vacant(place) => {
+                let vault = match self.kept.get(person_id.as_str()) {
+                    Some(wrapped) => convert::vault_of(keys, id, person_id, wrapped)?,
+                    None => {
+                        let (vault, wrapped) = convert::new_key(keys, id, person_id)?;
+                        self.made.push((person_id, wrapped));
+                        vault
+                    }
+                };
+                Ok(place.insert(vault))
+            }
+        }
+    }
+}
+
 impl<'a> Import<'a> {
     async fn begin(handler: &'a Handler, header: &pb::RosterHeader, parts: &Parts) -> Result<Self> {
         let Ok(id) = ProgrammeId::parse(&header.programme_id) else {
@@ -170,14 +203,22 @@ impl<'a> Import<'a> {
         lock_programme(&mut unit.tx, &self.head.programme_id).await?;
         let mut register = Register::default();
         let judgements = self.judge_part(&mut unit.tx, part, &mut register, unit.occurred_at).await?;
-        let mut people = Vec::new();
-        for ((candidate, digest), judgement) in part.candidates.iter().zip(&part.digests).zip(&judgements) {
-            if judgement.verdict == Ok(Verdict::New) {
-                people.push(self.seal(candidate, *digest, &register)?);
-            }
-        }
-        let stamp = Stamp::of(&unit);
         let id = &self.head.programme_id;
+        let judged = part.candidates.iter().zip(&part.digests).zip(&judgements);
+        let new: Vec<_> = judged
+            .filter(|(_, judgement)| judgement.verdict == Ok(Verdict::New))
+            .map(|(candidate, _)| candidate)
+            .collect();
+        let ids: Vec<&PersonId> = new.iter().map(|(candidate, _)| &candidate.person_id).collect();
+        // Of who is there in another role, or was.
+        let kept = person_key::keys_of(&mut unit.tx, id, &ids).await?;
+        let mut keys = PartKeys { kept, vaults: HashMap::new(), made: Vec::new() };
+        let mut people = Vec::with_capacity(new.len());
+        for (candidate, digest) in new {
+            people.push(self.seal(candidate, *digest, &register, &mut keys)?);
+        }
+        person_key::insert_keys(&mut unit.tx, id, &keys.made).await?;
+        let stamp = Stamp::of(&unit);
         let places = people.iter().map(|person| &person.candidate.place);
         let successors = successors_of(&mut unit.tx, id, places).await?;
         roster::insert_people(&mut unit.tx, id, (&people, &successors), &stamp).await?;
@@ -249,10 +290,12 @@ impl<'a> Import<'a> {
         candidate: &'c Candidate,
         digest: IdentityDigest,
         register: &Register,
+        keys: &mut PartKeys<'c>,
     ) -> Result<NewPerson<'c>> {
-        let context = convert::identity_context(&self.head.programme_id, &candidate.person_id);
-        let number = candidate.identity_number.reveal();
-        let sealed_identity_number = self.handler.kit.keys().vault().seal(&context, number.as_bytes())?;
+        let (id, person_id) = (&self.head.programme_id, &candidate.person_id);
+        let vault = keys.vault(self.handler.kit.keys(), id, person_id)?;
+        let sealed_identity_number =
+            convert::sealed_number(vault, id, person_id, &candidate.identity_number)?;
         let name = register.name(&candidate.person_id).unwrap_or(&candidate.name).to_owned();
         let has_another_role = register.has_another_role(&candidate.person_id);
         Ok(NewPerson { candidate, name, has_another_role, sealed_identity_number, digest })

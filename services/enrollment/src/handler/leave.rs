@@ -14,7 +14,7 @@ use crate::{
     domain::{decide_return, still_enrolled},
     store::{
         Stamp,
-        person::{self as people, PersonFact},
+        person_fact::{self, PersonFact},
     },
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn withdraw(
     let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
+    person_fact::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
     let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &withdrawn);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
@@ -48,7 +48,7 @@ pub(super) async fn come_back(
     let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     decide_return(&member, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, &member, PersonFact::Return, &reason, (&stamp, &fact_id)).await?;
+    person_fact::note(&mut unit.tx, id, &member, PersonFact::Return, &reason, (&stamp, &fact_id)).await?;
     let returned = pb::TraineeReturned { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &returned);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
@@ -76,7 +76,7 @@ pub(super) async fn depart(
     let member = meant(held_members(&mut unit, id, person_id, &STAFF).await?, asked)?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
+    person_fact::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
     let departed = pb::PersonDeparted {
         programme_id: id.to_string(),
         person_id: person_id.to_string(),
@@ -98,7 +98,7 @@ pub(super) async fn remove(
     let head = programme_head(&mut unit.tx, id).await?;
     let member = meant(held_members(&mut unit, id, person_id, Role::ALL).await?, asked)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, &member, PersonFact::Removal, &reason, (&stamp, &fact_id)).await?;
+    person_fact::note(&mut unit.tx, id, &member, PersonFact::Removal, &reason, (&stamp, &fact_id)).await?;
     let removed = pb::PersonRemoved {
         programme_id: id.to_string(),
         person_id: person_id.to_string(),

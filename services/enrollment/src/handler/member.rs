@@ -26,7 +26,7 @@ pub(super) async fn person_of(
 ) -> Result<pb::Person> {
     let row = people::person(tx, id, person_id, role).await?;
     let row = row.ok_or_else(|| not_found("person_id"))?;
-    convert::person_to(row, id, handler.kit.keys().vault())
+    convert::person_to(row, id, handler.kit.keys())
 }
 
 /// The person in a role; `field` is the request field that names them.

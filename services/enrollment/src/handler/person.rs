@@ -24,7 +24,8 @@ use crate::{
     error::not_found,
     store::{
         Stamp,
-        person::{self as people, PeopleFilter, PersonFact},
+        person::{self as people, PeopleFilter},
+        person_fact::{self, PersonFact},
     },
 };
 
@@ -146,8 +147,8 @@ async fn get_person(
         convert::programme_and_person(&request.programme_id, "person_id", &request.person_id)?;
     programme_head(&mut unit.tx, &id).await?;
     let rows = people::in_each_role(&mut unit.tx, &unit.reach, &id, &person_id, unit.now).await?;
-    let vault = handler.kit.keys().vault();
-    let mut roles = rows.into_iter().map(|row| convert::person_to(row, &id, vault));
+    let keys = handler.kit.keys();
+    let mut roles = rows.into_iter().map(|row| convert::person_to(row, &id, keys));
     let person = Some(roles.next().ok_or_else(|| not_found("person_id"))??);
     let other_roles = roles.collect::<Result<_>>()?;
     Ok((unit, pb::GetPersonResponse { person, other_roles }))
@@ -163,10 +164,10 @@ async fn unmask_person(
     programme_head(&mut unit.tx, &id).await?;
     let rows = people::in_each_role(&mut unit.tx, &unit.reach, &id, &person_id, unit.now).await?;
     let row = rows.into_iter().next().ok_or_else(|| not_found("person_id"))?;
-    let vault = handler.kit.keys().vault();
-    let identity_number = convert::opened_number(&row, &id, vault)?.reveal().to_owned();
+    let keys = handler.kit.keys();
+    let identity_number = convert::opened_number(&row, &id, keys)?.reveal().to_owned();
     let county = row.county_code.clone();
-    let person = Some(convert::person_to(row, &id, vault)?);
+    let person = Some(convert::person_to(row, &id, keys)?);
     let accessed = Accessed {
         kind: AuditKind::Unmasked.into(),
         ids: vec![person_id.to_string()],
@@ -197,9 +198,9 @@ pub(super) async fn list_people(
     let filter = PeopleFilter { role, region_code, class_id: class_id.as_ref() };
     let after = (page.after(0), page.after(1));
     let rows = people::people(&mut unit.tx, &unit.reach, id, filter, unit.now, after, page.limit()).await?;
-    let vault = handler.kit.keys().vault();
+    let keys = handler.kit.keys();
     let Listing { entries: people, next_page_token, broken } =
-        page.list(rows, |row| convert::person_to(row, id, vault))?;
+        page.list(rows, |row| convert::person_to(row, id, keys))?;
     Ok((unit, pb::ListPeopleResponse { people, next_page_token, broken }))
 }
 
@@ -219,7 +220,7 @@ async fn record_login(
     let member = there.or(members.first()).ok_or_else(|| not_found("person_id"))?;
     decide_login(member, &scheme, unit.occurred_at)?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, member, PersonFact::Login, "", (&stamp, &fact_id)).await?;
+    person_fact::note(&mut unit.tx, id, member, PersonFact::Login, "", (&stamp, &fact_id)).await?;
     let logged_in = pb::PersonLoggedIn { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(member, &head).as_str(), person_id.as_str(), &logged_in);
     let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
@@ -239,7 +240,7 @@ async fn record_pre_job(
     let members = held_members(&mut unit, id, person_id, &[Role::ClassTutor, Role::CountyCounselor]).await?;
     let member = members.first().ok_or_else(|| not_found("person_id"))?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
-    people::note(&mut unit.tx, id, member, PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
+    person_fact::note(&mut unit.tx, id, member, PersonFact::PreJob, "", (&stamp, &fact_id)).await?;
     let attended =
         pb::PreJobTrainingAttended { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(member, &head).as_str(), person_id.as_str(), &attended);

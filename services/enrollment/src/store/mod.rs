@@ -11,6 +11,8 @@ pub(crate) mod extension;
 pub(crate) mod honour;
 pub(crate) mod person;
 pub(crate) mod person_change;
+pub(crate) mod person_fact;
+pub(crate) mod person_key;
 pub(crate) mod person_merge;
 pub(crate) mod place;
 pub(crate) mod programme;

@@ -11,13 +11,17 @@ use shipei_service_kit::{
     reach::{AsOf, Columns},
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_all, fetch_list, fetch_optional, fetch_page,
+    StoreError, Tx,
+    crypto::WrappedKey,
+    execute, fetch_all, fetch_list, fetch_optional, fetch_page,
     list::{Equal, Listed},
     stands,
 };
 
 use super::{
-    Maybe, Stamp, region,
+    Maybe,
+    person_fact::PersonFact,
+    region,
     things::{taught_by, tutors},
 };
 use crate::domain::{Member, Place, Time};
@@ -26,36 +30,6 @@ use crate::domain::{Member, Place, Time};
 const TURNS_MAX: i64 = 10_000;
 /// More than there are roles.
 const ROLES_MAX: i64 = 10;
-
-/// What happens to a person and counts once: in one of their roles, but log-in and training, which count in all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PersonFact {
-    Login,
-    PreJob,
-    Withdrawal,
-    Return,
-    Removal,
-}
-
-impl PersonFact {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::PreJob => "pre_job",
-            Self::Withdrawal => "withdrawal",
-            Self::Return => "return",
-            Self::Removal => "removal",
-        }
-    }
-
-    /// The role in which it counts, of somebody whom it befalls in `role`; empty for all of them.
-    fn role(self, role: Role) -> &'static str {
-        match self {
-            Self::Login | Self::PreJob => "",
-            Self::Withdrawal | Self::Return | Self::Removal => role.as_str(),
-        }
-    }
-}
 
 /// A person as they stand in one of their roles.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -89,11 +63,19 @@ pub(crate) struct PersonRow {
     pub(crate) withdrawn_fact_id: Option<String>,
     pub(crate) counts_for_id: Option<String>,
     pub(crate) merge_fact_id: Option<String>,
+    pub(crate) key_id: Option<String>,
+    pub(crate) wrapped_key: Option<Vec<u8>>,
 }
 
 impl PersonRow {
     pub(crate) fn role(&self) -> Result<Role, StoreError> {
         Role::parse(&self.role).ok_or_else(|| StoreError::corrupt_row("person", "role", &self.person_id))
+    }
+
+    /// Their key.
+    pub(crate) fn wrapped_key(&self) -> Option<WrappedKey> {
+        let key_id = self.key_id.clone()?;
+        Some(WrappedKey { key_id, bytes: self.wrapped_key.clone()? })
     }
 
     pub(crate) fn education_stage(&self) -> Result<Option<EducationStage>, StoreError> {
@@ -244,7 +226,8 @@ macro_rules! people_where {
             merge!("kept_id"),
             " AS counts_for_id, ",
             merge!("fact_id"),
-            " AS merge_fact_id FROM person p WHERE",
+            " AS merge_fact_id, k.key_id, k.wrapped_key FROM person p LEFT JOIN person_key k \
+             ON k.programme_id = p.programme_id AND k.person_id = p.person_id WHERE",
             is_there!(),
             "AND ",
             $condition
@@ -481,30 +464,4 @@ pub(crate) async fn found(
             ]
         ),
     }
-}
-
-/// Notes a fact about a member; the first one of its kind that stands counts.
-pub(crate) async fn note(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    member: &Member,
-    fact: PersonFact,
-    reason: &str,
-    (stamp, fact_id): (&Stamp, &str),
-) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        "INSERT INTO person_fact (programme_id, person_id, role, kind, reason, occurred_at, recorded_at, actor, fact_id) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        programme_id.as_str(),
-        member.person_id.as_str(),
-        fact.role(member.role),
-        fact.as_str(),
-        reason,
-        stamp.occurred_at,
-        stamp.recorded_at,
-        stamp.actor.as_str(),
-        fact_id
-    )?;
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod people;
 mod places;
 mod programmes;
 mod roster;
+mod rotated;
 mod transfers;
 mod world;
 

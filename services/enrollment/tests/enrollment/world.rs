@@ -41,7 +41,8 @@ impl World {
         Self::over(TestKit::postgres(shipei_enrollment::NAME, migrations).await).await
     }
 
-    async fn over(kit: TestKit) -> Self {
+    /// Over a kit that a test made.
+    pub(crate) async fn over(kit: TestKit) -> Self {
         let server = TestServer::start(|builder| shipei_enrollment::serve(builder, &kit.kit)).await;
         let channel = server.channel();
         let world = Self { kit, _server: server, channel };
