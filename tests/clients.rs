@@ -32,7 +32,7 @@ fn life_file() -> PathBuf {
 }
 
 /// A tool that `cargo xtask tools` installs.
-fn tool(variable: &str, path: &str) -> Result<PathBuf> {
+pub(crate) fn tool(variable: &str, path: &str) -> Result<PathBuf> {
     let tool = std::env::var_os(variable)
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools").join(path), PathBuf::from);
     ensure!(tool.exists(), "{} is not there: run `cargo xtask tools` once", tool.display());

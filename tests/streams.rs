@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     cluster::until,
+    examples::consumers_of_other_languages_go_on,
     harness::{Backend, KeptState, Process, program, replay_and_compare},
 };
 
@@ -235,43 +236,8 @@ async fn season_reaches_other_systems_once(backend: Backend) -> Result<()> {
     }
     ensure!(events > 1_000, "{events}");
     println!("{events} events, each once in files and in Redis");
-    consumer_of_another_language_goes_on(
-        &process.address,
-        &place,
-        logs["assessment"].values().map(Vec::len).sum(),
-    )
-    .await?;
+    consumers_of_other_languages_go_on(&process.address, &place, &redis, &logs["assessment"]).await?;
     watch_verifies(&process.address)
-}
-
-/// The example of the documentation, killed in the middle.
-async fn consumer_of_another_language_goes_on(address: &str, place: &KeptState, events: usize) -> Result<()> {
-    let python = std::env::var("SHIPEI_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python/consume.py");
-    let file = place.out("consumed.sqlite");
-    let consume = |wanted: usize| -> Result<Child> {
-        let mut command = Command::new(&python);
-        command.arg(&example).args([address, "assessment"]).arg(&file).arg(wanted.to_string());
-        Ok(command.stdin(Stdio::null()).spawn()?)
-    };
-    // It would wait for ever for one more; what it has by then is on the disk.
-    let mut killed = consume(events + 1)?;
-    until("the consumer to hold something", PATIENCE, async || {
-        fs::metadata(&file).is_ok_and(|file| file.len() > 20_000)
-    })
-    .await?;
-    killed.kill()?;
-    killed.wait()?;
-    let mut second = consume(events)?;
-    let ended = tokio::task::spawn_blocking(move || second.wait()).await??;
-    ensure!(ended.success(), "the consumer: {ended}");
-    let count = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM event').fetchone()[0])";
-    let counted = Command::new(&python).args(["-c", count]).arg(&file).output()?;
-    ensure!(
-        String::from_utf8(counted.stdout)?.trim() == events.to_string(),
-        "the consumer holds each event once"
-    );
-    Ok(())
 }
 
 /// What the documentation has operators paste.

@@ -19,6 +19,7 @@ mod corrected_courses;
 mod decided;
 mod documents;
 mod events_page;
+mod examples;
 mod extensions;
 mod faults;
 mod fill;

@@ -5,10 +5,9 @@
 ADDRESS is where the suite listens (127.0.0.1:7300), SOURCE the service whose log it is (assessment), DATABASE a file of SQLite that is made
 if it is not there. Events and the cursor are written in one transaction, so it may be killed at any moment and goes on exactly there. It ends when
 the table holds EVENTS of them; without a number it follows for ever.
-
-It needs grpcio and grpcio-reflection: the contracts come from the suite itself. With the generated classes of proto/ it is
-shorter still.
 """
+
+from __future__ import annotations
 
 import os
 import sqlite3
@@ -16,46 +15,30 @@ import sys
 import time
 
 import grpc
-from google.protobuf import message_factory
-from google.protobuf.descriptor_pool import DescriptorPool
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from shipei.event.v1 import event_feed_pb2, event_feed_pb2_grpc
 
-SUBSCRIBE = "shipei.event.v1.EventFeed"
 # Worth another try: an instance went, the stream is old, the suite is busy.
 TRY_AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
 
 
-def subscriber(channel):
-    """EventFeed.Subscribe as a function of a request's fields."""
-    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
-    method = pool.FindServiceByName(SUBSCRIBE).FindMethodByName("Subscribe")
-    request_class = message_factory.GetMessageClass(method.input_type)
-    response_class = message_factory.GetMessageClass(method.output_type)
-    call = channel.unary_stream(
-        f"/{SUBSCRIBE}/Subscribe",
-        request_serializer=request_class.SerializeToString,
-        response_deserializer=response_class.FromString,
-    )
-    return lambda metadata, **fields: call(request_class(**fields), metadata=metadata)
-
-
-def main(address, source, file, wanted=None):
+def main(address: str, source: str, file: str, wanted: str | None = None) -> None:
     database = sqlite3.connect(file, isolation_level=None)
     database.execute("PRAGMA synchronous = FULL")
     database.execute("CREATE TABLE IF NOT EXISTS event (id TEXT PRIMARY KEY, type TEXT, subject TEXT, seconds INTEGER, data BLOB)")
     database.execute("CREATE TABLE IF NOT EXISTS cursor (source TEXT PRIMARY KEY, cursor TEXT)")
     # Behind a load balancer this says whose log it is.
-    metadata = [("shipei-source", source)]
+    metadata: tuple[tuple[str, str | bytes], ...] = (("shipei-source", source),)
     if token := os.environ.get("SHIPEI_TOKEN"):
-        metadata.append(("authorization", f"Bearer {token}"))
+        metadata += (("authorization", f"Bearer {token}"),)
     while True:
         held = database.execute("SELECT count(*) FROM event").fetchone()[0]
         if wanted is not None and held >= int(wanted):
             return
         row = database.execute("SELECT cursor FROM cursor WHERE source = ?", (source,)).fetchone()
+        request = event_feed_pb2.SubscribeRequest(source=source, cursor=row[0] if row else "")
         try:
             with grpc.insecure_channel(address) as channel:
-                for response in subscriber(channel)(metadata, source=source, cursor=row[0] if row else ""):
+                for response in event_feed_pb2_grpc.EventFeedStub(channel).Subscribe(request, metadata=metadata):
                     database.execute("BEGIN IMMEDIATE")
                     for event in response.events:
                         kept = (event.id, event.type, event.subject, event.time.seconds, event.data.value)

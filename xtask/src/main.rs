@@ -1,11 +1,11 @@
-//! `cargo xtask test`, `ci`, `rights`, `events` and `tools`: the whole test suite, and all that a change must pass, on a machine with
-//! Rust and nothing else. What is missing comes from the package registries only (Debian, npm, PyPI).
+//! `cargo xtask test`, `ci`, `rights`, `events`, `packages` and `tools`: the whole test suite, and all that a change must
+//! pass, on a machine with Rust and nothing else. What is missing comes from the package registries only (Debian, npm, PyPI).
 
+mod packages;
 mod tools;
 
 use std::{
     io::{BufRead as _, BufReader},
-    path::PathBuf,
     process::{Command, ExitCode, Stdio},
 };
 
@@ -16,6 +16,8 @@ cargo xtask test   install what is missing (Postgres, redis-server, LibreOffice,
 cargo xtask ci     format, clippy, buf lint, documentation, what comes from the registries, then `cargo xtask test`
 cargo xtask rights write docs/rights.md anew from the contracts
 cargo xtask events write docs/events.md anew from the contracts
+cargo xtask packages
+                   make the contracts' packages for Python and Node in target/packages
 cargo xtask tools  install what is missing, no more";
 
 /// The program that tests run as processes.
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Some("ci") => ci(),
         Some("rights") => renew("rights::table", "SHIPEI_RENEW_RIGHTS"),
         Some("events") => renew("events_page", "SHIPEI_RENEW_EVENTS"),
+        Some("packages") => packages(),
         Some("tools") => tools::install_all().map(|_| ()),
         _ => {
             println!("{HELP}");
@@ -49,14 +52,20 @@ fn test() -> Result<()> {
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     if std::env::var_os(PROGRAM).is_none() {
         // Cargo makes it with the tests; tests that run it would build all of it once more, with the features of none.
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or(tools::root()?.join("target"), PathBuf::from);
-        command.env(PROGRAM, target.join("debug/shipei"));
+        command.env(PROGRAM, tools::target()?.join("debug/shipei"));
     }
     for (variable, path) in tools.variables() {
         command.env(variable, path);
     }
+    command.env("SHIPEI_TEST_PACKAGES", packages::build()?);
     run_tests(command)
+}
+
+/// The contracts' packages, and where they are.
+fn packages() -> Result<()> {
+    let folder = packages::build()?;
+    println!("{}", folder.display());
+    Ok(())
 }
 
 /// Runs tests, and says at the end once more what those that failed have printed: in half an hour of lines nobody finds it,

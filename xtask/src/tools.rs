@@ -1,5 +1,5 @@
-//! The programs that tests need beside Rust, installed where that is allowed: Debian's by apt, buf by npm, the Python
-//! client by pip, cargo-deny by cargo. Ours go to `.tools/`, which git does not track.
+//! The programs that tests need beside Rust, installed where that is allowed: Debian's by apt, buf and the Node clients by npm, the
+//! Python clients by pip, cargo-deny by cargo. Ours go to `.tools/`, which git does not track.
 
 use std::{
     env,
@@ -11,17 +11,31 @@ use anyhow::{Context as _, Result, bail};
 
 /// The version of `@bufbuild/buf` that the protos are linted and called with.
 const BUF_VERSION: &str = "1.75.0";
-/// What the Python client is made of.
-const PYTHON_PACKAGES: [&str; 3] =
-    ["grpcio==1.85.1", "grpcio-reflection==1.85.1", "googleapis-common-protos==1.76.0"];
+/// What the Python clients are made of, what makes the Python package of the contracts, and what reads its types.
+const PYTHON_PACKAGES: [&str; 10] = [
+    "grpcio==1.85.1",
+    "grpcio-reflection==1.85.1",
+    "googleapis-common-protos==1.76.0",
+    "redis==8.1.0",
+    "grpcio-tools==1.85.1",
+    "mypy-protobuf==5.1.0",
+    "setuptools==84.2.1",
+    "mypy==2.4.1",
+    "types-grpcio==1.85.0.20261028",
+    "types-protobuf==7.35.1.20260906",
+];
 
-/// What the Node client is made of.
-const NODE_PACKAGES: [&str; 5] = [
+/// What the Node clients are made of, and what makes the Node package of the contracts and reads its types.
+const NODE_PACKAGES: [&str; 9] = [
     "@grpc/grpc-js@1.14.1",
     "@grpc/proto-loader@0.8.1",
     "@connectrpc/connect@2.3.0",
     "@connectrpc/connect-web@2.3.0",
+    "@connectrpc/connect-node@2.3.0",
     "@bufbuild/protobuf@2.17.0",
+    "@bufbuild/protoc-gen-es@2.17.0",
+    "typescript@7.0.2",
+    "@types/node@20.19.43",
 ];
 
 /// The version of cargo-deny that looks at what comes from the registries.
@@ -93,6 +107,11 @@ pub(crate) fn root() -> Result<PathBuf> {
     Ok(own.parent().context("xtask lies in the workspace")?.to_owned())
 }
 
+/// Where what is built goes.
+pub(crate) fn target() -> Result<PathBuf> {
+    Ok(env::var_os("CARGO_TARGET_DIR").map_or(root()?.join("target"), PathBuf::from))
+}
+
 /// The buf program.
 pub(crate) fn buf() -> Result<PathBuf> {
     let folder = root()?.join(".tools/buf");
@@ -139,42 +158,55 @@ pub(crate) fn deny() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// The folder with the packages of the Node client.
-fn node_modules() -> Result<PathBuf> {
+/// The folder with Node's packages.
+pub(crate) fn node_modules() -> Result<PathBuf> {
     let folder = root()?.join(".tools/node");
     let done = folder.join("installed");
     let modules = folder.join("node_modules");
-    if done.exists() {
+    let wanted = NODE_PACKAGES.join(", ");
+    if is_installed(&done, &wanted) {
         return Ok(modules);
     }
+    if !on_path("npm") {
+        apt_install(&["npm"])?;
+    }
     std::fs::create_dir_all(&folder)?;
-    println!("installing {} into .tools/node", NODE_PACKAGES.join(", "));
+    println!("installing {wanted} into .tools/node");
     quiet(
         Command::new("npm")
             .args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"])
             .arg(&folder)
             .args(NODE_PACKAGES),
     )?;
-    std::fs::write(done, "")?;
+    std::fs::write(done, wanted)?;
     Ok(modules)
 }
 
-/// A Python with grpcio and its reflection client.
-fn python() -> Result<PathBuf> {
+/// Whether what is wanted now is what was installed: a list that has changed since is installed anew.
+fn is_installed(done: &Path, wanted: &str) -> bool {
+    std::fs::read_to_string(done).is_ok_and(|installed| installed == wanted)
+}
+
+/// A Python with its packages.
+pub(crate) fn python() -> Result<PathBuf> {
     let folder = root()?.join(".tools/python");
     let program = folder.join("bin/python");
     let done = folder.join("installed");
-    if done.exists() {
+    let wanted = PYTHON_PACKAGES.join(", ");
+    if is_installed(&done, &wanted) {
         return Ok(program);
     }
-    println!("installing {} into .tools/python", PYTHON_PACKAGES.join(", "));
+    if !on_path("python3") || !python_has_venv() {
+        apt_install(&["python3", "python3-venv"])?;
+    }
+    println!("installing {wanted} into .tools/python");
     quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     quiet(
         Command::new(&program)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(PYTHON_PACKAGES),
     )?;
-    std::fs::write(done, "")?;
+    std::fs::write(done, wanted)?;
     Ok(program)
 }
 
@@ -232,7 +264,7 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 /// Runs a command in silence; if it fails, what it printed is in the error.
-fn quiet(command: &mut Command) -> Result<()> {
+pub(crate) fn quiet(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}").replace('"', "");
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
