@@ -17,7 +17,7 @@ use crate::harness::{Backend, KeptState, embedded, season_folder};
 const TOKEN: &str = "shipei-consistency-token";
 
 /// The model scheme with another id, and phases of two and four minutes.
-fn scheme(programme: &str) -> Result<String> {
+pub(crate) fn scheme(programme: &str) -> Result<String> {
     let model = std::fs::read_to_string(season_folder("edges").join("scheme.toml"))?;
     let scheme = model
         .replace("id        = \"qinhuangdao-2019\"", &format!("id        = \"{programme}\""))
@@ -27,7 +27,7 @@ fn scheme(programme: &str) -> Result<String> {
     Ok(scheme)
 }
 
-fn life_file() -> PathBuf {
+pub(crate) fn life_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("life/life.json")
 }
 

@@ -17,26 +17,22 @@ use crate::{
     harness::{Backend, KeptState, Process, five_processes_with, program, replay_and_compare},
 };
 
-const PROGRAMMES: [&str; 1] = ["qinhuangdao-2019"];
+const PROGRAMME: &str = "qinhuangdao-2019";
+/// Who may do all that a season needs.
+const INSTITUTION: [&str; 2] = ["--role", "training_institution"];
 
 /// The keys of an issuer beside the data, and a token by them, both made by `shipei token`.
-fn token(place: &KeptState) -> Result<String> {
+pub(crate) fn token(place: &KeptState, who: &[&str], programme: &str) -> Result<String> {
     let mut command = Command::new(program());
-    command.arg("token").arg("--keys").arg(place.out("keys")).args([
-        "--role",
-        "training_institution",
-        "--import",
-    ]);
-    for programme in PROGRAMMES {
-        command.args(["--programme", programme]);
-    }
+    command.arg("token").arg("--keys").arg(place.out("keys"));
+    command.args(who).args(["--import", "--programme", programme]);
     let output = command.output().context("shipei token")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// Asks for tokens instead of being open.
-fn asks_for_tokens(place: &KeptState) -> impl Fn(&mut Command) + use<> {
+pub(crate) fn asks_for_tokens(place: &KeptState) -> impl Fn(&mut Command) + use<> {
     let keys = place.out("keys").join("issuer.jwks");
     move |command: &mut Command| {
         command.env_remove("SHIPEI_OPEN").env("SHIPEI_TOKEN_KEYS", &keys);
@@ -54,7 +50,7 @@ async fn refused_without(clients: &Clients) -> Result<()> {
 
 async fn five_with_tokens_give_the_scores(name: &str, backend: Backend) -> Result<()> {
     let place = KeptState::new(backend)?;
-    let bearer = Bearer::of_text(&token(&place)?)?;
+    let bearer = Bearer::of_text(&token(&place, &INSTITUTION, PROGRAMME)?)?;
     let (processes, clients) = five_processes_with(&place, &asks_for_tokens(&place)).await?;
     refused_without(&clients).await?;
     replay_and_compare(&clients.bearing(Some(bearer)), name, &place.out("scores")).await?;
@@ -65,7 +61,7 @@ async fn five_with_tokens_give_the_scores(name: &str, backend: Backend) -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn season_with_tokens_in_one_process_gives_its_scores() -> Result<()> {
     let place = KeptState::new(Backend::Sqlite)?;
-    let bearer = Bearer::of_text(&token(&place)?)?;
+    let bearer = Bearer::of_text(&token(&place, &INSTITUTION, PROGRAMME)?)?;
     let process = Process::serve_with(&[], &place.storage, &[], &asks_for_tokens(&place))?;
     let clients = Clients::connect(std::slice::from_ref(&process.address), None).await?;
     refused_without(&clients).await?;
@@ -88,7 +84,7 @@ async fn season_with_tokens_in_five_processes_on_postgres_gives_its_scores() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn season_with_tokens_over_mutual_tls_gives_its_scores() -> Result<()> {
     let place = KeptState::new(Backend::Sqlite)?;
-    let bearer = Bearer::of_text(&token(&place)?)?;
+    let bearer = Bearer::of_text(&token(&place, &INSTITUTION, PROGRAMME)?)?;
     let certificates = Certificates::make(place.folder.path())?;
     let with_tokens = asks_for_tokens(&place);
     let mut processes: Vec<Process> = Vec::new();

@@ -1,6 +1,8 @@
 //! The programs of examples/ as anybody runs them: on the contracts' packages of `cargo xtask packages`, installed as packages are.
 
 mod consumers;
+mod flaky;
+mod trainees;
 
 use std::{
     fs,

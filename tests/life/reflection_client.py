@@ -2,10 +2,11 @@
 
     python reflection_client.py ADDRESS PROGRAMME SCHEME_FILE LIFE_JSON
 
-It carries the consistency token of every answer to the next call, as every good client does.
+Where the suite asks for tokens, SHIPEI_TOKEN is one. It carries the consistency token of every answer to the next call, as every good client does.
 """
 
 import json
+import os
 import re
 import sys
 
@@ -54,6 +55,8 @@ class Suite:
             "/" + rpc, request_serializer=request_class.SerializeToString, response_deserializer=response_class.FromString
         )
         metadata = [(TOKEN, self.token)] if self.token else []
+        if bearer := os.environ.get("SHIPEI_TOKEN"):
+            metadata.append(("authorization", f"Bearer {bearer}"))
         argument = iter(requests) if descriptor.client_streaming else requests[0]
         if descriptor.server_streaming:
             answers, initial = list(stub(argument, metadata=metadata, timeout=30)), ()
