@@ -70,7 +70,8 @@ The examples are CloudEvents' JSON, as `shipei watch --json` and `shipei relay` 
 - A type keeps its name and what its fields mean. A field is added, never renumbered, and never gets another meaning; one that is no longer filled stays
   in the contract with a word on what is there instead. What can't be said so is a new type beside the old one.
 - A consumer takes no offence at types and fields that it doesn't know. A value of an enumeration that it doesn't know is passed on as a number.
-- That holds from 1.0 on: before it, types and fields may still change.
+- That holds from 1.0 on: before it, types and fields may still change. `cargo xtask breaking`, which CI runs, asks `buf breaking` what would
+  break: before 1.0, against the commit before, it says so; from 1.0 on, against the last release, it refuses it.
 ";
 
 /// The comment of what stands at a path of a file, in one line.

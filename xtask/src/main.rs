@@ -1,6 +1,7 @@
-//! `cargo xtask test`, `ci`, `rights`, `events`, `packages` and `tools`: the whole test suite, and all that a change must
+//! `cargo xtask test`, `ci`, `rights`, `events`, `breaking`, `packages` and `tools`: the whole test suite, and all that a change must
 //! pass, on a machine with Rust and nothing else. What is missing comes from the package registries only (Debian, npm, PyPI).
 
+mod breaking;
 mod packages;
 mod tools;
 
@@ -13,9 +14,11 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 const HELP: &str = "\
 cargo xtask test   install what is missing (Postgres, redis-server, LibreOffice, buf, a Python client), then all tests on both databases
-cargo xtask ci     format, clippy, buf lint, documentation, what comes from the registries, then `cargo xtask test`
+cargo xtask ci     format, clippy, buf lint and breaking, documentation, what comes from the registries, then `cargo xtask test`
 cargo xtask rights write docs/rights.md anew from the contracts
 cargo xtask events write docs/events.md anew from the contracts
+cargo xtask breaking
+                   what a change of the contracts would break for who has code of them
 cargo xtask packages
                    make the contracts' packages for Python and Node in target/packages
 cargo xtask tools  install what is missing, no more";
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         Some("ci") => ci(),
         Some("rights") => renew("rights::table", "SHIPEI_RENEW_RIGHTS"),
         Some("events") => renew("events_page", "SHIPEI_RENEW_EVENTS"),
+        Some("breaking") => breaking::check(),
         Some("packages") => packages(),
         Some("tools") => tools::install_all().map(|_| ()),
         _ => {
@@ -127,6 +131,8 @@ fn ci() -> Result<()> {
     let mut format = Command::new(&buf);
     format.args(["format", "--diff", "--exit-code"]).current_dir(tools::root()?.join("proto"));
     run(format)?;
+    step("buf breaking");
+    breaking::check()?;
     step("documentation");
     let mut documentation = cargo(&["doc", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
