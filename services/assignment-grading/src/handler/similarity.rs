@@ -46,7 +46,7 @@ impl Handler {
         let Sought { programme, class, region, least } = sought;
         let least = least.to_string();
         let binding = [programme.as_str(), text_of(class.as_ref()), text_of(region.as_ref()), &least];
-        Ok(self.kit.page::<T>(&binding, page_size, page_token)?)
+        self.kit.page::<T>(&binding, page_size, page_token)
     }
 
     async fn similar(

@@ -280,8 +280,6 @@ pub(crate) struct RepeatedRow {
     pub(crate) comment: String,
     /// How often.
     pub(crate) times: i64,
-    /// The first of the works by id, by which the list goes on.
-    pub(crate) first_id: String,
     /// When first and last.
     pub(crate) first_marked_at: DateTime<Utc>,
     pub(crate) last_marked_at: DateTime<Utc>,
@@ -301,6 +299,7 @@ pub(crate) async fn list_repeated(
         RepeatedRow,
         "mark" by ["tutor_id", "first_id"],
         [
+            // By the first of the works the list goes on.
             concat!(
                 "SELECT r.tutor_id, r.comment, r.times, r.first_id, r.first_marked_at, r.last_marked_at FROM \
                  (SELECT k.tutor_id, k.comment, COUNT(DISTINCT k.submission_id) AS times, MIN(k.submission_id) AS first_id, \
