@@ -11,6 +11,7 @@ use shipei_service_kit::{
     testing::{TestKit, TestServer},
 };
 use shipei_store::{
+    execute,
     testing::TestDatabase,
     testing_migrations::{self as migrations, Held},
 };
@@ -52,6 +53,10 @@ async fn every_schema_comes_to_the_newest(service: &Service, backend: Backend) -
         let after = migrations::held(&database).await?;
         migrations::expect_kept(&newest, &before, &after);
         assert_eq!(shape(&after), expected, "from {versions:?}");
+        // What was made up there is no key: the service would not start.
+        let mut tx = database.begin_write().await?;
+        execute!(tx, "DELETE FROM data_key")?;
+        tx.commit().await?;
         database.close().await;
         serves(service, old, backend).await.with_context(|| format!("from {versions:?}"))?;
     }

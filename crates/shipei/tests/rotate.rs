@@ -79,7 +79,8 @@ fn a_suite_gets_another_key_while_it_runs() -> Result<()> {
 
     let (done, why) = rotate(&["--json"], &key_file)?;
     ensure!(done, "{why}");
-    let shown: Value = serde_json::from_str(why.lines().last().unwrap_or_default())?;
+    let shown: Value =
+        serde_json::from_str(why.lines().find(|line| line.starts_with('{')).unwrap_or_default())?;
     let second = ids()?;
     assert_eq!((second.len(), &second[1]), (2, &first[0]));
     assert_eq!((&shown["key"], &shown["rewrapped"]), (&Value::from(second[0].clone()), &Value::from(6)));
@@ -95,7 +96,8 @@ fn a_suite_gets_another_key_while_it_runs() -> Result<()> {
     assert!(!done && why.contains("still wrapped by"), "{why}");
     let (done, why) = rotate(&["--json"], &key_file)?;
     ensure!(done, "{why}");
-    let shown: Value = serde_json::from_str(why.lines().last().unwrap_or_default())?;
+    let shown: Value =
+        serde_json::from_str(why.lines().find(|line| line.starts_with('{')).unwrap_or_default())?;
     assert_eq!((&shown["went_on"], &shown["rewrapped"]), (&Value::from(true), &Value::from(6)));
     assert_eq!(ids()?, third);
     assert!(rotate(&["--drop-old"], &key_file)?.0);
