@@ -1,14 +1,13 @@
 //! The keys of an installation: the current one, older ones that are still taken, and what follows from each.
 
 use std::{
-    fmt,
+    fmt, fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
 };
 
 use hmac::Mac as _;
-use tokio::time::Instant;
 
 use super::{
     cipher::{CannotOpen, Cipher, Vault},
@@ -18,9 +17,6 @@ use super::{
     wrap::{KeyWrap, WrappedKey},
 };
 use crate::StoreError;
-
-/// How often the file is looked at, at most, for a key that is not known.
-const LOOKED_EVERY_MIN: Duration = Duration::from_secs(1);
 
 /// All keys of one installation, as the key file has them now. Clones share them.
 #[derive(Clone)]
@@ -34,8 +30,17 @@ pub struct Keys {
 struct Ring {
     file: Option<PathBuf>,
     known: RwLock<Arc<Known>>,
-    looked_at: Mutex<Option<Instant>>,
+    /// The file as it was when it was last read for a key that was not known.
+    seen: Mutex<Option<FileMark>>,
     cipher: Cipher,
+}
+
+/// By which it is seen that a file was written: it is replaced by another one, or written in its place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileMark {
+    inode: u64,
+    written: (i64, i64),
+    bytes: u64,
 }
 
 /// What was read from it.
@@ -90,7 +95,7 @@ impl Known {
 impl Ring {
     fn of(file: Option<PathBuf>, contents: Contents, cipher: Cipher) -> Arc<Ring> {
         let known = RwLock::new(Known::of(contents, cipher));
-        Arc::new(Ring { file, known, looked_at: Mutex::new(None), cipher })
+        Arc::new(Ring { file, known, seen: Mutex::new(None), cipher })
     }
 
     fn known(&self) -> Arc<Known> {
@@ -118,22 +123,35 @@ impl Ring {
     /// What is known, and a key of this id in it, if the file has it: another process may have read of it before this one.
     fn known_with(&self, id: &str) -> Arc<Known> {
         let known = self.known();
-        if known.find(id).is_some() || !self.has_changed() {
+        if known.find(id).is_some() {
             return known;
         }
+        self.look_if_written();
         self.known()
     }
 
-    /// As [`Ring::look`], for what is made by a key that is not known: seldom, since that may be anything.
-    fn has_changed(&self) -> bool {
-        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked_at.is_some_and(|at| at.elapsed() < LOOKED_EVERY_MIN) {
-            return false;
+    /// As [`Ring::look`], for what is made by a key that is not known. That may be anything, made up a thousand times a second, so the file is
+    /// read only when it is another one than was seen last.
+    fn look_if_written(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = self.file.as_deref().and_then(FileMark::of);
+        if mark.is_none() || *seen == mark {
+            return;
         }
-        *looked_at = Some(Instant::now());
-        self.look().unwrap_or_else(|error| {
-            tracing::warn!(%error, "a key is not known, and the key file can't be read anew");
-            false
+        match self.look() {
+            Ok(_) => *seen = mark,
+            Err(error) => tracing::warn!(%error, "a key is not known, and the key file can't be read anew"),
+        }
+    }
+}
+
+impl FileMark {
+    fn of(file: &Path) -> Option<FileMark> {
+        let metadata = fs::metadata(file).ok()?;
+        Some(FileMark {
+            inode: metadata.ino(),
+            written: (metadata.mtime(), metadata.mtime_nsec()),
+            bytes: metadata.len(),
         })
     }
 }
@@ -277,8 +295,13 @@ impl TokenKey {
     /// Whether any key made it that the file has or had.
     pub(crate) fn verify(&self, parts: &[&[u8]], expected: &[u8]) -> bool {
         // Another process may have made it by a key that this one has not read of yet.
-        self.0.known().verifies(parts, expected)
-            || (self.0.has_changed() && self.0.known().verifies(parts, expected))
+        let known = self.0.known();
+        if known.verifies(parts, expected) {
+            return true;
+        }
+        self.0.look_if_written();
+        let again = self.0.known();
+        !Arc::ptr_eq(&known, &again) && again.verifies(parts, expected)
     }
 }
 
