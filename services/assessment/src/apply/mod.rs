@@ -100,13 +100,6 @@ pub async fn apply_batches(
             batch.touched.author(person_id, cause);
         }
         touch_what_rests_on_it(unit, &programme_id, &mut batch).await?;
-        // What was owed about who is nobody is owed no more, by whichever class it was.
-        let removed: Vec<&PersonId> = batch.removed.keys().collect();
-        for person in classes::classes_where(&mut unit.tx, &programme_id, &removed).await? {
-            if let Some(cause) = batch.removed.get(&person.person_id) {
-                batch.touched.class(&person.class_id, cause);
-            }
-        }
         let class_ids: Vec<&ClassId> = batch.classes_extended.keys().collect();
         for person in classes::people_of(&mut unit.tx, &programme_id, &class_ids).await? {
             if let Some(cause) = batch.classes_extended.get(&person.class_id) {

@@ -95,8 +95,9 @@ async fn run_step(
     let stored = scores::lock_trainees(&mut unit.tx, work.programme_id, &person_ids).await?;
     let records: BTreeMap<PersonId, TraineeRecord> =
         trainees::load(&mut unit.tx, work.programme_id, &work.windows, &person_ids).await?;
-    let nobody: Vec<&PersonId> = person_ids.into_iter().filter(|id| !records.contains_key(*id)).collect();
-    clear_marking(unit, work, &nobody).await?;
+    let nobody: BTreeMap<&PersonId, &Cause> =
+        step.iter().copied().filter(|(person_id, _)| !records.contains_key(*person_id)).collect();
+    clear_marking(unit, work, &nobody, touched).await?;
     let mut rows = Vec::new();
     let mut marking_rows = Vec::new();
     for (person_id, cause) in step {
@@ -131,13 +132,30 @@ async fn run_step(
     Ok(())
 }
 
-/// Leaves nothing owed about the work of these, who have no score: they are nobody, whether they were scored themselves or another id
-/// answered for them. Of who counts for another id that one answers. Their classes are scored anew with what made them nobody.
-async fn clear_marking(unit: &mut Unit, work: &Work<'_>, person_ids: &[&PersonId]) -> Result<()> {
-    for person_id in scores::owed_about(&mut unit.tx, work.programme_id, person_ids).await? {
+/// Leaves nothing owed about the work of those who have no score: they are nobody, whether they were scored themselves or another id
+/// answered for them. Of who counts for another id that one answers. The classes that owed it are scored anew.
+async fn clear_marking(
+    unit: &mut Unit,
+    work: &Work<'_>,
+    nobody: &BTreeMap<&PersonId, &Cause>,
+    touched: &mut Touched,
+) -> Result<()> {
+    let person_ids: Vec<&PersonId> = nobody.keys().copied().collect();
+    let mut owed: BTreeMap<PersonId, Vec<ClassId>> = BTreeMap::new();
+    for row in scores::owed_about(&mut unit.tx, work.programme_id, &person_ids).await? {
+        let class_ids = [row.owed_class_id, row.late_class_id].into_iter().flatten();
+        owed.entry(row.person_id).or_default().extend(class_ids);
+    }
+    for (person_id, class_ids) in owed {
         let member = member(&mut unit.tx, work.programme_id, Role::Trainee, &person_id).await?;
-        if member.is_none_or(|member| member.counts_for.is_none()) {
-            scores::clear_marking(&mut unit.tx, work.programme_id, &person_id).await?;
+        if member.is_some_and(|member| member.counts_for.is_some()) {
+            continue;
+        }
+        scores::clear_marking(&mut unit.tx, work.programme_id, &person_id).await?;
+        for class_id in &class_ids {
+            if let Some(cause) = nobody.get(&person_id) {
+                touched.class(class_id, cause);
+            }
         }
     }
     Ok(())

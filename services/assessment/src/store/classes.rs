@@ -72,25 +72,6 @@ pub async fn people_of(
     )
 }
 
-/// The classes in which these people ever stood.
-pub async fn classes_where(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    person_ids: &[&PersonId],
-) -> Result<Vec<PersonOfClass>, StoreError> {
-    select_by_keys!(
-        tx,
-        PersonOfClass,
-        [
-            "SELECT class_id, person_id FROM trainee_place WHERE class_id <> '' AND programme_id = ",
-            programme_id.as_str(),
-            " AND person_id IN "
-        ],
-        person_ids,
-        |person_id| (person_id.as_str())
-    )
-}
-
 /// The classes to whose seminars these people posted.
 pub async fn classes_posted_in(
     tx: &mut Tx,

@@ -267,31 +267,38 @@ pub async fn save_marking(
     Ok(())
 }
 
-#[derive(sqlx::FromRow)]
-struct OwedRow {
+/// A submission about which a class owes a mark, or is late.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OwedRow {
+    /// Whose it is.
     #[sqlx(try_from = "String")]
-    person_id: PersonId,
+    pub person_id: PersonId,
+    /// Which class owes the mark.
+    #[sqlx(try_from = "MaybeId")]
+    pub owed_class_id: Option<ClassId>,
+    /// In which class it made its week late.
+    #[sqlx(try_from = "MaybeId")]
+    pub late_class_id: Option<ClassId>,
 }
 
-/// Those of these people about whose submissions a class owes a mark, or is late.
+/// What classes owe about submissions of these people, or are late with.
 pub async fn owed_about(
     tx: &mut Tx,
     programme_id: &ProgrammeId,
     person_ids: &[&PersonId],
-) -> Result<Vec<PersonId>, StoreError> {
-    let rows: Vec<OwedRow> = select_by_keys!(
+) -> Result<Vec<OwedRow>, StoreError> {
+    select_by_keys!(
         tx,
         OwedRow,
         [
-            "SELECT DISTINCT person_id FROM submission WHERE (owed_class_id IS NOT NULL OR late_class_id IS NOT NULL) \
-             AND programme_id = ",
+            "SELECT person_id, owed_class_id, late_class_id FROM submission \
+             WHERE (owed_class_id IS NOT NULL OR late_class_id IS NOT NULL) AND programme_id = ",
             programme_id.as_str(),
             " AND person_id IN "
         ],
         person_ids,
         |person_id| (person_id.as_str())
-    )?;
-    Ok(rows.into_iter().map(|row| row.person_id).collect())
+    )
 }
 
 /// Leaves nothing owed about a trainee's submissions.
