@@ -130,16 +130,13 @@ pub struct Post {
 }
 
 /// A trainee at an activity.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attendance {
     /// The trainee.
-    #[sqlx(try_from = "String")]
     pub person_id: PersonId,
     /// The activity.
-    #[sqlx(try_from = "String")]
     pub activity_id: ActivityId,
     /// The activity's county.
-    #[sqlx(try_from = "String")]
     pub county_code: RegionCode,
     /// The activity's education stage.
     pub education_stage: String,
