@@ -254,9 +254,11 @@ async fn has_table(tx: &mut Tx) -> Result<bool, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::conformance::migrator;
-    use crate::crypto::add_key;
+    use crate::crypto::{KeyWrap, add_key};
     use crate::testing::TestDatabase;
 
     #[tokio::test]
@@ -321,5 +323,45 @@ mod tests {
             assert_eq!(after.vault().seal(b"c", b"v").unwrap()[0], 1);
             assert!(after.open_key(b"who", &wrapped).is_err(), "its key is in the file no more");
         }
+    }
+
+    /// What a KMS would be: it has the key, and gives nobody more than an answer.
+    #[derive(Debug)]
+    struct Elsewhere(Keys);
+
+    impl KeyWrap for Elsewhere {
+        fn current(&self) -> String {
+            format!("elsewhere/{}", self.0.wrap().current())
+        }
+
+        fn knows(&self, key_id: &str) -> bool {
+            key_id == self.current()
+        }
+
+        fn wrap(&self, context: &[u8], key: &[u8; KEY_BYTES]) -> Result<WrappedKey, StoreError> {
+            Ok(WrappedKey { key_id: self.current(), ..self.0.wrap().wrap(context, key)? })
+        }
+
+        fn unwrap(&self, context: &[u8], wrapped: &WrappedKey) -> Result<[u8; KEY_BYTES], CannotOpen> {
+            let wrapped = WrappedKey { key_id: self.0.wrap().current(), ..wrapped.clone() };
+            self.0.wrap().unwrap(context, &wrapped)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_wraps_may_be_elsewhere() {
+        let test = TestDatabase::sqlite();
+        let database = test.open().await.unwrap();
+        database.migrate(&migrator()).await.unwrap();
+        let elsewhere = Arc::new(Elsewhere(Keys::derive(&[3; 32])));
+        let keys = |file: u8| Keys::derive(&[file; 32]).wrapping_by(elsewhere.clone());
+        let before = database.data_keys(&keys(1)).await.unwrap().unwrap();
+        let (vault, wrapped) = before.make_key(b"who").unwrap();
+        assert_eq!(database.sealed().await.unwrap(), Sealed::With(elsewhere.current()));
+        // Whatever the key file is then: it opens nothing that is kept.
+        let after = database.data_keys(&keys(2)).await.unwrap().unwrap();
+        let sealed = vault.seal(b"c", b"v").unwrap();
+        assert_eq!(after.open_key(b"who", &wrapped).unwrap().open(b"c", &sealed), Ok(b"v".to_vec()));
+        assert!(database.data_keys(&Keys::derive(&[1; 32])).await.unwrap().is_none());
     }
 }

@@ -138,9 +138,10 @@ impl Ring {
         if mark.is_none() || *seen == mark {
             return;
         }
-        match self.look() {
-            Ok(_) => *seen = mark,
-            Err(error) => tracing::warn!(%error, "a key is not known, and the key file can't be read anew"),
+        // One that can't be used is said once, and looked at again when it was written again.
+        *seen = mark;
+        if let Err(error) = self.look() {
+            tracing::warn!(%error, "a key is not known, and the key file can't be read anew");
         }
     }
 }
@@ -385,10 +386,15 @@ mod tests {
         // Who follows a log may have a cursor of then; nothing is made by that key any more.
         assert!(keys.tokens().verify(&[b"page"], &mac) && keys.tokens().mac(&[b"page"]) != mac);
         assert!(keys.services_of(&id).is_none());
-        // A file that can't be used changes nothing.
+        // A file that can't be used changes nothing, and is found as soon as it can be.
+        let fit = fs::read(&path).unwrap();
         fs::write(&path, "nonsense").unwrap();
-        assert!(keys.look().is_err());
+        assert!(keys.look().is_err() && !keys.wrap().knows("made up"));
         assert_eq!(keys.wrap().unwrap(b"c", &by_new), Ok(KEY));
+        fs::write(&path, fit).unwrap();
+        add_key(&path).unwrap();
+        let newest = Keys::load(&path).unwrap().unwrap();
+        assert!(keys.services_of(&newest.services().0).is_some());
     }
 
     #[test]
