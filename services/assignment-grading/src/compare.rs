@@ -1,7 +1,7 @@
 //! Works compared with each other, a few at a time, in the background: no call waits for it, and what it finds changes no score. A killed
 //! instance goes on where it stopped; of several instances one has the turn.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use shipei_service_kit::{Error, Kit, Result, Shutdown, Unit};
 use shipei_store::crypto::jitter;
@@ -16,6 +16,8 @@ const WORKS_PER_STEP: i64 = 20;
 const BYTES_PER_STEP: usize = 100_000;
 /// With how many works of each band a work is compared: of a text that thousands have copied some are enough.
 const CANDIDATES_PER_BAND: i64 = 10;
+/// So many of those are read at a time: each may be of 200,000 characters.
+const CANDIDATES_PER_READ: usize = 8;
 /// How often it is looked for works. Nothing wakes us: it may wait, and whoever writes is not to wait for it.
 const POLL: Duration = Duration::from_secs(1);
 /// A pause behind each transaction, of so many times what that took: those who hand in work now come first.
@@ -23,7 +25,7 @@ const PAUSE_FACTOR: u32 = 2;
 /// But no longer than this.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Compares the next works; false when none is left, or another instance is at it.
+/// Compares the next works; false when none was left, or another instance is at it.
 async fn step(unit: &mut Unit) -> Result<bool> {
     if !store::take_turn(&mut unit.tx).await? {
         return Ok(false);
@@ -55,17 +57,22 @@ async fn compare(unit: &mut Unit, work: &store::Work) -> Result<()> {
     }
     let ids = store::candidates(&mut unit.tx, work, &bands, CANDIDATES_PER_BAND).await?;
     store::insert_bands(&mut unit.tx, work, &bands).await?;
-    let others = store::works_by_id(&mut unit.tx, &work.programme_id, &ids).await?;
-    let person_id = work.person_id.clone();
-    let found = apart(move || {
-        let of_others = others.into_iter().filter(|other| other.person_id != person_id);
-        let measured = of_others.map(|other| (own.percent(&Compared::new(&other.text)), other.submission_id));
-        measured.filter(|(percent, _)| *percent >= PERCENT_MIN).collect::<Vec<_>>()
-    })
-    .await?;
-    for (percent, other_id) in found {
-        let both = (&work.submission_id, &other_id);
-        store::insert_similar(&mut unit.tx, &work.programme_id, both, percent).await?;
+    let own = Arc::new(own);
+    for ids in ids.chunks(CANDIDATES_PER_READ) {
+        let mut others = store::works_by_id(&mut unit.tx, &work.programme_id, ids).await?;
+        others.retain(|other| other.person_id != work.person_id);
+        let own = Arc::clone(&own);
+        let found = apart(move || {
+            let measured = others
+                .into_iter()
+                .map(|other| (own.percent(&Compared::new(&other.text)), other.submission_id));
+            measured.filter(|(percent, _)| *percent >= PERCENT_MIN).collect::<Vec<_>>()
+        })
+        .await?;
+        for (percent, other_id) in found {
+            let both = (&work.submission_id, &other_id);
+            store::insert_similar(&mut unit.tx, &work.programme_id, both, percent).await?;
+        }
     }
     Ok(())
 }
@@ -77,26 +84,24 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 /// Compares whatever waits for it; returns when nothing is left.
 async fn finish(kit: &Kit) -> Result<()> {
-    loop {
-        let looking = kit.retry(|| async {
-            let mut tx = kit.database().begin_read().await?;
-            let waiting = store::next_works(&mut tx, 1).await?;
-            tx.rollback().await?;
-            Ok::<_, Error>(!waiting.is_empty())
-        });
-        if !looking.await? {
-            return Ok(());
-        }
-        let compared = kit.write_by_itself("works compared", |mut unit| async move {
-            let more = step(&mut unit).await?;
-            Ok((unit, more))
-        });
+    // Nothing is written to find that there is nothing to do, which is so nearly always.
+    let looking = kit.retry(|| async {
+        let mut tx = kit.database().begin_read().await?;
+        let waiting = store::next_works(&mut tx, 1).await?;
+        tx.rollback().await?;
+        Ok::<_, Error>(!waiting.is_empty())
+    });
+    let mut is_more = looking.await?;
+    while is_more {
         let begun = Instant::now();
-        if !compared.await? {
-            return Ok(());
-        }
+        let comparing = kit.write_by_itself("works compared", |mut unit| async move {
+            let is_more = step(&mut unit).await?;
+            Ok((unit, is_more))
+        });
+        is_more = comparing.await?;
         tokio::time::sleep((begun.elapsed() * PAUSE_FACTOR).min(PAUSE_MAX)).await;
     }
+    Ok(())
 }
 
 /// Does so until shutdown.

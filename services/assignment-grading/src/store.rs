@@ -26,6 +26,10 @@ mod submission;
 pub(crate) mod things;
 
 use chrono::{DateTime, Utc};
+use shipei_store::{
+    list::Piece,
+    sqlx::{self, Encode, QueryBuilder, Type},
+};
 
 pub(crate) use bulletin::{insert_bulletin, list_bulletins};
 pub(crate) use judgement::{GivenMark, given_marks, people_marked_by, save_judgement};
@@ -51,4 +55,26 @@ pub(crate) struct Recorded {
 pub(crate) struct AfterTime<'page> {
     pub(crate) at: DateTime<Utc>,
     pub(crate) id: &'page str,
+}
+
+/// A condition ` <text> (id, ..)`, left out when there are no ids.
+struct Among<'a>(&'static str, Vec<&'a str>);
+
+impl<DB: sqlx::Database> Piece<DB> for Among<'_>
+where
+    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
+{
+    fn push_to(&self, query: &mut QueryBuilder<DB>) {
+        let Self(text, ids) = self;
+        for (place, id) in ids.iter().enumerate() {
+            query.push(if place == 0 { text } else { ", " });
+            if place == 0 {
+                query.push(" (");
+            }
+            query.push_bind(*id);
+        }
+        if !ids.is_empty() {
+            query.push(")");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use shipei_contracts::assignment::v1::{self as proto, similarity_service_server::SimilarityService};
 use shipei_rules::ids::text_of;
 use shipei_service_kit::{Error, Listing, ReadUnit, Result, page::Page, prost::Name, to_int32, to_timestamp};
+use shipei_store::list::Listed;
 use tonic::Request;
 
 use super::{Answer, Handler, after_number};
@@ -70,20 +71,13 @@ impl Handler {
             },
         };
         let rows = similar::list_similar(&mut unit.tx, &unit.reach, &sought, &after, page.limit()).await?;
-        let mut shown = Vec::with_capacity(rows.len());
-        for row in &rows {
-            // The other one may be of a class that is none of the caller's.
-            let other_id = row.readable().map(|row| &row.other_id);
-            shown.push(match other_id {
-                Some(other_id) => {
-                    similar::is_reached(&mut unit.tx, &unit.reach, &sought.programme, other_id).await?
-                }
-                None => false,
-            });
-        }
-        let mut shown = shown.into_iter();
+        // The other one may be of a class that is none of the caller's.
+        let others: Vec<_> =
+            rows.iter().filter_map(Listed::readable).map(|row| row.other_id.clone()).collect();
+        let others: Vec<_> = others.iter().collect();
+        let shown = similar::reached(&mut unit.tx, &unit.reach, &sought.programme, &others).await?;
         let Listing { entries: pairs, next_page_token, broken } = page.list(rows, |row| {
-            let is_shown = shown.next().unwrap_or(false);
+            let is_shown = shown.contains(row.other_id.as_str());
             Ok(pair(row, is_shown))
         })?;
         Ok((unit, proto::ListSimilarSubmissionsResponse { pairs, next_page_token, broken }))
@@ -103,7 +97,8 @@ impl Handler {
         let own = own.filter(|own| own.stands).ok_or_else(|| not_found("submission_id"))?;
         let other = store::submission(&mut unit.tx, &programme, &other_id).await?;
         let other = other.filter(|other| other.stands).ok_or_else(none)?;
-        let is_shown = similar::is_reached(&mut unit.tx, &unit.reach, &programme, &other_id).await?;
+        let shown = similar::reached(&mut unit.tx, &unit.reach, &programme, &[&other_id]).await?;
+        let is_shown = !shown.is_empty();
         let texts = (own.text.clone(), other.text.clone());
         let comparing = tokio::task::spawn_blocking(move || {
             let found = Compared::new(&texts.0).passages(&Compared::new(&texts.1));

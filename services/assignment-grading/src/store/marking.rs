@@ -18,7 +18,7 @@ use shipei_store::{
 };
 
 use super::{
-    AfterTime,
+    AfterTime, Among,
     submission::{SubmissionRow, submission_columns},
 };
 
@@ -28,28 +28,6 @@ struct OfTheTutorsPeople<'a> {
     programme_id: &'a ProgrammeId,
     /// The tutor's ids.
     tutor_ids: &'a [&'a PersonId],
-}
-
-/// A condition ` <text> (id, ..)`, left out when there are no ids.
-struct Among<'a>(&'static str, Vec<&'a str>);
-
-impl<DB: sqlx::Database> Piece<DB> for Among<'_>
-where
-    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
-{
-    fn push_to(&self, query: &mut QueryBuilder<DB>) {
-        let Self(text, ids) = self;
-        for (place, id) in ids.iter().enumerate() {
-            query.push(if place == 0 { text } else { ", " });
-            if place == 0 {
-                query.push(" (");
-            }
-            query.push_bind(*id);
-        }
-        if !ids.is_empty() {
-            query.push(")");
-        }
-    }
 }
 
 fn person_texts<'a>(ids: &[&'a PersonId]) -> Vec<&'a str> {

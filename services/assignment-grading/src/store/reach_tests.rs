@@ -15,7 +15,7 @@ use shipei_store::{Tx, list::all};
 use super::{
     AfterTime, Recorded, insert_bulletin, insert_mark, insert_post, insert_seminar, insert_submission,
     list_bulletins, list_marking, list_posts, list_seminars, list_submissions,
-    similarity::{AfterSimilar, Sought, insert_similar, is_reached, list_repeated, list_similar},
+    similarity::{AfterSimilar, Sought, insert_similar, list_repeated, list_similar, reached},
 };
 use crate::domain::{Bulletin, Mark, Post, Seminar, Standing, Submission};
 
@@ -147,7 +147,7 @@ async fn similar_works_are_shown_as_far_as_they_are_reached(kit: TestKit) {
         assert!(distances.is_sorted(), "{distances:?}");
         let mut found = Vec::new();
         for row in rows {
-            let is_shown = is_reached(tx, &reach, &programme(), &row.other_id).await.unwrap();
+            let is_shown = !reached(tx, &reach, &programme(), &[&row.other_id]).await.unwrap().is_empty();
             found.push(format!("{} {} {is_shown}", row.submission_id, row.other_id));
         }
         assert_eq!(sorted(found), sorted(expected), "{reach:?}");

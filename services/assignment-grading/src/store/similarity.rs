@@ -3,6 +3,8 @@
 //! Every work is compared once, with all that were compared before it; what is kept is of texts alone. Which works count, whose they are and
 //! who may see them is asked for when a list is read.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use shipei_mirror::counting_id;
 use shipei_rules::{
@@ -16,7 +18,7 @@ use shipei_store::{
     select_by_keys, sqlx, stands,
 };
 
-use super::submission::OF_SUBMISSION;
+use super::{Among, submission::OF_SUBMISSION};
 use crate::domain::similarity::BANDS;
 
 /// A work to be compared.
@@ -84,7 +86,7 @@ pub(crate) async fn candidates(
     bands: &[i64; BANDS],
     limit: i64,
 ) -> Result<Vec<SubmissionId>, StoreError> {
-    let mut found = std::collections::BTreeSet::new();
+    let mut found = BTreeSet::new();
     for band in bands {
         let rows = fetch_all!(
             tx,
@@ -249,28 +251,31 @@ pub(crate) async fn similar(
     Ok(row.map(|(distance,)| 100 - distance))
 }
 
-/// Whether a work is within reach.
-pub(crate) async fn is_reached(
+/// Those of these works that are within reach.
+pub(crate) async fn reached(
     tx: &mut Tx,
     reach: &Reach,
     programme_id: &ProgrammeId,
-    submission_id: &SubmissionId,
-) -> Result<bool, StoreError> {
+    submission_ids: &[&SubmissionId],
+) -> Result<BTreeSet<String>, StoreError> {
+    if submission_ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let rows = fetch_list!(
         tx,
         (String,),
         [
             "SELECT s.submission_id FROM submission s WHERE s.programme_id = ",
             programme_id.as_str(),
-            " AND s.submission_id = ",
-            submission_id.as_str(),
+            "",
+            Among(" AND s.submission_id IN", submission_ids.iter().map(|id| id.as_str()).collect()),
             "",
             reach.over(OF_SUBMISSION),
             " LIMIT ",
-            1_i64
+            i64::try_from(submission_ids.len()).unwrap_or(i64::MAX)
         ]
     )?;
-    Ok(!rows.is_empty())
+    Ok(rows.into_iter().map(|(submission_id,)| submission_id).collect())
 }
 
 /// A comment that a tutor gave to several works.
