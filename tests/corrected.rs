@@ -18,7 +18,6 @@ use shipei_contracts::{
         self as enrollment, extension_service_client::ExtensionServiceClient,
         person_service_client::PersonServiceClient, region_service_client::RegionServiceClient,
     },
-    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
     learning::v1::{
         CorrectCourseRequest, Course, CourseCategory, CourseTerms, CreateCourseRequest, GetProgressRequest,
         GrantTimeRequest, RetireCourseRequest, course_service_client::CourseServiceClient,
@@ -28,7 +27,7 @@ use shipei_contracts::{
 use shipei_service_kit::status::reason_of;
 
 use crate::harness::{Backend, KeptState, embedded};
-use crate::places::{END, RONGCHENG, ask, assignment, at, id, on_both, populate, retract};
+use crate::places::{END, RONGCHENG, ask, assignment, at, id, on_both, populate, retract, retract_from};
 
 /// When T1 achieved the first phase; empty when they did not.
 async fn achieved(clients: &Clients) -> Result<String> {
@@ -176,14 +175,7 @@ async fn score_follows_what_a_course_is(backend: Backend) -> Result<()> {
         ask!(clients, CourseServiceClient, "learning-progress", correct_course, request);
         let found = settled_phase(&clients, expected.0, expected.1).await?;
         assert_eq!((found.0.as_str(), found.1), expected, "{fact_id} on {backend:?}");
-        let request = RetractRequest {
-            source: "learning-progress".to_owned(),
-            programme_id: id(),
-            fact_id: fact_id.clone(),
-            reason: "片长无误".to_owned(),
-            ..Default::default()
-        };
-        ask!(clients, CorrectionServiceClient, "learning-progress", retract, request);
+        retract_from(&clients, "learning-progress", &fact_id).await?;
         let found = settled_phase(&clients, &studied, 1_000).await?;
         assert_eq!(found, (studied.clone(), 1_000), "without {fact_id} on {backend:?}");
     }

@@ -100,14 +100,20 @@ pub(crate) async fn submit(clients: &Clients, person: &str, submission_id: &str,
 
 /// Retracts a fact of enrollment's.
 pub(crate) async fn retract(clients: &Clients, fact_id: &str) -> Result<()> {
+    retract_from(clients, "enrollment", fact_id).await
+}
+
+/// Retracts a fact of a service's.
+pub(crate) async fn retract_from(clients: &Clients, source: &'static str, fact_id: &str) -> Result<()> {
     let request = RetractRequest {
-        source: "enrollment".to_owned(),
+        source: source.to_owned(),
         programme_id: id(),
         fact_id: fact_id.to_owned(),
         reason: "登记错误".to_owned(),
         ..Default::default()
     };
-    ask!(clients, CorrectionServiceClient, "enrollment", retract, request);
+    let mut client = CorrectionServiceClient::new(clients.channel(source));
+    clients.note(&client.retract(clients.unary(request)).await?);
     Ok(())
 }
 

@@ -13,14 +13,13 @@ use shipei_contracts::{
         similarity_service_client::SimilarityServiceClient,
     },
     enrollment::v1::person_service_client::PersonServiceClient,
-    event::v1::{RetractRequest, correction_service_client::CorrectionServiceClient},
 };
 use shipei_service_kit::status::reason_of;
 
 use crate::{
     harness::{Backend, KeptState, embedded},
     merged::merge,
-    places::{ask, at, id, on_both, populate},
+    places::{ask, at, id, on_both, populate, retract_from},
 };
 
 /// A lesson plan, and the same with other signs and one sentence of its own.
@@ -73,18 +72,6 @@ async fn until_similar(clients: &Clients, expected: &[&str]) -> Result<Vec<Strin
     Ok(found)
 }
 
-async fn retract(clients: &Clients, fact_id: &str) -> Result<()> {
-    let retracting = RetractRequest {
-        source: "assignment-grading".to_owned(),
-        programme_id: id(),
-        fact_id: fact_id.to_owned(),
-        reason: "登记错误".to_owned(),
-        ..Default::default()
-    };
-    ask!(clients, CorrectionServiceClient, "assignment-grading", retract, retracting);
-    Ok(())
-}
-
 async fn copied_work_is_found_with_what_it_shares(backend: Backend) -> Result<()> {
     let place = KeptState::new(backend)?;
     let (suite, clients) = embedded(&place).await?;
@@ -127,7 +114,7 @@ async fn copied_work_is_found_with_what_it_shares(backend: Backend) -> Result<()
     let merging = merge("M1", "T2", "T3");
     ask!(clients, PersonServiceClient, "enrollment", merge_persons, merging);
     assert_eq!(until_similar(&clients, &other[2..]).await?, &other[2..], "{backend:?}");
-    retract(&clients, &fact_of(&clients, "A12").await?).await?;
+    retract_from(&clients, "assignment-grading", &fact_of(&clients, "A12").await?).await?;
     assert!(similar(&clients, 0).await?.is_empty(), "{backend:?}");
     assert!(suite.stop().await);
     Ok(())
