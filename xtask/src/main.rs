@@ -3,11 +3,14 @@
 
 mod breaking;
 mod packages;
+mod testing;
 mod tools;
 
 use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, ExitCode, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    sync::OnceLock,
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -52,17 +55,14 @@ fn main() -> ExitCode {
 /// Every test of the workspace, on SQLite and on Postgres.
 fn test() -> Result<()> {
     let tools = tools::install_all()?;
-    step("tests");
-    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let mut variables: Vec<(&str, PathBuf)> =
+        tools.variables().into_iter().map(|(variable, path)| (variable, path.to_owned())).collect();
     if std::env::var_os(PROGRAM).is_none() {
         // Cargo makes it with the tests; tests that run it would build all of it once more, with the features of none.
-        command.env(PROGRAM, tools::target()?.join("debug/shipei"));
+        variables.push((PROGRAM, tools::target()?.join("debug/shipei")));
     }
-    for (variable, path) in tools.variables() {
-        command.env(variable, path);
-    }
-    command.env("SHIPEI_TEST_PACKAGES", packages::build()?);
-    run_tests(command)
+    variables.push(("SHIPEI_TEST_PACKAGES", packages::build()?));
+    testing::run_all(&variables)
 }
 
 /// The contracts' packages, and where they are.
@@ -72,56 +72,20 @@ fn packages() -> Result<()> {
     Ok(())
 }
 
-/// Runs tests, and says at the end once more what those that failed have printed: in half an hour of lines nobody finds it,
-/// and what keeps the last lines only has it too.
-fn run_tests(mut command: Command) -> Result<()> {
-    let shown = shown(&command);
-    let mut running =
-        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {shown}"))?;
-    let mut failures = Failures::default();
-    for line in running.stdout.take().map(BufReader::new).into_iter().flat_map(|out| out.split(b'\n')) {
-        let line = String::from_utf8_lossy(&line?).into_owned();
-        println!("{line}");
-        failures.read(line);
-    }
-    let status = running.wait()?;
-    if !status.success() {
-        step("what failed, once more");
-        for line in &failures.lines {
-            println!("{line}");
-        }
-        bail!("{shown}: {status}");
-    }
-    Ok(())
-}
-
-/// What a test program says of its failed tests: it stands between `failures:` and its result.
-#[derive(Default)]
-struct Failures {
-    within: bool,
-    lines: Vec<String>,
-}
-
-impl Failures {
-    fn read(&mut self, line: String) {
-        self.within |= line == "failures:";
-        if self.within {
-            self.within = !line.starts_with("test result:");
-            self.lines.push(line);
-        }
-    }
-}
-
 /// What every change must pass, the quick things first.
 fn ci() -> Result<()> {
     step("format");
     run(cargo(&["fmt", "--all", "--check"]))?;
     step("clippy");
-    // What is missing is fetched meanwhile: that waits for the network, and clippy for the processors.
-    let installing = std::thread::spawn(tools::install_all);
+    // What is missing is fetched meanwhile: that waits for the network, and clippy for the processors. So is cargo-deny made: clippy
+    // and it leave processors idle at different times.
+    let installing = std::thread::spawn(|| {
+        tools::install_all()?;
+        tools::deny()
+    });
     let linted = run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
     // Waited for in any case: who breaks off an installation leaves a machine half installed.
-    installing.join().map_err(|_| anyhow!("what is missing could not be installed"))??;
+    let deny = installing.join().map_err(|_| anyhow!("what is missing could not be installed"))??;
     linted?;
     step("buf lint");
     let buf = tools::buf()?;
@@ -137,7 +101,7 @@ fn ci() -> Result<()> {
     let mut documentation = cargo(&["doc", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     run(documentation)?;
-    dependencies()?;
+    dependencies(&deny)?;
     test()
 }
 
@@ -150,13 +114,12 @@ fn renew(test: &str, variable: &str) -> Result<()> {
 
 /// What comes from the registries, by `deny.toml`: licences, what is banned, where it comes from; and what is known against
 /// it, where the database of that can be had.
-fn dependencies() -> Result<()> {
+fn dependencies(deny: &Path) -> Result<()> {
     step("dependencies");
     // Those of other platforms too, which no build has fetched: the check itself asks nobody.
     run(cargo(&["fetch", "--locked"]))?;
-    let deny = tools::deny()?;
     let checks = |arguments: &[&str]| {
-        let mut command = Command::new(&deny);
+        let mut command = Command::new(deny);
         command.args(arguments).current_dir(tools::root()?);
         Ok::<_, anyhow::Error>(command)
     };
@@ -169,8 +132,11 @@ fn dependencies() -> Result<()> {
     run(checks(&["--offline", "check", "advisories"])?)
 }
 
+/// Says what begins, and how long all before it took: who makes CI quicker has to know where its time goes.
 fn step(name: &str) {
-    println!("== {name}");
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let passed = BEGUN.get_or_init(Instant::now).elapsed().as_secs();
+    println!("== {name} (after {} min {:02} s)", passed / 60, passed % 60);
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -200,37 +166,4 @@ fn run(mut command: Command) -> Result<()> {
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_failed_is_kept_of_each_program() {
-        let said = "\
-running 2 tests
-test a ... ok
-test b ... FAILED
-
-failures:
-
----- b stdout ----
-it is 2
-
-failures:
-    b
-
-test result: FAILED. 1 passed; 1 failed
-
-running 1 test
-test c ... ok
-
-test result: ok. 1 passed; 0 failed";
-        let mut failures = Failures::default();
-        said.lines().for_each(|line| failures.read(line.to_owned()));
-        let kept = failures.lines.join("\n");
-        assert!(kept.starts_with("failures:\n\n---- b stdout ----\nit is 2\n"), "{kept}");
-        assert!(kept.ends_with("test result: FAILED. 1 passed; 1 failed"), "{kept}");
-    }
 }
