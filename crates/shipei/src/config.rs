@@ -280,9 +280,14 @@ fn bounds(givens: &Givens) -> Result<ProcessBounds> {
     let kept = u32::try_from(defaults.request_records_kept.as_secs() / DAY_SECONDS).unwrap_or(u32::MAX);
     let days = one(givens, "request_records_days", kept, days)?;
     let request_records_kept = Duration::from_secs(u64::from(days) * DAY_SECONDS);
+    let log_kept_days = one(givens, "log_kept_days", 0, |text| {
+        text.parse::<u32>().map_err(|_| "write a number of days, or 0 to keep all")
+    })?;
+    let log_kept =
+        NonZeroU32::new(log_kept_days).map(|days| Duration::from_secs(u64::from(days.get()) * DAY_SECONDS));
     let writes = writes(givens, defaults.writes)?;
     let budget_bytes = megabytes.saturating_mul(MEGABYTE);
-    Ok(ProcessBounds { budget_bytes, connections, callers, request_records_kept, writes })
+    Ok(ProcessBounds { budget_bytes, connections, callers, request_records_kept, log_kept, writes })
 }
 
 fn writes(givens: &Givens, defaults: WriteBounds) -> Result<WriteBounds> {

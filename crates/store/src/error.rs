@@ -103,6 +103,14 @@ pub enum StoreError {
     /// A month of the log that is not the oldest one can't be dropped: the text is its table.
     #[error("{0} is not the oldest month of the log")]
     NotTheOldest(String),
+    /// Events that somebody wants to read were dropped with their month, up to this number.
+    #[error("partition {partition} of the log is kept from behind number {number} on")]
+    EventsDropped {
+        /// The partition's number.
+        partition: i64,
+        /// Of the last event that was dropped.
+        number: i64,
+    },
     /// The database's URL can't be used. The text does not repeat the URL, which may hold a password.
     #[error("bad database URL: {0}")]
     BadUrl(String),

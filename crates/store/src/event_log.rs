@@ -168,6 +168,9 @@ pub async fn read_after(
 
 /// Reads a partition's events after a number: at most `limit` of them, of those that are wanted and `reached` (a condition over
 /// the table `event`).
+///
+/// # Errors
+/// [`StoreError::EventsDropped`] when some of those that come behind the number are not kept any more.
 pub async fn read_wanted<P: Piece<sqlx::Postgres> + Piece<sqlx::Sqlite>>(
     tx: &mut Tx,
     (partition, after): (Partition, i64),
@@ -175,8 +178,16 @@ pub async fn read_wanted<P: Piece<sqlx::Postgres> + Piece<sqlx::Sqlite>>(
     wanted: Wanted<'_>,
     reach: &P,
 ) -> Result<ReadBatch, StoreError> {
-    let (head,): (i64,) =
-        fetch_one!(tx, (i64,), "SELECT position FROM event_head WHERE partition = $1", partition.number())?;
+    let (head, dropped): (i64, i64) = fetch_one!(
+        tx,
+        (i64, i64),
+        "SELECT h.position, COALESCE((SELECT t.number FROM event_trim t WHERE t.partition = h.partition), 0) \
+         FROM event_head h WHERE h.partition = $1",
+        partition.number()
+    )?;
+    if after < dropped {
+        return Err(StoreError::EventsDropped { partition: partition.number(), number: dropped });
+    }
     let reached = head.min(after.saturating_add(EXAMINED_PER_READ));
     if reached <= after || limit == 0 {
         return Ok(ReadBatch { events: Vec::new(), reached: after, mark: 0 });
@@ -259,6 +270,21 @@ pub async fn extents(tx: &mut Tx) -> Result<Vec<Extent>, StoreError> {
     fetch_all!(tx, Extent, sql, i64::from(PARTITIONS))
 }
 
+/// The number of the last event that was dropped in each partition in which some were: what is kept begins behind it.
+///
+/// # Errors
+/// What the database does.
+pub async fn dropped(tx: &mut Tx) -> Result<Positions, StoreError> {
+    let mut positions = Positions::new();
+    for (partition, number) in fetch_all!(tx, (i64, i64), "SELECT partition, number FROM event_trim")? {
+        // That of the audit log is beyond those of readers.
+        if let Some(partition) = Partition::from_number(partition) {
+            positions.set(partition, number);
+        }
+    }
+    Ok(positions)
+}
+
 /// The mark of the event at a place; `None` when the log has no such event.
 pub async fn mark_at(tx: &mut Tx, place: LogPosition) -> Result<Option<u64>, StoreError> {
     let row = fetch_optional!(
@@ -282,6 +308,18 @@ pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks
         places,
         |place| (place.0.number(), place.1)
     )?;
+    let mut rows = rows;
+    if rows.len() != places.len() {
+        // Behind the last event that was dropped a reader may go on: its link is kept.
+        let ends = fetch_all!(tx, (i64, i64, Vec<u8>), "SELECT partition, number, link FROM event_trim")?;
+        let is_wanted = |(partition, number): (i64, i64)| {
+            places.iter().any(|place| (place.0.number(), place.1) == (partition, number))
+        };
+        let found: Vec<i64> = rows.iter().map(|(partition, _)| *partition).collect();
+        rows.extend(ends.into_iter().filter_map(|(partition, number, link)| {
+            (is_wanted((partition, number)) && !found.contains(&partition)).then_some((partition, link))
+        }));
+    }
     if rows.len() != places.len() {
         return Ok(None);
     }

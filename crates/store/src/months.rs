@@ -2,7 +2,7 @@
 //! is dropped in an instant and gives its disk back, where deleting its rows would take hours and leave holes. On SQLite
 //! the log is one table.
 
-use chrono::{DateTime, Datelike as _, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
 use sqlx::AssertSqlSafe;
 
 use crate::{Database, StoreError, Tx, execute, fetch_all};
@@ -28,6 +28,11 @@ impl Month {
     #[must_use]
     pub fn next(self) -> Month {
         Month { first: self.first.checked_add_months(Months::new(1)).unwrap_or(self.first) }
+    }
+
+    /// Its first instant.
+    fn begins(self) -> DateTime<Utc> {
+        self.first.and_time(NaiveTime::MIN).and_utc()
     }
 
     fn table(self) -> String {
@@ -81,7 +86,11 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Month>, StoreError> {
 /// # Errors
 /// [`StoreError::NotTheOldest`] for another month, whose events would be missing in the middle.
 pub async fn drop_month(database: &Database, month: Month) -> Result<bool, StoreError> {
+    if !database.is_postgres() {
+        return Ok(false);
+    }
     let mut tx = database.begin_write().await?;
+    execute!(tx, "SELECT pg_advisory_xact_lock($1)", MONTHS_LOCK)?;
     let months = list(&mut tx).await?;
     if !months.contains(&month) {
         return Ok(false);
@@ -96,7 +105,25 @@ pub async fn drop_month(database: &Database, month: Month) -> Result<bool, Store
          ON CONFLICT (partition) DO UPDATE SET number = excluded.number, link = excluded.link"
     );
     execute!(tx, AssertSqlSafe(trimming))?;
+    // Who waits for the table has everybody behind it wait too: better to try again in an hour.
+    execute!(tx, "SET LOCAL lock_timeout = '2s'")?;
     execute!(tx, AssertSqlSafe(format!("DROP TABLE {table}")))?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Drops the months that ended before a time, the oldest first; gives how many.
+///
+/// # Errors
+/// What the database does; what was dropped before stays so.
+pub async fn drop_before(database: &Database, at: DateTime<Utc>) -> Result<usize, StoreError> {
+    let mut dropped = 0;
+    loop {
+        let mut tx = database.begin_read().await?;
+        let oldest = list(&mut tx).await?.first().copied();
+        tx.rollback().await?;
+        let Some(oldest) = oldest.filter(|month| month.next().begins() <= at) else { return Ok(dropped) };
+        // Another instance may have done it.
+        dropped += usize::from(drop_month(database, oldest).await?);
+    }
 }

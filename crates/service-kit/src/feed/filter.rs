@@ -1,8 +1,9 @@
-//! Which events a consumer wants, and what its cursor is bound to: the log and this filter.
+//! Which events a consumer wants, and what its cursor is bound to: the log and the caller, and to say of which filter it is.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use ring::digest::{Context, SHA256};
 use shipei_contracts::event::v1::{Start, SubscribeRequest};
 use shipei_store::{PARTITIONS, Partition, Tx, tree};
 
@@ -17,6 +18,8 @@ pub const FILTER_TYPES_MAX: usize = 100;
 pub const FILTER_REGIONS_MAX: usize = 400;
 /// The most programmes of one filter.
 pub const FILTER_PROGRAMMES_MAX: usize = 100;
+/// Enough that nobody meets two filters with one digest by chance; what a cursor says can't be made up.
+const FILTER_DIGEST_BYTES: usize = 8;
 const PROGRAMME_ID_BYTES_MAX: usize = 64;
 const EVENT_TYPE_BYTES_MAX: usize = 200;
 const REGION_CODE_DIGITS: usize = 6;
@@ -31,7 +34,10 @@ pub(crate) struct Filter {
     pub(super) regions: Vec<String>,
     pub(super) programmes: Vec<String>,
     pub(super) partitions: Vec<Partition>,
+    /// What its cursors are bound to: the log, and the caller whose they are.
     pub(super) binding: String,
+    /// What a cursor says of the filter that it was given for.
+    pub(super) digest: [u8; FILTER_DIGEST_BYTES],
     /// The regions as they were asked for, by which faults are named.
     regions_asked: Vec<String>,
 }
@@ -101,10 +107,11 @@ impl Filter {
         partitions.dedup();
         let numbers: Vec<String> =
             partitions.iter().map(|partition| partition_number(*partition).to_string()).collect();
-        let binding = binding(&request.source, [&types, &regions, &numbers, &programmes]);
+        let binding = format!("cursor|{}:{}", request.source.len(), request.source);
+        let digest = digest([&types, &regions, &numbers, &programmes]);
         let partitions = if partitions.is_empty() { Partition::all().collect() } else { partitions };
         let regions_asked = request.region_codes.clone();
-        Ok(Self { start, start_time, types, regions, programmes, partitions, binding, regions_asked })
+        Ok(Self { start, start_time, types, regions, programmes, partitions, binding, digest, regions_asked })
     }
 
     /// The same, for a caller whose cursors are nobody else's.
@@ -129,16 +136,18 @@ impl Filter {
     }
 }
 
-/// What a cursor is bound to: the log and the filter. Lengths keep lists apart that read alike.
-fn binding(source: &str, lists: [&[String]; 4]) -> String {
-    let mut binding = format!("cursor|{}:{source}", source.len());
+/// What tells filters apart. Lengths keep lists apart that read alike.
+fn digest(lists: [&[String]; 4]) -> [u8; FILTER_DIGEST_BYTES] {
+    let mut digest = Context::new(&SHA256);
     for list in lists {
-        binding.push_str(&format!("|{}", list.len()));
+        digest.update(format!("|{}", list.len()).as_bytes());
         for text in list {
-            binding.push_str(&format!(",{}:{text}", text.len()));
+            digest.update(format!(",{}:{text}", text.len()).as_bytes());
         }
     }
-    binding
+    let mut short = [0; FILTER_DIGEST_BYTES];
+    short.copy_from_slice(&digest.finish().as_ref()[..FILTER_DIGEST_BYTES]);
+    short
 }
 
 #[cfg(test)]
@@ -176,16 +185,16 @@ mod tests {
     }
 
     #[test]
-    fn filter_binding_does_not_depend_on_order() {
+    fn filters_are_told_apart_whatever_their_order() {
         let of = |types: [&str; 2]| {
             let types = types.map(str::to_owned).to_vec();
-            Filter::of(&SubscribeRequest { types, ..Default::default() }, None).unwrap().binding
+            Filter::of(&SubscribeRequest { types, ..Default::default() }, None).unwrap().digest
         };
         assert_eq!(of(["a", "b"]), of(["b", "a"]));
         assert_ne!(of(["a", "b"]), of(["a", "c"]));
         let lists = |types: &[&str]| {
             let types: Vec<String> = types.iter().map(|kind| (*kind).to_owned()).collect();
-            binding("s", [&types, &[], &[], &[]])
+            digest([&types, &[], &[], &[]])
         };
         assert_ne!(lists(&["A,B"]), lists(&["A", "B"]));
         assert_ne!(lists(&["A", "B"]), lists(&["A|1,1:B"]));

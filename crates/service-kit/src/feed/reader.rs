@@ -3,13 +3,14 @@
 //! log that was restored from a back-up and written on has other events at the places that its readers remember, and must not
 //! pass for the same log.
 
+use chrono::SecondsFormat;
 use prost::Message;
 use shipei_contracts::{
     common::v1::{ErrorReason, LogPosition as ProtoPosition},
     event::v1::{Event, Start},
 };
 use shipei_store::{
-    LogPosition, Marks, Partition, Positions, StoredEvent, Tx, event_log,
+    LogPosition, Marks, Partition, Positions, StoreError, StoredEvent, Tx, event_log,
     event_log::{ReadBatch, Wanted},
 };
 
@@ -60,6 +61,9 @@ struct CursorBody {
     /// The digest of the marks at the positions.
     #[prost(bytes = "vec", tag = "3")]
     marks: Vec<u8>,
+    /// The digest of the filter that it was given for.
+    #[prost(bytes = "vec", tag = "4")]
+    filter: Vec<u8>,
 }
 
 /// A consumer's place in a log, and what of the log it wants and may see.
@@ -99,6 +103,7 @@ impl Reader {
             epoch: self.epoch.clone(),
             positions: self.positions.to_bytes(),
             marks: self.marks.digest(),
+            filter: self.filter.digest.to_vec(),
         };
         self.log.cursor_tokens().seal(&self.filter.binding, &body.encode_to_vec())
     }
@@ -152,6 +157,8 @@ impl Reader {
         };
         match marks {
             Some(marks) if is_same(&marks) => Ok(()),
+            // Read so slowly that what it stands on was dropped meanwhile.
+            _ if lacks(&event_log::dropped(tx).await?, behind, &self.positions) => Err(compacted(tx).await?),
             _ => Err(epoch_changed()),
         }
     }
@@ -176,7 +183,11 @@ impl Reader {
             let Filter { types, regions, programmes, .. } = &self.filter;
             let wanted = Wanted { types, regions, programmes };
             let reached = self.reach.over(OF_EVENTS);
-            let mut batch = event_log::read_wanted(tx, (partition, after), left, wanted, &reached).await?;
+            let read = event_log::read_wanted(tx, (partition, after), left, wanted, &reached).await;
+            if let Err(StoreError::EventsDropped { .. }) = read {
+                return Err(compacted(tx).await?);
+            }
+            let mut batch = read?;
             if batch.reached <= after {
                 // The head said that there is more: the log has become shorter meanwhile.
                 return Err(epoch_changed());
@@ -255,6 +266,21 @@ pub(super) fn epoch_changed() -> Error {
     Refusal::new(ErrorReason::EpochChanged).field("cursor").into()
 }
 
+/// Would who stands at these positions miss what was dropped?
+fn lacks(dropped: &Positions, partitions: &[Partition], positions: &Positions) -> bool {
+    partitions.iter().any(|partition| positions.get(*partition) < dropped.get(*partition))
+}
+
+/// What comes behind the cursor is not kept any more; the refusal says from when on it is.
+async fn compacted(tx: &mut Tx) -> Result<Error> {
+    let oldest = event_log::extents(tx).await?.iter().map(|extent| extent.oldest_at).min();
+    let refusal = Refusal::new(ErrorReason::CursorCompacted).field("cursor");
+    Ok(match oldest {
+        Some(at) => refusal.with("oldest_time", at.to_rfc3339_opts(SecondsFormat::Secs, true)).into(),
+        None => refusal.into(),
+    })
+}
+
 /// A log's epoch, the positions of a consumer, and the marks there.
 type Place = (String, Positions, Marks);
 
@@ -263,8 +289,9 @@ async fn open_place(log: &Kit, admitted: &Admitted, filter: &Filter, cursor: &st
     let reach = admitted.enter(&mut tx).await?;
     filter.check_regions(&mut tx).await?;
     let epoch = event_log::epoch(&mut tx).await?;
+    let dropped = event_log::dropped(&mut tx).await?;
     if cursor.is_empty() {
-        let begin = begin_of(&mut tx, filter).await?;
+        let begin = begin_of(&mut tx, filter, &dropped).await?;
         let marks = event_log::marks_at(&mut tx, &begin).await?;
         tx.rollback().await?;
         let vanished = || Error::Unavailable("the end of the log changed while it was read".to_owned());
@@ -274,6 +301,12 @@ async fn open_place(log: &Kit, admitted: &Admitted, filter: &Filter, cursor: &st
     let bytes = log.cursor_tokens().open(&filter.binding, cursor).map_err(|_| invalid())?;
     let body = CursorBody::decode(bytes.as_slice()).map_err(|_| invalid())?;
     let positions = Positions::from_bytes(&body.positions).map_err(|_| invalid())?;
+    if body.filter != filter.digest {
+        return Err(Refusal::new(ErrorReason::CursorFilterMismatch).field("cursor").into());
+    }
+    if body.epoch == epoch && lacks(&dropped, &filter.partitions, &positions) {
+        return Err(compacted(&mut tx).await?);
+    }
     let marks = event_log::marks_at(&mut tx, &positions).await?;
     tx.rollback().await?;
     match marks {
@@ -285,9 +318,15 @@ async fn open_place(log: &Kit, admitted: &Admitted, filter: &Filter, cursor: &st
 }
 
 /// Where a consumer without a cursor begins.
-async fn begin_of(tx: &mut Tx, filter: &Filter) -> Result<Positions> {
+async fn begin_of(tx: &mut Tx, filter: &Filter, dropped: &Positions) -> Result<Positions> {
     let mut begin = Positions::new();
+    if filter.start == Start::First && lacks(dropped, &filter.partitions, &begin) {
+        return Err(compacted(tx).await?);
+    }
     if filter.start != Start::Now && filter.start_time.is_none() {
+        for partition in filter.partitions.iter().filter(|partition| dropped.get(**partition) > 0) {
+            begin.set(*partition, dropped.get(*partition));
+        }
         return Ok(begin);
     }
     let heads = event_log::heads(tx).await?;

@@ -15,7 +15,7 @@ use std::{
 use futures::FutureExt as _;
 use shipei_contracts::{
     common::v1::ErrorReason,
-    event::v1::{SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient},
+    event::v1::{Start, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient},
 };
 use shipei_store::{Cursor, Positions, StoreError, crypto, cursor};
 use tokio::{sync::watch, time::Instant};
@@ -187,12 +187,25 @@ impl<P: Projector> Follower<P> {
                      started again"
                 );
             }
-            Ended::Refused(status) if reason_is(&status, ErrorReason::InvalidCursor) => {
+            Ended::Refused(status) if reason_is(&status, ErrorReason::CursorCompacted) => {
+                tracing::error!(
+                    consumer,
+                    source,
+                    shard,
+                    reason = reason_name(ErrorReason::CursorCompacted),
+                    "the log of {source} does not keep any more what {consumer} has not learned yet: it learns nothing more, since \
+                     what it would come to would be wrong; restore a back-up of {consumer} that had learned it"
+                );
+            }
+            Ended::Refused(status)
+                if reason_is(&status, ErrorReason::InvalidCursor)
+                    || reason_is(&status, ErrorReason::CursorFilterMismatch) =>
+            {
                 tracing::warn!(
                     consumer,
                     source,
                     shard,
-                    "the cursor is of another key: starting from the first event"
+                    "the cursor is of another key or other types of events: starting from the first event"
                 );
                 if let Err(error) = self.forget_cursor().await {
                     tracing::warn!(consumer, source, shard, %error, "the cursor could not be forgotten");
@@ -337,6 +350,8 @@ impl<P: Projector> Follower<P> {
             cursor,
             types: retracted::with_retractions(self.projector.types()),
             partitions: self.shard.partitions.clone(),
+            // What is learned from a part of a log would be wrong.
+            start: if self.cursor.token.is_empty() { Start::First } else { Start::Unspecified }.into(),
             ..SubscribeRequest::default()
         });
         self.kit.introduce(request.metadata_mut())?;

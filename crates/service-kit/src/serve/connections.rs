@@ -49,6 +49,8 @@ pub struct ProcessBounds {
     pub callers: CallerLimits,
     /// How long a request is known by its id.
     pub request_records_kept: Duration,
+    /// How long events are kept on Postgres, by whole months; for ever if not given.
+    pub log_kept: Option<Duration>,
     /// What writers may fill.
     pub writes: WriteBounds,
 }
@@ -60,6 +62,7 @@ impl Default for ProcessBounds {
             connections: ConnectionLimits::default(),
             callers: CallerLimits::default(),
             request_records_kept: REQUEST_RECORDS_KEPT,
+            log_kept: None,
             writes: WriteBounds::default(),
         }
     }

@@ -298,7 +298,7 @@ impl ServerBuilder {
         for kit in self.kits.values() {
             kit.bound_writes(self.process_bounds.writes);
             prepare_months(kit).await;
-            let kept = self.process_bounds.request_records_kept;
+            let kept = (self.process_bounds.request_records_kept, self.process_bounds.log_kept);
             self.shutdown.spawn(keep_up(kit.clone(), kept, self.shutdown.clone()));
             if let Some(checkpoints) = self.checkpoints.clone() {
                 self.shutdown.spawn(checkpoints::keep(kit.clone(), checkpoints, self.shutdown.clone()));

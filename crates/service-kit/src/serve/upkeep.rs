@@ -1,5 +1,6 @@
 //! What keeps a service's database in shape while nobody looks: request records that are too old are forgotten, and said
-//! how many, and on Postgres the log's next months are made before they come (`shipei_store::months`). Why in the
+//! how many, and on Postgres the log's next months are made before they come, and those dropped that are older than the log is
+//! kept (`shipei_store::months`). Why in the
 //! background: neither is any caller's business, and both may wait an hour. And who was refused is told in the audit logs.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -29,8 +30,11 @@ const RECORDS_PER_TRANSACTION: u32 = 500;
 
 /// Looks after the kit's database until shutdown: each hour, the first time at once. The months are made by then
 /// (`prepare_months`), before the first row of one could lie elsewhere.
-pub(crate) async fn keep_up(kit: Kit, kept: Duration, shutdown: Shutdown) {
+pub(crate) async fn keep_up(kit: Kit, (kept, log_kept): (Duration, Option<Duration>), shutdown: Shutdown) {
     loop {
+        if let Some(log_kept) = log_kept {
+            drop_months(&kit, log_kept).await;
+        }
         match forget_requests(&kit, kept).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(of = kit.source(), count, "old request records are forgotten"),
@@ -52,6 +56,15 @@ pub(crate) async fn prepare_months(kit: &Kit) {
         if let Err(error) = months::prepare(kit.database(), month).await {
             tracing::warn!(of = kit.source(), %error, "a month of the log could not be made ahead");
         }
+    }
+}
+
+/// Drops the months of the log that ended longer ago than it is kept.
+pub(crate) async fn drop_months(kit: &Kit, kept: Duration) {
+    match months::drop_before(kit.database(), kit.clock().now() - kept).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(of = kit.source(), count, "old months of the log are dropped"),
+        Err(error) => tracing::warn!(of = kit.source(), %error, "old months of the log are still there"),
     }
 }
 

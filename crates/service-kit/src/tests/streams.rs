@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use prost::Name as _;
 use shipei_contracts::event::v1::{
-    Event, GetHeadRequest, Start, SubscribeRequest, SubscribeResponse, event_feed_client::EventFeedClient,
+    Event, GetHeadRequest, PullEventsRequest, Start, SubscribeRequest, SubscribeResponse,
+    event_feed_client::EventFeedClient,
 };
 use shipei_store::{
     execute,
@@ -17,11 +19,14 @@ use shipei_store::{
 use tokio::task::JoinSet;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::notes::{NotePut, NoteService as _, Notes, note_server, put_in, test_kit};
+use super::notes::{
+    NotePut, NoteService as _, Notes, counts, note_server, put_in, test_kit, test_kit_on_postgres,
+};
 use crate::{
     Fact, Kit,
     answer::status::reason_of,
     call::consistency::{Token, from_proto, to_proto},
+    serve::upkeep::{drop_months, prepare_months},
 };
 
 /// No stream of these tests may need longer.
@@ -247,9 +252,14 @@ async fn foreign_cursor_is_refused() {
     let tampered = String::from_utf8(tampered).unwrap();
     let other_types = SubscribeRequest { types: vec!["fake.v1.NotePut".into()], ..from(&cursor) };
     let other_partitions = SubscribeRequest { partitions: vec![1], ..from(&cursor) };
-    for request in [from(&tampered), from("nonsense"), other_types, other_partitions] {
+    for (request, reason) in [
+        (from(&tampered), "INVALID_CURSOR"),
+        (from("nonsense"), "INVALID_CURSOR"),
+        (other_types, "CURSOR_FILTER_MISMATCH"),
+        (other_partitions, "CURSOR_FILTER_MISMATCH"),
+    ] {
         let status = subscribe(server.channel(), request).await.unwrap_err();
-        assert_eq!(reason_of(&status).as_deref(), Some("INVALID_CURSOR"));
+        assert_eq!(reason_of(&status).as_deref(), Some(reason));
     }
     let unknown = SubscribeRequest { source: "nothing".into(), ..from("") };
     let status = subscribe(server.channel(), unknown).await.unwrap_err();
@@ -381,4 +391,44 @@ async fn cursor_from_after_the_back_up_is_refused_and_one_from_before_goes_on() 
     assert_eq!(read(&mut stream, 4).await.0[0].number, 4);
     let again = SubscribeRequest { cursor: filtered_before, ..unwanted };
     subscribe(server.channel(), again).await.unwrap();
+}
+
+/// Only Postgres has months. A reader that stands at the last event that was dropped goes on; who would miss one is told so.
+#[tokio::test]
+async fn who_would_miss_what_was_dropped_is_told() {
+    let test = test_kit_on_postgres("notes").await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    let write = async |text: &str| {
+        prepare_months(&test.kit).await;
+        notes.put_note(put_in("130300", "", text)).await.unwrap();
+    };
+    write("one").await;
+    write("two").await;
+    let mut stream = subscribe(server.channel(), from("")).await.unwrap();
+    let (_, behind_two) = read(&mut stream, 2).await;
+    let first = PullEventsRequest { source: "notes".into(), max_events: 1, ..Default::default() };
+    let behind_one =
+        EventFeedClient::new(server.channel()).pull_events(first).await.unwrap().into_inner().cursor;
+    test.clock.advance(TimeDelta::days(400));
+    write("three").await;
+    // It ended less long ago than is kept; then longer.
+    drop_months(&test.kit, Duration::from_secs(500 * 86_400)).await;
+    assert_eq!(counts(&test.kit).await.1, 3);
+    drop_months(&test.kit, Duration::from_secs(300 * 86_400)).await;
+    assert_eq!(counts(&test.kit).await.1, 1);
+
+    for begun in [from(&behind_two), from("")] {
+        let (events, _) = read(&mut subscribe(server.channel(), begun).await.unwrap(), 1).await;
+        assert_eq!(events[0].number, 3);
+    }
+    for begun in [from(&behind_one), SubscribeRequest { start: Start::First.into(), ..from("") }] {
+        let status = subscribe(server.channel(), begun).await.unwrap_err();
+        assert_eq!(reason_of(&status).as_deref(), Some("CURSOR_COMPACTED"), "{status:?}");
+        assert!(status.message().contains("those of"), "{status:?}");
+    }
+    // The next month begins where this one was dropped.
+    write("four").await;
+    let (events, _) = read(&mut subscribe(server.channel(), from("")).await.unwrap(), 2).await;
+    assert_eq!(events.iter().map(|event| event.number).collect::<Vec<_>>(), [3, 4]);
 }

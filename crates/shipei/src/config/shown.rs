@@ -137,6 +137,7 @@ impl Config {
             "calls_by_caller" => self.bounds.callers.calls.map_or(0, NonZeroUsize::get).into(),
             "streams_by_caller" => self.bounds.callers.streams.map_or(0, NonZeroUsize::get).into(),
             "request_records_days" => (self.bounds.request_records_kept.as_secs() / DAY_SECONDS).into(),
+            "log_kept_days" => (self.bounds.log_kept.map_or(0, |kept| kept.as_secs() / DAY_SECONDS)).into(),
             "disk_reserve" => (self.bounds.writes.disk_reserve_bytes / MEGABYTE_BYTES).into(),
             "quota_things" => self.bounds.writes.quota.things.into(),
             "quota_megabytes" => (self.bounds.writes.quota.bytes / MEGABYTE_BYTES).into(),

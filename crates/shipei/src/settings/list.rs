@@ -46,7 +46,7 @@ const MANY: &str = "Many instances";
 const AUDIT: &str = "Audit";
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 40] = [
+pub const SETTINGS: [Setting; 41] = [
     Setting {
         key: "listen",
         flag: "listen",
@@ -307,6 +307,15 @@ pub const SETTINGS: [Setting; 40] = [
         value: "DAYS",
         heading: LIMITS,
         help: "How long a request is known by its request_id; sent again later it is a new one [default: 30]",
+    },
+    Setting {
+        key: "log_kept_days",
+        flag: "log-kept-days",
+        variable: "SHIPEI_LOG_KEPT_DAYS",
+        shape: Shape::Number,
+        value: "DAYS",
+        heading: LIMITS,
+        help: "How long events of the logs are kept on Postgres, by whole months: nobody can learn from older ones, `shipei relearn` neither; 0 keeps all [default: 0]",
     },
     Setting {
         key: "disk_reserve",
