@@ -143,8 +143,9 @@ CREATE TABLE similar_submission (
     PRIMARY KEY (programme_id, submission_id, other_id)
 );
 CREATE INDEX similar_submission_by_distance ON similar_submission (programme_id, distance, submission_id, other_id);
--- The row that is locked by who compares.
+-- How often works were compared: what was found as of a turn is kept if that is still the turn.
 CREATE TABLE comparing (
-    id BIGINT PRIMARY KEY
+    id BIGINT PRIMARY KEY,
+    turn BIGINT NOT NULL
 );
-INSERT INTO comparing (id) VALUES (1);
+INSERT INTO comparing (id, turn) VALUES (1, 0);

@@ -13,7 +13,7 @@ use shipei_rules::{
 };
 use shipei_service_kit::Reach;
 use shipei_store::{
-    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_optional, fetch_page,
+    StoreError, Tx, bulk_insert, execute, fetch_all, fetch_list, fetch_one, fetch_optional, fetch_page,
     list::{Equal, Listed},
     select_by_keys, sqlx, stands,
 };
@@ -33,16 +33,16 @@ pub(crate) struct Work {
     pub(crate) text: String,
 }
 
-/// Takes the turn to compare, held until the transaction ends: works that two compared at once would miss each other. False when
-/// another instance has it.
-pub(crate) async fn take_turn(tx: &mut Tx) -> Result<bool, StoreError> {
-    let sql = if tx.is_postgres() {
-        "SELECT id FROM comparing WHERE id = 1 FOR UPDATE SKIP LOCKED"
-    } else {
-        "SELECT id FROM comparing WHERE id = 1"
-    };
-    let row = fetch_optional!(tx, (i64,), sql)?;
-    Ok(row.is_some())
+/// How often works were compared: works that two instances compared at once would miss each other.
+pub(crate) async fn turn(tx: &mut Tx) -> Result<i64, StoreError> {
+    let (turn,) = fetch_one!(tx, (i64,), "SELECT turn FROM comparing WHERE id = 1")?;
+    Ok(turn)
+}
+
+/// Takes the turn to keep what was found as of a turn; false when another instance has had it since.
+pub(crate) async fn take_turn(tx: &mut Tx, turn: i64) -> Result<bool, StoreError> {
+    let taken = execute!(tx, "UPDATE comparing SET turn = turn + 1 WHERE id = 1 AND turn = $1", turn)?;
+    Ok(taken == 1)
 }
 
 /// The next works that were never compared.
