@@ -18,6 +18,7 @@ mod corrected;
 mod corrected_courses;
 mod decided;
 mod documents;
+mod erased;
 mod events_page;
 mod examples;
 mod extensions;

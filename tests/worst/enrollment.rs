@@ -194,6 +194,9 @@ async fn import_of_nothing(world: &World, tried: &mut Tried) {
     };
     let answer = pb::ListPeopleResponse { people: vec![longest], ..Default::default() };
     tried.row("ListPeople", 1, &answer);
+    let due = vec![pb::DueForErasure { person_id: "P".repeat(64) }];
+    let answer = pb::ListDueForErasureResponse { due, ..Default::default() };
+    tried.row("ListDueForErasure", 1, &answer);
 }
 
 #[tokio::test]

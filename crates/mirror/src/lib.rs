@@ -10,6 +10,7 @@
 
 mod absences;
 mod classes;
+mod erasures;
 mod first_times;
 mod lookup;
 mod members;
@@ -24,6 +25,7 @@ mod tree;
 mod windows;
 
 pub use classes::{CLASSES_OF_TUTOR_MAX, Class, class, classes_of, classes_of_tutor, people_ever_in};
+pub use erasures::{PEOPLE, erase, hold_member};
 pub use lookup::{
     COUNTIES_MAX, Member, Region, counties_opened_at, county_opened_at, member, members, open_counties,
     region, region_at,

@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 use shipei_contracts::{enrollment::v1 as enrollment, event::v1::Event};
 use shipei_rules::places::PlaceKind;
 use shipei_service_kit::{
-    Error, Fact, Handles, Projector, Result, Unit, convert::from_timestamp, dispatch, handles,
+    Error, Fact, Handles, PersonTable, Projector, Result, Unit, convert::from_timestamp, dispatch, handles,
 };
 use shipei_store::{Tx, bulk_insert, execute};
 
 use crate::{
+    erasures,
     first_times::{self, PersonFact, TRAINEE},
     members::{
         Change, MemberKey, MemberPatch, REGISTERED_AT, Registered, Transfer, save_members, save_teaching,
@@ -27,7 +28,7 @@ use crate::{
 pub const SOURCE: &str = shipei_contracts::services::ENROLLMENT;
 
 /// What the mirror makes of the log: raise it when it keeps more (`Projector::version`).
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// What counts in all roles of a person is said of none.
 const ALL_ROLES: &str = "";
@@ -57,8 +58,11 @@ const EVENTS: &[Handles<Gathered>] = handles![Gathered:
 ];
 
 /// Follows enrollment's log into the mirror.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct MirrorProjector;
+#[derive(Debug, Clone, Copy)]
+pub struct MirrorProjector {
+    /// The service's own tables with rows about people, of which what is private goes when somebody is erased.
+    pub people: &'static [PersonTable],
+}
 
 #[tonic::async_trait]
 impl Projector for MirrorProjector {
@@ -75,13 +79,14 @@ impl Projector for MirrorProjector {
     }
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
-        apply(&mut unit.tx, events).await
+        apply(&mut unit.tx, events).await?;
+        erasures::erase(unit, events, self.people).await
     }
 }
 
 /// The types of the events that the mirror keeps something of.
 pub fn types() -> Vec<String> {
-    dispatch::types(EVENTS)
+    [dispatch::types(EVENTS), erasures::types()].concat()
 }
 
 /// Applies events of enrollment's log to the mirror; types that it does not know are left out.
@@ -488,7 +493,7 @@ mod tests {
             types().iter().map(|name| name.trim_start_matches("shipei.enrollment.v1.").to_owned()).collect();
         let expected = "ProgrammeCreated SchemeRevised RegionCreated RegionMoved PlaceMerged PlaceClosed ClassCreated LearningOpened \
             PersonRegistered TraineeTransferred PersonLoggedIn PreJobTrainingAttended TraineeWithdrawn \
-            TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted PersonsMerged";
-        assert_eq!((VERSION, names.join(" ").as_str()), (8, expected));
+            TutorReplaced ExtensionGranted PersonCorrected TraineeReturned PersonRemoved PersonDeparted PersonsMerged PersonErased";
+        assert_eq!((VERSION, names.join(" ").as_str()), (9, expected));
     }
 }

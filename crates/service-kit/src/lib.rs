@@ -28,7 +28,7 @@ pub use answer::{cells, convert, error, page, status};
 pub use call::{access, consistency, reach};
 pub use feed::{event_feed, subscription};
 pub use serve::{config, connection, key_file, server};
-pub use write::{export, kit, observe, parts, quota, room, unit};
+pub use write::{export, kit, observe, parts, people, quota, room, unit};
 
 pub use answer::{
     broken::set_aside,
@@ -80,6 +80,7 @@ pub use write::{
     kit::Kit,
     origin::Origin,
     parts::Parts,
+    people::PersonTable,
     quota::{Quota, Whose},
     road::Committed,
     room::WriteBounds,

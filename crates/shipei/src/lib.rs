@@ -14,6 +14,7 @@ pub mod demo;
 pub mod display;
 pub mod duties;
 mod environment;
+pub mod erase;
 pub mod evidence;
 pub mod explain;
 pub mod files;

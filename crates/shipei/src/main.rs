@@ -14,8 +14,8 @@ use shipei::{
     config::{self, Config},
     course, demo,
     display::say,
-    duties, evidence, explain, files, finalise, honours, operate, person, place, progress, rotate, scheme,
-    serve, settings, stats, streams,
+    duties, erase, evidence, explain, files, finalise, honours, operate, person, place, progress, rotate,
+    scheme, serve, settings, stats, streams,
     suite::{Storage, Suite},
     token::{self, TokenOptions},
     versions, who,
@@ -154,6 +154,9 @@ enum Command {
     /// Show a person; say that two ids are one, so that what both did counts for it (同一人).
     #[command(subcommand, after_help = person::EXAMPLES)]
     Person(person::Command),
+    /// Forget who people were, for good: of one, or of all whose years have passed (删除个人信息).
+    #[command(after_help = erase::EXAMPLES)]
+    Erase(erase::Options),
     /// Call a region otherwise, merge a county into another, close one, from a date on (更名, 合并, 撤销).
     #[command(subcommand, after_help = place::REGION_EXAMPLES)]
     Region(place::Command),
@@ -350,6 +353,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Person(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             person::run(&command).await?;
+        }
+        Command::Erase(options) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            erase::run(&options).await?;
         }
         Command::Region(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

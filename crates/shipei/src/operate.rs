@@ -166,6 +166,7 @@ mod tests {
             crate::audit::EXAMPLES,
             crate::honours::EXAMPLES,
             crate::rotate::EXAMPLES,
+            crate::erase::EXAMPLES,
         ];
         for line in texts.into_iter().chain(lists).chain(roles).chain(operators).flat_map(str::lines) {
             assert!(line.len() <= HELP_COLUMNS, "{line}");

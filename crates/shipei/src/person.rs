@@ -1,14 +1,23 @@
 //! `shipei person`: two ids of one person are merged, from a terminal; look, and take back.
 
-use anyhow::{Context as _, Result};
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use shipei_client::client::Clients;
+use serde_json::{Map, Value, json};
+use shipei_client::client::{Clients, SERVICES, explain};
 use shipei_contracts::{
     common::v1::Correction,
     enrollment::v1::{
         GetPersonRequest, MergePersonsRequest, Person, person_service_client::PersonServiceClient,
     },
+    event::v1::{ExportPersonRequest, personal_data_service_client::PersonalDataServiceClient},
     services::ENROLLMENT,
 };
 use shipei_store::crypto::random_name;
@@ -26,6 +35,8 @@ Examples:
                                                  who it is, and for which id it counts
   shipei person merge T0002 --into T0001 --programme qinhuangdao-2019 --reason 重复报名
                                                  what both did counts for T0001, nothing twice
+  shipei person export T0001 --programme qinhuangdao-2019 --out T0001.json
+                                                 all that is kept of them, in one file
   shipei person undo FACT --programme qinhuangdao-2019 --reason 并非同一人
                                                  they are two again, as if never merged
 
@@ -41,6 +52,8 @@ pub enum Command {
     Merge(MergeOptions),
     /// Take a merge back.
     Undo(UndoOptions),
+    /// Write everything that the suite keeps of a person to a file, for the person.
+    Export(ExportOptions),
 }
 
 /// Who.
@@ -48,6 +61,18 @@ pub enum Command {
 pub struct ShowOptions {
     /// Their id.
     person: String,
+    #[command(flatten)]
+    suite: Suite,
+}
+
+/// Of whom, and where to.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// Their id.
+    person: String,
+    /// The file, JSON; it must not be there.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
     #[command(flatten)]
     suite: Suite,
 }
@@ -97,6 +122,7 @@ pub async fn run(command: &Command) -> Result<()> {
         }
         Command::Merge(options) => merge(options).await,
         Command::Undo(options) => undo(options).await,
+        Command::Export(options) => export(options).await,
     }
 }
 
@@ -116,6 +142,62 @@ async fn merge(options: &MergeOptions) -> Result<()> {
     };
     ask!(clients, "enrollment", PersonServiceClient.merge_persons, request)?;
     show(clients, suite, &options.merged).await
+}
+
+/// What all services keep of somebody, by service and table.
+async fn export(options: &ExportOptions) -> Result<()> {
+    let suite = &options.suite;
+    let clients = &suite.server.connect().await?;
+    // Of its owner alone, and made before anything is asked for, so that nobody is told of a look for nothing.
+    let mut file = create_private(&options.out)?;
+    let (mut kept, mut rows) = (Map::new(), 0);
+    for source in SERVICES {
+        let mut tables: Map<String, Value> = Map::new();
+        let mut page_token = String::new();
+        loop {
+            let message = ExportPersonRequest {
+                source: source.to_owned(),
+                programme_id: suite.programme.clone(),
+                person_id: options.person.clone(),
+                page_token,
+            };
+            let answered = clients.call(|| {
+                let request = Clients::about_log(source, clients.unary(message.clone()));
+                let mut client = PersonalDataServiceClient::new(clients.channel(source))
+                    .max_decoding_message_size(clients.message_bytes_max());
+                async move { client.export_person(request).await }
+            });
+            let answer = answered.await.map_err(|status| anyhow!("{source}: {}", explain(&status)))?;
+            let answer = answer.into_inner();
+            for row in answer.rows {
+                let of_table = tables.entry(row.table).or_insert_with(|| Value::Array(Vec::new()));
+                if let Value::Array(of_table) = of_table {
+                    of_table.push(serde_json::from_str(&row.json).context("a row is no JSON")?);
+                    rows += 1;
+                }
+            }
+            page_token = answer.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        kept.insert(source.to_owned(), Value::Object(tables));
+    }
+    let whole = json!({ "programme_id": suite.programme, "person_id": options.person, "kept": kept });
+    let cannot = || format!("cannot write {}", options.out.display());
+    file.write_all(serde_json::to_string_pretty(&whole)?.as_bytes()).with_context(cannot)?;
+    match suite.json {
+        true => say(&json!({ "file": options.out, "rows": rows }).to_string()),
+        false => say(&format!("{}: {rows} 条 rows", options.out.display())),
+    }
+    Ok(())
+}
+
+/// A new file that only its owner may read.
+fn create_private(path: &Path) -> Result<File> {
+    let options = &mut OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(0o600);
+    options.open(path).with_context(|| format!("cannot make {}", path.display()))
 }
 
 async fn undo(options: &UndoOptions) -> Result<()> {
@@ -138,6 +220,8 @@ struct Shown {
     subject: String,
     counts_for_id: String,
     merge_fact_id: String,
+    /// Whether who they were was erased.
+    erased: bool,
     /// The same person in their other roles.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     other_roles: Vec<Shown>,
@@ -155,6 +239,7 @@ impl From<Person> for Shown {
             subject: person.subject,
             counts_for_id: person.counts_for_id,
             merge_fact_id: person.merge_fact_id,
+            erased: person.erased_time.is_some(),
             other_roles: Vec::new(),
         }
     }
@@ -176,7 +261,8 @@ async fn show(clients: &Clients, suite: &Suite, person_id: &str) -> Result<()> {
             kept => format!("计入 counts for {kept} ({})", shown.merge_fact_id),
         };
         let Shown { identity_number, role, county_code, class_id, subject, .. } = shown;
-        let facts = [identity_number.as_str(), role, county_code, class_id, subject, &counts];
+        let erased = if shown.erased { "个人信息已删除 erased" } else { "" };
+        let facts = [identity_number.as_str(), erased, role, county_code, class_id, subject, &counts];
         let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
         say(&format!("{} {}: {}", shown.person_id, shown.name, facts.join(", ")));
     }

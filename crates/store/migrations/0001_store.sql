@@ -42,14 +42,18 @@ CREATE TABLE consumer_cursor (
     PRIMARY KEY (stream, shard)
 );
 
--- Answers already given, by the request id that the caller chose.
+-- Answers already given, by the request id that the caller chose. shows is whose data the answer shows, programme and person with a
+-- slash between them, so that it goes with them; empty for nearly all answers.
 CREATE TABLE request_record (
     request_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     method TEXT COLLATE "C" NOT NULL,
     digest BYTEA NOT NULL,
     outcome BYTEA NOT NULL,
+    shows TEXT COLLATE "C" NOT NULL DEFAULT '',
     recorded_at TIMESTAMPTZ NOT NULL
 );
+
+CREATE INDEX request_record_by_shown ON request_record (shows) WHERE shows <> '';
 
 CREATE INDEX request_record_by_age ON request_record (recorded_at);
 

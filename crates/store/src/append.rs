@@ -68,14 +68,14 @@ macro_rules! conclude_on_postgres {
 
 const CONCLUDE_ON_SQLITE: &str = conclude_on_sqlite!("");
 const CONCLUDE_WITH_RECORD_ON_SQLITE: &str = conclude_on_sqlite!(
-    "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at) VALUES ($17, $18, $19, $20, $21);
+    "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at, shows) VALUES ($17, $18, $19, $20, $21, $24);
      "
 );
 const CONCLUDE_ON_POSTGRES: &str = conclude_on_postgres!("", "");
 const CONCLUDE_WITH_RECORD_ON_POSTGRES: &str = conclude_on_postgres!(
     "record AS (
-         INSERT INTO request_record (request_id, method, digest, outcome, recorded_at)
-             VALUES ($17, $18, $19, $20, $21) RETURNING request_id),
+         INSERT INTO request_record (request_id, method, digest, outcome, recorded_at, shows)
+             VALUES ($17, $18, $19, $20, $21, $24) RETURNING request_id),
      ",
     " AND EXISTS (SELECT 1 FROM record)"
 );
@@ -171,6 +171,7 @@ async fn conclude_one(
         record.map(|record| record.recorded_at),
         place.number,
         place.version,
+        record.map(|record| record.shows.as_str()),
     )?;
     let &[(number,)] = numbers.as_slice() else {
         return Err(StoreError::corrupt_row("event_head", "partition", partition.number()));

@@ -195,6 +195,19 @@ impl Database {
         }
     }
 
+    /// Empties SQLite's write-ahead log if a transaction has erased something since that was done ([`Tx::erases`]): the log keeps pages
+    /// as they were. False when a reader of an older state is in the way: then it is to be asked again. On Postgres, whose log and
+    /// back-ups are its administrator's, nothing.
+    ///
+    /// # Errors
+    /// When the database refuses it.
+    pub async fn forget_erased(&self) -> Result<bool, StoreError> {
+        match &self.pools {
+            Pools::Postgres(_) => Ok(true),
+            Pools::Sqlite(pools) => pools.forget_erased().await,
+        }
+    }
+
     /// How long one attempt of [`Database::retry`] may take: what all its waits may take by the limits.
     pub fn attempt_time_max(&self) -> Duration {
         let PoolLimits { acquire_timeout, statement_timeout, lock_timeout, .. } = self.limits;

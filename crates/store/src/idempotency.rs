@@ -19,6 +19,8 @@ pub struct RequestRecord {
     pub digest: Vec<u8>,
     /// The answer, in the caller's own encoding (a response or a refusal).
     pub outcome: Vec<u8>,
+    /// Whose data the answer shows ([`shown`]); empty for nearly all.
+    pub shows: String,
     /// When it was recorded.
     pub recorded_at: DateTime<Utc>,
 }
@@ -37,7 +39,9 @@ pub async fn find_all(tx: &mut Tx, request_ids: &[&str]) -> Result<Vec<RequestRe
     select_by_keys!(
         tx,
         RequestRecord,
-        ["SELECT request_id, method, digest, outcome, recorded_at FROM request_record WHERE request_id IN "],
+        [
+            "SELECT request_id, method, digest, outcome, shows, recorded_at FROM request_record WHERE request_id IN "
+        ],
         request_ids,
         |request_id| (*request_id)
     )
@@ -48,17 +52,33 @@ pub async fn find_all(tx: &mut Tx, request_ids: &[&str]) -> Result<Vec<RequestRe
 pub async fn record_all(tx: &mut Tx, records: &[RequestRecord]) -> Result<(), StoreError> {
     bulk_insert!(
         tx,
-        "INSERT INTO request_record (request_id, method, digest, outcome, recorded_at)",
+        "INSERT INTO request_record (request_id, method, digest, outcome, shows, recorded_at)",
         records,
         |record| (
             record.request_id.as_str(),
             record.method.as_str(),
             record.digest.as_slice(),
             record.outcome.as_slice(),
+            record.shows.as_str(),
             record.recorded_at
         )
     )?;
     Ok(())
+}
+
+/// What a record says of whose data its answer shows. No id has this sign in it.
+pub fn shown(programme_id: &str, person_id: &str) -> String {
+    format!("{programme_id}/{person_id}")
+}
+
+/// Puts another outcome in the place of the answers that show somebody's data; the requests stay known. Gives how many there were.
+pub async fn replace_shown(tx: &mut Tx, shows: &str, outcome: &[u8]) -> Result<u64, StoreError> {
+    execute!(
+        tx,
+        "UPDATE request_record SET outcome = $2, shows = '' WHERE shows = $1 AND shows <> ''",
+        shows,
+        outcome
+    )
 }
 
 /// Deletes one record, which another one replaces.

@@ -35,6 +35,7 @@ mod postgres;
 mod postgres_tx;
 pub mod retraction;
 pub mod retry;
+pub mod rows;
 pub mod schema;
 mod sometimes;
 mod sqlite;

@@ -11,11 +11,11 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use crate::error::{Extent, Fault};
 use crate::limits::{PoolLimits, STATEMENTS_CACHED};
@@ -42,6 +42,9 @@ const LOG_READERS: u32 = 2;
 /// A reader that nobody has asked for so long is closed: with it go its page cache and its prepared statements. The next
 /// call that needs one opens it, as the first call did.
 const READER_IDLE_TIME: Duration = Duration::from_secs(5);
+
+/// How long folding the log into the file waits for readers of older states of it; who writes waits behind it.
+const FOLDING_TIME_MAX: Duration = Duration::from_millis(50);
 
 /// Rows that SQLite's thread may be ahead of their reader.
 const ROWS_AHEAD: usize = 512;
@@ -72,6 +75,7 @@ pub(crate) struct SqlitePools {
 /// What is known of the connections of one file.
 struct State {
     file: PathBuf,
+    lock_timeout: Duration,
     mark: OpenMark,
     trust: Arc<Trust>,
     /// When the last write was begun, in milliseconds since the trust.
@@ -82,6 +86,8 @@ struct State {
     writes_seen: AtomicU64,
     /// and when its page cache was last given back.
     writes_given_back: AtomicU64,
+    /// Whether the write-ahead log may hold what was erased.
+    holds_erased: Arc<AtomicBool>,
 }
 
 /// From when on connections are as they should be.
@@ -100,6 +106,9 @@ pub struct SqliteTx {
     trust: Arc<Trust>,
     /// A statement met what may have ended the transaction.
     failed: bool,
+    /// Something is erased in it for good.
+    erases: bool,
+    holds_erased: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for SqliteTx {
@@ -153,11 +162,19 @@ impl SqliteTx {
         self.failed
     }
 
+    pub(crate) fn erases(&mut self) {
+        self.erases = true;
+    }
+
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::TransactionEnded);
         }
         let committed = self.transaction.commit().await;
+        if self.erases {
+            // Also where nobody knows whether it was kept.
+            self.holds_erased.store(true, Ordering::Release);
+        }
         self.trust.note(&committed);
         committed.map_err(StoreError::of_commit)
     }
@@ -212,7 +229,8 @@ impl SqlitePools {
         let trust = self.state.trust.clone();
         let begun = pool.begin_with(statement).await;
         trust.note(&begun);
-        Ok(SqliteTx { transaction: begun?, trust, failed: false })
+        let holds_erased = self.state.holds_erased.clone();
+        Ok(SqliteTx { transaction: begun?, trust, failed: false, erases: false, holds_erased })
     }
 
     /// Whether a write would be possible. A writer at work is an answer too, unless the work takes longer than any may.
@@ -242,6 +260,34 @@ impl SqlitePools {
         given_back?;
         writes_given_back.store(begun, Ordering::Relaxed);
         Ok(true)
+    }
+
+    /// Folds the write-ahead log into the file and empties it, if it may hold what was erased; says whether nothing of that is left.
+    pub(crate) async fn forget_erased(&self) -> Result<bool, StoreError> {
+        if !self.state.holds_erased.swap(false, Ordering::AcqRel) {
+            return Ok(true);
+        }
+        let folded = self.fold_log().await;
+        if !matches!(folded, Ok(true)) {
+            self.state.holds_erased.store(true, Ordering::Release);
+        }
+        folded
+    }
+
+    async fn fold_log(&self) -> Result<bool, StoreError> {
+        let mut writer = self.writer.acquire().await?;
+        let waits = |time: Duration| AssertSqlSafe(format!("PRAGMA busy_timeout = {}", time.as_millis()));
+        let folded = async {
+            sqlx::raw_sql(waits(FOLDING_TIME_MAX)).execute(&mut *writer).await?;
+            let folded: Result<(i64, i64, i64), _> =
+                sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await;
+            sqlx::raw_sql(waits(self.state.lock_timeout)).execute(&mut *writer).await?;
+            folded
+        };
+        let folded = folded.await;
+        self.state.trust.note(&folded);
+        let (is_busy, ..) = folded?;
+        Ok(is_busy == 0)
     }
 
     /// Bytes that may still be written beside the file.
@@ -281,6 +327,9 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
         .busy_timeout(limits.lock_timeout)
         .statement_cache_capacity(STATEMENTS_CACHED)
         .row_buffer_size(ROWS_AHEAD)
+        // What is deleted or made shorter is overwritten, in pages that become free too: with FAST those keep their bytes, and
+        // a row of a long text, or of a key, would be readable in the file for as long as nobody needs its page.
+        .pragma("secure_delete", "ON")
         .pragma("cache_size", WRITER_CACHE)
         .pragma("temp_store", "MEMORY");
     let trust = Arc::new(Trust::new());
@@ -322,12 +371,15 @@ pub(crate) async fn open(path: &str, limits: PoolLimits) -> Result<SqlitePools, 
     let logs = reader().max_connections(LOG_READERS).connect_lazy_with(reading(LOG_READER_CACHE));
     let state = Arc::new(State {
         file: file.to_owned(),
+        lock_timeout: limits.lock_timeout,
         mark,
         trust,
         write_begun: AtomicU64::new(0),
         writes: AtomicU64::new(0),
         writes_seen: AtomicU64::new(0),
         writes_given_back: AtomicU64::new(0),
+        // What a process before this one left there, if it was killed.
+        holds_erased: Arc::new(AtomicBool::new(true)),
     });
     Ok(SqlitePools { state, writer, readers, logs })
 }

@@ -35,6 +35,14 @@ impl Tx {
         }
     }
 
+    /// Says that something is erased in it for good, so that no copy of it may stay behind: see [`crate::Database::forget_erased`].
+    pub fn erases(&mut self) {
+        match self {
+            Tx::Postgres(_) => {}
+            Tx::Sqlite(transaction) => transaction.erases(),
+        }
+    }
+
     /// Whether nothing that is done in it can be kept any more, since a statement failed or the database has ended it by
     /// itself. [`Tx::commit`] refuses it then. On Postgres [`Tx::back_to_savepoint`] mends it, on SQLite nothing does:
     /// what is done behind it, savepoints too, would be kept apart from what came before.

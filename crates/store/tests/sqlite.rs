@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use shipei_store::testing::TestDatabase;
-use shipei_store::{Database, PoolLimits, StoreError, conformance};
+use shipei_store::{Database, PoolLimits, StoreError, conformance, execute, fetch_all};
 
 mod sqlite {
     use super::{Database, TestDatabase};
@@ -187,4 +187,39 @@ fn file_has_one_claim_at_a_time_on_the_file_itself() {
     assert!(Database::claim(one.url()).unwrap().is_some());
     assert!(Database::claim("postgres://h/d").unwrap().is_some());
     assert!(Database::claim("sqlite:/proc/nowhere/at/all.sqlite").is_err());
+}
+
+/// The bytes of a database's file and of its log.
+fn files_of(database: &TestDatabase) -> Vec<u8> {
+    let file = database.url().strip_prefix("sqlite:").unwrap();
+    let beside = |suffix: &str| std::fs::read(format!("{file}{suffix}")).unwrap_or_default();
+    [beside(""), beside("-wal")].concat()
+}
+
+#[tokio::test]
+async fn what_is_erased_is_in_neither_file_nor_log() {
+    let file = TestDatabase::sqlite();
+    let database = file.open().await.unwrap();
+    database.migrate(&conformance::migrator()).await.unwrap();
+    // Longer than a page, so that pages become free by it, and short.
+    let secrets = ["欧阳慕隐".repeat(2_000), "欧阳慕隐".to_owned()];
+    let holds = |bytes: &[u8]| bytes.windows(12).any(|window| window == "欧阳慕隐".as_bytes());
+    for secret in &secrets {
+        let mut tx = database.begin_write().await.unwrap();
+        execute!(tx, "UPDATE log_epoch SET epoch = $1 WHERE id = 1", secret.as_str()).unwrap();
+        tx.commit().await.unwrap();
+        assert!(database.forget_erased().await.unwrap(), "nothing was erased");
+        assert!(holds(&files_of(&file)));
+        let mut reader = database.begin_read().await.unwrap();
+        fetch_all!(reader, (i64,), "SELECT id FROM log_epoch LIMIT 10").unwrap();
+        let mut tx = database.begin_write().await.unwrap();
+        execute!(tx, "UPDATE log_epoch SET epoch = '' WHERE id = 1").unwrap();
+        tx.erases();
+        tx.commit().await.unwrap();
+        assert!(!database.forget_erased().await.unwrap(), "somebody reads an older state");
+        assert!(holds(&files_of(&file)));
+        reader.rollback().await.unwrap();
+        assert!(database.forget_erased().await.unwrap());
+        assert!(!holds(&files_of(&file)));
+    }
 }

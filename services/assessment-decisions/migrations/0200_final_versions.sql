@@ -50,7 +50,8 @@ CREATE TABLE final_class (
     PRIMARY KEY (programme_id, version, city_code, county_code, class_id)
 );
 
--- A certificate. sealed_code is everything that stands on it with its signature: it has a name, so it is encrypted.
+-- A certificate. sealed_code is everything that stands on it with its signature: it has a name, so it is encrypted, and emptied when who
+-- it was for is erased.
 CREATE TABLE certificate (
     programme_id TEXT COLLATE "C" NOT NULL,
     county_code TEXT COLLATE "C" NOT NULL,

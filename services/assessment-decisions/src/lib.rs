@@ -22,7 +22,7 @@ use shipei_contracts::decisions::v1::{
     evidence_service_server::EvidenceServiceServer, final_version_service_server::FinalVersionServiceServer,
 };
 use shipei_mirror::{MirrorProjector, MirroredThings};
-use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server, people};
 use shipei_store::sqlx::migrate::Migrator;
 
 /// The name of this service, which is the source of its events.
@@ -44,10 +44,16 @@ pub const SERVICE: Service = Service {
     follows: &[shipei_mirror::SOURCE],
     asks: &[shipei_contracts::services::ASSESSMENT],
     learned: &[&shipei_mirror::TABLES],
+    people: &[store::people::PEOPLE, shipei_mirror::PEOPLE, people::OF_EVERY_SERVICE],
     serve,
     follow: |kit, peers, shutdown| {
         kit.shared::<others::Others>().are_at(peers);
-        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+        follow(
+            kit,
+            peers[shipei_mirror::SOURCE].clone(),
+            MirrorProjector { people: store::people::PEOPLE },
+            shutdown,
+        );
     },
 };
 
@@ -62,6 +68,8 @@ pub fn migrations() -> Migrator {
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping::default());
     kit.keeps_things(MirroredThings);
+    kit.keeps_people(SERVICE.people);
+    kit.reveals(handler::reveal::Revealing);
     let handler = handler::Handler::new(kit.clone());
     builder
         .service(kit, grpc_server!(DecisionServiceServer, handler.clone()))

@@ -7,6 +7,7 @@ mod reach_tests;
 pub(crate) mod certificate;
 pub(crate) mod change;
 pub(crate) mod evidence;
+pub(crate) mod people;
 pub(crate) mod version;
 
 pub(crate) use adjustment::{Asked, insert_adjustment, list_adjustments};

@@ -198,3 +198,5 @@ CREATE TABLE duty_fact (
     fact_id      TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, kind, person_id, region_code, reference, fact_id)
 );
+-- For who asks what is kept of them.
+CREATE INDEX duty_fact_by_person ON duty_fact (programme_id, person_id);

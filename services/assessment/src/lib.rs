@@ -30,7 +30,9 @@ use shipei_contracts::{
     services::{ASSESSMENT_DECISIONS, ASSIGNMENT_GRADING, ENROLLMENT, LEARNING_PROGRESS, OFFLINE_ACTIVITY},
 };
 use shipei_mirror::{MirroredThings, Programmes};
-use shipei_service_kit::{Kit, Peers, ServerBuilder, Service, Shutdown, follow_in_shards, grpc_server};
+use shipei_service_kit::{
+    Kit, Peers, ServerBuilder, Service, Shutdown, follow_in_shards, grpc_server, people,
+};
 use sqlx::migrate::Migrator;
 
 use crate::{
@@ -65,6 +67,7 @@ pub const SERVICE: Service = Service {
     follows: &shipei_contracts::services::OF_SCORES,
     asks: &[],
     learned: &[&shipei_mirror::TABLES, &TABLES],
+    people: &[store::people::PEOPLE, shipei_mirror::PEOPLE, people::OF_EVERY_SERVICE],
     serve,
     follow,
 };
@@ -114,6 +117,7 @@ pub struct Assessment {
 /// Adds its gRPC service and its event log to a server.
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_things(MirroredThings);
+    kit.keeps_people(SERVICE.people);
     let scores = Assessment { kit: kit.clone(), schemes: kit.shared(), shutdown: builder.shutdown().clone() };
     builder
         .service(kit, grpc_server!(ScoreServiceServer, scores.clone()))

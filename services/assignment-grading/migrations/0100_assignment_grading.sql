@@ -111,6 +111,8 @@ CREATE TABLE post (
     fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, seminar_id, number)
 );
+-- For who asks what is kept of them.
+CREATE INDEX post_by_person ON post (programme_id, person_id);
 
 -- Class bulletins: of each number for a class one that stands, and those that were retracted.
 CREATE TABLE bulletin (

@@ -22,7 +22,7 @@ use shipei_contracts::assignment::v1::{
     export_service_server::ExportServiceServer, seminar_service_server::SeminarServiceServer,
     similarity_service_server::SimilarityServiceServer,
 };
-use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server, people};
 use shipei_store::sqlx::migrate::Migrator;
 
 /// The name of this service, which is the source of its events.
@@ -45,6 +45,7 @@ pub const SERVICE: Service = Service {
     follows: &[shipei_mirror::SOURCE],
     asks: &[],
     learned: &[&shipei_mirror::TABLES],
+    people: &[store::people::PEOPLE, shipei_mirror::PEOPLE, people::OF_EVERY_SERVICE],
     serve,
     follow: |kit, peers, shutdown| {
         follow(kit, peers[shipei_mirror::SOURCE].clone(), projector::GradingProjector::default(), shutdown);
@@ -62,6 +63,7 @@ pub fn migrations() -> Migrator {
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping::default());
     kit.keeps_things(store::things::Graded);
+    kit.keeps_people(SERVICE.people);
     let handler = handler::Handler::new(kit.clone());
     let shutdown = builder.shutdown();
     shutdown.spawn(compare::run(kit.clone(), shutdown.clone()));

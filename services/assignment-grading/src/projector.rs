@@ -12,7 +12,10 @@ use shipei_rules::{
 };
 use shipei_service_kit::{Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
-use crate::{handler::judge::judge_anew, store};
+use crate::{
+    handler::judge::judge_anew,
+    store::{self, people::PEOPLE},
+};
 
 /// Whose marks are judged anew.
 #[derive(Debug, Default)]
@@ -68,6 +71,7 @@ impl Projector for GradingProjector {
             people.extend(met.into_iter().map(|person| (programme.clone(), person)));
         }
         shipei_mirror::apply(&mut unit.tx, events).await?;
+        shipei_mirror::erase(unit, events, PEOPLE).await?;
         for (programme, class_id) in &ended {
             let (kind, code) = (PlaceKind::Class, class_id.as_str());
             let met = shipei_mirror::people_ever_in(&mut unit.tx, programme, kind, code).await?;

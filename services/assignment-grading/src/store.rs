@@ -18,6 +18,7 @@ macro_rules! region_of_class {
 mod bulletin;
 mod judgement;
 mod marking;
+pub(crate) mod people;
 #[cfg(test)]
 mod reach_tests;
 mod seminar;

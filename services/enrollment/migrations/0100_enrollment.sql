@@ -1,6 +1,7 @@
 -- What enrollment keeps: programmes and schemes, the region tree, schools, classes, people, and Annex 1 by county.
 -- Every fact has `occurred_at` (when it happened; rules use this one), `recorded_at` (when the service learned of
--- it), `actor` (who told it) and, where it may be retracted, `fact_id`. Nothing here is deleted; what changes is kept as it was before in a table of its own.
+-- it), `actor` (who told it) and, where it may be retracted, `fact_id`. Nothing here is deleted but who somebody was, when they are erased
+-- (person_erasure); what changes is kept as it was before in a table of its own.
 
 -- A programme. The lock on its row is taken by whoever must not meet another: imports, revisions, openings.
 CREATE TABLE programme (
@@ -126,6 +127,8 @@ CREATE TABLE class_tutor (
     fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, class_id, number)
 );
+CREATE INDEX class_tutor_by_old ON class_tutor (programme_id, old_tutor_id);
+CREATE INDEX class_tutor_by_new ON class_tutor (programme_id, new_tutor_id);
 
 -- What became of a region, a school or a class (kind), from an instant on: rename (name), merge (into_code), close. What stands for what
 -- ended follows from those that stand, and is kept in place_successor.
@@ -167,6 +170,7 @@ CREATE TABLE extension (
     fact_id TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, extension_id, fact_id)
 );
+CREATE INDEX extension_by_person ON extension (programme_id, person_id);
 CREATE INDEX extension_by_window ON extension (programme_id, window_name, region_code);
 
 -- Somebody of a programme in one of their roles, as they stand, which follows from the roster, person_change, transfer and place_change. Name and
@@ -210,6 +214,17 @@ CREATE TABLE person_key (
     person_id TEXT COLLATE "C" NOT NULL,
     key_id TEXT COLLATE "C" NOT NULL,
     wrapped_key BYTEA NOT NULL,
+    PRIMARY KEY (programme_id, person_id)
+);
+
+-- Who was erased, when and why (the ground is a word of a few). Their name is an empty text in all their rows, the number an empty seal with
+-- a digest that no number has, and they have no key.
+CREATE TABLE person_erasure (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    person_id TEXT COLLATE "C" NOT NULL,
+    ground TEXT COLLATE "C" NOT NULL,
+    erased_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (programme_id, person_id)
 );
 

@@ -11,7 +11,7 @@ pub(crate) use correct::{Right, find, identity_digest, right, teaching_to};
 pub(crate) use extension::{extension_to, new_extension};
 pub(crate) use moves::{transfer, transfers};
 pub(crate) use places::{PlaceChange, PlaceRequest, class_to, kind_to, region_to, school_to};
-pub(crate) use sealed::{new_key, opened_number, sealed_number, vault_of, vault_of_row};
+pub(crate) use sealed::{new_key, opened_by, opened_number, sealed_number, vault_of, vault_of_row};
 use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{
     duties::Duty,
@@ -262,6 +262,19 @@ pub(crate) fn person_and_reason(
     fields.all(parsed)
 }
 
+/// Who is erased, and on what ground.
+pub(crate) fn erasure(
+    request: &pb::ErasePersonRequest,
+) -> Result<(ProgrammeId, PersonId, pb::ErasureGround)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, &request.programme_id),
+        person(&mut fields, "person_id", &request.person_id),
+        fields.choice::<pb::ErasureGround>("ground", request.ground),
+    );
+    fields.all(parsed)
+}
+
 /// Two ids of one person, and why.
 pub(crate) fn merge(request: &pb::MergePersonsRequest) -> Result<(ProgrammeId, Merge, Option<Role>, String)> {
     let mut fields = Fields::new();
@@ -411,11 +424,15 @@ pub(crate) fn place_to(place: &Place) -> pb::TraineePlace {
     }
 }
 
-/// A person as messages have it, the identity number masked.
+/// A person as messages have it, the identity number masked; of who was erased neither number nor name.
 pub(crate) fn person_to(row: PersonRow, programme_id: &ProgrammeId, keys: &DataKeys) -> Result<pb::Person> {
-    let number = opened_number(&row, programme_id, keys)?;
+    let masked = match row.erased_at {
+        Some(_) => String::new(),
+        None => opened_number(&row, programme_id, keys)?.masked(),
+    };
     Ok(pb::Person {
-        masked_identity_number: number.masked(),
+        masked_identity_number: masked,
+        erased_time: row.erased_at.map(to_timestamp),
         role: role_to(row.role()?).into(),
         education_stage: education_stage_to(row.education_stage()?).into(),
         development_stage: development_stage_to(row.development_stage()?).into(),

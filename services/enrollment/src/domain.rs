@@ -4,11 +4,13 @@
 //! with its table of cases below; rows of a roster are judged in `roster.rs`.
 
 mod content;
+mod erase;
 mod merge;
 pub(crate) mod places;
 
 use chrono::{DateTime, Utc};
 pub(crate) use content::{Content, ContentChange, decide_role};
+pub(crate) use erase::{decide_retention, roles_due};
 pub(crate) use merge::{Merge, decide_common_roles, decide_merge};
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_rules::{

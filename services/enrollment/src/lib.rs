@@ -25,7 +25,7 @@ use shipei_contracts::enrollment::v1::{
     person_service_server::PersonServiceServer, place_service_server::PlaceServiceServer,
     programme_service_server::ProgrammeServiceServer, region_service_server::RegionServiceServer,
 };
-use shipei_service_kit::{Kit, ServerBuilder, Service, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Service, grpc_server, people};
 use shipei_store::{crypto, sqlx::migrate::Migrator};
 
 pub use roster::{COLUMNS, MAX_ROSTER_ROWS};
@@ -53,6 +53,7 @@ pub const SERVICE: Service = Service {
     follows: &[],
     asks: &[],
     learned: &[],
+    people: &[store::people::PEOPLE, people::OF_EVERY_SERVICE],
     serve,
     follow: Service::follow_nobody,
 };
@@ -67,6 +68,8 @@ pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping);
     kit.keeps_things(store::things::Enrolled);
     kit.keeps_wrapped(store::person_key::PersonKeys);
+    kit.keeps_people(SERVICE.people);
+    kit.reveals(handler::reveal::Revealing);
     let handler = handler::Handler::new(kit.clone());
     builder
         .service(kit, grpc_server!(ProgrammeServiceServer, handler.clone()))

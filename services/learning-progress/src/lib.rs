@@ -28,7 +28,7 @@ use shipei_contracts::learning::v1::export_service_server::{self, ExportServiceS
 use shipei_contracts::learning::v1::study_service_server::{self, StudyServiceServer};
 use shipei_mirror::{MirroredThings, Programmes};
 use shipei_service_kit::{
-    Kit, ServerBuilder, Service, Shutdown, follow, grpc_server, soft_state::presence::Presence,
+    Kit, ServerBuilder, Service, Shutdown, follow, grpc_server, people, soft_state::presence::Presence,
 };
 use shipei_store::sqlx::migrate::Migrator;
 
@@ -55,6 +55,7 @@ pub const SERVICE: Service = Service {
     follows: &[shipei_mirror::SOURCE],
     asks: &[],
     learned: &[&shipei_mirror::TABLES],
+    people: &[store::people::PEOPLE, shipei_mirror::PEOPLE, people::OF_EVERY_SERVICE],
     serve: |builder, kit| start(kit, builder.shutdown()).serve_with(builder),
     follow: |kit, peers, shutdown| {
         follow(kit, peers[shipei_mirror::SOURCE].clone(), LearningProjector::default(), shutdown);
@@ -106,6 +107,7 @@ impl LearningProgress {
     /// Adds its gRPC services to a server.
     pub fn serve_with(self, builder: ServerBuilder) -> ServerBuilder {
         self.kit.keeps_things(MirroredThings);
+        self.kit.keeps_people(SERVICE.people);
         self.kit.keeps_facts(handler::facts::Keeping {
             programmes: self.courses.programmes.clone(),
             catalogues: self.study.catalogues.clone(),

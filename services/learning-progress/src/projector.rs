@@ -13,7 +13,7 @@ use shipei_rules::{
 use shipei_service_kit::{Error, Fact, Handles, Projector, Result, Unit, dispatch, handles};
 
 use crate::catalogue::Catalogues;
-use crate::store::united;
+use crate::store::{people::PEOPLE, united};
 use crate::whole::Study;
 
 /// Of whom what is read anew.
@@ -67,6 +67,7 @@ impl Projector for LearningProjector {
 
     async fn apply(&self, unit: &mut Unit, events: &[Event]) -> Result<()> {
         shipei_mirror::apply(&mut unit.tx, events).await?;
+        shipei_mirror::erase(unit, events, PEOPLE).await?;
         let mut anew = Anew::default();
         dispatch::gather(EVENTS, &mut anew, events)?;
         // In the order of ids, so that two who do this never wait for each other in a circle.

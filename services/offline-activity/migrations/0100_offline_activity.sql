@@ -65,6 +65,8 @@ CREATE TABLE attendance (
     score_count BIGINT NOT NULL,
     PRIMARY KEY (programme_id, activity_id, person_id)
 );
+-- For who asks what is kept of them.
+CREATE INDEX attendance_by_person ON attendance (programme_id, person_id);
 
 -- Every record that somebody attended. Never changed.
 CREATE TABLE attendance_record (

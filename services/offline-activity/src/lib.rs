@@ -19,7 +19,7 @@ use shipei_contracts::offline::v1::{
     export_service_server::ExportServiceServer, offline_service_server::OfflineServiceServer,
 };
 use shipei_mirror::MirrorProjector;
-use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server};
+use shipei_service_kit::{Kit, ServerBuilder, Service, follow, grpc_server, people};
 use shipei_store::sqlx::migrate::Migrator;
 
 /// The name of this service, which is the source of its events.
@@ -36,9 +36,15 @@ pub const SERVICE: Service = Service {
     follows: &[shipei_mirror::SOURCE],
     asks: &[],
     learned: &[&shipei_mirror::TABLES],
+    people: &[store::people::PEOPLE, shipei_mirror::PEOPLE, people::OF_EVERY_SERVICE],
     serve,
     follow: |kit, peers, shutdown| {
-        follow(kit, peers[shipei_mirror::SOURCE].clone(), MirrorProjector, shutdown);
+        follow(
+            kit,
+            peers[shipei_mirror::SOURCE].clone(),
+            MirrorProjector { people: store::people::PEOPLE },
+            shutdown,
+        );
     },
 };
 
@@ -53,6 +59,7 @@ pub fn migrations() -> Migrator {
 pub fn serve(builder: ServerBuilder, kit: &Kit) -> ServerBuilder {
     kit.keeps_facts(handler::facts::Keeping::default());
     kit.keeps_things(store::things::Held);
+    kit.keeps_people(SERVICE.people);
     let handler = handler::Handler::new(kit.clone());
     builder
         .service(kit, grpc_server!(OfflineServiceServer, handler.clone()))

@@ -3,6 +3,7 @@
 
 mod activity;
 mod county;
+pub(crate) mod people;
 #[cfg(test)]
 mod reach_tests;
 pub(crate) mod things;

@@ -12,6 +12,7 @@ mod error;
 mod oddities;
 mod parse;
 mod reader;
+mod retention;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub use crate::vocabulary::{Category, DevelopmentStage, EducationStage, Grade, OfflineItem, Role};
 pub use error::SchemeError;
 pub use oddities::Oddity;
+pub use retention::Retention;
 
 use crate::calendar::{Period, Window, Zone};
 use crate::explanation::{Clause, ItemKey};
@@ -59,6 +61,8 @@ pub struct Scheme {
     pub report_days: i64,
     /// `[honours]`.
     pub honours: HonourRules,
+    /// `[retention]`: for how long it is kept who people were.
+    pub retention: Retention,
 }
 
 /// `[honours]`: who may be honoured, and how many; what is absent limits nothing, as in the notice.
@@ -412,6 +416,12 @@ impl Scheme {
     /// The `as_of` of final scores: the end of the summary window, at which every window of a score is over.
     pub fn final_as_of(&self) -> DateTime<Utc> {
         self.required_period("summary").until
+    }
+
+    /// The first local day on which the years have passed for which it is kept who somebody in a role was: so many years behind the
+    /// programme's end ([`Scheme::final_as_of`]).
+    pub fn erasable_from(&self, role: Role) -> NaiveDate {
+        self.retention.passed_from(role, self.zone.day_of(self.final_as_of()))
     }
 
     /// Whether every online entry that is given without study ([`OnlineEntry::given_at`]) is given by then: after that only

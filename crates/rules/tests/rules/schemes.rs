@@ -1,7 +1,7 @@
 //! Schemes that are read, and schemes that are refused with line, key and cause.
 
 use shipei_rules::explanation::Text;
-use shipei_rules::scheme::{Scheme, Task};
+use shipei_rules::scheme::{Role, Scheme, Task};
 
 use crate::support::{QINHUANGDAO, at, changed, qinhuangdao};
 
@@ -94,6 +94,13 @@ const IMPOSSIBLE: &[(&str, &str, &str, &str)] = &[
         "must be from 0 to 100",
     ),
     ("report_days = 7", "report_days = 7\n[honours]\nquota = 1", "honours.quota", "no such key"),
+    (
+        "report_days = 7",
+        "report_days = 7\n[retention]\ntrainee = 101",
+        "retention.trainee",
+        "must be from 0 to 100",
+    ),
+    ("report_days = 7", "report_days = 7\n[retention]\ntutor = 3", "retention.tutor", "no such key"),
     ("report_days = 7", "report_day = 7", "duties.report_day", "no such key"),
     ("minutes    = 200", "minuts = 200", "trainee.online[0].minuts", "no such key"),
     ("minutes    = 200", "", "trainee.online[0].minutes", "is missing"),
@@ -327,4 +334,21 @@ fn clause_is_no_longer_than_two_hundred_characters() {
     assert_eq!(Scheme::parse(&of(200)).unwrap().tutor.marking.clause.zh.chars().count(), 200);
     let error = Scheme::parse(&of(201)).unwrap_err().to_string();
     assert!(error.contains("tutor.marking.clause.zh") && error.contains("200 characters"), "{error}");
+}
+
+#[test]
+fn who_people_were_is_kept_for_years_behind_the_end() {
+    let model = QINHUANGDAO;
+    let erasable = |text: &str| {
+        let scheme = Scheme::parse(text).unwrap();
+        Role::ALL.iter().map(|role| scheme.erasable_from(*role).to_string()).collect::<Vec<_>>()
+    };
+    // The summary window ends with 2019-12-30.
+    let [trainee, staff] = ["2024-12-31", "2022-12-31"];
+    assert_eq!(erasable(model), [trainee, staff, staff, staff, staff, staff]);
+    let stated = model.replace("[duties]", "[retention]\ntrainee = 0\nsubject_expert = 100\n\n[duties]");
+    assert_eq!(erasable(&stated), ["2019-12-31", staff, staff, "2119-12-31", staff, staff]);
+    // From a leap day it is the last of February.
+    let leap = stated.replace("\"2019-12-30\"]", "\"2020-02-28\"]").replace("trainee = 0", "trainee = 1");
+    assert_eq!(erasable(&leap)[0], "2021-02-28");
 }

@@ -2,7 +2,7 @@
 //! subscription comes in by [`event_feed`], [`subscription`] tells it at the `pace` of its consumer what `reader` finds in the log, and `heads` says when there
 //! is more; `pull` does the same in single calls;
 //! [`wire`] is what both ends agree on; [`corrections`] takes back what the log tells, [`audit`] shows who looked at what,
-//! [`keys`] wraps anew what is kept wrapped. Why below `follow/`: who tells need not know who listens.
+//! [`keys`] wraps anew what is kept wrapped, [`personal`] shows people what is kept of them. Why below `follow/`: who tells need not know who listens.
 
 pub mod audit;
 pub mod corrections;
@@ -11,6 +11,7 @@ pub mod filter;
 mod heads;
 pub mod keys;
 mod pace;
+pub mod personal;
 mod pull;
 mod reader;
 mod status;
@@ -19,12 +20,14 @@ pub mod wire;
 
 use shipei_contracts::event::v1::{
     audit_service_server, correction_service_server, event_feed_server, key_service_server,
+    personal_data_service_server,
 };
 
 /// The full names of the gRPC services that a server has for every service whose log it shows.
-pub const SERVICES: [&str; 4] = [
+pub const SERVICES: [&str; 5] = [
     event_feed_server::SERVICE_NAME,
     correction_service_server::SERVICE_NAME,
     audit_service_server::SERVICE_NAME,
     key_service_server::SERVICE_NAME,
+    personal_data_service_server::SERVICE_NAME,
 ];

@@ -29,6 +29,9 @@ pub(super) async fn watch_health(
                 clock::look();
                 tell_health(&health, &services, &kits).await;
                 for (source, kit) in &kits {
+                    if let Err(error) = kit.database().forget_erased().await {
+                        tracing::debug!(of = kit.source(), %error, "what was erased is still in the write-ahead log");
+                    }
                     if let Err(error) = kit.database().give_back_at_rest().await {
                         tracing::warn!(source, %error, "memory is not given back");
                     }

@@ -14,6 +14,7 @@ use shipei_contracts::{
     event::v1::{
         audit_service_server::AuditServiceServer, correction_service_server::CorrectionServiceServer,
         event_feed_server::EventFeedServer, key_service_server::KeyServiceServer,
+        personal_data_service_server::PersonalDataServiceServer,
     },
 };
 use tokio::{
@@ -51,7 +52,7 @@ use crate::{
     descriptors,
     feed::{
         self, audit::Audit, corrections::Corrections, event_feed::EventFeeds, keys::WrappedKeys,
-        wire::MESSAGE_BYTES_MAX,
+        personal::PersonalData, wire::MESSAGE_BYTES_MAX,
     },
     serve::{
         checkpoints::{self, Checkpoints},
@@ -289,6 +290,7 @@ impl ServerBuilder {
         if !feeds.is_empty() {
             let (corrections, audit) = (Corrections::new(&feeds), Audit::new(&feeds));
             self.routes.add_service(grpc_server!(KeyServiceServer, WrappedKeys::new(&feeds)));
+            self.routes.add_service(grpc_server!(PersonalDataServiceServer, PersonalData::new(&feeds)));
             self.routes.add_service(grpc_server!(EventFeedServer, feeds));
             self.routes.add_service(grpc_server!(CorrectionServiceServer, corrections));
             self.routes.add_service(grpc_server!(AuditServiceServer, audit));

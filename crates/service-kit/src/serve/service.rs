@@ -7,7 +7,11 @@ use std::{collections::BTreeMap, fmt};
 use shipei_store::sqlx::migrate::Migrator;
 use tonic::transport::Channel;
 
-use crate::{serve::server::ServerBuilder, shutdown::Shutdown, write::kit::Kit};
+use crate::{
+    serve::server::ServerBuilder,
+    shutdown::Shutdown,
+    write::{kit::Kit, people::PersonTable},
+};
 
 /// The channel to whoever serves each log, by its source.
 pub type Peers = BTreeMap<&'static str, Channel>;
@@ -27,6 +31,8 @@ pub struct Service {
     pub asks: &'static [&'static str],
     /// The tables that hold nothing but what was learned from them.
     pub learned: &'static [&'static [&'static str]],
+    /// The tables that have rows about people.
+    pub people: &'static [&'static [PersonTable]],
     /// Adds its gRPC services and its log to a server, with whose shutdown what it runs ends.
     pub serve: fn(ServerBuilder, &Kit) -> ServerBuilder,
     /// Begins to follow, until shutdown. `Peers` has a channel for each of `follows` and `asks`.

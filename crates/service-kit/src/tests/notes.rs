@@ -433,5 +433,6 @@ pub(crate) fn compile_proto(source: &str) -> DescriptorPool {
     compiler.open_file("shipei/event/v1/correction_service.proto").unwrap();
     compiler.open_file("shipei/event/v1/audit_service.proto").unwrap();
     compiler.open_file("shipei/event/v1/key_service.proto").unwrap();
+    compiler.open_file("shipei/event/v1/personal_data_service.proto").unwrap();
     DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).unwrap()
 }

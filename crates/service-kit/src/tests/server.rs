@@ -98,7 +98,7 @@ async fn server_without_policies_does_not_start() {
     assert!(matches!(error, StartError::Policy(PolicyError::UnknownService(_))));
     let server = add_notes(ServerBuilder::new(&shutdown), &notes).build().await.unwrap();
     assert!(server.policies().of(PUT_NOTE).is_some());
-    assert_eq!(server.policies().paths().count(), 12);
+    assert_eq!(server.policies().paths().count(), 13);
 }
 
 #[tokio::test]

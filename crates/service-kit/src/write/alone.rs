@@ -138,11 +138,12 @@ async fn attempt(kit: &Kit, job: &mut Job) -> Result<End> {
         }
         Ran::Stopped => return Err(StoreError::no_answer().into()),
     };
+    let shows = done.unit.shown().to_owned();
     let before = transaction.take(done.unit)?;
     if before == transaction.events_count() {
         transaction.rests_on_the_whole_log();
     }
-    let record = done.answer.map(Outcome::Answered).and_then(|outcome| job.record(&outcome));
+    let record = done.answer.map(Outcome::Answered).and_then(|outcome| job.record(&outcome, &shows));
     if is_anew {
         idempotency::forget(&mut *transaction.lend()?, job.request_id()).await?;
     }
@@ -196,7 +197,7 @@ async fn find_earlier(kit: &Kit, job: &Job, transaction: &Transaction) -> Result
 /// request has been answered meanwhile, and gives that answer.
 async fn refuse(kit: &Kit, job: &Job, refusal: Refusal) -> Result<End> {
     let outcome = Outcome::Refused(refusal);
-    let record = job.record(&outcome).filter(|_| is_worth_recording(&outcome));
+    let record = job.record(&outcome, "").filter(|_| is_worth_recording(&outcome));
     let Some(record) = record else { return Ok(End::Settled(outcome, Token::default())) };
     let recorded = kit.retry(|| async {
         let keeping = async {

@@ -90,14 +90,15 @@ impl Job {
             .unwrap_or_else(|_| Err(Error::Internal("a handler panicked".to_owned())))
     }
 
-    /// The record of an outcome, if it is to be found again.
-    pub(super) fn record(&self, outcome: &Outcome) -> Option<RequestRecord> {
+    /// The record of an outcome, if it is to be found again, with whose data it shows.
+    pub(super) fn record(&self, outcome: &Outcome, shows: &str) -> Option<RequestRecord> {
         let key = self.key.as_ref()?;
         Some(RequestRecord {
             request_id: key.id.clone(),
             method: key.method.clone(),
             digest: key.digest.clone(),
             outcome: outcome.encode(),
+            shows: shows.to_owned(),
             recorded_at: self.origin.now,
         })
     }

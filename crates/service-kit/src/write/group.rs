@@ -233,6 +233,7 @@ impl<'kit> Group<'kit> {
         let Some(transaction) = &mut self.transaction else {
             return Err(Error::Internal("a command was carried out without a transaction".to_owned()));
         };
+        let shows = done.unit.shown().to_owned();
         let before = transaction.take(done.unit)?;
         let after = transaction.events_count();
         if before == after {
@@ -240,7 +241,7 @@ impl<'kit> Group<'kit> {
             transaction.rests_on_the_whole_log();
         }
         let answer = done.answer.map(Outcome::Answered);
-        self.records.extend(answer.and_then(|outcome| job.record(&outcome)));
+        self.records.extend(answer.and_then(|outcome| job.record(&outcome, &shows)));
         Ok(Kept::Events(before, after))
     }
 
@@ -265,7 +266,7 @@ impl<'kit> Group<'kit> {
             Error::Refused(refusal) => {
                 let outcome = Outcome::Refused(refusal);
                 if is_worth_recording(&outcome) {
-                    self.records.extend(job.record(&outcome));
+                    self.records.extend(job.record(&outcome, ""));
                 }
                 self.members.push(Member { job, kept: Kept::Outcome(outcome, Rests::OnNothing) });
             }

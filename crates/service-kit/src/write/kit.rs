@@ -39,6 +39,7 @@ use crate::{
     write::{
         facts::Facts,
         line::Lines,
+        people::{PersonTable, Reveals},
         room::{Room, WriteBounds},
         share::Share,
         wrapped::Wrapped,
@@ -85,6 +86,8 @@ struct Inner {
     shared: Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>,
     things: OnceLock<Arc<dyn Things>>,
     wrapped: OnceLock<Arc<dyn Wrapped>>,
+    people: OnceLock<&'static [&'static [PersonTable]]>,
+    reveals: OnceLock<Arc<dyn Reveals>>,
 }
 
 impl fmt::Debug for Kit {
@@ -126,6 +129,8 @@ impl Kit {
             shared: Mutex::new(HashMap::new()),
             things: OnceLock::new(),
             wrapped: OnceLock::new(),
+            people: OnceLock::new(),
+            reveals: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -241,6 +246,28 @@ impl Kit {
     /// The keys that it keeps wrapped; none when there are none but its database's.
     pub(crate) fn wrapped(&self) -> Option<&Arc<dyn Wrapped>> {
         self.inner.wrapped.get()
+    }
+
+    /// Says which tables of the service have rows about people; once, before it serves.
+    pub fn keeps_people(&self, tables: &'static [&'static [PersonTable]]) {
+        // A second time is of the same service.
+        let _ = self.inner.people.set(tables);
+    }
+
+    /// The tables that have rows about people.
+    pub(crate) fn people(&self) -> impl Iterator<Item = &'static PersonTable> {
+        self.inner.people.get().copied().unwrap_or_default().iter().copied().flatten()
+    }
+
+    /// Says how the service shows what only it can read; once, before it serves.
+    pub fn reveals(&self, reveals: impl Reveals) {
+        // A second time is of the same service.
+        let _ = self.inner.reveals.set(Arc::new(reveals));
+    }
+
+    /// How it shows what only it can read; none when there is nothing such.
+    pub(crate) fn revealing(&self) -> Option<&Arc<dyn Reveals>> {
+        self.inner.reveals.get()
     }
 
     /// What its stream cursors are sealed with.

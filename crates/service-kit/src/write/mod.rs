@@ -1,7 +1,8 @@
 //! The path of every write and read of a service. What goes through: a command comes in by [`commands`], waits in a
 //! `line`, and shares a transaction with those that wait too (`group`); work in [`parts`] and what a service does by
 //! itself (`background`) have transactions of their own; a [`read`](mod@read) has a snapshot, and
-//! so has an [`mod@export`]; a read may go on ([`observe`]); what is masked is shown by `unmask`. All of them work in a
+//! so has an [`mod@export`]; a read may go on ([`observe`]); what is masked is shown by `unmask`; what is kept of somebody is erased
+//! as [`people`] says. All of them work in a
 //! [`mod@unit`], and all writes take the one [`road`], where there is [`room`] for them; what one person adds in a day is bounded by a
 //! [`quota`]. What became of a command is kept under its request id (`outcome`, `kept`), and what it
 //! recorded can be retracted ([`facts`]). Keys that a service keeps are [`wrapped`].
@@ -21,6 +22,7 @@ pub mod observe;
 pub mod origin;
 mod outcome;
 pub mod parts;
+pub mod people;
 pub mod quota;
 pub mod read;
 mod retry;

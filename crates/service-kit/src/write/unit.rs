@@ -11,15 +11,17 @@ use std::{
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use shipei_contracts::{EventMessage, common::v1::Role, event::v1::Accessed};
-use shipei_store::{NewEvent, Partition, StoreError, Tx, crypto, retraction};
+use shipei_store::{NewEvent, Partition, StoreError, Tx, crypto, idempotency, retraction};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    answer::error,
+    answer::error::{self, Refusal},
     call::{admit::Admitted, metadata::Call, reach::Reach},
     identity::caller::role_of,
     write::{
         origin::Origin,
+        outcome::Outcome,
+        people::{self, PersonTable},
         quota::{Quota, Whose},
     },
 };
@@ -54,6 +56,8 @@ pub struct Unit {
     /// What units before this one have told in the same transaction.
     pending: PendingFacts,
     needs_whole_log: bool,
+    /// Whose data the answer shows; empty for nobody's.
+    shows: String,
 }
 
 /// One read: a snapshot.
@@ -106,6 +110,7 @@ impl Unit {
             facts: 0,
             pending,
             needs_whole_log: false,
+            shows: String::new(),
         }
     }
 
@@ -295,6 +300,34 @@ impl Unit {
     /// the answer is to name the whole log.
     pub fn rests_on_the_whole_log(&mut self) {
         self.needs_whole_log = true;
+    }
+
+    /// Says that the answer shows somebody's own data (a name, a number), so that what is kept of it under the request id goes when they
+    /// are erased ([`Unit::erase`]). An answer shows one person's at most; one that shows more is not kept ([`Kit::show`](crate::kit::Kit::show)).
+    pub fn shows(&mut self, programme_id: &str, person_id: &str) {
+        self.shows = idempotency::shown(programme_id, person_id);
+    }
+
+    /// Whose data the answer shows.
+    pub(super) fn shown(&self) -> &str {
+        &self.shows
+    }
+
+    /// Erases what is kept of somebody beside the tables of the service that knows them: answers that show their data, so that each
+    /// of those requests is refused `because` from now on, and what is private in these tables.
+    ///
+    /// # Errors
+    /// What the database does.
+    pub async fn erase(
+        &mut self,
+        tables: &[&[PersonTable]],
+        (programme_id, person_id): (&str, &str),
+        because: Refusal,
+    ) -> Result<(), StoreError> {
+        let outcome = Outcome::Refused(because).encode();
+        let shows = idempotency::shown(programme_id, person_id);
+        idempotency::replace_shown(&mut self.tx, &shows, &outcome).await?;
+        people::erase(&mut self.tx, tables, (programme_id, person_id)).await
     }
 
     /// Gives the transaction back.

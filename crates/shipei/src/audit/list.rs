@@ -29,6 +29,10 @@ enum Kind {
     SearchByName,
     /// Identity numbers that were shown whole.
     Unmasked,
+    /// People who were erased.
+    Erased,
+    /// People of whom everything that is kept was given out.
+    PersonExported,
     /// Calls that were refused for lack of a right.
     Denial,
 }
@@ -40,6 +44,8 @@ impl From<Kind> for AuditKind {
             Kind::SearchByNumber => Self::SearchByNumber,
             Kind::SearchByName => Self::SearchByName,
             Kind::Unmasked => Self::Unmasked,
+            Kind::Erased => Self::Erased,
+            Kind::PersonExported => Self::PersonExported,
             Kind::Denial => Self::Denial,
         }
     }
@@ -163,6 +169,8 @@ fn to_shown(source: &'static str, at: String, entry: AuditEntry) -> Shown {
             AuditKind::SearchByNumber => "search_by_number",
             AuditKind::SearchByName => "search_by_name",
             AuditKind::Unmasked => "unmasked",
+            AuditKind::Erased => "erased",
+            AuditKind::PersonExported => "person_exported",
             AuditKind::Denial => "denial",
             AuditKind::Unspecified => "",
         },
@@ -183,6 +191,8 @@ fn row(entry: &Shown, language: Language) -> Vec<String> {
         "search_by_number" => language.pick("按身份证号查人", "search by number"),
         "search_by_name" => language.pick("按姓名查人", "search by name"),
         "unmasked" => language.pick("查看完整身份证号", "unmasked"),
+        "erased" => language.pick("删除个人信息", "erased"),
+        "person_exported" => language.pick("导出个人信息", "person exported"),
         _ => language.pick("越权被拒", "denial"),
     };
     // Of a path only what tells it apart.

@@ -65,7 +65,14 @@ pub(super) async fn print(whose: &Whose, person: Option<&str>, by: By, out: &Pat
                 );
             }
             for issued in page.certificates {
-                let IssuedCertificate { code, person_id, revoked_time: None, .. } = issued else { continue };
+                let IssuedCertificate { code, person_id, revoked_time: None, erased, .. } = issued else {
+                    continue;
+                };
+                if erased {
+                    eprintln!("not printed: {person_id}, whose data was erased");
+                    eprintln!("未打印 {person_id}：个人信息已删除");
+                    continue;
+                }
                 // What is printed is what was signed.
                 let certificate = key.verify(&code)?;
                 let name = match by {

@@ -30,6 +30,7 @@ pub(super) fn record(request_id: &str) -> RequestRecord {
         method: "shipei.X/Do".to_owned(),
         digest: idempotency::digest("shipei.X/Do", b"request"),
         outcome: vec![1, 2, 3],
+        shows: "p/a".to_owned(),
         recorded_at: instant(5),
     }
 }

@@ -194,6 +194,7 @@ pub(super) async fn request_is_recorded_once(database: &Database) -> Result<(), 
         method: "shipei.X/Do".to_owned(),
         digest: idempotency::digest("shipei.X/Do", b"request"),
         outcome: b"answer".to_vec(),
+        shows: idempotency::shown("p1", "a"),
         recorded_at,
     };
     assert_ne!(record.digest, idempotency::digest("shipei.X/D", b"orequest"));
@@ -211,10 +212,17 @@ pub(super) async fn request_is_recorded_once(database: &Database) -> Result<(), 
     let mut tx = database.begin_write().await?;
     let later = RequestRecord {
         request_id: "r2".to_owned(),
+        shows: String::new(),
         recorded_at: recorded_at + TimeDelta::days(1),
         ..record
     };
     idempotency::record_all(&mut tx, std::slice::from_ref(&later)).await?;
+    // Of whom nothing is shown nothing is replaced, and nobody is everybody.
+    for (shows, replaced) in [("p1/b", 0), ("", 0), ("p1/a", 1), ("p1/a", 0)] {
+        assert_eq!(idempotency::replace_shown(&mut tx, shows, b"gone").await?, replaced, "{shows}");
+    }
+    let gone = idempotency::find_all(&mut tx, &["r1"]).await?;
+    assert_eq!(gone.first().map(|record| (&record.outcome[..], &record.shows[..])), Some((&b"gone"[..], "")));
     assert_eq!(idempotency::forget_before(&mut tx, later.recorded_at, 10).await?, 1);
     assert_eq!(idempotency::find_all(&mut tx, &["r1"]).await?, []);
     assert_eq!(idempotency::find_all(&mut tx, &["r2"]).await?, [later]);

@@ -16,7 +16,7 @@ use shipei_rules::{
     scheme::Scheme,
 };
 use shipei_service_kit::{Error, Listing, ReadUnit, Refusal, Result, Unit, to_int32, to_timestamp};
-use shipei_store::{StoreError, Tx};
+use shipei_store::{DataKeys, StoreError, Tx};
 use tonic::Request;
 
 use super::{
@@ -125,9 +125,14 @@ impl Handler {
         let mut answer = proto::IssueCertificatesResponse::default();
         let mut schools = BTreeMap::new();
         for passed in &people {
-            let Some(person) =
-                self.others.person((&self.kit, &unit.call), programme, &passed.person_id).await?
-            else {
+            // Whoever is erased meanwhile is so behind this certificate, and it is emptied.
+            shipei_mirror::hold_member(&mut unit.tx, programme.as_str(), passed.person_id.as_str()).await?;
+            let person = self.others.person((&self.kit, &unit.call), programme, &passed.person_id).await?;
+            if command.person.is_some() && person.as_ref().is_some_and(|person| person.erased_time.is_some())
+            {
+                return Err(Refusal::new(ErrorReason::PersonErased).field("person_id").into());
+            }
+            let Some(person) = person.filter(|person| person.erased_time.is_none()) else {
                 answer.skipped.push(passed.person_id.to_string());
                 continue;
             };
@@ -262,12 +267,26 @@ impl Handler {
             )
         };
         let county = RegionCode::parse(&row.county_code).map_err(|_| corrupt())?;
-        let context = context(programme, county, row.serial);
-        let code = self.kit.keys().vault().open(&context, &row.sealed_code).map_err(|_| corrupt())?;
-        let code = String::from_utf8(code).map_err(|_| corrupt())?;
-        let certificate = key.public().verify(&code).map_err(|_| corrupt())?;
+        let erased = row.sealed_code.is_empty();
+        let (certificate, code) = match erased {
+            true => {
+                let (programme_id, serial) =
+                    (programme.clone(), u32::try_from(row.serial).map_err(|_| corrupt())?);
+                (
+                    what_is_left(Number { programme_id, county_code: county, serial }, row.version),
+                    String::new(),
+                )
+            }
+            false => {
+                let keys = self.kit.keys();
+                let code = opened_code(keys, programme, county, row.serial, &row.sealed_code);
+                let code = code.ok_or_else(corrupt)?;
+                (certificate_to_proto(key.public().verify(&code).map_err(|_| corrupt())?), code)
+            }
+        };
         Ok(proto::IssuedCertificate {
-            certificate: Some(certificate_to_proto(certificate)),
+            certificate: Some(certificate),
+            erased,
             code,
             person_id: row.person_id.into(),
             issued_time: Some(to_timestamp(row.issued_at)),
@@ -338,6 +357,30 @@ impl Handler {
     ) -> Result<(ReadUnit, proto::GetCertificateKeyResponse)> {
         let key = self.signing_key()?.public().to_string();
         Ok((unit, proto::GetCertificateKeyResponse { key }))
+    }
+}
+
+/// The code of a certificate; none when this is not a sealed one.
+pub(super) fn opened_code(
+    keys: &DataKeys,
+    programme: &ProgrammeId,
+    county: RegionCode,
+    serial: i64,
+    sealed: &[u8],
+) -> Option<String> {
+    let code = keys.vault().open(&context(programme, county, serial), sealed).ok()?;
+    String::from_utf8(code).ok()
+}
+
+/// What is known of a certificate of who was erased.
+fn what_is_left(number: Number, version: i64) -> proto::Certificate {
+    proto::Certificate {
+        number: number.to_string(),
+        programme_id: number.programme_id.to_string(),
+        county_code: number.county_code.as_str().to_owned(),
+        serial: to_int32(number.serial.into()),
+        version: to_int32(version),
+        ..proto::Certificate::default()
     }
 }
 

@@ -6,6 +6,7 @@ mod certificate;
 mod change;
 mod evidence;
 pub(crate) mod facts;
+pub(crate) mod reveal;
 mod version;
 
 use shipei_certificates::SigningKey;

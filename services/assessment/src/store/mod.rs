@@ -11,6 +11,7 @@ pub mod duties;
 pub mod honours;
 pub mod lists;
 pub mod load;
+pub(crate) mod people;
 pub mod places;
 pub mod rescore;
 pub mod save;

@@ -61,9 +61,18 @@ pub(crate) fn opened_number(
     keys: &DataKeys,
 ) -> Result<IdentityNumber> {
     let corrupt = || StoreError::corrupt_row("person", "sealed_identity_number", &row.person_id);
-    let context = identity_context(programme_id, &row.person_id);
     let vault = vault_of_row(keys, programme_id, row)?;
-    let plain = vault.open(&context, &row.sealed_identity_number).map_err(|_| corrupt())?;
-    let plain = String::from_utf8(plain).map_err(|_| corrupt())?;
-    Ok(IdentityNumber::parse(&plain).map_err(|_| corrupt())?)
+    let number = opened_by(&vault, programme_id, &row.person_id, &row.sealed_identity_number);
+    Ok(number.ok_or_else(corrupt)?)
+}
+
+/// An identity number that was sealed for a person; none when this is not one.
+pub(crate) fn opened_by(
+    vault: &Vault,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+    sealed: &[u8],
+) -> Option<IdentityNumber> {
+    let plain = vault.open(&identity_context(programme_id, person_id), sealed).ok()?;
+    IdentityNumber::parse(&String::from_utf8(plain).ok()?).ok()
 }

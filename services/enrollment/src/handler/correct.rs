@@ -21,7 +21,7 @@ use super::{
 use crate::{
     convert::{self, Right},
     domain::{Content, ContentChange, Time},
-    error::{invalid_field, not_found},
+    error::{invalid_field, not_found, person_erased},
     store::{
         Stamp,
         person::{self as people, PersonRow, Sought},
@@ -56,11 +56,14 @@ pub(super) async fn correct_person(
     refuse_the_future(&right, scheme.zone.day_of(unit.now), unit.now)?;
     let kept = people::person(&mut unit.tx, id, person_id, role).await?;
     let kept = kept.ok_or_else(|| not_found("person_id"))?;
+    if let Some(erased_at) = kept.erased_at {
+        return Err(person_erased(erased_at).into());
+    }
     let (before, as_enrolled) = content_of(&mut unit.tx, id, person_id, &kept).await?;
     let mut change = handler.change(id, &kept, role, &right)?;
     leave_out_what_is_so(&mut change, &before);
     if change.is_nothing() {
-        let person = Some(person_of(&handler, &mut unit.tx, id, person_id, role).await?);
+        let person = Some(person_of(&handler, &mut unit, id, person_id, role).await?);
         return Ok((unit, pb::CorrectPersonResponse { person, fact_id: String::new() }));
     }
     if change.name.is_some() || change.identity_number.is_some() {
@@ -90,7 +93,7 @@ pub(super) async fn correct_person(
     refold(&mut unit.tx, id, person_id).await?;
     let event = corrected(id, person_id, &before, &change);
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &event);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, role).await?);
+    let person = Some(person_of(&handler, &mut unit, id, person_id, role).await?);
     Ok((unit, pb::CorrectPersonResponse { person, fact_id }))
 }
 

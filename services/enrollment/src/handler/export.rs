@@ -18,7 +18,7 @@ use tonic::Request;
 use super::{Answer, Handler, county, honour, person, region};
 use crate::convert;
 
-const PEOPLE: [Heading; 14] = [
+const PEOPLE: [Heading; 15] = [
     Heading::text("人员编号", 16),
     Heading::text("姓名", 12),
     Heading::text("身份证号（已隐去）", 22),
@@ -33,6 +33,7 @@ const PEOPLE: [Heading; 14] = [
     Heading::text("岗前培训", 26),
     Heading::text("退出", 26),
     Heading::text("计入", 16),
+    Heading::text("个人信息已删除", 26),
 ];
 const CLASSES: [Heading; 7] = [
     Heading::text("班级编号", 14),
@@ -229,6 +230,7 @@ fn people(page: pb::ListPeopleResponse) -> Portion {
             instant(person.pre_job_time),
             instant(person.withdrawn_time),
             person.counts_for_id,
+            instant(person.erased_time),
         ]
     });
     Portion { rows: rows.chain(broken(page.broken)).collect(), next: page.next_page_token }

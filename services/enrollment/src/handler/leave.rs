@@ -6,6 +6,7 @@ use shipei_service_kit::{Result, Unit};
 
 use super::{
     Handler,
+    erase::reason_of,
     member::{held_member, held_members, meant, person_of},
     programme_head, region_of,
 };
@@ -28,11 +29,12 @@ pub(super) async fn withdraw(
     let head = programme_head(&mut unit.tx, id).await?;
     let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
+    let reason = reason_of(&mut unit.tx, id, &[person_id], reason).await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     person_fact::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
     let withdrawn = pb::TraineeWithdrawn { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &withdrawn);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
+    let person = Some(person_of(&handler, &mut unit, id, person_id, member.role).await?);
     Ok((unit, pb::WithdrawTraineeResponse { person }))
 }
 
@@ -47,11 +49,12 @@ pub(super) async fn come_back(
     let head = programme_head(&mut unit.tx, id).await?;
     let member = held_member(&mut unit.tx, id, person_id, Role::Trainee, "person_id").await?;
     decide_return(&member, unit.occurred_at)?;
+    let reason = reason_of(&mut unit.tx, id, &[person_id], reason).await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     person_fact::note(&mut unit.tx, id, &member, PersonFact::Return, &reason, (&stamp, &fact_id)).await?;
     let returned = pb::TraineeReturned { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &returned);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
+    let person = Some(person_of(&handler, &mut unit, id, person_id, member.role).await?);
     Ok((unit, pb::ReturnTraineeResponse { person, fact_id }))
 }
 
@@ -75,6 +78,7 @@ pub(super) async fn depart(
     let head = programme_head(&mut unit.tx, id).await?;
     let member = meant(held_members(&mut unit, id, person_id, &STAFF).await?, asked)?;
     still_enrolled(&member, unit.occurred_at, "person_id")?;
+    let reason = reason_of(&mut unit.tx, id, &[person_id], reason).await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     person_fact::note(&mut unit.tx, id, &member, PersonFact::Withdrawal, &reason, (&stamp, &fact_id)).await?;
     let departed = pb::PersonDeparted {
@@ -83,7 +87,7 @@ pub(super) async fn depart(
         role: convert::role_to(member.role).into(),
     };
     unit.emit_fact(&fact_id, region_of(&member, &head).as_str(), person_id.as_str(), &departed);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
+    let person = Some(person_of(&handler, &mut unit, id, person_id, member.role).await?);
     Ok((unit, pb::RecordDepartureResponse { person, fact_id }))
 }
 
@@ -97,6 +101,7 @@ pub(super) async fn remove(
     let (id, person_id, asked) = (&id, &person_id, convert::asked_role(request.role)?);
     let head = programme_head(&mut unit.tx, id).await?;
     let member = meant(held_members(&mut unit, id, person_id, Role::ALL).await?, asked)?;
+    let reason = reason_of(&mut unit.tx, id, &[person_id], reason).await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     person_fact::note(&mut unit.tx, id, &member, PersonFact::Removal, &reason, (&stamp, &fact_id)).await?;
     let removed = pb::PersonRemoved {

@@ -16,15 +16,16 @@ use crate::{
     store::person as people,
 };
 
-/// The person in a role, as messages have them, or NOT_FOUND.
+/// The person in a role, as the answer shows them, or NOT_FOUND.
 pub(super) async fn person_of(
     handler: &Handler,
-    tx: &mut Tx,
+    unit: &mut Unit,
     id: &ProgrammeId,
     person_id: &PersonId,
     role: Role,
 ) -> Result<pb::Person> {
-    let row = people::person(tx, id, person_id, role).await?;
+    unit.shows(id.as_str(), person_id.as_str());
+    let row = people::person(&mut unit.tx, id, person_id, role).await?;
     let row = row.ok_or_else(|| not_found("person_id"))?;
     convert::person_to(row, id, handler.kit.keys())
 }

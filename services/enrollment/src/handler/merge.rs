@@ -9,6 +9,7 @@ use shipei_service_kit::{Refusal, Result, Unit};
 
 use super::{
     Handler,
+    erase::reason_of,
     member::{held_members, meant, roles_of},
     programme_head, region_of,
 };
@@ -45,6 +46,7 @@ pub(super) async fn merge(
         let merges_max = merges::MERGES_MAX.to_string();
         return Err(Refusal::new(ErrorReason::LimitReached).with("kept_max", merges_max).into());
     }
+    let reason = reason_of(&mut unit.tx, id, &[kept_id, merged_id], reason).await?;
     let (stamp, fact_id) = (Stamp::of(&unit), unit.new_fact_id()?);
     let merged = pb::PersonsMerged {
         programme_id: id.to_string(),

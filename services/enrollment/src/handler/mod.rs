@@ -3,6 +3,7 @@
 
 mod correct;
 mod county;
+mod erase;
 mod export;
 mod extension;
 pub(crate) mod facts;
@@ -15,6 +16,7 @@ mod person;
 mod place;
 mod programme;
 mod region;
+pub(crate) mod reveal;
 mod transfer;
 
 use std::sync::Arc;

@@ -14,14 +14,14 @@ use shipei_service_kit::{Fields, Listing, ReadUnit, Result, Unit};
 use tonic::{Request, Streaming};
 
 use super::{
-    Answer, Handler, correct, import, leave,
+    Answer, Handler, correct, erase, import, leave,
     member::{held_members, person_of},
     merge, programme_head, region_of, transfer,
 };
 use crate::{
     convert,
     domain::decide_login,
-    error::not_found,
+    error::{not_found, person_erased},
     store::{
         Stamp,
         person::{self as people, PeopleFilter},
@@ -123,11 +123,28 @@ impl PersonService for Handler {
         self.kit.write(self, request, correct::correct_person).await
     }
 
+    async fn erase_person(
+        &self,
+        request: Request<pb::ErasePersonRequest>,
+    ) -> Answer<pb::ErasePersonResponse> {
+        let answer = self.kit.write(self, request, erase::erase).await?;
+        // At once where nobody reads an older state; otherwise whoever watches over the database does it, and says what fails.
+        let _ = self.kit.database().forget_erased().await;
+        Ok(answer)
+    }
+
+    async fn list_due_for_erasure(
+        &self,
+        request: Request<pb::ListDueForErasureRequest>,
+    ) -> Answer<pb::ListDueForErasureResponse> {
+        self.kit.read(self, request, erase::list_due).await
+    }
+
     async fn find_persons(
         &self,
         request: Request<pb::FindPersonsRequest>,
     ) -> Answer<pb::FindPersonsResponse> {
-        self.kit.write(self, request, correct::find_persons).await
+        self.kit.show(self, request, correct::find_persons).await
     }
 
     async fn transfer_trainee(
@@ -164,6 +181,9 @@ async fn unmask_person(
     programme_head(&mut unit.tx, &id).await?;
     let rows = people::in_each_role(&mut unit.tx, &unit.reach, &id, &person_id, unit.now).await?;
     let row = rows.into_iter().next().ok_or_else(|| not_found("person_id"))?;
+    if let Some(erased_at) = row.erased_at {
+        return Err(person_erased(erased_at).into());
+    }
     let keys = handler.kit.keys();
     let identity_number = convert::opened_number(&row, &id, keys)?.reveal().to_owned();
     let county = row.county_code.clone();
@@ -223,7 +243,7 @@ async fn record_login(
     person_fact::note(&mut unit.tx, id, member, PersonFact::Login, "", (&stamp, &fact_id)).await?;
     let logged_in = pb::PersonLoggedIn { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(member, &head).as_str(), person_id.as_str(), &logged_in);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
+    let person = Some(person_of(&handler, &mut unit, id, person_id, member.role).await?);
     Ok((unit, pb::RecordLoginResponse { person }))
 }
 
@@ -244,6 +264,6 @@ async fn record_pre_job(
     let attended =
         pb::PreJobTrainingAttended { programme_id: id.to_string(), person_id: person_id.to_string() };
     unit.emit_fact(&fact_id, region_of(member, &head).as_str(), person_id.as_str(), &attended);
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, member.role).await?);
+    let person = Some(person_of(&handler, &mut unit, id, person_id, member.role).await?);
     Ok((unit, pb::RecordPreJobTrainingResponse { person }))
 }

@@ -43,7 +43,7 @@ pub(super) async fn transfer(
         let fact_id = unit.new_fact_id()?;
         carry_out(&mut unit, (id, person_id), &moves, &moved, &fact_id).await?;
     }
-    let person = Some(person_of(&handler, &mut unit.tx, id, person_id, Role::Trainee).await?);
+    let person = Some(person_of(&handler, &mut unit, id, person_id, Role::Trainee).await?);
     Ok((unit, pb::TransferTraineeResponse { person }))
 }
 

@@ -127,6 +127,8 @@ pub(crate) struct Enrolled {
     pub(crate) before_corrections: Option<Written>,
     /// Whether they were not removed as enrolled by mistake.
     pub(crate) is_there: bool,
+    /// Whether it was erased who they were.
+    pub(crate) is_erased: bool,
     /// What they are.
     pub(crate) role: Role,
     /// Where the roster put them.
@@ -167,6 +169,7 @@ impl Enrolled {
             written,
             before_corrections,
             is_there: true,
+            is_erased: false,
             role: candidate.role,
             roster_place: candidate.place.clone(),
             place: candidate.place.clone(),
@@ -214,7 +217,7 @@ pub(crate) struct Register {
 impl Register {
     /// Adds somebody in a role.
     pub(crate) fn add(&mut self, person_id: PersonId, enrolled: Enrolled) {
-        if enrolled.is_there {
+        if enrolled.is_there && !enrolled.is_erased {
             let holder = Holder::new(enrolled.role, &enrolled.written.name);
             self.add_holder(enrolled.written.digest, person_id.clone(), holder);
         }
@@ -331,7 +334,7 @@ pub(crate) enum Verdict {
 /// so is who was put right. In another role somebody is new, with the same name and number.
 ///
 /// # Errors
-/// Other content under the same id and role, another name or number under the same id, or the same person under another id of the same role.
+/// An id of somebody who was erased, other content under the same id and role, another name or number under the same id, or the same person under another id of the same role.
 pub(crate) fn judge(
     candidate: &Candidate,
     digest: IdentityDigest,
@@ -339,6 +342,14 @@ pub(crate) fn judge(
 ) -> Result<Verdict, Fault> {
     let row = Written::of(candidate, digest);
     let roles = register.people.get(&candidate.person_id).map_or(&[][..], Vec::as_slice);
+    if roles.iter().any(|there| there.is_erased) {
+        return Err(Fault::new(
+            ErrorReason::PersonErased,
+            at_name(at::PERSON_ID),
+            "the data of whoever has this id was erased; enrol a person under another id",
+            "该编号的个人信息已删除；请使用其他编号登记",
+        ));
+    }
     let Some(enrolled) = roles.iter().find(|there| there.role == candidate.role) else {
         let Some(other_role) = roles.first() else { return judge_new(candidate, &row, register) };
         refuse_different(&[

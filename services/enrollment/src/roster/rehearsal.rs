@@ -112,6 +112,7 @@ impl Rehearsal {
             written,
             before_corrections: None,
             is_there: true,
+            is_erased: false,
             role: remembered.role,
             roster_place,
             place,

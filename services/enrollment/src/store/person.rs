@@ -63,6 +63,7 @@ pub(crate) struct PersonRow {
     pub(crate) withdrawn_fact_id: Option<String>,
     pub(crate) counts_for_id: Option<String>,
     pub(crate) merge_fact_id: Option<String>,
+    pub(crate) erased_at: Option<Time>,
     pub(crate) key_id: Option<String>,
     pub(crate) wrapped_key: Option<Vec<u8>>,
 }
@@ -226,8 +227,9 @@ macro_rules! people_where {
             merge!("kept_id"),
             " AS counts_for_id, ",
             merge!("fact_id"),
-            " AS merge_fact_id, k.key_id, k.wrapped_key FROM person p LEFT JOIN person_key k \
-             ON k.programme_id = p.programme_id AND k.person_id = p.person_id WHERE",
+            " AS merge_fact_id, d.erased_at, k.key_id, k.wrapped_key FROM person p LEFT JOIN person_key k \
+             ON k.programme_id = p.programme_id AND k.person_id = p.person_id LEFT JOIN person_erasure d \
+             ON d.programme_id = p.programme_id AND d.person_id = p.person_id WHERE",
             is_there!(),
             "AND ",
             $condition
@@ -358,7 +360,7 @@ pub(crate) struct PeopleFilter<'a> {
 }
 
 /// What a person (`p`) belongs to now in that role.
-fn of_person(now: Time) -> Columns {
+pub(super) fn of_person(now: Time) -> Columns {
     Columns {
         programme: "p.programme_id",
         region: "p.county_code",

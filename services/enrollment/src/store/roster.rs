@@ -63,6 +63,7 @@ struct EnrolledRow {
     old_subject: Option<String>,
     old_development_stage: Option<String>,
     is_there: bool,
+    is_erased: bool,
 }
 
 /// Who holds an identity number.
@@ -209,7 +210,8 @@ pub(crate) async fn add_enrolled(
              n.identity_digest AS old_digest, n.name AS old_name, o.education_stage AS old_education_stage, \
              o.subject AS old_subject, o.development_stage AS old_development_stage, ",
                 is_there!(),
-                "AS is_there FROM person p \
+                "AS is_there, EXISTS (SELECT 1 FROM person_erasure d WHERE d.programme_id = p.programme_id \
+             AND d.person_id = p.person_id) AS is_erased FROM person p \
              LEFT JOIN person_change o ON o.programme_id = p.programme_id AND o.person_id = p.person_id \
              AND o.role = p.role AND o.number = 0 \
              LEFT JOIN person_change n ON n.programme_id = p.programme_id AND n.person_id = p.person_id \
@@ -286,6 +288,7 @@ fn enrolled(row: EnrolledRow) -> Result<Enrolled, StoreError> {
     Ok(Enrolled {
         role: to_role(&row.role, person_id)?,
         is_there: row.is_there,
+        is_erased: row.is_erased,
         before_corrections,
         written,
         roster_place: Place {

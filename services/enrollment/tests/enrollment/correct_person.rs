@@ -238,7 +238,6 @@ async fn people_are_found_by_number_and_name(world: World) {
         id_number: number.to_owned(),
         name: name.to_owned(),
         region_code: region.to_owned(),
-        request_id: String::new(),
     };
     let same_name = [
         pb::RosterRow { name: "张 伟".to_owned(), ..row(21, "T21", "trainee", "130302", "S2A", "L1") },

@@ -7,6 +7,7 @@ mod amended;
 mod correct_person;
 mod corrections;
 mod counties;
+mod erase;
 mod files;
 mod leave;
 mod people;

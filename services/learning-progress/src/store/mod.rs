@@ -9,6 +9,7 @@ pub(crate) mod correction;
 pub(crate) mod course;
 pub(crate) mod course_change;
 pub(crate) mod export;
+pub(crate) mod people;
 pub(crate) mod phase;
 pub(crate) mod progress;
 #[cfg(test)]

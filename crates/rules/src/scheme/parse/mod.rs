@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::error::SchemeError;
 use super::reader::{self, Section, Value};
-use super::{FIGURE_MAX, HonourRules, NamedWindow, Scheme, Study};
+use super::{FIGURE_MAX, HonourRules, NamedWindow, Retention, Scheme, Study};
 use crate::calendar::{Window, Zone};
 use crate::explanation::{Clause, Text};
 use crate::ids::ProgrammeId;
@@ -51,6 +51,7 @@ pub(super) fn scheme(text: &str) -> Result<Scheme, SchemeError> {
         "counselor",
         "duties",
         "honours",
+        "retention",
     ];
     reader::read(text, &keys, |root| {
         let id = root.required("id")?;
@@ -75,6 +76,7 @@ pub(super) fn scheme(text: &str) -> Result<Scheme, SchemeError> {
             counselor,
             report_days: report_days(root)?,
             honours: honours(root)?,
+            retention: Retention::read(root)?,
         })
     })
 }
