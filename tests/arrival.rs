@@ -1,12 +1,14 @@
 //! The order of arrival decides nothing: whole seasons told in random orders, with lines told twice, come to the scores
 //! and the digest of the same season in time order. `oracle/shuffle.py` says what an order must keep.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, Utc};
 use shipei::progress::Progress;
-use shipei_client::{replay, season::Season};
+use shipei_client::{client::Clients, replay, season::Season};
 
+use crate::agreed::{cut, duties_agree, lines_of, moment_of, statistics_agree};
 use crate::harness::{Backend, KeptState, SCORES, compare_some, digest, embedded};
 use crate::oracle::python;
 
@@ -91,23 +93,64 @@ async fn retracted_facts_were_never_in_any_order() -> Result<()> {
     Ok(())
 }
 
-/// Seasons in which trainees move, leave and come back, and are removed: told in time order and in random orders, their scores are
-/// those of the second reading of the law.
+/// What the oracle says of a season: its folder of files, and the moment as of which `duties_at.csv` is.
+struct Judged {
+    expected: PathBuf,
+    moment: DateTime<Utc>,
+}
+
+/// Has a season judged as of its end, and as of the moment of one of its lines.
+fn judge(season: &Path, expected: PathBuf, dice: &mut fastrand::Rng) -> Result<Judged> {
+    let moment = moment_of(dice.choice(&lines_of(season)?).context("a line")?)?;
+    let text = |path: &Path| path.display().to_string();
+    python("oracle.py", &[text(season), text(&expected), "--at".to_owned(), moment.to_rfc3339()])?;
+    Ok(Judged { expected, moment })
+}
+
+/// Replays a season into a suite of its own: scores, statistics and duties are those of the second reading of the law. Gives the digest
+/// of the scores.
+async fn agreed_digest(told: &Path, judged: &Judged, out: &Path, backend: Backend) -> Result<String> {
+    let place = KeptState::new(backend)?;
+    let (suite, clients) = embedded(&place).await?;
+    let agreed = agree(&clients, told, judged, out).await;
+    suite.stop().await;
+    agreed
+}
+
+async fn agree(clients: &Clients, told: &Path, judged: &Judged, out: &Path) -> Result<String> {
+    let report = replay::replay_to(clients, &Season::open(told)?, out, &Progress::hidden()).await?;
+    compare_some(told, &judged.expected, out, &SCORES)?;
+    let programme = &report.programme.programme_id;
+    statistics_agree(clients, programme, &judged.expected).await?;
+    let end = report.scheme.final_as_of();
+    for (file, as_of) in [("duties.csv", end), ("duties_at.csv", judged.moment)] {
+        let expected = judged.expected.join(file);
+        let agreed = duties_agree(clients, programme, told, (&expected, as_of)).await;
+        agreed.with_context(|| format!("as of {as_of}; lines refused: {:?}", report.rejections))?;
+    }
+    digest(clients, programme).await
+}
+
+/// Seasons in which trainees move, leave and come back, and are removed, and everybody tells of their duties: told in time order and in
+/// random orders, their scores, statistics and duties are those of the second reading of the law; and so they are when only a part has
+/// been told.
 async fn amended_season_agrees_in_any_order(
     seed: u32,
     scheme: &str,
     orders: &[(u32, Backend)],
 ) -> Result<()> {
+    let mut dice = fastrand::Rng::with_seed(u64::from(seed));
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name);
     let text = |path: &Path| path.display().to_string();
-    let (plain, season, expected) = (at("plain"), at("season"), at("expected"));
+    let (plain, season) = (at("plain"), at("season"));
     let named = ["--seed".to_owned(), seed.to_string(), "--trainees".to_owned(), TRAINEES.to_string()];
     let kind = ["--scheme", scheme, "--city", "130300", "--punctual"].map(str::to_owned);
     python("generate.py", &[&[text(&plain)][..], &named, &kind].concat())?;
     python("amend.py", &[text(&plain), text(&season), "--seed".to_owned(), seed.to_string()])?;
-    python("oracle.py", &[text(&season), text(&expected)])?;
+    let whole = judge(&season, at("expected"), &mut dice)?;
     let mut digests = Vec::new();
+    let mut last = season.clone();
     for (order, backend) in orders {
         let case = || format!("seed {seed}, {scheme}, told in order {order} on {backend:?}");
         let (mut told, out) = (at(&format!("told-{order}")), at(&format!("scores-{order}")));
@@ -116,13 +159,18 @@ async fn amended_season_agrees_in_any_order(
         } else {
             python("shuffle.py", &[text(&season), text(&told), "--seed".to_owned(), order.to_string()])?;
         }
-        digests.push(digest_of(&told, &out, *backend).await.with_context(case)?);
-        compare_some(&told, &expected, &out, &SCORES).with_context(case)?;
+        digests.push(agreed_digest(&told, &whole, &out, *backend).await.with_context(case)?);
+        last = told;
     }
     ensure!(
         digests.iter().all(|digest| *digest == digests[0]),
         "seed {seed}, {scheme}: the same scores, other digests"
     );
+    let lines = dice.usize(1..=lines_of(&last)?.len());
+    let case = || format!("seed {seed}, {scheme}: the first {lines} lines of {}", last.display());
+    let told = cut(&last, at("cut"), lines)?;
+    let part = judge(&told, at("expected-cut"), &mut dice)?;
+    agreed_digest(&told, &part, &at("scores-cut"), Backend::Postgres).await.with_context(case)?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! To add a test: a function in the module of its subject, or a module here. The harness starts and ends suites.
 #![cfg(test)]
 
+mod agreed;
 mod architecture;
 mod arrival;
 mod arrows;

@@ -1,7 +1,7 @@
 //! Log-ins, training before the job, leaving and moving of people, and a county's report, money and opening. Log-ins are also told
 //! late. Schools and ids of one person are in `places`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::{prelude::*, sample::select};
@@ -27,7 +27,7 @@ use super::{
 
 /// A roster is reported before anybody logs in: so long before everything else of this model.
 const REPORTS_BEFORE: TimeDelta = TimeDelta::days(30);
-const PAGE: i32 = 1_000;
+pub(super) const PAGE: i32 = 1_000;
 
 /// Where trainees move to.
 const DESTINATIONS: [Place; 4] =
@@ -45,6 +45,7 @@ pub(crate) enum Act {
     Confirm { county: &'static str, reference: &'static str },
     Open { county: &'static str },
     Choose { tutor: &'static str },
+    Bar { tutor: &'static str },
     Place(places::Act),
 }
 
@@ -59,6 +60,7 @@ pub(crate) enum Request {
     Confirm(pb::ConfirmRemittanceRequest),
     Open(pb::OpenLearningRequest),
     Choose(pb::ChooseExcellentTutorRequest),
+    Bar(pb::BarTutorRequest),
     Place(places::Request),
 }
 
@@ -204,7 +206,7 @@ impl People {
     }
 
     /// The time and the fact of the first one that stands.
-    fn shown(&self, kind: &str, about: &str) -> (Option<Timestamp>, String) {
+    pub(super) fn shown(&self, kind: &str, about: &str) -> (Option<Timestamp>, String) {
         let first = self.first(kind, about);
         (first.map(|told| to_timestamp(told.at)), first.map(|told| told.fact.clone()).unwrap_or_default())
     }
@@ -234,17 +236,7 @@ impl People {
             let counts_for = (kept.counts_for_id, kept.merge_fact_id);
             assert_eq!(counts_for, self.counts_for(person_id), "{person_id}");
         }
-        let request = pb::ListTutorChoicesRequest {
-            programme_id: PROGRAMME.to_owned(),
-            page_size: PAGE,
-            ..Default::default()
-        };
-        let mut honours = HonourServiceClient::new(channel);
-        let listed = honours.list_tutor_choices(request).await.unwrap().into_inner().choices;
-        let listed = listed.into_iter().map(|row| (row.tutor_id, (row.chosen_time, row.fact_id)));
-        let expected = ["U1", "U2"].map(|tutor| (tutor.to_owned(), self.shown("choose", tutor)));
-        let expected = expected.into_iter().filter(|(_, (time, _))| time.is_some());
-        assert_eq!(listed.collect::<BTreeMap<_, _>>(), expected.collect());
+        self.compare_honours(channel).await;
     }
 
     async fn compare_counties(&self, channel: Channel) {
@@ -315,6 +307,7 @@ impl Model for People {
             4 => (county(), reference()).prop_map(|(county, reference)| Act::Confirm { county, reference }),
             3 => county().prop_map(|county| Act::Open { county }),
             2 => select(vec!["U1", "U2", "T1"]).prop_map(|tutor| Act::Choose { tutor }),
+            1 => select(vec!["U1", "U2", "T1"]).prop_map(|tutor| Act::Bar { tutor }),
             10 => places::acts().prop_map(Act::Place),
         ]
         .boxed()
@@ -396,6 +389,14 @@ impl Model for People {
                 occurred_at,
                 correction,
             }),
+            Act::Bar { tutor } => Request::Bar(pb::BarTutorRequest {
+                programme_id,
+                tutor_id: tutor.to_owned(),
+                reason: "批阅超期三周".to_owned(),
+                request_id,
+                occurred_at,
+                correction,
+            }),
             Act::Choose { tutor } => Request::Choose(pb::ChooseExcellentTutorRequest {
                 programme_id,
                 expert_id: "X1".to_owned(),
@@ -436,6 +437,13 @@ impl Model for People {
                 self.note("choose", &request.tutor_id, request.occurred_at.as_ref(), &request.request_id);
                 None
             }
+            Request::Bar(request) => {
+                if role_of(&request.tutor_id) != Some("class_tutor") {
+                    return Some("NOT_FOUND");
+                }
+                self.note("bar", &request.tutor_id, request.occurred_at.as_ref(), &request.request_id);
+                None
+            }
             Request::Place(request) => self.change(request),
             of_county => self.of_county(of_county),
         }
@@ -472,6 +480,7 @@ impl Model for People {
             Request::Confirm(request) => told!(counties.confirm_remittance(request)),
             Request::Open(request) => told!(counties.open_learning(request)),
             Request::Choose(request) => told!(honours.choose_excellent_tutor(request)),
+            Request::Bar(request) => told!(honours.bar_tutor(request)),
             Request::Place(_) => unreachable!("it was asked above"),
         })
     }

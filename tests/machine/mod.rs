@@ -10,6 +10,7 @@
 mod assignment;
 mod decisions;
 pub(crate) mod enrollment;
+mod honours;
 mod learning;
 mod offline;
 mod people;

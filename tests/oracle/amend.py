@@ -3,7 +3,7 @@
 A season as years go: some classes and schools, and now and then a county, are merged into others, some by mistake; some trainees move to
 another class, or to another county; some leave and most of them come back (产假); some had been enrolled by mistake and are removed; some
 teach more than one subject, and some are enrolled twice and merged, tutors and counselors too; some classes get another tutor; some sessions turn out to be no study and are voided when all was
-told, and of those some by mistake. Windows are extended, courses change, time is granted and items are decided otherwise (`decide.py`). What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
+told, and of those some by mistake. Windows are extended, courses change, time is granted and items are decided otherwise (`decide.py`); what duties rest on is told (`tell.py`). What then is theirs of the season's other lines is for the law to say: reviews by the tutor of
 before are refused, half of them are made by the tutor of the new class instead. Each of these lines has an instant of its own, since
 the law says nothing of a move and a fact at one instant but that the order of their numbers decides."""
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from decide import Decisions
+from tell import Duties
 from law_scheme import instant
 
 Event = dict
@@ -42,7 +43,7 @@ class Season:
         self.dice = dice
         lines = (folder / "season.ndjson").read_text(encoding="utf-8").splitlines()
         self.events: list[Event] = [json.loads(line) for line in lines if line.strip()]
-        roster = folder / "roster"
+        self.roster = roster = folder / "roster"
         self.trainees = [r for r in rows(roster / "people.csv") if r["role"] == "trainee"]
         self.staff: dict[str, list[str]] = {"class_tutor": [], "county_counselor": []}
         for r in rows(roster / "people.csv"):
@@ -115,6 +116,7 @@ class Season:
         gone = removed | self.left | {e["person"] for _, e in added if e["type"] == "trainee.withdrawn"}
         added += self.decisions.adjustments(gone)
         added += self.staff_merges()
+        added += Duties(self, self.roster, self.dice).tell(added, gone)
         self.untie()
         events = [part for event in self.events for part in apart(event, removed)]
         order = [(instant(e.get("told", e["at"])), number, e) for number, e in enumerate(events)]

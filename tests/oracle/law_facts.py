@@ -3,12 +3,11 @@ refused and why (seasons/README.md "Events", "Reasons"). Study is in law_study.p
 nothing here depends on it."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import law_text
 from law_readings import Readings
-from law_roster import COUNSELOR, EXPERT, TRAINEE, TUTOR, Person, Roster
-from law_scheme import FAR, Scheme, Window
+from law_roster import COUNSELOR, EXPERT, LEAD, TRAINEE, TUTOR, Person, Roster
+from law_scheme import Scheme, Window
+from law_things import Activity, Evidence, Seminar, Submission
 from law_windows import Windows
 
 Key = tuple[int, int]  # (instant, line)
@@ -19,44 +18,6 @@ class Refused(Exception):
     """The one cause for which a line is refused."""
 
 
-@dataclass
-class Submission:
-    id: str
-    author: Person
-    at: int
-    superseded_at: int | None = None
-    marked_until: int = FAR
-    counts_for: Person | None = None  # the id that counts, of a person with several
-    disregarded: bool = False  # kept, and does not count: the one before it had been graded when it came
-    marks: list[tuple[int, str]] = field(default_factory=list)  # (at, grade or "returned")
-
-    def counted(self) -> list[tuple[int, str]]:
-        """The marks that count: those by the end of reviews, as whoever handed it in has that."""
-        return [(at, mark) for at, mark in self.marks if at < self.marked_until]
-
-    def grades(self) -> list[str]:
-        return [mark for _, mark in self.counted() if mark != "returned"]
-
-
-@dataclass
-class Seminar:
-    class_id: str
-    opened_at: int
-    tutor: str = ""  # who opened it
-    summarised_at: int | None = None
-    posts: list[tuple[int, str]] = field(default_factory=list)  # (at, person)
-
-
-@dataclass
-class Activity:
-    county: str
-    stage: str
-    attended: set[str] = field(default_factory=set)
-    scores: dict[str, int] = field(default_factory=dict)  # the last one of each attendee
-    order: dict[str, int] = field(default_factory=dict)
-    scored_at: dict[str, int] = field(default_factory=dict)
-
-
 class Facts:
     def __init__(self, scheme: Scheme, roster: Roster, readings: Readings, windows: Windows | None = None) -> None:
         self.scheme, self.roster, self.readings = scheme, roster, readings
@@ -64,22 +25,29 @@ class Facts:
         self.told, self.at, self.line = 0, 0, 0
         self.causes: list[str] = []
         self.ambiguous: dict[int, list[str]] = {}  # lines with several causes
-        self.reported: set[str] = set()
+        self.reported: dict[str, int] = {}
+        self.compiled: dict[str, int] = {}
         self.remittances: dict[tuple[str, str], bool] = {}
+        self.sent: dict[tuple[str, str], int] = {}
+        self.confirmed: dict[tuple[str, str], int] = {}
+        self.invoiced: dict[tuple[str, str], int] = {}
         self.opened: dict[str, Key] = {}
         self.login: dict[str, Key] = {}
         self.selected: dict[tuple[str, str], list[Told]] = {}
         self.withdrawn: dict[str, Key] = {}  # who is away, since when
         self.absences: dict[str, list[tuple[Key, Key]]] = {}  # who was away and came back
-        self.prejob: set[str] = set()
+        self.prejob: dict[str, int] = {}
         self.chosen: set[str] = set()
+        self.choices: list[tuple[int, str]] = []  # when which expert chose somebody
+        self.evidence: list[Evidence] = []
+        self.sent_back: dict[str, int] = {}  # which evidence, since when
         self.submissions: dict[str, Submission] = {}
         self.newest: dict[str, Submission] = {}
         self.seminars: dict[str, Seminar] = {}
         self.bulletins: dict[tuple[str, int], int] = {}
         self.published: dict[tuple[str, int], str] = {}  # by whom
-        self.plans: set[tuple[str, str]] = set()
-        self.results: set[tuple[str, str]] = set()
+        self.plans: dict[tuple[str, str], int] = {}
+        self.results: dict[tuple[str, str], int] = {}
         self.activities: dict[str, Activity] = {}
         self.ids: dict[str, tuple[str, ...]] = {}  # by the id that is kept: the others of the same person (law_merged)
         assignment = scheme.trainee["assignment"]
@@ -134,6 +102,11 @@ class Facts:
             raise Refused("NOT_FOUND")
         return found
 
+    def whoever(self, who: str) -> Person:
+        """Somebody, whose log-in is that of all their roles; who has no role but that of a trainee is refused while they are away."""
+        roles = [person for (other, _), person in self.roster.roles.items() if other == who]
+        return roles[0] if any(person.role != TRAINEE for person in roles) else self.trainee(who)
+
     def trainee(self, who: str) -> Person:
         found = self.person(who, TRAINEE)
         if found.id in self.withdrawn:
@@ -167,22 +140,34 @@ class Facts:
         self.counselor(e["counselor"], self.county(e["county"]))
         self.within(self.scheme.calendar["reporting"])
         self.accept()
-        self.reported.add(e["county"])
+        self.reported.setdefault(e["county"], self.at)
+
+    def on_roster_compiled(self, e: dict) -> None:
+        lead = self.person(e["lead"], LEAD)
+        if lead.county != e["city"]:
+            raise Refused("NOT_FOUND")
+        if not any(self.roster.above.get(county) == e["city"] for county in self.reported):
+            self.no("NOT_REPORTED")
+        self.accept()
+        self.compiled.setdefault(e["city"], self.at)
 
     def on_remittance_sent(self, e: dict) -> None:
         self.accept()
         self.remittances.setdefault((self.county(e["county"]), e["ref"]), False)
+        self.sent.setdefault((e["county"], e["ref"]), self.at)
 
     def on_remittance_confirmed(self, e: dict) -> None:
         if (self.county(e["county"]), e["ref"]) not in self.remittances:
             raise Refused("NOT_FOUND")
         self.accept()
         self.remittances[e["county"], e["ref"]] = True
+        self.confirmed.setdefault((e["county"], e["ref"]), self.at)
 
     def on_invoice_issued(self, e: dict) -> None:
         if not self.remittances.get((self.county(e["county"]), e["ref"])):
             self.no("NOT_REMITTED")
         self.accept()
+        self.invoiced.setdefault((e["county"], e["ref"]), self.at)
 
     def on_learning_opened(self, e: dict) -> None:
         county = self.county(e["county"])
@@ -194,7 +179,7 @@ class Facts:
         self.opened.setdefault(county, (self.at, self.line))
 
     def on_person_logged_in(self, e: dict) -> None:
-        person = self.trainee(e["person"])
+        person = self.whoever(e["person"])
         if self.at < self.scheme.calendar["login"].first:
             self.no("WINDOW_NOT_OPEN")
         if self.readings["login_needs_open"] == "yes" and person.county not in self.opened:
@@ -206,7 +191,7 @@ class Facts:
         if not any(who == e["person"] and role != TRAINEE for who, role in self.roster.roles):
             raise Refused("NOT_FOUND")
         self.accept()
-        self.prejob.add(e["person"])
+        self.prejob.setdefault(e["person"], self.at)
 
     def on_trainee_withdrawn(self, e: dict) -> None:
         person = self.trainee(e["person"])
@@ -228,11 +213,14 @@ class Facts:
         if ("class", e["class"]) in self.roster.merged or ("region", e["county"]) in self.roster.merged:
             self.no("PLACE_CLOSED")
         self.accept()
+        person.school = e.get("school", person.school)
         if (person.county, person.class_id) != (e["county"], e["class"]):
             person.moves(self.at, e["county"], e["class"])
 
     def on_place_merged(self, e: dict) -> None:
-        """A school's is no score's, and neither is a name."""
+        """A school's is no score's, and neither is a name; statistics are told by school too."""
+        if e["kind"] == "school":
+            self.roster.merges_school(e["code"], e["into"])
         there = {"region": self.roster.counties, "class": self.roster.tutor_of}.get(e["kind"])
         if there is None:
             return
@@ -392,13 +380,13 @@ class Facts:
         first = self.scheme.calendar["reporting"].first if early else self.offline_window.first
         self.within(Window(first, self.offline_window.end))
         self.accept()
-        self.plans.add((e["county"], e["education_stage"]))
+        self.plans.setdefault((e["county"], e["education_stage"]), self.at)
 
     def on_offline_results_submitted(self, e: dict) -> None:
         self.counselor(e["counselor"], self.county(e["county"]))
         self.within(self.offline_window)
         self.accept()
-        self.results.add((e["county"], e["education_stage"]))
+        self.results.setdefault((e["county"], e["education_stage"]), self.at)
 
     def on_offline_activity_held(self, e: dict) -> None:
         self.counselor(e["counselor"], self.county(e["county"]))
@@ -406,7 +394,7 @@ class Facts:
         if e["activity"] in self.activities:
             self.no("ALREADY_EXISTS")
         self.accept()
-        self.activities[e["activity"]] = Activity(e["county"], e["education_stage"])
+        self.activities[e["activity"]] = Activity(e["county"], e["education_stage"], self.at)
 
     def activity(self, e: dict) -> Activity:
         self.person(e["counselor"], COUNSELOR)
@@ -425,6 +413,8 @@ class Facts:
             self.no("NOT_COUNTY_TRAINEE")
         self.accept()
         activity.attended.update(p.id for p in people)
+        for person in people:
+            activity.attended_at.setdefault(person.id, self.at)
 
     def on_offline_scored(self, e: dict) -> None:
         activity = self.activity(e)
@@ -448,6 +438,19 @@ class Facts:
     def on_tutor_chosen(self, e: dict) -> None:
         self.person(e["expert"], EXPERT)
         self.chosen.add(self.person(e["tutor"], TUTOR).id)
+        self.choices.append((self.at, e["expert"]))
+
+    # -- duties that nothing but their bearer tells of (what they must name beside that is the product's to refuse: a season has none such)
+
+    def on_evidence_submitted(self, e: dict) -> None:
+        if "person" in e and (e["person"], TRAINEE) in self.roster.roles and e["duty"].split("-")[1] == "TRAINEE":
+            self.trainee(e["person"])
+        self.accept()
+        self.evidence.append(Evidence(e["fact"], e["duty"], self.at, e.get("person", ""), e.get("region", "")))
+
+    def on_evidence_sent_back(self, e: dict) -> None:
+        self.accept()
+        self.sent_back.setdefault(e["evidence"], self.at)
 
 
 def standing(submission: Submission, readings: Readings) -> str:

@@ -6,10 +6,11 @@ behind what was taken, and it is no matter what was told first.
 marked where the id stood that handed it in. Study: `unite`. A tutor has the classes of all ids. A merge is of the role that both ids have; what either is beside that stays its own."""
 from __future__ import annotations
 
-from law_facts import Activity, Facts, Submission, standing
+from law_facts import Facts, standing
 from law_roster import COUNSELOR, EXPERT, TRAINEE, TUTOR, Person
 from law_scheme import SECOND
 from law_study import Credit, Credited, Piece, Study
+from law_things import Activity, Submission
 
 ROLES = (TRAINEE, TUTOR, COUNSELOR, EXPERT)
 
@@ -53,7 +54,9 @@ def guided(facts: Facts, kept_of: dict[str, str]) -> None:
     for seminar in facts.seminars.values():
         seminar.tutor = kept_of.get(seminar.tutor, seminar.tutor)
     facts.published = {what: kept_of.get(who, who) for what, who in facts.published.items()}
-    facts.prejob |= {kept_of[who] for who in facts.prejob if who in kept_of}
+    for who, at in list(facts.prejob.items()):
+        if who in kept_of:
+            facts.prejob[kept_of[who]] = min(at, facts.prejob.get(kept_of[who], at))
     facts.chosen |= {kept_of[who] for who in facts.chosen if who in kept_of}
 
 
@@ -88,6 +91,9 @@ def attended(activity: Activity, ids: dict[str, tuple[str, ...]]) -> None:
     for kept, others in ids.items():
         there = [who for who in (kept, *others) if who in activity.attended]
         scored = [who for who in there if who in activity.scores]
+        times = [activity.attended_at[who] for who in there]
+        if times:
+            activity.attended_at[kept] = min(times)
         activity.attended -= set(others)
         activity.attended |= {kept} if there else set()
         if scored:

@@ -9,6 +9,7 @@ from pathlib import Path
 from law_scheme import FAR
 
 TRAINEE, TUTOR, COUNSELOR, EXPERT = "trainee", "class_tutor", "county_counselor", "subject_expert"
+LEAD = "municipal_lead"
 
 
 def subjects(text: str) -> frozenset[str]:
@@ -24,6 +25,8 @@ class Person:
     stage: str
     subject: str
     class_id: str
+    school: str = ""
+    development: str = ""
     # Where they stood before each transfer: until when, county, class. `county` and `class_id` are those of now.
     before: list[tuple[int, str, str]] = field(default_factory=list)
 
@@ -41,7 +44,11 @@ class Person:
 
     def class_before(self, deadline: int) -> str:
         """The class in which they stood just before a deadline."""
-        return next(class_id for since, until, _, class_id in reversed(self.places()) if since < deadline)
+        return self.place_before(deadline)[1]
+
+    def place_before(self, deadline: int) -> tuple[str, str]:
+        """The county and the class in which they stood just before a deadline."""
+        return next((county, class_id) for since, _, county, class_id in reversed(self.places()) if since < deadline)
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,9 @@ class Roster:
     counties: set[str] = field(default_factory=set)
     above: dict[str, str] = field(default_factory=dict)  # the region in which a region lies
     tutor_of: dict[str, str] = field(default_factory=dict)
+    region_of: dict[str, str] = field(default_factory=dict)  # the region in which a class is
+    # In which it was before that was merged into another: until when, region.
+    regions_before: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     # Who was a class's tutor before each replacement: until when, who. `tutor_of` says who is it now.
     tutors_before: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
@@ -114,6 +124,15 @@ class Roster:
                 person.moves(at, into, person.class_id)
         if kind == "class":
             self.replaces(at, code, "")
+        for class_id in [c for c, region in self.region_of.items() if kind == "region" and region == code]:
+            self.regions_before.setdefault(class_id, []).append((at, code))
+            self.region_of[class_id] = into
+
+    def merges_school(self, code: str, into: str) -> None:
+        """Who is at a school is at the other one; nothing but statistics asks for it."""
+        for person in self.roles.values():
+            if person.school == code:
+                person.school = into
 
     def role(self, role: str) -> list[Person]:
         return sorted((p for p in self.roles.values() if p.role == role), key=lambda p: p.id)
@@ -150,9 +169,11 @@ def load(folder: Path) -> Roster:
     roster.counties = {r["code"] for r in _rows(folder / "regions.csv") if r["level"] == "county"}
     roster.above = {r["code"]: r["parent_code"] for r in _rows(folder / "regions.csv")}
     roster.tutor_of = {r["class_id"]: r["tutor_id"] for r in _rows(folder / "classes.csv")}
+    roster.region_of = {r["class_id"]: r["region_code"] for r in _rows(folder / "classes.csv")}
     for r in _rows(folder / "courses.csv"):
         roster.courses[r["course_id"]] = Course(r["course_id"], Terms(
             r["category"], r["main_line"] == "true", int(r["minutes"]) * 60, r["subject"], r["education_stage"]))
     for r in _rows(folder / "people.csv"):
-        roster.add(Person(r["person_id"], r["role"], r["county_code"], r["education_stage"], r["subject"], r["class_id"]))
+        roster.add(Person(r["person_id"], r["role"], r["county_code"], r["education_stage"], r["subject"], r["class_id"],
+                          r["school_code"], r["development_stage"]))
     return roster

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 
-from law_facts import Facts, Submission, standing
+from law_facts import Facts, standing
 from law_merged import Merged
 from law_readings import Readings
 from law_roster import COUNSELOR, TRAINEE, TUTOR, Person
 from law_scheme import HOUR, Scheme, Window
+from law_things import Submission
 
 
 @dataclass
@@ -32,11 +33,12 @@ class TraineeScore:
 class Scores:
     """The final scores, at the end of the summary window."""
 
-    def __init__(self, scheme: Scheme, facts: Facts, achieved: dict[str, list[bool]], readings: Readings,
+    def __init__(self, scheme: Scheme, facts: Facts, achieved: dict[str, list[int | None]], readings: Readings,
                  adjusted: dict[tuple[str, str], int] | None = None, merged: Merged | None = None) -> None:
         self.scheme, self.facts, self.readings = scheme, facts, readings
         self.adjusted = adjusted or {}  # what was decided that an item of somebody counts as, at the end
-        self.achieved = achieved
+        self.achieved_at = achieved
+        self.achieved = {who: [at is not None for at in times] for who, times in achieved.items()}
         self.merged = merged = merged or Merged([], facts)  # for whom an id counts that is not the one of its person that is kept
         kept_of = merged.kept_of(TRAINEE)
         self.everyone = [p for p in facts.roster.role(TRAINEE) if p.id not in kept_of]
@@ -48,6 +50,7 @@ class Scores:
         # of the class who was its tutor just before then. Nobody answers for their own work: a set, in which they are not.
         self.owing: set[str] = set()
         self.late: dict[str, set[date]] = {}
+        self.late_in: set[tuple[str, str, date]] = set()  # which week of which class, in which county, whoever had the class
         tutor_before = facts.roster.tutor_before
         for submission in facts.submissions.values():
             if self.owed(submission):
@@ -56,7 +59,9 @@ class Scores:
             week = self.late_week(submission)
             if week is not None:
                 deadline = self.deadline(week)
-                tutor = tutor_before(submission.author.class_before(deadline), deadline)
+                county, class_id = submission.author.place_before(deadline)
+                self.late_in.add((county, class_id, week))
+                tutor = tutor_before(class_id, deadline)
                 if tutor != submission.author.id:
                     self.late.setdefault(tutor, set()).add(week)
         self.offline_scores = self._offline_scores()

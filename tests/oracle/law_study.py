@@ -281,11 +281,11 @@ class Study:
                 room -= some
         return sorted(spans)
 
-    def achieved(self, person: Person, credit: Credit) -> list[bool]:
-        """Annex 2: the minutes, or every main-line course that applies, inside the window."""
+    def achieved(self, person: Person, credit: Credit) -> list[int | None]:
+        """Annex 2: when the minutes, or every main-line course that applies, were there inside the window."""
         return [self.entry_achieved(index, person, credit) for index in range(len(self.scheme.online))]
 
-    def entry_achieved(self, index: int, person: Person, credit: Credit) -> bool:
+    def entry_achieved(self, index: int, person: Person, credit: Credit) -> int | None:
         """Read by dates, since courses are what they are at each time: a course is complete when what was credited reaches its length of
         then, and stays so; the main line is done when all that it asks for at a moment are complete."""
         entry, window = self.scheme.online[index], self.windows(person.id, whole=True)[index]
@@ -310,8 +310,8 @@ class Study:
             main = {c.id for c in self.courses.values() if self.asked(c.at(at), entry.categories, person)}
             minutes, mainline = total >= entry.seconds * SECOND, bool(main) and main <= complete
             if {"either": minutes or mainline, "minutes": minutes, "mainline": mainline}[self.readings["phase_by"]]:
-                return True
-        return False
+                return at
+        return None
 
     def asked(self, terms: Terms, categories: frozenset[str], person: Person) -> bool:
         applies = self.readings["mainline_scope"] == "all" or terms.applies_to(person)

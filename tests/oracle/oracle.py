@@ -1,6 +1,7 @@
-"""python3 oracle.py SEASON_DIR OUT_DIR [--reading name=value ...]
+"""python3 oracle.py SEASON_DIR OUT_DIR [--at TIME] [--reading name=value ...]
 
-Computes trainees.csv, tutors.csv, counselors.csv and rejections.csv of a season.
+Computes trainees.csv, tutors.csv, counselors.csv and rejections.csv of a season, what trainees add up to (statistics.csv) and where every
+duty of Annex 1 stands at its end (duties.csv).
 A second reading of the law (scoring.md, seasons/README.md) that shares nothing with the product."""
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import law_roster
+from law_duties import Duties
 from law_facts import Facts
 from law_merged import Merged, merge, unite
 from law_readings import Readings
 from law_scheme import FAR, SECOND, Scheme, instant
 from law_scores import Scores
+from law_statistics import Statistics
 from law_study import Grant, Line, Study
 from law_windows import Extension, Windows
 
@@ -36,7 +39,7 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             event = json.loads(text)
             if event["type"] in APART or (event.get("fact"), "") in fallen:
                 continue  # as if it had never been; the others are read before or behind what happened
-            if event.get("person") in removed and event["type"] != "prejob.attended":
+            if event.get("person") in removed and not may_be_staff(event):
                 continue  # nobody of the programme, though perhaps staff
             if event["type"] == "offline.attended":
                 event["persons"] = [who for who in event["persons"] if who not in removed]
@@ -50,6 +53,12 @@ def read_season(path: Path) -> tuple[list[tuple[int, int, int, dict]], dict[str,
             study.setdefault(line.person, []).append(line)
     events.sort(key=lambda row: (row[1], row[0], row[2]))  # by when it happened: the order of arrival decides nothing
     return events, study
+
+
+def may_be_staff(event: dict) -> bool:
+    """Whether a line is true of who is no trainee, too."""
+    evidence = event["type"] == "evidence.submitted" and event["duty"].split("-")[1] != "TRAINEE"
+    return evidence or event["type"] in ("prejob.attended", "person.logged_in")
 
 
 def standing(path: Path, kinds: tuple[str, ...]) -> list[tuple[int, int, dict]]:
@@ -98,14 +107,17 @@ def grants_of(path: Path) -> dict[str, list[Grant]]:
     return out
 
 
+def adjustments_of(path: Path, kept_of: dict[str, str]) -> list[tuple[str, str, int, int, int]]:
+    """Whose item was decided, from when until when, and as how much; in the order of the decisions."""
+    lines = sorted((instant(e["at"]), told, number, e) for told, number, e in standing(path, ("item.adjusted",)))
+    return [(kept_of.get(e["person"], e["person"]), e["item"], at, instant(e["expires"]) if "expires" in e else FAR, e["points"])
+            for at, _, _, e in lines]
+
+
 def adjusted_of(path: Path, as_of: int, kept_of: dict[str, str]) -> dict[tuple[str, str], int]:
     """What was decided that items count as, at the end: the last decision about an item, unless it has expired by then."""
-    last: dict[tuple[str, str], tuple[tuple[int, int, int], dict]] = {}
-    for told, number, e in standing(path, ("item.adjusted",)):
-        key, when = (kept_of.get(e["person"], e["person"]), e["item"]), (instant(e["at"]), told, number)
-        if key not in last or last[key][0] < when:
-            last[key] = (when, e)
-    return {key: e["points"] for key, (_, e) in last.items() if "expires" not in e or instant(e["expires"]) > as_of}
+    last = {(who, item): (until, points) for who, item, _, until, points in adjustments_of(path, kept_of)}
+    return {key: points for key, (until, points) in last.items() if until > as_of}
 
 
 def retracted(path: Path) -> set[tuple[str | None, str]]:
@@ -131,8 +143,9 @@ def who_were_removed(path: Path) -> set[str]:
     return {line["person"] for line in lines if (line.get("fact"), "") not in fallen}
 
 
-def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | None = None) -> dict[str, Table]:
-    """File name -> header and rows. `ambiguous` is given the lines with more than one cause to be refused."""
+def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | None = None, at: int | None = None) -> dict[str, Table]:
+    """File name -> header and rows. `ambiguous` is given the lines with more than one cause to be refused. Duties are as of the end, and
+    as of `at` where that is given."""
     scheme = Scheme(season / "scheme.toml")
     path = season / "season.ndjson"
 
@@ -166,6 +179,8 @@ def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | 
     none = study.learner("", [])
     achieved = {p.id: study.achieved(p, credits.get(p.id, none)) for p in roster.role(law_roster.TRAINEE)}
     scores = Scores(scheme, facts, achieved, readings, adjusted_of(path, scheme.as_of, merged.kept_of(law_roster.TRAINEE)), merged)
+    duties = Duties(scores, adjustments_of(path, merged.kept_of(law_roster.TRAINEE)))
+    moments = {"duties.csv": scheme.as_of} | ({} if at is None else {"duties_at.csv": at})
     phases = [f"phase_{n}" for n in range(1, len(scheme.online) + 1)]
     return {
         "trainees.csv": [["person_id", *phases, "assignment", "seminar", "offline", "total", "passed", "reasons"],
@@ -175,6 +190,9 @@ def compute(season: Path, readings: Readings, ambiguous: dict[int, list[str]] | 
         "counselors.csv": [["person_id", "county_code", "active_trainees", "registration_login", "offline", "total",
                             "scores_not_distinct"], *scores.counselor_rows()],
         "rejections.csv": [["line", "reason"], *([n, rejected[n]] for n in sorted(rejected))],
+        "statistics.csv": [["by", "key", "figure", "value"], *Statistics(scores).table()],
+        **{name: [["role", "bearer", "duty", "state", "done_micros", "by", "sent_back"], *duties.table(moment)]
+           for name, moment in moments.items()},
     }
 
 
@@ -192,12 +210,13 @@ def main() -> None:
     parser.add_argument("season", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--reading", action="append", default=[], metavar="NAME=VALUE", help="see law_readings.py")
+    parser.add_argument("--at", metavar="TIME", help="also duties_at.csv: where duties stood then")
     parser.add_argument("--causes", action="store_true", help="print the lines that have several causes to be refused")
     args = parser.parse_args()
     ambiguous: dict[int, list[str]] = {}
     readings = Readings(dict(item.split("=", 1) for item in args.reading))
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, table in compute(args.season, readings, ambiguous).items():
+    for name, table in compute(args.season, readings, ambiguous, instant(args.at) if args.at else None).items():
         (args.out / name).write_bytes(render(table))
     for line in sorted(ambiguous) if args.causes else ():
         print(line, *ambiguous[line])

@@ -55,11 +55,18 @@ def roots(event: Event, people: dict[str, law_roster.Person], moved: dict[str, s
         return [("seminar", event["seminar"])]
     if kind == "offline.attended":
         return [("activity", event["activity"])]
+    if kind == "roster.compiled":
+        return [("rosters",)]
+    if kind == "evidence.submitted":
+        return [("determined",)] if event["duty"] == SELECTION else []
+    if kind == "evidence.sent_back":
+        return [("evidence", event["evidence"])]
     if kind == "offline.scored":
         return [("activity", event["activity"]), ("attended", event["activity"], event["person"])]
     return []
 
 
+SELECTION, DETERMINED = "TRAIN-TRAINEE-OFFLINE-SELECT", "TRAIN-COUNSELOR-OFFLINE-COURSE"
 MARKS = ("assignment.reviewed", "assignment.returned")
 # What is told before a merge of its day or behind it, and means the same.
 FREE_OF_MERGES = (*MARKS, "place.merged", "place.renamed", "fact.retracted", "person.removed", "session.voided", "time.granted",
@@ -119,13 +126,17 @@ def makes(event: Event) -> list[tuple]:
         return [] if event.get("free") else [("courses",)]  # one that nobody's credit rests on may come whenever
     if kind == "extension.granted":
         return [("extended",)]
+    if kind == "evidence.submitted":
+        return [("evidence", event["fact"]), *([("determined",)] if event["duty"] == DETERMINED else [])]
+    if kind == "roster.reported":
+        return [("reported", event["county"]), ("rosters",)]
     if kind == "remittance.sent":
         return [("remittance", event["county"], event["ref"])]
     if kind == "remittance.confirmed":
         return [("confirmed", event["county"], event["ref"]), ("money", event["county"])]
     if kind == "offline.attended":
         return [("attended", event["activity"], who) for who in event["persons"]]
-    named = {"roster.reported": ("reported", "county"), "person.logged_in": ("login", "person"),
+    named = {"person.logged_in": ("login", "person"),
              "learning.opened": ("opened", "county"), "assignment.submitted": ("submission", "submission"),
              "seminar.opened": ("seminar", "seminar"), "offline.activity_held": ("activity", "activity")}
     if kind == "study.session":
@@ -133,6 +144,13 @@ def makes(event: Event) -> list[tuple]:
     if kind == "course.selected":
         return [("selected", event["person"], event["course"])]
     return [(named[kind][0], event[named[kind][1]])] if kind in named else []
+
+
+def only_once(event: Event) -> tuple | None:
+    """What there is one of: of two lines the one that is told first is it, whenever they happened."""
+    named = {"assignment.submitted": ("submission",), "seminar.opened": ("seminar",), "offline.activity_held": ("activity",),
+             "bulletin.published": ("class", "number")}.get(event["type"])
+    return (event["type"], *(event[name] for name in named)) if named else None
 
 
 def in_one_order(sessions: list[tuple[int, Event]], scheme: Scheme) -> list[list[int]]:
@@ -190,6 +208,13 @@ def order(events: list[Event], people: dict[str, law_roster.Person], scheme: Sch
             after[number] |= set(made[thing]) - {number}
     for number, turns in turned(events).items():
         after[number] |= set(turns)
+    taken: dict[tuple, int] = {}
+    for number, event in enumerate(events):
+        named = only_once(event) if not event.get("again") else None
+        if named in taken:
+            after[number].add(taken[named])
+        if named is not None:
+            taken[named] = number
     for sessions in study.values():
         for group in in_one_order(sessions, scheme):
             for one, other in zip(group, group[1:]):

@@ -20,6 +20,7 @@ use crate::machine::{enrollment::People, roster::SCHEME};
 /// The most characters of a name and of a reason, and the most bytes of a scheme.
 const NAME_MAX: usize = 500;
 const REASON_MAX: usize = 10_000;
+const BAR_REASON_MAX: usize = 500;
 const SCHEME_BYTES_MAX: usize = 64 * 1024;
 /// More programmes and more extensions than one message can hold.
 const PROGRAMMES: usize = 130;
@@ -150,6 +151,18 @@ async fn names_as_long_as_may_be(channel: Channel, tried: &mut Tried) {
     let request = pb::ListTutorChoicesRequest { programme_id: programme_id(), ..Default::default() };
     let answer = honours.list_tutor_choices(request).await.unwrap().into_inner();
     tried.row("ListTutorChoices", answer.choices.len(), &answer);
+    let bar = pb::BarTutorRequest {
+        programme_id: programme_id(),
+        tutor_id: "U1".to_owned(),
+        reason: long(BAR_REASON_MAX),
+        request_id: "W".repeat(64),
+        occurred_at: at("12-22T08:00:00"),
+        correction: None,
+    };
+    honours.bar_tutor(bar).await.unwrap();
+    let request = pb::ListTutorBarsRequest { programme_id: programme_id(), ..Default::default() };
+    let answer = honours.list_tutor_bars(request).await.unwrap().into_inner();
+    tried.row("ListTutorBars", answer.bars.len(), &answer);
 }
 
 /// Each cell is as long as may be, and none of them can be.

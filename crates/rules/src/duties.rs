@@ -133,15 +133,18 @@ pub struct Duty {
 
 impl Duty {
     /// From when to when it is to be done: the window of its stage, or what the duty says instead; `None` where the scheme has no
-    /// such window. A duty that is done before that is on time.
+    /// such window, or nothing that the duty is about: no such bulletin, or no online phase in that window. A duty that is done before
+    /// that is on time.
     pub fn period(&self, scheme: &Scheme) -> Option<Period> {
         let stage = scheme.period(self.stage)?;
+        if self.done_when == DoneWhen::Fact(Fact::PhaseAchieved) {
+            scheme.trainee.online.iter().find(|entry| entry.window == self.stage)?;
+        }
         let until = match (self.due, self.done_when) {
             (Due::Before(window), _) => scheme.period(window)?.from,
             (Due::Reviews, _) => scheme.trainee.assignment.review_until,
             (Due::Bulletin, DoneWhen::Fact(Fact::Bulletin(number))) => {
-                let rule = scheme.tutor.bulletins.iter().find(|rule| rule.number == number);
-                rule.map_or(stage.until, |rule| rule.period.until)
+                scheme.tutor.bulletins.iter().find(|rule| rule.number == number)?.period.until
             }
             (Due::Report, _) => days_after(scheme, scheme.assessment().until),
             (Due::Final, _) => days_after(scheme, scheme.final_as_of()),
@@ -208,6 +211,8 @@ pub enum DutyState {
     Pending,
     /// Not done, and it was due.
     Missed,
+    /// Not done, and not owed: a decision lets the item of the score that it is for count as earned.
+    Excused,
 }
 
 /// Where a duty stands that is due at `until` and was done at `done_at`, as of a time: what happens later does not count.
@@ -370,6 +375,17 @@ mod tests {
         let mut without = scheme;
         without.windows.remove("preparation");
         assert_eq!(duty("PREP-EXPERT").unwrap().period(&without), None);
+        // A scheme that has no such bulletin, and no phase in that window, asks for neither.
+        without.tutor.bulletins.retain(|rule| rule.number != 2);
+        without.trainee.online.retain(|entry| entry.window != "phase_1");
+        for (code, is_there) in [
+            ("TRAIN-TUTOR-BULLETIN-1", true),
+            ("TRAIN-TUTOR-BULLETIN-2", false),
+            ("TRAIN-TRAINEE-PUBLIC", false),
+            ("TRAIN-TRAINEE-PROFESSIONAL", true),
+        ] {
+            assert_eq!(duty(code).unwrap().period(&without).is_some(), is_there, "{code}");
+        }
         without.report_days = 0;
         assert_eq!(
             duty("SUMMARY-MUNICIPAL").unwrap().period(&without).unwrap().until,

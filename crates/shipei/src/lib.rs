@@ -6,6 +6,7 @@
 pub mod adjust;
 mod ask;
 pub mod audit;
+pub mod bar;
 pub mod bench;
 pub mod certificates;
 pub mod config;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use shipei::{
-    adjust, audit, bench, certificates,
+    adjust, audit, bar, bench, certificates,
     config::{self, Config},
     course, demo,
     display::say,
@@ -184,6 +184,9 @@ enum Command {
     /// Recommend excellent trainees, choose excellent tutors, and list who counts and why not (评优).
     #[command(subcommand, after_help = honours::EXAMPLES)]
     Honours(honours::Command),
+    /// Record that a class tutor is not to be appointed again, list who is, lift it (不再聘用).
+    #[command(subcommand, after_help = bar::EXAMPLES)]
+    Bar(bar::Command),
     /// Make the scores of a programme final (成绩定稿): frozen, numbered, signed.
     #[command(after_help = finalise::EXAMPLES)]
     Finalise(finalise::Options),
@@ -337,6 +340,10 @@ async fn run(command: Command, log_format: LogFormat) -> Result<ExitCode> {
         Command::Adjust(command) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
             adjust::run(&command).await?;
+        }
+        Command::Bar(command) => {
+            telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;
+            bar::run(&command).await?;
         }
         Command::Duties(options) => {
             telemetry::init(log_format, telemetry::LOG_DEFAULT_QUIET)?;

@@ -31,7 +31,8 @@ Examples:
   shipei stats --programme qinhuangdao-2019 --by subject --stage compulsory --json
   shipei stats --programme qinhuangdao-2019 --region 130302 --watch     as it changes
 
-Shares are of the trainees who have not withdrawn.";
+Shares are of the trainees who have not withdrawn. Late weeks are those of classes in which work
+waited too long for its mark; schools, subjects and stages have no tutor, and none.";
 
 /// The width of a plot by day, columns.
 const DAY_COLUMNS: u64 = 40;
@@ -216,6 +217,10 @@ async fn list(clients: &Clients, options: &Options, by: By) -> Result<()> {
     let mut headings = vec![by.heading(), "学员\ntrainees", "登录\nlog-in"];
     headings.extend(phase_headings.iter().map(String::as_str));
     headings.extend(["作业\nwork", "研修\nseminar", "优秀\nexcellent", "平均分\naverage", "合格率\npassed"]);
+    let has_weeks = rows.iter().any(|row| row.late_weeks.is_some());
+    if has_weeks {
+        headings.push("超期周\nlate weeks");
+    }
     let lines: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
@@ -228,6 +233,7 @@ async fn list(clients: &Clients, options: &Options, by: By) -> Result<()> {
             line.extend(row.phases.iter().map(|phase| share(phase.earned)));
             line.extend([row.submitted, row.seminar_earned, row.excellent].map(share));
             line.extend([decimals(row.average_hundredths), share(row.passed)]);
+            line.extend(row.late_weeks.map(|weeks| weeks.to_string()));
             line
         })
         .collect();
@@ -260,6 +266,9 @@ fn figures(statistics: &Statistics) -> Vec<Vec<String>> {
     add("班级研修 seminar".to_owned(), statistics.seminar_earned, active);
     add("线下已评分 offline scored".to_owned(), statistics.attendance_scored, statistics.attended);
     add("合格 passed".to_owned(), statistics.passed, active);
+    if let Some(weeks) = statistics.late_weeks {
+        rows.push(vec!["班级批阅超期周 late weeks of classes".to_owned(), weeks.to_string(), String::new()]);
+    }
     rows
 }
 
@@ -285,7 +294,8 @@ fn days(width: u16, statistics: &Statistics) -> String {
         passed += count(day.passed);
         let phases: i32 = day.phases.iter().map(|phase| phase.earned).sum();
         let bar = usize::try_from(passed * DAY_COLUMNS / active).unwrap_or_default();
-        let what = [day.logged_in, phases, day.submitted, day.seminar_earned, day.attendance_scored];
+        let what =
+            [day.logged_in, phases, day.submitted, day.seminar_earned, day.attendance_scored, day.late_weeks];
         let mut row = vec![day.day.clone()];
         row.extend(what.map(|count| count.to_string()));
         row.extend([passed.to_string(), "█".repeat(bar)]);
@@ -298,6 +308,7 @@ fn days(width: u16, statistics: &Statistics) -> String {
         "作业\nwork",
         "研修\nseminar",
         "线下\noffline",
+        "超期周\nlate weeks",
         "累计合格\npassed",
         "",
     ];
@@ -320,6 +331,7 @@ fn as_json(statistics: &Statistics) -> Value {
                 "day": day.day, "logged_in": day.logged_in, "phases": phases(&day.phases),
                 "submitted": day.submitted, "seminar_earned": day.seminar_earned,
                 "attendance_scored": day.attendance_scored, "passed": day.passed,
+                "late_weeks": day.late_weeks,
             })
         })
         .collect();
@@ -331,7 +343,8 @@ fn as_json(statistics: &Statistics) -> Value {
         "seminar_earned": statistics.seminar_earned, "passed": statistics.passed,
         "passed_share": decimals(statistics.passed_share), "average": decimals(statistics.average_hundredths),
         "totals": values(&statistics.totals), "offline_scores": values(&statistics.offline_scores),
-        "attended": statistics.attended, "attendance_scored": statistics.attendance_scored, "days": days,
+        "attended": statistics.attended, "attendance_scored": statistics.attendance_scored,
+        "late_weeks": statistics.late_weeks, "days": days,
     })
 }
 

@@ -349,6 +349,20 @@ CREATE TABLE remittance_fact (
     PRIMARY KEY (programme_id, county_code, ref, kind, occurred_at, fact_id)
 );
 
+-- That a class tutor is not to be appointed again, by the keyed digest of their identity number, which is one for all programmes.
+CREATE TABLE tutor_bar (
+    programme_id TEXT COLLATE "C" NOT NULL,
+    tutor_id TEXT COLLATE "C" NOT NULL,
+    number_digest BYTEA NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    fact_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (programme_id, tutor_id, fact_id)
+);
+CREATE INDEX tutor_bar_by_number ON tutor_bar (number_digest);
+
 -- An expert's choice of an excellent tutor; the first one that stands counts.
 CREATE TABLE tutor_choice (
     programme_id TEXT COLLATE "C" NOT NULL,

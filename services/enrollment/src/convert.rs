@@ -7,7 +7,7 @@ mod moves;
 mod places;
 mod sealed;
 
-pub(crate) use correct::{Right, find, identity_digest, right, teaching_to};
+pub(crate) use correct::{Right, barred_digest, find, identity_digest, right, teaching_to};
 pub(crate) use extension::{extension_to, new_extension};
 pub(crate) use moves::{transfer, transfers};
 pub(crate) use places::{PlaceChange, PlaceRequest, class_to, kind_to, region_to, school_to};
@@ -27,6 +27,7 @@ use crate::{
     domain::{Merge, Place},
     store::{
         Life, Maybe,
+        bar::BarRow,
         class::ClassRow,
         county::{CountyRow, RemittanceRow},
         honour::ChoiceRow,
@@ -40,6 +41,8 @@ use crate::{
 pub(crate) const NAME_CHARACTERS_MAX: usize = 500;
 /// The longest reason for leaving, characters.
 pub(crate) const REASON_CHARACTERS_MAX: usize = 10_000;
+/// The longest reason why a tutor is not to be appointed again, characters: a page of such is an answer that can be sent.
+const BAR_REASON_CHARACTERS_MAX: usize = 500;
 /// The longest scheme, bytes.
 pub(crate) const SCHEME_BYTES_MAX: usize = 64 * 1024;
 /// The largest remittance, fen: ten thousand million yuan.
@@ -275,6 +278,21 @@ pub(crate) fn erasure(
     fields.all(parsed)
 }
 
+/// Which tutor, and why.
+pub(crate) fn tutor_and_reason(
+    programme_id: &str,
+    tutor_id: &str,
+    reason: &str,
+) -> Result<(ProgrammeId, PersonId, String)> {
+    let mut fields = Fields::new();
+    let parsed = (
+        programme(&mut fields, programme_id),
+        person(&mut fields, "tutor_id", tutor_id),
+        fields.text("reason", reason, BAR_REASON_CHARACTERS_MAX),
+    );
+    fields.all(parsed)
+}
+
 /// Two ids of one person, and why.
 pub(crate) fn merge(request: &pb::MergePersonsRequest) -> Result<(ProgrammeId, Merge, Option<Role>, String)> {
     let mut fields = Fields::new();
@@ -411,6 +429,16 @@ pub(crate) fn choice_to(row: ChoiceRow) -> pb::TutorChoice {
         tutor_id: row.tutor_id.into(),
         expert_id: row.expert_id.into(),
         chosen_time: Some(to_timestamp(row.occurred_at)),
+        fact_id: row.fact_id,
+    }
+}
+
+pub(crate) fn bar_to(row: BarRow) -> pb::TutorBar {
+    pb::TutorBar {
+        tutor_id: row.tutor_id.into(),
+        reason: row.reason,
+        barred_time: Some(to_timestamp(row.occurred_at)),
+        barred_by: row.actor,
         fact_id: row.fact_id,
     }
 }

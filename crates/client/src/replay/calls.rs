@@ -39,6 +39,7 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         | Event::RemittanceConfirmed { county, .. }
         | Event::InvoiceIssued { county, .. }
         | Event::LearningOpened { county } => vec![format!("county/{county}")],
+        Event::RosterCompiled { .. } => Vec::new(),
         Event::OfflinePlanSubmitted { county, .. } | Event::OfflineResultsSubmitted { county, .. } => {
             vec![format!("offline/{county}")]
         }
@@ -58,6 +59,8 @@ pub fn keys_of(event: &Event, authors: impl Fn(&str) -> Vec<String>) -> Vec<Stri
         Event::StudySession(session) => vec![person(&session.person)],
         Event::TimeGranted(grant) => vec![person(&grant.person)],
         Event::ItemAdjusted(decision) => vec![format!("decision/{}", decision.person)],
+        Event::EvidenceSubmitted(line) => vec![format!("evidence/{}{}", line.person, line.region)],
+        Event::EvidenceSentBack(line) => vec![format!("evidence/{}{}", line.person, line.region)],
         Event::ExtensionGranted(line) => vec![format!("extension/{}", line.extension)],
         Event::CourseCorrected(line) => vec![format!("course/{}", line.course)],
         Event::CourseRetired(line) => vec![format!("course/{}", line.course)],
@@ -188,6 +191,11 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
                 enrollment::ReportRosterRequest { county_code: county, counselor_id: counselor }
             );
             send!(clients, ENROLLMENT, County<_>, report_roster, message)
+        }
+        Event::RosterCompiled { city, lead } => {
+            let message =
+                message!(origin, enrollment::CompileRosterRequest { city_code: city, lead_id: lead });
+            send!(clients, ENROLLMENT, County<_>, compile_roster, message)
         }
         Event::RemittanceSent { county, reference, amount_fen } => {
             let message = message!(
@@ -455,6 +463,11 @@ pub async fn send_line(clients: &Clients, programme: &str, numbered: &Numbered) 
         Event::ExtensionGranted(line) => amend::extend(clients, origin, line).await,
         Event::TimeGranted(line) => amend::grant(clients, origin, line).await,
         Event::ItemAdjusted(line) => amend::adjust(clients, origin, line).await,
+        Event::EvidenceSubmitted(line) => amend::submit_evidence(clients, origin, line).await,
+        Event::EvidenceSentBack(line) => {
+            let fact_id = named(programme, &line.evidence);
+            amend::send_back_evidence(clients, origin, fact_id, line).await
+        }
         Event::CourseCorrected(line) => amend::correct(clients, origin, line).await,
         Event::CourseRetired(line) => amend::retire(clients, origin, line).await,
         Event::PlaceRenamed(line) => place::rename(clients, origin, line).await,

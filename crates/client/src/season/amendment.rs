@@ -47,6 +47,33 @@ pub struct ItemAdjusted {
     pub expires: Option<DateTime<Utc>>,
 }
 
+/// That a duty was done, as its bearer tells it: a person, a region, or with neither the training institution.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "the season format's own words")]
+pub struct EvidenceSubmitted {
+    pub duty: String,
+    #[serde(default)]
+    pub person: String,
+    #[serde(default)]
+    pub region: String,
+    pub text: String,
+    #[serde(default)]
+    pub about: Vec<String>,
+}
+
+/// Evidence that does not do.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "the season format's own words")]
+pub struct EvidenceSentBack {
+    /// What the evidence's line is called.
+    pub evidence: String,
+    #[serde(default)]
+    pub person: String,
+    #[serde(default)]
+    pub region: String,
+    pub reason: String,
+}
+
 /// Of what kind a decision is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

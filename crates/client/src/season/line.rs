@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::amendment::{
-    CourseCorrected, CourseRetired, ExtensionGranted, ItemAdjusted, PlaceClosed, PlaceMerged, PlaceRenamed,
-    TimeGranted,
+    CourseCorrected, CourseRetired, EvidenceSentBack, EvidenceSubmitted, ExtensionGranted, ItemAdjusted,
+    PlaceClosed, PlaceMerged, PlaceRenamed, TimeGranted,
 };
 pub use super::values::Stage;
 use super::values::{instant, optional_instant};
@@ -38,6 +38,8 @@ pub struct Line {
 pub enum Event {
     #[serde(rename = "roster.reported")]
     RosterReported { county: String, counselor: String },
+    #[serde(rename = "roster.compiled")]
+    RosterCompiled { city: String, lead: String },
     #[serde(rename = "remittance.sent")]
     RemittanceSent {
         county: String,
@@ -95,6 +97,10 @@ pub enum Event {
     TimeGranted(TimeGranted),
     #[serde(rename = "item.adjusted")]
     ItemAdjusted(ItemAdjusted),
+    #[serde(rename = "evidence.submitted")]
+    EvidenceSubmitted(EvidenceSubmitted),
+    #[serde(rename = "evidence.sent_back")]
+    EvidenceSentBack(EvidenceSentBack),
     #[serde(rename = "course.corrected")]
     CourseCorrected(CourseCorrected),
     #[serde(rename = "course.retired")]

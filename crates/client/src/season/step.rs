@@ -18,6 +18,7 @@ pub enum Step {
 pub fn step_of(event: &Event) -> Step {
     match event {
         Event::RosterReported { .. }
+        | Event::RosterCompiled { .. }
         | Event::RemittanceSent { .. }
         | Event::RemittanceConfirmed { .. }
         | Event::InvoiceIssued { .. }
@@ -43,6 +44,8 @@ pub fn step_of(event: &Event) -> Step {
         | Event::SessionVoided { .. }
         | Event::TimeGranted(_)
         | Event::ItemAdjusted(_)
+        | Event::EvidenceSubmitted(_)
+        | Event::EvidenceSentBack(_)
         | Event::AssignmentSubmitted { .. }
         | Event::AssignmentReviewed { .. }
         | Event::AssignmentReturned { .. }
@@ -77,8 +80,11 @@ pub fn person_of(event: &Event) -> &str {
         Event::StudySession(session) => &session.person,
         Event::TimeGranted(grant) => &grant.person,
         Event::ItemAdjusted(decision) => &decision.person,
+        Event::EvidenceSubmitted(evidence) => &evidence.person,
+        Event::EvidenceSentBack(evidence) => &evidence.person,
         Event::TutorChosen { tutor, .. } => tutor,
         Event::RosterReported { .. }
+        | Event::RosterCompiled { .. }
         | Event::RemittanceSent { .. }
         | Event::RemittanceConfirmed { .. }
         | Event::InvoiceIssued { .. }

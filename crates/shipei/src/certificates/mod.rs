@@ -82,7 +82,8 @@ pub enum Command {
         /// What a reader of QR codes gives.
         code: String,
         /// The published key: then nobody is asked, and nothing is said of revocation.
-        #[arg(long, value_name = "KEY")]
+        // A key may begin with a hyphen, as one in 64 does.
+        #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
         key: Option<String>,
         /// Where to ask, and how to show.
         #[command(flatten)]

@@ -111,7 +111,8 @@ impl Facts {
                 about.county(&county).await?
             }
             Some(role) => bail!(
-                "{subject} is a {}, and the notice scores trainees, class tutors and counties only",
+                "{subject} is a {}, and the notice scores trainees, class tutors and counties only: \
+                 `shipei duties` has the record of all others",
                 role.as_str_name().trim_start_matches("ROLE_").to_lowercase().replace('_', " ")
             ),
             None => about.county(subject).await?,

@@ -106,10 +106,30 @@ fn duties_are_shown_next_first_and_evidence_is_told_sent_back_and_taken_back() -
     let fact = submitted[0]["fact_id"].as_str().context("an id")?.to_owned();
     assert_eq!(submitted[0]["file_sha256"].as_str().map(str::len), Some(64), "{submitted}");
     wait_for(|| Ok(state(&record(&["X001"])?, "TRAIN-EXPERT-TOPIC") == "late"))?;
+    // The record as a page: what was told, by which file, and how much was done on time.
+    let page = |lang: &str| -> Result<String> {
+        let file = folder.path().join("record.html");
+        run(&["duties", "X001", "--lang", lang, "--html", &file.to_string_lossy()])?;
+        Ok(std::fs::read_to_string(file)?)
+    };
+    let (zh, en) = (page("zh")?, page("en")?);
+    for said in
+        ["工作记录", "学科专家", "语文大单元教学研讨；https://example.org/topics/7；附件", "迟办", "附件1"]
+    {
+        assert!(zh.contains(said), "{said}: {zh}");
+    }
+    for said in ["Record of duties", "subject expert", "late 1", "done on time", "Preparation"] {
+        assert!(en.contains(said), "{said}: {en}");
+    }
+    let expert = record(&["X001"])?;
+    let share = expert["share"].as_str().context("a share")?;
+    assert!(zh.contains(&format!("<b>{share}</b>")) && share.ends_with('%'), "{share}: {zh}");
+    assert_eq!(expert["duties"].as_array().map(Vec::len), Some(10));
     run(&["evidence", "send-back", &fact, "--of", "X001", "--reason", "缺少照片"])?;
     wait_for(|| Ok(state(&record(&["X001"])?, "TRAIN-EXPERT-TOPIC") == "missed"))?;
     let text = run(&["duties", "X001", "--lang", "zh"])?;
-    assert!(text.contains("已退回"), "{text}");
+    assert!(text.contains("已退回") && text.contains("缺少照片"), "{text}");
+    assert!(page("zh")?.contains("缺少照片"), "why it was sent back");
     let listed: Value = serde_json::from_str(&run(&["evidence", "list", "--of", "X001", "--json"])?)?;
     assert_eq!(listed[0]["sent_back_reason"], "缺少照片");
     let back = listed[0]["sent_back_fact_id"].as_str().context("an id")?.to_owned();

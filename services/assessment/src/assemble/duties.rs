@@ -11,17 +11,19 @@ use shipei_mirror::{Member, Windows, members};
 use shipei_rules::{
     calendar::Period,
     duties::{self, Done, DoneWhen, Duty, DutyState, Fact, Told},
+    explanation::{ItemKey, adjustment_counting},
     ids::{ClassId, PersonId, ProgrammeId},
     region::RegionCode,
     scheme::Scheme,
     tutor::ClassFacts,
-    vocabulary::{OfflineItem, Role},
+    vocabulary::{EducationStage, OfflineItem, Role},
 };
 use shipei_service_kit::{Reach, Result};
 use shipei_store::Tx;
 
 use crate::{
     assemble::{
+        counties::{self, Judged},
         people, trainees,
         tutors::{self, Marking, TutorRecord},
     },
@@ -30,6 +32,7 @@ use crate::{
     store::{
         classes, counties as stored_counties,
         duties::{self as store, DutyFact},
+        lists::{self, TraineesAsked},
         load,
     },
 };
@@ -63,6 +66,8 @@ pub struct JudgedDuty {
     pub done: Option<Done>,
     /// Whether evidence of it was sent back, and nothing else shows that it was done.
     pub sent_back: bool,
+    /// The decision that excuses it.
+    pub excused_by: Option<String>,
 }
 
 /// What somebody told of their duties, as of a time.
@@ -126,7 +131,7 @@ fn judged(
         let done = done.filter(|done| done.at <= as_of);
         let state = duties::state(period.until, done.as_ref().map(|done| done.at), as_of);
         let sent_back = done.is_none() && told.sent_back.contains(duty.code);
-        judged.push(JudgedDuty { duty, period, state, done, sent_back });
+        judged.push(JudgedDuty { duty, period, state, done, sent_back, excused_by: None });
     }
     judged
 }
@@ -141,7 +146,7 @@ pub async fn of_trainee(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Resul
     let mut found = trainees::load(tx, programme_id, windows, &[person_id]).await?;
     let Some(trainee) = found.remove(person_id) else { return Ok(Vec::new()) };
     let schemes = [Arc::clone(&trainee.scheme)];
-    Ok(judged(Role::Trainee, &schemes, &facts, as_of, |fact, duty| match fact {
+    let mut judged = judged(Role::Trainee, &schemes, &facts, as_of, |fact, duty| match fact {
         Fact::Registered => registered.clone(),
         Fact::LoggedIn => trainee.facts.login_at.map(Done::at),
         Fact::CourseSelected => first_of(&facts, store::SELECTED),
@@ -164,7 +169,29 @@ pub async fn of_trainee(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Resul
         ),
         Fact::ScoresFinal => final_at.clone(),
         _ => None,
-    }))
+    });
+    for duty in &mut judged {
+        excuse(&trainee, duty, as_of);
+    }
+    Ok(judged)
+}
+
+/// Lets a duty be excused that is not done, and whose item of the score counts as earned by a decision as of then: nobody owes any more
+/// what was decided not to be needed. One that is done says so.
+fn excuse(trainee: &TraineeRecord, judged: &mut JudgedDuty, as_of: Instant) {
+    let item = match judged.duty.done_when {
+        DoneWhen::Fact(Fact::PhaseAchieved) => phase_of(trainee, judged.duty.stage).map(ItemKey::Phase),
+        DoneWhen::Fact(Fact::Submitted) => Some(ItemKey::Assignment),
+        DoneWhen::Fact(Fact::Posted) => Some(ItemKey::Seminar),
+        DoneWhen::Fact(Fact::Attended) => Some(ItemKey::Offline),
+        _ => None,
+    };
+    let (None, Some(item)) = (&judged.done, item) else { return };
+    let decision = adjustment_counting(&trainee.facts.adjustments, item, as_of, as_of);
+    if let Some(decision) = decision.filter(|decision| decision.points > 0) {
+        judged.state = DutyState::Excused;
+        judged.excused_by = Some(decision.fact_id.clone());
+    }
 }
 
 /// The first of times with the ids of what happened then.
@@ -174,10 +201,14 @@ fn first_by<'a>(times: impl Iterator<Item = (Instant, &'a str)>) -> Option<Done>
 
 /// When the online phase of a window was achieved; one that asks for nothing is given when it opens.
 fn phase_achieved(trainee: &TraineeRecord, window: &str) -> Option<Done> {
-    let online = &trainee.scheme.trainee.online;
-    let index = online.iter().position(|entry| entry.window == window)?;
+    let index = phase_of(trainee, window)?;
     let achieved_at = trainee.facts.phases.get(index).copied().flatten();
-    achieved_at.or(online[index].given_at()).map(Done::at)
+    achieved_at.or(trainee.scheme.trainee.online[index].given_at()).map(Done::at)
+}
+
+/// Which online phase is that of a window, from 0.
+fn phase_of(trainee: &TraineeRecord, window: &str) -> Option<usize> {
+    trainee.scheme.trainee.online.iter().position(|entry| entry.window == window)
 }
 
 /// The duties of a class tutor: what is to be done for a class is done when it is for each class that they have then.
@@ -193,7 +224,7 @@ pub async fn of_tutor(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result<
     let held: Vec<&ClassFacts> = tutor.facts.classes.iter().filter(|class| *class.held.at(as_of)).collect();
     let mut schemes: Vec<Arc<Scheme>> = held.iter().filter_map(|class| class.scheme.clone()).collect();
     if schemes.is_empty() {
-        schemes.push(windows.of_member(member));
+        schemes.push(windows.of_person(member));
     }
     let marked = marked(tx, asked, &tutor, &held, &schemes).await?;
     let in_each = |first: &dyn Fn(&ClassFacts) -> Option<Instant>| {
@@ -240,7 +271,7 @@ async fn marked(
                     }
                     continue;
                 };
-                let class = trainee.places.at(first).class_id.as_ref();
+                let class = trainee.places_of(&submission.id).at(first).class_id.as_ref();
                 if class.is_some_and(|class| class_ids.contains(&class)) {
                     let done = Done { at: first, by: submission.id.to_string() };
                     last = Done::all([last, Some(done)].into_iter().filter(Option::is_some));
@@ -260,7 +291,7 @@ pub async fn of_expert(tx: &mut Tx, asked: Asked<'_>, member: &Member) -> Result
     for id in member.ids() {
         chosen = Done::first(chosen, store::first_choice(tx, programme_id, id).await?.map(Done::at));
     }
-    let schemes = [windows.of_member(member)];
+    let schemes = [windows.of_person(member)];
     Ok(judged(Role::SubjectExpert, &schemes, &facts, as_of, |fact, _| match fact {
         Fact::LoggedIn => login_at.map(Done::at),
         Fact::TutorChosen => chosen.clone(),
@@ -295,16 +326,15 @@ pub async fn of_county(
         }
     };
     let scheme = windows.of_county(county);
-    let taught = store::education_stages(tx, programme_id, county).await?;
-    let stages = scheme.counselor.offline.stages.iter().map(|stage| stage.as_str());
-    let stages: Vec<&str> = stages.filter(|stage| taught.iter().any(|taught| taught == stage)).collect();
+    let stages = taught_stages(tx, asked, county, &scheme).await?;
     let (plans_from, others_from) = (scheme.plan_period().from, scheme.counselor.offline.period.from);
     let times = load::county_times(tx, programme_id, &[county], plans_from, others_from).await?;
     let of_stages = |item: OfflineItem| {
         Done::all(stages.iter().map(|stage| {
-            let time =
-                times.iter().find(|time| time.kind == item.as_str() && time.education_stage == **stage)?;
-            Some(Done { at: time.happened_at, by: (*stage).to_owned() })
+            let time = times
+                .iter()
+                .find(|time| time.kind == item.as_str() && time.education_stage == stage.as_str())?;
+            Some(Done { at: time.happened_at, by: stage.to_string() })
         }))
     };
     let schemes = [Arc::clone(&scheme)];
@@ -320,11 +350,38 @@ pub async fn of_county(
     }))
 }
 
+/// The education stages of the scheme in which a county has trainees as of then who are not away (Annex 4).
+async fn taught_stages(
+    tx: &mut Tx,
+    asked: Asked<'_>,
+    county: RegionCode,
+    scheme: &Scheme,
+) -> Result<Vec<EducationStage>> {
+    let Asked { programme_id, windows, as_of } = asked;
+    let judged = counties::judge_as_of(tx, programme_id, windows, &[county], Judged::AsOf(as_of)).await?;
+    let facts = judged.get(&county).map(|record| record.facts.stages.as_slice()).unwrap_or_default();
+    let taught = |stage: &EducationStage| facts.iter().any(|found| found.stage == *stage && found.active > 0);
+    Ok(scheme.counselor.offline.stages.iter().copied().filter(taught).collect())
+}
+
+/// The counties of a city, by the tree as of then, in which trainees stand who are not away.
+async fn counties_taught(tx: &mut Tx, asked: Asked<'_>, city: RegionCode) -> Result<Vec<RegionCode>> {
+    let Asked { programme_id, as_of, .. } = asked;
+    let mut taught = Vec::new();
+    for county in store::counties_with_trainees(tx, programme_id, city, as_of).await? {
+        let of = TraineesAsked { region_code: Some(county), class_id: None, as_of };
+        if !lists::trainees(tx, &Reach::Everything, programme_id, of, "", 1).await?.is_empty() {
+            taught.push(county);
+        }
+    }
+    Ok(taught)
+}
+
 /// The duties of a city, which its lead carries.
 pub async fn of_city(tx: &mut Tx, asked: Asked<'_>, city: RegionCode) -> Result<Vec<JudgedDuty>> {
     let Asked { programme_id, windows, as_of } = asked;
     let facts = store::of_bearer(tx, programme_id, ("", city.as_str())).await?;
-    let counties = store::counties_with_trainees(tx, programme_id, city, as_of).await?;
+    let counties = counties_taught(tx, asked, city).await?;
     let reported = store::first_of_counties(tx, programme_id, store::ROSTER, &counties).await?;
     let schemes = [windows.of_county(city)];
     Ok(judged(Role::MunicipalLead, &schemes, &facts, as_of, |fact, _| match fact {

@@ -5,7 +5,7 @@
 //! contribution is added, under the trainee's lock. So the cost of a fact does not grow with the county, and the sums don't
 //! depend on the order of anything. To count one more thing, add a [`Counter`] and its line in [`of_trainee`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 use shipei_contracts::{assignment::v1::Grade, common::v1::EducationStage as StageNumber};
@@ -23,6 +23,7 @@ use shipei_rules::{
 use crate::{
     domain::{
         counter::{Count, Counter, Dimension, UNDATED},
+        late_weeks::{self, ClassWeek, StoredWeek},
         trainee::TraineeRecord,
     },
     facts::Instant,
@@ -76,11 +77,12 @@ impl Parts {
     }
 }
 
-/// What a trainee adds: in their own county and stage, and in those of activities that they attended.
+/// What a trainee adds: in their own county and stage, in those of activities that they attended, and to late weeks of classes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contribution {
     parts: Parts,
     counts: BTreeMap<CountyStage, BTreeMap<Count, i64>>,
+    late: BTreeMap<ClassWeek, i64>,
 }
 
 /// [`Contribution`] in the trainee's row.
@@ -96,6 +98,8 @@ struct StoredContribution {
     development_stage: String,
     #[prost(message, repeated, tag = "5")]
     counties: Vec<StoredCounty>,
+    #[prost(message, repeated, tag = "6")]
+    late: Vec<StoredWeek>,
 }
 
 /// What is added in a county and stage: counters, details, days and amounts beside each other.
@@ -127,14 +131,14 @@ impl Contribution {
 
     /// The counties that it counts in, each once.
     pub fn counties(&self) -> impl Iterator<Item = RegionCode> {
-        let mut before = None;
-        let codes = self.counts.keys().filter_map(|there| there.county_code);
-        codes.filter(move |code| before.replace(*code) != Some(*code))
+        let late = self.late.keys().filter_map(|week| week.county_code);
+        let codes = self.counts.keys().filter_map(|there| there.county_code).chain(late);
+        codes.collect::<BTreeSet<_>>().into_iter()
     }
 
     /// For the trainee's row; nothing for nothing.
     pub fn encode(&self) -> Vec<u8> {
-        if self.counts.is_empty() {
+        if self.counts.is_empty() && self.late.is_empty() {
             return Vec::new();
         }
         let mut counties = Vec::with_capacity(self.counts.len());
@@ -157,13 +161,14 @@ impl Contribution {
             subject,
             development_stage,
             counties,
+            late: self.late.iter().map(|(week, submissions)| StoredWeek::new(week, *submissions)).collect(),
         };
         stored.encode_to_vec()
     }
 
     /// Reads [`Contribution::encode`]; `None` for anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let StoredContribution { class_id, school_code, subject, development_stage, counties } =
+        let StoredContribution { class_id, school_code, subject, development_stage, counties, late } =
             StoredContribution::decode(bytes).ok()?;
         let mut counts = BTreeMap::new();
         for StoredCounty { county_code, stage, counters, details, days, amounts } in counties {
@@ -178,7 +183,8 @@ impl Contribution {
         }
         let class_id = ClassId::parse_optional(&class_id).ok()?;
         let school_code = SchoolCode::parse_optional(&school_code).ok()?;
-        Some(Self { parts: Parts { class_id, school_code, subject, development_stage }, counts })
+        let late = late.into_iter().map(StoredWeek::read).collect::<Option<_>>()?;
+        Some(Self { parts: Parts { class_id, school_code, subject, development_stage }, counts, late })
     }
 }
 
@@ -197,7 +203,10 @@ pub struct Counted {
 
 /// Sums of contributions, or differences between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sums(BTreeMap<Counted, BTreeMap<Count, i64>>);
+pub struct Sums {
+    counts: BTreeMap<Counted, BTreeMap<Count, i64>>,
+    late: BTreeMap<ClassWeek, i64>,
+}
 
 impl Sums {
     /// Adds a contribution.
@@ -211,6 +220,9 @@ impl Sums {
     }
 
     fn change(&mut self, contribution: &Contribution, sign: i64) {
+        for (week, submissions) in &contribution.late {
+            *self.late.entry(week.clone()).or_default() += sign * submissions;
+        }
         for (there, counts) in &contribution.counts {
             for dimension in Dimension::ALL {
                 let counted = Counted {
@@ -219,7 +231,7 @@ impl Sums {
                     part: contribution.parts.of(*dimension).to_owned(),
                     stage: there.stage,
                 };
-                let sums = self.0.entry(counted).or_default();
+                let sums = self.counts.entry(counted).or_default();
                 for (count, amount) in counts {
                     let day = if *dimension == Dimension::Whole { UNDATED } else { count.day };
                     *sums.entry(Count { day, ..*count }).or_default() += sign * amount;
@@ -230,10 +242,18 @@ impl Sums {
 
     /// What is not 0, in the order of the table's key.
     pub fn iter(&self) -> impl Iterator<Item = (&Counted, Count, i64)> {
-        let all = self.0.iter().flat_map(|(counted, counts)| {
+        let all = self.counts.iter().flat_map(|(counted, counts)| {
             counts.iter().map(move |(count, amount)| (counted, *count, *amount))
         });
         all.filter(|(_, _, amount)| *amount != 0)
+    }
+
+    /// The weeks of classes for which more or fewer submissions are late, in their order.
+    pub fn late(&self) -> impl Iterator<Item = (&ClassWeek, i64)> {
+        self.late
+            .iter()
+            .map(|(week, submissions)| (week, *submissions))
+            .filter(|(_, submissions)| *submissions != 0)
     }
 
     /// The totals of a county.
@@ -274,14 +294,15 @@ impl CountyTotals {
     }
 }
 
-/// What a trainee adds as of a time; nothing once they have withdrawn. `score` is theirs as of the same time.
+/// What a trainee adds as of a time; once they have withdrawn only the weeks that their work had made late. `score` is theirs as of the same time.
 pub fn of_trainee(
     scheme: &Scheme,
     trainee: &TraineeRecord,
     score: &TraineeScore,
     as_of: Instant,
 ) -> Contribution {
-    let mut contribution = Contribution::default();
+    let late = late_weeks::of_trainee(scheme, trainee, as_of);
+    let mut contribution = Contribution { late, ..Contribution::default() };
     if score.withdrawn {
         return contribution;
     }

@@ -29,8 +29,8 @@ macro_rules! numbered {
 }
 
 numbered! {
-    /// What is counted. All but [`Counter::Attended`] and [`Counter::AttendanceScored`] count trainees; these two count
-    /// attendances, in the county and education stage of the activity.
+    /// What is counted. All but the last four count trainees. [`Counter::Attended`] and [`Counter::AttendanceScored`] count
+    /// attendances, in the county and education stage of the activity; what is late is of no education stage.
     Counter {
         /// Not withdrawn. Enrolment is not dated.
         Active = 1,
@@ -56,6 +56,11 @@ numbered! {
         Attended = 11,
         /// Was scored for such an attendance, on the day of the first score.
         AttendanceScored = 12,
+        /// Submissions that make a week of a class late; the detail is its Monday, the day that on which it became late. Only by class: it says
+        /// what [`Counter::LateWeek`] follows from (domain/late_weeks.rs).
+        LateSubmission = 13,
+        /// Late weeks of classes, by class and county; detail and day are the same.
+        LateWeek = 14,
     }
 }
 

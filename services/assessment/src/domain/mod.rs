@@ -3,6 +3,7 @@
 
 pub mod contribution;
 pub mod counter;
+pub mod late_weeks;
 pub mod marking;
 pub mod points;
 pub mod stored;

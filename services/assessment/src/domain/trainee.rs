@@ -155,6 +155,11 @@ impl TraineeRecord {
         self.facts.absences.at(as_of)
     }
 
+    /// Where who handed in a submission stood: the id that it was recorded for.
+    pub fn places_of(&self, submission_id: &SubmissionId) -> &PlaceHistory {
+        self.elsewhere.get(submission_id).map_or(&self.places, |(places, _)| places)
+    }
+
     /// Who answers for the marking of their submissions as of a time.
     pub fn answering(&self, as_of: Instant) -> Vec<Answering<'_, Place>> {
         let work = TraineeWork {

@@ -151,6 +151,7 @@ fn record(reading: &Reading, bearer: &Bearer, judged: Vec<JudgedDuty>) -> Record
         late: count(DutyState::Late),
         pending: count(DutyState::Pending),
         missed: count(DutyState::Missed),
+        excused: count(DutyState::Excused),
         next: next(&judged),
         duties: judged.into_iter().map(message).collect(),
         withdrawn: false,
@@ -160,12 +161,13 @@ fn record(reading: &Reading, bearer: &Bearer, judged: Vec<JudgedDuty>) -> Record
 }
 
 fn message(judged: JudgedDuty) -> JudgedMessage {
-    let JudgedDuty { duty, period, state, done, sent_back } = judged;
+    let JudgedDuty { duty, period, state, done, sent_back, excused_by } = judged;
     let state = match state {
         DutyState::OnTime => StateNumber::OnTime,
         DutyState::Late => StateNumber::Late,
         DutyState::Pending => StateNumber::Pending,
         DutyState::Missed => StateNumber::Missed,
+        DutyState::Excused => StateNumber::Excused,
     };
     JudgedMessage {
         code: duty.code.to_owned(),
@@ -176,7 +178,7 @@ fn message(judged: JudgedDuty) -> JudgedMessage {
         from_time: Some(to_timestamp(period.from)),
         until_time: Some(to_timestamp(period.until)),
         done_time: done.as_ref().map(|done| to_timestamp(done.at)),
-        evidence: done.map(|done| done.by).unwrap_or_default(),
+        evidence: done.map(|done| done.by).or(excused_by).unwrap_or_default(),
         told_by_bearer: matches!(duty.done_when, DoneWhen::Told(_)),
         sent_back,
     }

@@ -21,6 +21,7 @@ use crate::{
     domain::{
         contribution::stage_from_number,
         counter::{Counter, Dimension, UNDATED},
+        late_weeks,
     },
     facts::Instant,
     store::{
@@ -68,7 +69,12 @@ impl Assessment {
                 return Err(not_found(field));
             }
         }
-        let mut statistics = summed(&reading.scheme, &rows);
+        let weeks = match (dimension, stage) {
+            (Dimension::Class, None) if !part.is_empty() => Weeks::OfOneClass(as_of),
+            (Dimension::Class | Dimension::County | Dimension::Whole, None) => Weeks::By(as_of),
+            _ => Weeks::None,
+        };
+        let mut statistics = summed((&*reading.scheme, weeks), &rows);
         statistics.key = match part.is_empty() {
             true => region_code.map(|code| code.to_string()).unwrap_or_default(),
             false => part.to_owned(),
@@ -121,6 +127,12 @@ impl Assessment {
         let as_of = reading.at.as_of;
         let asked =
             Asked { dimension, part: "", region_code: filter.region_code, stage: filter.stage, as_of };
+        let weeks = match (dimension, key, filter.stage) {
+            (Dimension::Class, Key::Part, None) => Weeks::OfOneClass(as_of),
+            (Dimension::Whole, Key::Nothing | Key::County, None) => Weeks::By(as_of),
+            _ => Weeks::None,
+        };
+        let by = (&*reading.scheme, weeks);
         let (mut statistics, next_page_token);
         if matches!(request.by(), StatisticsBy::City | StatisticsBy::Unspecified) {
             let rows = whole(&mut unit, programme_id, (asked, key)).await?;
@@ -131,7 +143,7 @@ impl Assessment {
             let rows = rows
                 .into_iter()
                 .map(|row| SumRow { key: cities.get(&row.key).cloned().unwrap_or_default(), ..row });
-            let all = by_key(&reading.scheme, rows.collect());
+            let all = by_key(by, rows.collect());
             let after = page.after(0).to_owned();
             let taken = all.into_iter().filter(|one| page.is_first() || one.key > after);
             let taken = taken.take(usize::try_from(page.limit()).unwrap_or(usize::MAX)).collect();
@@ -147,7 +159,7 @@ impl Assessment {
                 }
                 _ => Vec::new(),
             };
-            (statistics, next_page_token) = (by_key(&reading.scheme, rows), token);
+            (statistics, next_page_token) = (by_key(by, rows), token);
         }
         if key == Key::Stage {
             for one in &mut statistics {
@@ -181,26 +193,51 @@ async fn cities(
 }
 
 /// Sums by key, each as a message, in the order of keys.
-fn by_key(scheme: &Scheme, rows: Vec<SumRow>) -> Vec<Statistics> {
+fn by_key(by: (&Scheme, Weeks), rows: Vec<SumRow>) -> Vec<Statistics> {
     let mut groups: BTreeMap<String, Vec<SumRow>> = BTreeMap::new();
     for row in rows {
         groups.entry(row.key.clone()).or_default().push(row);
     }
     let mut all = Vec::with_capacity(groups.len());
     for (key, rows) in groups {
-        let statistics = Statistics { key, ..summed(scheme, &rows) };
+        let statistics = Statistics { key, ..summed(by, &rows) };
         // A class or school that everybody has left.
-        if statistics != (Statistics { key: statistics.key.clone(), ..summed(scheme, &[]) }) {
+        if statistics != (Statistics { key: statistics.key.clone(), ..summed(by, &[]) }) {
             all.push(statistics);
         }
     }
     all
 }
 
+/// Whether these sums have late weeks, and as of when: those whose deadline has passed.
+#[derive(Debug, Clone, Copy)]
+enum Weeks {
+    /// What has no tutor has none.
+    None,
+    /// Of all classes together.
+    By(Instant),
+    /// Of one class, whose week is one week, in however many counties its trainees stood.
+    OfOneClass(Instant),
+}
+
+impl Weeks {
+    /// How many late weeks a row of them is.
+    fn count(self, scheme: &Scheme, row: &SumRow) -> i32 {
+        let is_over = |as_of| late_weeks::deadline(scheme, row.detail).is_some_and(|until| until <= as_of);
+        match self {
+            Self::By(as_of) if is_over(as_of) => shown(row.amount),
+            Self::OfOneClass(as_of) if is_over(as_of) => shown(row.amount.min(1)),
+            _ => 0,
+        }
+    }
+}
+
 /// The message of these sums, whatever their keys.
-fn summed(scheme: &Scheme, rows: &[SumRow]) -> Statistics {
+fn summed((scheme, weeks): (&Scheme, Weeks), rows: &[SumRow]) -> Statistics {
     let phases = scheme.trainee.online.len();
     let mut statistics = Statistics { phases: no_phases(phases), ..Statistics::default() };
+    let has_weeks = !matches!(weeks, Weeks::None);
+    let mut late_weeks = 0;
     let mut days: BTreeMap<i64, DayStatistics> = BTreeMap::new();
     let mut totals: BTreeMap<i64, i64> = BTreeMap::new();
     let mut offline: BTreeMap<i64, i64> = BTreeMap::new();
@@ -248,6 +285,12 @@ fn summed(scheme: &Scheme, rows: &[SumRow]) -> Statistics {
                 statistics.passed += amount;
                 day.passed += amount;
             }
+            Counter::LateSubmission => {}
+            Counter::LateWeek => {
+                let count = weeks.count(scheme, row);
+                late_weeks += count;
+                day.late_weeks += count;
+            }
             Counter::Total => *totals.entry(row.detail).or_default() += row.amount,
             Counter::OfflineScore => *offline.entry(row.detail).or_default() += row.amount,
             Counter::Attended => statistics.attended += amount,
@@ -257,6 +300,7 @@ fn summed(scheme: &Scheme, rows: &[SumRow]) -> Statistics {
             }
         }
     }
+    statistics.late_weeks = has_weeks.then_some(late_weeks);
     let active = i64::from(statistics.active).max(1);
     statistics.passed_share = shown(i64::from(statistics.passed) * 10_000 / active);
     let sum: i64 = totals.iter().map(|(total, count)| total * count).sum();

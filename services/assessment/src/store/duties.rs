@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use shipei_mirror::counts_for_itself;
 use shipei_rules::{
     ids::{PersonId, ProgrammeId},
     region::RegionCode,
@@ -207,25 +206,4 @@ pub async fn first_of_counties(
         " GROUP BY f.region_code"
     )?;
     Ok(rows.into_iter().map(|row| (row.region_code, row.happened_at)).collect())
-}
-
-/// The education stages of those who ever were trainees in a county and whom nobody removed.
-pub async fn education_stages(
-    tx: &mut Tx,
-    programme_id: &ProgrammeId,
-    county_code: RegionCode,
-) -> Result<Vec<String>, StoreError> {
-    let rows = fetch_all!(
-        tx,
-        (String,),
-        concat!(
-            "SELECT DISTINCT m.education_stage FROM trainee_place p JOIN mirror_member m ON m.programme_id = p.programme_id \
-             AND m.person_id = p.person_id WHERE m.role = 'trainee' AND",
-            counts_for_itself!("m.programme_id", "m.person_id", "'trainee'"),
-            "AND p.programme_id = $1 AND p.county_code = $2"
-        ),
-        programme_id.as_str(),
-        county_code.as_str()
-    )?;
-    Ok(rows.into_iter().map(|(stage,)| stage).collect())
 }

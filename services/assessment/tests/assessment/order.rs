@@ -1,7 +1,7 @@
 //! Same facts, same scores: the season's events in any order, in any batches, some of them twice, by one instance or
 //! by several at once, end with the same stored scores, digests and answers as of any time.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{
     prelude::*,
@@ -9,7 +9,11 @@ use proptest::{
 };
 use shipei_assessment::{
     assemble::counties::count_as_of,
-    domain::contribution::stage_number,
+    domain::{
+        contribution::{Sums, stage_number},
+        counter::{Counter, Dimension},
+        late_weeks,
+    },
     recompute::rescore,
     store::{counts, lists},
 };
@@ -79,6 +83,7 @@ pub(crate) async fn assert_counts_are_right(service: &Service) {
                 (dimension, part, stage, counter, count.detail, count.day, amount)
             })
             .collect();
+        counted.extend(late_rows(&sums, county));
         counted.sort();
         assert!(counted.len() > 50, "{county_code}");
         assert_eq!(stored, counted, "{county_code}");
@@ -87,6 +92,50 @@ pub(crate) async fn assert_counts_are_right(service: &Service) {
     }
     let tutors = lists::all_tutors(&mut tx, &Reach::Everything, &programme_id, "", 10).await.unwrap();
     assert_eq!(tutors.iter().map(PersonId::as_str).collect::<Vec<_>>(), ["U1", "U2"]);
+}
+
+/// What is kept of late weeks of a county: how much work makes each late, and that it is.
+fn late_rows(sums: &Sums, county: RegionCode) -> Vec<CountRow> {
+    let mut rows = Vec::new();
+    let mut weeks: BTreeMap<(i64, String, i64, i64), i64> = BTreeMap::new();
+    for (week, submissions) in sums.late().filter(|(week, _)| week.county_code == Some(county)) {
+        let (class, part) = (Dimension::Class.number(), week.class_id.to_string());
+        rows.push((class, part, 0, Counter::LateSubmission.number(), week.monday, week.day, submissions));
+        for (dimension, part, count) in late_weeks::counts(week) {
+            *weeks.entry((dimension.number(), part.to_owned(), count.detail, count.day)).or_default() += 1;
+        }
+    }
+    let counter = Counter::LateWeek.number();
+    rows.extend(
+        weeks.into_iter().map(|((dimension, part, detail, day), amount)| {
+            (dimension, part, 0, counter, detail, day, amount)
+        }),
+    );
+    rows
+}
+
+/// What is kept of late weeks is what the facts make late.
+pub(crate) async fn assert_late_weeks_are_right(service: &Service) {
+    let mut tx = service.test.kit.database().begin_read().await.unwrap();
+    let programme_id = ProgrammeId::parse(PROGRAMME).unwrap();
+    let windows = Programmes::default().windows(&mut tx, &programme_id).await.unwrap();
+    for county_code in [HAIGANG, SHANHAIGUAN] {
+        let county = RegionCode::parse(county_code).unwrap();
+        let stored: Vec<CountRow> = fetch_all!(
+            tx,
+            CountRow,
+            "SELECT dimension, part, education_stage, counter, detail, day, amount FROM trainee_count \
+             WHERE programme_id = $1 AND county_code = $2 AND amount <> 0 AND counter > 12 \
+             ORDER BY dimension, part, education_stage, counter, detail, day",
+            PROGRAMME,
+            county_code
+        )
+        .unwrap();
+        let sums = count_as_of(&mut tx, &programme_id, &windows, county, end()).await.unwrap();
+        let mut counted = late_rows(&sums, county);
+        counted.sort();
+        assert_eq!(stored, counted, "{county_code}");
+    }
 }
 
 pub(crate) async fn baseline() -> String {

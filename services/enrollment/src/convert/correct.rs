@@ -150,6 +150,11 @@ pub(crate) fn identity_digest(
     keys.lookup().digest(context.as_bytes(), number.reveal().as_bytes())
 }
 
+/// The keyed digest by which an identity number is found in the bars of all programmes.
+pub(crate) fn barred_digest(keys: &DataKeys, number: &IdentityNumber) -> IdentityDigest {
+    keys.lookup().digest(b"enrollment.barred_number", number.reveal().as_bytes())
+}
+
 /// What a change says of what somebody teaches, as events have it: of `teaching`, only what changes.
 pub(crate) fn teaching_to(teaching: &Teaching, change: &TeachingChange) -> pb::Teaching {
     let education_stage = change.education_stage.and(teaching.education_stage);

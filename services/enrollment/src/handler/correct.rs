@@ -15,6 +15,7 @@ use shipei_store::Tx;
 
 use super::{
     Handler,
+    bar::refuse_barred,
     member::{held_members, meant, person_of},
     programme_head, region_of,
 };
@@ -75,6 +76,12 @@ pub(super) async fn correct_person(
             let because = "number and name are those of somebody else in this role";
             return Err(refusal.because(because).with("person_id", other.as_str()).into());
         }
+    }
+    if let Some(number) = right.identity_number.as_ref().filter(|_| change.identity_number.is_some())
+        && people::person(&mut unit.tx, id, person_id, Role::ClassTutor).await?.is_some()
+    {
+        let digest = convert::barred_digest(handler.kit.keys(), number);
+        refuse_barred(&handler, &mut unit, id, &digest, "id_number").await?;
     }
     let number = changes::next_number(&mut unit.tx, id, person_id).await?;
     if number >= changes::CHANGES_MAX {

@@ -1,12 +1,12 @@
 //! HonourService: provincial experts choose excellent tutors. Whoever is chosen is recorded; whether the choice takes
-//! effect is assessment's to say.
+//! effect is assessment's to say. Who is not to be appointed again is in `bar`.
 
 use shipei_contracts::enrollment::v1::{self as pb, honour_service_server::HonourService};
 use shipei_rules::{ids::text_of, region::RegionCode, vocabulary::Role};
 use shipei_service_kit::{Fields, Listing, ReadUnit, Result, Unit};
 use tonic::Request;
 
-use super::{Answer, Handler, member::member, programme_head, region_of};
+use super::{Answer, Handler, bar, member::member, programme_head, region_of};
 use crate::{
     convert,
     domain::still_enrolled,
@@ -27,6 +27,17 @@ impl HonourService for Handler {
         request: Request<pb::ListTutorChoicesRequest>,
     ) -> Answer<pb::ListTutorChoicesResponse> {
         self.kit.read(self, request, list).await
+    }
+
+    async fn bar_tutor(&self, request: Request<pb::BarTutorRequest>) -> Answer<pb::BarTutorResponse> {
+        self.kit.write(self, request, bar::bar_tutor).await
+    }
+
+    async fn list_tutor_bars(
+        &self,
+        request: Request<pb::ListTutorBarsRequest>,
+    ) -> Answer<pb::ListTutorBarsResponse> {
+        self.kit.read(self, request, bar::list).await
     }
 }
 

@@ -15,7 +15,11 @@ use shipei_contracts::{
     common::v1::ErrorReason,
     enrollment::v1::{self as pb, import_roster_request::Part},
 };
-use shipei_rules::ids::{PersonId, ProgrammeId};
+use shipei_rules::{
+    calendar::Zone,
+    ids::{PersonId, ProgrammeId},
+    vocabulary::Role,
+};
 use shipei_service_kit::{Error, Fields, Parts, ReadUnit, Result, Unit};
 use shipei_store::{
     DataKeys, Tx,
@@ -29,7 +33,7 @@ use self::{
     results::Results,
     source::{Source, receive},
 };
-use super::{Answer, Handler, correct::refold, programme_head};
+use super::{Answer, Handler, bar::day_of, correct::refold, programme_head};
 use crate::{
     convert,
     domain::Time,
@@ -38,7 +42,9 @@ use crate::{
         check_places, judge, read_row, template_columns, warnings,
     },
     store::{
-        Stamp, person_key,
+        Stamp,
+        bar::{self, Barred},
+        person_key,
         place::successors_of,
         programme::{ProgrammeHead, lock_programme},
         roster::{self, NewPerson},
@@ -59,6 +65,8 @@ struct Import<'a> {
     tree: Tree,
     /// The programme's calendar day.
     today: NaiveDate,
+    /// The programme's time zone.
+    zone: Zone,
     /// When it began.
     began: Time,
     /// The regions whose people the caller may report; none for everybody.
@@ -161,7 +169,7 @@ impl<'a> Import<'a> {
         };
         tx.rollback().await?;
         let today = scheme.zone.day_of(parts.now());
-        Ok(Self { handler, head, tree, today, began: parts.now(), reached })
+        Ok(Self { handler, head, tree, today, zone: scheme.zone, began: parts.now(), reached })
     }
 
     /// The rows that can be, and the faults of the others, by their place in the part.
@@ -173,6 +181,9 @@ impl<'a> Import<'a> {
             match read_row(cells, &self.tree, self.today) {
                 Ok(candidate) => {
                     part.digests.push(convert::identity_digest(keys, id, &candidate.identity_number));
+                    let is_tutor = candidate.role == Role::ClassTutor;
+                    part.tutors
+                        .push(is_tutor.then(|| convert::barred_digest(keys, &candidate.identity_number)));
                     part.candidates.push(candidate);
                     faulty.push(None);
                 }
@@ -242,8 +253,10 @@ impl<'a> Import<'a> {
         let id = &self.head.programme_id;
         let known = roster::known(tx, id, &part.candidates).await?;
         roster::add_enrolled(tx, id, &part.candidates, &part.digests, register).await?;
+        let tutors: BTreeSet<IdentityDigest> = part.tutors.iter().flatten().copied().collect();
+        let barred = bar::barred(tx, id, &tutors.into_iter().collect::<Vec<_>>(), at).await?;
         let mut judgements = Vec::with_capacity(part.candidates.len());
-        for (candidate, digest) in part.candidates.iter().zip(&part.digests) {
+        for ((candidate, digest), tutor) in part.candidates.iter().zip(&part.digests).zip(&part.tutors) {
             if let Some(fault) = self.fault_of_reach(candidate) {
                 // Nothing else is said of who is not the caller's to report.
                 judgements.push(Judgement { verdict: Err(vec![fault]), warnings: vec![], sharers: vec![] });
@@ -254,6 +267,11 @@ impl<'a> Import<'a> {
                 // Who is there already may be of a place that has ended since.
                 Ok(Verdict::New) if !check_open(candidate, &known, at).is_empty() => {
                     faults.extend(check_open(candidate, &known, at));
+                    Err(faults)
+                }
+                Ok(Verdict::New) if tutor.is_some_and(|tutor| barred.contains_key(&tutor)) => {
+                    faults
+                        .extend(tutor.and_then(|tutor| barred.get(&tutor)).map(|bar| self.fault_of_bar(bar)));
                     Err(faults)
                 }
                 Ok(verdict) if faults.is_empty() => Ok(verdict),
@@ -272,6 +290,17 @@ impl<'a> Import<'a> {
             judgements.push(Judgement { verdict, warnings, sharers });
         }
         Ok(judgements)
+    }
+
+    /// Whom another programme has barred can't be a class tutor.
+    fn fault_of_bar(&self, barred: &Barred) -> Fault {
+        let (by, day) = (&barred.programme_id, day_of(barred, self.zone));
+        Fault::new(
+            ErrorReason::TutorBarred,
+            "role",
+            format!("not to be appointed as a class tutor again: barred by {by} since {day}"),
+            format!("不再聘用为班级辅导教师：{by} 自 {day} 起不再聘用"),
+        )
     }
 
     /// A county reports its own people, a city those of its counties.

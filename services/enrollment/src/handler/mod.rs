@@ -1,6 +1,7 @@
 //! The gRPC services, one file each. An RPC is a short function: parse, look up, decide, save, tell, answer. Another
 //! RPC is a method of its service's impl here and a function below it that does the work inside the unit.
 
+mod bar;
 mod correct;
 mod county;
 mod erase;

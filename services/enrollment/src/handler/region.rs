@@ -15,7 +15,7 @@ use shipei_rules::{
 use shipei_service_kit::{Fields, Listing, ReadUnit, Refusal, Result, Unit};
 use tonic::Request;
 
-use super::{Answer, Handler, existing_county, programme_head};
+use super::{Answer, Handler, bar::refuse_barred_tutor, existing_county, programme_head};
 use crate::{
     convert,
     domain::{decide_region, decide_region_move, places::still_there},
@@ -259,7 +259,7 @@ pub(super) async fn list_schools(
 /// trainees. Until somebody of that id is a class tutor of the programme, nobody may review, open or publish for it;
 /// who joins later is the tutor from then on, because everything that asks compares ids.
 async fn create_class(
-    _: Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::CreateClassRequest,
 ) -> Result<(Unit, pb::CreateClassResponse)> {
@@ -272,6 +272,7 @@ async fn create_class(
     let stamp = Stamp::of(&unit);
     if classes::class(&mut unit.tx, id, &row.class_id).await?.is_none() {
         still_there(&region.life, unit.occurred_at, "region_code")?;
+        refuse_barred_tutor(&handler, &mut unit, id, row.tutor_id.0.as_ref()).await?;
     }
     if classes::insert_class(&mut unit.tx, id, &row, &stamp).await? {
         let created = pb::ClassCreated {
@@ -294,7 +295,7 @@ async fn create_class(
 
 /// Gives a class another tutor from a moment on. As with a class that is created, the tutor need not be enrolled.
 async fn replace_tutor(
-    _: Handler,
+    handler: Handler,
     mut unit: Unit,
     request: pb::ReplaceTutorRequest,
 ) -> Result<(Unit, pb::ReplaceTutorResponse)> {
@@ -310,6 +311,7 @@ async fn replace_tutor(
     let old_tutor_id = last.map_or(&row.created_tutor_id, |change| &change.new_tutor_id).0.clone();
     let mut fact_id = String::new();
     if old_tutor_id != tutor_id {
+        refuse_barred_tutor(&handler, &mut unit, id, tutor_id.as_ref()).await?;
         let recorded = classes::tutor_changes_count(&mut unit.tx, id, class_id).await?;
         let change_number = recorded.saturating_add(1);
         if change_number > classes::TUTOR_CHANGES_MAX {

@@ -5,6 +5,7 @@
 //! compares. First times are `ON CONFLICT DO UPDATE .. WHERE` the new time is earlier. What a decision reads and must
 //! not change meanwhile is locked first (`lock_programme`, `lock_person`), on Postgres; SQLite's writer is alone.
 
+pub(crate) mod bar;
 pub(crate) mod class;
 pub(crate) mod county;
 pub(crate) mod extension;

@@ -34,5 +34,10 @@ pub(crate) const PEOPLE: &[PersonTable] = &[
         forget_why_retracted!("person_merge", "kept_id"),
     ]),
     PersonTable::of("transfer", &["person_id"]).erasing(&[forget_why_retracted!("transfer", "person_id")]),
+    // Whose number is empty is found as somebody barred no more; that is emptied by `person_erasure`.
+    PersonTable::of("tutor_bar", &["tutor_id"]).erasing(&[
+        "UPDATE tutor_bar SET reason = '' WHERE programme_id = $1 AND tutor_id = $2",
+        forget_why_retracted!("tutor_bar", "tutor_id"),
+    ]),
     PersonTable::of("tutor_choice", &["tutor_id", "expert_id"]),
 ];

@@ -154,5 +154,12 @@ pub(crate) async fn erase(
         nothing,
         no_digest
     )?;
+    execute!(
+        tx,
+        "UPDATE tutor_bar SET number_digest = $3 WHERE programme_id = $1 AND tutor_id = $2",
+        programme_id.as_str(),
+        person_id.as_str(),
+        no_digest
+    )?;
     Ok(())
 }

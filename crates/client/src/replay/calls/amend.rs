@@ -9,7 +9,10 @@ use shipei_contracts::{
 };
 use tonic::Status;
 
-use decisions::decision_service_client::DecisionServiceClient as Decisions;
+use decisions::{
+    decision_service_client::DecisionServiceClient as Decisions,
+    evidence_service_client::EvidenceServiceClient as Evidence,
+};
 use enrollment::{
     extension_service_client::ExtensionServiceClient as Extensions,
     person_service_client::PersonServiceClient as Person,
@@ -22,8 +25,8 @@ use super::origin::{Origin, stage, timestamp};
 use crate::{
     client::Clients,
     season::amendment::{
-        Category, CourseCorrected, CourseRetired, ExtensionGranted, ItemAdjusted, Kind, StageOrBoth,
-        TimeGranted,
+        Category, CourseCorrected, CourseRetired, EvidenceSentBack, EvidenceSubmitted, ExtensionGranted,
+        ItemAdjusted, Kind, StageOrBoth, TimeGranted,
     },
     send,
 };
@@ -99,6 +102,45 @@ pub(super) async fn adjust(clients: &Clients, origin: Origin, line: ItemAdjusted
         correction: None,
     };
     send!(clients, ASSESSMENT_DECISIONS, Decisions<_>, adjust_item, message)
+}
+
+pub(super) async fn submit_evidence(
+    clients: &Clients,
+    origin: Origin,
+    line: EvidenceSubmitted,
+) -> Result<(), Status> {
+    let message = decisions::SubmitEvidenceRequest {
+        programme_id: origin.programme_id,
+        person_id: line.person,
+        region_code: line.region,
+        duty: line.duty,
+        text: line.text,
+        link: String::new(),
+        file_sha256: Vec::new(),
+        about_person_ids: line.about,
+        request_id: origin.request_id,
+        occurred_at: origin.occurred_at,
+        correction: None,
+    };
+    send!(clients, ASSESSMENT_DECISIONS, Evidence<_>, submit_evidence, message)
+}
+
+pub(super) async fn send_back_evidence(
+    clients: &Clients,
+    origin: Origin,
+    fact_id: String,
+    line: EvidenceSentBack,
+) -> Result<(), Status> {
+    let message = decisions::SendBackEvidenceRequest {
+        programme_id: origin.programme_id,
+        person_id: line.person,
+        region_code: line.region,
+        fact_id,
+        reason: line.reason,
+        request_id: origin.request_id,
+        occurred_at: origin.occurred_at,
+    };
+    send!(clients, ASSESSMENT_DECISIONS, Evidence<_>, send_back_evidence, message)
 }
 
 pub(super) async fn correct(clients: &Clients, origin: Origin, line: CourseCorrected) -> Result<(), Status> {

@@ -42,6 +42,7 @@ on_both! {
     every_duty_goes_from_pending_to_done_late_and_missed: every_duty;
     evidence_that_is_sent_back_shows_nothing: sent_back;
     records_are_counted_and_say_what_is_next: counted;
+    duty_of_an_item_that_was_decided_is_excused_while_that_counts: excused;
 }
 
 /// What no fact tells that could be retracted: registration is undone by removing somebody, a phase by its next version, a
@@ -258,6 +259,61 @@ async fn counted(on: On) {
     service.apply(&log.take()[log.take().len() - 1..]).await;
     let tutor = record(&service, Whose::ClassTutor, at("2020-01-10 00:00")).await;
     assert_eq!((tutor.on_time, tutor.missed), (5, 4), "{tutor:?}");
+}
+
+async fn excused(on: On) {
+    let service = Service::start(on).await;
+    let mut log = base(at("2019-09-01 00:00"));
+    // A day before each is due, until a day behind that; what counts as nothing excuses nothing.
+    let items = [
+        ("TRAIN-TRAINEE-PUBLIC", "phase_1", 10),
+        ("TRAIN-TRAINEE-ASSIGNMENT", "assignment", 20),
+        ("TRAIN-TRAINEE-SEMINAR", "seminar", 10),
+        ("OFFLINE-TRAINEE", "offline", 5),
+        ("TRAIN-TRAINEE-PROFESSIONAL", "phase_2", 0),
+    ];
+    let zone = chrono::FixedOffset::east_opt(8 * 3_600).unwrap();
+    let text = |time: DateTime<Utc>| time.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string();
+    for (number, (code, item, points)) in (1..).zip(items) {
+        let until = until(duties::duty(code).unwrap());
+        let (from, expires) = (text(until - minutes(60 * 24)), text(until + minutes(60 * 24)));
+        log.adjusted("T1", (item, points, number), &from, Some(&expires));
+    }
+    // Of T2's work, which U1 has not marked, something is decided too.
+    log.adjusted("T2", ("assignment", 30, 1), "2019-12-01 10:00", None);
+    service.apply(&log.take()).await;
+    for (code, _, points) in items {
+        let (duty, day) = (duties::duty(code).unwrap(), 60 * 24);
+        let excused = if points > 0 { DutyState::Excused } else { DutyState::Missed };
+        let early = if points > 0 { DutyState::Excused } else { DutyState::Pending };
+        for (offset, expected) in [
+            (-day - 1, DutyState::Pending),
+            (-day, early),
+            (0, excused),
+            (day - 1, excused),
+            (day, DutyState::Missed),
+        ] {
+            let judged = judged(&service, duty, until(duty) + minutes(offset)).await;
+            assert_eq!(judged.state(), expected, "{code} {offset}");
+            assert_eq!(judged.evidence.is_empty(), expected != DutyState::Excused, "{code} {offset}");
+            assert_eq!(judged.done_time, None, "{code} {offset}");
+        }
+    }
+    // It is counted by itself, and nothing to be done next.
+    let record = record(&service, Whose::Trainee, at("2019-12-20 12:00")).await;
+    assert_eq!(record.excused, 1, "{record:?}");
+    assert_eq!(record.on_time + record.late + record.pending + record.missed + record.excused, 10);
+    assert!(!record.next.contains(&"TRAIN-TRAINEE-SEMINAR".to_owned()), "{record:?}");
+    // Work that was handed in is to be marked, whatever it counts as by decision.
+    let marking = duties::duty("TRAIN-TUTOR-MARK").unwrap();
+    assert_eq!(judged(&service, marking, until(marking)).await.state(), DutyState::Missed);
+    // What is done is done.
+    let service = Service::start(on).await;
+    let mut log = season(minutes(-120));
+    log.adjusted("T1", ("seminar", 10, 1), "2019-12-01 10:00", None);
+    service.apply(&log.take()).await;
+    let seminar = duties::duty("TRAIN-TRAINEE-SEMINAR").unwrap();
+    assert_eq!(judged(&service, seminar, until(seminar)).await.state(), DutyState::OnTime);
 }
 
 #[test]

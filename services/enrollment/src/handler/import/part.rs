@@ -21,4 +21,6 @@ pub(super) struct Judgement {
 pub(super) struct RosterPart {
     pub(super) candidates: Vec<Candidate>,
     pub(super) digests: Vec<IdentityDigest>,
+    /// Of those who are to be class tutors, by which bars are found.
+    pub(super) tutors: Vec<Option<IdentityDigest>>,
 }
