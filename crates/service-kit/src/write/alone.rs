@@ -33,6 +33,10 @@ pub(super) enum Rests {
 }
 
 /// What became of one handler.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of each call, nearly always a Done, and it goes no further than the next line"
+)]
 pub(super) enum Ran {
     Done(Done),
     Failed(Error),

@@ -163,7 +163,6 @@ async fn moved(on: On) {
         old: Some(place(HAIGANG, "C1")),
         new: Some(place(SHANHAIGUAN, "C3")),
         move_number: 1,
-        ..Default::default()
     };
     log.enrollment(HAIGANG, "2019-11-20 10:00", &transferred);
     let left = enrollment::TraineeWithdrawn { programme_id: PROGRAMME.into(), person_id: "T1".into() };
