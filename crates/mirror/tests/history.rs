@@ -249,7 +249,6 @@ fn merged(kind: enrollment::PlaceKind, number: i64, code: &str, into: &str, when
         code: code.to_owned(),
         change_number: number,
         into_code: into.to_owned(),
-        reason: "合并".to_owned(),
     };
     Event { fact_id: format!("{code}-{into}"), ..event(when, &merged) }
 }
@@ -260,7 +259,6 @@ fn closed(number: i64, class: &str, when: &str) -> Event {
         kind: enrollment::PlaceKind::Class.into(),
         code: class.to_owned(),
         change_number: number,
-        reason: "无学员".to_owned(),
     };
     Event { fact_id: format!("{class}-"), ..event(when, &closed) }
 }

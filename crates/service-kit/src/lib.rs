@@ -76,7 +76,7 @@ pub use shutdown::Shutdown;
 pub use soft_state::{Instance, SoftState};
 pub use web::cors::{CorsOrigins, InvalidOrigin};
 pub use write::{
-    facts::{Facts, StoredFact},
+    facts::{Facts, StoredFact, Why},
     kit::Kit,
     origin::Origin,
     parts::Parts,

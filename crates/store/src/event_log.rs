@@ -285,6 +285,15 @@ pub async fn dropped(tx: &mut Tx) -> Result<Positions, StoreError> {
     Ok(positions)
 }
 
+/// The number of the last event that was dropped in one partition; 0 while all are kept.
+///
+/// # Errors
+/// What the database does.
+pub async fn dropped_of(tx: &mut Tx, partition: Partition) -> Result<i64, StoreError> {
+    let sql = "SELECT number FROM event_trim WHERE partition = $1";
+    Ok(fetch_optional!(tx, (i64,), sql, partition.number())?.map_or(0, |(number,)| number))
+}
+
 /// The mark of the event at a place; `None` when the log has no such event.
 pub async fn mark_at(tx: &mut Tx, place: LogPosition) -> Result<Option<u64>, StoreError> {
     let row = fetch_optional!(

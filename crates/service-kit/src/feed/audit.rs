@@ -93,6 +93,7 @@ async fn list(
     let filter = [kit.source(), &*programme, &*kind, &*request.subject, &*from, &*until];
     let page = kit.page::<proto::ListAuditRequest>(&filter, request.page_size, &request.page_token)?;
     let mut after = if page.is_first() { 0 } else { page.after(0).parse::<i64>().unwrap_or_default() };
+    after = after.max(event_log::dropped_of(&mut unit.tx, Partition::AUDIT).await?);
     let (mut entries, mut broken) = (Vec::new(), Vec::new());
     let (mut bytes, begun_after) = (0_usize, after);
     let limit = page.size();

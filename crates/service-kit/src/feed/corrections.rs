@@ -18,7 +18,7 @@ use crate::{
     feed::event_feed::EventFeeds,
     write::{
         event::to_event,
-        facts::{self, FACT_ID_BYTES_MAX, Retract, StoredFact},
+        facts::{self, FACT_ID_BYTES_MAX, Retract, StoredFact, Why},
         kit::Kit,
         unit::{ReadUnit, Unit},
     },
@@ -93,8 +93,14 @@ async fn get_fact(
         return Err(Refusal::new(ErrorReason::NotFound).field("fact_id").into());
     }
     let stands = retraction.is_none();
+    let why = match (kit.facts(), &told) {
+        (Some(keeps), Some(fact)) => keeps.why(&mut unit.tx, fact).await?,
+        _ => Why::default(),
+    };
     let fact = told.map(|fact| to_event(kit.source(), fact.event));
-    Ok((unit, proto::GetFactResponse { fact, stands, retraction: retraction.map(to_proto) }))
+    let Why { reason, evidence } = why;
+    let retraction = retraction.map(to_proto);
+    Ok((unit, proto::GetFactResponse { fact, stands, retraction, reason, evidence }))
 }
 
 async fn list(

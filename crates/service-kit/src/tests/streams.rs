@@ -9,8 +9,8 @@ use std::{
 use chrono::TimeDelta;
 use prost::Name as _;
 use shipei_contracts::event::v1::{
-    Event, GetHeadRequest, PullEventsRequest, Start, SubscribeRequest, SubscribeResponse,
-    event_feed_client::EventFeedClient,
+    Accessed, AuditKind, Event, GetHeadRequest, ListAuditRequest, PullEventsRequest, Start, SubscribeRequest,
+    SubscribeResponse, audit_service_client::AuditServiceClient, event_feed_client::EventFeedClient,
 };
 use shipei_store::{
     execute,
@@ -403,8 +403,16 @@ async fn who_would_miss_what_was_dropped_is_told() {
         prepare_months(&test.kit).await;
         notes.put_note(put_in("130300", "", text)).await.unwrap();
     };
+    let note_access = async || {
+        let noting = test.kit.write_by_itself("look", |mut unit| async move {
+            unit.audit("P1", "130300", Accessed { kind: AuditKind::Unmasked.into(), ..Accessed::default() });
+            Ok((unit, ()))
+        });
+        noting.await.unwrap();
+    };
     write("one").await;
     write("two").await;
+    note_access().await;
     let mut stream = subscribe(server.channel(), from("")).await.unwrap();
     let (_, behind_two) = read(&mut stream, 2).await;
     let first = PullEventsRequest { source: "notes".into(), max_events: 1, ..Default::default() };
@@ -414,7 +422,7 @@ async fn who_would_miss_what_was_dropped_is_told() {
     write("three").await;
     // It ended less long ago than is kept; then longer.
     drop_months(&test.kit, Duration::from_secs(500 * 86_400)).await;
-    assert_eq!(counts(&test.kit).await.1, 3);
+    assert_eq!(counts(&test.kit).await.1, 4);
     drop_months(&test.kit, Duration::from_secs(300 * 86_400)).await;
     assert_eq!(counts(&test.kit).await.1, 1);
 
@@ -427,6 +435,11 @@ async fn who_would_miss_what_was_dropped_is_told() {
         assert_eq!(reason_of(&status).as_deref(), Some("CURSOR_COMPACTED"), "{status:?}");
         assert!(status.message().contains("those of"), "{status:?}");
     }
+    // Who looked is listed from what is kept on.
+    note_access().await;
+    let looks = ListAuditRequest { source: "notes".into(), programme_id: "P1".into(), ..Default::default() };
+    let listed = AuditServiceClient::new(server.channel()).list_audit(looks).await.unwrap().into_inner();
+    assert_eq!(listed.entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [2]);
     // The next month begins where this one was dropped.
     write("four").await;
     let (events, _) = read(&mut subscribe(server.channel(), from("")).await.unwrap(), 2).await;

@@ -40,6 +40,14 @@ pub trait Facts: fmt::Debug + Send + Sync + 'static {
     /// What the database does, and rows that can't be.
     async fn refold(&self, unit: &mut Unit, fact: &StoredFact) -> Result<()>;
 
+    /// Why a fact was recorded, where this is for whoever reaches the fact. Events don't say it: what people write may be about people.
+    ///
+    /// # Errors
+    /// What the database does, and rows that can't be.
+    async fn why(&self, _tx: &mut Tx, _fact: &StoredFact) -> Result<Why> {
+        Ok(Why::default())
+    }
+
     /// Whether nothing that follows from what is written is left to be done in the background.
     ///
     /// # Errors
@@ -47,6 +55,15 @@ pub trait Facts: fmt::Debug + Send + Sync + 'static {
     async fn is_settled(&self, _tx: &mut Tx) -> Result<bool> {
         Ok(true)
     }
+}
+
+/// Why a fact was recorded, in the words of who did; empty where nobody was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Why {
+    /// The reason.
+    pub reason: String,
+    /// What shows it, e.g. the number of a document.
+    pub evidence: String,
 }
 
 /// A fact as its event told it.

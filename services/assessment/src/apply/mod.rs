@@ -185,8 +185,8 @@ mod tests {
         let expected = "assignment-grading 3: AssignmentSubmitted SubmissionReviewed SubmissionReturned MarkJudged SeminarOpened \
             PostAccepted SeminarSummarised BulletinPublished";
         assert_eq!(named(&AssignmentProjector::default()), expected);
-        let expected = "enrollment 8007: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
-            PersonDeparted PersonLoggedIn PersonRegistered PersonRemoved PersonsMerged PlaceClosed PlaceMerged PreJobTrainingAttended ProgrammeCreated RegionCreated \
+        let expected = "enrollment 9007: ClassCreated ExtensionGranted InvoiceIssued LearningOpened PersonCorrected \
+            PersonDeparted PersonErased PersonLoggedIn PersonRegistered PersonRemoved PersonsMerged PlaceClosed PlaceMerged PreJobTrainingAttended ProgrammeCreated RegionCreated \
             RegionMoved RemittanceConfirmed RemittanceSent RosterCompiled RosterReported SchemeRevised TraineeReturned TraineeTransferred TraineeWithdrawn TutorChosen TutorReplaced";
         assert_eq!(named(&EnrollmentProjector::default()), expected);
         let expected =

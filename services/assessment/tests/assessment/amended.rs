@@ -115,7 +115,6 @@ fn replaced_by(class_id: &str, old: &str, new: &str) -> enrollment::TutorReplace
         change_number: 1,
         old_tutor_id: old.into(),
         new_tutor_id: new.into(),
-        reason: "病假".into(),
     }
 }
 

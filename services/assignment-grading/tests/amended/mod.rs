@@ -31,7 +31,6 @@ fn replaced(number: i64, class_id: &str, tutor_id: &str, when: &str) -> Event {
         change_number: number,
         old_tutor_id: "U1".to_owned(),
         new_tutor_id: tutor_id.to_owned(),
-        reason: "病假".to_owned(),
     };
     event(when, &replaced)
 }

@@ -6,7 +6,8 @@ use shipei_rules::{
     ids::{ClassId, PersonId, ProgrammeId},
     places::PlaceKind,
 };
-use shipei_service_kit::{Facts, Result, StoredFact, Unit};
+use shipei_service_kit::{Facts, Result, StoredFact, Unit, Why};
+use shipei_store::Tx;
 
 use super::{correct, programme_head};
 use crate::{
@@ -28,12 +29,7 @@ async fn settle(
 ) -> Result<()> {
     let id = fact.id(programme_id, ProgrammeId::parse)?;
     lock_programme(&mut unit.tx, &id).await?;
-    let kind = match kind {
-        pb::PlaceKind::Region => PlaceKind::Region,
-        pb::PlaceKind::School => PlaceKind::School,
-        pb::PlaceKind::Class => PlaceKind::Class,
-        pb::PlaceKind::Unspecified => return Ok(()),
-    };
+    let Some(kind) = kind_of(kind) else { return Ok(()) };
     Ok(places::settle(&mut unit.tx, &id, kind, code).await?)
 }
 
@@ -63,14 +59,8 @@ impl Facts for Keeping {
             lock_programme(&mut unit.tx, &id).await?;
             return Ok(classes::put_tutor(&mut unit.tx, &id, &class_id).await?);
         }
-        if let Some(told) = fact.message::<pb::PlaceRenamed>() {
-            return settle(unit, fact, &told.programme_id, (told.kind(), &told.code)).await;
-        }
-        if let Some(told) = fact.message::<pb::PlaceMerged>() {
-            return settle(unit, fact, &told.programme_id, (told.kind(), &told.code)).await;
-        }
-        if let Some(told) = fact.message::<pb::PlaceClosed>() {
-            return settle(unit, fact, &told.programme_id, (told.kind(), &told.code)).await;
+        if let Some((programme_id, kind, code)) = place_of(fact) {
+            return settle(unit, fact, &programme_id, (kind, &code)).await;
         }
         let Some(told) = fact.message::<pb::TraineeTransferred>() else { return Ok(()) };
         let id = &fact.id(&told.programme_id, ProgrammeId::parse)?;
@@ -85,5 +75,43 @@ impl Facts for Keeping {
         let successors = places::successors_of(&mut unit.tx, id, [&place]).await?;
         let place = places::standing(&successors, &place, When::Last)?;
         Ok(transfers::put_in_place(&mut unit.tx, id, person_id, &place).await?)
+    }
+
+    async fn why(&self, tx: &mut Tx, fact: &StoredFact) -> Result<Why> {
+        let fact_id = fact.event.fact_id.as_str();
+        let reason = if let Some(told) = fact.message::<pb::TutorReplaced>() {
+            let id = fact.id(&told.programme_id, ProgrammeId::parse)?;
+            let class_id = fact.id(&told.class_id, ClassId::parse)?;
+            classes::why_replaced(tx, &id, &class_id, fact_id).await?
+        } else if let Some((programme_id, kind, code)) = place_of(fact)
+            && let Some(kind) = kind_of(kind)
+        {
+            let id = fact.id(&programme_id, ProgrammeId::parse)?;
+            places::why(tx, &id, (kind, &code), fact_id).await?
+        } else {
+            String::new()
+        };
+        Ok(Why { reason, ..Why::default() })
+    }
+}
+
+/// The place that was renamed, merged or closed, with its programme.
+fn place_of(fact: &StoredFact) -> Option<(String, pb::PlaceKind, String)> {
+    if let Some(told) = fact.message::<pb::PlaceRenamed>() {
+        return Some((told.programme_id.clone(), told.kind(), told.code));
+    }
+    if let Some(told) = fact.message::<pb::PlaceMerged>() {
+        return Some((told.programme_id.clone(), told.kind(), told.code));
+    }
+    let told = fact.message::<pb::PlaceClosed>()?;
+    Some((told.programme_id.clone(), told.kind(), told.code))
+}
+
+fn kind_of(kind: pb::PlaceKind) -> Option<PlaceKind> {
+    match kind {
+        pb::PlaceKind::Region => Some(PlaceKind::Region),
+        pb::PlaceKind::School => Some(PlaceKind::School),
+        pb::PlaceKind::Class => Some(PlaceKind::Class),
+        pb::PlaceKind::Unspecified => None,
     }
 }

@@ -228,21 +228,20 @@ fn tell(
 ) {
     let programme_id = asked.programme_id.to_string();
     let (kind, code) = (convert::kind_to(asked.kind).into(), asked.code.clone());
-    let (region, subject, reason) = (place.region_code, asked.code.as_str(), asked.reason.clone());
+    let (region, subject) = (place.region_code, asked.code.as_str());
     match &asked.act {
         Act::Rename(name) => {
             let new_name = name.clone();
-            let renamed =
-                pb::PlaceRenamed { programme_id, kind, code, change_number, old_name, new_name, reason };
+            let renamed = pb::PlaceRenamed { programme_id, kind, code, change_number, old_name, new_name };
             unit.emit_fact(fact_id, region.as_str(), subject, &renamed);
         }
         Act::Merge(into_code) => {
             let into_code = into_code.clone();
-            let merged = pb::PlaceMerged { programme_id, kind, code, change_number, into_code, reason };
+            let merged = pb::PlaceMerged { programme_id, kind, code, change_number, into_code };
             unit.emit_fact(fact_id, region.as_str(), subject, &merged);
         }
         Act::Close => {
-            let closed = pb::PlaceClosed { programme_id, kind, code, change_number, reason };
+            let closed = pb::PlaceClosed { programme_id, kind, code, change_number };
             unit.emit_fact(fact_id, region.as_str(), subject, &closed);
         }
     }

@@ -330,7 +330,6 @@ async fn replace_tutor(
             change_number,
             old_tutor_id: text_of(old_tutor_id.as_ref()).to_owned(),
             new_tutor_id: text_of(tutor_id.as_ref()).to_owned(),
-            reason,
         };
         unit.emit_fact(&fact_id, row.region_code.as_str(), class_id.as_str(), &replaced);
     }

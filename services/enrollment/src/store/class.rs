@@ -157,6 +157,24 @@ pub(crate) async fn insert_tutor_change(
     put_tutor(tx, programme_id, class_id).await
 }
 
+/// Why a class's tutor was replaced; empty when that was emptied.
+pub(crate) async fn why_replaced(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    class_id: &ClassId,
+    fact_id: &str,
+) -> Result<String, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        (String,),
+        "SELECT reason FROM class_tutor WHERE programme_id = $1 AND class_id = $2 AND fact_id = $3",
+        programme_id.as_str(),
+        class_id.as_str(),
+        fact_id
+    )?;
+    Ok(row.map(|(reason,)| reason).unwrap_or_default())
+}
+
 /// Puts into a class's row who is its tutor by the changes that stand: nobody when it is no more.
 pub(crate) async fn put_tutor(
     tx: &mut Tx,

@@ -9,7 +9,7 @@ use shipei_rules::{
     region::RegionCode,
 };
 use shipei_store::{
-    StoreError, Tx, execute, fetch_all, fetch_one, stands,
+    StoreError, Tx, execute, fetch_all, fetch_one, fetch_optional, stands,
     succession::{self, SuccessorRow},
     successor,
 };
@@ -132,6 +132,25 @@ async fn endings(
         kind.as_str(),
         PLACE_CHANGES_MAX
     )
+}
+
+/// Why a place was renamed, merged or closed.
+pub(crate) async fn why(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    (kind, code): (PlaceKind, &str),
+    fact_id: &str,
+) -> Result<String, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        (String,),
+        "SELECT reason FROM place_change WHERE programme_id = $1 AND kind = $2 AND code = $3 AND fact_id = $4",
+        programme_id.as_str(),
+        kind.as_str(),
+        code,
+        fact_id
+    )?;
+    Ok(row.map(|(reason,)| reason).unwrap_or_default())
 }
 
 /// Puts in place what follows from the changes of a kind that stand: what stands for what, where everybody and everything

@@ -3,6 +3,7 @@
 use shipei_contracts::{
     common::v1::Correction,
     enrollment::v1::{self as pb, place_service_client::PlaceServiceClient},
+    event::v1::{GetFactRequest, correction_service_client::CorrectionServiceClient},
 };
 use tonic::transport::Channel;
 
@@ -151,6 +152,16 @@ async fn names_are_those_of_now(world: World) {
     let late =
         client.rename_school(rename_school("S2A", "第三小学", DAY_3, "N3")).await.unwrap().into_inner();
     assert_eq!((late.fact_id.as_str(), late.school.unwrap().named_time), ("N3", at(DAY_3)));
+    // Why is said of the fact, and in no event.
+    let fact = GetFactRequest {
+        source: shipei_enrollment::NAME.to_owned(),
+        programme_id: PROGRAMME.to_owned(),
+        fact_id: "N3".to_owned(),
+    };
+    let fact = CorrectionServiceClient::new(world.channel.clone()).get_fact(fact).await.unwrap().into_inner();
+    assert_eq!(fact.reason, "更名");
+    let told = fact.fact.and_then(|event| event.data).unwrap().value;
+    assert!(!String::from_utf8_lossy(&told).contains("更名"), "{told:?}");
     // Told later of an earlier date: the name of now stays.
     let early =
         client.rename_school(rename_school("S2A", "第二小学", DAY_1, "N1")).await.unwrap().into_inner();

@@ -46,7 +46,6 @@ impl StudyHandler {
             person_id: known.member.person_id.to_string(),
             course_id: course_id.to_string(),
             session_id: session_id.to_string(),
-            reason: reason.clone(),
             credited_micros,
         };
         unit.emit_fact(&fact_id, known.member.places.at(unit.now).county_text(), person.as_str(), &fact);
@@ -119,8 +118,6 @@ impl StudyHandler {
             grant_id: grant.grant_id.to_string(),
             seconds: grant.seconds,
             granted_micros: granted,
-            reason: grant.reason.clone(),
-            evidence: grant.evidence.clone(),
         };
         unit.emit_fact(&grant.fact_id, known.member.places.at(at).county_text(), person.as_str(), &fact);
         let (actor, now) = (unit.actor().to_owned(), unit.now);

@@ -10,7 +10,7 @@ use shipei_rules::{
     ids::{CourseId, PersonId, ProgrammeId, SessionId},
     vocabulary::Role,
 };
-use shipei_service_kit::{Facts, Result, StoredFact, Unit};
+use shipei_service_kit::{Facts, Result, StoredFact, Unit, Why};
 use shipei_store::Tx;
 
 use super::course_change;
@@ -59,6 +59,20 @@ impl Facts for Keeping {
         let scheme = known.scheme.clone();
         correct::take_back_grant(&scheme, &mut known.learner, &mut course, at, told.granted_micros);
         known.save(unit, &course_id, course).await
+    }
+
+    async fn why(&self, tx: &mut Tx, fact: &StoredFact) -> Result<Why> {
+        let fact_id = fact.event.fact_id.as_str();
+        if let Some(told) = fact.message::<SessionVoided>() {
+            let programme = fact.id(&told.programme_id, ProgrammeId::parse)?;
+            let reason = correction::why_voided(tx, &programme, fact_id).await?;
+            return Ok(Why { reason, ..Why::default() });
+        }
+        let Some(told) = fact.message::<TimeGranted>() else { return Ok(Why::default()) };
+        let programme = fact.id(&told.programme_id, ProgrammeId::parse)?;
+        let person = fact.id(&told.person_id, PersonId::parse)?;
+        let (reason, evidence) = correction::why_granted(tx, &programme, &person, fact_id).await?;
+        Ok(Why { reason, evidence })
     }
 
     async fn is_settled(&self, tx: &mut Tx) -> Result<bool> {

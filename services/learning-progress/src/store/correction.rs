@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use shipei_rules::ids::{CourseId, GrantId, PersonId, ProgrammeId, SessionId};
-use shipei_store::{StoreError, Tx, execute, select_by_keys, stands};
+use shipei_store::{StoreError, Tx, execute, fetch_optional, select_by_keys, stands};
 
 /// A row of `granted_time`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -112,6 +112,40 @@ pub(crate) async fn insert_voided(
         voided.fact_id
     )?;
     Ok(())
+}
+
+/// Why a session was voided; empty when that was emptied.
+pub(crate) async fn why_voided(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    fact_id: &str,
+) -> Result<String, StoreError> {
+    let row = fetch_optional!(
+        tx,
+        (String,),
+        "SELECT reason FROM session_voided WHERE programme_id = $1 AND fact_id = $2",
+        programme_id.as_str(),
+        fact_id
+    )?;
+    Ok(row.map(|(reason,)| reason).unwrap_or_default())
+}
+
+/// Why time was granted, and what shows it.
+pub(crate) async fn why_granted(
+    tx: &mut Tx,
+    programme_id: &ProgrammeId,
+    person_id: &PersonId,
+    fact_id: &str,
+) -> Result<(String, String), StoreError> {
+    let row = fetch_optional!(
+        tx,
+        (String, String),
+        "SELECT reason, evidence FROM granted_time WHERE person_id = $1 AND programme_id = $2 AND fact_id = $3",
+        person_id.as_str(),
+        programme_id.as_str(),
+        fact_id
+    )?;
+    Ok(row.unwrap_or_default())
 }
 
 /// A fact that voided a session and stands.

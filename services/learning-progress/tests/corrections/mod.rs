@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use shipei_contracts::common::v1::ErrorReason;
 use shipei_contracts::enrollment::v1 as enrollment;
 use shipei_contracts::event::v1::{
-    Event, RetractRequest, correction_service_client::CorrectionServiceClient,
+    Event, GetFactRequest, RetractRequest, correction_service_client::CorrectionServiceClient,
 };
 use shipei_contracts::learning::v1::{self as proto, CourseCategory, UncreditedReason};
 use shipei_service_kit::to_timestamp;
@@ -231,6 +231,17 @@ pub(crate) async fn grant_that_falls_is_taken_back(world: World) {
     assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (0, None));
     let granted = study.grant_time(named("F1", 12_000)).await.unwrap().into_inner();
     assert_eq!((granted.granted_seconds, granted.fact_id.as_str()), (12_000, "F1"));
+    // Why is said of the fact, and in no event.
+    let fact = GetFactRequest {
+        source: shipei_learning_progress::NAME.into(),
+        programme_id: PROGRAMME.into(),
+        fact_id: "F1".into(),
+    };
+    let fact = corrections().get_fact(fact).await.unwrap().into_inner();
+    let asked = named("F1", 12_000);
+    assert_eq!((fact.reason, fact.evidence), (asked.reason.clone(), asked.evidence));
+    let told = fact.fact.and_then(|event| event.data).unwrap().value;
+    assert!(!String::from_utf8_lossy(&told).contains(&asked.reason), "{told:?}");
     assert_eq!(phase(&world).await.achieved_time, Some(time(day)));
     corrections().retract(retract("F1")).await.unwrap();
     assert_eq!((phase(&world).await.credited_seconds, phase(&world).await.achieved_time), (0, None));
