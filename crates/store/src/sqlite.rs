@@ -28,7 +28,7 @@ const WRITER_CACHE: &str = "-8192";
 
 /// The page cache of each reading connection. Caches fill up to their bound, so these bounds are what the memory of an
 /// embedded suite at work comes to, however large a season grows; at rest it gives them back.
-const READER_CACHE: &str = "-1024";
+const READER_CACHE: &str = "-512";
 
 /// And of each that reads the log, which is read from one end to the other and seldom twice.
 const LOG_READER_CACHE: &str = "-256";
