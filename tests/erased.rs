@@ -260,17 +260,21 @@ async fn every_table_with_rows_about_people_is_told() -> Result<()> {
                 ),
             }
         }
-        // Why somebody did something to somebody is what they wrote: it goes.
-        for (table, _) in there.iter().filter(|(_, column)| *column == "reason") {
-            let erasing = service.people.iter().copied().flatten().flat_map(|told| told.erasing);
-            let goes =
-                erasing.clone().any(|text| text.starts_with(&format!("UPDATE {table} SET reason = ''")));
+        // Why somebody did something to somebody, and what shows it, is what they wrote: it goes.
+        for (table, column) in there.iter().filter(|(_, column)| ["reason", "evidence"].contains(column)) {
+            let mut erasing = service.people.iter().copied().flatten().flat_map(|told| told.erasing);
+            let goes = erasing.any(|text| {
+                let set = text
+                    .strip_prefix(&format!("UPDATE {table} SET "))
+                    .and_then(|text| text.split_once("WHERE"));
+                set.is_some_and(|(set, _)| set.split(", ").any(|set| set.trim() == format!("{column} = ''")))
+            });
             // Of places, courses and programmes; and assessment has no facts of its own to be retracted.
             let of_nobody = ["course_change", "final_version", "place_change"].contains(table);
             let has_no_facts = *table == "retraction" && service.name == "assessment";
             ensure!(
                 goes || of_nobody || has_no_facts,
-                "{}: why of {table} stays when somebody is erased",
+                "{}: {column} of {table} stays when somebody is erased",
                 service.name
             );
         }

@@ -1,4 +1,4 @@
-//! The tables that have rows about people, and what in them is private: reasons, which somebody wrote.
+//! The tables that have rows about people, and what in them is private: reasons and what shows them, which somebody wrote.
 
 use shipei_service_kit::{PersonTable, forget_why_retracted};
 
@@ -6,7 +6,7 @@ use shipei_service_kit::{PersonTable, forget_why_retracted};
 pub(crate) const PEOPLE: &[PersonTable] = &[
     PersonTable::of("course_progress", &["person_id"]),
     PersonTable::of("granted_time", &["person_id"]).erasing(&[
-        "UPDATE granted_time SET reason = '' WHERE programme_id = $1 AND person_id = $2",
+        "UPDATE granted_time SET reason = '', evidence = '' WHERE programme_id = $1 AND person_id = $2",
         forget_why_retracted!("granted_time", "person_id"),
     ]),
     PersonTable::of("learner", &["person_id"]),
