@@ -15,9 +15,9 @@ use shipei_service_kit::{
     soft_state::{rate_limit::RateLimiter, wakes},
 };
 use shipei_store::{
-    Claim, PoolLimits, Schema, StoreError,
+    Claim, Database, PoolLimits, Schema, StoreError,
     crypto::{Cipher, Keys, random_name},
-    cursor,
+    cursor, event_log,
 };
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
@@ -38,7 +38,7 @@ const CONNECTION_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 /// started again. False when it follows no log.
 ///
 /// # Errors
-/// When it is running, or when its database can't be used.
+/// When it is running, when a log that it follows does not begin with its first event any more, or when its database can't be used.
 pub async fn forget_learned(service: &str, storage: &Storage, limits: PoolLimits) -> Result<bool> {
     let service = service_of(service)?;
     let tables = service.learned_tables();
@@ -46,6 +46,9 @@ pub async fn forget_learned(service: &str, storage: &Storage, limits: PoolLimits
         return Ok(false);
     }
     let _claim = storage.claim(service.name)?;
+    for source in service.follows {
+        refuse_shortened(source, storage, limits).await?;
+    }
     let (database, _) = storage.open(service.name, &(service.migrations)(), limits, false).await?;
     let forgetting = database.retry(|| async {
         let mut tx = database.begin_write().await?;
@@ -63,6 +66,31 @@ pub async fn forget_learned(service: &str, storage: &Storage, limits: PoolLimits
             LEASE_TERM.as_secs()
         ),
     }
+}
+
+/// Refuses to forget what can't be learned again, as far as is known here where a log is. (A follower does not begin in the middle of one.)
+async fn refuse_shortened(source: &str, storage: &Storage, limits: PoolLimits) -> Result<()> {
+    let Storage::Databases { urls, .. } = storage else {
+        // SQLite keeps all events.
+        return Ok(());
+    };
+    let Some(url) = urls.get(source) else { return Ok(()) };
+    let database = Database::open(url, limits).await?;
+    let looking = database.retry(|| async {
+        let mut tx = database.begin_read().await?;
+        let dropped = event_log::dropped(&mut tx).await?;
+        tx.rollback().await?;
+        Ok::<_, StoreError>(dropped.iter().next().is_some())
+    });
+    let is_shortened = looking.await.with_context(|| format!("the log of {source}"));
+    database.close().await;
+    if is_shortened? {
+        bail!(
+            "old months of the log of {source} were dropped (log_kept_days): what would be learned from the rest would be wrong, so nothing is \
+             forgotten; restore a back-up instead"
+        );
+    }
+    Ok(())
 }
 
 /// Brings the schema of a service up to date; gives it as it was before.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use shipei_contracts::event::v1::Event;
 use shipei_store::{execute, sqlx};
 
@@ -20,6 +21,7 @@ use crate::{
     answer::error::{Error, Result},
     call::consistency::TOKEN_HEADER,
     follow::{follow, follow_in_shards},
+    serve::upkeep::{drop_months, prepare_months},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -215,6 +217,30 @@ async fn changed_version_starts_over_and_changed_epoch_ends() {
     tx.commit().await.unwrap();
     caught_up(&copies.kit, &test.kit).await;
     assert_eq!(counts(&copies.kit).await.0, 3);
+    shutdown.finish().await;
+}
+
+/// What is learned from a part of a log would be wrong: who stands before the first event that is kept learns nothing.
+#[tokio::test]
+async fn follower_does_not_begin_in_the_middle_of_a_log() {
+    let test = test_kit_on_postgres("notes").await;
+    let notes = Notes::new(&test.kit);
+    let server = note_server(&notes).await;
+    prepare_months(&test.kit).await;
+    notes.put_note(put_in("130302", "", "dropped")).await.unwrap();
+    test.clock.advance(TimeDelta::days(400));
+    prepare_months(&test.kit).await;
+    notes.put_note(put_in("130302", "", "kept")).await.unwrap();
+    drop_months(&test.kit, Duration::from_secs(300 * 86_400)).await;
+    let copies = test_kit_of("copies").await;
+    let shutdown = Shutdown::new();
+    follow(&copies.kit, server.channel(), Copy::new(), &shutdown);
+    let mut heads = shipei_store::Positions::new();
+    heads.set(shipei_store::Partition::of("130302"), 2);
+    let patience = Some(tokio::time::Instant::now() + Duration::from_millis(300));
+    let waited = copies.kit.applied().wait_for(&crate::Token::of("notes", &heads), patience).await;
+    assert!(matches!(waited, Err(Error::NotCaughtUp { number: 2, .. })));
+    assert_eq!(counts(&copies.kit).await.0, 0);
     shutdown.finish().await;
 }
 
