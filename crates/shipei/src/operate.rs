@@ -167,6 +167,7 @@ mod tests {
             crate::honours::EXAMPLES,
             crate::rotate::EXAMPLES,
             crate::erase::EXAMPLES,
+            crate::bar::EXAMPLES,
         ];
         for line in texts.into_iter().chain(lists).chain(roles).chain(operators).flat_map(str::lines) {
             assert!(line.len() <= HELP_COLUMNS, "{line}");

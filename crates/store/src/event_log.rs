@@ -6,6 +6,8 @@
 //! of 7,600 events; this way missed none, at the same speed.) So append LAST in a transaction, and in one call: heads
 //! are taken in ascending order, and a second call could take them against another writer's order.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 pub use crate::append::{append, conclude};
@@ -310,24 +312,21 @@ pub async fn mark_at(tx: &mut Tx, place: LogPosition) -> Result<Option<u64>, Sto
 /// the positions come from.
 pub async fn marks_at(tx: &mut Tx, positions: &Positions) -> Result<Option<Marks>, StoreError> {
     let places: Vec<(Partition, i64)> = positions.iter().collect();
-    let rows: Vec<(i64, Vec<u8>)> = select_by_keys!(
+    let mut rows: Vec<(i64, Vec<u8>)> = select_by_keys!(
         tx,
         (i64, Vec<u8>),
         ["SELECT partition, link FROM event WHERE (partition, number) IN "],
         places,
         |place| (place.0.number(), place.1)
     )?;
-    let mut rows = rows;
     if rows.len() != places.len() {
-        // Behind the last event that was dropped a reader may go on: its link is kept.
+        // Behind the last event that was dropped a reader may go on: its link is kept. A number is there or dropped, never both.
         let ends = fetch_all!(tx, (i64, i64, Vec<u8>), "SELECT partition, number, link FROM event_trim")?;
-        let is_wanted = |(partition, number): (i64, i64)| {
-            places.iter().any(|place| (place.0.number(), place.1) == (partition, number))
-        };
-        let found: Vec<i64> = rows.iter().map(|(partition, _)| *partition).collect();
-        rows.extend(ends.into_iter().filter_map(|(partition, number, link)| {
-            (is_wanted((partition, number)) && !found.contains(&partition)).then_some((partition, link))
-        }));
+        let wanted: BTreeSet<(i64, i64)> =
+            places.iter().map(|(partition, number)| (partition.number(), *number)).collect();
+        let of_ends =
+            ends.into_iter().filter(|(partition, number, _)| wanted.contains(&(*partition, *number)));
+        rows.extend(of_ends.map(|(partition, _, link)| (partition, link)));
     }
     if rows.len() != places.len() {
         return Ok(None);

@@ -10,7 +10,7 @@ mod sealed;
 pub(crate) use correct::{Right, barred_digest, find, identity_digest, right, teaching_to};
 pub(crate) use extension::{extension_to, new_extension};
 pub(crate) use moves::{transfer, transfers};
-pub(crate) use places::{PlaceChange, PlaceRequest, class_to, kind_to, region_to, school_to};
+pub(crate) use places::{PlaceChange, PlaceRequest, class_to, kind_from, kind_to, region_to, school_to};
 pub(crate) use sealed::{new_key, opened_by, opened_number, sealed_number, vault_of, vault_of_row};
 use shipei_contracts::{common::v1 as common, enrollment::v1 as pb};
 use shipei_rules::{

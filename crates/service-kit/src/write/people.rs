@@ -81,16 +81,20 @@ pub trait Reveals: Debug + Send + Sync + 'static {
     ) -> Result<Readable>;
 }
 
-/// A statement that empties why facts of a table were retracted, of rows that are about a person by a column.
+/// A statement that empties why facts of a table were retracted, of rows that are about a person by a column, or by a condition over
+/// `told`.
 #[macro_export]
 macro_rules! forget_why_retracted {
     ($table:literal, $person:literal) => {
+        $crate::forget_why_retracted!($table, where "told.", $person, " = $2")
+    };
+    ($table:literal, where $($condition:tt)+) => {
         concat!(
             "UPDATE retraction SET reason = '' WHERE programme_id = $1 AND reason <> '' AND fact_id IN (SELECT told.fact_id FROM ",
             $table,
-            " told WHERE told.programme_id = $1 AND told.",
-            $person,
-            " = $2)"
+            " told WHERE told.programme_id = $1 AND ",
+            $($condition)+,
+            ")"
         )
     };
 }
@@ -104,10 +108,10 @@ pub async fn erase(
     tables: &[&[PersonTable]],
     (programme_id, person_id): (&str, &str),
 ) -> std::result::Result<(), StoreError> {
-    let statements: Vec<&'static str> =
-        tables.iter().flat_map(|tables| tables.iter()).flat_map(|table| table.erasing).copied().collect();
-    for statement in statements {
-        execute!(tx, statement, programme_id, person_id)?;
+    for table in tables.concat() {
+        for statement in table.erasing {
+            execute!(tx, *statement, programme_id, person_id)?;
+        }
     }
     tx.erases();
     Ok(())

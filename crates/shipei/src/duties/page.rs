@@ -41,10 +41,9 @@ impl Page<'_> {
             ("missed", sheet.missed, self.say("逾期未办", "missed")),
             ("excused", sheet.excused, self.say("核准免办", "excused")),
         ];
+        let whole: i32 = all.iter().map(|(_, count, _)| count).sum();
         let there = all.into_iter().filter(|(_, count, _)| *count > 0);
-        there
-            .map(|(state, count, said)| Count { state, count, said, percent: sheet.permille(count) / 10 })
-            .collect()
+        there.map(|(state, count, said)| Count { state, count, said, percent: count * 100 / whole }).collect()
     }
 }
 

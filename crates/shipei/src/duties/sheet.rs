@@ -139,12 +139,6 @@ impl Sheet {
         }
         stages
     }
-
-    /// Of all duties, those in a state: in thousandths, for a bar.
-    pub(super) fn permille(&self, count: i32) -> i32 {
-        let all = i32::try_from(self.duties.len()).unwrap_or(i32::MAX).max(1);
-        count * 1_000 / all
-    }
 }
 
 async fn record(clients: &Clients, asked: &Asked<'_>) -> Result<Record> {

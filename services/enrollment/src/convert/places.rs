@@ -204,6 +204,16 @@ pub(crate) fn kind_to(kind: PlaceKind) -> pb::PlaceKind {
     }
 }
 
+/// A kind that messages have; none for no kind.
+pub(crate) fn kind_from(kind: pb::PlaceKind) -> Option<PlaceKind> {
+    match kind {
+        pb::PlaceKind::Region => Some(PlaceKind::Region),
+        pb::PlaceKind::School => Some(PlaceKind::School),
+        pb::PlaceKind::Class => Some(PlaceKind::Class),
+        pb::PlaceKind::Unspecified => None,
+    }
+}
+
 /// A region as messages have it.
 pub(crate) fn region_to(row: RegionRow) -> Result<pb::Region> {
     let level = match row.level()? {

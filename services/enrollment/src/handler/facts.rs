@@ -2,15 +2,13 @@
 //! became of places. Everything else is read as the first one that stands.
 
 use shipei_contracts::enrollment::v1 as pb;
-use shipei_rules::{
-    ids::{ClassId, PersonId, ProgrammeId},
-    places::PlaceKind,
-};
+use shipei_rules::ids::{ClassId, PersonId, ProgrammeId};
 use shipei_service_kit::{Facts, Result, StoredFact, Unit, Why};
 use shipei_store::Tx;
 
 use super::{correct, programme_head};
 use crate::{
+    convert,
     error::not_found,
     store::{
         class as classes, person as people,
@@ -29,7 +27,7 @@ async fn settle(
 ) -> Result<()> {
     let id = fact.id(programme_id, ProgrammeId::parse)?;
     lock_programme(&mut unit.tx, &id).await?;
-    let Some(kind) = kind_of(kind) else { return Ok(()) };
+    let Some(kind) = convert::kind_from(kind) else { return Ok(()) };
     Ok(places::settle(&mut unit.tx, &id, kind, code).await?)
 }
 
@@ -84,7 +82,7 @@ impl Facts for Keeping {
             let class_id = fact.id(&told.class_id, ClassId::parse)?;
             classes::why_replaced(tx, &id, &class_id, fact_id).await?
         } else if let Some((programme_id, kind, code)) = place_of(fact)
-            && let Some(kind) = kind_of(kind)
+            && let Some(kind) = convert::kind_from(kind)
         {
             let id = fact.id(&programme_id, ProgrammeId::parse)?;
             places::why(tx, &id, (kind, &code), fact_id).await?
@@ -105,13 +103,4 @@ fn place_of(fact: &StoredFact) -> Option<(String, pb::PlaceKind, String)> {
     }
     let told = fact.message::<pb::PlaceClosed>()?;
     Some((told.programme_id.clone(), told.kind(), told.code))
-}
-
-fn kind_of(kind: pb::PlaceKind) -> Option<PlaceKind> {
-    match kind {
-        pb::PlaceKind::Region => Some(PlaceKind::Region),
-        pb::PlaceKind::School => Some(PlaceKind::School),
-        pb::PlaceKind::Class => Some(PlaceKind::Class),
-        pb::PlaceKind::Unspecified => None,
-    }
 }

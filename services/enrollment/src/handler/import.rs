@@ -263,24 +263,18 @@ impl<'a> Import<'a> {
                 continue;
             }
             let mut faults = check_places(candidate, &self.tree, &known);
-            let verdict = match judge(candidate, *digest, register) {
-                // Who is there already may be of a place that has ended since.
-                Ok(Verdict::New) if !check_open(candidate, &known, at).is_empty() => {
+            let verdict = judge(candidate, *digest, register);
+            match &verdict {
+                // Who is there already may be of a place that has ended since, and was appointed.
+                Ok(Verdict::New) => {
                     faults.extend(check_open(candidate, &known, at));
-                    Err(faults)
+                    let bar = tutor.and_then(|tutor| barred.get(&tutor));
+                    faults.extend(bar.map(|bar| self.fault_of_bar(bar)));
                 }
-                Ok(Verdict::New) if tutor.is_some_and(|tutor| barred.contains_key(&tutor)) => {
-                    faults
-                        .extend(tutor.and_then(|tutor| barred.get(&tutor)).map(|bar| self.fault_of_bar(bar)));
-                    Err(faults)
-                }
-                Ok(verdict) if faults.is_empty() => Ok(verdict),
-                Ok(_) => Err(faults),
-                Err(fault) => {
-                    faults.push(fault);
-                    Err(faults)
-                }
-            };
+                Ok(_) => {}
+                Err(fault) => faults.push(fault.clone()),
+            }
+            let verdict = verdict.ok().filter(|_| faults.is_empty()).ok_or(faults);
             if verdict == Ok(Verdict::New) {
                 register.add_candidate(candidate, *digest);
             }

@@ -12,19 +12,14 @@ macro_rules! of_attendance {
 /// All of them. What a counselor recorded of others is theirs.
 pub(crate) const PEOPLE: &[PersonTable] = &[
     PersonTable::of("activity", &["counselor_id"]),
-    PersonTable::of("attendance", &["person_id"]).erasing(&[forget_why_retracted!("attendance", "person_id")]),
-    PersonTable::of("attendance_record", &["person_id"]).found_by(of_attendance!()).erasing(&[concat!(
-        "UPDATE retraction SET reason = '' WHERE programme_id = $1 AND reason <> '' AND fact_id IN (SELECT told.fact_id \
-         FROM attendance_record told WHERE told.programme_id = $1 AND told.",
-        of_attendance!(),
-        ")"
-    )]),
-    PersonTable::of("attendance_score", &["person_id"]).found_by(of_attendance!()).erasing(&[concat!(
-        "UPDATE retraction SET reason = '' WHERE programme_id = $1 AND reason <> '' AND fact_id IN (SELECT told.fact_id \
-         FROM attendance_score told WHERE told.programme_id = $1 AND told.",
-        of_attendance!(),
-        ")"
-    )]),
+    PersonTable::of("attendance", &["person_id"])
+        .erasing(&[forget_why_retracted!("attendance", "person_id")]),
+    PersonTable::of("attendance_record", &["person_id"])
+        .found_by(of_attendance!())
+        .erasing(&[forget_why_retracted!("attendance_record", where "told.", of_attendance!())]),
+    PersonTable::of("attendance_score", &["person_id"])
+        .found_by(of_attendance!())
+        .erasing(&[forget_why_retracted!("attendance_score", where "told.", of_attendance!())]),
     PersonTable::of("plan", &["counselor_id"]),
     PersonTable::of("plan_version", &["counselor_id"]),
     PersonTable::of("results", &["counselor_id"]),
