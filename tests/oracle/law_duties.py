@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from law_facts import Facts
@@ -156,7 +157,6 @@ class Duties:
         return self.end_of(duty.stage, bearer, at)
 
     def days_after(self, midnight: int, days: int) -> int:
-        from datetime import timedelta
         return self.scheme.midnight(self.scheme.local_day(midnight) + timedelta(days=days))
 
     def end_of(self, name: str, bearer: Bearer, at: int) -> int:
