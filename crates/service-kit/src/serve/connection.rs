@@ -126,18 +126,20 @@ pub(crate) async fn first_word(
         Err(error) => return Some(Err(error)),
     };
     let until = Instant::now() + HANDSHAKE_TIME_MAX;
-    let ready = {
-        let makes_way = slot.cut();
+    let said = {
+        let (makes_way, mut first) = (slot.cut(), [0]);
         tokio::select! {
             () = cut.cancelled() => return None,
             () = makes_way.cancelled() => return None,
-            ready = tokio::time::timeout_at(until, io.readable()) => ready,
+            // Looked at, not taken: one that is closed can be read too, and thousands that close at once without a word
+            // would else be given all that HTTP/2 needs.
+            said = tokio::time::timeout_at(until, io.peek(&mut first)) => said,
         }
     };
-    match ready {
-        Ok(Ok(())) => Some(Ok(Cuttable::counted(io, cut, slot, until))),
-        // One that broke before it said anything is nobody's loss.
-        Ok(Err(_)) | Err(_) => None,
+    match said {
+        Ok(Ok(1..)) => Some(Ok(Cuttable::counted(io, cut, slot, until))),
+        // One that ended or broke before it said anything is nobody's loss.
+        Ok(Ok(0) | Err(_)) | Err(_) => None,
     }
 }
 
@@ -256,8 +258,10 @@ impl<Io: Connected> Connected for Cuttable<Io> {
 #[cfg(test)]
 mod tests {
     use futures::task::noop_waker_ref;
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
 
     use super::*;
+    use crate::serve::connections::{ConnectionLimits, Connections};
 
     /// A client that sends without end.
     struct Endless;
@@ -292,6 +296,21 @@ mod tests {
                 }
             }
             assert_eq!(read, BURST_BYTES_MAX, "turn {turn}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_ends_without_a_word_is_given_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connections = Connections::new(ConnectionLimits::default());
+        for said in ["", "P"] {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            client.write_all(said.as_bytes()).await.unwrap();
+            drop(client);
+            let (io, from) = listener.accept().await.unwrap();
+            let slot = connections.enter(from.ip()).unwrap();
+            let connection = first_word(Ok((io, slot)), CancellationToken::new()).await;
+            assert_eq!(connection.is_some(), !said.is_empty(), "{said}");
         }
     }
 }
